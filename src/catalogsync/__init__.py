@@ -1,0 +1,255 @@
+"""Keeps a store's catalog in step with the place where its products really live.
+
+Everything that code outside needs has its name here. Names are loaded on first
+use, so importing the package is quick and needs no optional dependency.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    __version__: str
+
+    from .adapters.memory import MemorySink, MemorySource, as_source
+    from .batching import batched, batcher
+    from .differences import diff
+    from .engine import (
+        Options,
+        Run,
+        Transform,
+        open_run,
+        rehearse,
+        run_blocking,
+        sync,
+    )
+    from .errors import (
+        BatchRefusedError,
+        BrokenReplyError,
+        CatalogSyncError,
+        ConflictError,
+        InvalidValueError,
+        MisconfiguredError,
+        MissingExtraError,
+        RefusedError,
+        RunFailedError,
+        TransientError,
+        UnauthorizedError,
+    )
+    from .events import Event, EventHook
+    from .models import (
+        UNSET,
+        Category,
+        Dimensions,
+        Field,
+        Image,
+        Json,
+        Price,
+        Product,
+        ProductKey,
+        ProductStatus,
+        StockLevel,
+        Unset,
+        Variant,
+    )
+    from .outcomes import Outcome, OutcomeStatus, Rejected
+    from .planning import plan
+    from .protocols import (
+        Action,
+        Ambiguous,
+        Change,
+        Checkable,
+        Cursor,
+        FieldDiff,
+        Finding,
+        Held,
+        HeldReference,
+        Limits,
+        LookupSource,
+        Metered,
+        Ours,
+        Page,
+        Reference,
+        ReferenceChange,
+        ReferenceKind,
+        ReferenceOutcome,
+        ReferencingSink,
+        ShapingSink,
+        Sink,
+        Source,
+        Stranger,
+        VariantChange,
+        WeighingSink,
+    )
+    from .report import CategoryCounts, Counts, Report, RunStatus
+    from .retry import RetryPolicy
+
+_HOMES = {
+    "adapters.memory": ("MemorySink", "MemorySource", "as_source"),
+    "batching": ("batched", "batcher"),
+    "differences": ("diff",),
+    "engine": (
+        "Options",
+        "Run",
+        "Transform",
+        "open_run",
+        "rehearse",
+        "run_blocking",
+        "sync",
+    ),
+    "errors": (
+        "BatchRefusedError",
+        "BrokenReplyError",
+        "CatalogSyncError",
+        "ConflictError",
+        "InvalidValueError",
+        "MisconfiguredError",
+        "MissingExtraError",
+        "RefusedError",
+        "RunFailedError",
+        "TransientError",
+        "UnauthorizedError",
+    ),
+    "events": ("Event", "EventHook"),
+    "models": (
+        "UNSET",
+        "Category",
+        "Dimensions",
+        "Field",
+        "Image",
+        "Json",
+        "Price",
+        "Product",
+        "ProductKey",
+        "ProductStatus",
+        "StockLevel",
+        "Unset",
+        "Variant",
+    ),
+    "outcomes": ("Outcome", "OutcomeStatus", "Rejected"),
+    "planning": ("plan",),
+    "protocols": (
+        "Action",
+        "Ambiguous",
+        "Change",
+        "Checkable",
+        "Cursor",
+        "FieldDiff",
+        "Finding",
+        "Held",
+        "HeldReference",
+        "Limits",
+        "LookupSource",
+        "Metered",
+        "Ours",
+        "Page",
+        "Reference",
+        "ReferenceChange",
+        "ReferenceKind",
+        "ReferenceOutcome",
+        "ReferencingSink",
+        "ShapingSink",
+        "Sink",
+        "Source",
+        "Stranger",
+        "VariantChange",
+        "WeighingSink",
+    ),
+    "report": ("CategoryCounts", "Counts", "Report", "RunStatus"),
+    "retry": ("RetryPolicy",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "UNSET",
+    "Action",
+    "Ambiguous",
+    "BatchRefusedError",
+    "BrokenReplyError",
+    "CatalogSyncError",
+    "Category",
+    "CategoryCounts",
+    "Change",
+    "Checkable",
+    "ConflictError",
+    "Counts",
+    "Cursor",
+    "Dimensions",
+    "Event",
+    "EventHook",
+    "Field",
+    "FieldDiff",
+    "Finding",
+    "Held",
+    "HeldReference",
+    "Image",
+    "InvalidValueError",
+    "Json",
+    "Limits",
+    "LookupSource",
+    "MemorySink",
+    "MemorySource",
+    "Metered",
+    "MisconfiguredError",
+    "MissingExtraError",
+    "Options",
+    "Ours",
+    "Outcome",
+    "OutcomeStatus",
+    "Page",
+    "Price",
+    "Product",
+    "ProductKey",
+    "ProductStatus",
+    "Reference",
+    "ReferenceChange",
+    "ReferenceKind",
+    "ReferenceOutcome",
+    "ReferencingSink",
+    "RefusedError",
+    "Rejected",
+    "Report",
+    "RetryPolicy",
+    "Run",
+    "RunFailedError",
+    "RunStatus",
+    "ShapingSink",
+    "Sink",
+    "Source",
+    "StockLevel",
+    "Stranger",
+    "Transform",
+    "TransientError",
+    "UnauthorizedError",
+    "Unset",
+    "Variant",
+    "VariantChange",
+    "WeighingSink",
+    "as_source",
+    "batched",
+    "batcher",
+    "diff",
+    "open_run",
+    "plan",
+    "rehearse",
+    "run_blocking",
+    "sync",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("catalogsync")
+    if name not in _HOME_OF:
+        problem = f"module 'catalogsync' has no attribute {name!r}"
+        raise AttributeError(problem)
+    value = getattr(import_module(f".{_HOME_OF[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

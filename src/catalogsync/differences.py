@@ -1,0 +1,118 @@
+"""Telling a change to people: what was, and what will be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any, cast
+
+import attrs
+
+from .models import Dimensions, Field, Json, Product, Unset, Variant
+from .protocols import Action, Change, FieldDiff
+
+__all__ = ["diff"]
+
+_SIMPLE = (
+    Field.TITLE,
+    Field.DESCRIPTION,
+    Field.BRAND,
+    Field.STATUS,
+    Field.THUMBNAIL,
+    Field.WEIGHT,
+    Field.DIMENSIONS,
+    Field.IMAGES,
+    Field.CATEGORIES,
+    Field.TAGS,
+)
+_VARIANT_PLAIN = ("title", "sku", "barcode")
+
+
+def diff(change: Change) -> tuple[FieldDiff, ...]:
+    """The differences that a change makes, for people."""
+    before = change.held.product if change.held else None
+    found = [
+        FieldDiff(
+            path=field.value,
+            old=_shown(getattr(before, field, None)),
+            new=_shown(getattr(change.product, field)),
+        )
+        for field in _SIMPLE
+        if field in change.fields and field not in change.references
+    ]
+    found += _reference_diffs(change)
+    if Field.ATTRIBUTES in change.fields:
+        old = _attributes(before)
+        found += _entries("attributes", old, _attributes(change.product))
+    found += _variant_diffs(change)
+    return tuple(found)
+
+
+def _attributes(product: Product | None) -> Mapping[str, Json]:
+    return (product.attributes or {}) if product else {}
+
+
+def _entries(
+    path: str, old: Mapping[str, Json], new: Mapping[str, Json]
+) -> Iterator[FieldDiff]:
+    for name in dict.fromkeys((*old, *new)):
+        if old.get(name) != new.get(name):
+            yield FieldDiff(path=f"{path}.{name}", old=old.get(name), new=new.get(name))
+
+
+def _reference_diffs(change: Change) -> Iterator[FieldDiff]:
+    for field, target in change.references.items():
+        held: Mapping[str, str] = {}
+        if change.held:
+            held = change.held.references.get(field, held)
+        wanted = _shown(getattr(change.product, field))
+        theirs = [name for id_, name in held.items() if id_ in target]
+        new = list(dict.fromkeys((*theirs, *(wanted or ()))))
+        yield FieldDiff(path=field.value, old=list(held.values()) or None, new=new)
+
+
+def _variant_diffs(change: Change) -> Iterator[FieldDiff]:
+    if not change.held:
+        for variant in change.product.variants or ():
+            yield from _entries(f"variants.{variant.id}", {}, _facts(variant))
+        return
+    held = {v.id: v for v in change.held.product.variants or ()}
+    for item in change.variants:
+        path = f"variants.{item.variant.id}"
+        match item.action:
+            case Action.ADD:
+                yield from _entries(path, {}, _facts(item.variant))
+            case Action.REMOVE:
+                yield from _entries(path, _facts(item.variant), {})
+            case _:
+                before = _facts(held[item.variant.id])
+                yield from _entries(path, before, _facts(item.variant))
+
+
+def _facts(variant: Variant) -> dict[str, Json]:
+    facts: dict[str, Json] = {
+        name: _shown(getattr(variant, name)) for name in _VARIANT_PLAIN
+    }
+    facts |= {f"options.{name}": value for name, value in variant.options.items()}
+    for price in variant.prices or ():
+        facts[f"prices.{price.currency}"] = str(price.amount)
+    for level in variant.stock or ():
+        facts[f"stock.{level.location or 'default'}"] = level.quantity
+    return facts
+
+
+def _shown(value: object) -> Any:
+    """A model value as JSON that a person can read."""
+    match value:
+        case Unset() | None:
+            return None
+        case Decimal():
+            return str(value)
+        case Dimensions():
+            parts = attrs.asdict(value, recurse=False).items()
+            return " ".join(f"{name}={v}" for name, v in parts if v is not None)
+        case tuple():
+            items = cast("tuple[object, ...]", value)
+            return [getattr(i, "url", getattr(i, "name", i)) for i in items]
+        case _:
+            return value

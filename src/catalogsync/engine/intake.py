@@ -1,0 +1,244 @@
+"""Taking in what a source gives, and noticing when it breaks its word.
+
+One pass reads every page once. A source that broke its word during a pass (the
+total moved, a key came twice, the count is short) is read once more; products
+that are through already are not taken again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
+from functools import partial
+
+import attrs
+
+from catalogsync.batching import batched
+from catalogsync.errors import TransientError
+from catalogsync.events import PageRead, PassRepeated
+from catalogsync.models import Product, ProductKey
+from catalogsync.outcomes import Outcome, OutcomeStatus, Rejected
+from catalogsync.protocols import Cursor, LookupSource, Page, Source
+
+from .options import Options
+from .pages import read_ahead
+from .tally import Tally
+
+__all__ = ["Intake"]
+
+_LOOKUP = 50
+_PASSES = 2
+_LOST_IN_A_ROW = 2
+
+
+class _LimitReached(Exception):  # noqa: N818 - a signal, not an error
+    """As many products as were asked for are in."""
+
+
+@attrs.define
+class _Pass:
+    """What one pass saw, to tell whether the source kept its word."""
+
+    keys: set[int] = attrs.field(factory=set[int])
+    records: int = 0
+    total: int | None = None
+    lost: bool = False
+    problem: str = ""
+
+    def page(self, page: Page) -> None:
+        self.records += len(page.products) + len(page.rejected)
+        if page.total is None:
+            return
+        if self.total is not None and page.total != self.total:
+            self.problem = f"the source's total moved from {self.total} to {page.total}"
+        self.total = page.total
+
+    def first_time(self, key: ProductKey) -> bool:
+        mark = hash(key)
+        if mark in self.keys:
+            self.problem = f"the source gave {key} twice"
+            return False
+        self.keys.add(mark)
+        return True
+
+    def verdict(self) -> str:
+        """What the source did wrong; empty if it kept its word."""
+        if self.problem or self.lost or self.total is None:
+            return self.problem
+        if self.records != self.total:
+            return f"the source gave {self.records} of {self.total} products"
+        return ""
+
+
+@attrs.define
+class Intake:
+    """Reads a source and delivers its products one by one.
+
+    Attributes:
+        source: What is read.
+        options: Pages ahead, retries, transform, limit and keys.
+        tally: Where everything that comes in is entered.
+        deliver: Takes a product; waits while the pipeline is full.
+        group: Owns the tasks that read ahead.
+    """
+
+    source: Source
+    options: Options
+    tally: Tally
+    deliver: Callable[[Product], Awaitable[None]]
+    group: asyncio.TaskGroup
+    _known: set[int] = attrs.field(factory=set[int])
+    _rejected: set[str] = attrs.field(factory=set[str])
+
+    async def run(self) -> None:
+        """Read everything that is asked for.
+
+        Raises:
+            CatalogSyncError: Nothing could be read at all, or the source is not
+                accessible any more.
+        """
+        keys = self.options.keys
+        try:
+            if keys is not None and isinstance(self.source, LookupSource):
+                seen = await self._look_up(self.source, keys)
+            else:
+                seen = await self._passes()
+        except _LimitReached:
+            return
+        absent = [key for key in keys or () if hash(key) not in seen.keys]
+        if absent and not seen.lost:
+            names = ", ".join(map(str, absent))
+            self.tally.problem(f"the source does not have {names}")
+
+    async def _look_up(self, source: LookupSource, keys: Sequence[ProductKey]) -> _Pass:
+        seen = _Pass()
+        for chunk in batched(keys, _LOOKUP):
+            what = f"look up {len(chunk)} products"
+            page = await self._repeat(what, partial(source.get, chunk))
+            if page is None:
+                seen.lost = True
+            else:
+                await self._take(page, seen)
+        return seen
+
+    async def _passes(self) -> _Pass:
+        seen = await self._pass()
+        verdict = seen.verdict()
+        if verdict:
+            event = PassRepeated(run_id=self.tally.run_id, reason=verdict)
+            self.tally.emit(event)
+            seen = await self._pass()
+            verdict = seen.verdict()
+        if verdict:
+            self.tally.problem(f"{verdict}, also when it was read again")
+        return seen
+
+    async def _pass(self) -> _Pass:
+        seen = _Pass()
+        lost = 0
+        ahead = self.options.pages_ahead
+        async with aclosing(
+            read_ahead(self._page, ahead=ahead, group=self.group)
+        ) as pages:
+            async for page in pages:
+                if page is not None:
+                    lost = 0
+                    await self._take(page, seen)
+                    continue
+                seen.lost = True
+                lost += 1
+                if lost == _LOST_IN_A_ROW:
+                    break
+        return seen
+
+    async def _page(self, cursor: Cursor | None) -> Page | None:
+        what = "read the first page" if cursor is None else f"read page {cursor}"
+        return await self._repeat(what, partial(self.source.read, cursor))
+
+    async def _repeat(
+        self, what: str, read: Callable[[], Awaitable[Page]]
+    ) -> Page | None:
+        """Read by the retry policy; None: no try was left, and the run goes on."""
+        last = ""
+        try:
+            async for attempt in self.options.retry.tries():
+                with attempt:
+                    if attempt.num > 1:
+                        self.tally.retry(what, attempt.num, last)
+                    try:
+                        with self.tally.phase("read"):
+                            return await read()
+                    except TransientError as error:
+                        last = str(error)
+                        raise
+        except TransientError as error:
+            if not self.tally.fetched:
+                raise
+            self.tally.problem(f"could not {what}: {error}")
+        return None
+
+    async def _take(self, page: Page, seen: _Pass) -> None:
+        seen.page(page)
+        event = PageRead(
+            run_id=self.tally.run_id,
+            products=len(page.products),
+            rejected=len(page.rejected),
+            total=page.total,
+        )
+        self.tally.emit(event)
+        for record in page.rejected:
+            self._reject(record, seen)
+        for product in page.products:
+            if seen.first_time(product.key):
+                await self._offer(product)
+
+    def _reject(self, record: Rejected, seen: _Pass) -> None:
+        key = record.key
+        if key is not None and seen.first_time(key):
+            if self._is_wanted(key):
+                self.tally.reject(record)
+                self._check_limit()
+        elif key is None:
+            mark = f"{record.where}: {record.reason}"
+            if self.options.keys is None and mark not in self._rejected:
+                self._rejected.add(mark)
+                self.tally.reject(record)
+                self._check_limit()
+
+    async def _offer(self, product: Product) -> None:
+        if not self._is_wanted(product.key):
+            return
+        self._known.add(hash(product.key))
+        self.tally.fetch(product.key)
+        after = self._transform(product)
+        if after is not None:
+            await self.deliver(after)
+        self._check_limit()
+
+    def _check_limit(self) -> None:
+        if self.options.limit is not None and self.tally.fetched >= self.options.limit:
+            raise _LimitReached
+
+    def _is_wanted(self, key: ProductKey) -> bool:
+        if hash(key) in self._known:
+            return False
+        return self.options.keys is None or key in self.options.keys
+
+    def _transform(self, product: Product) -> Product | None:
+        """The product as the user's hook wants it; None: it has its outcome."""
+        if self.options.transform is None:
+            return product
+        status, reason = OutcomeStatus.SKIPPED, "vetoed by the transform"
+        try:
+            after = self.options.transform(product)
+        except Exception as error:  # noqa: BLE001 - the user's code, one product
+            status = OutcomeStatus.FAILED
+            after, reason = None, f"the transform raised {error!r}"
+        if after is not None and after.key != product.key:
+            status = OutcomeStatus.FAILED
+            reason = f"the transform changed the key to {after.key}"
+            after = None
+        if after is None:
+            self.tally.settle(Outcome(product.key, status, reason))
+        return after

@@ -1,0 +1,49 @@
+"""How a run goes about its work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import attrs
+
+from catalogsync.models import Product, ProductKey
+from catalogsync.retry import RetryPolicy
+
+__all__ = ["Options", "Transform"]
+
+Transform: TypeAlias = Callable[[Product], Product | None]
+"""Edits a product, or vetoes it with None. It must keep the key."""
+
+
+def _positive(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if isinstance(value, int) and value < 1:
+        msg = f"{attribute.name} must be 1 or more, is {value}"
+        raise ValueError(msg)
+
+
+def _keys(value: tuple[ProductKey, ...] | None) -> tuple[ProductKey, ...] | None:
+    return None if value is None else tuple(dict.fromkeys(value))
+
+
+@attrs.frozen(kw_only=True)
+class Options:
+    """How a run goes about its work.
+
+    Attributes:
+        batch_size: Products in one write; the sink's own limit counts if lower.
+        writers: Writes in flight; None: as many as the sink allows.
+        pages_ahead: Pages that are read before they are needed.
+        retry: When pages and batches are repeated.
+        transform: Sees each product before it is compared; see `Transform`.
+        limit: Take only so many products.
+        keys: Take only these products.
+    """
+
+    batch_size: int = attrs.field(default=15, validator=_positive)
+    writers: int | None = attrs.field(default=None, validator=_positive)
+    pages_ahead: int = attrs.field(default=4, validator=_positive)
+    retry: RetryPolicy = attrs.field(factory=RetryPolicy)
+    transform: Transform | None = None
+    limit: int | None = attrs.field(default=None, validator=_positive)
+    keys: tuple[ProductKey, ...] | None = attrs.field(default=None, converter=_keys)

@@ -1,0 +1,204 @@
+"""The stages of a run and the bounded queues between them.
+
+    intake --groups--> survey --batches--> writers
+
+Intake collects what one `find` asks for, the survey finds and plans, writers
+bring batches about. Each stage waits for the next, so what is in memory is
+bounded by the pages ahead and the batches in flight.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import attrs
+
+from catalogsync.batching import batched
+from catalogsync.errors import TransientError
+from catalogsync.events import RunStopping
+from catalogsync.models import Product
+from catalogsync.protocols import (
+    Change,
+    ReferencingSink,
+    Sink,
+    Source,
+    WeighingSink,
+)
+
+from .intake import Intake
+from .options import Options
+from .references import ReferenceBook
+from .settling import Settler
+from .survey import Planned, Survey
+from .tally import Tally
+
+__all__ = ["Pipeline", "Show"]
+
+Show = Callable[[Change], None]
+
+
+@attrs.define(kw_only=True)
+class Pipeline:
+    """Carries the products of one run from source to sink.
+
+    Attributes:
+        source: Where they come from.
+        sink: Where they go.
+        options: How.
+        tally: The books.
+        show: Takes each change instead of the sink; None: changes are written.
+        error: What broke the run off, if anything did.
+    """
+
+    source: Source
+    sink: Sink
+    options: Options
+    tally: Tally
+    show: Show | None = None
+    error: Exception | None = None
+    _survey: Survey = attrs.field(init=False)
+    _settler: Settler = attrs.field(init=False)
+    _group: list[Product] = attrs.field(factory=list[Product], init=False)
+    _groups: asyncio.Queue[list[Product] | None] = attrs.field(init=False)
+    _batches: asyncio.Queue[list[Planned] | None] = attrs.field(init=False)
+    _front: list[asyncio.Task[None]] = attrs.field(
+        factory=list[asyncio.Task[None]], init=False
+    )
+    _writers: list[asyncio.Task[None]] = attrs.field(
+        factory=list[asyncio.Task[None]], init=False
+    )
+    _stopped: bool = attrs.field(default=False, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        retry, tally = self.options.retry, self.tally
+        book = None
+        if isinstance(self.sink, ReferencingSink):
+            book = ReferenceBook(
+                sink=self.sink,
+                source=self.source.name,
+                policy=retry,
+                tally=tally,
+                rehearse=self.show is not None,
+            )
+        self._survey = Survey(sink=self.sink, book=book, policy=retry, tally=tally)
+        self._settler = Settler(
+            sink=self.sink, survey=self._survey, policy=retry, tally=tally
+        )
+        self._groups = asyncio.Queue(maxsize=1)
+        self._batches = asyncio.Queue(maxsize=self._width)
+
+    @property
+    def _width(self) -> int:
+        """Writers at once."""
+        most = self.sink.limits.writers
+        return min(most, self.options.writers or most)
+
+    async def run(self) -> None:
+        """Carry everything through; afterwards `error` says what broke it off."""
+        async with asyncio.TaskGroup() as group:
+
+            def start(work: Awaitable[None], name: str) -> asyncio.Task[None]:
+                return group.create_task(self._guarded(work), name=name)
+
+            self._writers += [
+                start(self._write(), f"catalogsync-write-{n}")
+                for n in range(self._width)
+            ]
+            self._front.append(start(self._look(), "catalogsync-survey"))
+            self._front.append(start(self._read(group), "catalogsync-intake"))
+
+    def stop(self, reason: str, grace: float) -> None:
+        """Begin nothing new; cancel after *grace* seconds what is in flight."""
+        if self._stopped:
+            return
+        self._stopped = True
+        self.tally.problem(reason)
+        self.tally.emit(RunStopping(run_id=self.tally.run_id, reason=reason))
+        for task in self._front:
+            task.cancel()
+        while not self._batches.empty():
+            self._batches.get_nowait()
+        for _ in self._writers:
+            self._batches.put_nowait(None)
+        asyncio.get_running_loop().call_later(grace, self._cancel_writers)
+
+    def _cancel_writers(self) -> None:
+        for task in self._writers:
+            task.cancel()
+
+    async def _guarded(self, work: Awaitable[None]) -> None:
+        """Let a stage's error end the run in order."""
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 - the boundary of a task
+            if self.error is None:
+                self.error = error
+            self.stop(_told(error), grace=30.0)
+
+    async def _read(self, group: asyncio.TaskGroup) -> None:
+        intake = Intake(
+            source=self.source,
+            options=self.options,
+            tally=self.tally,
+            deliver=self._deliver,
+            group=group,
+        )
+        await intake.run()
+        if self._group:
+            await self._groups.put(self._group)
+        await self._groups.put(None)
+
+    async def _deliver(self, product: Product) -> None:
+        self._group.append(product)
+        if len(self._group) >= self.sink.limits.find:
+            group, self._group = self._group, []
+            await self._groups.put(group)
+
+    async def _look(self) -> None:
+        while (group := await self._groups.get()) is not None:
+            try:
+                planned = await self._survey.look(group)
+            except TransientError as error:
+                self._settler.give_up(group, f"could not ask the sink: {error}")
+                self._stop_if_down()
+                continue
+            for batch in self._batched(planned):
+                await self._batches.put(batch)
+        for _ in self._writers:
+            await self._batches.put(None)
+
+    def _batched(self, planned: list[Planned]) -> list[list[Planned]]:
+        limits, sink = self.sink.limits, self.sink
+        size = min(limits.batch, self.options.batch_size)
+        if limits.weight is None or not isinstance(sink, WeighingSink):
+            return list(batched(planned, size))
+        weigh = sink.weigh
+        return list(
+            batched(
+                planned,
+                size,
+                weight=limits.weight,
+                weigh=lambda item: weigh(item.change),
+            )
+        )
+
+    async def _write(self) -> None:
+        while (batch := await self._batches.get()) is not None:
+            if self.show is None:
+                await self._settler.settle(batch)
+                self._stop_if_down()
+                continue
+            for item in batch:
+                self.show(item.change)
+                self.tally.settle(item.change.done())
+
+    def _stop_if_down(self) -> None:
+        if self._settler.is_down:
+            reason = "gave up: the sink failed several times in a row"
+            self.stop(reason, grace=30.0)
+
+
+def _told(error: Exception) -> str:
+    text = str(error) or type(error).__name__
+    return text if isinstance(error, TransientError) else f"broke off: {text}"

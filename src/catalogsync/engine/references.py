@@ -1,0 +1,246 @@
+"""Categories and tags: found once, created once, before what needs them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import attrs
+
+from catalogsync.errors import RefusedError, TransientError
+from catalogsync.events import ReferencesWritten
+from catalogsync.models import Category, Field, Product, Unset
+from catalogsync.planning import References
+from catalogsync.protocols import (
+    HeldReference,
+    Reference,
+    ReferenceChange,
+    ReferenceKind,
+    ReferenceOutcome,
+    ReferencingSink,
+)
+from catalogsync.retry import RetryPolicy
+
+from .tally import Tally
+
+__all__ = ["ReferenceBook"]
+
+_Name = tuple[ReferenceKind, str]
+
+
+@attrs.define
+class ReferenceBook:
+    """Knows the sink's ids of all references that a run has met.
+
+    Attributes:
+        sink: Where they are.
+        source: Name of the source that speaks of them.
+        policy: When finding and writing them is repeated.
+        tally: Counts categories.
+        rehearse: Write nothing; references to be created get made-up ids.
+    """
+
+    sink: ReferencingSink
+    source: str
+    policy: RetryPolicy
+    tally: Tally
+    rehearse: bool = False
+    _ids: dict[_Name, str] = attrs.field(factory=dict[_Name, str])
+    _refused: dict[_Name, str] = attrs.field(factory=dict[_Name, str])
+
+    async def prepare(self, products: Iterable[Product]) -> None:
+        """See to it that everything these products refer to is in the sink."""
+        unknown: dict[_Name, Reference] = {}
+        for product in products:
+            self._collect(product, unknown)
+        if unknown:
+            await self._settle(list(unknown.values()))
+
+    def resolve(self, product: Product) -> References:
+        """The sink's ids of a product's categories and tags.
+
+        Raises:
+            RefusedError: The sink refused one of them.
+        """
+        found: dict[Field, tuple[str, ...]] = {}
+        if not isinstance(product.categories, Unset):
+            names = [category.id for category in product.categories]
+            found[Field.CATEGORIES] = self._known(ReferenceKind.CATEGORY, names)
+        if not isinstance(product.tags, Unset):
+            found[Field.TAGS] = self._known(ReferenceKind.TAG, product.tags)
+        return found
+
+    def _known(self, kind: ReferenceKind, names: Iterable[str]) -> tuple[str, ...]:
+        try:
+            return tuple(dict.fromkeys([self._ids[kind, name] for name in names]))
+        except KeyError as error:
+            name = error.args[0]
+            reason = f"the sink refused its {kind.value} {name[1]!r}"
+            raise RefusedError(reason, said=self._refused.get(name, "")) from None
+
+    def _collect(self, product: Product, unknown: dict[_Name, Reference]) -> None:
+        for category in product.categories or ():
+            if self._is_new(ReferenceKind.CATEGORY, category.id):
+                for reference in _line(category, self.source):
+                    name = (ReferenceKind.CATEGORY, reference.id)
+                    if self._is_new(*name):
+                        unknown.setdefault(name, reference)
+        for tag in product.tags or ():
+            if self._is_new(ReferenceKind.TAG, tag):
+                unknown[ReferenceKind.TAG, tag] = Reference(
+                    kind=ReferenceKind.TAG, source=self.source, id=tag, name=tag
+                )
+
+    def _is_new(self, kind: ReferenceKind, id_: str) -> bool:
+        return (kind, id_) not in self._ids and (kind, id_) not in self._refused
+
+    async def _settle(self, wanted: Sequence[Reference]) -> None:
+        """Find these and write what is missing, as one unit that is repeated."""
+        tried: set[Reference] = set()
+        last = ""
+        async for attempt in self.policy.tries():
+            with attempt:
+                if attempt.num > 1:
+                    self.tally.retry("write categories and tags", attempt.num, last)
+                try:
+                    await self._bring_about(wanted, tried)
+                except TransientError as error:
+                    last = str(error)
+                    raise
+
+    async def _bring_about(
+        self, wanted: Sequence[Reference], tried: set[Reference]
+    ) -> None:
+        with self.tally.phase("find"):
+            held = await self.sink.find_references(frozenset(wanted))
+        counts = _Counted(tally=self.tally)
+        for level in _levels(wanted):
+            changes = list(self._changes(level, held))
+            pending = {change.reference for change in changes}
+            for reference in level:
+                if reference in held and reference not in pending:
+                    self._enter(reference, held[reference].id)
+                    counts.add(reference, existing=reference not in tried)
+            created = [c.reference for c in changes if c.held is None]
+            tried.update(created)
+            for outcome in await self._write(changes):
+                self._note(outcome, counts, held)
+        counts.close()
+
+    def _changes(
+        self, level: Iterable[Reference], held: Mapping[Reference, HeldReference]
+    ) -> Iterator[ReferenceChange]:
+        for reference in level:
+            parent = self._parent(reference)
+            if reference.parent is not None and parent is None:
+                reason = f"its parent {reference.parent.id!r} was refused"
+                self._refused[reference.kind, reference.id] = reason
+                continue
+            current = held.get(reference)
+            if current is None or _differs(reference, parent, current):
+                yield ReferenceChange(reference=reference, parent=parent, held=current)
+
+    def _parent(self, reference: Reference) -> str | None:
+        if reference.parent is None:
+            return None
+        return self._ids.get((reference.kind, reference.parent.id))
+
+    async def _write(
+        self, changes: Sequence[ReferenceChange]
+    ) -> Sequence[ReferenceOutcome]:
+        if not changes:
+            return ()
+        if self.rehearse:
+            return [
+                ReferenceOutcome(
+                    reference=change.reference,
+                    id=change.held.id if change.held else f"new {change.reference.id}",
+                    created=change.held is None,
+                )
+                for change in changes
+            ]
+        self.tally.touched = True
+        with self.tally.phase("write"):
+            return await self.sink.write_references(changes)
+
+    def _enter(self, reference: Reference, id_: str) -> None:
+        self._ids[reference.kind, reference.id] = id_
+
+    def _note(
+        self,
+        outcome: ReferenceOutcome,
+        counts: _Counted,
+        held: Mapping[Reference, HeldReference],
+    ) -> None:
+        reference = outcome.reference
+        if outcome.id is None:
+            self._refused[reference.kind, reference.id] = outcome.reason
+            return
+        self._enter(reference, outcome.id)
+        counts.add(reference, updated=reference in held, existing=not outcome.created)
+
+
+@attrs.define(kw_only=True)
+class _Counted:
+    """Counts references of one round and tells of them at its end."""
+
+    tally: Tally
+    created: int = 0
+    updated: int = 0
+
+    def add(
+        self, reference: Reference, *, updated: bool = False, existing: bool = False
+    ) -> None:
+        name = "updated" if updated else "existing" if existing else "created"
+        if reference.kind is ReferenceKind.CATEGORY:
+            self.tally.categories[name] += 1
+        self.created += name == "created"
+        self.updated += name == "updated"
+
+    def close(self) -> None:
+        if self.created or self.updated:
+            event = ReferencesWritten(
+                run_id=self.tally.run_id, created=self.created, updated=self.updated
+            )
+            self.tally.emit(event)
+
+
+def _line(category: Category, source: str) -> Sequence[Reference]:
+    """A category's references from the root down to itself."""
+    line: deque[Category] = deque()
+    here: Category | None = category
+    while here is not None:
+        line.appendleft(here)
+        here = here.parent
+    references: list[Reference] = []
+    for item in line:
+        references.append(
+            Reference(
+                kind=ReferenceKind.CATEGORY,
+                source=source,
+                id=item.id,
+                name=item.name,
+                parent=references[-1] if references else None,
+            )
+        )
+    return references
+
+
+def _levels(references: Sequence[Reference]) -> Iterator[Sequence[Reference]]:
+    """Roots first, each level after the one that contains it."""
+    depths: dict[int, list[Reference]] = {}
+    for reference in references:
+        depth, parent = 0, reference.parent
+        while parent is not None:
+            depth, parent = depth + 1, parent.parent
+        depths.setdefault(depth, []).append(reference)
+    for depth in sorted(depths):
+        yield depths[depth]
+
+
+def _differs(reference: Reference, parent: str | None, held: HeldReference) -> bool:
+    """Whether one of ours is to be renamed or moved; others' are left alone."""
+    if not held.ours or reference.kind is ReferenceKind.TAG:
+        return False
+    moved = parent is not None and held.parent != parent
+    return moved or held.name != reference.name

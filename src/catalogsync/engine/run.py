@@ -1,0 +1,283 @@
+"""A run: one execution from start to report, as a handle that can be stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Protocol, Self, TypeVar, cast, runtime_checkable
+
+from catalogsync.errors import MisconfiguredError
+from catalogsync.events import EventHook, RunFinished, RunStarted, emitter
+from catalogsync.models import ProductKey
+from catalogsync.protocols import Metered, Sink, Source
+from catalogsync.report import Counts, Report, RunStatus
+
+from .options import Options
+from .pipeline import Pipeline, Show
+from .tally import Tally
+
+__all__ = ["Openable", "Run", "open_run", "rehearse", "run_blocking", "sync"]
+
+T_co = TypeVar("T_co", covariant=True)
+T = TypeVar("T")
+
+
+class Run:
+    """One execution of a job, while it goes on and afterwards.
+
+    Made by `open_run`. It goes on while the `async with` block does; leaving the
+    block waits for its end, an exception out of the block cancels it.
+    """
+
+    def __init__(self, *, job: str, pipeline: Pipeline, tally: Tally) -> None:
+        self._job = job
+        self._pipeline = pipeline
+        self._tally = tally
+        self._task: asyncio.Task[Report] | None = None
+        self._delivered = False
+        self._started_at = 0.0
+        self._started = 0.0
+        self._requests = 0
+
+    async def __aenter__(self) -> Self:
+        self._started_at = time.time()
+        self._started = time.perf_counter()
+        self._requests = self._count_requests()
+        loop = asyncio.get_running_loop()
+        self._task = loop.create_task(self._execute(), name="catalogsync-run")
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        task = self._running()
+        if kind is not None:
+            task.cancel()
+        await asyncio.wait({task})
+        if kind is None and not self._delivered:
+            await task
+
+    @property
+    def run_id(self) -> str:
+        """Identity of the run."""
+        return self._tally.run_id
+
+    @property
+    def counts(self) -> Counts:
+        """Where the run stands; what has no end yet is in `fetched` only."""
+        return self._tally.counts
+
+    def stop(self, *, grace: float = 30.0, reason: str = "stopped by request") -> None:
+        """Ask for an orderly end; returns at once.
+
+        Nothing new begins, batches in flight may end within *grace* seconds, and
+        everything else stays unsettled.
+        """
+        self._pipeline.stop(reason, grace)
+
+    async def report(self) -> Report:
+        """Wait for the end of the run.
+
+        Raises:
+            CatalogSyncError: The run broke off before anything was written. Once
+                something was, there is always a report.
+        """
+        task = self._running()
+        try:
+            return await asyncio.shield(task)
+        finally:
+            self._delivered = task.done()
+
+    def _running(self) -> asyncio.Task[Report]:
+        if self._task is None:
+            raise RuntimeError("a run starts with `async with`")
+        return self._task
+
+    async def _execute(self) -> Report:
+        tally, pipeline = self._tally, self._pipeline
+        event = RunStarted(
+            run_id=tally.run_id,
+            job=self._job,
+            source=pipeline.source.name,
+            sink=pipeline.sink.name,
+        )
+        tally.emit(event)
+        await pipeline.run()
+        if pipeline.error is not None and not tally.touched:
+            raise pipeline.error
+        tally.close(tally.problems[0] if tally.problems else "the run ended early")
+        report = self._sum_up()
+        finished = RunFinished(
+            run_id=tally.run_id, status=report.status, summary=report.summary
+        )
+        tally.emit(finished)
+        return report
+
+    def _sum_up(self) -> Report:
+        tally = self._tally
+        return Report(
+            run_id=tally.run_id,
+            job=self._job,
+            status=self._status(),
+            counts=tally.counts,
+            categories=tally.category_counts,
+            requests=self._count_requests() - self._requests,
+            writes=tally.writes,
+            retries=tally.retries,
+            started_at=self._started_at,
+            duration_s=time.perf_counter() - self._started,
+            phases=dict(tally.phases),
+            failures=tuple(tally.failures),
+            rejected=tuple(tally.rejected),
+            problem="; ".join(tally.problems),
+        )
+
+    def _status(self) -> RunStatus:
+        counts = self._tally.counts
+        if self._pipeline.error is not None:
+            return RunStatus.FAILED
+        if self._tally.problems or counts.unsettled:
+            return RunStatus.INCOMPLETE
+        return RunStatus.DEGRADED if counts.failed else RunStatus.SUCCEEDED
+
+    def _count_requests(self) -> int:
+        sides = (self._pipeline.source, self._pipeline.sink)
+        return sum(side.requests for side in sides if isinstance(side, Metered))
+
+
+def open_run(
+    source: Source,
+    sink: Sink,
+    *,
+    options: Options | None = None,
+    job: str = "",
+    hooks: Iterable[EventHook] = (),
+) -> Run:
+    """Make a run; `async with` starts it and hands out its handle.
+
+    ```python
+    async with open_run(source, sink) as run:
+        report = await run.report()
+    ```
+
+    Args:
+        source: Where products come from; already open, and left open.
+        sink: Where products go; already open, and left open.
+        options: How to go about it.
+        job: A name for reports and logs.
+        hooks: Called for each event.
+
+    Raises:
+        MisconfiguredError: The source has a name that cannot stand in a key.
+    """
+    return _make(source, sink, None, options, job, hooks)
+
+
+async def sync(
+    source: Source,
+    sink: Sink,
+    *,
+    options: Options | None = None,
+    job: str = "",
+    hooks: Iterable[EventHook] = (),
+) -> Report:
+    """Bring the sink in step with the source; arguments as in `open_run`.
+
+    Raises:
+        CatalogSyncError: The run broke off before anything was written.
+    """
+    async with open_run(source, sink, options=options, job=job, hooks=hooks) as run:
+        return await run.report()
+
+
+async def rehearse(
+    source: Source,
+    sink: Sink,
+    *,
+    show: Show,
+    options: Options | None = None,
+    hooks: Iterable[EventHook] = (),
+) -> Report:
+    """Work out what a run would do, and write nothing.
+
+    Args:
+        source: As in `open_run`.
+        sink: As in `open_run`.
+        show: Called with each change that a run would make.
+        options: As in `open_run`.
+        hooks: As in `open_run`.
+
+    Returns:
+        A report whose counts say what would have become of the products.
+    """
+    async with _make(source, sink, show, options, "", hooks) as run:
+        return await run.report()
+
+
+@runtime_checkable
+class Openable(Protocol[T_co]):
+    """Settings that open an adapter."""
+
+    def open(self) -> AbstractAsyncContextManager[T_co]:
+        """Open it for the length of a block."""
+        ...
+
+
+def run_blocking(
+    source: Source | Openable[Source],
+    sink: Sink | Openable[Sink],
+    *,
+    options: Options | None = None,
+    job: str = "",
+    hooks: Iterable[EventHook] = (),
+) -> Report:
+    """`sync` for hosts without an event loop.
+
+    Args:
+        source: A source, or settings that open one.
+        sink: A sink, or settings that open one.
+        options: As in `open_run`.
+        job: As in `open_run`.
+        hooks: As in `open_run`.
+
+    Raises:
+        CatalogSyncError: The run broke off before anything was written.
+    """
+
+    async def run() -> Report:
+        async with _opened(source) as opened_source, _opened(sink) as opened_sink:
+            return await sync(
+                opened_source, opened_sink, options=options, job=job, hooks=hooks
+            )
+
+    return asyncio.run(run())
+
+
+def _opened(side: T | Openable[T]) -> AbstractAsyncContextManager[T]:
+    if isinstance(side, Openable):
+        return cast("Openable[T]", side).open()
+    return nullcontext(side)
+
+
+def _make(
+    source: Source,
+    sink: Sink,
+    show: Show | None,
+    options: Options | None,
+    job: str,
+    hooks: Iterable[EventHook],
+) -> Run:
+    try:
+        ProductKey(source.name, "1")
+    except ValueError as error:
+        raise MisconfiguredError("name of the source", str(error)) from None
+    tally = Tally(run_id=uuid.uuid4().hex, emit=emitter(hooks))
+    pipeline = Pipeline(
+        source=source,
+        sink=sink,
+        options=options or Options(),
+        tally=tally,
+        show=show,
+    )
+    return Run(job=job, pipeline=pipeline, tally=tally)

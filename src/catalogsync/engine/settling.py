@@ -1,0 +1,213 @@
+"""The unit of work: find, plan, write, repeated as one until it is settled.
+
+A batch is not sent, it is brought about. After anything that leaves open what was
+done, the sink is asked again and only what is still missing is written, so a lost
+answer makes no duplicate. A batch that is refused as a whole is taken apart until
+the bad products stand alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+
+import attrs
+
+from catalogsync.errors import BatchRefusedError, RefusedError, TransientError
+from catalogsync.events import BatchSettled
+from catalogsync.models import Product, ProductKey
+from catalogsync.outcomes import Outcome, OutcomeStatus
+from catalogsync.protocols import Sink
+from catalogsync.retry import RetryPolicy
+
+from .survey import Planned, Survey
+from .tally import Tally
+
+__all__ = ["Settler"]
+
+_GIVE_UP = 2
+_GOOD = frozenset({OutcomeStatus.CREATED, OutcomeStatus.UPDATED})
+
+
+class _TakeApart(Exception):  # noqa: N818 - a signal, not an error
+    """This batch will not go as a whole.
+
+    Attributes:
+        items: What is left of it.
+        error: Why.
+        in_doubt: Whether the sink may be at fault instead of a product.
+    """
+
+    def __init__(
+        self, items: Sequence[Planned], error: Exception, *, in_doubt: bool
+    ) -> None:
+        super().__init__(str(error))
+        self.items = items
+        self.error = error
+        self.in_doubt = in_doubt
+
+
+@attrs.define(kw_only=True)
+class Settler:
+    """Brings batches about; several may be under way at once.
+
+    Attributes:
+        sink: Where the products go.
+        survey: Finds and plans again where that is needed.
+        policy: When a batch is repeated.
+        tally: Takes the outcomes.
+    """
+
+    sink: Sink
+    survey: Survey
+    policy: RetryPolicy
+    tally: Tally
+    _successes: int = 0
+    _given_up: int = 0
+
+    @property
+    def is_down(self) -> bool:
+        """Whether the sink seems to be down: several batches in a row gave up."""
+        return self._given_up >= _GIVE_UP
+
+    async def settle(self, batch: Sequence[Planned]) -> None:
+        """Bring a batch about; afterwards each of its products has an outcome.
+
+        Raises:
+            CatalogSyncError: The sink cannot be used any more; the products that
+                have no outcome are open.
+        """
+        started = time.perf_counter()
+        await self._bring_about(batch, None)
+        event = BatchSettled(
+            run_id=self.tally.run_id,
+            products=len(batch),
+            seconds=time.perf_counter() - started,
+        )
+        self.tally.emit(event)
+
+    def give_up(self, products: Iterable[Product], reason: str) -> None:
+        """Leave these for the next run."""
+        self._given_up += 1
+        for product in products:
+            self.tally.settle(Outcome(product.key, OutcomeStatus.UNSETTLED, reason))
+
+    async def _bring_about(
+        self, items: Sequence[Planned], doubts: list[Planned] | None
+    ) -> None:
+        """Settle these, or take them apart.
+
+        Args:
+            items: What is to be settled.
+            doubts: Collects products that the sink refuses without a reason; None
+                as long as it gave no cause for doubt.
+        """
+        if self.is_down:
+            return
+        try:
+            await self._repeat(items, doubts is not None)
+        except _TakeApart as signal:
+            await self._take_apart(signal, doubts)
+
+    async def _repeat(self, items: Sequence[Planned], in_doubt: bool) -> None:
+        current, last, unexplained = items, "", 0
+        try:
+            async for attempt in self.policy.tries():
+                with attempt:
+                    if attempt.num > 1:
+                        self.tally.retry("write a batch", attempt.num, last)
+                    try:
+                        if attempt.num > 1 or in_doubt:
+                            wanted = [item.wanted for item in current]
+                            current = await self.survey.compare(wanted)
+                        await self._write(current)
+                    except TransientError as error:
+                        last = str(error)
+                        unexplained += error.unexplained
+                        spare = 1 if len(current) == 1 or not in_doubt else 0
+                        if unexplained > spare:
+                            raise _TakeApart(current, error, in_doubt=True) from error
+                        raise
+        except TransientError as error:
+            self.give_up([item.wanted for item in current], str(error))
+
+    async def _write(self, items: Sequence[Planned]) -> None:
+        """Write once; culprits that the sink names are set aside."""
+        while items:
+            for item in items:
+                self.tally.attempt(item.wanted.key, item.change.done().status)
+            self.tally.writes += 1
+            self.tally.touched = True
+            try:
+                with self.tally.phase("write"):
+                    outcomes = await self.sink.write([item.change for item in items])
+            except RefusedError as error:
+                items = self._without_culprits(items, error)
+                continue
+            self._note(items, outcomes)
+            return
+
+    def _without_culprits(
+        self, items: Sequence[Planned], error: RefusedError
+    ) -> Sequence[Planned]:
+        named: Mapping[ProductKey, str] = {}
+        if isinstance(error, BatchRefusedError):
+            named = error.culprits
+        rest = [item for item in items if item.wanted.key not in named]
+        if len(rest) == len(items):
+            raise _TakeApart(items, error, in_doubt=False) from error
+        for item in items:
+            key = item.wanted.key
+            if key in named:
+                outcome = Outcome(key, OutcomeStatus.FAILED, named[key], error.said)
+                self.tally.settle(outcome)
+        return rest
+
+    def _note(self, items: Sequence[Planned], outcomes: Sequence[Outcome]) -> None:
+        for outcome in outcomes:
+            self.tally.settle(outcome)
+        good = sum(outcome.status in _GOOD for outcome in outcomes)
+        if good:
+            self._successes += good
+            self._given_up = 0
+        told = {outcome.key for outcome in outcomes}
+        for item in items:
+            if item.wanted.key not in told:
+                reason = "the sink did not say what became of it"
+                key = item.wanted.key
+                self.tally.settle(Outcome(key, OutcomeStatus.UNSETTLED, reason))
+
+    async def _take_apart(
+        self, signal: _TakeApart, doubts: list[Planned] | None
+    ) -> None:
+        """Halve; a product that stands alone is refused."""
+        mine: list[Planned] | None = doubts
+        if signal.in_doubt and doubts is None:
+            mine = []
+        before = self._successes
+        items = signal.items
+        if len(items) > 1:
+            middle = len(items) // 2
+            await self._bring_about(items[:middle], mine)
+            await self._bring_about(items[middle:], mine)
+        elif signal.in_doubt and mine is not None:
+            mine.extend(items)
+        else:
+            self._refuse(items, signal.error)
+        if mine is not None and doubts is None:
+            self._decide(mine, signal.error, before)
+
+    def _decide(
+        self, doubted: Sequence[Planned], error: Exception, before: int
+    ) -> None:
+        """Blame the products, or the sink if it took nothing else meanwhile."""
+        if len(doubted) > 1 and self._successes == before:
+            self.give_up([item.wanted for item in doubted], str(error))
+        else:
+            self._refuse(doubted, error)
+
+    def _refuse(self, items: Sequence[Planned], error: Exception) -> None:
+        said = error.said if isinstance(error, RefusedError) else ""
+        for item in items:
+            outcome = Outcome(item.wanted.key, OutcomeStatus.FAILED, str(error), said)
+            self.tally.settle(outcome)

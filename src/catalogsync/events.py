@@ -1,0 +1,188 @@
+"""What happens in a run, as typed events for hooks and the standard logger."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Protocol
+
+import attrs
+
+from .outcomes import Outcome
+
+__all__ = [
+    "BatchSettled",
+    "Event",
+    "EventHook",
+    "PageRead",
+    "PassRepeated",
+    "ProductFailed",
+    "ReferencesWritten",
+    "Retrying",
+    "RunFinished",
+    "RunStarted",
+    "RunStopping",
+    "emitter",
+    "log_event",
+]
+
+logger = logging.getLogger("catalogsync")
+
+
+@attrs.frozen(kw_only=True)
+class Event:
+    """Something that happened in a run.
+
+    Attributes:
+        run_id: The run it happened in.
+    """
+
+    run_id: str
+
+
+@attrs.frozen(kw_only=True)
+class RunStarted(Event):
+    """A run begins.
+
+    Attributes:
+        job: Name of the job; empty for a run without one.
+        source: Name of the source.
+        sink: Name of the sink.
+    """
+
+    job: str
+    source: str
+    sink: str
+
+
+@attrs.frozen(kw_only=True)
+class PageRead(Event):
+    """A page arrived from the source.
+
+    Attributes:
+        products: How many products it holds.
+        rejected: How many records it holds that are no products.
+        total: Size of the whole set, where the source says so.
+    """
+
+    products: int
+    rejected: int
+    total: int | None
+
+
+@attrs.frozen(kw_only=True)
+class PassRepeated(Event):
+    """The source broke its word, so it is read once more from the beginning."""
+
+    reason: str
+
+
+@attrs.frozen(kw_only=True)
+class ReferencesWritten(Event):
+    """Categories or tags were created or renamed in the sink."""
+
+    created: int
+    updated: int
+
+
+@attrs.frozen(kw_only=True)
+class Retrying(Event):
+    """Something failed and is tried again.
+
+    Attributes:
+        what: Such as `read page 30` or `write batch 4`.
+        attempt: The attempt that begins now; the first repeat is 2.
+        reason: Why the attempt before did not do.
+    """
+
+    what: str
+    attempt: int
+    reason: str
+
+
+@attrs.frozen(kw_only=True)
+class BatchSettled(Event):
+    """A batch reached its end, good or bad.
+
+    Attributes:
+        products: How many products have an outcome now.
+        seconds: How long it took, repeats included.
+    """
+
+    products: int
+    seconds: float
+
+
+@attrs.frozen(kw_only=True)
+class ProductFailed(Event):
+    """A product failed or stays unsettled."""
+
+    outcome: Outcome
+
+
+@attrs.frozen(kw_only=True)
+class RunStopping(Event):
+    """A run was asked to stop, or gave up.
+
+    Attributes:
+        reason: Who or what stopped it.
+    """
+
+    reason: str
+
+
+@attrs.frozen(kw_only=True)
+class RunFinished(Event):
+    """A run is over.
+
+    Attributes:
+        status: The report's status.
+        summary: The report's first line.
+    """
+
+    status: str
+    summary: str
+
+
+class EventHook(Protocol):
+    """Called for each event, in order, in the run's own task.
+
+    It must not block; what it raises is logged and never breaks the run.
+    """
+
+    def __call__(self, event: Event, /) -> None:
+        """Take note of an event."""
+        ...
+
+
+_LEVELS: dict[type[Event], int] = {
+    PassRepeated: logging.WARNING,
+    Retrying: logging.WARNING,
+    ProductFailed: logging.WARNING,
+    RunStarted: logging.INFO,
+    RunStopping: logging.WARNING,
+    RunFinished: logging.INFO,
+}
+
+
+def log_event(event: Event, /) -> None:
+    """Hand an event to the logger `catalogsync`; a hook that every run has."""
+    level = _LEVELS.get(type(event), logging.DEBUG)
+    if logger.isEnabledFor(level):
+        details = attrs.asdict(event, recurse=False)
+        text = ", ".join(f"{name}={value}" for name, value in details.items())
+        logger.log(level, "%s: %s", type(event).__name__, text, extra={"event": event})
+
+
+def emitter(hooks: Iterable[EventHook]) -> EventHook:
+    """Join hooks into one that logs what any of them raises and goes on."""
+    everyone = (log_event, *hooks)
+
+    def emit(event: Event, /) -> None:
+        for hook in everyone:
+            try:
+                hook(event)
+            except Exception:
+                logger.exception("an event hook failed on %s", type(event).__name__)
+
+    return emit

@@ -1,0 +1,297 @@
+"""The canonical model of a catalog.
+
+Frozen values without any wire format or sink id. `UNSET` means "the source does
+not say" and leaves the sink's value alone; `None` or an empty list means "the
+source says: nothing". Every class checks its values when it is made and raises
+`InvalidValueError` with the path to the bad one.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any, Final, Literal, TypeAlias, TypeVar
+
+import attrs
+
+from . import _checks
+from .errors import InvalidValueError
+
+__all__ = [
+    "UNSET",
+    "Category",
+    "Dimensions",
+    "Field",
+    "Image",
+    "Json",
+    "Price",
+    "Product",
+    "ProductKey",
+    "ProductStatus",
+    "StockLevel",
+    "Unset",
+    "Variant",
+]
+
+T = TypeVar("T")
+
+Json: TypeAlias = "str | int | float | bool | list[Json] | Mapping[str, Json] | None"
+"""A JSON value, as free attributes hold it."""
+
+
+class Unset(enum.Enum):
+    """The type of `UNSET`."""
+
+    UNSET = "UNSET"
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+    def __bool__(self) -> Literal[False]:
+        return False
+
+
+UNSET: Final = Unset.UNSET
+"""What a source does not say. Differs from empty."""
+
+
+class ProductStatus(enum.StrEnum):
+    """Whether shoppers can see a product."""
+
+    DRAFT = "draft"
+    PUBLISHED = "published"
+
+
+class Field(enum.StrEnum):
+    """The parts of a product that are compared and written one by one."""
+
+    TITLE = "title"
+    DESCRIPTION = "description"
+    BRAND = "brand"
+    STATUS = "status"
+    THUMBNAIL = "thumbnail"
+    IMAGES = "images"
+    CATEGORIES = "categories"
+    TAGS = "tags"
+    WEIGHT = "weight"
+    DIMENSIONS = "dimensions"
+    ATTRIBUTES = "attributes"
+    VARIANTS = "variants"
+    VARIANT_TITLE = "variant_title"
+    SKU = "sku"
+    BARCODE = "barcode"
+    OPTIONS = "options"
+    PRICES = "prices"
+    STOCK = "stock"
+
+
+def _empty_is_none(value: T) -> T | None:
+    return None if value == "" else value
+
+
+def _tuple(value: Iterable[T] | Unset) -> tuple[T, ...] | Unset:
+    return UNSET if isinstance(value, Unset) else tuple(value)
+
+
+@attrs.frozen(order=True, cache_hash=True)
+class ProductKey:
+    """The one identity of a product in every sink.
+
+    Attributes:
+        source: Name of the source; letters, digits, `.`, `_` and `-`.
+        id: The product's id in that source.
+    """
+
+    source: str = attrs.field(validator=_checks.source_name)
+    id: str = attrs.field(validator=_checks.text)
+
+    @classmethod
+    def parse(cls, text: str) -> ProductKey:
+        """Read a key from `source:id`, the form that `str(key)` gives."""
+        source, colon, id_ = text.partition(":")
+        if not colon:
+            raise InvalidValueError("", f"a product key is source:id, not {text!r}")
+        return cls(source, id_)
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.id}"
+
+
+@attrs.frozen(kw_only=True)
+class Price:
+    """A price in major units (9.99, not 999).
+
+    Attributes:
+        amount: 0 or more.
+        currency: ISO 4217 code; kept in upper case.
+    """
+
+    amount: Decimal = attrs.field(validator=_checks.amount)
+    currency: str = attrs.field(validator=_checks.currency)
+
+
+@attrs.frozen(kw_only=True)
+class StockLevel:
+    """How many pieces are there.
+
+    Attributes:
+        quantity: Pieces, 0 or more.
+        location: Name of the place in the source; None is the sink's default.
+    """
+
+    quantity: int = attrs.field(validator=_checks.quantity)
+    location: str | None = attrs.field(default=None, validator=_checks.optional_text)
+
+
+@attrs.frozen(kw_only=True)
+class Image:
+    """A picture of a product, by address; the order of images counts."""
+
+    url: str = attrs.field(validator=_checks.text)
+
+
+@attrs.frozen(kw_only=True)
+class Category:
+    """A place in the source's tree of categories.
+
+    Attributes:
+        id: The category's id in the source, such as its slug.
+        name: What shoppers read.
+        parent: The category that contains this one, if any.
+    """
+
+    id: str = attrs.field(validator=_checks.text)
+    name: str = attrs.field(validator=_checks.text)
+    parent: Category | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Dimensions:
+    """Outer size, in the source's unit; nothing is converted."""
+
+    length: Decimal | None = attrs.field(default=None, validator=_checks.amount)
+    width: Decimal | None = attrs.field(default=None, validator=_checks.amount)
+    height: Decimal | None = attrs.field(default=None, validator=_checks.amount)
+
+
+@attrs.frozen(kw_only=True)
+class Variant:
+    """One thing that can be bought.
+
+    Attributes:
+        id: The variant's id within its product, in the source.
+        title: What shoppers read; UNSET: the sink makes one from the options.
+        sku: Stock keeping unit.
+        barcode: Any barcode, as text.
+        options: Value of each option, such as `{"Color": "Red"}`. All variants
+            of a product have the same options, in combinations that differ.
+        prices: At most one a currency.
+        stock: At most one level a location.
+    """
+
+    id: str = attrs.field(validator=_checks.text)
+    title: str | Unset = attrs.field(default=UNSET, validator=_checks.optional_text)
+    sku: str | Unset | None = attrs.field(
+        default=UNSET, converter=_empty_is_none, validator=_checks.optional_text
+    )
+    barcode: str | Unset | None = attrs.field(
+        default=UNSET, converter=_empty_is_none, validator=_checks.optional_text
+    )
+    options: Mapping[str, str] = attrs.field(
+        factory=dict[str, str], validator=_checks.option_texts
+    )
+    prices: tuple[Price, ...] | Unset = attrs.field(
+        default=UNSET,
+        converter=_tuple,
+        validator=_checks.items(Price, lambda price: price.currency),
+    )
+    stock: tuple[StockLevel, ...] | Unset = attrs.field(
+        default=UNSET,
+        converter=_tuple,
+        validator=_checks.items(StockLevel, lambda level: level.location),
+    )
+
+
+def _check_options(variants: tuple[Variant, ...]) -> None:
+    """The same options everywhere, in combinations that differ."""
+    names = set(variants[0].options)
+    for index, variant in enumerate(variants):
+        if set(variant.options) != names:
+            wanted = ", ".join(sorted(names)) or "none"
+            problem = f"all variants have the same options; the first has {wanted}"
+            raise InvalidValueError(f"variants[{index}].options", problem)
+    _checks.check_distinct(
+        "variants", [tuple(sorted(variant.options.items())) for variant in variants]
+    )
+
+
+def _variants(
+    _: object, attribute: attrs.Attribute[Any], value: tuple[Variant, ...] | Unset
+) -> None:
+    if isinstance(value, Unset) or len(value) == 1:
+        return
+    if not value:
+        raise InvalidValueError(attribute.name, "must be one or more, or UNSET")
+    _check_options(value)
+
+
+@attrs.frozen(kw_only=True)
+class Product:
+    """A product as its source describes it.
+
+    Attributes:
+        key: Its identity.
+        title: What shoppers read.
+        description: Longer text; plain or HTML, as the source has it.
+        brand: Maker or label.
+        status: Set when the product is created, then left to the shop's people.
+        thumbnail: Address of the small picture.
+        images: Pictures in order.
+        categories: Where shoppers find it.
+        tags: Words; their order does not count.
+        weight: In the source's unit.
+        dimensions: In the source's unit.
+        attributes: Anything else, as JSON values by name.
+        variants: What can be bought; at least one where given.
+    """
+
+    key: ProductKey
+    title: str = attrs.field(validator=_checks.text)
+    description: str | Unset | None = attrs.field(
+        default=UNSET, converter=_empty_is_none, validator=_checks.optional_text
+    )
+    brand: str | Unset | None = attrs.field(
+        default=UNSET, converter=_empty_is_none, validator=_checks.optional_text
+    )
+    status: ProductStatus | Unset = UNSET
+    thumbnail: str | Unset | None = attrs.field(
+        default=UNSET, converter=_empty_is_none, validator=_checks.optional_text
+    )
+    images: tuple[Image, ...] | Unset = attrs.field(
+        default=UNSET,
+        converter=_tuple,
+        validator=_checks.items(Image, lambda image: image.url),
+    )
+    categories: tuple[Category, ...] | Unset = attrs.field(
+        default=UNSET,
+        converter=_tuple,
+        validator=_checks.items(Category, lambda category: category.id),
+    )
+    tags: tuple[str, ...] | Unset = attrs.field(
+        default=UNSET,
+        converter=_tuple,
+        validator=[_checks.tags, _checks.items(str, lambda tag: tag)],
+    )
+    weight: Decimal | Unset | None = attrs.field(
+        default=UNSET, validator=_checks.amount
+    )
+    dimensions: Dimensions | Unset | None = UNSET
+    attributes: Mapping[str, Json] | Unset = attrs.field(
+        default=UNSET, validator=_checks.json_object
+    )
+    variants: tuple[Variant, ...] | Unset = attrs.field(
+        default=UNSET,
+        converter=_tuple,
+        validator=[_checks.items(Variant, lambda variant: variant.id), _variants],
+    )

@@ -1,0 +1,59 @@
+"""What became of a product: one outcome for each, and nothing is left out."""
+
+from __future__ import annotations
+
+import enum
+
+import attrs
+
+from .models import ProductKey
+
+__all__ = ["Outcome", "OutcomeStatus", "Rejected"]
+
+
+class OutcomeStatus(enum.StrEnum):
+    """What became of one product.
+
+    `FAILED` is refused and we know why. `UNSETTLED` means that we ran out of
+    tries, time or permission to know; the next run looks again.
+    """
+
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    RETIRED = "retired"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    UNSETTLED = "unsettled"
+
+
+@attrs.frozen
+class Outcome:
+    """What became of one product.
+
+    Attributes:
+        key: Which product.
+        status: What became of it.
+        reason: Why, for a person; empty where nothing needs a reason.
+        said: The sink's own words, where it gave any.
+    """
+
+    key: ProductKey
+    status: OutcomeStatus
+    reason: str = ""
+    said: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Rejected:
+    """A source record that is no product.
+
+    Attributes:
+        key: Its identity, where it can be read.
+        reason: What is wrong, with the path to the bad value.
+        where: The place in the source, such as `page skip=30, record 7`.
+    """
+
+    key: ProductKey | None
+    reason: str
+    where: str

@@ -1,0 +1,311 @@
+"""Working out the smallest change that brings a product about. No I/O.
+
+`plan` holds a wanted product against what a sink has, field by field. What the
+source supplies is the source's; elements of lists that others added stay; what
+we wrote and the source dropped goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import attrs
+
+from .models import (
+    UNSET,
+    Field,
+    Image,
+    Price,
+    Product,
+    StockLevel,
+    Unset,
+    Variant,
+)
+from .protocols import Action, Change, Ours, VariantChange
+from .receipt import Receipt, write_receipt
+
+__all__ = ["References", "own_references", "plan", "supplied"]
+
+References: TypeAlias = Mapping[Field, tuple[str, ...]]
+"""The elements of `categories` and `tags`, as the sink names them."""
+
+_PLAIN = (
+    Field.TITLE,
+    Field.DESCRIPTION,
+    Field.BRAND,
+    Field.THUMBNAIL,
+    Field.WEIGHT,
+    Field.DIMENSIONS,
+)
+_LISTS = (Field.IMAGES, Field.CATEGORIES, Field.TAGS, Field.ATTRIBUTES)
+_PRODUCT_FIELDS = (*_PLAIN, Field.STATUS, *_LISTS, Field.VARIANTS)
+_VARIANT_PLAIN = {
+    Field.VARIANT_TITLE: "title",
+    Field.SKU: "sku",
+    Field.BARCODE: "barcode",
+}
+_VARIANT_LISTS = {Field.PRICES: "prices", Field.STOCK: "stock"}
+_VARIANT_FIELDS = {**_VARIANT_PLAIN, **_VARIANT_LISTS}
+
+
+def supplied(product: Product) -> frozenset[Field]:
+    """The fields that the source speaks of."""
+    fields = {f for f in _PRODUCT_FIELDS if getattr(product, f) is not UNSET}
+    for variant in product.variants or ():
+        fields.add(Field.OPTIONS)
+        fields.update(
+            field
+            for field, name in _VARIANT_FIELDS.items()
+            if getattr(variant, name) is not UNSET
+        )
+    return frozenset(fields)
+
+
+def own_references(product: Product) -> References:
+    """The elements of a product's lists for a sink without references."""
+    references: dict[Field, tuple[str, ...]] = {}
+    if not isinstance(product.categories, Unset):
+        references[Field.CATEGORIES] = tuple(c.id for c in product.categories)
+    if not isinstance(product.tags, Unset):
+        references[Field.TAGS] = product.tags
+    return references
+
+
+def plan(
+    wanted: Product, held: Ours | None, references: References | None = None
+) -> Change | None:
+    """Work out the smallest change.
+
+    Args:
+        wanted: The product as the sink could hold it (after `shape`).
+        held: What the sink has under its key; None: nothing.
+        references: For a `ReferencingSink`: the sink ids of its categories and
+            tags. None for other sinks.
+
+    Returns:
+        The change, or None where nothing has to be done.
+
+    Raises:
+        InvalidValueError: What others added and what is wanted cannot stand
+            together, such as two variants with the same options.
+    """
+    if held is None:
+        elements = own_references(wanted) if references is None else references
+        return Change(
+            action=Action.CREATE,
+            product=wanted,
+            fields=supplied(wanted),
+            references=references or {},
+            receipt=write_receipt(wanted, elements, Receipt()),
+        )
+    return _Comparison(wanted, held, references).change()
+
+
+@attrs.define(slots=False)
+class _Comparison:
+    """One wanted product beside one held product."""
+
+    wanted: Product
+    held: Ours
+    references: References | None
+    values: dict[str, Any] = attrs.field(factory=dict[str, Any])
+    merged: dict[Field, tuple[str, ...]] = attrs.field(
+        factory=dict[Field, tuple[str, ...]]
+    )
+    fields: set[Field] = attrs.field(factory=set[Field])
+
+    @cached_property
+    def receipt(self) -> Receipt:
+        return Receipt.parse(self.held.receipt)
+
+    def change(self) -> Change | None:
+        self._plain()
+        self._images()
+        self._attributes()
+        self._elements(Field.CATEGORIES)
+        self._elements(Field.TAGS)
+        variants = self._variants()
+        if not self.fields:
+            return None
+        elements = self.references
+        if elements is None:
+            elements = own_references(self.wanted)
+        return Change(
+            action=Action.UPDATE,
+            product=attrs.evolve(self.held.product, **self.values),
+            fields=frozenset(self.fields),
+            variants=variants,
+            references=self.merged,
+            receipt=write_receipt(self.wanted, elements, self.receipt),
+            held=self.held,
+        )
+
+    def _set(self, field: Field, value: object) -> None:
+        self.values[field.value] = value
+        self.fields.add(field)
+
+    def _plain(self) -> None:
+        for field in _PLAIN:
+            value = getattr(self.wanted, field)
+            if value is not UNSET and value != getattr(self.held.product, field):
+                self._set(field, value)
+
+    def _images(self) -> None:
+        wanted, held = self.wanted.images, self.held.product.images or ()
+        if isinstance(wanted, Unset) or wanted == held:
+            return
+        urls = _merge_ordered(
+            [image.url for image in wanted],
+            [image.url for image in held],
+            lambda url: self.receipt.wrote(Field.IMAGES, url),
+        )
+        if urls is not None:
+            self._set(Field.IMAGES, tuple(Image(url=url) for url in urls))
+
+    def _attributes(self) -> None:
+        wanted, held = self.wanted.attributes, self.held.product.attributes or {}
+        if isinstance(wanted, Unset) or wanted == held:
+            return
+        theirs = {
+            name: value
+            for name, value in held.items()
+            if name in wanted or not self.receipt.wrote_attribute(name)
+        }
+        target = {**theirs, **wanted}
+        if target != held:
+            self._set(Field.ATTRIBUTES, target)
+
+    def _elements(self, field: Field) -> None:
+        """Categories or tags, by sink id where the sink has such."""
+        if self.references is not None:
+            held = tuple(self.held.references.get(field, ()))
+            wanted = self.references.get(field)
+        else:
+            held = own_references(self.held.product).get(field, ())
+            wanted = own_references(self.wanted).get(field)
+        if wanted is None:
+            return
+        target = _merge(wanted, held, lambda e: self.receipt.wrote(field, e))
+        if target is None:
+            return
+        self.merged[field] = target
+        self._set(field, self._listed(field, target))
+
+    def _listed(self, field: Field, target: Sequence[str]) -> object:
+        """The product's own list; the sink's ids are not part of the model."""
+        if self.references is not None:
+            return getattr(self.wanted, field)
+        if field is Field.TAGS:
+            return tuple(target)
+        known = {
+            category.id: category
+            for category in (
+                *(self.held.product.categories or ()),
+                *(self.wanted.categories or ()),
+            )
+        }
+        return tuple(known[id_] for id_ in target)
+
+    def _variants(self) -> tuple[VariantChange, ...]:
+        wanted, held = self.wanted.variants, self.held.product.variants or ()
+        if isinstance(wanted, Unset) or wanted == held:
+            return ()
+        changes = tuple(self._variant_changes(wanted, {v.id: v for v in held}))
+        if changes:
+            after = {v.id: v for v in held}
+            for change in changes:
+                if change.action is Action.REMOVE:
+                    del after[change.variant.id]
+                else:
+                    after[change.variant.id] = change.variant
+            self.values["variants"] = tuple(after.values())
+        return changes
+
+    def _variant_changes(
+        self, wanted: Sequence[Variant], held: Mapping[str, Variant]
+    ) -> Iterator[VariantChange]:
+        for variant in wanted:
+            if variant.id not in held:
+                self.fields.add(Field.VARIANTS)
+                yield VariantChange(action=Action.ADD, variant=variant)
+                continue
+            after, fields = self._variant(variant, held[variant.id])
+            if fields:
+                self.fields |= fields
+                yield VariantChange(action=Action.UPDATE, variant=after, fields=fields)
+        stay = {variant.id for variant in wanted}
+        for id_, variant in held.items():
+            if id_ not in stay and self.receipt.wrote_variant(id_):
+                self.fields.add(Field.VARIANTS)
+                yield VariantChange(action=Action.REMOVE, variant=variant)
+
+    def _variant(
+        self, wanted: Variant, held: Variant
+    ) -> tuple[Variant, frozenset[Field]]:
+        if wanted == held:
+            return held, frozenset()
+        values: dict[Field, Any] = {}
+        for field, name in _VARIANT_PLAIN.items():
+            value = getattr(wanted, name)
+            if value is not UNSET and value != getattr(held, name):
+                values[field] = value
+        if wanted.options != held.options:
+            values[Field.OPTIONS] = wanted.options
+        prices = self._prices(wanted, held)
+        if prices is not None:
+            values[Field.PRICES] = prices
+        stock = _stock(wanted.stock, held.stock or ())
+        if stock is not None:
+            values[Field.STOCK] = stock
+        names = {_VARIANT_FIELDS.get(f, f.value): v for f, v in values.items()}
+        return attrs.evolve(held, **names), frozenset(values)
+
+    def _prices(self, wanted: Variant, held: Variant) -> tuple[Price, ...] | None:
+        if isinstance(wanted.prices, Unset):
+            return None
+        before = {price.currency: price for price in held.prices or ()}
+        ours = {price.currency: price for price in wanted.prices}
+        after = {
+            currency: price
+            for currency, price in before.items()
+            if currency in ours or not self.receipt.wrote_price(held.id, currency)
+        }
+        after.update(ours)
+        return None if after == before else tuple(after.values())
+
+
+def _stock(
+    wanted: tuple[StockLevel, ...] | Unset, held: tuple[StockLevel, ...]
+) -> tuple[StockLevel, ...] | None:
+    """The levels after; the source wins, other locations are left alone."""
+    before = {level.location: level for level in held}
+    after = {**before, **{level.location: level for level in wanted or ()}}
+    return None if after == before else tuple(after.values())
+
+
+def _merge(
+    wanted: Sequence[str], held: Sequence[str], ours: Callable[[str], bool]
+) -> tuple[str, ...] | None:
+    """The elements after, order aside; None where nothing differs."""
+    if set(wanted) == set(held):
+        return None
+    kept = [e for e in held if e in wanted or not ours(e)]
+    target = (*kept, *(e for e in wanted if e not in held))
+    return None if len(target) == len(held) == len(kept) else target
+
+
+def _merge_ordered(
+    wanted: Sequence[str], held: Sequence[str], ours: Callable[[str], bool]
+) -> Sequence[str] | None:
+    """The elements after; ours in order, theirs where they stood as far as can be.
+
+    What others put before all of ours stays in front, the rest of theirs follows.
+    """
+    stay = [e for e in held if e in wanted or not ours(e)]
+    if stay == list(held) and [e for e in held if e in wanted] == list(wanted):
+        return None
+    theirs = [e for e in stay if e not in wanted]
+    first = next((i for i, e in enumerate(stay) if e in wanted), 0)
+    return [*theirs[:first], *wanted, *theirs[first:]]

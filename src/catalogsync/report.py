@@ -1,0 +1,192 @@
+"""What a run did, as a value, as text for a person and as JSON for a program."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from .errors import RunFailedError
+from .outcomes import Outcome
+
+__all__ = ["CategoryCounts", "Counts", "Report", "RunStatus"]
+
+_SHOWN_FAILURES = 10
+
+
+class RunStatus(enum.StrEnum):
+    """How a run ended.
+
+    `DEGRADED`: everything was seen and settled, but some products failed.
+    `INCOMPLETE`: not everything was seen or settled; the next run goes on.
+    `FAILED`: the run broke off; what was done until then is in the counts.
+    """
+
+    SUCCEEDED = "succeeded"
+    DEGRADED = "degraded"
+    INCOMPLETE = "incomplete"
+    FAILED = "failed"
+
+
+@attrs.frozen(kw_only=True)
+class Counts:
+    """How many products met which end.
+
+    Always: fetched = created + updated + unchanged + skipped + failed +
+    unsettled. `retired` counts products that left the source, so they were not
+    fetched.
+    """
+
+    fetched: int = 0
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    skipped: int = 0
+    retired: int = 0
+    failed: int = 0
+    unsettled: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class CategoryCounts:
+    """How many categories the products of a run needed.
+
+    Attributes:
+        created: Made by this run.
+        updated: Ours, and renamed or moved by this run.
+        existing: Found as they should be.
+    """
+
+    created: int = 0
+    updated: int = 0
+    existing: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class Report:
+    """The sum of a run.
+
+    Attributes:
+        run_id: Identity of the run.
+        job: Name of the job; empty for a run without one.
+        status: How it ended.
+        counts: Products by outcome.
+        categories: Categories by outcome.
+        requests: Requests to both sides, where the adapters count them.
+        writes: How many batches were sent to the sink, repeats included.
+        retries: How many pages and batches were repeated.
+        started_at: Seconds since the epoch.
+        duration_s: Seconds from start to end.
+        phases: Seconds spent waiting in each phase: `read`, `find`, `plan`,
+            `write`. They overlap, so their sum can exceed the duration.
+        failures: Every failed or unsettled product.
+        rejected: Records that are no products and have no readable key; the
+            other rejected records stand among the failures.
+        problem: Why the status is incomplete or failed; empty otherwise.
+    """
+
+    run_id: str
+    job: str = ""
+    status: RunStatus
+    counts: Counts
+    categories: CategoryCounts = CategoryCounts()
+    requests: int = 0
+    writes: int = 0
+    retries: int = 0
+    started_at: float
+    duration_s: float
+    phases: Mapping[str, float] = attrs.field(factory=dict[str, float])
+    failures: tuple[Outcome, ...] = ()
+    rejected: tuple[str, ...] = ()
+    problem: str = ""
+
+    @property
+    def products_per_second(self) -> float:
+        """Products fetched, for each second of the run."""
+        return self.counts.fetched / self.duration_s if self.duration_s else 0.0
+
+    def raise_for_status(self, *, accept_degraded: bool = False) -> Report:
+        """Return the report itself if the run did what it should.
+
+        Args:
+            accept_degraded: Take a run in which some products failed as well.
+
+        Raises:
+            RunFailedError: For any other status.
+        """
+        accepted = {RunStatus.SUCCEEDED}
+        if accept_degraded:
+            accepted.add(RunStatus.DEGRADED)
+        if self.status not in accepted:
+            raise RunFailedError(self)
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON types, in a stable order."""
+        return {
+            "run_id": self.run_id,
+            "job": self.job,
+            "status": self.status.value,
+            "problem": self.problem,
+            "counts": attrs.asdict(self.counts),
+            "categories": attrs.asdict(self.categories),
+            "requests": self.requests,
+            "writes": self.writes,
+            "retries": self.retries,
+            "started_at": self.started_at,
+            "duration_s": round(self.duration_s, 6),
+            "products_per_second": round(self.products_per_second, 3),
+            "phases": {name: round(s, 6) for name, s in self.phases.items()},
+            "failures": [_failure(outcome) for outcome in self.failures],
+            "rejected": list(self.rejected),
+        }
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    @property
+    def summary(self) -> str:
+        """The report in one line."""
+        counts = attrs.asdict(self.counts)
+        fetched = counts.pop("fetched")
+        parts = [f"{n} {name}" for name, n in counts.items() if n]
+        name = f"{self.job}: " if self.job else ""
+        return (
+            f"{name}{self.status.value}: {fetched} fetched"
+            f" = {' + '.join(parts) or '0'} in {self.duration_s:.2f} s"
+        )
+
+    def _lines(self) -> list[str]:
+        lines = [self.summary]
+        if self.problem:
+            lines.append(f"  {self.problem}")
+        if any(attrs.astuple(self.categories)):
+            parts = [f"{n} {k}" for k, n in attrs.asdict(self.categories).items() if n]
+            lines.append(f"  categories: {', '.join(parts)}")
+        lines.append(
+            f"  {self.products_per_second:.0f} products/s, {self.requests} requests,"
+            f" {self.writes} writes, {self.retries} retries"
+        )
+        lines += [f"  {_failure_text(o)}" for o in self.failures[:_SHOWN_FAILURES]]
+        lines += [f"  rejected {text}" for text in self.rejected[:_SHOWN_FAILURES]]
+        hidden = max(0, len(self.failures) - _SHOWN_FAILURES)
+        hidden += max(0, len(self.rejected) - _SHOWN_FAILURES)
+        if hidden:
+            lines.append(f"  ... and {hidden} more in the full report")
+        return lines
+
+
+def _failure(outcome: Outcome) -> dict[str, str]:
+    return {
+        "key": str(outcome.key),
+        "status": outcome.status.value,
+        "reason": outcome.reason,
+        "said": outcome.said,
+    }
+
+
+def _failure_text(outcome: Outcome) -> str:
+    said = f' ("{outcome.said}")' if outcome.said else ""
+    return f"{outcome.status.value} {outcome.key}: {outcome.reason}{said}"

@@ -1,0 +1,120 @@
+"""When and how often something is tried again: one policy object, on stamina."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import AsyncIterable, Callable, Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import attrs
+import stamina
+
+from .errors import TransientError
+
+__all__ = ["RetryPolicy", "retry_after"]
+
+
+def _above_zero(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if isinstance(value, int | float) and value <= 0:
+        msg = f"{attribute.name} must be above 0, or None"
+        raise ValueError(msg)
+
+
+@attrs.frozen(kw_only=True)
+class RetryPolicy:
+    """How a page or a batch is repeated after a `TransientError`.
+
+    The wait before repeat *n* (1, 2, ...) is `wait_initial * wait_multiplier **
+    (n - 1)` seconds plus a random part of up to `wait_jitter`, and never more
+    than `wait_max`. If the other side asked for a time (`Retry-After`), that is
+    waited instead; a time beyond what is left of `timeout` gives up at once.
+
+    Attributes:
+        attempts: Tries in all, the first included.
+        wait_initial: Seconds before the first repeat.
+        wait_multiplier: Growth of the wait from one repeat to the next.
+        wait_max: Longest wait, in seconds.
+        wait_jitter: Most that chance adds to a wait, in seconds.
+        timeout: Seconds after which no further try begins; None: no such end.
+            It does not cut a try short: requests have timeouts of their own.
+    """
+
+    attempts: int = attrs.field(default=4, validator=attrs.validators.ge(1))
+    wait_initial: float = attrs.field(default=1.0, validator=attrs.validators.ge(0))
+    wait_multiplier: float = attrs.field(default=2.0, validator=attrs.validators.ge(1))
+    wait_max: float = attrs.field(default=30.0, validator=attrs.validators.ge(0))
+    wait_jitter: float = attrs.field(default=0.25, validator=attrs.validators.ge(0))
+    timeout: float | None = attrs.field(default=300.0, validator=_above_zero)
+
+    def delays(self) -> tuple[float, ...]:
+        """The waits between all tries in seconds, without what chance adds."""
+        return tuple(
+            min(self.wait_max, self.wait_initial * self.wait_multiplier**n)
+            for n in range(self.attempts - 1)
+        )
+
+    def tries(
+        self, *, clock: Callable[[], float] = time.monotonic
+    ) -> AsyncIterable[stamina.Attempt]:
+        """The tries; each is a context manager around the work.
+
+        ```python
+        async for attempt in policy.tries():
+            with attempt:
+                page = await source.read(cursor)
+        ```
+
+        Args:
+            clock: Seconds, for the time left; replaced in tests.
+
+        Raises:
+            TransientError: The last one, when there is no further try.
+        """
+        end = None if self.timeout is None else clock() + self.timeout
+
+        def again(error: Exception) -> bool | float:
+            if not isinstance(error, TransientError):
+                return False
+            wait = error.retry_after
+            if wait is None:
+                return True
+            return False if end is not None and clock() + wait > end else wait
+
+        return stamina.retry_context(
+            on=again,
+            attempts=self.attempts,
+            timeout=self.timeout,
+            wait_initial=self.wait_initial,
+            wait_max=self.wait_max,
+            wait_jitter=self.wait_jitter,
+            wait_exp_base=self.wait_multiplier,
+        )
+
+
+def retry_after(
+    headers: Mapping[str, str],
+    *,
+    now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+) -> float | None:
+    """Read the header `Retry-After`.
+
+    Args:
+        headers: Of an HTTP response.
+        now: The time that an HTTP date is held against.
+
+    Returns:
+        Seconds to wait, 0 or more; None without the header or for one that makes
+        no sense.
+    """
+    text = headers.get("Retry-After", "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
+    try:
+        date = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if date.tzinfo is None:
+        date = date.replace(tzinfo=dt.UTC)
+    return max(0.0, (date - now()).total_seconds())
