@@ -11,7 +11,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Any, Final, Literal, TypeAlias, TypeVar
+from typing import Any, Final, Literal, TypeAlias
 
 import attrs
 
@@ -33,8 +33,6 @@ __all__ = [
     "Unset",
     "Variant",
 ]
-
-T = TypeVar("T")
 
 Json: TypeAlias = "str | int | float | bool | list[Json] | Mapping[str, Json] | None"
 """A JSON value, as free attributes hold it."""
@@ -86,12 +84,8 @@ class Field(enum.StrEnum):
     STOCK = "stock"
 
 
-def _empty_is_none(value: T) -> T | None:
+def _empty_is_none(value: str | Unset | None) -> str | Unset | None:
     return None if value == "" else value
-
-
-def _tuple(value: Iterable[T] | Unset) -> tuple[T, ...] | Unset:
-    return UNSET if isinstance(value, Unset) else tuple(value)
 
 
 @attrs.frozen(order=True, cache_hash=True)
@@ -175,6 +169,14 @@ class Dimensions:
     height: Decimal | None = attrs.field(default=None, validator=_checks.amount)
 
 
+def _prices(value: Iterable[Price] | Unset) -> tuple[Price, ...] | Unset:
+    return UNSET if isinstance(value, Unset) else tuple(value)
+
+
+def _stock(value: Iterable[StockLevel] | Unset) -> tuple[StockLevel, ...] | Unset:
+    return UNSET if isinstance(value, Unset) else tuple(value)
+
+
 @attrs.frozen(kw_only=True)
 class Variant:
     """One thing that can be bought.
@@ -203,12 +205,12 @@ class Variant:
     )
     prices: tuple[Price, ...] | Unset = attrs.field(
         default=UNSET,
-        converter=_tuple,
+        converter=_prices,
         validator=_checks.items(Price, lambda price: price.currency),
     )
     stock: tuple[StockLevel, ...] | Unset = attrs.field(
         default=UNSET,
-        converter=_tuple,
+        converter=_stock,
         validator=_checks.items(StockLevel, lambda level: level.location),
     )
 
@@ -226,7 +228,7 @@ def _check_options(variants: tuple[Variant, ...]) -> None:
     )
 
 
-def _variants(
+def _check_variants(
     _: object, attribute: attrs.Attribute[Any], value: tuple[Variant, ...] | Unset
 ) -> None:
     if isinstance(value, Unset) or len(value) == 1:
@@ -234,6 +236,22 @@ def _variants(
     if not value:
         raise InvalidValueError(attribute.name, "must be one or more, or UNSET")
     _check_options(value)
+
+
+def _images(value: Iterable[Image] | Unset) -> tuple[Image, ...] | Unset:
+    return UNSET if isinstance(value, Unset) else tuple(value)
+
+
+def _categories(value: Iterable[Category] | Unset) -> tuple[Category, ...] | Unset:
+    return UNSET if isinstance(value, Unset) else tuple(value)
+
+
+def _tags(value: Iterable[str] | Unset) -> tuple[str, ...] | Unset:
+    return UNSET if isinstance(value, Unset) else tuple(value)
+
+
+def _variants(value: Iterable[Variant] | Unset) -> tuple[Variant, ...] | Unset:
+    return UNSET if isinstance(value, Unset) else tuple(value)
 
 
 @attrs.frozen(kw_only=True)
@@ -270,17 +288,17 @@ class Product:
     )
     images: tuple[Image, ...] | Unset = attrs.field(
         default=UNSET,
-        converter=_tuple,
+        converter=_images,
         validator=_checks.items(Image, lambda image: image.url),
     )
     categories: tuple[Category, ...] | Unset = attrs.field(
         default=UNSET,
-        converter=_tuple,
+        converter=_categories,
         validator=_checks.items(Category, lambda category: category.id),
     )
     tags: tuple[str, ...] | Unset = attrs.field(
         default=UNSET,
-        converter=_tuple,
+        converter=_tags,
         validator=[_checks.tags, _checks.items(str, lambda tag: tag)],
     )
     weight: Decimal | Unset | None = attrs.field(
@@ -292,6 +310,6 @@ class Product:
     )
     variants: tuple[Variant, ...] | Unset = attrs.field(
         default=UNSET,
-        converter=_tuple,
-        validator=[_checks.items(Variant, lambda variant: variant.id), _variants],
+        converter=_variants,
+        validator=[_checks.items(Variant, lambda variant: variant.id), _check_variants],
     )

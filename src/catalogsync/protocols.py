@@ -275,7 +275,7 @@ class Sink(Protocol):
     async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
         """Bring these changes about; one outcome each, in any order.
 
-        A product is never in two calls at once. After an error that may have
+        All of them create, or all of them update. A product is never in two calls at once. After an error that may have
         done part of the work, the engine finds and plans again before it writes
         again, so a sink never has to undo.
 

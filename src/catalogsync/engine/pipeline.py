@@ -19,6 +19,7 @@ from catalogsync.errors import TransientError
 from catalogsync.events import RunStopping
 from catalogsync.models import Product
 from catalogsync.protocols import (
+    Action,
     Change,
     ReferencingSink,
     Sink,
@@ -169,19 +170,30 @@ class Pipeline:
             await self._batches.put(None)
 
     def _batched(self, planned: list[Planned]) -> list[list[Planned]]:
-        limits, sink = self.sink.limits, self.sink
-        size = min(limits.batch, self.options.batch_size)
-        if limits.weight is None or not isinstance(sink, WeighingSink):
-            return list(batched(planned, size))
-        weigh = sink.weigh
-        return list(
-            batched(
-                planned,
-                size,
-                weight=limits.weight,
-                weigh=lambda item: weigh(item.change),
+        """Batches within the sink's limits, each of one action only."""
+        batches: list[list[Planned]] = []
+        for action in (Action.CREATE, Action.UPDATE):
+            items = [item for item in planned if item.change.action is action]
+            batches += batched(
+                items, self._size, weight=self._weight, weigh=self._weigh
             )
-        )
+        return batches
+
+    @property
+    def _size(self) -> int:
+        return min(self.sink.limits.batch, self.options.batch_size)
+
+    @property
+    def _weight(self) -> int | None:
+        weighs = isinstance(self.sink, WeighingSink)
+        return self.sink.limits.weight if weighs else None
+
+    @property
+    def _weigh(self) -> Callable[[Planned], int] | None:
+        sink = self.sink
+        if self._weight is None or not isinstance(sink, WeighingSink):
+            return None
+        return lambda item: sink.weigh(item.change)
 
     async def _write(self) -> None:
         while (batch := await self._batches.get()) is not None:

@@ -1,0 +1,114 @@
+// A store: a template database that is set up once, and working databases made from it.
+import { randomBytes, randomUUID } from "node:crypto";
+import path from "node:path";
+import { readJson, writeSecret } from "./folder.mjs";
+import { Medusa } from "./medusa.mjs";
+import { databaseUrl, query } from "./postgres.mjs";
+import { freePort } from "./processes.mjs";
+import { setUp } from "./setup.mjs";
+
+const OURS = "catalogsync store";
+const ADMIN = { email: "admin@example.com", password: "supersecret" };
+
+// Everything a catalog is made of, and the carts that hold it; channels, locations, regions, keys and profiles stay.
+const CATALOG = /^(product|image$|inventory_|reservation_|cart|credit_line$|price)/;
+const KEPT = /^price_preference$/;
+
+export class Store {
+  constructor({ server, folder, name, port, say }) {
+    Object.assign(this, { server, folder, name, say, onEnd: () => {} });
+    this.template = `${name}_template`;
+    this.file = path.join(folder, `${name}.json`);
+    this.url = databaseUrl(server, name);
+    this.port = port;
+  }
+
+  /** Brings the store up; `fresh` throws the products of the last time away. */
+  async open({ fresh }) {
+    this.state = readJson(this.file);
+    const built = !this.state || (await this.mark(this.template)) !== this.state.mark;
+    if (built) await this.build();
+    if (built || fresh || (await this.mark(this.name)) !== this.state.mark) await this.copy();
+    this.medusa = this.serverOn(this.url, this.port);
+    await this.boot();
+  }
+
+  get facts() {
+    const { secrets, mark, ...known } = this.state;
+    return { url: this.medusa.url, ...ADMIN, ...known, database_url: this.url };
+  }
+
+  // --- what tests ask for ---
+
+  async fresh() {
+    await this.medusa.stop();
+    await this.copy();
+    await this.boot();
+  }
+
+  async empty() {
+    const tables = await this.catalogTables();
+    await query(this.url, "SET lock_timeout = '20s'", `TRUNCATE ${tables.join(", ")}`);
+  }
+
+  async kill() {
+    await this.medusa.kill();
+  }
+
+  async boot() {
+    await this.medusa.stop();
+    await this.medusa.start();
+    const { child } = this.medusa;
+    child.exited.then((how) => this.medusa.child === child && this.onEnd(how)); // not asked for
+  }
+
+  // --- how it comes about ---
+
+  serverOn(database, port) {
+    return new Medusa({ database, port, secrets: this.state.secrets, folder: this.folder });
+  }
+
+  // Our databases carry a mark that the file knows: neither is of use without the other.
+  async mark(name) {
+    const marks = "SELECT coalesce(shobj_description(oid, 'pg_database'), 'none') AS mark FROM pg_database";
+    const [row] = await query(this.server, `${marks} WHERE datname = '${name}'`);
+    return row?.mark;
+  }
+
+  async build() {
+    this.say("The first start sets the store up; it takes about 20 seconds.");
+    const secret = () => randomBytes(24).toString("hex");
+    this.state = { secrets: { jwt: secret(), cookie: secret() }, mark: `${OURS} ${randomUUID()}` };
+    await this.recreate(this.template);
+    const medusa = this.serverOn(databaseUrl(this.server, this.template), await freePort());
+    await medusa.command("db:migrate");
+    await medusa.command("user", "-e", ADMIN.email, "-p", ADMIN.password);
+    await medusa.start();
+    Object.assign(this.state, await setUp(medusa.url, ADMIN));
+    await medusa.stop();
+    writeSecret(this.file, JSON.stringify(this.state, null, 2));
+    await this.setMark(this.template);
+  }
+
+  async copy() {
+    await this.recreate(this.name, `TEMPLATE "${this.template}"`);
+    await this.setMark(this.name);
+  }
+
+  async recreate(name, how = "TEMPLATE template0 ENCODING 'UTF8'") {
+    const mark = await this.mark(name);
+    if (mark && !mark.startsWith(OURS)) throw new Error(`database ${name} is not ours; choose another --database`);
+    await query(this.server, `DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`, `CREATE DATABASE "${name}" ${how}`);
+    await this.setMark(name, `${OURS} unfinished`);
+  }
+
+  async setMark(name, mark = this.state.mark) {
+    await query(this.server, `COMMENT ON DATABASE "${name}" IS '${mark}'`);
+  }
+
+  async catalogTables() {
+    this.tables ??= (await query(this.url, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"))
+      .map((row) => row.tablename).filter((table) => CATALOG.test(table) && !KEPT.test(table));
+    return this.tables.map((table) => `"${table}"`);
+  }
+}

@@ -1,0 +1,234 @@
+"""The source itself: settings, pages and look-ups.
+
+How the server behaves was observed on DummyJSON: the reply's `limit` is the number
+of products returned and not what was asked for, an empty `limit` gives an empty
+page with status 200, a `skip` past the end gives an empty one too, and more than
+100 requests in 10 seconds are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import quote
+
+import attrs
+
+from catalogsync._http import HttpClient, HttpOptions, Reply, base_url, open_http
+from catalogsync.errors import (
+    BrokenReplyError,
+    InvalidValueError,
+    MisconfiguredError,
+    TransientError,
+)
+from catalogsync.models import Category, Price, Product, ProductKey
+from catalogsync.outcomes import Rejected
+from catalogsync.protocols import Cursor, Finding, Page
+from catalogsync.ratelimit import RateLimiter
+
+from ._records import FIELDS, Mapper
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
+
+__all__ = ["DummyJSONSettings", "DummyJSONSource"]
+
+_WINDOW = 10.0
+_MOST_PRODUCTS = 100_000_000
+_SELECT = ",".join(FIELDS)
+
+
+@attrs.frozen(kw_only=True)
+class DummyJSONSettings:
+    """Where DummyJSON is and how it is read.
+
+    Attributes:
+        url: Address of the server.
+        name: Name of the source, for product keys.
+        page_size: Products in a page.
+        currency: ISO 4217 code of all prices; the server names none.
+        max_requests: Requests in any 10 seconds; the public server refuses more
+            than 100. 0: no limit.
+        http: Timeouts, proxy and certificates.
+    """
+
+    url: str = "https://dummyjson.com"
+    name: str = "dummyjson"
+    page_size: int = attrs.field(default=30, validator=attrs.validators.ge(1))
+    currency: str = "USD"
+    max_requests: int = attrs.field(default=90, validator=attrs.validators.ge(0))
+    http: HttpOptions = attrs.field(factory=HttpOptions)
+
+    @asynccontextmanager
+    async def open(
+        self, session: ClientSession | None = None
+    ) -> AsyncGenerator[DummyJSONSource]:
+        """Open the source for the length of a block; nothing is asked yet.
+
+        Args:
+            session: The host's own aiohttp session; it is left open.
+
+        Raises:
+            MisconfiguredError: A setting cannot be right.
+        """
+        _check(self)
+        limiter = RateLimiter(self.max_requests, _WINDOW) if self.max_requests else None
+        url = base_url("url", self.url)
+        async with open_http(
+            url, self.http, session=session, limiter=limiter
+        ) as client:
+            yield DummyJSONSource(settings=self, client=client)
+
+
+def _check(settings: DummyJSONSettings) -> None:
+    try:
+        ProductKey(settings.name, "1")
+    except InvalidValueError as error:
+        raise MisconfiguredError("name", error.problem) from None
+    try:
+        Price(amount=Decimal(0), currency=settings.currency)
+    except InvalidValueError as error:
+        raise MisconfiguredError("currency", error.problem) from None
+
+
+@attrs.define(kw_only=True)
+class DummyJSONSource:
+    """Reads DummyJSON; made by `DummyJSONSettings.open`."""
+
+    settings: DummyJSONSettings
+    client: HttpClient
+    _mapper: Mapper | None = attrs.field(default=None, init=False)
+
+    @property
+    def name(self) -> str:
+        """Namespace of the product keys."""
+        return self.settings.name
+
+    @property
+    def requests(self) -> int:
+        """Requests sent so far."""
+        return self.client.requests
+
+    async def read(self, cursor: Cursor | None, /) -> Page:
+        """Read one page; the cursor is the number of products to skip.
+
+        Raises:
+            BrokenReplyError: The page is not what was asked for: cut short, no
+                JSON, or of another place.
+            TransientError: The server is busy or cannot be reached.
+            MisconfiguredError: There is no DummyJSON at this address.
+        """
+        mapper = await self._prepared()
+        size = self.settings.page_size
+        skip = int(cursor or 0)
+        query = f"limit={size}&skip={skip}&sortBy=id&order=asc&select={_SELECT}"
+        reply = await self.client.send("GET", "/products", query=query)
+        body = _body(reply)
+        records, total = _page_parts(body, reply, skip=skip, size=size)
+        following = range(size, total, size) if cursor is None else ()
+        products, rejected = _sorted_out(mapper, records, f"page skip={skip}")
+        return Page(
+            products=products,
+            rejected=rejected,
+            next=tuple(map(str, following)),
+            total=total,
+        )
+
+    async def get(self, keys: Sequence[ProductKey], /) -> Page:
+        """Read single products by id; raises as `read` does."""
+        mapper = await self._prepared()
+        records: list[object] = []
+        for key in keys:
+            path = f"/products/{quote(key.id, safe='')}"
+            reply = await self.client.send("GET", path, query=f"select={_SELECT}")
+            if reply.status != 404:
+                records.append(_body(reply))
+        products, rejected = _sorted_out(mapper, records, "single products")
+        return Page(products=products, rejected=rejected)
+
+    async def check(self) -> Sequence[Finding]:
+        """Reach the server and count its products."""
+        query = "limit=1&skip=0&select=title"
+        body = _body(await self.client.send("GET", "/products", query=query))
+        text = f"{self.client.url} has {body.get('total')} products"
+        return [Finding(ok=True, what="source", text=text)]
+
+    async def _prepared(self) -> Mapper:
+        """The mapper, with the categories' names, which are asked for once."""
+        if self._mapper is None:
+            reply = await self.client.send("GET", "/products/categories")
+            _check_status(reply)
+            mapper = Mapper(source=self.name, currency=self.settings.currency)
+            mapper.categories.update(_categories(reply))
+            self._mapper = mapper
+        return self._mapper
+
+
+def _check_status(reply: Reply) -> None:
+    reply.raise_if_passing()
+    if reply.status >= 500:
+        raise TransientError(f"{reply.what}: HTTP {reply.status}")
+    if reply.status != 200:
+        problem = f"{reply.what} answers HTTP {reply.status}; is it a DummyJSON?"
+        raise MisconfiguredError("url", problem)
+
+
+def _body(reply: Reply) -> Mapping[str, Any]:
+    _check_status(reply)
+    body = reply.json()
+    if not isinstance(body, dict):
+        raise BrokenReplyError(f"{reply.what}: not a JSON object")
+    return cast("dict[str, Any]", body)
+
+
+def _categories(reply: Reply) -> dict[str, Category]:
+    body = reply.json()
+    items: list[Any] = body if isinstance(body, list) else []
+    found: dict[str, Category] = {}
+    for item in items:
+        try:
+            category = Category(id=item["slug"], name=item["name"])
+        except (InvalidValueError, KeyError, TypeError):
+            continue
+        found[category.id] = category
+    return found
+
+
+def _page_parts(
+    body: Mapping[str, Any], reply: Reply, *, skip: int, size: int
+) -> tuple[list[object], int]:
+    """The records and the total of a page that is what was asked for."""
+    records, total = body.get("products"), body.get("total")
+    if not isinstance(records, list) or not isinstance(total, int):
+        raise BrokenReplyError(f"{reply.what}: no `products` or no `total`")
+    if not 0 <= total <= _MOST_PRODUCTS:
+        raise BrokenReplyError(f"{reply.what}: {total} products are told of")
+    if body.get("skip", skip) != skip:
+        raise BrokenReplyError(f"{reply.what}: skip {body['skip']} instead of {skip}")
+    expected = max(0, min(size, total - skip))
+    found = cast("list[object]", records)
+    if len(found) != expected:
+        problem = f"{len(found)} products instead of {expected} at skip {skip}"
+        raise BrokenReplyError(f"{reply.what}: {problem}")
+    return found, total
+
+
+def _sorted_out(
+    mapper: Mapper, records: Sequence[object], place: str
+) -> tuple[list[Product], list[Rejected]]:
+    products: list[Product] = []
+    rejected: list[Rejected] = []
+    for number, record in enumerate(records):
+        where = f"{place}, record {number}"
+        key = mapper.key(record)
+        if key is None:
+            reason = "id: is missing, or is no id"
+            rejected.append(Rejected(key=None, reason=reason, where=where))
+            continue
+        try:
+            products.append(mapper.product(key, cast("Mapping[str, Any]", record)))
+        except InvalidValueError as error:
+            rejected.append(Rejected(key=key, reason=str(error), where=where))
+    return products, rejected

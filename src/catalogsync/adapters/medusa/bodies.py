@@ -1,0 +1,206 @@
+"""Request bodies: what is sent to create and to update products."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from catalogsync.models import Field, Json, Product, ProductStatus, Unset, Variant
+from catalogsync.protocols import Action, Change, VariantChange
+
+from .naming import handle
+from .places import Places
+from .reading import BRAND, RECEIPT, VARIANT_ID, Raw, is_plain_price, variant_id
+from .shaping import DEFAULT_OPTIONS
+
+__all__ = ["create_body", "new_variant", "update_body"]
+
+_VARIANT_FIELDS = {
+    Field.VARIANT_TITLE: "title",
+    Field.SKU: "sku",
+    Field.BARCODE: "barcode",
+}
+
+
+def create_body(change: Change, places: Places, default_option: Raw) -> dict[str, Any]:
+    """A product that is not there yet, complete and ready to be sold.
+
+    Args:
+        change: The change.
+        places: Where it goes.
+        default_option: The option of products without options, as a link.
+    """
+    product = change.product
+    status = product.status or ProductStatus.PUBLISHED
+    variants = product.variants or (Variant(id="default", options=DEFAULT_OPTIONS),)
+    body: dict[str, Any] = {
+        "title": product.title,
+        "handle": handle(product),
+        "external_id": str(product.key),
+        "status": status.value,
+        "sales_channels": [{"id": places.channel}],
+        "shipping_profile_id": places.profile,
+        "options": _options(variants, default_option),
+        "variants": [new_variant(variant) for variant in variants],
+        "metadata": _metadata(change),
+    }
+    _add_fields(body, change)
+    return body
+
+
+def update_body(change: Change, raw: Raw) -> dict[str, Any]:
+    """What an existing product gets; variants that come or go are not part of it.
+
+    Args:
+        change: The change.
+        raw: The product as it was found.
+    """
+    body: dict[str, Any] = {"id": raw["id"], "metadata": _metadata(change)}
+    if Field.TITLE in change.fields:
+        body["title"] = change.product.title
+    _add_fields(body, change)
+    if Field.IMAGES in change.fields:
+        ids = {image["url"]: image["id"] for image in raw.get("images") or ()}
+        body["images"] = [
+            {"id": ids[image["url"]], **image} if image["url"] in ids else image
+            for image in body["images"]
+        ]
+    variants = _variants(change.variants, raw)
+    if variants:
+        body["variants"] = variants
+    return body
+
+
+def new_variant(variant: Variant) -> dict[str, Any]:
+    """A variant that is not there yet."""
+    body: dict[str, Any] = {
+        "title": variant.title or " / ".join(variant.options.values()),
+        "options": dict(variant.options),
+        "manage_inventory": not isinstance(variant.stock, Unset),
+        "prices": [_price_body(p.currency, p.amount) for p in variant.prices or ()],
+        "metadata": {VARIANT_ID: variant.id},
+    }
+    if variant.sku:
+        body["sku"] = variant.sku
+    if variant.barcode:
+        body["barcode"] = variant.barcode
+    return body
+
+
+def _options(variants: Sequence[Variant], default: Raw) -> list[Raw]:
+    if all(variant.options == DEFAULT_OPTIONS for variant in variants):
+        return [default]
+    values: dict[str, dict[str, None]] = {}
+    for variant in variants:
+        for title, value in variant.options.items():
+            values.setdefault(title, {})[value] = None
+    return [{"title": title, "values": [*found]} for title, found in values.items()]
+
+
+def _add_fields(body: dict[str, Any], change: Change) -> None:
+    product, fields = change.product, change.fields
+    for field in (Field.DESCRIPTION, Field.THUMBNAIL):
+        if field in fields:
+            body[field.value] = getattr(product, field)
+    if Field.IMAGES in fields:
+        body["images"] = [{"url": image.url} for image in product.images or ()]
+    for field, ids in change.references.items():
+        body[field.value] = [{"id": id_} for id_ in ids]
+    if Field.WEIGHT in fields:
+        body["weight"] = _number(product.weight)
+    if Field.DIMENSIONS in fields:
+        for name in ("length", "width", "height"):
+            body[name] = _number(getattr(product.dimensions, name, None))
+
+
+def _metadata(change: Change) -> dict[str, Json]:
+    """Only what differs: Medusa merges the keys, and "" removes one."""
+    product = change.product
+    metadata: dict[str, Json] = {RECEIPT: change.receipt}
+    if Field.BRAND in change.fields:
+        metadata[BRAND] = product.brand or ""
+    if Field.ATTRIBUTES in change.fields:
+        before = _attributes(change.held.product if change.held else None)
+        after = _attributes(product)
+        for name in dict.fromkeys((*before, *after)):
+            if name not in after:
+                metadata[name] = ""
+            elif name not in before or before[name] != after[name]:
+                metadata[name] = after[name]
+    if change.held is None and not metadata.get(BRAND, True):
+        del metadata[BRAND]
+    return metadata
+
+
+def _attributes(product: Product | None) -> Mapping[str, Json]:
+    return (product.attributes or {}) if product else {}
+
+
+def _variants(changes: Iterable[VariantChange], raw: Raw) -> list[dict[str, Any]]:
+    """Every variant that stays, by id alone where it does not change.
+
+    Medusa deletes a variant that is left out.
+    """
+    bodies = {
+        change.variant.id: change
+        for change in changes
+        if change.action is Action.UPDATE
+    }
+    gone = {c.variant.id for c in changes if c.action is Action.REMOVE}
+    updates = {
+        raw_variant["id"]: _variant_update(bodies[id_], raw_variant)
+        for raw_variant in raw.get("variants") or ()
+        if (id_ := variant_id(raw_variant)) in bodies
+    }
+    if not any(updates.values()):
+        return []
+    return [
+        {"id": v["id"], **updates.get(v["id"], {})}
+        for v in raw["variants"]
+        if variant_id(v) not in gone
+    ]
+
+
+def _variant_update(change: VariantChange, raw: Raw) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        name: getattr(change.variant, name)
+        for field, name in _VARIANT_FIELDS.items()
+        if field in change.fields
+    }
+    if Field.OPTIONS in change.fields:
+        body["options"] = dict(change.variant.options)
+    if Field.PRICES in change.fields:
+        body["prices"] = _prices(change.variant, raw)
+    if Field.STOCK in change.fields and not raw.get("inventory_items"):
+        body["manage_inventory"] = True
+    return body
+
+
+def _prices(variant: Variant, raw: Raw) -> list[dict[str, Any]]:
+    """The whole list, which replaces the old one, with the ids of what stays."""
+    rows: Sequence[Raw] = raw.get("prices") or ()
+    ids = {str(r["currency_code"]).upper(): r["id"] for r in rows if is_plain_price(r)}
+    prices = [_kept(row) for row in rows if not is_plain_price(row)]
+    for price in variant.prices or ():
+        body = _price_body(price.currency, price.amount)
+        if price.currency in ids:
+            body["id"] = ids[price.currency]
+        prices.append(body)
+    return prices
+
+
+def _kept(row: Raw) -> dict[str, Any]:
+    """A price with conditions, sent back as it is; without them it would turn plain."""
+    names = ("id", "amount", "currency_code", "min_quantity", "max_quantity", "rules")
+    return {name: row[name] for name in names if row.get(name) not in (None, {})}
+
+
+def _price_body(currency: str, amount: Any) -> dict[str, Any]:
+    return {"amount": _number(amount), "currency_code": currency.lower()}
+
+
+def _number(value: Any) -> int | float | None:
+    if value is None or isinstance(value, Unset):
+        return None
+    number = float(value)
+    return int(number) if number.is_integer() and number < 2**53 else number

@@ -1,0 +1,74 @@
+"""Names that we give in a store: handles, external ids, and queries by them.
+
+A handle is a pure function of the thing it names, never of arrival order, so that
+a second attempt to create it collides with the first instead of doubling it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from hashlib import blake2b
+from urllib.parse import quote
+
+from slugify import slugify
+
+from catalogsync.models import Product, ProductKey
+from catalogsync.protocols import Reference
+
+__all__ = [
+    "category_external_id",
+    "category_handle",
+    "handle",
+    "in_pieces",
+]
+
+_TITLE = 80
+_URL = 7000
+
+
+def handle(product: Product) -> str:
+    """Handle of a product: its title for people, its key for uniqueness."""
+    title = slugify(product.title, max_length=_TITLE, word_boundary=True)
+    return f"{title}-{_key_slug(product.key)}" if title else _key_slug(product.key)
+
+
+def _key_slug(key: ProductKey) -> str:
+    """A slug that no other key has."""
+    plain = f"{key.source}{key.id}"
+    slug = f"{slugify(key.source)}-{slugify(key.id)}".strip("-")
+    if plain.isascii() and plain.isalnum() and plain == plain.lower():
+        return slug
+    return f"{slug}-{_mark(str(key))}"
+
+
+def category_external_id(reference: Reference) -> str:
+    """External id of a category of ours."""
+    return f"{reference.source}:{reference.id}"
+
+
+def category_handle(reference: Reference, *, unique: bool = False) -> str:
+    """Handle of a category; a unique one where the plain one is taken."""
+    slug = slugify(reference.id)
+    if slug and not unique:
+        return slug
+    return f"{slug}-{_mark(category_external_id(reference))}".strip("-")
+
+
+def _mark(text: str) -> str:
+    return blake2b(text.encode(), digest_size=5).hexdigest()
+
+
+def in_pieces(name: str, values: Iterable[str]) -> Iterator[str]:
+    """Query strings that name each value, short enough for one address each."""
+    piece: list[str] = []
+    length = 0
+    encoded_name = quote(name, safe="")
+    for value in values:
+        part = f"{encoded_name}={quote(value, safe='')}"
+        if piece and length + len(part) > _URL:
+            yield "&".join(piece)
+            piece, length = [], 0
+        piece.append(part)
+        length += len(part) + 1
+    if piece:
+        yield "&".join(piece)

@@ -1,0 +1,242 @@
+"""From Medusa's products to the model: what is asked for, and how it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from catalogsync.models import (
+    Dimensions,
+    Field,
+    Image,
+    Json,
+    Price,
+    Product,
+    ProductKey,
+    StockLevel,
+    Variant,
+)
+
+__all__ = [
+    "BRAND",
+    "RECEIPT",
+    "VARIANT_ID",
+    "Raw",
+    "held_references",
+    "inventory_item",
+    "is_plain_price",
+    "levels",
+    "option_values",
+    "product_of",
+    "query_fields",
+    "receipt_of",
+    "variant_id",
+]
+
+Raw = Mapping[str, Any]
+"""A thing as Medusa sends it."""
+
+RECEIPT = "catalogsync"
+"""Metadata key of a product's receipt."""
+BRAND = "brand"
+"""Metadata key of a product's brand; Medusa has no field for it."""
+VARIANT_ID = "catalogsync_id"
+"""Metadata key of a variant's id in the source."""
+
+_ALWAYS = ("id", "external_id", "metadata", "title")
+_ITEM = "variants.inventory_items"
+_COLUMNS: dict[Field, tuple[str, ...]] = {
+    Field.DESCRIPTION: ("description",),
+    Field.THUMBNAIL: ("thumbnail",),
+    Field.IMAGES: ("images.id", "images.url", "images.rank"),
+    Field.CATEGORIES: ("categories.id", "categories.name"),
+    Field.TAGS: ("tags.id", "tags.value"),
+    Field.WEIGHT: ("weight",),
+    Field.DIMENSIONS: ("length", "width", "height"),
+    Field.VARIANTS: ("variants.id", "variants.metadata"),
+    Field.VARIANT_TITLE: ("variants.title",),
+    Field.SKU: ("variants.sku",),
+    Field.BARCODE: ("variants.barcode",),
+    Field.OPTIONS: (
+        "variants.options.value",
+        "variants.options.option.title",
+        "options.id",
+        "options.title",
+        "options.values.id",
+        "options.values.value",
+    ),
+    Field.PRICES: (
+        "variants.prices.id",
+        "variants.prices.amount",
+        "variants.prices.currency_code",
+        "variants.prices.min_quantity",
+        "variants.prices.max_quantity",
+        "variants.prices.price_rules.attribute",
+        "variants.prices.price_rules.value",
+    ),
+    Field.STOCK: (
+        f"{_ITEM}.inventory_item_id",
+        f"{_ITEM}.inventory.location_levels.location_id",
+        f"{_ITEM}.inventory.location_levels.stocked_quantity",
+    ),
+}
+
+
+def query_fields(fields: frozenset[Field]) -> str:
+    """The columns that are needed to compare these fields."""
+    columns = [*_ALWAYS]
+    for field, names in _COLUMNS.items():
+        if field in fields:
+            columns += names
+    return ",".join(columns)
+
+
+def product_of(
+    raw: Raw, key: ProductKey, fields: frozenset[Field], location: str
+) -> Product:
+    """A product as the store has it.
+
+    Args:
+        raw: The product.
+        key: Its key.
+        fields: What was asked for; the rest stays UNSET.
+        location: The stock location that levels without a name belong to.
+
+    Raises:
+        InvalidValueError: People made of it what the model cannot hold.
+    """
+    values: dict[str, Any] = {
+        field.value: read(raw) for field, read in _READERS.items() if field in fields
+    }
+    if Field.VARIANTS in fields and raw.get("variants"):
+        values["variants"] = [_variant(v, fields, location) for v in raw["variants"]]
+    return Product(key=key, title=raw["title"] or "untitled", **values)
+
+
+def receipt_of(raw: Raw) -> str | None:
+    """The receipt that is kept with a product."""
+    text = _metadata(raw).get(RECEIPT)
+    return text if isinstance(text, str) else None
+
+
+def held_references(raw: Raw) -> dict[Field, dict[str, str]]:
+    """Ids and names of a product's categories and tags."""
+    return {
+        Field.CATEGORIES: {c["id"]: c["name"] for c in raw.get("categories") or ()},
+        Field.TAGS: {t["id"]: t["value"] for t in raw.get("tags") or ()},
+    }
+
+
+def variant_id(raw: Raw) -> str:
+    """The id that the source gave a variant; others' get one of their own."""
+    id_ = _metadata(raw).get(VARIANT_ID)
+    return id_ if isinstance(id_, str) and id_ else f"medusa:{raw['id']}"
+
+
+def option_values(raw_variant: Raw) -> dict[str, str]:
+    """A variant's value of each option."""
+    return {o["option"]["title"]: o["value"] for o in raw_variant.get("options") or ()}
+
+
+def is_plain_price(raw: Raw) -> bool:
+    """Whether a price is for everybody, in any number."""
+    bounds = (raw.get("min_quantity"), raw.get("max_quantity"))
+    return not raw.get("rules") and bounds == (None, None)
+
+
+def inventory_item(raw_variant: Raw) -> Raw | None:
+    """What the stock of a variant is counted on."""
+    items: Sequence[Raw] = raw_variant.get("inventory_items") or ()
+    return items[0] if items else None
+
+
+def levels(raw_variant: Raw) -> dict[str, int]:
+    """Pieces of a variant by stock location."""
+    item: Raw = inventory_item(raw_variant) or {}
+    inventory: Raw = item.get("inventory") or {}
+    found: Sequence[Raw] = inventory.get("location_levels") or ()
+    return {x["location_id"]: int(x["stocked_quantity"]) for x in found}
+
+
+def js_number(value: Json) -> Json:
+    """A JSON value with whole numbers as JavaScript can hold them."""
+    match value:
+        case int() if abs(value) > 2**53:
+            return float(value)
+        case list():
+            return [js_number(item) for item in value]
+        case Mapping():
+            return {name: js_number(item) for name, item in value.items()}
+        case _:
+            return value
+
+
+def _variant(raw: Raw, fields: frozenset[Field], location: str) -> Variant:
+    values: dict[str, Any] = {}
+    for field, name in (
+        (Field.VARIANT_TITLE, "title"),
+        (Field.SKU, "sku"),
+        (Field.BARCODE, "barcode"),
+    ):
+        if field in fields:
+            values[name] = raw.get(name)
+    if Field.OPTIONS in fields:
+        values["options"] = option_values(raw)
+    if Field.PRICES in fields:
+        plain = filter(is_plain_price, raw.get("prices") or ())
+        values["prices"] = tuple(
+            Price(
+                amount=Decimal(repr(price["amount"])),
+                currency=str(price["currency_code"]).upper(),
+            )
+            for price in plain
+        )
+    if Field.STOCK in fields:
+        values["stock"] = tuple(
+            StockLevel(quantity=quantity, location=None if id_ == location else id_)
+            for id_, quantity in levels(raw).items()
+        )
+    return Variant(id=variant_id(raw), **values)
+
+
+def _metadata(raw: Raw) -> Mapping[str, Json]:
+    return raw.get("metadata") or {}
+
+
+def _brand(raw: Raw) -> str | None:
+    brand = _metadata(raw).get(BRAND)
+    return brand if isinstance(brand, str) else None
+
+
+def _attributes(raw: Raw) -> dict[str, Json]:
+    return {
+        name: js_number(value)
+        for name, value in _metadata(raw).items()
+        if name not in {BRAND, RECEIPT}
+    }
+
+
+def _images(raw: Raw) -> list[Image]:
+    ranked = sorted(raw.get("images") or (), key=lambda image: image.get("rank") or 0)
+    return [Image(url=url) for url in dict.fromkeys(image["url"] for image in ranked)]
+
+
+def _decimal(value: float | None) -> Decimal | None:
+    return None if value is None else Decimal(repr(value))
+
+
+def _dimensions(raw: Raw) -> Dimensions | None:
+    sizes = {name: _decimal(raw.get(name)) for name in ("length", "width", "height")}
+    return Dimensions(**sizes) if any(v is not None for v in sizes.values()) else None
+
+
+_READERS: dict[Field, Callable[[Raw], object]] = {
+    Field.DESCRIPTION: lambda raw: raw.get("description"),
+    Field.BRAND: _brand,
+    Field.THUMBNAIL: lambda raw: raw.get("thumbnail"),
+    Field.IMAGES: _images,
+    Field.WEIGHT: lambda raw: _decimal(raw.get("weight")),
+    Field.DIMENSIONS: _dimensions,
+    Field.ATTRIBUTES: _attributes,
+}

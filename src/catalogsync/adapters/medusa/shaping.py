@@ -1,0 +1,141 @@
+"""What a store can hold of a product, so that it compares equal once written."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import attrs
+
+from catalogsync.errors import RefusedError
+from catalogsync.models import (
+    Dimensions,
+    Json,
+    Price,
+    Product,
+    StockLevel,
+    Unset,
+    Variant,
+)
+
+from .places import Places
+from .reading import BRAND, RECEIPT, js_number
+
+__all__ = ["DEFAULT_OPTIONS", "shape"]
+
+DEFAULT_OPTIONS = {"Title": "Default"}
+"""What the only variant of a product without options gets; Medusa wants one."""
+
+_LONGEST = 1000
+
+
+def shape(product: Product, places: Places) -> Product:
+    """The product as the store will give it back.
+
+    Raises:
+        RefusedError: It cannot go into this store.
+    """
+    _check(product)
+    changed: dict[str, Any] = {}
+    for name in ("weight", "dimensions", "attributes"):
+        value = getattr(product, name)
+        shaped = _SHAPERS[name](value) if value else value
+        if shaped is not value:
+            changed[name] = shaped
+    if product.variants:
+        changed["variants"] = [_variant(v, places) for v in product.variants]
+    return attrs.evolve(product, **changed) if changed else product
+
+
+def _check(product: Product) -> None:
+    for what, text in (
+        ("id", product.key.id),
+        *(("category", category.id) for category in product.categories or ()),
+        *(("tag", tag) for tag in product.tags or ()),
+    ):
+        if len(text) > _LONGEST:
+            raise RefusedError(
+                f"its {what} has {len(text)} characters, too many to ask for"
+            )
+    for name in (BRAND, RECEIPT):
+        if name in (product.attributes or {}):
+            raise RefusedError(f"its attribute {name!r} has a name that is taken")
+
+
+def _variant(variant: Variant, places: Places) -> Variant:
+    changed: dict[str, Any] = {}
+    if not variant.options:
+        changed["options"] = DEFAULT_OPTIONS
+    if variant.prices:
+        prices = tuple(_price(price, places) for price in variant.prices)
+        if prices != variant.prices:
+            changed["prices"] = prices
+    if variant.stock and any(level.location is not None for level in variant.stock):
+        changed["stock"] = tuple(_level(level, places) for level in variant.stock)
+    return attrs.evolve(variant, **changed) if changed else variant
+
+
+def _price(price: Price, places: Places) -> Price:
+    if price.currency not in places.currencies:
+        known = ", ".join(sorted(places.currencies)) or "none"
+        problem = f"the store does not sell in {price.currency}, only in {known}"
+        raise RefusedError(f"{problem}; add the currency in Medusa's settings")
+    amount = Decimal(repr(float(price.amount)))
+    return price if amount == price.amount else attrs.evolve(price, amount=amount)
+
+
+def _level(level: StockLevel, places: Places) -> StockLevel:
+    if level.location is None:
+        return level
+    id_ = places.locations.get(level.location)
+    if id_ is None:
+        raise RefusedError(f"the store has no stock location {level.location!r}")
+    return attrs.evolve(level, location=None if id_ == places.location else id_)
+
+
+def _dimensions(size: Dimensions | Unset | None) -> Dimensions | Unset | None:
+    if not size:
+        return size
+    values = {
+        name: None if value is None else _float4(value)
+        for name, value in attrs.asdict(size).items()
+    }
+    shaped = Dimensions(**values)
+    if shaped == size and shaped != Dimensions():
+        return size
+    return None if shaped == Dimensions() else shaped
+
+
+def _float4(value: Decimal) -> Decimal:
+    """The nearest number of 4 bytes, in its shortest form, as PostgreSQL gives it."""
+    for digits in range(6, 10):
+        text = format(value, f".{digits}g")
+        if _stored(float(text)) == _stored(float(value)):
+            return Decimal(text)
+    return value
+
+
+def _stored(value: float) -> bytes:
+    try:
+        return struct.pack("f", value)
+    except OverflowError:
+        raise RefusedError(f"{value} is too large for a weight or size") from None
+
+
+def _attributes(attributes: Mapping[str, Json]) -> Mapping[str, Json]:
+    """Medusa takes an empty text as the wish to remove the key."""
+    return {name: js_number(value) for name, value in attributes.items() if value != ""}
+
+
+def _weight(value: Decimal) -> Decimal:
+    shaped = _float4(value)
+    return value if shaped == value else shaped
+
+
+_SHAPERS: dict[str, Any] = {
+    "weight": _weight,
+    "dimensions": _dimensions,
+    "attributes": _attributes,
+}

@@ -1,0 +1,233 @@
+"""Medusa as a sink."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from catalogsync.errors import ConflictError, InvalidValueError
+from catalogsync.models import Field, Product, ProductKey
+from catalogsync.outcomes import Outcome
+from catalogsync.protocols import (
+    Action,
+    Ambiguous,
+    Change,
+    Finding,
+    Held,
+    HeldReference,
+    Limits,
+    Ours,
+    Reference,
+    ReferenceChange,
+    ReferenceOutcome,
+)
+
+from .bodies import create_body
+from .client import MedusaClient, MedusaRefusedError
+from .naming import in_pieces
+from .places import Places
+from .reading import Raw, held_references, product_of, query_fields, receipt_of
+from .references import References
+from .refusals import Refusals
+from .shaping import DEFAULT_OPTIONS, shape
+from .stock import StockLevels
+from .updating import Updates
+
+__all__ = ["MedusaSink"]
+
+_LIMITS = Limits(batch=100, weight=1_500_000, writers=2, find=200)
+_PRODUCTS = "/admin/products"
+_OPTIONS = "/admin/product-options"
+_CREATED = (
+    "fields=id,external_id,variants.id,variants.metadata,"
+    "variants.inventory_items.inventory_item_id"
+)
+
+
+@attrs.define(kw_only=True)
+class MedusaSink:
+    """Writes products into a Medusa store; made by `MedusaSettings.open`.
+
+    A product is ours if its external id is our key (`source:id`). Its receipt is
+    kept in its metadata under `catalogsync`, a variant's id under
+    `catalogsync_id`.
+    """
+
+    name: str
+    client: MedusaClient
+    places: Places
+    _default_option: Raw | None = attrs.field(default=None, init=False)
+    _turn: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False)
+
+    @property
+    def limits(self) -> Limits:
+        """Bodies stay below Medusa's 2 MB, addresses below its 16 KB."""
+        return _LIMITS
+
+    @property
+    def requests(self) -> int:
+        """Requests sent so far."""
+        return self.client.http.requests
+
+    async def check(self) -> Sequence[Finding]:
+        """Say where products would go."""
+        return self.places.findings()
+
+    def shape(self, product: Product, /) -> Product:
+        """What the store can hold of a product.
+
+        Raises:
+            RefusedError: It cannot go into this store.
+        """
+        return shape(product, self.places)
+
+    def weigh(self, change: Change, /) -> int:
+        """Bytes on the wire, at most about."""
+        product = change.product
+        texts = [change.receipt, product.description or "", product.title]
+        texts += [image.url for image in product.images or ()]
+        texts += [str(item) for item in (product.attributes or {}).items()]
+        variants = len(product.variants or ())
+        return 500 * (1 + variants) + sum(map(_weight, texts))
+
+    async def find(
+        self, wanted: Sequence[Product], /, *, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, Held]:
+        """Look products up by external id."""
+        keys = {str(product.key): product.key for product in wanted}
+        found: dict[ProductKey, list[Raw]] = {}
+        for piece in in_pieces("external_id[]", keys):
+            for raw in await self._list(piece, fields, len(keys)):
+                key = keys.get(raw.get("external_id") or "")
+                if key is not None:
+                    found.setdefault(key, []).append(raw)
+        return {key: self._held(key, raws, fields) for key, raws in found.items()}
+
+    async def find_references(
+        self, references: frozenset[Reference], /
+    ) -> Mapping[Reference, HeldReference]:
+        """Look categories and tags up."""
+        return await References(self.client).find(references)
+
+    async def write_references(
+        self, changes: Sequence[ReferenceChange], /
+    ) -> Sequence[ReferenceOutcome]:
+        """Create categories and tags, rename and move categories."""
+        return await References(self.client).write(changes)
+
+    async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
+        """Create or update products; a batch holds only one of the two.
+
+        Medusa undoes a refused request that holds both in a way that loses prices.
+        """
+        if changes and changes[0].action is Action.CREATE:
+            return await self._create(changes)
+        return await self._update(changes)
+
+    async def _list(
+        self, piece: str, fields: frozenset[Field], most: int
+    ) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        while True:
+            query = f"limit={most}&offset={len(found)}&fields={query_fields(fields)}"
+            reply = await self.client.get(_PRODUCTS, f"{query}&{piece}")
+            page: list[dict[str, Any]] = reply["products"]
+            found += page
+            if not page or len(found) >= reply["count"]:
+                return found
+
+    def _held(
+        self, key: ProductKey, raws: Sequence[Raw], fields: frozenset[Field]
+    ) -> Held:
+        if len(raws) > 1:
+            ids = ", ".join(raw["id"] for raw in raws)
+            return Ambiguous(reason=f"several products have our external id: {ids}")
+        raw = raws[0]
+        try:
+            product = product_of(raw, key, fields, self.places.location)
+        except InvalidValueError as error:
+            reason = f"product {raw['id']} cannot be compared: {error}"
+            return Ambiguous(reason=reason)
+        return Ours(
+            product=product,
+            receipt=receipt_of(raw),
+            references=held_references(raw),
+            native=raw,
+        )
+
+    async def _create(self, changes: Sequence[Change]) -> Sequence[Outcome]:
+        option = await self._option()
+        bodies = [create_body(change, self.places, option) for change in changes]
+        try:
+            reply = await self.client.post(
+                f"{_PRODUCTS}/batch", {"create": bodies}, _CREATED
+            )
+        except MedusaRefusedError as error:
+            raise await Refusals(self.client).explain(error, changes) from error
+        created = {raw["external_id"]: raw for raw in reply["created"]}
+        stock = StockLevels(self.places)
+        for change in changes:
+            raw = created.get(str(change.key), {})
+            stock.add(change.product.variants or (), raw.get("variants") or ())
+        await self._restock(stock, written=True, changes=changes)
+        return [change.done() for change in changes]
+
+    async def _update(self, changes: Sequence[Change]) -> Sequence[Outcome]:
+        stock = StockLevels(self.places)
+        updates = Updates(self.client, stock)
+        await updates.before(changes)
+        try:
+            written = await updates.fields(changes)
+        except MedusaRefusedError as error:
+            sent = [c for c in changes if c.key not in updates.refused]
+            raise await Refusals(self.client).explain(error, sent) from error
+        await updates.after(changes)
+        await self._restock(stock, written=written, changes=changes)
+        return updates.outcomes(changes)
+
+    async def _restock(
+        self, stock: StockLevels, *, written: bool, changes: Sequence[Change]
+    ) -> None:
+        """Write stock levels; what went before is not sent again if they fail."""
+        try:
+            await stock.write(self.client)
+        except MedusaRefusedError as error:
+            if written:
+                raise ConflictError(f"stock levels: {error.said}") from error
+            raise await Refusals(self.client).explain(error, changes) from error
+
+    async def _option(self) -> Raw:
+        """The shared option of products that have none, made once.
+
+        Products that bring an option of their own leave it behind when Medusa
+        refuses them.
+        """
+        async with self._turn:
+            if self._default_option is None:
+                self._default_option = await self._find_option()
+        return self._default_option
+
+    async def _find_option(self) -> Raw:
+        ((title, value),) = DEFAULT_OPTIONS.items()
+        fields = "fields=id,values.id,values.value"
+        query = f"title={title}&is_exclusive=false&limit=1&{fields}"
+        found = (await self.client.get(_OPTIONS, query))["product_options"]
+        if not found:
+            body = {"title": title, "values": [value]}
+            option = (await self.client.post(_OPTIONS, body, fields))["product_option"]
+        else:
+            option = found[0]
+        values = {v["value"]: v["id"] for v in option["values"]}
+        if value not in values:
+            body = {"values": [*values, value]}
+            path = f"{_OPTIONS}/{option['id']}"
+            option = (await self.client.post(path, body, fields))["product_option"]
+            values = {v["value"]: v["id"] for v in option["values"]}
+        return {"id": option["id"], "value_ids": [values[value]]}
+
+
+def _weight(text: str) -> int:
+    return len(text) if text.isascii() else 4 * len(text)

@@ -1,0 +1,62 @@
+"""Stock levels: one request for any number of products."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import attrs
+
+from catalogsync.models import Variant
+
+from .client import MedusaClient
+from .places import Places
+from .reading import Raw, inventory_item, levels, variant_id
+
+__all__ = ["StockLevels"]
+
+_PATH = "/admin/inventory-items/location-levels/batch"
+
+
+@attrs.define
+class StockLevels:
+    """Collects levels that are to be written, and writes them.
+
+    Medusa has no upsert: a level that is there is updated, another created.
+    """
+
+    places: Places
+    create: list[Mapping[str, Any]] = attrs.field(factory=list[Mapping[str, Any]])
+    update: list[Mapping[str, Any]] = attrs.field(factory=list[Mapping[str, Any]])
+
+    def add(self, variants: Iterable[Variant], raw_variants: Iterable[Raw]) -> None:
+        """Take the levels of variants, as they differ from what is there.
+
+        Args:
+            variants: As they will be.
+            raw_variants: As they are, with their inventory items.
+        """
+        found = {variant_id(raw): raw for raw in raw_variants}
+        for variant in variants:
+            raw = found.get(variant.id)
+            item = inventory_item(raw) if raw is not None else None
+            if raw is not None and item is not None:
+                self._add(variant, item["inventory_item_id"], levels(raw))
+
+    def _add(self, variant: Variant, item: str, held: Mapping[str, int]) -> None:
+        for level in variant.stock or ():
+            location = level.location or self.places.location
+            if held.get(location) == level.quantity:
+                continue
+            entry = {
+                "inventory_item_id": item,
+                "location_id": location,
+                "stocked_quantity": level.quantity,
+            }
+            (self.update if location in held else self.create).append(entry)
+
+    async def write(self, client: MedusaClient) -> None:
+        """Send them all; all or nothing is written."""
+        if self.create or self.update:
+            body = {"create": self.create, "update": self.update}
+            await client.post(_PATH, body, "fields=id")

@@ -1,0 +1,57 @@
+"""Stand-ins for the systems on both sides, and ways to make them fail.
+
+For tests of adapters and of programs that use catalogsync: real HTTP servers on
+a local port (:func:`serve`, :func:`dummyjson_server`), faults to order
+(:class:`FaultPlan`) and catalogs of any size (:func:`generate_catalog`). Nothing
+here is imported by the library itself.
+
+Provisional: names and behaviour may change in any release.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .catalog import catalog_categories, generate_catalog, iter_catalog
+    from .dummyjson import DummyJSONServer, dummyjson_app, dummyjson_server
+    from .faults import Fault, FaultPlan
+    from .servers import serve, serve_in_thread
+
+__all__ = [
+    "DummyJSONServer",
+    "Fault",
+    "FaultPlan",
+    "catalog_categories",
+    "dummyjson_app",
+    "dummyjson_server",
+    "generate_catalog",
+    "iter_catalog",
+    "serve",
+    "serve_in_thread",
+]
+
+_HOMES = {
+    "DummyJSONServer": "dummyjson",
+    "Fault": "faults",
+    "FaultPlan": "faults",
+    "catalog_categories": "catalog",
+    "dummyjson_app": "dummyjson",
+    "dummyjson_server": "dummyjson",
+    "generate_catalog": "catalog",
+    "iter_catalog": "catalog",
+    "serve": "servers",
+    "serve_in_thread": "servers",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

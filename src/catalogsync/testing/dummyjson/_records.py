@@ -1,0 +1,137 @@
+"""The records of a running DummyJSON server, serialised once and open to change."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, MutableSequence
+from typing import Any, TypeAlias, cast, overload
+
+Record: TypeAlias = dict[str, Any]
+
+try:
+    import orjson
+except ImportError:
+
+    def dump(value: object, /) -> bytes:
+        """Serialise to JSON as compact as JavaScript makes it."""
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+    load: Callable[[bytes], Any] = json.loads
+else:
+
+    def dump(value: object, /) -> bytes:
+        """Serialise to JSON as compact as JavaScript makes it."""
+        return orjson.dumps(value)
+
+    load = orjson.loads
+
+
+class _Entry:
+    """One record: its bytes, or the record itself once somebody has seen it."""
+
+    __slots__ = ("_raw", "live")
+
+    def __init__(self, record: Record) -> None:
+        # Copied, for orjson's own result keeps several times the memory it needs.
+        self._raw = bytes(memoryview(dump(record)))
+        self.live: Record | None = None
+
+    @property
+    def raw(self) -> bytes:
+        return self._raw if self.live is None else dump(self.live)
+
+    @property
+    def record(self) -> Record:
+        """The record, only to be read."""
+        if self.live is not None:
+            return self.live
+        record: Record = load(self._raw)
+        return record
+
+    def expose(self) -> Record:
+        """The record, also to be changed from now on."""
+        self.live = self.record
+        return self.live
+
+
+class Records(MutableSequence[Record]):
+    """The products of a running server, as a list that a test may change.
+
+    Holds copies: the records it was made from stay as they are. A record got from
+    here may be changed in place; it is serialised anew for each answer from then
+    on, all others are sent as they were serialised once.
+
+    Args:
+        records: The products to begin with.
+    """
+
+    def __init__(self, records: Iterable[Record] = ()) -> None:
+        self._entries = [_Entry(record) for record in records]
+        self._index: dict[str, _Entry] | None = None
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @overload
+    def __getitem__(self, index: int) -> Record: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Record]: ...
+
+    def __getitem__(self, index: int | slice) -> Record | list[Record]:
+        if isinstance(index, slice):
+            return [entry.expose() for entry in self._entries[index]]
+        return self._entries[index].expose()
+
+    @overload
+    def __setitem__(self, index: int, value: Record) -> None: ...
+
+    @overload
+    def __setitem__(self, index: slice, value: Iterable[Record]) -> None: ...
+
+    def __setitem__(self, index: int | slice, value: Record | Iterable[Record]) -> None:
+        self._index = None
+        if isinstance(index, slice):
+            self._entries[index] = [
+                _Entry(record) for record in cast("Iterable[Record]", value)
+            ]
+        else:
+            self._entries[index] = _Entry(cast("Record", value))
+
+    def __delitem__(self, index: int | slice) -> None:
+        self._index = None
+        del self._entries[index]
+
+    def insert(self, index: int, value: Record) -> None:
+        """Put a record before the one at ``index``."""
+        self._index = None
+        self._entries.insert(index, _Entry(value))
+
+    def by_id(self, product_id: int) -> Record:
+        """The record with this id, to look at or to change in place.
+
+        Raises:
+            KeyError: When there is none.
+        """
+        entry = self.find(str(product_id))
+        if entry is None:
+            raise KeyError(product_id)
+        return entry.expose()
+
+    def find(self, product_id: str) -> _Entry | None:
+        """The first entry with this id, as written in a path."""
+        if self._index is None:
+            self._index = {}
+            for entry in self._entries:
+                self._index.setdefault(str(entry.record["id"]), entry)
+        found = self._index.get(product_id)
+        if found is not None and str(found.record["id"]) == product_id:
+            return found
+        # Somebody may have changed an id in place.
+        changed = (entry for entry in self._entries if entry.live is not None)
+        return next((e for e in changed if str(e.record["id"]) == product_id), None)
+
+    @property
+    def entries(self) -> list[_Entry]:
+        """What the server sends, in order; not to be changed."""
+        return self._entries
