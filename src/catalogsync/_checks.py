@@ -1,18 +1,40 @@
-"""Checks that the model makes of its values; each raises `InvalidValueError`."""
+"""Checks that the model makes of its values; each raises `InvalidValueError`.
+
+They say what is allowed and refuse the rest. `UNSET` is defined here because it is
+allowed in many places.
+"""
 
 from __future__ import annotations
 
+import enum
 import math
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any, Final, Literal, cast
 
 import attrs
 
 from .errors import InvalidValueError
 
 _JSON_DEPTH = 32
+_MOST_DIGITS = 30
 _NAME_MARKS = str.maketrans(dict.fromkeys("._-", "x"))
+
+
+class Unset(enum.Enum):
+    """The type of `UNSET`."""
+
+    UNSET = "UNSET"
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+    def __bool__(self) -> Literal[False]:
+        return False
+
+
+UNSET: Final = Unset.UNSET
+"""What a source does not say. Differs from empty."""
 
 Validator = Callable[[object, "attrs.Attribute[Any]", Any], None]
 
@@ -75,12 +97,35 @@ def text(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
         raise InvalidValueError(attribute.name, "must not be empty")
 
 
-def optional_text(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    """Text, None, or a marker that is no text."""
-    if isinstance(value, str):
+def text_or_unset(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    """Text that is not empty, or UNSET."""
+    if value is not UNSET:
+        text(_, attribute, value)
+
+
+def text_or_none(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    """Text or None."""
+    if value is not None:
         check_text(attribute.name, value)
-    elif isinstance(value, int | float | bytes | list | dict):
-        check_text(attribute.name, cast("object", value))
+
+
+def optional_text(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    """Text, None or UNSET."""
+    if value is not None and value is not UNSET:
+        check_text(attribute.name, value)
+
+
+def one_of(*kinds: type[Any] | None) -> Validator:
+    """A value of one of these classes; None among them allows None."""
+    allowed = tuple(type(None) if kind is None else kind for kind in kinds)
+    first = allowed[0].__name__
+
+    def check(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+        if not isinstance(value, allowed):
+            problem = f"must be {first}, not {type(value).__name__}"
+            raise InvalidValueError(attribute.name, problem)
+
+    return check
 
 
 def source_name(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
@@ -108,20 +153,32 @@ def quantity(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
 
 
 def amount(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    """A Decimal, 0 or more; None and markers pass."""
-    if isinstance(value, Decimal):
-        if not value.is_finite() or value < 0:
-            raise InvalidValueError(attribute.name, f"must be 0 or more, is {value}")
-    elif isinstance(value, int | float | str):
+    """A Decimal of 0 or more, of sensible size."""
+    if not isinstance(value, Decimal):
         problem = f"must be a Decimal, not {type(value).__name__}"
+        raise InvalidValueError(attribute.name, problem)
+    if not value.is_finite() or value < 0:
+        raise InvalidValueError(attribute.name, f"must be 0 or more, is {value}")
+    if abs(value.adjusted()) > _MOST_DIGITS:
+        problem = f"must have at most {_MOST_DIGITS} digits, is {value:e}"
         raise InvalidValueError(attribute.name, problem)
 
 
-def option_texts(
-    _: object, attribute: attrs.Attribute[Any], value: Mapping[object, object]
-) -> None:
+def amount_or_none(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    """An amount or None."""
+    if value is not None:
+        amount(_, attribute, value)
+
+
+def optional_amount(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    """An amount, None or UNSET."""
+    if value is not None and value is not UNSET:
+        amount(_, attribute, value)
+
+
+def option_texts(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     """Names and values that are not empty."""
-    for name, item in value.items():
+    for name, item in _entries(attribute.name, value):
         path = f"{attribute.name}.{name}"
         if not check_text(path, name) or not check_text(path, item):
             raise InvalidValueError(path, "an option and its value must not be empty")
@@ -131,8 +188,11 @@ def items(kind: type[Any], identity: Callable[[Any], object]) -> Validator:
     """A list in which each item is of the kind, and no identity is there twice."""
 
     def check(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
-        if not isinstance(value, tuple):
+        if value is UNSET:
             return
+        if not isinstance(value, tuple):
+            problem = f"must be a list of {kind.__name__}, not {type(value).__name__}"
+            raise InvalidValueError(attribute.name, problem)
         found = cast("tuple[object, ...]", value)
         for index, item in enumerate(found):
             if not isinstance(item, kind):
@@ -155,9 +215,17 @@ def tags(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
 
 
 def json_object(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    """JSON values by name."""
-    if isinstance(value, Mapping):
-        for name, item in cast("Mapping[object, object]", value).items():
-            path = f"{attribute.name}.{name}"
-            check_text(path, name)
-            check_json(path, item)
+    """JSON values by name, or UNSET."""
+    if value is UNSET:
+        return
+    for name, item in _entries(attribute.name, value):
+        path = f"{attribute.name}.{name}"
+        check_text(path, name)
+        check_json(path, item)
+
+
+def _entries(path: str, value: object) -> Iterable[tuple[object, object]]:
+    if not isinstance(value, Mapping):
+        problem = f"must be a mapping, not {type(value).__name__}"
+        raise InvalidValueError(path, problem)
+    return cast("Mapping[object, object]", value).items()

@@ -11,11 +11,12 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, TypeAlias, TypeVar, cast
 
 import attrs
 
 from . import _checks
+from ._checks import UNSET, Unset
 from .errors import InvalidValueError
 
 __all__ = [
@@ -36,22 +37,6 @@ __all__ = [
 
 Json: TypeAlias = "str | int | float | bool | list[Json] | Mapping[str, Json] | None"
 """A JSON value, as free attributes hold it."""
-
-
-class Unset(enum.Enum):
-    """The type of `UNSET`."""
-
-    UNSET = "UNSET"
-
-    def __repr__(self) -> str:
-        return "UNSET"
-
-    def __bool__(self) -> Literal[False]:
-        return False
-
-
-UNSET: Final = Unset.UNSET
-"""What a source does not say. Differs from empty."""
 
 
 class ProductStatus(enum.StrEnum):
@@ -84,8 +69,25 @@ class Field(enum.StrEnum):
     STOCK = "stock"
 
 
+T = TypeVar("T")
+
+
 def _empty_is_none(value: str | Unset | None) -> str | Unset | None:
     return None if value == "" else value
+
+
+def _frozen(value: Iterable[T]) -> tuple[T, ...]:
+    """A tuple of a list; what is no list is left for the validator to refuse."""
+    given: object = value
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        return cast("tuple[T, ...]", given)
+    return tuple(value)
+
+
+def _copied(value: Mapping[str, T]) -> Mapping[str, T]:
+    """A mapping that does not change with the caller's."""
+    given: object = value
+    return dict(value) if isinstance(given, Mapping) else value
 
 
 @attrs.frozen(order=True, cache_hash=True)
@@ -135,7 +137,7 @@ class StockLevel:
     """
 
     quantity: int = attrs.field(validator=_checks.quantity)
-    location: str | None = attrs.field(default=None, validator=_checks.optional_text)
+    location: str | None = attrs.field(default=None, validator=_checks.text_or_none)
 
 
 @attrs.frozen(kw_only=True)
@@ -143,6 +145,12 @@ class Image:
     """A picture of a product, by address; the order of images counts."""
 
     url: str = attrs.field(validator=_checks.text)
+
+
+def _parent(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if not isinstance(value, Category | None):
+        problem = f"must be Category, not {type(value).__name__}"
+        raise InvalidValueError(attribute.name, problem)
 
 
 @attrs.frozen(kw_only=True)
@@ -157,24 +165,28 @@ class Category:
 
     id: str = attrs.field(validator=_checks.text)
     name: str = attrs.field(validator=_checks.text)
-    parent: Category | None = None
+    parent: Category | None = attrs.field(default=None, validator=_parent)
 
 
 @attrs.frozen(kw_only=True)
 class Dimensions:
     """Outer size, in the source's unit; nothing is converted."""
 
-    length: Decimal | None = attrs.field(default=None, validator=_checks.amount)
-    width: Decimal | None = attrs.field(default=None, validator=_checks.amount)
-    height: Decimal | None = attrs.field(default=None, validator=_checks.amount)
+    length: Decimal | None = attrs.field(default=None, validator=_checks.amount_or_none)
+    width: Decimal | None = attrs.field(default=None, validator=_checks.amount_or_none)
+    height: Decimal | None = attrs.field(default=None, validator=_checks.amount_or_none)
 
 
 def _prices(value: Iterable[Price] | Unset) -> tuple[Price, ...] | Unset:
-    return UNSET if isinstance(value, Unset) else tuple(value)
+    return UNSET if isinstance(value, Unset) else _frozen(value)
 
 
 def _stock(value: Iterable[StockLevel] | Unset) -> tuple[StockLevel, ...] | Unset:
-    return UNSET if isinstance(value, Unset) else tuple(value)
+    return UNSET if isinstance(value, Unset) else _frozen(value)
+
+
+def _options(value: Mapping[str, str]) -> Mapping[str, str]:
+    return _copied(value)
 
 
 @attrs.frozen(kw_only=True)
@@ -193,7 +205,7 @@ class Variant:
     """
 
     id: str = attrs.field(validator=_checks.text)
-    title: str | Unset = attrs.field(default=UNSET, validator=_checks.optional_text)
+    title: str | Unset = attrs.field(default=UNSET, validator=_checks.text_or_unset)
     sku: str | Unset | None = attrs.field(
         default=UNSET, converter=_empty_is_none, validator=_checks.optional_text
     )
@@ -201,7 +213,7 @@ class Variant:
         default=UNSET, converter=_empty_is_none, validator=_checks.optional_text
     )
     options: Mapping[str, str] = attrs.field(
-        factory=dict[str, str], validator=_checks.option_texts
+        factory=dict[str, str], converter=_options, validator=_checks.option_texts
     )
     prices: tuple[Price, ...] | Unset = attrs.field(
         default=UNSET,
@@ -239,19 +251,23 @@ def _check_variants(
 
 
 def _images(value: Iterable[Image] | Unset) -> tuple[Image, ...] | Unset:
-    return UNSET if isinstance(value, Unset) else tuple(value)
+    return UNSET if isinstance(value, Unset) else _frozen(value)
 
 
 def _categories(value: Iterable[Category] | Unset) -> tuple[Category, ...] | Unset:
-    return UNSET if isinstance(value, Unset) else tuple(value)
+    return UNSET if isinstance(value, Unset) else _frozen(value)
 
 
 def _tags(value: Iterable[str] | Unset) -> tuple[str, ...] | Unset:
-    return UNSET if isinstance(value, Unset) else tuple(value)
+    return UNSET if isinstance(value, Unset) else _frozen(value)
 
 
 def _variants(value: Iterable[Variant] | Unset) -> tuple[Variant, ...] | Unset:
-    return UNSET if isinstance(value, Unset) else tuple(value)
+    return UNSET if isinstance(value, Unset) else _frozen(value)
+
+
+def _attributes(value: Mapping[str, Json] | Unset) -> Mapping[str, Json] | Unset:
+    return UNSET if isinstance(value, Unset) else _copied(value)
 
 
 @attrs.frozen(kw_only=True)
@@ -274,7 +290,7 @@ class Product:
         variants: What can be bought; at least one where given.
     """
 
-    key: ProductKey
+    key: ProductKey = attrs.field(validator=_checks.one_of(ProductKey))
     title: str = attrs.field(validator=_checks.text)
     description: str | Unset | None = attrs.field(
         default=UNSET, converter=_empty_is_none, validator=_checks.optional_text
@@ -282,7 +298,9 @@ class Product:
     brand: str | Unset | None = attrs.field(
         default=UNSET, converter=_empty_is_none, validator=_checks.optional_text
     )
-    status: ProductStatus | Unset = UNSET
+    status: ProductStatus | Unset = attrs.field(
+        default=UNSET, validator=_checks.one_of(ProductStatus, Unset)
+    )
     thumbnail: str | Unset | None = attrs.field(
         default=UNSET, converter=_empty_is_none, validator=_checks.optional_text
     )
@@ -302,11 +320,13 @@ class Product:
         validator=[_checks.tags, _checks.items(str, lambda tag: tag)],
     )
     weight: Decimal | Unset | None = attrs.field(
-        default=UNSET, validator=_checks.amount
+        default=UNSET, validator=_checks.optional_amount
     )
-    dimensions: Dimensions | Unset | None = UNSET
+    dimensions: Dimensions | Unset | None = attrs.field(
+        default=UNSET, validator=_checks.one_of(Dimensions, Unset, None)
+    )
     attributes: Mapping[str, Json] | Unset = attrs.field(
-        default=UNSET, validator=_checks.json_object
+        default=UNSET, converter=_attributes, validator=_checks.json_object
     )
     variants: tuple[Variant, ...] | Unset = attrs.field(
         default=UNSET,

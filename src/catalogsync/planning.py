@@ -17,6 +17,7 @@ from .models import (
     UNSET,
     Field,
     Image,
+    Json,
     Price,
     Product,
     StockLevel,
@@ -166,7 +167,7 @@ class _Comparison:
 
     def _attributes(self) -> None:
         wanted, held = self.wanted.attributes, self.held.product.attributes or {}
-        if isinstance(wanted, Unset) or wanted == held:
+        if isinstance(wanted, Unset) or _same(wanted, held):
             return
         theirs = {
             name: value
@@ -174,7 +175,7 @@ class _Comparison:
             if name in wanted or not self.receipt.wrote_attribute(name)
         }
         target = {**theirs, **wanted}
-        if target != held:
+        if not _same(target, held):
             self._set(Field.ATTRIBUTES, target)
 
     def _elements(self, field: Field) -> None:
@@ -188,10 +189,17 @@ class _Comparison:
         if wanted is None:
             return
         target = _merge(wanted, held, lambda e: self.receipt.wrote(field, e))
-        if target is None:
+        if target is None and not self._renamed(field):
             return
-        self.merged[field] = target
-        self._set(field, self._listed(field, target))
+        self.merged[field] = held if target is None else target
+        self._set(field, self._listed(field, self.merged[field]))
+
+    def _renamed(self, field: Field) -> bool:
+        """Whether a category that is part of the product itself differs."""
+        if self.references is not None or field is not Field.CATEGORIES:
+            return False
+        held = {c.id: c for c in self.held.product.categories or ()}
+        return any(held.get(c.id, c) != c for c in self.wanted.categories or ())
 
     def _listed(self, field: Field, target: Sequence[str]) -> object:
         """The product's own list; the sink's ids are not part of the model."""
@@ -283,6 +291,17 @@ def _stock(
     before = {level.location: level for level in held}
     after = {**before, **{level.location: level for level in wanted or ()}}
     return None if after == before else tuple(after.values())
+
+
+def _same(one: Json, other: Json) -> bool:
+    """Equal as JSON: 1 is 1.0, but true is not 1."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(
+            _same(one[name], other[name]) for name in one
+        )
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return one == other and isinstance(one, bool) == isinstance(other, bool)
 
 
 def _merge(

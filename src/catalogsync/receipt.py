@@ -14,9 +14,9 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 from hashlib import blake2b
-from typing import Any, cast
+from typing import TypeGuard, cast
 
 import attrs
 
@@ -25,21 +25,42 @@ from .models import Dimensions, Field, Product, Unset, Variant
 __all__ = ["Receipt", "digest", "write_receipt"]
 
 _VERSION = 1
+_EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
 
 def digest(value: object) -> str:
     """8 characters that stand for a value; equal values have equal ones."""
-    if isinstance(value, Decimal):
-        value = format(value.normalize(), "f")
-    elif isinstance(value, Dimensions):
-        value = tuple(map(digest, attrs.astuple(value)))
-    elif isinstance(value, Mapping):
-        entries = cast("Mapping[object, object]", value).items()
-        value = sorted((str(k), digest(v)) for k, v in entries)
-    elif isinstance(value, int | float):
-        value = float(value)
-    text = value if isinstance(value, str) else repr(value)
-    return b64encode(blake2b(text.encode(), digest_size=6).digest()).decode()
+    text = _canonical(value).encode()
+    return b64encode(blake2b(text, digest_size=6).digest()).decode()
+
+
+def _canonical(value: object) -> str:
+    """One text for each value, however it is written."""
+    match value:
+        case str():
+            return f'"{value}'
+        case bool() | None:
+            return str(value)
+        case int() | float() | Decimal():
+            return _number(value)
+        case Dimensions():
+            return _container(list(attrs.astuple(value)))
+        case _:
+            return _container(value)
+
+
+def _container(value: object) -> str:
+    if isinstance(value, Mapping):
+        items = cast("Mapping[object, object]", value).items()
+        return repr(sorted((str(name), _canonical(item)) for name, item in items))
+    if isinstance(value, list):
+        return repr([_canonical(item) for item in cast("list[object]", value)])
+    return repr(value)
+
+
+def _number(value: float | Decimal) -> str:
+    exact = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+    return str(exact.normalize(_EXACT)) if exact else "0"
 
 
 @attrs.frozen
@@ -64,20 +85,27 @@ class Receipt:
 
     @classmethod
     def parse(cls, text: str | None) -> Receipt:
-        """Read a receipt; text that is none gives an empty one."""
+        """Read a receipt; what is none, or has another form, claims nothing."""
         try:
-            data = json.loads(text) if text else None
-        except ValueError:
+            tree = _mapping(json.loads(text or "{}"))
+        except (ValueError, RecursionError):
             return cls()
-        if not isinstance(data, dict):
-            return cls()
-        tree = cast("dict[str, Any]", data)
         if tree.get("version") != _VERSION:
             return cls()
-        parts: list[Any] = [tree.get(name) or {} for name in "flav"]
-        if not all(isinstance(part, dict) for part in parts):
-            return cls()
-        return cls(*parts)
+        return cls(
+            fields=_texts(tree.get("f")),
+            lists={
+                name: tuple(item for item in items if isinstance(item, str))
+                for name, items in _mapping(tree.get("l")).items()
+                if _is_list(items)
+            },
+            attributes=_texts(tree.get("a")),
+            variants={
+                id_: _texts(parts)
+                for id_, parts in _mapping(tree.get("v")).items()
+                if _mapping(parts) is parts
+            },
+        )
 
     def wrote(self, field: Field, element: str) -> bool:
         """Whether we wrote this element into that list."""
@@ -135,20 +163,34 @@ def write_receipt(
     if not isinstance(wanted.attributes, Unset):
         attributes = {name: digest(v) for name, v in wanted.attributes.items()}
     if not isinstance(wanted.variants, Unset):
-        variants = {v.id: _of_variant(v) for v in wanted.variants}
+        variants = {
+            v.id: _of_variant(v, before.variants.get(v.id, {})) for v in wanted.variants
+        }
     tree = {"version": _VERSION, "f": fields, "l": lists, "a": attributes}
     return json.dumps({**tree, "v": variants}, separators=(",", ":"))
 
 
-def _of_variant(variant: Variant) -> dict[str, str]:
-    parts = {
-        name: digest(value)
-        for name in _VARIANT_PLAIN
-        if (value := getattr(variant, name)) is not Unset.UNSET
-    }
+def _of_variant(variant: Variant, before: Mapping[str, str]) -> dict[str, str]:
+    parts = dict(before)
+    for name in _VARIANT_PLAIN:
+        value = getattr(variant, name)
+        if value is not Unset.UNSET:
+            parts[name] = digest(value)
     if variant.options:
         parts["options"] = digest(variant.options)
     if not isinstance(variant.prices, Unset):
-        for price in variant.prices:
-            parts[price.currency] = digest(price.amount)
+        prices = {price.currency: digest(price.amount) for price in variant.prices}
+        parts = {name: d for name, d in parts.items() if not name.isupper()} | prices
     return parts
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
+
+
+def _is_list(value: object) -> TypeGuard[list[object]]:
+    return isinstance(value, list)
+
+
+def _texts(value: object) -> dict[str, str]:
+    return {name: v for name, v in _mapping(value).items() if isinstance(v, str)}

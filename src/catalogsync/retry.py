@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import time
 from collections.abc import AsyncIterable, Callable, Mapping
 from email.utils import parsedate_to_datetime
@@ -50,10 +51,14 @@ class RetryPolicy:
 
     def delays(self) -> tuple[float, ...]:
         """The waits between all tries in seconds, without what chance adds."""
-        return tuple(
-            min(self.wait_max, self.wait_initial * self.wait_multiplier**n)
-            for n in range(self.attempts - 1)
-        )
+        return tuple(self._delay(n) for n in range(1, self.attempts))
+
+    def _delay(self, repeat: int) -> float:
+        try:
+            wait = self.wait_initial * self.wait_multiplier ** (repeat - 1)
+        except OverflowError:
+            return self.wait_max
+        return min(self.wait_max, wait)
 
     def tries(
         self, *, clock: Callable[[], float] = time.monotonic
@@ -74,18 +79,21 @@ class RetryPolicy:
         """
         end = None if self.timeout is None else clock() + self.timeout
 
+        repeats = itertools.count(1)
+
         def again(error: Exception) -> bool | float:
             if not isinstance(error, TransientError):
                 return False
-            wait = error.retry_after
-            if wait is None:
-                return True
-            return False if end is not None and clock() + wait > end else wait
+            asked, own = error.retry_after, self._delay(next(repeats))
+            wait = own if asked is None else asked
+            if end is not None and clock() + wait > end:
+                return False
+            return True if asked is None else asked
 
         return stamina.retry_context(
             on=again,
             attempts=self.attempts,
-            timeout=self.timeout,
+            timeout=None,
             wait_initial=self.wait_initial,
             wait_max=self.wait_max,
             wait_jitter=self.wait_jitter,
@@ -113,7 +121,7 @@ def retry_after(
         return float(text)
     try:
         date = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if date.tzinfo is None:
         date = date.replace(tzinfo=dt.UTC)

@@ -1,0 +1,3 @@
+"""Settings of Hypothesis for the tests of single parts."""
+
+from tests import strategies  # noqa: F401

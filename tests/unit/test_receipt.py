@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+from tests.strategies import amounts, json_values, products
+
+from catalogsync import (
+    Category,
+    Dimensions,
+    Field,
+    Image,
+    Ours,
+    Price,
+    Product,
+    ProductKey,
+    Variant,
+    plan,
+)
+from catalogsync.planning import own_references
+from catalogsync.receipt import Receipt, digest, write_receipt
+
+KEY = ProductKey("shop", "1")
+PRODUCT = Product(
+    key=KEY,
+    title="Cup",
+    images=[Image(url="https://a/1.png")],
+    categories=[Category(id="cups", name="Cups")],
+    tags=["red"],
+    attributes={"material": "clay"},
+    variants=[
+        Variant(
+            id="v",
+            options={"Size": "S"},
+            prices=[Price(amount=Decimal(1), currency="USD")],
+        )
+    ],
+)
+
+
+def receipt_of(product: Product, before: Receipt | None = None) -> str:
+    return write_receipt(product, own_references(product), before or Receipt())
+
+
+def test_tells_what_we_wrote() -> None:
+    receipt = Receipt.parse(receipt_of(PRODUCT))
+    assert receipt.wrote(Field.IMAGES, "https://a/1.png")
+    assert receipt.wrote(Field.CATEGORIES, "cups")
+    assert receipt.wrote(Field.TAGS, "red")
+    assert receipt.wrote_attribute("material")
+    assert receipt.wrote_variant("v")
+    assert receipt.wrote_price("v", "USD")
+
+
+def test_does_not_claim_what_others_wrote() -> None:
+    receipt = Receipt.parse(receipt_of(PRODUCT))
+    assert not receipt.wrote(Field.IMAGES, "https://a/2.png")
+    assert not receipt.wrote(Field.CATEGORIES, "red")
+    assert not receipt.wrote(Field.TAGS, "blue")
+    assert not receipt.wrote_attribute("weight")
+    assert not receipt.wrote_variant("w")
+    assert not receipt.wrote_price("v", "EUR")
+    assert not receipt.wrote_price("w", "USD")
+
+
+def test_keeps_what_it_said_of_fields_that_are_no_longer_supplied() -> None:
+    before = Receipt.parse(receipt_of(PRODUCT))
+    after = Receipt.parse(receipt_of(Product(key=KEY, title="Mug"), before))
+    assert after.wrote(Field.IMAGES, "https://a/1.png")
+    assert after.wrote(Field.CATEGORIES, "cups")
+    assert after.wrote(Field.TAGS, "red")
+    assert after.wrote_attribute("material")
+    assert after.wrote_price("v", "USD")
+    assert after.fields != before.fields
+
+
+def test_keeps_what_it_said_of_prices_that_are_no_longer_supplied() -> None:
+    before = Receipt.parse(receipt_of(PRODUCT))
+    bare = Product(key=KEY, title="Cup", variants=[Variant(id="v", sku="1")])
+    after = Receipt.parse(receipt_of(bare, before))
+    assert after.wrote_price("v", "USD")
+
+
+def test_forgets_what_the_source_dropped() -> None:
+    before = Receipt.parse(receipt_of(PRODUCT))
+    other = Product(
+        key=KEY,
+        title="Cup",
+        images=[],
+        tags=[],
+        categories=[],
+        attributes={},
+        variants=[Variant(id="w")],
+    )
+    after = Receipt.parse(receipt_of(other, before))
+    assert not after.wrote(Field.IMAGES, "https://a/1.png")
+    assert not after.wrote(Field.CATEGORIES, "cups")
+    assert not after.wrote(Field.TAGS, "red")
+    assert not after.wrote_attribute("material")
+    assert not after.wrote_variant("v")
+
+
+@given(products())
+def test_is_short_json_text(product: Product) -> None:
+    text = receipt_of(product)
+    assert json.loads(text)["version"] == 1
+    assert Receipt.parse(text) == Receipt.parse(
+        receipt_of(product, Receipt.parse(text))
+    )
+
+
+BROKEN = (
+    None,
+    "",
+    " ",
+    "null",
+    "[]",
+    "5",
+    '"text"',
+    "{",
+    "not json",
+    '{"version":2}',
+    '{"version":"1"}',
+    "{}",
+    '{"version":1}',
+    '{"version":1,"f":5,"l":{},"a":{},"v":{}}',
+    '{"version":1,"l":[]}',
+    '{"version":1,"l":{"tags":5}}',
+    '{"version":1,"l":{"tags":null}}',
+    '{"version":1,"l":{"tags":"text"}}',
+    '{"version":1,"l":{"tags":[[]]}}',
+    '{"version":1,"a":["a"]}',
+    '{"version":1,"v":{"v":5}}',
+    '{"version":1,"v":{"v":null}}',
+    '{"version":1,"v":{"v":"USD"}}',
+    '{"version":1,"f":{"title":{}}}',
+    "[" * 100_000,
+    '{"a":' * 100_000,
+    "\ud800",
+    "1" * 5000,
+)
+
+
+def assert_claims_nothing(text: str | None) -> None:
+    receipt = Receipt.parse(text)
+    assert not receipt.wrote(Field.TAGS, "red")
+    assert not receipt.wrote_attribute("material")
+    assert not receipt.wrote_price("v", "USD")
+    assert not receipt.wrote_price("v", "EUR")
+
+
+@pytest.mark.parametrize("text", BROKEN, ids=range(len(BROKEN)))
+def test_broken_or_missing_claims_nothing(text: str | None) -> None:
+    assert_claims_nothing(text)
+
+
+@given(st.text())
+def test_any_text_claims_nothing(text: str) -> None:
+    assert_claims_nothing(text)
+
+
+_parts = st.dictionaries(
+    st.sampled_from(["tags", "images", "v", "material", "title"]), json_values()
+)
+
+
+@given(
+    st.fixed_dictionaries(
+        {"version": st.just(1)},
+        optional={name: st.one_of(json_values(), _parts) for name in "flav"},
+    )
+)
+def test_any_json_of_our_version_never_raises(tree: dict[str, Any]) -> None:
+    text = json.dumps(tree)
+    receipt = Receipt.parse(text)
+    receipt.wrote(Field.TAGS, "red")
+    receipt.wrote_attribute("material")
+    receipt.wrote_variant("v")
+    receipt.wrote_price("v", "USD")
+    write_receipt(PRODUCT, {}, receipt)
+
+
+@pytest.mark.parametrize("text", BROKEN, ids=range(len(BROKEN)))
+def test_broken_or_missing_does_not_hinder_a_plan(text: str | None) -> None:
+    held = Product(key=KEY, title="Mug", tags=["blue"])
+    change = plan(PRODUCT, Ours(product=held, receipt=text))
+    assert change is not None
+    assert change.product.tags == ("blue", "red")
+    assert Receipt.parse(change.receipt).wrote(Field.TAGS, "red")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (Decimal("9.990"), Decimal("9.99")),
+        (Decimal("1E+3"), Decimal(1000)),
+        (Decimal("0.00"), Decimal(0)),
+        (Decimal("-0"), Decimal(0)),
+        (1, 1.0),
+        ({"a": 1, "b": 2}, {"b": 2.0, "a": 1}),
+        ([1], [1.0]),
+        ([{"a": 1, "b": 2}], [{"b": 2, "a": 1}]),
+        (Dimensions(length=Decimal("1.0")), Dimensions(length=Decimal(1))),
+    ],
+)
+def test_equal_values_have_equal_digests(one: object, other: object) -> None:
+    assert one == other
+    assert digest(one) == digest(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (None, "None"),
+        (1, "1.0"),
+        ("", None),
+        ({"a": 1}, {"a": 2}),
+        ({"a": None}, {}),
+        (Decimal(1), Decimal(2)),
+        (Dimensions(length=Decimal(1)), Dimensions(width=Decimal(1))),
+        (
+            Decimal("12345678901234567890123456789.1"),
+            Decimal("12345678901234567890123456789.2"),
+        ),
+    ],
+)
+def test_other_values_have_other_digests(one: object, other: object) -> None:
+    assert digest(one) != digest(other)
+
+
+def test_digest_of_a_number_of_any_size() -> None:
+    assert digest(10**400) != digest(10**401)
+
+
+@given(json_values())
+def test_digest_is_short(value: object) -> None:
+    assert len(digest(value)) == 8
+
+
+@given(amounts())
+def test_digest_of_an_amount_does_not_depend_on_how_it_is_written(
+    amount: Decimal,
+) -> None:
+    assert digest(amount) == digest(amount.normalize())

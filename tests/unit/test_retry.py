@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import AsyncIterable, Callable, Iterator
+from email.utils import format_datetime
+
+import pytest
+from hypothesis import example, given, strategies as st
+from stamina import Attempt
+from stamina.instrumentation import RetryDetails, set_on_retry_hooks
+
+from catalogsync import BrokenReplyError, RefusedError, RetryPolicy, TransientError
+from catalogsync.retry import retry_after
+
+NOW = dt.datetime(2026, 5, 1, 12, tzinfo=dt.UTC)
+
+
+class StopHereError(Exception):
+    """Raised by a hook in the place of a long wait."""
+
+
+@pytest.fixture
+def waits() -> Iterator[list[float]]:
+    """What stamina is about to wait; the first wait of a second or more ends it."""
+    seen: list[float] = []
+
+    def note(details: RetryDetails) -> None:
+        seen.append(details.wait_for)
+        if details.wait_for >= 1:
+            raise StopHereError
+
+    set_on_retry_hooks([note])
+    yield seen
+    set_on_retry_hooks(None)
+
+
+async def repeat(policy: RetryPolicy, *errors: Exception) -> int:
+    """Number of tries until the work succeeds, which first raises these."""
+    left = list(errors)
+    tries = 0
+    async for attempt in policy.tries():
+        with attempt:
+            tries += 1
+            if left:
+                raise left.pop(0)
+    return tries
+
+
+async def fail_each(tries: AsyncIterable[Attempt], asked: Iterator[float]) -> None:
+    """Fail each try and ask for these seconds."""
+    async for attempt in tries:
+        with attempt:
+            raise TransientError("busy", retry_after=next(asked))
+
+
+async def always_fail(policy: RetryPolicy, note: Callable[[Attempt], None]) -> None:
+    """Fail each try, with no time between them; tell of each try."""
+    async for attempt in policy.tries():
+        with attempt:
+            note(attempt)
+            raise TransientError("busy", retry_after=0)
+
+
+def test_default_waits_1_2_4() -> None:
+    assert RetryPolicy().delays() == (1, 2, 4)
+    assert RetryPolicy().attempts == 4
+
+
+def test_delays_are_capped() -> None:
+    policy = RetryPolicy(attempts=6, wait_initial=2, wait_multiplier=3, wait_max=20)
+    assert policy.delays() == (2, 6, 18, 20, 20)
+
+
+def test_one_attempt_has_no_delay() -> None:
+    assert RetryPolicy(attempts=1).delays() == ()
+
+
+def test_very_many_attempts_have_delays_too() -> None:
+    assert RetryPolicy(attempts=3000).delays()[-1] == 30
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        RetryPolicy(wait_jitter=0),
+        RetryPolicy(attempts=6, wait_initial=2, wait_multiplier=3, wait_max=20),
+        RetryPolicy(attempts=5, wait_initial=0.5, wait_multiplier=1),
+    ],
+)
+async def test_stamina_waits_what_delays_say(policy: RetryPolicy) -> None:
+    seen: list[tuple[int, float]] = []
+    with pytest.raises(TransientError):
+        await always_fail(policy, lambda a: seen.append((a.num, a.next_wait)))
+    assert len(seen) == policy.attempts
+    assert seen[:-1] == list(enumerate(policy.delays(), start=1))
+
+
+async def test_wait_is_what_the_policy_says(waits: list[float]) -> None:
+    policy = RetryPolicy(wait_initial=7, wait_jitter=0.5)
+    with pytest.raises(StopHereError):
+        await repeat(policy, TransientError("busy"))
+    assert len(waits) == 1
+    assert 7 <= waits[0] <= 7.5
+
+
+async def test_last_error_is_raised_when_no_try_is_left() -> None:
+    errors = [TransientError(str(number)) for number in range(3)]
+    with pytest.raises(TransientError, match="2"):
+        await repeat(RetryPolicy(attempts=3, wait_initial=0, wait_jitter=0), *errors)
+
+
+async def test_succeeds_on_the_last_try() -> None:
+    policy = RetryPolicy(attempts=3, wait_initial=0, wait_jitter=0)
+    assert await repeat(policy, TransientError("a"), BrokenReplyError("b")) == 3
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("no"), RefusedError("no"), asyncio.CancelledError()]
+)
+async def test_other_errors_are_not_repeated(error: Exception) -> None:
+    with pytest.raises(type(error)):
+        await repeat(RetryPolicy(wait_initial=0), error)
+
+
+async def test_retry_after_is_waited_instead(waits: list[float]) -> None:
+    with pytest.raises(StopHereError):
+        await repeat(RetryPolicy(), TransientError("busy", retry_after=42.5))
+    assert waits == [42.5]
+
+
+async def test_retry_after_zero_is_honoured(waits: list[float]) -> None:
+    assert await repeat(RetryPolicy(), TransientError("busy", retry_after=0)) == 2
+    assert waits == [0]
+
+
+async def test_retry_after_counts_for_one_wait_only(waits: list[float]) -> None:
+    policy = RetryPolicy(wait_initial=2, wait_multiplier=2, wait_jitter=0)
+    with pytest.raises(StopHereError):
+        await repeat(policy, TransientError("a", retry_after=0), TransientError("b"))
+    assert waits == [0, 4]
+
+
+async def test_retry_after_beyond_the_time_left_gives_up_at_once(
+    waits: list[float],
+) -> None:
+    error = TransientError("busy", retry_after=61)
+    with pytest.raises(TransientError) as caught:
+        await repeat(RetryPolicy(timeout=60), error)
+    assert caught.value is error
+    assert waits == []
+
+
+async def test_time_that_has_passed_counts(waits: list[float]) -> None:
+    times = iter([0.0, 50.0, 59.5])
+    asked = iter([0.0, 0.6])
+    tries = RetryPolicy(timeout=60).tries(clock=lambda: next(times))
+    with pytest.raises(TransientError):
+        await fail_each(tries, asked)
+    assert waits == [0]
+
+
+async def test_without_timeout_any_retry_after_is_waited(waits: list[float]) -> None:
+    with pytest.raises(StopHereError):
+        await repeat(RetryPolicy(timeout=None), TransientError("busy", retry_after=1e6))
+    assert waits == [1e6]
+
+
+async def test_no_wait_goes_beyond_the_timeout(waits: list[float]) -> None:
+    """No further try begins after the timeout, so waiting for one is in vain."""
+    policy = RetryPolicy(timeout=10, wait_initial=20, wait_jitter=0)
+    with pytest.raises(TransientError):
+        await repeat(policy, TransientError("busy"))
+    assert waits == []
+
+
+async def test_a_policy_can_be_used_again() -> None:
+    policy = RetryPolicy(attempts=2, wait_initial=0, wait_jitter=0)
+    for _ in range(3):
+        assert await repeat(policy, TransientError("busy")) == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"attempts": 0},
+        {"wait_initial": -1},
+        {"wait_multiplier": 0.5},
+        {"wait_max": -1},
+        {"wait_jitter": -0.1},
+        {"timeout": 0},
+        {"timeout": -1},
+    ],
+)
+def test_wrong_arguments(arguments: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=next(iter(arguments))):
+        RetryPolicy(**arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("120", 120),
+        (" 0 ", 0),
+        ("Fri, 01 May 2026 12:00:30 GMT", 30),
+        ("Fri, 01 May 2026 14:00:30 +0200", 30),
+        ("Fri, 01 May 2026 12:00:30 -0000", 30),
+        ("Fri, 01 May 2026 11:59:00 GMT", 0),
+        ("", None),
+        ("soon", None),
+        ("-5", None),
+        ("1.5", None),
+        ("²", None),
+        ("Fri, 99 May 2026 12:00:30 GMT", None),
+    ],
+)
+def test_retry_after_header(text: str, seconds: float | None) -> None:
+    assert retry_after({"Retry-After": text}, now=lambda: NOW) == seconds
+
+
+def test_no_retry_after_header() -> None:
+    assert retry_after({}) is None
+
+
+def test_retry_after_header_is_held_against_the_clock() -> None:
+    header = format_datetime(
+        dt.datetime.now(dt.UTC) + dt.timedelta(hours=1), usegmt=True
+    )
+    seconds = retry_after({"Retry-After": header})
+    assert seconds is not None
+    assert 3500 < seconds <= 3600
+
+
+_dates = st.builds(
+    "{}, {} {} {} {}:{}:{} {}".format,
+    st.sampled_from(["Fri", "x"]),
+    st.integers(0, 40),
+    st.sampled_from(["May", "Feb", "x"]),
+    st.integers(0, 12000),
+    st.integers(0, 30),
+    st.integers(0, 70),
+    st.integers(0, 70),
+    st.one_of(
+        st.sampled_from(["GMT", "EST", ""]), st.integers(-(10**25), 10**25).map(str)
+    ),
+)
+
+
+@given(st.one_of(st.text(), _dates))
+@example("Fri, 01 May 2026 12:00:00 +99999999999999999999")
+@example("Mon, 01 Jan 0001 00:00:00 +2359")
+@example("9" * 400)
+def test_any_header_gives_seconds_or_none(text: str) -> None:
+    seconds = retry_after({"Retry-After": text}, now=lambda: NOW)
+    assert seconds is None or seconds >= 0
