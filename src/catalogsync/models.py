@@ -78,16 +78,14 @@ def _empty_is_none(value: str | Unset | None) -> str | Unset | None:
 
 def _frozen(value: Iterable[T]) -> tuple[T, ...]:
     """A tuple of a list; what is no list is left for the validator to refuse."""
-    given: object = value
-    if isinstance(given, str) or not isinstance(given, Iterable):
-        return cast("tuple[T, ...]", given)
+    if isinstance(value, str) or not hasattr(value, "__iter__"):
+        return cast("tuple[T, ...]", value)
     return tuple(value)
 
 
 def _copied(value: Mapping[str, T]) -> Mapping[str, T]:
     """A mapping that does not change with the caller's."""
-    given: object = value
-    return dict(value) if isinstance(given, Mapping) else value
+    return dict(value) if hasattr(value, "keys") else value
 
 
 @attrs.frozen(order=True, cache_hash=True)
@@ -199,7 +197,8 @@ class Variant:
         sku: Stock keeping unit.
         barcode: Any barcode, as text.
         options: Value of each option, such as `{"Color": "Red"}`. All variants
-            of a product have the same options, in combinations that differ.
+            of a product have the same options, in combinations that differ. Empty
+            means that the source tells of none.
         prices: At most one a currency.
         stock: At most one level a location.
     """
@@ -235,6 +234,8 @@ def _check_options(variants: tuple[Variant, ...]) -> None:
             wanted = ", ".join(sorted(names)) or "none"
             problem = f"all variants have the same options; the first has {wanted}"
             raise InvalidValueError(f"variants[{index}].options", problem)
+    if not names:
+        return
     _checks.check_distinct(
         "variants", [tuple(sorted(variant.options.items())) for variant in variants]
     )

@@ -55,7 +55,8 @@ def supplied(product: Product) -> frozenset[Field]:
     """The fields that the source speaks of."""
     fields = {f for f in _PRODUCT_FIELDS if getattr(product, f) is not UNSET}
     for variant in product.variants or ():
-        fields.add(Field.OPTIONS)
+        if variant.options:
+            fields.add(Field.OPTIONS)
         fields.update(
             field
             for field, name in _VARIANT_FIELDS.items()
@@ -259,7 +260,7 @@ class _Comparison:
             value = getattr(wanted, name)
             if value is not UNSET and value != getattr(held, name):
                 values[field] = value
-        if wanted.options != held.options:
+        if wanted.options != held.options and self._speaks_of_options(wanted):
             values[Field.OPTIONS] = wanted.options
         prices = self._prices(wanted, held)
         if prices is not None:
@@ -269,6 +270,10 @@ class _Comparison:
             values[Field.STOCK] = stock
         names = {_VARIANT_FIELDS.get(f, f.value): v for f, v in values.items()}
         return attrs.evolve(held, **names), frozenset(values)
+
+    def _speaks_of_options(self, wanted: Variant) -> bool:
+        """Options that are empty say nothing, unless we wrote some before."""
+        return bool(wanted.options) or self.receipt.wrote_options(wanted.id)
 
     def _prices(self, wanted: Variant, held: Variant) -> tuple[Price, ...] | None:
         if isinstance(wanted.prices, Unset):

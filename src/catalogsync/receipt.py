@@ -123,6 +123,10 @@ class Receipt:
         """Whether we wrote this variant's price in that currency."""
         return currency in self.variants.get(variant, {})
 
+    def wrote_options(self, variant: str) -> bool:
+        """Whether we wrote options of this variant."""
+        return "options" in self.variants.get(variant, {})
+
 
 _PLAIN = (
     Field.TITLE,
@@ -176,6 +180,7 @@ def _of_variant(variant: Variant, before: Mapping[str, str]) -> dict[str, str]:
         value = getattr(variant, name)
         if value is not Unset.UNSET:
             parts[name] = digest(value)
+    parts.pop("options", None)
     if variant.options:
         parts["options"] = digest(variant.options)
     if not isinstance(variant.prices, Unset):

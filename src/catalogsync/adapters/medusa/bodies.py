@@ -11,9 +11,11 @@ from catalogsync.protocols import Action, Change, VariantChange
 from .naming import handle
 from .places import Places
 from .reading import BRAND, RECEIPT, VARIANT_ID, Raw, is_plain_price, variant_id
-from .shaping import DEFAULT_OPTIONS
 
-__all__ = ["create_body", "new_variant", "update_body"]
+__all__ = ["DEFAULT_OPTIONS", "create_body", "new_variant", "update_body"]
+
+DEFAULT_OPTIONS = {"Title": "Default"}
+"""What a variant without options gets; Medusa wants one."""
 
 _VARIANT_FIELDS = {
     Field.VARIANT_TITLE: "title",
@@ -32,7 +34,7 @@ def create_body(change: Change, places: Places, default_option: Raw) -> dict[str
     """
     product = change.product
     status = product.status or ProductStatus.PUBLISHED
-    variants = product.variants or (Variant(id="default", options=DEFAULT_OPTIONS),)
+    variants = product.variants or (Variant(id="default"),)
     body: dict[str, Any] = {
         "title": product.title,
         "handle": handle(product),
@@ -73,9 +75,10 @@ def update_body(change: Change, raw: Raw) -> dict[str, Any]:
 
 def new_variant(variant: Variant) -> dict[str, Any]:
     """A variant that is not there yet."""
+    options = variant.options or DEFAULT_OPTIONS
     body: dict[str, Any] = {
-        "title": variant.title or " / ".join(variant.options.values()),
-        "options": dict(variant.options),
+        "title": variant.title or " / ".join(options.values()),
+        "options": options,
         "manage_inventory": not isinstance(variant.stock, Unset),
         "prices": [_price_body(p.currency, p.amount) for p in variant.prices or ()],
         "metadata": {VARIANT_ID: variant.id},
@@ -88,7 +91,7 @@ def new_variant(variant: Variant) -> dict[str, Any]:
 
 
 def _options(variants: Sequence[Variant], default: Raw) -> list[Raw]:
-    if all(variant.options == DEFAULT_OPTIONS for variant in variants):
+    if not variants[0].options:
         return [default]
     values: dict[str, dict[str, None]] = {}
     for variant in variants:
@@ -168,7 +171,7 @@ def _variant_update(change: VariantChange, raw: Raw) -> dict[str, Any]:
         if field in change.fields
     }
     if Field.OPTIONS in change.fields:
-        body["options"] = dict(change.variant.options)
+        body["options"] = change.variant.options
     if Field.PRICES in change.fields:
         body["prices"] = _prices(change.variant, raw)
     if Field.STOCK in change.fields and not raw.get("inventory_items"):

@@ -23,10 +23,7 @@ from catalogsync.models import (
 from .places import Places
 from .reading import BRAND, RECEIPT, js_number
 
-__all__ = ["DEFAULT_OPTIONS", "shape"]
-
-DEFAULT_OPTIONS = {"Title": "Default"}
-"""What the only variant of a product without options gets; Medusa wants one."""
+__all__ = ["shape"]
 
 _LONGEST = 1000
 
@@ -45,7 +42,9 @@ def shape(product: Product, places: Places) -> Product:
         if shaped is not value:
             changed[name] = shaped
     if product.variants:
-        changed["variants"] = [_variant(v, places) for v in product.variants]
+        variants = tuple(_variant(v, places) for v in product.variants)
+        if variants != product.variants:
+            changed["variants"] = variants
     return attrs.evolve(product, **changed) if changed else product
 
 
@@ -66,8 +65,6 @@ def _check(product: Product) -> None:
 
 def _variant(variant: Variant, places: Places) -> Variant:
     changed: dict[str, Any] = {}
-    if not variant.options:
-        changed["options"] = DEFAULT_OPTIONS
     if variant.prices:
         prices = tuple(_price(price, places) for price in variant.prices)
         if prices != variant.prices:

@@ -25,14 +25,14 @@ from catalogsync.protocols import (
     ReferenceOutcome,
 )
 
-from .bodies import create_body
+from .bodies import DEFAULT_OPTIONS, create_body
 from .client import MedusaClient, MedusaRefusedError
 from .naming import in_pieces
 from .places import Places
 from .reading import Raw, held_references, product_of, query_fields, receipt_of
 from .references import References
 from .refusals import Refusals
-from .shaping import DEFAULT_OPTIONS, shape
+from .shaping import shape
 from .stock import StockLevels
 from .updating import Updates
 
@@ -96,15 +96,22 @@ class MedusaSink:
     async def find(
         self, wanted: Sequence[Product], /, *, fields: frozenset[Field]
     ) -> Mapping[ProductKey, Held]:
-        """Look products up by external id."""
-        keys = {str(product.key): product.key for product in wanted}
-        found: dict[ProductKey, list[Raw]] = {}
-        for piece in in_pieces("external_id[]", keys):
-            for raw in await self._list(piece, fields, len(keys)):
-                key = keys.get(raw.get("external_id") or "")
-                if key is not None:
-                    found.setdefault(key, []).append(raw)
-        return {key: self._held(key, raws, fields) for key, raws in found.items()}
+        """Look products up by external id.
+
+        Options take Medusa as long as all the rest, so they are asked for apart,
+        for products that have some.
+        """
+        held: dict[ProductKey, Held] = {}
+        for has_options in (False, True):
+            keys = {
+                str(product.key): product.key
+                for product in wanted
+                if _has_options(product) is has_options
+            }
+            some = fields if has_options else fields - {Field.OPTIONS}
+            found = await self._list(keys, some)
+            held |= {key: self._held(key, raws, some) for key, raws in found.items()}
+        return held
 
     async def find_references(
         self, references: frozenset[Reference], /
@@ -128,15 +135,25 @@ class MedusaSink:
         return await self._update(changes)
 
     async def _list(
-        self, piece: str, fields: frozenset[Field], most: int
-    ) -> list[dict[str, Any]]:
+        self, keys: Mapping[str, ProductKey], fields: frozenset[Field]
+    ) -> dict[ProductKey, list[Raw]]:
+        found: dict[ProductKey, list[Raw]] = {}
+        columns = query_fields(fields)
+        for piece in in_pieces("external_id[]", keys):
+            for raw in await self._pages(f"fields={columns}&{piece}", len(keys)):
+                key = keys.get(raw.get("external_id") or "")
+                if key is not None:
+                    found.setdefault(key, []).append(raw)
+        return found
+
+    async def _pages(self, query: str, size: int) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         while True:
-            query = f"limit={most}&offset={len(found)}&fields={query_fields(fields)}"
-            reply = await self.client.get(_PRODUCTS, f"{query}&{piece}")
-            page: list[dict[str, Any]] = reply["products"]
-            found += page
-            if not page or len(found) >= reply["count"]:
+            page = f"limit={size}&offset={len(found)}"
+            reply = await self.client.get(_PRODUCTS, f"{page}&{query}")
+            products: list[dict[str, Any]] = reply["products"]
+            found += products
+            if not products or len(found) >= reply["count"]:
                 return found
 
     def _held(
@@ -227,6 +244,10 @@ class MedusaSink:
             option = (await self.client.post(path, body, fields))["product_option"]
             values = {v["value"]: v["id"] for v in option["values"]}
         return {"id": option["id"], "value_ids": [values[value]]}
+
+
+def _has_options(product: Product) -> bool:
+    return any(variant.options for variant in product.variants or ())
 
 
 def _weight(text: str) -> int:

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import attrs
 
+from catalogsync.errors import RefusedError
 from catalogsync.models import Field, ProductKey
 from catalogsync.outcomes import Outcome, OutcomeStatus
 from catalogsync.protocols import Action, Change
@@ -84,7 +85,7 @@ class Updates:
             return
         try:
             await work(change)
-        except MedusaRefusedError as error:
+        except RefusedError as error:
             self.refused[change.key] = Outcome(
                 change.key, OutcomeStatus.FAILED, error.reason, error.said
             )
@@ -102,6 +103,7 @@ class Updates:
 
     async def _prepare(self, change: Change) -> None:
         raw = _raw(change)
+        _check_options(change, raw)
         body = _missing_options(change, raw)
         if body:
             await self.client.post(_options_path(raw), body, "fields=id")
@@ -147,6 +149,20 @@ def _options_path(raw: Raw) -> str:
 
 def _variants_path(raw: Raw) -> str:
     return f"/admin/products/{raw['id']}/variants/batch"
+
+
+def _check_options(change: Change, raw: Raw) -> None:
+    """Medusa takes no option away from a product that has variants on it."""
+    known = {option["title"] for option in raw.get("options") or ()}
+    for item in change.variants:
+        moves = item.action is Action.ADD or Field.OPTIONS in item.fields
+        if not moves:
+            continue
+        lost = known - set(item.variant.options)
+        if lost or not item.variant.options:
+            what = ", ".join(sorted(lost)) or "its options"
+            reason = f"Medusa cannot take {what} away from a product that is there"
+            raise RefusedError(f"{reason}; delete it there to have it made anew")
 
 
 def _missing_options(change: Change, raw: Raw) -> dict[str, Any]:
