@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
     from .adapters.memory import MemorySink, MemorySource, as_source
     from .batching import batched, batcher
+    from .config import Adapters, Config, Job, load_config
     from .differences import diff
     from .engine import (
+        Openable,
         Options,
         Run,
         Transform,
@@ -88,8 +90,10 @@ if TYPE_CHECKING:
 _HOMES = {
     "adapters.memory": ("MemorySink", "MemorySource", "as_source"),
     "batching": ("batched", "batcher"),
+    "config": ("Adapters", "Config", "Job", "load_config"),
     "differences": ("diff",),
     "engine": (
+        "Openable",
         "Options",
         "Run",
         "Transform",
@@ -164,6 +168,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "UNSET",
     "Action",
+    "Adapters",
     "Ambiguous",
     "BatchRefusedError",
     "BrokenReplyError",
@@ -172,6 +177,7 @@ __all__ = [
     "CategoryCounts",
     "Change",
     "Checkable",
+    "Config",
     "ConflictError",
     "Counts",
     "Cursor",
@@ -185,6 +191,7 @@ __all__ = [
     "HeldReference",
     "Image",
     "InvalidValueError",
+    "Job",
     "Json",
     "Limits",
     "LookupSource",
@@ -193,6 +200,7 @@ __all__ = [
     "Metered",
     "MisconfiguredError",
     "MissingExtraError",
+    "Openable",
     "Options",
     "Ours",
     "Outcome",
@@ -230,6 +238,7 @@ __all__ = [
     "batched",
     "batcher",
     "diff",
+    "load_config",
     "open_run",
     "plan",
     "rehearse",

@@ -7,6 +7,8 @@ bounds what it reads.
 
 from __future__ import annotations
 
+import os
+import ssl
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -102,6 +104,17 @@ def base_url(setting: str, text: str) -> URL:
     return url.with_query(None).with_fragment(None)
 
 
+def _check_proxy(text: str) -> None:
+    """Check the address of a proxy, which may hold credentials: it is not told."""
+    try:
+        url = URL(text)
+    except ValueError:
+        url = URL()
+    if url.scheme not in {"http", "https"} or not url.host:
+        problem = "must be an address such as http://proxy.example.com:3128"
+        raise MisconfiguredError("http.proxy", problem)
+
+
 @attrs.define(kw_only=True)
 class HttpClient:
     """Sends requests to one server and counts them.
@@ -111,6 +124,7 @@ class HttpClient:
         url: Address of the server; request paths are appended.
         options: Timeouts, proxy and bounds.
         limiter: Waits before each request, if there is one.
+        trust: The certificates to trust; True: what the session trusts.
         requests: Requests sent so far.
     """
 
@@ -118,6 +132,7 @@ class HttpClient:
     url: URL
     options: HttpOptions
     limiter: RateLimiter | None = None
+    trust: ssl.SSLContext | bool = attrs.field(default=True, repr=False)
     requests: int = 0
 
     async def send(
@@ -141,7 +156,8 @@ class HttpClient:
         Raises:
             TransientError: The server could not be reached, or was too slow.
             BrokenReplyError: The answer broke off, or is too large.
-            MisconfiguredError: The server redirects to another address.
+            MisconfiguredError: The server redirects to another address, or its
+                certificate is not trusted.
         """
         if self.limiter is not None:
             await self.limiter.wait()
@@ -149,7 +165,7 @@ class HttpClient:
             f"{str(self.url).rstrip('/')}{path}{'?' if query else ''}{query}",
             encoded=True,
         )
-        what = f"{method} {self.url.origin()}{url.path}"
+        what = f"{method} {self.url.origin()}{url.raw_path}"
         sent = {"Accept": "application/json", **(headers or {})}
         if body is not None:
             sent["Content-Type"] = "application/json"
@@ -161,6 +177,8 @@ class HttpClient:
                 data=body,
                 headers=sent,
                 allow_redirects=False,
+                raise_for_status=False,
+                ssl=self.trust,
                 proxy=self.options.proxy,
                 timeout=aiohttp.ClientTimeout(
                     total=self.options.timeout,
@@ -168,11 +186,16 @@ class HttpClient:
                 ),
             ) as response:
                 if 300 <= response.status < 400 and response.status != 304:
-                    raise _redirected(response)
+                    raise _redirected(response, path)
                 content = await self._content(response, what)
                 return Reply(response.status, response.headers, content, what)
         except aiohttp.ClientPayloadError as error:
             raise BrokenReplyError(f"{what}: the answer broke off") from error
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise MisconfiguredError("url", _distrusted(error)) from error
+        except aiohttp.ConnectionTimeoutError as error:
+            message = f"{what}: no connection within {self.options.connect_timeout:g} s"
+            raise TransientError(message) from error
         except TimeoutError as error:
             message = f"{what}: no answer within {self.options.timeout:g} s"
             raise TransientError(message) from error
@@ -195,28 +218,45 @@ class HttpClient:
         return b"".join(chunks)
 
 
-def _redirected(response: aiohttp.ClientResponse) -> MisconfiguredError:
-    place = response.headers.get("Location", "")
+def _redirected(response: aiohttp.ClientResponse, path: str) -> MisconfiguredError:
+    """What to do about a redirect; the address is that of the server, not the page."""
     try:
-        target = URL(place).with_query(None).with_user(None)
-    except ValueError:
-        target = URL()
-    return MisconfiguredError(
-        "url", f"the server redirects to {target}; use that address"
-    )
+        place = URL(response.headers["Location"], encoded=True)
+        target = response.url.join(place).with_query(None).with_user(None)
+    except (KeyError, ValueError):
+        return MisconfiguredError("url", "the server redirects, but not to an address")
+    address = str(target).removesuffix(path)
+    problem = f"the server redirects to {address}; use that address"
+    return MisconfiguredError("url", problem)
+
+
+def _distrusted(error: aiohttp.ClientConnectorCertificateError) -> str:
+    cause = error.certificate_error
+    why = getattr(cause, "verify_message", "") or str(cause)
+    place = f"the certificate of {error.host}"
+    return f"{place} is not trusted ({why}); `http.ca_file` names those to trust"
 
 
 def _plainly(error: Exception) -> str:
     """What happened, without the address, which stands in front already."""
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return f"the certificate is not trusted ({error.certificate_error})"
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return "the host name cannot be found"
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"the proxy answers HTTP {error.status}"
     if isinstance(error, aiohttp.ClientConnectorError):
-        return f"cannot connect ({error.os_error.strerror or error.os_error})"
+        proxy = isinstance(error, aiohttp.ClientProxyConnectionError)
+        whom = " to the proxy" if proxy else ""
+        return f"cannot connect{whom} ({_reason(error)})"
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "the server closed the connection without an answer"
     return str(error) or type(error).__name__
+
+
+def _reason(error: aiohttp.ClientConnectorError) -> str:
+    cause = error.os_error
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return f"the host name {error.host} cannot be found"
+    if isinstance(cause, ssl.SSLError) or not cause.errno:
+        return str(cause)
+    return os.strerror(cause.errno)
 
 
 @asynccontextmanager
@@ -238,22 +278,28 @@ async def open_http(
         idle: Seconds that an unused connection is kept; below what the server
             keeps it, so that no request is sent into a closed one.
     """
-    if session is not None:
-        yield HttpClient(session=session, url=url, options=options, limiter=limiter)
-        return
-    connector = aiohttp.TCPConnector(keepalive_timeout=idle, ssl=_trust(options))
-    async with aiohttp.ClientSession(
-        connector=connector, cookie_jar=aiohttp.DummyCookieJar()
-    ) as own:
-        yield HttpClient(session=own, url=url, options=options, limiter=limiter)
+    trust = _trust(options)
+    if options.proxy:
+        _check_proxy(options.proxy)
+    own = session is None
+    if session is None:
+        connector = aiohttp.TCPConnector(keepalive_timeout=idle)
+        session = aiohttp.ClientSession(
+            connector=connector, cookie_jar=aiohttp.DummyCookieJar()
+        )
+    try:
+        yield HttpClient(
+            session=session, url=url, options=options, limiter=limiter, trust=trust
+        )
+    finally:
+        if own:
+            await session.close()
 
 
-def _trust(options: HttpOptions) -> Any:
+def _trust(options: HttpOptions) -> ssl.SSLContext | bool:
     if options.ca_file is None:
         return True
-    import ssl
-
     try:
         return ssl.create_default_context(cafile=options.ca_file)
-    except (OSError, ssl.SSLError) as error:
+    except (OSError, ValueError) as error:
         raise MisconfiguredError("http.ca_file", f"cannot be read: {error}") from None

@@ -12,6 +12,7 @@ from .outcomes import Outcome
 
 __all__ = [
     "BatchSettled",
+    "Compared",
     "Event",
     "EventHook",
     "PageRead",
@@ -101,6 +102,19 @@ class Retrying(Event):
 
 
 @attrs.frozen(kw_only=True)
+class Compared(Event):
+    """A group of products was held against the sink.
+
+    Attributes:
+        products: How many.
+        changes: How many of them have to be written.
+    """
+
+    products: int
+    changes: int
+
+
+@attrs.frozen(kw_only=True)
 class BatchSettled(Event):
     """A batch reached its end, good or bad.
 
@@ -136,8 +150,8 @@ class RunFinished(Event):
     """A run is over.
 
     Attributes:
-        status: The report's status.
-        summary: The report's first line.
+        status: The report's status; `cancelled` for a run that was.
+        summary: The report's first line, or why there is no report.
     """
 
     status: str

@@ -139,7 +139,7 @@ class _Comparison:
             product=attrs.evolve(self.held.product, **self.values),
             fields=frozenset(self.fields),
             variants=variants,
-            references=self.merged,
+            references={} if self.references is None else self.merged,
             receipt=write_receipt(self.wanted, elements, self.receipt),
             held=self.held,
         )

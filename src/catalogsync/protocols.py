@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import attrs
 
+from .errors import InvalidValueError
 from .models import Field, Json, Product, ProductKey, Variant
 from .outcomes import Outcome, OutcomeStatus, Rejected
 
@@ -147,10 +148,10 @@ class Stranger:
 
 @attrs.frozen(kw_only=True)
 class Ambiguous:
-    """Several products hold our key; none is touched.
+    """Our key does not lead to one readable product; nothing is touched.
 
     Attributes:
-        reason: Which products.
+        reason: Which products hold it, or what cannot be read.
     """
 
     reason: str
@@ -227,6 +228,11 @@ class Change:
         return Outcome(self.key, status)
 
 
+def _one_or_more(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if isinstance(value, int) and value < 1:
+        raise InvalidValueError(attribute.name, f"must be 1 or more, is {value}")
+
+
 @attrs.frozen(kw_only=True)
 class Limits:
     """What a sink can take.
@@ -238,10 +244,10 @@ class Limits:
         find: Products in one `find`, at most.
     """
 
-    batch: int = 100
-    weight: int | None = None
-    writers: int = 1
-    find: int = 200
+    batch: int = attrs.field(default=100, validator=_one_or_more)
+    weight: int | None = attrs.field(default=None, validator=_one_or_more)
+    writers: int = attrs.field(default=1, validator=_one_or_more)
+    find: int = attrs.field(default=200, validator=_one_or_more)
 
 
 class Sink(Protocol):
@@ -381,9 +387,14 @@ class ReferencingSink(Sink, Protocol):
     async def write_references(
         self, changes: Sequence[ReferenceChange], /
     ) -> Sequence[ReferenceOutcome]:
-        """Create or rename these, in this order.
+        """Create, rename or move these, in this order; one outcome each.
 
-        One that somebody else created meanwhile is found, not doubled.
+        One that somebody else created meanwhile is found, not doubled. One that is
+        refused is told in its outcome, it does not raise.
+
+        Raises:
+            TransientError, ConflictError: Finding and writing are repeated.
+            UnauthorizedError, MisconfiguredError: The run stops.
         """
         ...
 

@@ -104,7 +104,6 @@ def path_of(call: Callable[[], object]) -> str:
             },
             "variants[1].options",
         ),
-        ({"variants": [Variant(id="v"), Variant(id="w")]}, "variants[1]"),
         (
             {
                 "variants": [
@@ -215,6 +214,12 @@ def test_empty_text_of_a_product_is_none(name: str) -> None:
 @pytest.mark.parametrize("name", ["sku", "barcode"])
 def test_empty_text_of_a_variant_is_none(name: str) -> None:
     assert getattr(Variant(id="v", **{name: ""}), name) is None
+
+
+def test_variants_without_options_may_be_several() -> None:
+    """What a sink holds may have been read without its options."""
+    variants = (Variant(id="v"), Variant(id="w"))
+    assert make(variants=variants).variants == variants
 
 
 def test_lists_of_any_kind_become_tuples() -> None:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 
 import attrs
 
@@ -45,29 +52,41 @@ class MemorySource:
     page_size: int = attrs.field(default=100, validator=attrs.validators.ge(1))
     _iterator: AsyncIterator[Product] | None = attrs.field(default=None, init=False)
     _pages: int = attrs.field(default=0, init=False)
+    _started: bool = attrs.field(default=False, init=False)
 
     async def read(self, cursor: Cursor | None, /) -> Page:
-        """Read the next page; the cursor counts them."""
+        """Read the next page; the cursor counts them.
+
+        Raises:
+            MisconfiguredError: The iterable can be read only once, or raised an
+                error before, so that it cannot be read on.
+        """
         if cursor is None:
             self._iterator, self._pages = self._restart(), 0
-        if self._iterator is None or (
-            cursor is not None and int(cursor) != self._pages
-        ):
-            problem = "pages of an iterable are read in order, each once"
-            raise MisconfiguredError("cursor", problem)
+        if self._iterator is None or int(cursor or 0) != self._pages:
+            problem = "an iterable is read in order, and not after an error"
+            raise MisconfiguredError("products", problem)
+        iterator, self._iterator = self._iterator, None
         page: list[Product] = []
-        async for product in self._iterator:
+        async for product in iterator:
             page.append(product)
             if len(page) == self.page_size:
                 break
+        self._iterator = iterator
         self._pages += 1
         more = (str(self._pages),) if len(page) == self.page_size else ()
         return Page(products=page, next=more)
 
     def _restart(self) -> AsyncIterator[Product]:
-        if isinstance(self.products, AsyncIterable):
-            return aiter(self.products)
-        return _each(self.products)
+        products = self.products
+        if isinstance(products, AsyncIterator | Iterator):
+            if self._started:
+                problem = "an iterator can be read only once; give a list"
+                raise MisconfiguredError("products", problem)
+            self._started = True
+        if isinstance(products, AsyncIterable):
+            return aiter(products)
+        return _each(products)
 
 
 async def _each(products: Iterable[Product]) -> AsyncIterator[Product]:

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from .options import Options, Transform
-from .run import Run, open_run, rehearse, run_blocking, sync
+from .run import (
+    Openable,
+    Run,
+    open_run,
+    opened,
+    rehearse,
+    run_blocking,
+    sync,
+)
 
 __all__ = [
+    "Openable",
     "Options",
     "Run",
     "Transform",
     "open_run",
+    "opened",
     "rehearse",
     "run_blocking",
     "sync",

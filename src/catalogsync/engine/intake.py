@@ -8,14 +8,14 @@ that are through already are not taken again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
 
 import attrs
 
 from catalogsync.batching import batched
-from catalogsync.errors import TransientError
+from catalogsync.errors import BrokenReplyError, MisconfiguredError, TransientError
 from catalogsync.events import PageRead, PassRepeated
 from catalogsync.models import Product, ProductKey
 from catalogsync.outcomes import Outcome, OutcomeStatus, Rejected
@@ -89,7 +89,9 @@ class Intake:
     deliver: Callable[[Product], Awaitable[None]]
     group: asyncio.TaskGroup
     _known: set[int] = attrs.field(factory=set[int])
-    _rejected: set[str] = attrs.field(factory=set[str])
+    _rejected: dict[ProductKey | str, Rejected] = attrs.field(
+        factory=dict[ProductKey | str, Rejected]
+    )
 
     async def run(self) -> None:
         """Read everything that is asked for.
@@ -106,6 +108,8 @@ class Intake:
                 seen = await self._passes()
         except _LimitReached:
             return
+        finally:
+            self._settle_rejected()
         absent = [key for key in keys or () if hash(key) not in seen.keys]
         if absent and not seen.lost:
             names = ", ".join(map(str, absent))
@@ -128,7 +132,11 @@ class Intake:
         if verdict:
             event = PassRepeated(run_id=self.tally.run_id, reason=verdict)
             self.tally.emit(event)
-            seen = await self._pass()
+            try:
+                seen = await self._pass()
+            except MisconfiguredError as error:
+                self.tally.problem(f"{verdict}; {error}")
+                return seen
             verdict = seen.verdict()
         if verdict:
             self.tally.problem(f"{verdict}, also when it was read again")
@@ -136,21 +144,29 @@ class Intake:
 
     async def _pass(self) -> _Pass:
         seen = _Pass()
-        lost = 0
         ahead = self.options.pages_ahead
-        async with aclosing(
-            read_ahead(self._page, ahead=ahead, group=self.group)
-        ) as pages:
-            async for page in pages:
-                if page is not None:
-                    lost = 0
-                    await self._take(page, seen)
-                    continue
-                seen.lost = True
-                lost += 1
-                if lost == _LOST_IN_A_ROW:
-                    break
+        try:
+            async with aclosing(
+                read_ahead(self._page, ahead=ahead, group=self.group)
+            ) as pages:
+                await self._take_all(pages, seen)
+        except BrokenReplyError as error:
+            if not self.tally.fetched:
+                raise
+            seen.problem = str(error)
         return seen
+
+    async def _take_all(self, pages: AsyncIterator[Page | None], seen: _Pass) -> None:
+        lost = 0
+        async for page in pages:
+            if page is not None:
+                lost = 0
+                await self._take(page, seen)
+                continue
+            seen.lost = True
+            lost += 1
+            if lost == _LOST_IN_A_ROW:
+                return
 
     async def _page(self, cursor: Cursor | None) -> Page | None:
         what = "read the first page" if cursor is None else f"read page {cursor}"
@@ -194,17 +210,18 @@ class Intake:
                 await self._offer(product)
 
     def _reject(self, record: Rejected, seen: _Pass) -> None:
-        key = record.key
-        if key is not None and seen.first_time(key):
-            if self._is_wanted(key):
+        """Note it; whether it stays rejected is known when all is read."""
+        if record.key is None:
+            if self.options.keys is None:
+                self._rejected.setdefault(f"{record.where}: {record.reason}", record)
+        elif seen.first_time(record.key) and self._is_wanted(record.key):
+            self._rejected.setdefault(record.key, record)
+        self._check_limit()
+
+    def _settle_rejected(self) -> None:
+        for record in self._rejected.values():
+            if record.key is None or hash(record.key) not in self._known:
                 self.tally.reject(record)
-                self._check_limit()
-        elif key is None:
-            mark = f"{record.where}: {record.reason}"
-            if self.options.keys is None and mark not in self._rejected:
-                self._rejected.add(mark)
-                self.tally.reject(record)
-                self._check_limit()
 
     async def _offer(self, product: Product) -> None:
         if not self._is_wanted(product.key):
@@ -217,7 +234,8 @@ class Intake:
         self._check_limit()
 
     def _check_limit(self) -> None:
-        if self.options.limit is not None and self.tally.fetched >= self.options.limit:
+        taken = self.tally.fetched + len(self._rejected)
+        if self.options.limit is not None and taken >= self.options.limit:
             raise _LimitReached
 
     def _is_wanted(self, key: ProductKey) -> bool:
@@ -235,10 +253,17 @@ class Intake:
         except Exception as error:  # noqa: BLE001 - the user's code, one product
             status = OutcomeStatus.FAILED
             after, reason = None, f"the transform raised {error!r}"
-        if after is not None and after.key != product.key:
-            status = OutcomeStatus.FAILED
-            reason = f"the transform changed the key to {after.key}"
-            after = None
+        problem = _transformed_wrongly(product, after)
+        if problem:
+            status, reason, after = OutcomeStatus.FAILED, problem, None
         if after is None:
             self.tally.settle(Outcome(product.key, status, reason))
         return after
+
+
+def _transformed_wrongly(before: Product, after: object) -> str:
+    if after is None:
+        return ""
+    if not isinstance(after, Product):
+        return f"the transform returned {type(after).__name__}, not a product"
+    return "" if after.key == before.key else f"the transform made it {after.key}"

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import attrs
 
+from catalogsync.errors import InvalidValueError
 from catalogsync.models import Product, ProductKey
 from catalogsync.retry import RetryPolicy
 
@@ -18,8 +19,7 @@ Transform: TypeAlias = Callable[[Product], Product | None]
 
 def _positive(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if isinstance(value, int) and value < 1:
-        msg = f"{attribute.name} must be 1 or more, is {value}"
-        raise ValueError(msg)
+        raise InvalidValueError(attribute.name, f"must be 1 or more, is {value}")
 
 
 def _keys(value: tuple[ProductKey, ...] | None) -> tuple[ProductKey, ...] | None:

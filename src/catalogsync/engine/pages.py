@@ -6,9 +6,12 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
+from catalogsync.errors import BrokenReplyError
 from catalogsync.protocols import Cursor, Page
 
-__all__ = ["read_ahead"]
+__all__ = ["LEAK", "is_cancelled", "read_ahead"]
+
+LEAK = "an adapter let the cancellation of a task of its own escape"
 
 ReadPage = Callable[[Cursor | None], Awaitable[Page | None]]
 
@@ -25,9 +28,13 @@ async def read_ahead(
 
     Yields:
         The pages in order, None in the place of one that could not be read.
+
+    Raises:
+        BrokenReplyError: The source named a page twice.
     """
     first = await read(None)
     cursors = deque(first.next if first else ())
+    known = set(cursors)
     window: deque[asyncio.Task[Page | Exception | None]] = deque()
 
     def fill() -> None:
@@ -42,7 +49,11 @@ async def read_ahead(
             page = await window.popleft()
             if isinstance(page, Exception):
                 raise page
-            cursors.extend(page.next if page else ())
+            for cursor in page.next if page else ():
+                if cursor in known:
+                    raise BrokenReplyError(f"the source named page {cursor} twice")
+                known.add(cursor)
+                cursors.append(cursor)
             fill()
             yield page
     finally:
@@ -54,5 +65,15 @@ async def _settled(read: ReadPage, cursor: Cursor) -> Page | Exception | None:
     """The page or the error, so that it is raised where the page is awaited."""
     try:
         return await read(cursor)
+    except asyncio.CancelledError:
+        if is_cancelled():
+            raise
+        return RuntimeError(LEAK)
     except Exception as error:  # noqa: BLE001 - raised again by the reader
         return error
+
+
+def is_cancelled() -> bool:
+    """Whether the current task is what was cancelled, and not something it awaits."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -16,10 +16,9 @@ import attrs
 
 from catalogsync.batching import batched
 from catalogsync.errors import TransientError
-from catalogsync.events import RunStopping
+from catalogsync.events import Compared, RunStopping
 from catalogsync.models import Product
 from catalogsync.protocols import (
-    Action,
     Change,
     ReferencingSink,
     Sink,
@@ -29,9 +28,10 @@ from catalogsync.protocols import (
 
 from .intake import Intake
 from .options import Options
+from .pages import LEAK, is_cancelled
 from .references import ReferenceBook
 from .settling import Settler
-from .survey import Planned, Survey
+from .survey import Planned, Survey, by_action
 from .tally import Tally
 
 __all__ = ["Pipeline", "Show"]
@@ -69,7 +69,11 @@ class Pipeline:
     _writers: list[asyncio.Task[None]] = attrs.field(
         factory=list[asyncio.Task[None]], init=False
     )
+    _timers: list[asyncio.TimerHandle] = attrs.field(
+        factory=list[asyncio.TimerHandle], init=False
+    )
     _stopped: bool = attrs.field(default=False, init=False)
+    _ended: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         retry, tally = self.options.retry, self.tally
@@ -97,6 +101,8 @@ class Pipeline:
 
     async def run(self) -> None:
         """Carry everything through; afterwards `error` says what broke it off."""
+        if self._stopped:
+            return
         async with asyncio.TaskGroup() as group:
 
             def start(work: Awaitable[None], name: str) -> asyncio.Task[None]:
@@ -108,21 +114,33 @@ class Pipeline:
             ]
             self._front.append(start(self._look(), "catalogsync-survey"))
             self._front.append(start(self._read(group), "catalogsync-intake"))
+        self._settler.close()
+        self._ended = True
+        for timer in self._timers:
+            timer.cancel()
 
     def stop(self, reason: str, grace: float) -> None:
-        """Begin nothing new; cancel after *grace* seconds what is in flight."""
-        if self._stopped:
+        """Begin nothing new; cancel after *grace* seconds what is in flight.
+
+        A later stop may shorten the grace of an earlier one.
+        """
+        if self._ended:
             return
-        self._stopped = True
-        self.tally.problem(reason)
-        self.tally.emit(RunStopping(run_id=self.tally.run_id, reason=reason))
+        if not self._stopped:
+            self._stopped = True
+            self.tally.problem(reason)
+            self.tally.emit(RunStopping(run_id=self.tally.run_id, reason=reason))
+            self._begin_nothing_new()
+        loop = asyncio.get_running_loop()
+        self._timers.append(loop.call_later(grace, self._cancel_writers))
+
+    def _begin_nothing_new(self) -> None:
         for task in self._front:
             task.cancel()
         while not self._batches.empty():
             self._batches.get_nowait()
         for _ in self._writers:
             self._batches.put_nowait(None)
-        asyncio.get_running_loop().call_later(grace, self._cancel_writers)
 
     def _cancel_writers(self) -> None:
         for task in self._writers:
@@ -132,10 +150,17 @@ class Pipeline:
         """Let a stage's error end the run in order."""
         try:
             await work
+        except asyncio.CancelledError:
+            if self._stopped or is_cancelled():
+                raise
+            self._break(RuntimeError(LEAK))
         except Exception as error:  # noqa: BLE001 - the boundary of a task
-            if self.error is None:
-                self.error = error
-            self.stop(_told(error), grace=30.0)
+            self._break(error)
+
+    def _break(self, error: Exception) -> None:
+        if self.error is None:
+            self.error = error
+        self.stop(_told(error), grace=30.0)
 
     async def _read(self, group: asyncio.TaskGroup) -> None:
         intake = Intake(
@@ -157,13 +182,17 @@ class Pipeline:
             await self._groups.put(group)
 
     async def _look(self) -> None:
-        while (group := await self._groups.get()) is not None:
+        while (group := await self._groups.get()) is not None and not self._stopped:
             try:
                 planned = await self._survey.look(group)
             except TransientError as error:
                 self._settler.give_up(group, f"could not ask the sink: {error}")
                 self._stop_if_down()
                 continue
+            event = Compared(
+                run_id=self.tally.run_id, products=len(group), changes=len(planned)
+            )
+            self.tally.emit(event)
             for batch in self._batched(planned):
                 await self._batches.put(batch)
         for _ in self._writers:
@@ -171,13 +200,13 @@ class Pipeline:
 
     def _batched(self, planned: list[Planned]) -> list[list[Planned]]:
         """Batches within the sink's limits, each of one action only."""
-        batches: list[list[Planned]] = []
-        for action in (Action.CREATE, Action.UPDATE):
-            items = [item for item in planned if item.change.action is action]
-            batches += batched(
+        return [
+            batch
+            for items in by_action(planned)
+            for batch in batched(
                 items, self._size, weight=self._weight, weigh=self._weigh
             )
-        return batches
+        ]
 
     @property
     def _size(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -28,6 +29,14 @@ __all__ = ["ReferenceBook"]
 _Name = tuple[ReferenceKind, str]
 
 
+class Fate(enum.StrEnum):
+    """What became of a reference."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    EXISTING = "existing"
+
+
 @attrs.define
 class ReferenceBook:
     """Knows the sink's ids of all references that a run has met.
@@ -47,6 +56,7 @@ class ReferenceBook:
     rehearse: bool = False
     _ids: dict[_Name, str] = attrs.field(factory=dict[_Name, str])
     _refused: dict[_Name, str] = attrs.field(factory=dict[_Name, str])
+    _tried: dict[Reference, Fate] = attrs.field(factory=dict[Reference, Fate])
 
     async def prepare(self, products: Iterable[Product]) -> None:
         """See to it that everything these products refer to is in the sink."""
@@ -96,36 +106,31 @@ class ReferenceBook:
 
     async def _settle(self, wanted: Sequence[Reference]) -> None:
         """Find these and write what is missing, as one unit that is repeated."""
-        tried: set[Reference] = set()
         last = ""
         async for attempt in self.policy.tries():
             with attempt:
                 if attempt.num > 1:
                     self.tally.retry("write categories and tags", attempt.num, last)
                 try:
-                    await self._bring_about(wanted, tried)
+                    await self._bring_about(wanted)
                 except TransientError as error:
                     last = str(error)
                     raise
 
-    async def _bring_about(
-        self, wanted: Sequence[Reference], tried: set[Reference]
-    ) -> None:
+    async def _bring_about(self, wanted: Sequence[Reference]) -> None:
         with self.tally.phase("find"):
             held = await self.sink.find_references(frozenset(wanted))
-        counts = _Counted(tally=self.tally)
         for level in _levels(wanted):
             changes = list(self._changes(level, held))
             pending = {change.reference for change in changes}
-            for reference in level:
-                if reference in held and reference not in pending:
-                    self._enter(reference, held[reference].id)
-                    counts.add(reference, existing=reference not in tried)
-            created = [c.reference for c in changes if c.held is None]
-            tried.update(created)
-            for outcome in await self._write(changes):
-                self._note(outcome, counts, held)
-        counts.close()
+            fates = [
+                self._enter(reference, held[reference].id, Fate.EXISTING)
+                for reference in level
+                if reference in held and reference not in pending
+            ]
+            self._tell(fates)
+            if changes:
+                await self._write(changes)
 
     def _changes(
         self, level: Iterable[Reference], held: Mapping[Reference, HeldReference]
@@ -145,64 +150,69 @@ class ReferenceBook:
             return None
         return self._ids.get((reference.kind, reference.parent.id))
 
-    async def _write(
+    async def _write(self, changes: Sequence[ReferenceChange]) -> None:
+        if self.rehearse:
+            outcomes: Sequence[ReferenceOutcome] = list(map(_rehearsed, changes))
+        else:
+            outcomes = await self._send(changes)
+        told = {outcome.reference: outcome for outcome in outcomes}
+        fates = [
+            self._note(change, told[change.reference])
+            for change in changes
+            if change.reference in told
+        ]
+        self._tell(fates)
+        if len(fates) < len(changes):
+            raise TransientError("the sink did not say what became of all references")
+
+    async def _send(
         self, changes: Sequence[ReferenceChange]
     ) -> Sequence[ReferenceOutcome]:
-        if not changes:
-            return ()
-        if self.rehearse:
-            return [
-                ReferenceOutcome(
-                    reference=change.reference,
-                    id=change.held.id if change.held else f"new {change.reference.id}",
-                    created=change.held is None,
-                )
-                for change in changes
-            ]
         self.tally.touched = True
-        with self.tally.phase("write"):
-            return await self.sink.write_references(changes)
+        try:
+            with self.tally.phase("write"):
+                return await self.sink.write_references(changes)
+        except TransientError:
+            for change in changes:
+                aim = Fate.CREATED if change.held is None else Fate.UPDATED
+                self._tried.setdefault(change.reference, aim)
+            raise
 
-    def _enter(self, reference: Reference, id_: str) -> None:
-        self._ids[reference.kind, reference.id] = id_
-
-    def _note(
-        self,
-        outcome: ReferenceOutcome,
-        counts: _Counted,
-        held: Mapping[Reference, HeldReference],
-    ) -> None:
-        reference = outcome.reference
+    def _note(self, change: ReferenceChange, outcome: ReferenceOutcome) -> Fate | None:
+        reference = change.reference
         if outcome.id is None:
             self._refused[reference.kind, reference.id] = outcome.reason
-            return
-        self._enter(reference, outcome.id)
-        counts.add(reference, updated=reference in held, existing=not outcome.created)
+            return None
+        fate = Fate.CREATED if outcome.created else Fate.EXISTING
+        return self._enter(
+            reference, outcome.id, Fate.UPDATED if change.held is not None else fate
+        )
 
+    def _enter(self, reference: Reference, id_: str, fate: Fate) -> Fate:
+        """Remember an id; what a write without an answer made counts as its work."""
+        name = (reference.kind, reference.id)
+        if fate is Fate.EXISTING:
+            fate = self._tried.get(reference, fate)
+        if name not in self._ids and reference.kind is ReferenceKind.CATEGORY:
+            self.tally.categories[fate] += 1
+        self._ids[name] = id_
+        return fate
 
-@attrs.define(kw_only=True)
-class _Counted:
-    """Counts references of one round and tells of them at its end."""
-
-    tally: Tally
-    created: int = 0
-    updated: int = 0
-
-    def add(
-        self, reference: Reference, *, updated: bool = False, existing: bool = False
-    ) -> None:
-        name = "updated" if updated else "existing" if existing else "created"
-        if reference.kind is ReferenceKind.CATEGORY:
-            self.tally.categories[name] += 1
-        self.created += name == "created"
-        self.updated += name == "updated"
-
-    def close(self) -> None:
-        if self.created or self.updated:
+    def _tell(self, fates: Sequence[Fate | None]) -> None:
+        created, updated = fates.count(Fate.CREATED), fates.count(Fate.UPDATED)
+        if created or updated:
             event = ReferencesWritten(
-                run_id=self.tally.run_id, created=self.created, updated=self.updated
+                run_id=self.tally.run_id, created=created, updated=updated
             )
             self.tally.emit(event)
+
+
+def _rehearsed(change: ReferenceChange) -> ReferenceOutcome:
+    """What a write would give, with a made-up id."""
+    id_ = change.held.id if change.held else f"new {change.reference.id}"
+    return ReferenceOutcome(
+        reference=change.reference, id=id_, created=change.held is None
+    )
 
 
 def _line(category: Category, source: str) -> Sequence[Reference]:

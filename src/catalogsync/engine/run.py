@@ -19,7 +19,7 @@ from .options import Options
 from .pipeline import Pipeline, Show
 from .tally import Tally
 
-__all__ = ["Openable", "Run", "open_run", "rehearse", "run_blocking", "sync"]
+__all__ = ["Openable", "Run", "open_run", "opened", "rehearse", "run_blocking", "sync"]
 
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
@@ -43,6 +43,8 @@ class Run:
         self._requests = 0
 
     async def __aenter__(self) -> Self:
+        if self._task is not None:
+            raise RuntimeError("a run happens once; make another one")
         self._started_at = time.time()
         self._started = time.perf_counter()
         self._requests = self._count_requests()
@@ -54,7 +56,12 @@ class Run:
         task = self._running()
         if kind is not None:
             task.cancel()
-        await asyncio.wait({task})
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.wait({task})
+            raise
         if kind is None and not self._delivered:
             await task
 
@@ -103,16 +110,18 @@ class Run:
             sink=pipeline.sink.name,
         )
         tally.emit(event)
-        await pipeline.run()
-        if pipeline.error is not None and not tally.touched:
-            raise pipeline.error
-        tally.close(tally.problems[0] if tally.problems else "the run ended early")
-        report = self._sum_up()
-        finished = RunFinished(
-            run_id=tally.run_id, status=report.status, summary=report.summary
-        )
-        tally.emit(finished)
-        return report
+        status, summary = "cancelled", "the run was cancelled"
+        try:
+            await pipeline.run()
+            if pipeline.error is not None and not tally.touched:
+                status, summary = RunStatus.FAILED, str(pipeline.error)
+                raise pipeline.error
+            tally.close(tally.problems[0] if tally.problems else "the run ended early")
+            report = self._sum_up()
+            status, summary = report.status, report.summary
+            return report
+        finally:
+            tally.emit(RunFinished(run_id=tally.run_id, status=status, summary=summary))
 
     def _sum_up(self) -> Report:
         tally = self._tally
@@ -197,6 +206,7 @@ async def rehearse(
     *,
     show: Show,
     options: Options | None = None,
+    job: str = "",
     hooks: Iterable[EventHook] = (),
 ) -> Report:
     """Work out what a run would do, and write nothing.
@@ -206,12 +216,13 @@ async def rehearse(
         sink: As in `open_run`.
         show: Called with each change that a run would make.
         options: As in `open_run`.
+        job: As in `open_run`.
         hooks: As in `open_run`.
 
     Returns:
         A report whose counts say what would have become of the products.
     """
-    async with _make(source, sink, show, options, "", hooks) as run:
+    async with _make(source, sink, show, options, job, hooks) as run:
         return await run.report()
 
 
@@ -246,18 +257,23 @@ def run_blocking(
     """
 
     async def run() -> Report:
-        async with _opened(source) as opened_source, _opened(sink) as opened_sink:
+        async with opened(source) as open_source, opened(sink) as open_sink:
             return await sync(
-                opened_source, opened_sink, options=options, job=job, hooks=hooks
+                open_source, open_sink, options=options, job=job, hooks=hooks
             )
 
     return asyncio.run(run())
 
 
-def _opened(side: T | Openable[T]) -> AbstractAsyncContextManager[T]:
-    if isinstance(side, Openable):
+def opened(side: T | Openable[T]) -> AbstractAsyncContextManager[T]:
+    """Open settings for the length of a block; what is open already stays open."""
+    if isinstance(side, Openable) and not _is_adapter(side):
         return cast("Openable[T]", side).open()
     return nullcontext(side)
+
+
+def _is_adapter(side: object) -> bool:
+    return hasattr(side, "read") or hasattr(side, "find")
 
 
 def _make(

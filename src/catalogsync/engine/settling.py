@@ -20,12 +20,13 @@ from catalogsync.outcomes import Outcome, OutcomeStatus
 from catalogsync.protocols import Sink
 from catalogsync.retry import RetryPolicy
 
-from .survey import Planned, Survey
+from .survey import Planned, Survey, by_action
 from .tally import Tally
 
 __all__ = ["Settler"]
 
 _GIVE_UP = 2
+_SILENCE = "the sink did not say what became of it"
 _GOOD = frozenset({OutcomeStatus.CREATED, OutcomeStatus.UPDATED})
 
 
@@ -64,6 +65,9 @@ class Settler:
     tally: Tally
     _successes: int = 0
     _given_up: int = 0
+    _doubted: list[tuple[Planned, Exception]] = attrs.field(
+        factory=list[tuple[Planned, Exception]], init=False
+    )
 
     @property
     def is_down(self) -> bool:
@@ -118,10 +122,11 @@ class Settler:
                         self.tally.retry("write a batch", attempt.num, last)
                     try:
                         if attempt.num > 1 or in_doubt:
-                            wanted = [item.wanted for item in current]
-                            current = await self.survey.compare(wanted)
-                        await self._write(current)
+                            current = await self._planned_anew(current)
+                        for part in by_action(current):
+                            await self._write(part)
                     except TransientError as error:
+                        current = self._open(current)
                         last = str(error)
                         unexplained += error.unexplained
                         spare = 1 if len(current) == 1 or not in_doubt else 0
@@ -130,6 +135,14 @@ class Settler:
                         raise
         except TransientError as error:
             self.give_up([item.wanted for item in current], str(error))
+
+    async def _planned_anew(self, items: Sequence[Planned]) -> list[Planned]:
+        """What is still missing of these."""
+        return await self.survey.compare([item.wanted for item in items])
+
+    def _open(self, items: Sequence[Planned]) -> list[Planned]:
+        """Those of these that met no end yet."""
+        return [item for item in items if self.tally.is_open(item.wanted.key)]
 
     async def _write(self, items: Sequence[Planned]) -> None:
         """Write once; culprits that the sink names are set aside."""
@@ -164,18 +177,18 @@ class Settler:
         return rest
 
     def _note(self, items: Sequence[Planned], outcomes: Sequence[Outcome]) -> None:
-        for outcome in outcomes:
+        told = {outcome.key: outcome for outcome in outcomes}
+        good = 0
+        for item in items:
+            key = item.wanted.key
+            silence = Outcome(key, OutcomeStatus.UNSETTLED, _SILENCE)
+            outcome = told.get(key, silence)
             self.tally.settle(outcome)
-        good = sum(outcome.status in _GOOD for outcome in outcomes)
+            good += outcome.status in _GOOD
         if good:
             self._successes += good
             self._given_up = 0
-        told = {outcome.key for outcome in outcomes}
-        for item in items:
-            if item.wanted.key not in told:
-                reason = "the sink did not say what became of it"
-                key = item.wanted.key
-                self.tally.settle(Outcome(key, OutcomeStatus.UNSETTLED, reason))
+            self.close()
 
     async def _take_apart(
         self, signal: _TakeApart, doubts: list[Planned] | None
@@ -200,11 +213,26 @@ class Settler:
     def _decide(
         self, doubted: Sequence[Planned], error: Exception, before: int
     ) -> None:
-        """Blame the products, or the sink if it took nothing else meanwhile."""
-        if len(doubted) > 1 and self._successes == before:
-            self.give_up([item.wanted for item in doubted], str(error))
-        else:
+        """Blame the products, or the sink if it takes nothing else.
+
+        A product that is alone in doubt is kept back until another one is written,
+        which clears the sink, or comes into doubt as well, which convicts it.
+        """
+        if self._successes > before:
             self._refuse(doubted, error)
+            return
+        self._doubted += [(item, error) for item in doubted]
+        if len(self._doubted) > 1:
+            items = [item.wanted for item, _ in self._doubted]
+            self._doubted.clear()
+            self.give_up(items, str(error))
+            self._given_up = _GIVE_UP
+
+    def close(self) -> None:
+        """Nothing speaks against the sink: what is in doubt is refused."""
+        for item, error in self._doubted:
+            self._refuse([item], error)
+        self._doubted.clear()
 
     def _refuse(self, items: Sequence[Planned], error: Exception) -> None:
         said = error.said if isinstance(error, RefusedError) else ""

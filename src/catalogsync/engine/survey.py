@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import attrs
 
@@ -10,13 +10,21 @@ from catalogsync.errors import InvalidValueError, RefusedError, TransientError
 from catalogsync.models import Field, Product
 from catalogsync.outcomes import Outcome, OutcomeStatus
 from catalogsync.planning import plan, supplied
-from catalogsync.protocols import Ambiguous, Change, Held, ShapingSink, Sink, Stranger
+from catalogsync.protocols import (
+    Action,
+    Ambiguous,
+    Change,
+    Held,
+    ShapingSink,
+    Sink,
+    Stranger,
+)
 from catalogsync.retry import RetryPolicy
 
 from .references import ReferenceBook
 from .tally import Tally
 
-__all__ = ["Planned", "Survey"]
+__all__ = ["Planned", "Survey", "by_action"]
 
 
 @attrs.frozen
@@ -25,6 +33,14 @@ class Planned:
 
     wanted: Product
     change: Change
+
+
+def by_action(items: Iterable[Planned]) -> list[list[Planned]]:
+    """Creations apart from updates; a sink never gets both at once."""
+    parts: dict[Action, list[Planned]] = {}
+    for item in items:
+        parts.setdefault(item.change.action, []).append(item)
+    return list(parts.values())
 
 
 @attrs.define(kw_only=True)
@@ -52,14 +68,14 @@ class Survey:
             TransientError: No try was left.
         """
         wanted = [p for product in products if (p := self._shaped(product))]
+        if self.book is not None:
+            await self.book.prepare(wanted)
         last = ""
         async for attempt in self.policy.tries():
             with attempt:
                 if attempt.num > 1:
                     self.tally.retry("find products", attempt.num, last)
                 try:
-                    if self.book is not None:
-                        await self.book.prepare(wanted)
                     return await self.compare(wanted)
                 except TransientError as error:
                     last = str(error)
@@ -84,7 +100,9 @@ class Survey:
             return self.sink.shape(product)
         except RefusedError as error:
             self._fail(product, error.reason, error.said)
-            return None
+        except InvalidValueError as error:
+            self._fail(product, f"the sink cannot hold it: {error}")
+        return None
 
     def _plan(self, product: Product, held: Held | None) -> Planned | None:
         if isinstance(held, Stranger | Ambiguous):

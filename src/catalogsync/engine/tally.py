@@ -65,6 +65,10 @@ class Tally:
         reason = f"{record.reason} ({record.where})"
         self.settle(Outcome(record.key, OutcomeStatus.FAILED, reason))
 
+    def is_open(self, key: ProductKey) -> bool:
+        """Whether a product has met no end yet."""
+        return key in self._open
+
     def attempt(self, key: ProductKey, aim: OutcomeStatus) -> None:
         """A write begins that makes this of a product; the first aim is kept."""
         if self._open.get(key, aim) is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from catalogsync.models import Field, Json, Product, ProductStatus, Unset, Variant
@@ -12,7 +12,13 @@ from .naming import handle
 from .places import Places
 from .reading import BRAND, RECEIPT, VARIANT_ID, Raw, is_plain_price, variant_id
 
-__all__ = ["DEFAULT_OPTIONS", "create_body", "new_variant", "update_body"]
+__all__ = [
+    "DEFAULT_OPTIONS",
+    "create_body",
+    "new_variant",
+    "update_body",
+    "variant_updates",
+]
 
 DEFAULT_OPTIONS = {"Title": "Default"}
 """What a variant without options gets; Medusa wants one."""
@@ -51,7 +57,9 @@ def create_body(change: Change, places: Places, default_option: Raw) -> dict[str
 
 
 def update_body(change: Change, raw: Raw) -> dict[str, Any]:
-    """What an existing product gets; variants that come or go are not part of it.
+    """What an existing product gets, apart from its variants.
+
+    A list of variants in it would delete those that others add meanwhile.
 
     Args:
         change: The change.
@@ -67,10 +75,18 @@ def update_body(change: Change, raw: Raw) -> dict[str, Any]:
             {"id": ids[image["url"]], **image} if image["url"] in ids else image
             for image in body["images"]
         ]
-    variants = _variants(change.variants, raw)
-    if variants:
-        body["variants"] = variants
     return body
+
+
+def variant_updates(change: Change, raw: Raw) -> list[dict[str, Any]]:
+    """What those variants get that are there and change."""
+    held = {variant_id(variant): variant for variant in raw.get("variants") or ()}
+    bodies = [
+        {"id": found["id"], **_variant_update(item, found)}
+        for item in change.variants
+        if item.action is Action.UPDATE and (found := held.get(item.variant.id))
+    ]
+    return [body for body in bodies if len(body) > 1]
 
 
 def new_variant(variant: Variant) -> dict[str, Any]:
@@ -137,31 +153,6 @@ def _metadata(change: Change) -> dict[str, Json]:
 
 def _attributes(product: Product | None) -> Mapping[str, Json]:
     return (product.attributes or {}) if product else {}
-
-
-def _variants(changes: Iterable[VariantChange], raw: Raw) -> list[dict[str, Any]]:
-    """Every variant that stays, by id alone where it does not change.
-
-    Medusa deletes a variant that is left out.
-    """
-    bodies = {
-        change.variant.id: change
-        for change in changes
-        if change.action is Action.UPDATE
-    }
-    gone = {c.variant.id for c in changes if c.action is Action.REMOVE}
-    updates = {
-        raw_variant["id"]: _variant_update(bodies[id_], raw_variant)
-        for raw_variant in raw.get("variants") or ()
-        if (id_ := variant_id(raw_variant)) in bodies
-    }
-    if not any(updates.values()):
-        return []
-    return [
-        {"id": v["id"], **updates.get(v["id"], {})}
-        for v in raw["variants"]
-        if variant_id(v) not in gone
-    ]
 
 
 def _variant_update(change: VariantChange, raw: Raw) -> dict[str, Any]:

@@ -189,32 +189,22 @@ class MedusaSink:
         for change in changes:
             raw = created.get(str(change.key), {})
             stock.add(change.product.variants or (), raw.get("variants") or ())
-        await self._restock(stock, written=True, changes=changes)
+        await self._restock(stock)
         return [change.done() for change in changes]
 
     async def _update(self, changes: Sequence[Change]) -> Sequence[Outcome]:
         stock = StockLevels(self.places)
         updates = Updates(self.client, stock)
-        await updates.before(changes)
-        try:
-            written = await updates.fields(changes)
-        except MedusaRefusedError as error:
-            sent = [c for c in changes if c.key not in updates.refused]
-            raise await Refusals(self.client).explain(error, sent) from error
-        await updates.after(changes)
-        await self._restock(stock, written=written, changes=changes)
+        await updates.write(changes)
+        await self._restock(stock)
         return updates.outcomes(changes)
 
-    async def _restock(
-        self, stock: StockLevels, *, written: bool, changes: Sequence[Change]
-    ) -> None:
-        """Write stock levels; what went before is not sent again if they fail."""
+    async def _restock(self, stock: StockLevels) -> None:
+        """Write stock levels, after everything else."""
         try:
             await stock.write(self.client)
         except MedusaRefusedError as error:
-            if written:
-                raise ConflictError(f"stock levels: {error.said}") from error
-            raise await Refusals(self.client).explain(error, changes) from error
+            raise ConflictError(f"stock levels: {error.said}") from error
 
     async def _option(self) -> Raw:
         """The shared option of products that have none, made once.

@@ -1,14 +1,17 @@
-"""Updating products: options, variants and fields, in the order that Medusa needs.
+"""Updating products: options, fields and variants, in the order that Medusa needs.
 
-Medusa creates no option value by itself, keeps the inventory item of a variant
-that an update leaves out, and refuses to create a variant on the options of one
-that is deleted in the same request. So values come first, then variants go, then
-one request updates all products, then variants come, then unused values go.
+Observed on Medusa 2.21.2: a variant can only have option values that its product
+has already. A list of variants in a product update deletes those that it leaves
+out and keeps their inventory items, so variants are written apart, by
+`variants/batch`, which takes those of any products and touches no others. It
+refuses a variant on the options of one that is deleted in the same request, and
+undoes creations beside updates in a way that loses prices, so each of the three
+goes in a request of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, cast
 
 import attrs
@@ -18,61 +21,49 @@ from catalogsync.models import Field, ProductKey
 from catalogsync.outcomes import Outcome, OutcomeStatus
 from catalogsync.protocols import Action, Change
 
-from .bodies import new_variant, update_body
+from .bodies import new_variant, update_body, variant_updates
 from .client import MedusaClient, MedusaRefusedError
 from .reading import Raw, variant_id
+from .refusals import Refusals
 from .stock import StockLevels
 
 __all__ = ["Updates"]
 
 _BATCH = "/admin/products/batch"
-_ITEMS = "variants.id,variants.metadata,variants.inventory_items.inventory_item_id"
+_ITEM = "inventory_items.inventory_item_id"
+_RESHAPING = frozenset({Field.VARIANTS, Field.OPTIONS})
 
 
 @attrs.define
 class Updates:
-    """One batch of updates on its way."""
+    """One batch of updates on its way.
+
+    Attributes:
+        client: The store.
+        stock: Takes the levels that are to be written.
+        refused: Products that were refused by themselves.
+    """
 
     client: MedusaClient
     stock: StockLevels
     refused: dict[ProductKey, Outcome] = attrs.field(factory=dict[ProductKey, Outcome])
 
-    async def before(self, changes: Sequence[Change]) -> None:
-        """Add option values and delete variants; products that refuse are noted."""
-        for change in changes:
-            if change.fields & {Field.VARIANTS, Field.OPTIONS}:
-                await self._alone(change, self._prepare)
-
-    async def fields(self, changes: Sequence[Change]) -> bool:
-        """Send everything that one request can carry; says whether it was sent.
+    async def write(self, changes: Sequence[Change]) -> None:
+        """Carry them out, all but the stock levels.
 
         Raises:
-            MedusaRefusedError: None of it was written.
+            BatchRefusedError: Medusa takes the batch not as it is; sending the rest
+                of it again does no harm.
         """
-        bodies = [
-            body
-            for change in changes
-            if change.key not in self.refused
-            and len(body := update_body(change, _raw(change))) > 1
-        ]
-        if not bodies:
-            return False
-        items = any(
-            "manage_inventory" in v for b in bodies for v in b.get("variants", ())
-        )
-        query = f"fields=id,{_ITEMS}" if items else "fields=id"
-        reply = await self.client.post(_BATCH, {"update": bodies}, query)
-        found = {raw["id"]: raw for raw in reply.get("updated") or ()}
-        for change in changes:
-            if Field.STOCK in change.fields and change.key not in self.refused:
-                self._restock(change, found.get(_raw(change)["id"], {}))
-        return True
-
-    async def after(self, changes: Sequence[Change]) -> None:
-        """Create variants and drop option values that nothing uses any more."""
-        for change in changes:
-            if change.fields & {Field.VARIANTS, Field.OPTIONS}:
-                await self._alone(change, self._finish)
+        reshaped = [change for change in changes if change.fields & _RESHAPING]
+        for change in reshaped:
+            await self._alone(change, self._add_options)
+        await self._delete(reshaped)
+        await self._fields([c for c in changes if c.key not in self.refused])
+        await self._variants([c for c in changes if c.key not in self.refused])
+        for change in reshaped:
+            await self._alone(change, self._create)
+            await self._alone(change, self._drop_values)
 
     def outcomes(self, changes: Iterable[Change]) -> list[Outcome]:
         """What became of each change."""
@@ -81,6 +72,7 @@ class Updates:
     async def _alone(
         self, change: Change, work: Callable[[Change], Awaitable[None]]
     ) -> None:
+        """Do what has a request of its own; a refusal is this product's alone."""
         if change.key in self.refused:
             return
         try:
@@ -90,50 +82,85 @@ class Updates:
                 change.key, OutcomeStatus.FAILED, error.reason, error.said
             )
 
-    def _restock(self, change: Change, updated: Raw) -> None:
-        """Note the levels of variants that were there before."""
-        raw = _raw(change)
-        known: dict[str, Raw] = {v["id"]: v for v in updated.get("variants") or ()}
-        variants = [c.variant for c in change.variants if Field.STOCK in c.fields]
-        held: Sequence[Raw] = raw.get("variants") or ()
-        raw_variants = [
-            v if v.get("inventory_items") else known.get(v["id"], v) for v in held
-        ]
-        self.stock.add(variants, raw_variants)
-
-    async def _prepare(self, change: Change) -> None:
+    async def _add_options(self, change: Change) -> None:
         raw = _raw(change)
         _check_options(change, raw)
         body = _missing_options(change, raw)
         if body:
             await self.client.post(_options_path(raw), body, "fields=id")
-        gone = {c.variant.id for c in change.variants if c.action is Action.REMOVE}
-        ids = [v["id"] for v in raw.get("variants") or () if variant_id(v) in gone]
+
+    async def _delete(self, changes: Iterable[Change]) -> None:
+        ids = [
+            raw_variant["id"]
+            for change in changes
+            if change.key not in self.refused
+            for raw_variant in _removed(change)
+        ]
         if ids:
-            await self._delete(raw, ids)
+            path = _variants_path(_raw(next(iter(changes))))
+            await self.client.post(path, {"delete": ids}, "fields=id")
 
-    async def _delete(self, raw: Raw, ids: Sequence[str]) -> None:
+    async def _fields(self, changes: Sequence[Change]) -> None:
+        bodies = [update_body(change, _raw(change)) for change in changes]
+        if bodies:
+            await self._send(_BATCH, bodies, "fields=id", changes)
+
+    async def _variants(self, changes: Sequence[Change]) -> None:
+        owners: list[Change] = []
+        bodies: list[dict[str, Any]] = []
+        for change in changes:
+            found = variant_updates(change, _raw(change))
+            owners += [change] * len(found)
+            bodies += found
+        updated: dict[str, Raw] = {}
+        if bodies:
+            new_items = any("manage_inventory" in body for body in bodies)
+            query = f"fields=id,{_ITEM}" if new_items else "fields=id"
+            path = _variants_path(_raw(owners[0]))
+            reply = await self._send(path, bodies, query, owners)
+            updated = {raw["id"]: raw for raw in reply.get("updated") or ()}
+        for change in changes:
+            self._restock(change, updated)
+
+    async def _send(
+        self,
+        path: str,
+        bodies: Sequence[Raw],
+        query: str,
+        owners: Sequence[Change],
+    ) -> dict[str, Any]:
+        """Send updates in one request; *owners* has the change of each."""
         try:
-            await self.client.post(_variants_path(raw), {"delete": ids}, "fields=id")
+            return await self.client.post(path, {"update": bodies}, query)
         except MedusaRefusedError as error:
-            if error.status != 404:
-                raise
+            raise await Refusals(self.client).explain(error, owners) from error
 
-    async def _finish(self, change: Change) -> None:
-        raw = _raw(change)
+    def _restock(self, change: Change, updated: dict[str, Raw]) -> None:
+        """Note the levels of variants that were there before."""
+        variants = [c.variant for c in change.variants if Field.STOCK in c.fields]
+        if variants:
+            held: Sequence[Raw] = _raw(change).get("variants") or ()
+            self.stock.add(
+                variants,
+                [
+                    v if v.get("inventory_items") else updated.get(v["id"], v)
+                    for v in held
+                ],
+            )
+
+    async def _create(self, change: Change) -> None:
         added = [c.variant for c in change.variants if c.action is Action.ADD]
         if added:
             body = {"create": [new_variant(variant) for variant in added]}
-            reply = await self.client.post(
-                _variants_path(raw), body, f"fields={_CREATED}"
-            )
+            path = _variants_path(_raw(change))
+            reply = await self.client.post(path, body, f"fields=id,metadata,{_ITEM}")
             self.stock.add(added, reply["created"])
-        unused = _unused_values(change, raw)
+
+    async def _drop_values(self, change: Change) -> None:
+        unused = _unused_values(change, _raw(change))
         if unused:
-            await self.client.post(_options_path(raw), {"update": unused}, "fields=id")
-
-
-_CREATED = "id,metadata,inventory_items.inventory_item_id"
+            path = _options_path(_raw(change))
+            await self.client.post(path, {"update": unused}, "fields=id")
 
 
 def _raw(change: Change) -> Raw:
@@ -148,18 +175,31 @@ def _options_path(raw: Raw) -> str:
 
 
 def _variants_path(raw: Raw) -> str:
+    """For updates and deletions, of the variants of any products."""
     return f"/admin/products/{raw['id']}/variants/batch"
+
+
+def _removed(change: Change) -> list[Raw]:
+    gone = {c.variant.id for c in change.variants if c.action is Action.REMOVE}
+    held: Sequence[Raw] = _raw(change).get("variants") or ()
+    return [raw for raw in held if variant_id(raw) in gone]
+
+
+def _takes_options(change: Change) -> list[dict[str, str]]:
+    """The options of each variant that gets new ones."""
+    return [
+        dict(item.variant.options)
+        for item in change.variants
+        if item.action is Action.ADD or Field.OPTIONS in item.fields
+    ]
 
 
 def _check_options(change: Change, raw: Raw) -> None:
     """Medusa takes no option away from a product that has variants on it."""
     known = {option["title"] for option in raw.get("options") or ()}
-    for item in change.variants:
-        moves = item.action is Action.ADD or Field.OPTIONS in item.fields
-        if not moves:
-            continue
-        lost = known - set(item.variant.options)
-        if lost or not item.variant.options:
+    for options in _takes_options(change):
+        lost = known - set(options)
+        if lost or not options:
             what = ", ".join(sorted(lost)) or "its options"
             reason = f"Medusa cannot take {what} away from a product that is there"
             raise RefusedError(f"{reason}; delete it there to have it made anew")
@@ -169,10 +209,8 @@ def _missing_options(change: Change, raw: Raw) -> dict[str, Any]:
     """Options and values that variants will have and the product has not."""
     known: dict[str, Raw] = {o["title"]: o for o in raw.get("options") or ()}
     missing: dict[str, dict[str, None]] = {}
-    for item in change.variants:
-        if item.action is Action.REMOVE:
-            continue
-        for title, value in item.variant.options.items():
+    for options in _takes_options(change):
+        for title, value in options.items():
             values = {v["value"] for v in known.get(title, {}).get("values") or ()}
             if value not in values:
                 missing.setdefault(title, {})[value] = None
@@ -188,12 +226,12 @@ def _missing_options(change: Change, raw: Raw) -> dict[str, Any]:
     return body
 
 
-def _unused_values(change: Change, raw: Raw) -> list[Mapping[str, Any]]:
+def _unused_values(change: Change, raw: Raw) -> list[dict[str, Any]]:
     """Values that only variants had which are gone or have others now."""
     before = change.held.product.variants if change.held else ()
     had = {pair for v in before or () for pair in v.options.items()}
     have = {pair for v in change.product.variants or () for pair in v.options.items()}
-    unused: list[Mapping[str, Any]] = []
+    unused: list[dict[str, Any]] = []
     for option in raw.get("options") or ():
         ids = [
             value["id"]

@@ -1,0 +1,87 @@
+"""The settings of the SQL sink; imports nothing of SQLAlchemy until it is opened."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import attrs
+
+from catalogsync.errors import MisconfiguredError, MissingExtraError
+
+if TYPE_CHECKING:
+    from ._sink import SQLSink
+
+__all__ = ["SQLSettings", "driver_of"]
+
+_DRIVERS = {
+    "sqlite": "sqlite+aiosqlite",
+    "sqlite+aiosqlite": "sqlite+aiosqlite",
+    "postgres": "postgresql+asyncpg",
+    "postgresql": "postgresql+asyncpg",
+    "postgresql+asyncpg": "postgresql+asyncpg",
+}
+
+
+def driver_of(url: str) -> str | None:
+    """The dialect and driver that SQLAlchemy is asked for."""
+    scheme, separator, _ = url.partition("://")
+    return _DRIVERS.get(scheme) if separator else None
+
+
+_NEEDED = ("greenlet", "sqlalchemy", "aiosqlite", "asyncpg")
+_MOST = 5000
+
+
+def _check_url(_: object, __: object, value: str) -> None:
+    if driver_of(value) is None:
+        problem = "must begin with sqlite:// or postgresql://"
+        raise MisconfiguredError("url", problem)
+
+
+def _check_batch(_: object, __: object, value: int) -> None:
+    if not 1 <= value <= _MOST:
+        raise MisconfiguredError("batch", f"must be 1 to {_MOST}, is {value}")
+
+
+def _check_timeout(_: object, __: object, value: float) -> None:
+    if not value > 0:
+        raise MisconfiguredError("timeout", f"must be more than 0, is {value}")
+
+
+@attrs.frozen(kw_only=True)
+class SQLSettings:
+    """Where the catalog is kept.
+
+    Attributes:
+        url: `sqlite:///catalog.db` (a path relative to the working directory;
+            four slashes for an absolute one), `sqlite://` (in memory, gone when
+            closed) or `postgresql://user:password@host:port/database`. It may
+            hold a password and is shown nowhere.
+        name: Names the sink in reports and logs.
+        batch: Products in one transaction, at most.
+        timeout: Seconds to wait for a connection, a lock or a statement.
+    """
+
+    url: str = attrs.field(repr=False, validator=_check_url)
+    name: str = "sql"
+    batch: int = attrs.field(default=500, validator=_check_batch)
+    timeout: float = attrs.field(default=30.0, validator=_check_timeout)
+
+    def open(self) -> AbstractAsyncContextManager[SQLSink]:
+        """Connect, make the tables that are missing, and disconnect at the end.
+
+        Raises:
+            MissingExtraError: The extra `sql` is not installed.
+            MisconfiguredError: The database cannot be used as the URL has it.
+            TransientError: It cannot be reached now.
+        """
+        try:
+            for module in _NEEDED:
+                import_module(module)
+        except ImportError as error:
+            raise MissingExtraError("the SQL sink", "sql") from error
+        from ._engine import open_sink
+
+        return open_sink(self)

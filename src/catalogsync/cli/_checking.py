@@ -1,0 +1,54 @@
+"""Looking at both sides of a job without changing anything."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import cast
+
+from catalogsync.config import Job
+from catalogsync.errors import CatalogSyncError
+from catalogsync.protocols import Checkable, Finding
+
+from ._interrupts import Stopper, interrupts
+from ._session import INCOMPLETE, Session
+
+__all__ = ["check_job"]
+
+
+def check_job(session: Session, job: Job) -> int:
+    """Tell what both sides find out about themselves; give the exit status."""
+    return INCOMPLETE if asyncio.run(_check(session, job)) else 0
+
+
+async def _check(session: Session, job: Job) -> int:
+    """Look at both sides; gives how many findings are bad."""
+    task = cast("asyncio.Task[object]", asyncio.current_task())
+    bad = 0
+    with interrupts(Stopper(task=task, say=session.teller.remark)):
+        for side, opening in (
+            ("source", job.open_source()),
+            ("sink", job.open_sink()),
+        ):
+            for finding in await _findings(session, opening):
+                bad += not finding.ok
+                mark = "ok " if finding.ok else "BAD"
+                what = "" if finding.what in {"", side} else f"{finding.what}: "
+                session.teller.result(f"{mark} {side}: {what}{finding.text}")
+    return bad
+
+
+async def _findings(
+    session: Session, opening: AbstractAsyncContextManager[object]
+) -> Sequence[Finding]:
+    try:
+        async with opening as side:
+            if isinstance(side, Checkable):
+                return await side.check()
+            text = "can be opened; it has no check of its own"
+            return [Finding(ok=True, what="", text=text)]
+    except CatalogSyncError as error:
+        if session.verbose:
+            session.teller.error(error)
+        return [Finding(ok=False, what="", text=str(error))]

@@ -1,0 +1,31 @@
+"""Jobs: made in Python, or read from a TOML file with errors that name the place.
+
+```toml
+[jobs.products]
+source = { type = "dummyjson", url = "https://dummyjson.com" }
+sink = { type = "sql", url = "sqlite:///catalog.db" }
+```
+
+```python
+job = load_config("catalogsync.toml").job("products")
+report = await job.run()
+```
+"""
+
+from __future__ import annotations
+
+from ._adapters import AdapterInfo, AdapterKind, Adapters, SettingInfo
+from ._file import Config, load_config
+from ._job import Job
+from ._secrets import secrets_of
+
+__all__ = [
+    "AdapterInfo",
+    "AdapterKind",
+    "Adapters",
+    "Config",
+    "Job",
+    "SettingInfo",
+    "load_config",
+    "secrets_of",
+]

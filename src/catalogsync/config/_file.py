@@ -1,0 +1,185 @@
+"""Reading jobs from a TOML file."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import attrs
+from cattrs import Converter
+
+from catalogsync.engine import Options
+from catalogsync.errors import MisconfiguredError
+
+from ._adapters import AdapterKind, Adapters
+from ._environment import expand
+from ._job import Job
+from ._problems import Problem, ProblemsError, did_you_mean, joined, misconfigured
+from ._structure import make_converter, read_settings
+
+__all__ = ["Config", "load_config"]
+
+_TOP = ("jobs",)
+_JOB = ("source", "sink", "options", "schedule")
+
+
+@attrs.frozen
+class Config:
+    """What a configuration file holds.
+
+    Attributes:
+        jobs: The jobs by name.
+    """
+
+    jobs: Mapping[str, Job]
+
+    def job(self, name: str) -> Job:
+        """The job of this name.
+
+        Raises:
+            MisconfiguredError: There is none; tells the nearest and the known.
+        """
+        if name not in self.jobs:
+            raise _no_such_job(name, self.jobs)
+        return self.jobs[name]
+
+
+def load_config(
+    path: str | os.PathLike[str],
+    *,
+    environ: Mapping[str, str] = os.environ,
+    adapters: Adapters | None = None,
+    only: str | None = None,
+) -> Config:
+    """Read a configuration file.
+
+    Args:
+        path: The TOML file.
+        environ: What `${NAME}` in a text stands for.
+        adapters: What `type` can name; None: what is installed.
+        only: Make this job alone, so that what the others need may be missing.
+
+    Raises:
+        MisconfiguredError: The file cannot be read, or something in it is wrong.
+            All that is wrong is told, one line each, with its path.
+        MissingExtraError: Something that a job needs is not installed.
+    """
+    file = Path(path)
+    content = _parse(file)
+    problems = [
+        Problem(name, did_you_mean(name, _TOP, "unknown key"))
+        for name in content
+        if name not in _TOP
+    ]
+    tables = content.get("jobs", {})
+    if not isinstance(tables, dict):
+        raise misconfigured([*problems, Problem("jobs", "must be a table")])
+    named = cast("dict[str, object]", tables)
+    if only is not None and only not in named:
+        raise misconfigured(problems) if problems else _no_such_job(only, named)
+    reader = _Reader(
+        environ=environ, adapters=adapters or Adapters.installed(), problems=problems
+    )
+    wanted = named if only is None else {only: named[only]}
+    jobs = {name: reader.job(name, table) for name, table in wanted.items()}
+    if reader.problems:
+        raise misconfigured(reader.problems)
+    return Config({name: job for name, job in jobs.items() if job})
+
+
+def _parse(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_bytes().decode("utf-8-sig"))
+    except FileNotFoundError:
+        raise MisconfiguredError(str(file), "there is no such file") from None
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror}"
+        raise MisconfiguredError(str(file), problem) from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        problem = f"is not UTF-8 (at line {line})"
+        raise MisconfiguredError(str(file), problem) from None
+    except tomllib.TOMLDecodeError as error:
+        raise MisconfiguredError(str(file), f"is not TOML: {error}") from None
+
+
+def _no_such_job(name: str, known: Iterable[str]) -> MisconfiguredError:
+    problem = did_you_mean(name, tuple(known), "there is no such job", listed=True)
+    return MisconfiguredError(joined("jobs", name), problem)
+
+
+@attrs.define(kw_only=True)
+class _Reader:
+    """Makes jobs of tables and collects what is wrong with them."""
+
+    environ: Mapping[str, str]
+    adapters: Adapters
+    problems: list[Problem]
+    _converter: Converter = attrs.field(factory=make_converter, init=False)
+
+    def job(self, name: str, table: object) -> Job | None:
+        """Make a job; None if something is wrong with it."""
+        path, before = f"jobs.{name}", len(self.problems)
+        tree = expand(table, path, self.environ, self.problems)
+        if not isinstance(tree, dict):
+            self.problems.append(Problem(path, "must be a table"))
+            return None
+        parts = cast("dict[str, object]", tree)
+        self.problems += [
+            Problem(joined(path, key), did_you_mean(key, _JOB, "unknown key"))
+            for key in parts
+            if key not in _JOB
+        ]
+        source = self._side(AdapterKind.SOURCE, parts, path)
+        sink = self._side(AdapterKind.SINK, parts, path)
+        options = self._read(parts.get("options", {}), Options, f"{path}.options")
+        schedule = parts.get("schedule")
+        if schedule is not None:
+            schedule = self._read(schedule, str, f"{path}.schedule")
+        try:
+            job = Job(
+                name=name, source=source, sink=sink, options=options, schedule=schedule
+            )
+        except MisconfiguredError as error:
+            self.problems.append(Problem(joined(path, error.setting), error.problem))
+            return None
+        return job if len(self.problems) == before else None
+
+    def _side(self, kind: AdapterKind, parts: Mapping[str, object], path: str) -> Any:
+        """The settings of a side; None if something is wrong with them."""
+        path = joined(path, kind.value)
+        table = parts.get(kind.value)
+        if not isinstance(table, dict):
+            text = "must be a table with a `type`" if table else "is missing"
+            self.problems.append(Problem(path, text))
+            return None
+        settings = dict(cast("dict[str, object]", table))
+        name = settings.pop("type", None)
+        if name is None:
+            known = did_you_mean("", self._names(kind), "is missing")
+            self.problems.append(Problem(f"{path}.type", known))
+            return None
+        name = self._read(name, str, f"{path}.type")
+        if name is None:
+            return None
+        try:
+            cls = self.adapters.settings(kind, name)
+        except MisconfiguredError as error:
+            self.problems.append(Problem(joined(path, error.setting), error.problem))
+            return None
+        return self._read(settings, cls, path)
+
+    def _names(self, kind: AdapterKind) -> tuple[str, ...]:
+        source = kind is AdapterKind.SOURCE
+        return tuple(self.adapters.sources if source else self.adapters.sinks)
+
+    def _read(self, value: object, cls: type[Any], path: str) -> Any:
+        """The value as this class; None if something is wrong with it."""
+        try:
+            return read_settings(self._converter, value, cls)
+        except ProblemsError as error:
+            self.problems += [problem.under(path) for problem in error.problems]
+            return None

@@ -1,0 +1,158 @@
+"""A job: a named pair of source and sink, and how to go about it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    nullcontext,
+)
+from datetime import UTC, datetime
+from typing import Any, TypeVar, cast
+
+import attrs
+
+from catalogsync.engine import Options, Run, open_run, rehearse
+from catalogsync.engine.run import Openable
+from catalogsync.errors import MisconfiguredError, MissingExtraError
+from catalogsync.events import EventHook
+from catalogsync.protocols import Change, Sink, Source
+from catalogsync.report import Report
+
+from ._problems import joined
+
+__all__ = ["Job", "check_schedule"]
+
+T = TypeVar("T")
+
+
+def check_schedule(schedule: str) -> None:
+    """Read a cron expression.
+
+    Raises:
+        MisconfiguredError: It is none.
+        MissingExtraError: cronsim, which reads it, is not installed.
+    """
+    try:
+        from cronsim import CronSim, CronSimError
+    except ImportError as error:
+        raise MissingExtraError("a schedule", "cli") from error
+    try:
+        CronSim(schedule, datetime.now(UTC))
+    except CronSimError as error:
+        problem = f"is no cron expression ({str(error).lower()})"
+        raise MisconfiguredError("schedule", problem) from None
+
+
+def _check_name(_: object, __: object, value: str) -> None:
+    if not value.isprintable() or not value.strip():
+        raise MisconfiguredError("name", "a job needs a name of printable characters")
+
+
+def _check_schedule(_: object, __: object, value: str | None) -> None:
+    if value is not None:
+        check_schedule(value)
+
+
+@attrs.frozen(kw_only=True)
+class Job:
+    """A named pair of source and sink: what a scheduler starts.
+
+    ```python
+    job = Job(
+        name="products",
+        source=DummyJSONSettings(url="https://dummyjson.com"),
+        sink=SQLSettings(url="sqlite:///catalog.db"),
+    )
+    report = await job.run()
+    ```
+
+    Attributes:
+        name: Stands in reports and logs.
+        source: Settings that open a source, or a source that is open already.
+        sink: The same for the sink.
+        options: How to go about it.
+        schedule: When to run, as a cron expression; checked, and left to others.
+    """
+
+    name: str = attrs.field(validator=_check_name)
+    source: Source | Openable[Source]
+    sink: Sink | Openable[Sink]
+    options: Options = attrs.field(factory=Options)
+    schedule: str | None = attrs.field(default=None, validator=_check_schedule)
+
+    async def run(self, *, hooks: Iterable[EventHook] = ()) -> Report:
+        """Bring the sink in step with the source.
+
+        Args:
+            hooks: Called for each event.
+
+        Raises:
+            CatalogSyncError: The run broke off before anything was written.
+        """
+        async with self.start(hooks=hooks) as run:
+            return await run.report()
+
+    @asynccontextmanager
+    async def start(self, *, hooks: Iterable[EventHook] = ()) -> AsyncGenerator[Run]:
+        """Open both sides and start a run, which can be watched and stopped."""
+        async with (
+            self.open() as (source, sink),
+            open_run(
+                source, sink, options=self.options, job=self.name, hooks=hooks
+            ) as run,
+        ):
+            yield run
+
+    async def rehearse(
+        self, *, show: Callable[[Change], None], hooks: Iterable[EventHook] = ()
+    ) -> Report:
+        """Work out what a run would do, and write nothing.
+
+        Args:
+            show: Called with each change that a run would make.
+            hooks: Called for each event.
+        """
+        async with self.open() as (source, sink):
+            report = await rehearse(
+                source, sink, show=show, options=self.options, hooks=hooks
+            )
+        return attrs.evolve(report, job=self.name)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[tuple[Source, Sink]]:
+        """Open both sides for the length of a block."""
+        async with self.open_source() as source, self.open_sink() as sink:
+            yield source, sink
+
+    def open_source(self) -> AbstractAsyncContextManager[Source]:
+        """Open the source alone.
+
+        Raises:
+            MisconfiguredError: A setting is wrong; named by its path.
+        """
+        return _named(self.source, f"jobs.{self.name}.source")
+
+    def open_sink(self) -> AbstractAsyncContextManager[Sink]:
+        """Open the sink alone; raises as `open_source` does."""
+        return _named(self.sink, f"jobs.{self.name}.sink")
+
+
+@asynccontextmanager
+async def _named(side: T | Openable[T], path: str) -> AsyncGenerator[T]:
+    """Open a side; a setting that turns out to be wrong is told with its path."""
+    async with AsyncExitStack() as stack:
+        try:
+            opened = await stack.enter_async_context(_opened(side))
+        except MisconfiguredError as error:
+            setting = joined(path, error.setting)
+            raise MisconfiguredError(setting, error.problem) from error
+        yield opened
+
+
+def _opened(side: T | Openable[T]) -> AbstractAsyncContextManager[T]:
+    if isinstance(side, Openable):
+        return cast("Openable[Any]", side).open()
+    return nullcontext(side)

@@ -1,0 +1,230 @@
+"""From the values of a TOML file to settings, strictly: a text is never a number."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set as AbstractSet
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin
+
+import attrs
+from cattrs import Converter, IterableValidationError
+
+from catalogsync.engine import Options
+from catalogsync.errors import InvalidValueError, MisconfiguredError
+
+from ._environment import Expanded
+from ._problems import Problem, ProblemsError, did_you_mean
+from ._secrets import is_secret
+
+__all__ = ["make_converter", "read_settings", "type_hints"]
+
+T = TypeVar("T")
+Hook = Callable[[Any, Any], Any]
+
+_EXPECTED: Mapping[type, str] = {
+    str: "text",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    list: "a list",
+    dict: "a table",
+}
+_ONLY_IN_PYTHON = {Options: frozenset({"transform", "keys"})}
+_HIDDEN = "is not accepted (the value is not shown)"
+
+
+def make_converter() -> Converter:
+    """A converter that takes nothing for what it is not."""
+    converter = Converter(detailed_validation=True)
+    for kind in (str, bool, int, float):
+        converter.register_structure_hook(kind, _strict(kind))
+    converter.register_structure_hook(Path, lambda value, _: Path(_text(value)))
+    converter.register_structure_hook_func(_is_choice, _choose)
+
+    def class_hook(cls: type[Any]) -> Hook:
+        return _ClassReader(cls=cls, converter=converter).read
+
+    converter.register_structure_hook_factory(attrs.has, class_hook)
+    return converter
+
+
+def read_settings(converter: Converter, table: object, cls: type[T]) -> T:
+    """Make settings of a table.
+
+    Raises:
+        ProblemsError: Everything that is wrong, with paths from here.
+    """
+    try:
+        return converter.structure(table, cls)
+    except Exception as error:  # noqa: BLE001 - told with its path
+        raise ProblemsError(_problems(error)) from None
+
+
+def type_hints(cls: type) -> Mapping[str, Any]:
+    """The types of a class's settings, also where they are written as text."""
+    return {field.name: field.type for field in attrs.fields(attrs.resolve_types(cls))}
+
+
+def _strict(kind: type) -> Hook:
+    def structure(value: Any, _: object) -> object:
+        if kind is float and type(value) is int:
+            return float(value)
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise _wrong_type(kind, value)
+        return kind(value)
+
+    return structure
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise _wrong_type(str, value)
+    return str(value)
+
+
+def _wrong_type(expected: type, value: Any) -> ProblemsError:
+    kinds = (kind for kind in _EXPECTED if isinstance(value, kind))
+    given = _EXPECTED.get(next(kinds, object), "a date or time")
+    return ProblemsError([Problem("", f"must be {_EXPECTED[expected]}, not {given}")])
+
+
+def _is_choice(kind: Any) -> bool:
+    return get_origin(kind) is Literal or (
+        isinstance(kind, type) and issubclass(kind, enum.Enum)
+    )
+
+
+def _choose(value: object, kind: Any) -> object:
+    members = get_args(kind) if get_origin(kind) is Literal else tuple(kind)
+    for member in members:
+        plain = member.value if isinstance(member, enum.Enum) else member
+        if plain == value and type(value) in {type(plain), Expanded, str}:
+            return member
+    plain = [m.value if isinstance(m, enum.Enum) else m for m in members]
+    names = ", ".join(f"`{each}`" for each in plain)
+    raise ProblemsError([Problem("", f"must be one of {names}")])
+
+
+@attrs.define(kw_only=True)
+class _ClassReader:
+    """Makes objects of a settings class out of tables."""
+
+    cls: type[Any]
+    converter: Converter
+    hints: Mapping[str, Any] = attrs.field(init=False)
+    fields: Mapping[str, attrs.Attribute[Any]] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.hints = type_hints(self.cls)
+        python = _ONLY_IN_PYTHON.get(self.cls, frozenset[str]())
+        self.fields = {
+            field.alias: field
+            for field in attrs.fields(self.cls)
+            if field.init and field.name not in python
+        }
+
+    def read(self, value: Any, _: object) -> object:
+        """Make an object, or raise everything that is wrong."""
+        if not isinstance(value, Mapping):
+            raise _wrong_type(dict, value)
+        table = cast("Mapping[str, object]", value)
+        problems = [
+            Problem(name, did_you_mean(name, self.fields, "unknown key"))
+            for name in table
+            if name not in self.fields
+        ]
+        values = self._values(table, problems)
+        if not problems:
+            try:
+                return self.cls(**values)
+            except (ValueError, TypeError, MisconfiguredError) as error:
+                problems = [_blamed(error, self.fields)]
+        raise ProblemsError(_discreet(problems, table, self.fields))
+
+    def _values(
+        self, table: Mapping[str, object], problems: list[Problem]
+    ) -> dict[str, object]:
+        values: dict[str, object] = {}
+        for name, field in self.fields.items():
+            if name not in table:
+                if field.default is attrs.NOTHING:
+                    problems.append(Problem(name, "is missing"))
+                continue
+            hint = self.hints[field.name]
+            try:
+                values[name] = _field(self.converter, table[name], hint)
+            except Exception as error:  # noqa: BLE001 - told with its path
+                problems += [each.under(name) for each in _problems(error)]
+        return values
+
+
+def _field(converter: Converter, value: Any, hint: Any) -> object:
+    for kind in _members(hint):
+        origin = get_origin(kind) or kind
+        if not isinstance(origin, type) or issubclass(origin, str):
+            continue
+        if issubclass(origin, Mapping) and not isinstance(value, dict):
+            raise _wrong_type(dict, value)
+        if issubclass(origin, Sequence | AbstractSet) and not isinstance(value, list):
+            raise _wrong_type(list, value)
+    return converter.structure(value, hint)
+
+
+def _members(hint: Any) -> tuple[Any, ...]:
+    """The types that a value may have, None aside; of a real choice, nothing."""
+    if get_origin(hint) not in {Union, UnionType}:
+        return (hint,)
+    kinds = tuple(kind for kind in get_args(hint) if kind is not type(None))
+    return kinds if len(kinds) == 1 else ()
+
+
+def _problems(error: Exception) -> Iterator[Problem]:
+    """All problems in an error of structuring."""
+    if isinstance(error, ProblemsError):
+        yield from error.problems
+    elif isinstance(error, IterableValidationError):
+        noted, others = error.group_exceptions()
+        for each, note in noted:
+            place = f"[{note.index}]" if isinstance(note.index, int) else note.index
+            yield from (problem.under(place) for problem in _problems(each))
+        for each in others:
+            yield from _problems(each)
+    else:
+        yield Problem("", f"cannot be read: {_words(error)}")
+
+
+def _blamed(error: Exception, fields: Mapping[str, Any]) -> Problem:
+    """What a class says about its values, at the field that it is about."""
+    if isinstance(error, MisconfiguredError):
+        return Problem(error.setting, error.problem)
+    if isinstance(error, InvalidValueError):
+        return Problem(error.path, error.problem)
+    words = _words(error)
+    for name in fields:
+        for start in (f"{name} ", f"'{name}' ", f"{name}: "):
+            if words.startswith(start):
+                return Problem(name, words.removeprefix(start))
+    return Problem("", words)
+
+
+def _words(error: Exception) -> str:
+    first = error.args[0] if error.args else ""
+    return first if isinstance(first, str) and first else type(error).__name__
+
+
+def _discreet(
+    problems: Sequence[Problem],
+    table: Mapping[str, object],
+    fields: Mapping[str, attrs.Attribute[Any]],
+) -> Iterator[Problem]:
+    """The problems without the values that are secret."""
+    hidden = [
+        str(value)
+        for name, value in table.items()
+        if isinstance(value, Expanded) or (name in fields and is_secret(fields[name]))
+    ]
+    for problem in problems:
+        tells = any(value and value in problem.text for value in hidden)
+        yield Problem(problem.path, _HIDDEN) if tells else problem

@@ -1,0 +1,228 @@
+"""A Medusa server: the parts of Medusa 2.21's Admin and Store API that a sync meets.
+
+Its rules were taken from a real server, and the tests of this package hold it
+against one. It keeps everything in memory and works on one request at a time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
+
+import attrs
+from aiohttp import web
+
+from catalogsync.testing.faults import FaultPlan
+from catalogsync.testing.servers import HOST
+
+from ._accidents import Stage, interrupt
+from ._admin import ProductRoutes
+from ._admin_groups import GroupRoutes
+from ._admin_more import OtherRoutes
+from ._auth import Guard
+from ._errors import Row
+from ._shop import ShopRoutes
+from ._state import EMAIL, PASSWORD, State
+from ._web import (
+    LARGE,
+    LoggedRequest,
+    answer,
+    errors,
+    guarded,
+    limits,
+    log,
+    read_body,
+)
+
+__all__ = ["FakeMedusa", "LoggedRequest", "State", "fake_medusa", "medusa_app"]
+
+_LOGGED = 10_000
+_STATE = web.AppKey("state", State)
+_GUARD = web.AppKey("guard", Guard)
+_REQUESTS: web.AppKey[deque[LoggedRequest]] = web.AppKey("requests", deque)
+
+
+@attrs.frozen
+class FakeMedusa:
+    """A running server, set up as ``examples/medusa-store`` sets up a real one.
+
+    Attributes:
+        url: Its base URL, without a trailing slash.
+        state: All that it holds; look, and change what a test needs changed.
+        requests: The last 10,000 requests, in the order of their arrival.
+    """
+
+    url: str
+    state: State = attrs.field(repr=False)
+    requests: deque[LoggedRequest] = attrs.field(repr=False)
+    _guard: Guard = attrs.field(repr=False)
+    email: str = EMAIL
+    password: str = attrs.field(default=PASSWORD, repr=False)
+
+    @property
+    def api_key(self) -> str:
+        """The secret key."""
+        return self._key(0)
+
+    @property
+    def publishable_key(self) -> str:
+        """The key of the first sales channel's shoppers."""
+        return self._key(1)
+
+    @property
+    def other_publishable_key(self) -> str:
+        """The key of the second sales channel's shoppers."""
+        return self._key(2)
+
+    def _key(self, position: int) -> str:
+        secret: str = list(self.state.keys.values())[position]["secret"]
+        return secret
+
+    @property
+    def sales_channel_id(self) -> str:
+        """The default sales channel."""
+        return next(iter(self.state.channels))
+
+    @property
+    def other_sales_channel_id(self) -> str:
+        """The second sales channel."""
+        return list(self.state.channels)[1]
+
+    @property
+    def stock_location_id(self) -> str:
+        """The stock location, which serves both channels."""
+        return next(iter(self.state.locations))
+
+    @property
+    def region_id(self) -> str:
+        """The region."""
+        return next(iter(self.state.regions))
+
+    @property
+    def shipping_profile_id(self) -> str:
+        """The shipping profile."""
+        return next(iter(self.state.profiles))
+
+    @property
+    def products(self) -> list[Row]:
+        """The products, with all that they are related to."""
+        return list(self.state.products.values())
+
+    def product(self, **columns: object) -> Row:
+        """The one product with these values, such as ``external_id="7"``."""
+        (found,) = (
+            row
+            for row in self.state.products.values()
+            if all(row[name] == value for name, value in columns.items())
+        )
+        return found
+
+    @property
+    def writes(self) -> list[LoggedRequest]:
+        """The requests that may have changed something."""
+        return [request for request in self.requests if request.writes]
+
+    def forget_tokens(self) -> None:
+        """Let every token be worth nothing, as if its time had come."""
+        self._guard.forget_tokens()
+
+    def revoke_key(self) -> None:
+        """Let the secret key be worth nothing."""
+        next(iter(self.state.keys.values()))["revoked_at"] = self.state.ids.now()
+
+    def interrupt(self, product: Row, stage: Stage) -> None:
+        """Leave a product as if the server had died while it made it."""
+        interrupt(self.state, product, stage)
+
+
+def medusa_app(
+    *,
+    faults: FaultPlan | None = None,
+    token_lifetime: float = 86_400.0,
+    clock: Callable[[], float] = time.time,
+    seed: int = 0,
+) -> web.Application:
+    """Make the application that behaves as Medusa does.
+
+    Args:
+        faults: What goes wrong.
+        token_lifetime: The seconds that a token is good for.
+        clock: The seconds since the epoch.
+        seed: Starts the random part of ids, and so the order of new products.
+
+    Returns:
+        An application to be served once.
+    """
+    state = State(clock, seed)
+    guard = Guard(state, clock, token_lifetime)
+    requests: deque[LoggedRequest] = deque(maxlen=_LOGGED)
+    steps = [
+        log(requests),
+        *([faults.middleware()] if faults else []),
+        limits,
+        errors,
+        guarded(guard),
+    ]
+    app = web.Application(middlewares=steps, client_max_size=LARGE)
+    app[_STATE], app[_GUARD], app[_REQUESTS] = state, guard, requests
+    ProductRoutes(state).add_to(app.router)
+    GroupRoutes(state).add_to(app.router)
+    OtherRoutes(state).add_to(app.router)
+    ShopRoutes(state, guard).add_to(app.router)
+    _add_access(app.router, guard)
+    return app
+
+
+def _add_access(router: web.UrlDispatcher, guard: Guard) -> None:
+    async def log_in(request: web.Request) -> web.Response:
+        return answer({"token": guard.log_in(await read_body(request))})
+
+    async def refresh(request: web.Request) -> web.Response:
+        guard.admit(request, token_only=True)
+        return answer({"token": guard.token()})
+
+    async def health(request: web.Request) -> web.Response:
+        return web.Response(text="OK")
+
+    router.add_post("/auth/user/emailpass", log_in)
+    router.add_post("/auth/token/refresh", refresh)
+    router.add_get("/health", health)
+
+
+@contextlib.asynccontextmanager
+async def fake_medusa(
+    *,
+    faults: FaultPlan | None = None,
+    token_lifetime: float = 86_400.0,
+    clock: Callable[[], float] = time.time,
+    seed: int = 0,
+    port: int = 0,
+) -> AsyncGenerator[FakeMedusa]:
+    """Run a Medusa server; the arguments are those of :func:`medusa_app`."""
+    app = medusa_app(
+        faults=faults, token_lifetime=token_lifetime, clock=clock, seed=seed
+    )
+    async with _serve(app, port) as url:
+        yield FakeMedusa(url, app[_STATE], app[_REQUESTS], app[_GUARD])
+
+
+@contextlib.asynccontextmanager
+async def _serve(app: web.Application, port: int) -> AsyncGenerator[str]:
+    # Unlike servers.serve: longer URLs, and Medusa's short keep-alive.
+    options: dict[str, Any] = {
+        "access_log": None,
+        "shutdown_timeout": 0.05,
+        "keepalive_timeout": 5.0,
+        "max_line_size": 65_536,
+        "max_field_size": 65_536,
+    }
+    runner = web.AppRunner(app, **options)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, HOST, port).start()
+        yield f"http://{HOST}:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,192 @@
+"""What products are grouped by: categories, tags, types and collections."""
+
+from __future__ import annotations
+
+import attrs
+
+from ._bodies import named
+from ._errors import Row, exists, refusal
+from ._schema import Check
+from ._state import State, Table
+from ._values import merge
+
+
+@attrs.frozen
+class Group:
+    """A kind of group that has nothing but a name.
+
+    Attributes:
+        path: The end of its routes' paths.
+        kind: Its name in ``KINDS``.
+        key: The name of one in an answer.
+        keys: The name of several in an answer.
+        column: The column that is unique.
+        prefix: How its ids begin.
+        label: How Medusa calls it.
+        limit: How many come in a page by default.
+    """
+
+    path: str
+    kind: str
+    key: str
+    keys: str
+    column: str
+    prefix: str
+    label: str
+    limit: int
+
+    @property
+    def bodies(self) -> tuple[Check, Check]:
+        """What makes and what changes one."""
+        return named("title" if self.kind == "collection" else "value")
+
+
+GROUPS = (
+    Group(
+        "product-tags", "tag", "product_tag", "product_tags", "value", "ptag",
+        "Product tag", 20,
+    ),
+    Group(
+        "product-types", "type", "product_type", "product_types", "value", "ptyp",
+        "Product type", 10,
+    ),
+    Group(
+        "collections", "collection", "collection", "collections", "handle", "pcol",
+        "Product collection", 10,
+    ),
+)  # fmt: skip
+
+
+class Groups:
+    """The rules for groups."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def table(self, group: Group) -> Table:
+        """The rows of a kind of group."""
+        tables = {
+            "tag": self._state.tags,
+            "type": self._state.types,
+            "collection": self._state.collections,
+        }
+        return tables[group.kind]
+
+    def create(self, group: Group, body: Row) -> Row:
+        """Make a group."""
+        row = {
+            "external_id": None,
+            "metadata": None,
+            **body,
+            **self._state.stamp(group.prefix),
+        }
+        if group.column == "handle":
+            row.setdefault("handle", row["title"].lower().replace(" ", "-"))
+        self._require_new(group, row[group.column], row)
+        self._state.journal.put(self.table(group), row["id"], row)
+        return row
+
+    def _require_new(self, group: Group, value: str, row: Row) -> None:
+        for other in self.table(group).values():
+            if other is not row and other[group.column] == value:
+                raise exists(group.label, group.column, value)
+
+    def update(self, group: Group, row: Row, body: Row) -> None:
+        """Change a group."""
+        if group.column in body:
+            self._require_new(group, body[group.column], row)
+        self._state.change(row, body)
+
+    def delete(self, group: Group, key: str) -> None:
+        """Forget a group, also in the products that are in it."""
+        self._state.journal.drop(self.table(group), key)
+        for product in self._state.products.values():
+            if group.kind == "tag":
+                kept = [row for row in product["tags"] if row["id"] != key]
+                self._state.replace(product, "tags", kept)
+            elif product[f"{group.kind}_id"] == key:
+                self._state.journal.put(product, f"{group.kind}_id", None)
+                self._state.journal.put(product, group.kind, None)
+
+    # --- categories ---
+
+    def create_category(self, body: Row) -> Row:
+        """Make a category."""
+        columns = {key: body[key] for key in body if key != "additional_data"}
+        category = {
+            "description": "",
+            "is_active": False,
+            "is_internal": False,
+            "external_id": None,
+            "parent_category_id": None,
+            "parent_category": None,
+            "category_children": [],
+            "metadata": None,
+            **columns,
+            **self._state.stamp("pcat"),
+        }
+        category.setdefault("handle", body["name"].lower().replace(" ", "-"))
+        self._require_new_handle(category["handle"], category)
+        siblings = self._siblings(category["parent_category_id"])
+        category.setdefault("rank", len(siblings))
+        self._adopt(category, category["parent_category_id"])
+        self._state.journal.put(self._state.categories, category["id"], category)
+        return category
+
+    def _siblings(self, parent: str | None) -> list[Row]:
+        rows = self._state.categories.values()
+        return [row for row in rows if row["parent_category_id"] == parent]
+
+    def _require_new_handle(self, handle: str, category: Row) -> None:
+        for other in self._state.categories.values():
+            if other is not category and other["handle"] == handle:
+                raise exists("Product category", "handle", handle)
+
+    def _adopt(self, category: Row, parent_id: str | None) -> None:
+        parent = self._state.categories.get(parent_id or "")
+        if parent_id is not None and parent is None:
+            message = f"Parent category with id: '{parent_id}' does not exist"
+            raise refusal("invalid_argument", message)
+        if old := category["parent_category"]:
+            children = [row for row in old["category_children"] if row is not category]
+            self._state.replace(old, "category_children", children)
+        if parent:
+            children = [*parent["category_children"], category]
+            self._state.replace(parent, "category_children", children)
+        self._state.journal.put(category, "parent_category", parent)
+
+    def update_category(self, category: Row, body: Row) -> None:
+        """Change a category; a circle of parents is not noticed."""
+        columns = {key: body[key] for key in body if key != "additional_data"}
+        if "handle" in columns:
+            self._require_new_handle(columns["handle"], category)
+        if "metadata" in columns:
+            columns["metadata"] = merge(None, columns["metadata"])
+        if "parent_category_id" in columns:
+            self._adopt(category, columns["parent_category_id"])
+        self._state.change(category, columns)
+
+    def delete_category(self, category_id: str) -> None:
+        """Forget a category that has no children."""
+        category = self._state.categories.get(category_id)
+        if category is None:
+            return
+        if category["category_children"]:
+            message = (
+                f"Deleting ProductCategory ({category_id}) with category children is"
+                " not allowed"
+            )
+            raise refusal("not_allowed", message)
+        self._adopt(category, None)
+        self._state.journal.drop(self._state.categories, category_id)
+        self.set_products(category, {"remove": list(self._state.products)})
+
+    def set_products(self, category: Row, body: Row) -> None:
+        """Put products into a category and take others out; unknown ones are none."""
+        add, remove = set(body.get("add", ())), set(body.get("remove", ()))
+        for product in self._state.products.values():
+            others = [row for row in product["categories"] if row is not category]
+            if product["id"] in add:
+                self._state.replace(product, "categories", [*others, category])
+            elif product["id"] in remove and len(others) < len(product["categories"]):
+                self._state.replace(product, "categories", others)

@@ -1,0 +1,151 @@
+"""Inventory items and how many of them lie where."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ._errors import Row, exists, invalid, no_relative, refusal
+from ._state import State
+from ._values import ITEM_DEFAULTS, clean
+
+
+class Inventory:
+    """The rules for inventory items and their levels."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def create(self, body: Row) -> Row:
+        """Make an inventory item."""
+        columns = {k: v for k, v in body.items() if k != "location_levels"}
+        item = {
+            **ITEM_DEFAULTS,
+            **clean(columns),
+            "reserved_quantity": 0,
+            "stocked_quantity": 0,
+            "location_levels": [],
+            **self._state.stamp("iitem"),
+        }
+        taken = exists("Inventory item", "sku", item["sku"])
+        self._state.claim(self._state.item_skus, item["sku"], item, taken)
+        self._state.journal.put(self._state.items, item["id"], item)
+        for level in body.get("location_levels", ()):
+            self.create_level({**level, "inventory_item_id": item["id"]})
+        return item
+
+    def equip(self, variant: Row, links: list[Row] | None) -> None:
+        """Give a variant the items that it asks for, or one of its own."""
+        if not links:
+            if not variant["manage_inventory"]:
+                return
+            title = variant["title"]
+            item = self.create(
+                {"sku": variant["sku"], "title": title, "description": title}
+            )
+            links = [{"inventory_item_id": item["id"], "required_quantity": 1}]
+        for link in links:
+            self.link(variant, link)
+
+    def link(self, variant: Row, body: Row) -> None:
+        """Let a variant be made of an item."""
+        item = self._state.items.get(body["inventory_item_id"])
+        if item is None:
+            message = f"Inventory Items with ids: {body['inventory_item_id']} not found"
+            raise refusal("not_found", message)
+        link = {**body, "variant_id": variant["id"], "inventory": item}
+        self._state.replace(
+            variant, "inventory_items", [*variant["inventory_items"], link]
+        )
+
+    def delete(self, item_id: str) -> None:
+        """Forget an item, its levels and what links to it."""
+        state = self._state
+        item = state.items.get(item_id)
+        if item is None:
+            return
+        state.journal.drop(state.items, item_id)
+        state.release(state.item_skus, item["sku"], item)
+        for level in item["location_levels"]:
+            state.journal.drop(state.levels, level["id"])
+
+    def unlink(self, item_id: str) -> None:
+        """Take an item from the variants that are made of it."""
+        for variant in self._state.variants.values():
+            kept = [
+                link
+                for link in variant["inventory_items"]
+                if link["inventory_item_id"] != item_id
+            ]
+            if len(kept) != len(variant["inventory_items"]):
+                self._state.replace(variant, "inventory_items", kept)
+
+    def levels(self, body: Row) -> Row:
+        """Create, update and delete levels of any items, all or nothing."""
+        created = [self.create_level(level) for level in body.get("create", ())]
+        updated = [self.update_level(level) for level in body.get("update", ())]
+        answer: Row = {"created": created, "updated": updated}
+        if "delete" in body:
+            for level_id in body["delete"]:
+                self._delete_level(level_id)
+            answer["deleted"] = body["delete"]
+        return answer
+
+    def create_level(self, body: Row) -> Row:
+        """Make a level where the item has none; the location is not checked."""
+        item = self._state.items.get(body["inventory_item_id"])
+        if item is None:
+            raise no_relative("inventory_item_id", body["inventory_item_id"])
+        if _level(item, body) is not None:
+            raise invalid(
+                f"Inventory level with inventory_item_id: {item['id']}, location_id:"
+                f" {body['location_id']}, already exists."
+            )
+        stocked = body.get("stocked_quantity", 0)
+        level = {
+            "inventory_item_id": item["id"],
+            "location_id": body["location_id"],
+            "stocked_quantity": stocked,
+            "reserved_quantity": 0,
+            "incoming_quantity": body.get("incoming_quantity", 0),
+            "metadata": None,
+            **self._state.stamp("ilev"),
+        }
+        self._state.journal.put(self._state.levels, level["id"], level)
+        self._place(item, [*item["location_levels"], level])
+        return level
+
+    def update_level(self, body: Row) -> Row:
+        """Set the quantity of a level that is there."""
+        item = self._state.items.get(body["inventory_item_id"])
+        level = _level(item, body) if item else None
+        if item is None or level is None:
+            message = (
+                f"Item {body['inventory_item_id']} is not stocked at location"
+                f" {body['location_id']}"
+            )
+            raise refusal("not_found", message)
+        changed = ("stocked_quantity", "incoming_quantity")
+        self._state.change(level, {key: body[key] for key in changed if key in body})
+        self._place(item, item["location_levels"])
+        return level
+
+    def _delete_level(self, level_id: str) -> None:
+        level = self._state.levels.get(level_id)
+        if level is None:
+            return
+        self._state.journal.drop(self._state.levels, level_id)
+        item = self._state.items[level["inventory_item_id"]]
+        self._place(item, [row for row in item["location_levels"] if row is not level])
+
+    def _place(self, item: Row, levels: list[Any]) -> None:
+        total = sum(level["stocked_quantity"] for level in levels)
+        self._state.replace(item, "location_levels", levels)
+        self._state.journal.put(item, "stocked_quantity", total)
+
+
+def _level(item: Row, body: Row) -> Row | None:
+    for level in item["location_levels"]:
+        if level["location_id"] == body["location_id"]:
+            found: Row = level
+            return found
+    return None

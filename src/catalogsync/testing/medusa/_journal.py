@@ -1,0 +1,50 @@
+"""All or nothing: changes to rows that can be undone together."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator
+from typing import Any
+
+from ._errors import MedusaError, Row
+
+_ABSENT: Any = object()
+
+
+class Journal:
+    """Writes down what was before, so that a failed request leaves nothing.
+
+    Lists in rows are replaced and never changed in place, so a row's old value is
+    all there is to remember.
+    """
+
+    def __init__(self) -> None:
+        self._before: list[tuple[Row, str, Any]] = []
+
+    def put(self, row: Row, key: str, value: object) -> None:
+        """Set a column, or a row in a table."""
+        self._before.append((row, key, row.get(key, _ABSENT)))
+        row[key] = value
+
+    def drop(self, row: Row, key: str) -> None:
+        """Remove a column, or a row from a table, if it is there."""
+        if key in row:
+            self._before.append((row, key, row.pop(key)))
+
+    @contextlib.contextmanager
+    def transaction(self) -> Generator[None]:
+        """Undo everything since the beginning of the block if it is refused."""
+        self._before.clear()
+        try:
+            yield
+        except MedusaError:
+            self._undo()
+            raise
+
+    def _undo(self) -> None:
+        for row, key, value in reversed(self._before):
+            if value is _ABSENT:
+                row.pop(key, None)
+            else:
+                row[key] = value
+        self._before.clear()

@@ -1,0 +1,244 @@
+"""Options and their values, and which of them a product uses.
+
+An option has values; a product is linked to an option and to some of its values.
+In a product's ``options`` stand copies of the option rows, with the product's own
+choice of values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ._errors import Row, exists, invalid, no_relative, refusal
+from ._state import State
+from ._values import merge
+
+_IN_USE = "Cannot delete product option values that are associated with products."
+
+
+class Options:
+    """The rules for options."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def create(self, body: Row, *, exclusive: bool = False) -> Row:
+        """Make an option with its values.
+
+        It stays even if the product that needs it is refused for another reason.
+        """
+        option: Row = {
+            "title": body["title"],
+            "is_exclusive": body.get("is_exclusive", exclusive),
+            "metadata": body.get("metadata"),
+            "values": [],
+            **self._state.stamp("opt"),
+        }
+        self._require_new_title(option)
+        option["values"] = self._new_values(option, body["values"])
+        self._state.options[option["id"]] = option
+        return option
+
+    def _require_new_title(self, option: Row) -> None:
+        for other in self._state.options.values():
+            same = other is not option and other["title"] == option["title"]
+            if same and not other["is_exclusive"] and not option["is_exclusive"]:
+                raise exists("Product option", "title", option["title"])
+
+    def _new_values(self, option: Row, texts: Iterable[str]) -> list[Row]:
+        have = {value["value"] for value in option["values"]}
+        added: list[Row] = []
+        for text in texts:
+            self._require_new(option, have, text)
+            have.add(text)
+            added.append(
+                {
+                    "value": text,
+                    "rank": None,
+                    "metadata": None,
+                    "option_id": option["id"],
+                    "option": option,
+                    **self._state.stamp("optval"),
+                }
+            )
+        return sorted(added, key=lambda row: str(row["value"]))
+
+    def _add_values(self, option: Row, texts: Iterable[str]) -> list[Row]:
+        added = self._new_values(option, texts)
+        self._state.replace(option, "values", [*option["values"], *added])
+        return added
+
+    def _require_new(self, option: Row, have: set[str], text: str) -> None:
+        if text in have:
+            raise invalid(
+                f"Product option value with option_id: {option['id']},"
+                f" value: {text}, already exists."
+            )
+
+    def update(self, option: Row, body: Row) -> None:
+        """Change an option; its list of values replaces the old one."""
+        columns: Row = {
+            key: body[key] for key in ("title", "is_exclusive") if key in body
+        }
+        if "metadata" in body:
+            columns["metadata"] = merge(option["metadata"], body["metadata"])
+        if "values" in body:
+            self._set_values(option, body["values"])
+        self._state.change(option, columns)
+        for _, link in self._links(option["id"]):
+            self._state.change(link, columns)
+
+    def _set_values(self, option: Row, texts: list[str]) -> None:
+        have = {value["value"]: value for value in option["values"]}
+        used = self._used(option["id"])
+        if any(row["id"] in used for text, row in have.items() if text not in texts):
+            raise invalid(_IN_USE)
+        kept = [row for text, row in have.items() if text in texts]
+        self._state.replace(option, "values", kept)
+        self._add_values(option, [text for text in texts if text not in have])
+
+    def delete(self, option_id: str) -> None:
+        """Forget an option that no product uses."""
+        if any(self._links(option_id)):
+            message = "Cannot delete product options that are associated with products."
+            raise invalid(message)
+        self._state.journal.drop(self._state.options, option_id)
+
+    def value(self, option_id: str, value_id: str) -> tuple[Row, Row]:
+        """An option and one of its values."""
+        option = self._state.options.get(option_id) or {"values": []}
+        for value in option["values"]:
+            if value["id"] == value_id:
+                return option, value
+        message = (
+            f'Product option value with id "{value_id}" was not found for option'
+            f' with id "{option_id}"'
+        )
+        raise refusal("not_found", message)
+
+    def update_value(self, option: Row, value: Row, body: Row) -> None:
+        """Rename a value; variants that use it follow."""
+        if "value" in body and body["value"] != value["value"]:
+            have = {row["value"] for row in option["values"]}
+            self._require_new(option, have, body["value"])
+        self._state.change(value, body)
+
+    def delete_value(self, option: Row, value: Row) -> None:
+        """Forget a value that no product is linked to."""
+        if value["id"] in self._used(option["id"]):
+            raise invalid(_IN_USE)
+        kept = [row for row in option["values"] if row is not value]
+        self._state.replace(option, "values", kept)
+
+    def _links(self, option_id: str) -> Iterable[tuple[Row, Row]]:
+        for product in self._state.products.values():
+            for link in product["options"]:
+                if link["id"] == option_id:
+                    yield product, link
+
+    def _used(self, option_id: str) -> set[str]:
+        return {
+            value["id"]
+            for _, link in self._links(option_id)
+            for value in link["values"]
+        }
+
+    # --- a product's choice ---
+
+    def require(self, bodies: list[Any]) -> None:
+        """Refuse options that are asked for by id and are not there."""
+        for body in bodies:
+            if "title" not in body and body["id"] not in self._state.options:
+                raise invalid(f"Some product options were not found: [{body['id']}]")
+
+    def links(self, bodies: list[Any], *, exclusive: bool) -> list[Row]:
+        """The links for a product, whose new options are made."""
+        return [self._link(body, exclusive=exclusive) for body in bodies]
+
+    def _link(self, body: Any, *, exclusive: bool) -> Row:
+        if isinstance(body, dict) and "title" in body:
+            option = self.create(body, exclusive=exclusive)
+            return {**option, "values": option["values"]}
+        wanted = {"id": body} if isinstance(body, str) else body
+        found = self._state.options.get(wanted["id"])
+        if found is None:
+            raise invalid(f"Some product options were not found: [{wanted['id']}]")
+        chosen = wanted.get("value_ids")
+        values = [
+            value
+            for value in found["values"]
+            if chosen is None or value["id"] in chosen
+        ]
+        return {**found, "values": values}
+
+    def batch(self, product: Row, body: Row) -> None:
+        """Add, remove and change what a product is linked to."""
+        for change in body.get("update", ()):
+            self._change_link(product, change)
+        if remove := body.get("remove"):
+            self.keep(product, [row["id"] for row in product["options"]], remove)
+        added = self.links(body.get("add", []), exclusive=False)
+        self._state.replace(product, "options", [*product["options"], *added])
+
+    def keep(self, product: Row, ids: list[str], remove: list[str]) -> None:
+        """Unlink the options that no variant uses."""
+        gone = [
+            link
+            for link in product["options"]
+            if link["id"] not in ids or link["id"] in remove
+        ]
+        used = {
+            value["option_id"]
+            for variant in product["variants"]
+            for value in variant["options"]
+        }
+        if any(link["id"] in used for link in gone):
+            raise invalid(
+                "Cannot unassign product option from product which has variants for"
+                " that option"
+            )
+        kept = [link for link in product["options"] if link not in gone]
+        self._state.replace(product, "options", kept)
+
+    def _change_link(self, product: Row, change: Row) -> None:
+        option = self._state.options.get(change["product_option_id"])
+        links = [
+            row for row in product["options"] if option and row["id"] == option["id"]
+        ]
+        if option is None or not links:
+            option_id = change["product_option_id"]
+            raise invalid(f"Some product options were not found: [{option_id}]")
+        remove = set(change.get("remove", ()))
+        self._require_unused(product, remove)
+        values = {
+            row["id"]: row for row in links[0]["values"] if row["id"] not in remove
+        }
+        for wanted in change.get("add", ()):
+            value = self._wanted(option, wanted)
+            values[value["id"]] = value
+        self._state.replace(links[0], "values", values.values())
+
+    def _require_unused(self, product: Row, remove: set[str]) -> None:
+        users = [
+            str(variant["title"])
+            for variant in product["variants"]
+            if any(value["id"] in remove for value in variant["options"])
+        ]
+        if users:
+            raise invalid(
+                "Cannot unassign option values from product because the following"
+                f" variant(s) are using it: {', '.join(users)}"
+            )
+
+    def _wanted(self, option: Row, wanted: Any) -> Row:
+        column, text = (
+            ("id", wanted) if isinstance(wanted, str) else ("value", wanted["value"])
+        )
+        for value in option["values"]:
+            if value[column] == text:
+                found: Row = value
+                return found
+        if column == "id":
+            raise no_relative("product_option_value_id", text)
+        return self._add_values(option, [text])[0]

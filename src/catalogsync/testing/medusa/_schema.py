@@ -1,0 +1,165 @@
+"""Checks of request bodies, in the words of Medusa's own checks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from ._errors import invalid
+
+Path: TypeAlias = tuple[str | int, ...]
+Issues: TypeAlias = list[str]
+Check: TypeAlias = Callable[[Any, Path, Issues], None]
+"""Looks at a value at a path and adds to the issues what is wrong with it."""
+
+MISSING: Any = object()
+
+
+def validate(check: Check, body: object) -> None:
+    """Refuse the body if there is anything wrong with it.
+
+    Raises:
+        MedusaError: 400 with all that is wrong.
+    """
+    issues: Issues = []
+    check(body, (), issues)
+    if issues:
+        raise invalid(f"Invalid request: {'; '.join(issues)}")
+
+
+def _wrong(expected: str, value: object, path: Path) -> str:
+    field = ", ".join(map(str, path))
+    # Medusa looks the value up again and does not find it inside a list.
+    if value is MISSING or not path or any(isinstance(part, int) for part in path):
+        return f"Field '{field}' is required"
+    return f"Expected type: '{expected}' for field '{field}', got: '{_spell(value)}'"
+
+
+def _spell(value: object) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case dict():
+            return "[object Object]"
+        case list():
+            return ",".join(map(_spell, value))
+        case _:
+            return str(value)
+
+
+def _typed(expected: str, *types: type) -> Check:
+    def check(value: object, path: Path, issues: Issues) -> None:
+        if type(value) not in types:
+            issues.append(_wrong(expected, value, path))
+
+    return check
+
+
+string = _typed("string", str)
+number = _typed("number", int, float)
+record = _typed("record", dict)
+
+
+def anything(value: object, path: Path, issues: Issues) -> None:
+    """Accept whatever it is."""
+
+
+def boolean(value: object, path: Path, issues: Issues) -> None:
+    """Accept a boolean, or its name."""
+    if not isinstance(value, bool) and value not in {"true", "false"}:
+        issues.append(_wrong("boolean", value, path))
+
+
+def not_negative(value: Any, path: Path, issues: Issues) -> None:
+    """Accept a number from 0."""
+    number(value, path, issues)
+    if type(value) in {int, float} and value < 0:
+        field = ", ".join(map(str, path))
+        issues.append(f"Value for field '{field}' too small, expected at least: '0'")
+
+
+def one_of(*allowed: str) -> Check:
+    """Accept these texts."""
+
+    def check(value: object, path: Path, issues: Issues) -> None:
+        if value not in allowed:
+            issues.append(_wrong("string", value, path))
+
+    return check
+
+
+def nullish(inner: Check) -> Check:
+    """Accept null as well."""
+
+    def check(value: object, path: Path, issues: Issues) -> None:
+        if value is not None:
+            inner(value, path, issues)
+
+    return check
+
+
+def refused(message: str) -> Check:
+    """Accept nothing."""
+
+    def check(value: object, path: Path, issues: Issues) -> None:
+        issues.append(message)
+
+    return check
+
+
+def array(inner: Check) -> Check:
+    """Accept a list of such values."""
+
+    def check(value: object, path: Path, issues: Issues) -> None:
+        if not isinstance(value, list):
+            issues.append(_wrong("array", value, path))
+            return
+        for index, item in enumerate(value):
+            inner(item, (*path, index), issues)
+
+    return check
+
+
+def either(*choices: Check) -> Check:
+    """Accept what one of these accepts, or complain as the first does."""
+
+    def check(value: object, path: Path, issues: Issues) -> None:
+        complaints: list[Issues] = []
+        for choice in choices:
+            found: Issues = []
+            choice(value, path, found)
+            if not found:
+                return
+            complaints.append(found)
+        issues.extend(complaints[0])
+
+    return check
+
+
+def shape(
+    fields: Mapping[str, Check],
+    *,
+    required: Sequence[str] = (),
+    strict: bool = True,
+) -> Check:
+    """Accept an object with these fields."""
+
+    def check(value: object, path: Path, issues: Issues) -> None:
+        if not isinstance(value, dict):
+            issues.append(_wrong("object", value, path))
+            return
+        for name in required:
+            if name not in value:
+                issues.append(_wrong("", MISSING, (*path, name)))
+        unknown: list[str] = []
+        for name, item in value.items():
+            if inner := fields.get(name):
+                inner(item, (*path, name), issues)
+            else:
+                unknown.append(name)
+        if unknown and strict:
+            issues.append(f"Unrecognized fields: '{', '.join(unknown)}'")
+
+    return check

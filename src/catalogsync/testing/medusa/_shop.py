@@ -1,0 +1,150 @@
+"""The Store API's routes: what a shopper sees."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+from aiohttp import web
+
+from ._admin import PRODUCT_FIELDS
+from ._auth import Guard
+from ._errors import Row, invalid, refusal
+from ._query import contains, matches_column, matches_related
+from ._state import State
+from ._web import Listing, answer
+
+_FIELDS = (
+    PRODUCT_FIELDS.replace("status,external_id,", "external_id,")
+    .replace(
+        ",*variants.prices,*variants.prices.price_rules,*sales_channels",
+        ",*variants.calculated_price",
+    )
+    .replace("inventory_quantity,", "")
+)
+_PRODUCTS = Listing(
+    "store_product",
+    _FIELDS,
+    filters={
+        **{
+            name: matches_column(name)
+            for name in ("id", "external_id", "handle", "title")
+        },
+        "category_id": matches_related("categories"),
+        "tag_id": matches_related("tags"),
+        "q": contains("title", "handle", "description"),
+    },
+)
+
+
+@attrs.frozen
+class _Shopper:
+    """Where somebody shops, and in which region."""
+
+    state: State
+    channels: list[Row]
+    currency: str
+    region: str
+
+    def sees(self, product: Row) -> bool:
+        """Whether a product is offered; a single channel of a store filters none."""
+        if product["status"] != "published":
+            return False
+        if len(self.state.channels) == 1:
+            return True
+        return any(channel in self.channels for channel in product["sales_channels"])
+
+    def view(self, product: Row) -> Row:
+        """A product with prices and quantities as they are for this shopper."""
+        variants = [self._variant(variant) for variant in product["variants"]]
+        return {**product, "variants": variants}
+
+    def _variant(self, variant: Row) -> Row:
+        quantity = self._quantity(variant)
+        shown = {**variant, "inventory_quantity": quantity, "calculated_price": None}
+        if price := self._price(variant):
+            amount = price["amount"]
+            shown["calculated_price"] = {
+                "id": price["id"],
+                "calculated_amount": amount,
+                "original_amount": amount,
+                "currency_code": self.currency,
+            }
+        return shown
+
+    def _price(self, variant: Row) -> Row | None:
+        usable = [
+            price
+            for price in variant.get("prices", ())
+            if price["currency_code"] == self.currency
+            and (price["min_quantity"] or 0) <= 1
+            and price["rules"] in ({}, {"region_id": self.region})
+        ]
+        return max(usable, key=lambda price: len(price["rules"]), default=None)
+
+    def _quantity(self, variant: Row) -> Any:
+        if not variant["manage_inventory"]:
+            return None
+        places = {
+            key
+            for key, location in self.state.locations.items()
+            if any(channel in self.channels for channel in location["sales_channels"])
+        }
+        stocks = [
+            sum(
+                level["stocked_quantity"]
+                for level in link["inventory"]["location_levels"]
+                if level["location_id"] in places
+            )
+            // link["required_quantity"]
+            for link in variant["inventory_items"]
+        ]
+        return min(stocks, default=0)
+
+
+class ShopRoutes:
+    """The handlers."""
+
+    def __init__(self, state: State, guard: Guard) -> None:
+        self._state = state
+        self._guard = guard
+
+    def add_to(self, router: web.UrlDispatcher) -> None:
+        """Register the handlers."""
+        router.add_get("/store/products", self.products)
+        router.add_get("/store/products/{id}", self.product)
+
+    def _shopper(self, request: web.Request) -> _Shopper:
+        channels = self._guard.channels(request)
+        key = request.query.get("region_id", "")
+        region = self._state.regions.get(key)
+        if key and region is None:
+            raise invalid(
+                f"Region with id {key} not found when populating the pricing context"
+            )
+        if region is None and "calculated_price" in request.query.get("fields", ""):
+            raise invalid(
+                "Missing required pricing context to calculate prices - region_id"
+            )
+        currency = region["currency_code"] if region else ""
+        return _Shopper(self._state, channels, currency, key)
+
+    async def products(self, request: web.Request) -> web.Response:
+        """A page of what is offered."""
+        shopper = self._shopper(request)
+        rows = [
+            shopper.view(row)
+            for row in sorted(
+                self._state.products.values(), key=lambda row: str(row["id"])
+            )
+            if shopper.sees(row)
+        ]
+        return _PRODUCTS.page(request, "products", lambda _: rows)
+
+    async def product(self, request: web.Request) -> web.Response:
+        """One product that is offered."""
+        shopper, key = self._shopper(request), request.match_info["id"]
+        product = self._state.products.get(key)
+        if product is None or not shopper.sees(product):
+            raise refusal("not_found", f"Product with id: {key} was not found")
+        return answer({"product": _PRODUCTS.show(request, shopper.view(product))})

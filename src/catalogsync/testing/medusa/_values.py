@@ -1,0 +1,94 @@
+"""How Medusa turns what it is sent into what it keeps."""
+
+from __future__ import annotations
+
+import re
+import struct
+from typing import Any
+
+from ._errors import Row, invalid
+
+MEASURES = ("weight", "length", "height", "width")
+_CUSTOMS = ("hs_code", "origin_country", "mid_code", "material")
+
+PRODUCT_DEFAULTS: Row = {
+    "subtitle": None,
+    "status": "draft",
+    "external_id": None,
+    "description": None,
+    "is_giftcard": False,
+    "discountable": True,
+    "thumbnail": None,
+    "collection_id": None,
+    "type_id": None,
+    "metadata": None,
+    **dict.fromkeys(MEASURES),
+    **dict.fromkeys(_CUSTOMS),
+}
+VARIANT_DEFAULTS: Row = {
+    **dict.fromkeys(["sku", "barcode", "ean", "upc", "thumbnail"]),
+    "allow_backorder": False,
+    "manage_inventory": True,
+    "variant_rank": 0,
+    "metadata": None,
+    **dict.fromkeys(MEASURES),
+    **dict.fromkeys(_CUSTOMS),
+}
+ITEM_DEFAULTS: Row = {
+    **dict.fromkeys(["sku", "title", "description", "thumbnail"]),
+    "requires_shipping": True,
+    "metadata": None,
+    **dict.fromkeys(MEASURES),
+    **dict.fromkeys(_CUSTOMS),
+}
+
+_NOT_IN_HANDLES = re.compile(r"[^\w-]+")
+_BAD_HANDLE = re.compile(r"[^\w.~-]|[A-Z]")
+
+
+def clean(columns: Row) -> Row:
+    """The columns as the database keeps them."""
+    for name in MEASURES:
+        value = columns.get(name)
+        if value is not None and float(f"{value:.6g}") != value:
+            columns[name] = _single(value)
+    for name in ("is_giftcard", "discountable", "allow_backorder", "manage_inventory"):
+        if name in columns:
+            columns[name] = columns[name] in {True, "true"}
+    return columns
+
+
+def _single(value: float) -> float:
+    """The shortest number that is the same in single precision."""
+    (single,) = struct.unpack("f", struct.pack("f", value))
+    for digits in range(6, 9):
+        short = float(f"{single:.{digits}g}")
+        if struct.pack("f", short) == struct.pack("f", single):
+            return short
+    return float(f"{single:.9g}")
+
+
+def merge(old: dict[str, Any] | None, new: dict[str, Any] | None) -> Row | None:
+    """Metadata after an update: keys are merged, and an empty text removes one.
+
+    Nothing at all empties it.
+    """
+    if not new:
+        return new
+    merged = {**(old or {}), **new}
+    return {key: value for key, value in merged.items() if value != ""}
+
+
+def to_handle(title: str) -> str:
+    """The handle that Medusa makes from a title; it may be empty."""
+    return _NOT_IN_HANDLES.sub("", title.lower().strip().replace(" ", "-")).replace(
+        "--", "-"
+    )
+
+
+def require_url_safe(handle: str) -> None:
+    """Refuse a product's handle that Medusa would not accept."""
+    if _BAD_HANDLE.search(handle):
+        raise invalid(
+            f"Invalid product handle '{handle}'. It must contain URL safe characters"
+        )

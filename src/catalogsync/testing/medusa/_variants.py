@@ -1,0 +1,206 @@
+"""Variants with their prices and inventory items."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from ._errors import Row, exists, invalid, unknown_error
+from ._inventory import Inventory
+from ._state import State
+from ._values import VARIANT_DEFAULTS, clean, merge
+
+_NOT_COLUMNS = {"id", "options", "prices", "inventory_items"}
+
+
+class Variants:
+    """The rules for variants."""
+
+    def __init__(self, state: State, inventory: Inventory) -> None:
+        self._state = state
+        self._inventory = inventory
+
+    def batch(self, product_id: str, body: Row) -> tuple[list[Row], list[Row]]:
+        """Create, update and delete; the product only matters for creation."""
+        product = self._state.products.get(product_id) or {
+            "id": product_id, "options": [], "variants": []
+        }  # fmt: skip
+        created = [self.add(product, new) for new in body.get("create", ())]
+        changes = body.get("update", ())
+        unknown = [
+            row["id"] for row in changes if row["id"] not in self._state.variants
+        ]
+        if unknown:
+            raise invalid(
+                f"Cannot update non-existing variants with ids: {', '.join(unknown)}"
+            )
+        updated = [self.update(change["id"], change) for change in changes]
+        for variant_id in body.get("delete", ()):
+            self.delete(variant_id, with_items=True)
+        return created, updated
+
+    def add(self, product: Row, body: Row) -> Row:
+        """Make a variant of an existing product, as the variant routes do."""
+        options = self.choose(product, body)
+        self._require_free(product, options, None)
+        variant = self.create(product, body, options)
+        self._inventory.equip(variant, body.get("inventory_items"))
+        variants = [*product["variants"], variant]
+        self._state.replace(product, "variants", variants)
+        return variant
+
+    def create(self, product: Row, body: Row, options: list[Row]) -> Row:
+        """Make a variant, with prices but without an inventory item."""
+        columns = {key: value for key, value in body.items() if key not in _NOT_COLUMNS}
+        variant = {
+            **VARIANT_DEFAULTS,
+            **clean(columns),
+            "product_id": product["id"],
+            **self._state.stamp("variant"),
+            **{key: body["id"] for key in ("id",) if key in body},
+            "options": options,
+            "inventory_items": [],
+        }
+        self._claim(variant)
+        if "prices" in body:
+            variant["prices"] = [
+                self._price(variant["id"], price) for price in body["prices"]
+            ]
+        self._state.journal.put(self._state.variants, variant["id"], variant)
+        return variant
+
+    def _claim(self, variant: Row) -> None:
+        state = self._state
+        for index, column in ((state.skus, "sku"), (state.barcodes, "barcode")):
+            value = variant[column]
+            taken = exists("Product variant", column, value)
+            state.claim(index, value, variant, taken)
+
+    def choose(self, product: Row, body: Row) -> list[Row]:
+        """The values that the variant's options name."""
+        wanted: dict[str, Any] = body.get("options") or {}
+        links = product["options"]
+        if wanted and len(wanted) != len(links):
+            title = body.get("title", "undefined")
+            raise invalid(
+                f"Product has {len(links)} option values but there were {len(wanted)}"
+                f" provided option values for the variant: {title}."
+            )
+        return [_value(links, title, text) for title, text in wanted.items()]
+
+    def _require_free(
+        self, product: Row, options: list[Row], variant: Row | None
+    ) -> None:
+        chosen = {value["id"] for value in options}
+        for other in product["variants"] if chosen else ():
+            if other is not variant and chosen == {v["id"] for v in other["options"]}:
+                raise invalid(
+                    f"Variant ({other['title']}) with provided options already exists."
+                )
+
+    def update(self, variant_id: str, change: Row) -> Row:
+        """Change what is named of a variant; its metadata is merged."""
+        variant = self._state.variants[variant_id]
+        if change.get("options"):
+            product = self._state.products[variant["product_id"]]
+            options = self.choose(product, change)
+            self._require_free(product, options, variant)
+            self._state.replace(variant, "options", options)
+        columns = _columns(change)
+        if "metadata" in columns:
+            columns["metadata"] = merge(variant["metadata"], columns["metadata"])
+        if "prices" in change and "prices" not in variant:
+            message = f"Variants with IDs {variant_id} do not have prices associated."
+            raise invalid(message)
+        self._apply(variant, columns, change)
+        return variant
+
+    def change(self, variant: Row, change: Row, options: list[Row] | None) -> None:
+        """Change what is named of a variant, as a product's update does."""
+        if options:
+            self._state.replace(variant, "options", options)
+        self._apply(variant, _columns(change), change)
+
+    def _apply(self, variant: Row, columns: Row, change: Row) -> None:
+        state = self._state
+        for index, column in ((state.skus, "sku"), (state.barcodes, "barcode")):
+            if column in columns and columns[column] != variant[column]:
+                state.release(index, variant[column], variant)
+                taken = exists("Product variant", column, columns[column])
+                state.claim(index, columns[column], variant, taken)
+        state.change(variant, columns)
+        if "prices" in change and "prices" in variant:
+            prices = self._priced(variant, change["prices"])
+            state.replace(variant, "prices", prices)
+        if columns.get("manage_inventory") and not variant["inventory_items"]:
+            self._inventory.equip(variant, None)
+
+    def _priced(self, variant: Row, wanted: list[Row]) -> list[Row]:
+        """The price rows after an update: those not mentioned are gone.
+
+        Of two that look the same as sent, apart from id and amount, the last wins.
+        """
+        distinct = {
+            (
+                row.get("currency_code"),
+                row.get("min_quantity"),
+                row.get("max_quantity"),
+                tuple(sorted((row.get("rules") or {}).items())),
+            ): row
+            for row in wanted
+        }
+        have = {row["id"]: row for row in variant["prices"]}
+        return [
+            self._price(variant["id"], row, have.get(row.get("id", "")))
+            for row in distinct.values()
+            if row.get("id") in have or "amount" in row
+        ]
+
+    def _price(self, variant_id: str, body: Row, old: Row | None = None) -> Row:
+        base = old or {
+            "min_quantity": None,
+            "max_quantity": None,
+            "rules": {},
+            "unasked_rules": {},
+            **self._state.stamp("price"),
+        }
+        return {**base, **body, "variant_id": variant_id}
+
+    def delete(self, variant_id: str, *, with_items: bool) -> None:
+        """Forget a variant, with or without its inventory items."""
+        state = self._state
+        variant = state.variants.get(variant_id)
+        if variant is None:
+            return
+        state.journal.drop(state.variants, variant_id)
+        state.release(state.skus, variant["sku"], variant)
+        state.release(state.barcodes, variant["barcode"], variant)
+        if with_items:
+            for link in variant["inventory_items"]:
+                self._inventory.delete(link["inventory_item_id"])
+        if product := state.products.get(variant["product_id"]):
+            others = [row for row in product["variants"] if row is not variant]
+            state.replace(product, "variants", others)
+
+
+def _columns(change: Row) -> Row:
+    return clean({k: v for k, v in change.items() if k not in _NOT_COLUMNS})
+
+
+def _value(links: list[Row], title: str, text: str) -> Row:
+    for link in links:
+        for value in link["values"] if link["title"] == title else ():
+            if value["value"] == text:
+                found: Row = value
+                return found
+    raise invalid(f"Option value {text} does not exist for option {title}")
+
+
+def require_comparable(options: list[list[Row] | None]) -> None:
+    """Fail as Medusa does where some variants of a list have options.
+
+    It stumbles over one without options after one with them.
+    """
+    for chosen, after in itertools.pairwise(options):
+        if chosen and not after:
+            raise unknown_error()

@@ -1,0 +1,207 @@
+"""Requests in and answers out, with the limits that Medusa has."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import attrs
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from catalogsync._json import dumps, loads
+
+from ._auth import Guard
+from ._errors import MedusaError, Row, invalid, too_large, unknown_error
+from ._fields import render, select
+from ._query import Filter, Query
+from ._schema import Check, validate
+
+SMALL = 100 * 1024
+LARGE = 2 * 1024 * 1024
+_HEADERS = 16 * 1024
+
+_NOT_FOUND = """\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>Error</title>
+</head>
+<body>
+<pre>Cannot {} {}</pre>
+</body>
+</html>
+"""
+
+
+@attrs.define
+class LoggedRequest:
+    """A request that reached the server, even one that a fault then swallowed.
+
+    Attributes:
+        method: Its method.
+        path: Its path, without the query.
+        query: Its query, as it was sent.
+        status: The answer's status; 0 while there is none, or if none was sent.
+    """
+
+    method: str
+    path: str
+    query: str
+    status: int = 0
+
+    @property
+    def writes(self) -> bool:
+        """Whether it may have changed what the administrator sees."""
+        return self.method != "GET" and self.path.startswith("/admin/")
+
+
+def log(requests: deque[LoggedRequest]) -> Middleware:
+    """Note every request."""
+
+    @web.middleware
+    async def note(request: web.Request, handler: Handler) -> web.StreamResponse:
+        entry = LoggedRequest(request.method, request.path, request.query_string)
+        requests.append(entry)
+        response = await handler(request)
+        entry.status = response.status
+        return response
+
+    return note
+
+
+@web.middleware
+async def limits(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse too large headers, and speak of unknown routes as Express does."""
+    size = len(request.raw_path) + sum(
+        len(name) + len(value) + 4 for name, value in request.raw_headers
+    )
+    if size > _HEADERS:
+        return web.Response(status=431, headers={"Connection": "close"})
+    try:
+        return await handler(request)
+    except (web.HTTPNotFound, web.HTTPMethodNotAllowed):
+        page = _NOT_FOUND.format(request.method, request.path)
+        return web.Response(text=page, status=404, content_type="text/html")
+
+
+@web.middleware
+async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer with what was refused."""
+    try:
+        return await handler(request)
+    except MedusaError as error:
+        return answer(error.body, status=error.status)
+
+
+def guarded(guard: Guard) -> Middleware:
+    """Let only administrators through to the Admin API."""
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path.startswith("/admin"):
+            guard.admit(request)
+        return await handler(request)
+
+    return check
+
+
+def answer(body: object, *, status: int = 200) -> web.Response:
+    """Answer with JSON."""
+    return web.Response(
+        body=dumps(body),
+        status=status,
+        content_type="application/json",
+        charset="utf-8",
+    )
+
+
+async def read_body(
+    request: web.Request, check: Check | None = None, *, limit: int = SMALL
+) -> Row:
+    """The checked body of a request.
+
+    Raises:
+        MedusaError: It is too large, no JSON, or not what is accepted.
+    """
+    try:
+        raw = await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise too_large() from None
+    if len(raw) > limit:
+        raise too_large()
+    body: Row = _parse(raw)
+    if check is not None:
+        validate(check, body)
+    if b"\\u0000" in raw:  # PostgreSQL cannot keep it
+        raise unknown_error()
+    return body
+
+
+def _parse(raw: bytes) -> Any:
+    with contextlib.suppress(ValueError):
+        return loads(raw or b"{}")
+    body = {"message": "Unexpected end of JSON input", "type": "invalid_data"}
+    raise MedusaError(400, body)
+
+
+class Rows(Protocol):
+    """Rows to choose from, which may look at the query to find them faster."""
+
+    def __call__(self, query: Query, /) -> list[Row]: ...
+
+
+@attrs.frozen
+class Listing:
+    """How rows of a kind are shown, one or a page of them.
+
+    Attributes:
+        kind: Their kind.
+        defaults: Their columns and relations when none are asked for.
+        limit: How many come in a page by default.
+        filters: What can be asked for.
+        strict: Whether other parameters are refused instead of ignored.
+    """
+
+    kind: str
+    defaults: str
+    limit: int = 50
+    filters: dict[str, Filter] = attrs.field(factory=dict)
+    strict: bool = False
+
+    def query(self, request: web.Request) -> Query:
+        """The request's query, checked."""
+        query = Query.parse(request.query, limit=self.limit)
+        unknown = [name for name in query.wishes if name not in self.filters]
+        if unknown and self.strict:
+            names = ", ".join(unknown)
+            raise invalid(f"Invalid request: Unrecognized fields: '{names}'")
+        return query
+
+    def matching(self, rows: list[Row], query: Query) -> list[Row]:
+        """The rows that the query asks for."""
+        for name, wish in query.wishes.items():
+            if matches := self.filters.get(name):
+                rows = [row for row in rows if matches(row, wish)]
+        return rows
+
+    def shower(self, fields: str | None) -> Callable[[Row], Row]:
+        """A function that shows a row with these fields."""
+        selection = select(self.kind, fields, self.defaults)
+        return lambda row: render(row, selection)
+
+    def show(self, request: web.Request, row: Row) -> Row:
+        """A row with the fields that the request asks for."""
+        return self.shower(request.query.get("fields"))(row)
+
+    def page(self, request: web.Request, key: str, find: Rows) -> web.Response:
+        """Answer with a page."""
+        query = self.query(request)
+        rows, count = query.page(self.matching(find(query), query))
+        show = self.shower(query.fields)
+        shown = [show(row) for row in rows]
+        numbers = {"count": count, "offset": query.offset, "limit": query.limit}
+        return answer({key: shown, **numbers})

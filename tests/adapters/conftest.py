@@ -1,0 +1,106 @@
+"""Databases for the tests of the SQL sink: a SQLite file, and a real PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.adapters.sql_databases import DATABASES, STORE, Hand, OpenSink
+
+from catalogsync.adapters.sql import SQLSettings
+
+if TYPE_CHECKING:
+    from catalogsync.adapters.sql import SQLSink
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL server of our own; gives the URL of a database on it."""
+    folder = tmp_path_factory.mktemp("postgres")
+    command = [
+        "node",
+        f"{STORE}/store.mjs",
+        "postgres",
+        "--data",
+        f"{folder}",
+        "--json",
+    ]
+    log = folder / "store.log"
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        ) as process,
+    ):
+        assert process.stdin
+        assert process.stdout
+        line = process.stdout.readline()
+        assert line, f"PostgreSQL did not start: {log.read_text()}"
+        yield json.loads(line)["database_url"]
+        process.stdin.close()
+
+
+async def _fresh_database(server: str) -> AsyncIterator[str]:
+    from sqlalchemy import make_url
+
+    name = f"sink_{next(_numbers)}"
+    await Hand(server)(f"CREATE DATABASE {name}")
+    yield make_url(server).set(database=name).render_as_string(hide_password=False)
+    await Hand(server)(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def postgres(postgres_server: str) -> AsyncIterator[str]:
+    """The URL of an empty database on PostgreSQL."""
+    async for url in _fresh_database(postgres_server):
+        yield url
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> str:
+    """The URL of a SQLite file that is not there yet."""
+    return f"sqlite:///{tmp_path}/catalog.db"
+
+
+@pytest.fixture(params=DATABASES)
+def database(request: pytest.FixtureRequest) -> str:
+    """The URL of an empty database, of each kind."""
+    fixture = "sqlite" if request.param == "sqlite" else "postgres"
+    url: str = request.getfixturevalue(fixture)
+    return url
+
+
+@pytest.fixture
+async def open_sink(database: str) -> AsyncIterator[OpenSink]:
+    """Opens a sink on the database; each is another program's."""
+    async with AsyncExitStack() as stack:
+
+        async def opened() -> SQLSink:
+            settings = SQLSettings(url=database, timeout=5)
+            return await stack.enter_async_context(settings.open())
+
+        yield opened
+
+
+@pytest.fixture
+async def sink(open_sink: OpenSink) -> SQLSink:
+    """A sink on an empty database."""
+    return await open_sink()
+
+
+@pytest.fixture
+def hand(database: str) -> Hand:
+    """Somebody who works by hand on the sink's database."""
+    return Hand(database)

@@ -1,0 +1,72 @@
+"""The databases that the SQL sink is tested on, and somebody who works by hand."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import traceback
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import pytest
+
+from catalogsync.adapters.sql import SQLSettings
+from catalogsync.errors import MisconfiguredError
+
+if TYPE_CHECKING:
+    from catalogsync.adapters.sql import SQLSink
+
+OpenSink: TypeAlias = "Callable[[], Awaitable[SQLSink]]"
+"""Opens another program's sink on the same database."""
+
+STORE = Path(__file__).parents[2] / "examples" / "medusa-store"
+
+
+def postgres_is_here() -> bool:
+    """Whether the example store is installed, or its absence is a failure."""
+    if os.environ.get("CATALOGSYNC_REAL") == "1":
+        return True
+    return bool(shutil.which("node")) and (STORE / "node_modules").is_dir()
+
+
+DATABASES = ["sqlite", "postgresql"] if postgres_is_here() else ["sqlite"]
+POSTGRES = [name for name in DATABASES if name == "postgresql"]
+
+
+class Hand:
+    """Somebody who works on the database by hand."""
+
+    def __init__(self, url: str) -> None:
+        from sqlalchemy import make_url
+
+        drivers = {"sqlite": "sqlite+aiosqlite", "postgres": "postgresql+asyncpg"}
+        parsed = make_url(url)
+        self._url = parsed.set(drivername=drivers[parsed.drivername])
+
+    async def __call__(self, statement: str, **values: Any) -> list[tuple[Any, ...]]:
+        """Execute one statement; returns its rows."""
+        from sqlalchemy import text
+        from sqlalchemy.ext.asyncio import create_async_engine
+        from sqlalchemy.pool import NullPool
+
+        engine = create_async_engine(
+            self._url, poolclass=NullPool, isolation_level="AUTOCOMMIT"
+        )
+        async with engine.connect() as connection:
+            result = await connection.execute(text(statement), values)
+            return [tuple(row) for row in result] if result.returns_rows else []
+
+
+async def refused_setting(url: str) -> MisconfiguredError:
+    """Opening fails, and the URL is what is wrong."""
+    with pytest.raises(MisconfiguredError) as caught:
+        async with SQLSettings(url=url).open():
+            pass
+    assert caught.value.setting == "url"
+    return caught.value
+
+
+def assert_no_secret(error: BaseException, secret: str) -> None:
+    """Neither the message nor the traceback shows it."""
+    assert secret not in "".join(traceback.format_exception(error))

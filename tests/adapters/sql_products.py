@@ -1,0 +1,212 @@
+"""Products for the tests of the SQL sink, and bringing them about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import attrs
+
+from catalogsync.adapters.sql import SQLSink
+from catalogsync.models import (
+    UNSET,
+    Category,
+    Dimensions,
+    Field,
+    Image,
+    Price,
+    Product,
+    ProductKey,
+    ProductStatus,
+    StockLevel,
+    Unset,
+    Variant,
+)
+from catalogsync.planning import References, plan
+from catalogsync.protocols import (
+    Change,
+    Held,
+    HeldReference,
+    Ours,
+    Reference,
+    ReferenceChange,
+    ReferenceKind,
+)
+
+ALL = frozenset(Field)
+KEY = ProductKey("shop", "1")
+
+
+def variant(id_: str = "default", **values: Any) -> Variant:
+    """A variant that has everything."""
+    defaults: dict[str, Any] = {
+        "title": id_,
+        "sku": f"SKU-{id_}",
+        "barcode": "4006381333931",
+        "options": {"Size": id_},
+        "prices": [price("9.99")],
+        "stock": [StockLevel(quantity=3), StockLevel(quantity=4, location="Berlin")],
+    }
+    return Variant(id=id_, **{**defaults, **values})
+
+
+def price(amount: str, currency: str = "USD") -> Price:
+    """A price."""
+    return Price(amount=Decimal(amount), currency=currency)
+
+
+def product(id_: str = "1", **values: Any) -> Product:
+    """A product that has everything."""
+    beauty = Category(id="beauty", name="Beauty")
+    defaults: dict[str, Any] = {
+        "title": "Mascara",
+        "description": "Black",
+        "brand": "Essence",
+        "status": ProductStatus.PUBLISHED,
+        "thumbnail": "https://example.com/small.webp",
+        "images": [Image(url=f"https://example.com/{n}.webp") for n in (2, 1)],
+        "categories": [beauty, Category(id="eyes", name="Eyes", parent=beauty)],
+        "tags": ["black", "new"],
+        "weight": Decimal("0.25"),
+        "dimensions": Dimensions(length=Decimal("9.5"), width=Decimal(1)),
+        "attributes": {"rating": 4.5, "returns": ["30 days", None, True]},
+        "variants": [variant()],
+    }
+    return Product(key=ProductKey("shop", id_), **{**defaults, **values})
+
+
+def creation(id_: str = "1", **values: Any) -> Change:
+    """A change that makes a product, without its references."""
+    change = plan(product(id_, **values), None, {})
+    assert change
+    return change
+
+
+# --- what the engine does, for one batch ---
+
+
+async def bring_about(sink: SQLSink, *products: Product) -> Sequence[Change]:
+    """Find, plan and write; returns the changes that were needed."""
+    changes = await planned(sink, *products)
+    await sink.write(changes)
+    return changes
+
+
+async def planned(sink: SQLSink, *products: Product) -> list[Change]:
+    """The changes that these products need; the references are written."""
+    wanted = [sink.shape(each) for each in products]
+    held = await sink.find(wanted, fields=ALL)
+    changes: list[Change] = []
+    for each in wanted:
+        there = held.get(each.key)
+        assert there is None or isinstance(there, Ours)
+        change = plan(each, there, await _references(sink, each))
+        if change:
+            changes.append(change)
+    return changes
+
+
+async def found(sink: SQLSink, key: ProductKey = KEY) -> Ours:
+    """What the sink has of ours under a key."""
+    there = await find_one(sink, key)
+    assert isinstance(there, Ours)
+    return there
+
+
+async def find_one(
+    sink: SQLSink, key: ProductKey = KEY, fields: frozenset[Field] = ALL
+) -> Held | None:
+    """What the sink has under a key."""
+    wanted = Product(key=key, title="wanted")
+    return (await sink.find([wanted], fields=fields)).get(key)
+
+
+def category_reference(category: Category, source: str) -> Reference:
+    """A category as a reference."""
+    above = category.parent
+    return Reference(
+        kind=ReferenceKind.CATEGORY,
+        source=source,
+        id=category.id,
+        name=category.name,
+        parent=category_reference(above, source) if above else None,
+    )
+
+
+def tag_reference(tag: str, source: str = "shop") -> Reference:
+    """A tag as a reference."""
+    return Reference(kind=ReferenceKind.TAG, source=source, id=tag, name=tag)
+
+
+async def write_reference(sink: SQLSink, wanted: Reference) -> str:
+    """Create a reference and all that contain it, or put them right."""
+    above = await write_reference(sink, wanted.parent) if wanted.parent else None
+    held = (await sink.find_references(frozenset({wanted}))).get(wanted)
+    if held and _is_right(wanted, held, above):
+        return held.id
+    change = ReferenceChange(reference=wanted, parent=above, held=held)
+    (outcome,) = await sink.write_references([change])
+    assert outcome.id
+    return outcome.id
+
+
+def _is_right(wanted: Reference, held: HeldReference, parent: str | None) -> bool:
+    return (held.name, held.parent) == (wanted.name, parent) or not held.ours
+
+
+async def _references(sink: SQLSink, wanted: Product) -> References:
+    source = wanted.key.source
+    categories = [category_reference(c, source) for c in wanted.categories or ()]
+    tags = [tag_reference(tag, source) for tag in wanted.tags or ()]
+    ids: dict[Field, tuple[str, ...]] = {}
+    for field, kind in ((Field.CATEGORIES, categories), (Field.TAGS, tags)):
+        if getattr(wanted, field) is not UNSET:
+            ids[field] = tuple([await write_reference(sink, each) for each in kind])
+    return ids
+
+
+# --- what a product looks like when it is found again ---
+
+_NOTHING: dict[str, Any] = {
+    **dict.fromkeys(("description", "brand", "thumbnail", "weight", "dimensions")),
+    **dict.fromkeys(("images", "categories", "tags"), ()),
+    "attributes": {},
+}
+
+
+def as_found(wanted: Product) -> Product:
+    """The product with nothing in place of what is not supplied."""
+    values: dict[str, Any] = {
+        name: nothing
+        for name, nothing in _NOTHING.items()
+        if getattr(wanted, name) is UNSET
+    }
+    if not isinstance(wanted.variants, Unset):
+        values["variants"] = tuple(_variant_as_found(v) for v in wanted.variants)
+    return attrs.evolve(wanted, **values)
+
+
+def _variant_as_found(wanted: Variant) -> Variant:
+    values: dict[str, Any] = {
+        "prices": wanted.prices or (),
+        "stock": wanted.stock or (),
+    }
+    sku, barcode = wanted.sku or None, wanted.barcode or None
+    return attrs.evolve(wanted, sku=sku, barcode=barcode, **values)
+
+
+def unordered(wanted: Product) -> Product:
+    """The product with what has no order in a certain one."""
+    values: dict[str, Any] = {
+        "categories": sorted(wanted.categories or (), key=lambda each: each.id),
+        "tags": sorted(wanted.tags or ()),
+    }
+    if not isinstance(wanted.variants, Unset):
+        values["variants"] = tuple(_unordered_prices(v) for v in wanted.variants)
+    return attrs.evolve(wanted, **values)
+
+
+def _unordered_prices(wanted: Variant) -> Variant:
+    prices: Any = sorted(wanted.prices or (), key=lambda each: each.currency)
+    return attrs.evolve(wanted, prices=prices)

@@ -1,0 +1,205 @@
+"""The SQL sink when things go wrong: one decision for each, and no secret in it."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.adapters.sql_databases import (
+    Hand,
+    assert_no_secret,
+    refused_setting,
+)
+from tests.adapters.sql_products import (
+    bring_about,
+    creation,
+    find_one,
+    found,
+    product,
+)
+
+from catalogsync.adapters.sql import SQLSettings, SQLSink
+from catalogsync.errors import (
+    MisconfiguredError,
+    MissingExtraError,
+    TransientError,
+)
+
+sqlite_only = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+
+# --- settings ---
+
+
+@pytest.mark.parametrize(
+    "url", ["", "catalog.db", "mysql://host/db", "sqlite+pysqlite://", "sqlite:x.db"]
+)
+def test_other_databases_are_not_taken(url: str) -> None:
+    """The message names what is."""
+    with pytest.raises(MisconfiguredError, match="sqlite:// or postgresql://"):
+        SQLSettings(url=url)
+
+
+@pytest.mark.parametrize("values", [{"batch": 0}, {"batch": 9999}, {"timeout": 0}])
+def test_settings_out_of_range(values: Any) -> None:
+    """The setting is named."""
+    with pytest.raises(MisconfiguredError, match="must be") as caught:
+        SQLSettings(url="sqlite://", **values)
+    assert caught.value.setting in values
+
+
+def test_is_imported_without_sqlalchemy() -> None:
+    """Reading settings must not cost what opening costs."""
+    program = (
+        "import sys, catalogsync.adapters.sql as sql; sql.SQLSettings(url='sqlite://');"
+        "sys.exit('sqlalchemy' in sys.modules or hasattr(sql, 'other'))"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize("module", ["sqlalchemy", "greenlet", "aiosqlite", "asyncpg"])
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
+    """One line that says what to install."""
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingExtraError) as caught:
+        SQLSettings(url="sqlite://").open()
+    expected = "the SQL sink needs: pip install 'catalogsync[sql]'"
+    assert str(caught.value) == expected
+
+
+async def test_a_database_in_memory() -> None:
+    """Empty when opened, gone when closed; readers and writers take turns."""
+    for _ in range(2):
+        async with SQLSettings(url="sqlite://").open() as sink:
+            assert await find_one(sink) is None
+            await bring_about(sink, product())
+            assert (await found(sink)).product.title == "Mascara"
+
+
+async def test_the_tables_stay(database: str) -> None:
+    """Opening again finds what was written."""
+    settings = SQLSettings(url=database, name="shop", batch=7)
+    async with settings.open() as sink:
+        await bring_about(sink, product())
+    async with settings.open() as sink:
+        assert await find_one(sink) is not None
+        assert (sink.name, sink.limits.batch) == ("shop", 7)
+
+
+# --- what a database can refuse ---
+
+
+async def test_check_says_that_all_is_well(sink: SQLSink) -> None:
+    """And how many products are there."""
+    await bring_about(sink, product())
+    (finding,) = await sink.check()
+    assert finding.ok
+    assert finding.text == "the database can be written; it holds 1 products"
+
+
+async def test_tables_of_another_program(database: str) -> None:
+    """They are not ours to change."""
+    await Hand(database)("CREATE TABLE product (id INTEGER PRIMARY KEY, nope TEXT)")
+    with pytest.raises(MisconfiguredError, match="its tables are not"):
+        async with SQLSettings(url=database).open() as sink:
+            await find_one(sink)
+
+
+async def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
+    """No such folder; the file is something else."""
+    error = await refused_setting(f"sqlite:///{tmp_path}/none/catalog.db")
+    assert "cannot be opened" in str(error)
+    letter = tmp_path / "letter.txt"
+    letter.write_text("Dear Sir or Madam, " * 99)
+    assert "no SQLite database" in str(await refused_setting(f"sqlite:///{letter}"))
+
+
+async def test_a_file_that_is_read_only(sqlite: str, tmp_path: Path) -> None:
+    """It can be looked at, and a check finds out before a write does."""
+    async with SQLSettings(url=sqlite).open():
+        pass
+    url = f"sqlite:///file:{tmp_path}/catalog.db?mode=ro&uri=true"
+    async with SQLSettings(url=url).open() as sink:
+        assert await find_one(sink) is None
+        (finding,) = await sink.check()
+        assert not finding.ok
+        with pytest.raises(MisconfiguredError, match="can be read but not written"):
+            await sink.write([creation()])
+
+
+@contextmanager
+def a_disk_of(pages: int) -> Generator[None]:
+    """SQLite files cannot grow beyond this."""
+    from sqlalchemy import event
+    from sqlalchemy.pool import Pool
+
+    def limit(connection: Any, _: object) -> None:
+        connection.cursor().execute(f"PRAGMA max_page_count={pages}")
+
+    event.listen(Pool, "connect", limit)
+    try:
+        yield
+    finally:
+        event.remove(Pool, "connect", limit)
+
+
+async def test_the_disk_of_a_file_is_full(sqlite: str) -> None:
+    """What was written before stays, the batch is not there in part."""
+    with a_disk_of(pages=100):
+        async with SQLSettings(url=sqlite).open() as sink:
+            await sink.write([creation("0")])
+            with pytest.raises(
+                MisconfiguredError, match="disk of the database is full"
+            ):
+                await sink.write([creation(str(n)) for n in range(1, 999)])
+            wanted = [product(str(n)) for n in range(999)]
+            held = await sink.find(wanted, fields=frozenset())
+            assert [key.id for key in held] == ["0"]
+
+
+@sqlite_only
+async def test_somebody_else_locks_the_file(database: str, tmp_path: Path) -> None:
+    """It may pass; reading goes on."""
+    async with SQLSettings(url=database, timeout=0.01).open() as sink:
+        other = sqlite3.connect(tmp_path / "catalog.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(TransientError, match="locked"):
+            await sink.write([creation()])
+        assert await find_one(sink) is None
+        (finding,) = await sink.check()
+        assert not finding.ok
+        other.close()
+        await sink.write([creation()])
+
+
+# --- secrets ---
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://user:s3cret/@host/db",
+        "postgresql://user:s3cret@host:s3cret/db",
+        "postgresql://s3cret:5:5432:/@/",
+    ],
+)
+async def test_a_url_that_cannot_be_read_is_not_shown(url: str) -> None:
+    """It is told how to write it instead."""
+    try:
+        error: BaseException = await refused_setting(url)
+    except TransientError as other:
+        error = other
+    assert_no_secret(error, "s3cret")
+
+
+async def test_the_url_is_not_shown(sink: SQLSink, database: str) -> None:
+    """Not by the settings, not by the sink."""
+    settings = SQLSettings(url="postgresql://user:s3cret@host/db")
+    assert "s3cret" not in repr(settings) + str(settings)
+    assert database not in repr(sink) + str(sink)

@@ -1,0 +1,326 @@
+"""The SQL sink: what it keeps, and what becomes of a batch."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from decimal import Decimal
+from itertools import count
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import HealthCheck, example, given, settings, strategies as st
+from tests.adapters.sql_databases import Hand, OpenSink
+from tests.adapters.sql_products import (
+    ALL,
+    KEY,
+    as_found,
+    bring_about,
+    find_one,
+    found,
+    planned,
+    price,
+    product,
+    unordered,
+    variant,
+)
+from tests.adapters.sql_strategies import decimals, products
+
+from catalogsync.adapters.sql import SQLSink
+from catalogsync.errors import BatchRefusedError, ConflictError, RefusedError
+from catalogsync.models import (
+    UNSET,
+    Category,
+    Dimensions,
+    Field,
+    Price,
+    Product,
+    ProductKey,
+    StockLevel,
+)
+from catalogsync.outcomes import OutcomeStatus
+from catalogsync.planning import plan, supplied
+from catalogsync.protocols import (
+    Action,
+    Change,
+    Checkable,
+    Ours,
+    ReferencingSink,
+    ShapingSink,
+)
+
+many = settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+_numbers = count(1)
+
+
+def fresh(wanted: Product) -> Product:
+    """The product from a source that nobody has spoken of before."""
+    key = ProductKey(f"source-{next(_numbers)}", wanted.key.id)
+    return attrs.evolve(wanted, key=key)
+
+
+# --- what it keeps ---
+
+
+def test_has_these_abilities(sink: SQLSink) -> None:
+    """The engine asks an object for its abilities by protocol."""
+    for protocol in (ReferencingSink, ShapingSink, Checkable):
+        assert isinstance(sink, protocol)
+
+
+@many
+@given(wanted=products())
+async def test_gives_back_what_it_was_given(sink: SQLSink, wanted: Product) -> None:
+    """Any product comes back equal, and a second sync finds nothing to do."""
+    wanted = sink.shape(fresh(wanted))
+    await bring_about(sink, wanted)
+    ours = await found(sink, wanted.key)
+    assert unordered(ours.product) == unordered(as_found(wanted))
+    assert await planned(sink, wanted) == []
+
+
+@many
+@given(before=products(), after=products())
+async def test_turns_any_product_into_any_other(
+    sink: SQLSink, before: Product, after: Product
+) -> None:
+    """After an update the source's fields are in the sink, for any two products."""
+    before = fresh(before)
+    after = attrs.evolve(after, key=before.key)
+    await bring_about(sink, before)
+    await bring_about(sink, after)
+    assert await planned(sink, after) == []
+
+
+@many
+@given(
+    value=st.recursive(st.booleans() | st.integers() | st.floats(-1e9, 1e9), st.lists)
+)
+async def test_keeps_the_kind_of_json_values(sink: SQLSink, value: Any) -> None:
+    """1, 1.0 and true are three values."""
+    wanted = fresh(product(attributes={"value": value}))
+    await bring_about(sink, wanted)
+    ours = await found(sink, wanted.key)
+    assert json.dumps(ours.product.attributes) == json.dumps({"value": value})
+
+
+@many
+@given(amount=decimals())
+@example(Decimal("9.90"))
+@example(Decimal("1234567890123456789012345678901.234567890120"))
+async def test_keeps_every_digit_of_money(
+    sink: SQLSink, hand: Hand, amount: Decimal
+) -> None:
+    """Amounts are exact in the model and in the database."""
+    wanted = fresh(product(variants=[variant(prices=[price(str(amount))])]))
+    await bring_about(sink, wanted)
+    rows = await hand(
+        "SELECT amount FROM price JOIN variant ON variant.id = variant_id"
+        " JOIN product ON product.id = product_id WHERE source = :source",
+        source=wanted.key.source,
+    )
+    assert Decimal(rows[0][0]) == amount
+    ours = await found(sink, wanted.key)
+    assert ours.product.variants
+    assert ours.product.variants[0].prices == (Price(amount=amount, currency="USD"),)
+
+
+async def test_trailing_zeros_make_no_change(sink: SQLSink) -> None:
+    """9.9 and 9.90 are one price."""
+    await bring_about(sink, product(variants=[variant(prices=[price("9.90")])]))
+    same = product(variants=[variant(prices=[price("9.9")])])
+    assert await planned(sink, same) == []
+
+
+async def test_products_of_different_sources_do_not_meet(sink: SQLSink) -> None:
+    """The source is part of the key."""
+    other = attrs.evolve(product(), key=ProductKey("other", "1"), title="Other")
+    await bring_about(sink, product(), other)
+    assert (await found(sink)).product.title == "Mascara"
+    assert (await found(sink, other.key)).product.title == "Other"
+    assert await find_one(sink, ProductKey("third", "1")) is None
+
+
+async def test_what_is_not_asked_for_is_unset(sink: SQLSink) -> None:
+    """A lean read leaves out what is not compared."""
+    await bring_about(sink, product())
+    lean = await find_one(sink, fields=frozenset({Field.TITLE}))
+    assert isinstance(lean, Ours)
+    assert lean.product == Product(key=KEY, title="Mascara")
+    assert lean.references == {}
+    fields = frozenset({Field.VARIANTS})
+    partly = await find_one(sink, fields=fields)
+    assert isinstance(partly, Ours)
+    assert partly.product.variants == (variant(prices=UNSET, stock=UNSET),)
+
+
+async def test_finds_more_products_than_fit_in_one_statement(sink: SQLSink) -> None:
+    """The list of wanted products has no limit of its own."""
+    wanted = [Product(key=ProductKey("shop", str(n)), title="T") for n in range(1201)]
+    changes = [change for each in wanted if (change := plan(each, None, {}))]
+    outcomes = await sink.write(changes)
+    assert {outcome.status for outcome in outcomes} == {OutcomeStatus.CREATED}
+    assert len(await sink.find(wanted, fields=ALL)) == 1201
+
+
+async def test_an_empty_size_is_no_size(sink: SQLSink) -> None:
+    """Three empty columns are the same as none."""
+    wanted = product(dimensions=Dimensions())
+    assert sink.shape(wanted).dimensions is None
+    await bring_about(sink, wanted)
+    assert await planned(sink, wanted) == []
+
+
+async def test_the_receipt_comes_back(sink: SQLSink) -> None:
+    """Word by word, after a create and after an update."""
+    (created,) = await bring_about(sink, product())
+    assert (await found(sink)).receipt == created.receipt
+    (updated,) = await bring_about(sink, product(title="New"))
+    assert (await found(sink)).receipt == updated.receipt != created.receipt
+
+
+# --- batches ---
+
+LONG = Decimal("0." + "1" * 1001)
+
+
+@pytest.mark.parametrize(
+    ("bad", "told"),
+    [
+        (product("2", weight=LONG), "weight: more than 1000 digits"),
+        (product("2", dimensions=Dimensions(width=LONG)), "width: more than"),
+        (product("2", tags=["é" * 501]), "tags: longer than 1000 bytes"),
+        (product("2" * 1001), "key.id: longer than"),
+        (product("2", attributes={"n": 10**5000}), "attributes: "),
+        (
+            product("2", variants=[variant(stock=[StockLevel(quantity=2**63)])]),
+            "variants.default.stock: a quantity",
+        ),
+    ],
+    ids=lambda value: value.split(":")[0] if isinstance(value, str) else "",
+)
+async def test_what_cannot_be_kept_is_refused(
+    sink: SQLSink, bad: Product, told: str
+) -> None:
+    """It is named, and nothing of its batch is written."""
+    with pytest.raises(RefusedError, match=told):
+        sink.shape(bad)
+    good = plan(product("1"), None, {})
+    assert good
+    fields = supplied(bad)
+    refused = Change(action=Action.CREATE, product=bad, fields=fields, receipt="")
+    with pytest.raises(BatchRefusedError) as caught:
+        await sink.write([good, refused])
+    assert list(caught.value.culprits) == [bad.key]
+    assert told in caught.value.culprits[bad.key]
+    assert await find_one(sink, good.key) is None
+
+
+async def test_a_rule_of_the_database_refuses_the_batch(
+    sink: SQLSink, hand: Hand
+) -> None:
+    """The shop's own constraint is a refusal, and its words are kept."""
+    await hand("CREATE UNIQUE INDEX one_sku ON variant (sku)")
+    changes = await planned(sink, product("1"), product("2"))
+    with pytest.raises(BatchRefusedError) as caught:
+        await sink.write(changes)
+    assert "sku" in caught.value.said
+    assert not caught.value.culprits
+    assert await sink.find([product("1"), product("2")], fields=ALL) == {}
+    await sink.write(changes[:1])
+    assert await find_one(sink) is not None
+
+
+async def test_two_programs_create_the_same_product(open_sink: OpenSink) -> None:
+    """The second collides, writes nothing, and finds the product."""
+    first, second = await open_sink(), await open_sink()
+    (ours,) = await planned(first, product("1"))
+    theirs = await planned(second, product("0"), product("1", title="Second"))
+    await first.write([ours])
+    with pytest.raises(ConflictError):
+        await second.write(theirs)
+    assert await find_one(second, ProductKey("shop", "0")) is None
+    again = await planned(second, product("0"), product("1", title="Second"))
+    assert [change.action for change in again] == [Action.CREATE, Action.UPDATE]
+    await second.write(again)
+    assert (await found(first)).product.title == "Second"
+
+
+@pytest.mark.parametrize(
+    "removal",
+    [
+        "DELETE FROM product",
+        "DELETE FROM variant",
+        "DELETE FROM category",
+        "UPDATE product SET source = NULL",
+    ],
+)
+async def test_what_was_removed_meanwhile_is_a_conflict(
+    sink: SQLSink, hand: Hand, removal: str
+) -> None:
+    """The engine finds and plans again."""
+    await bring_about(sink, product())
+    new = [Category(id="beauty", name="Beauty")]
+    changed = product(title="New", categories=new, variants=[variant(sku="NEW")])
+    changes = await planned(sink, changed)
+    await hand(removal)
+    with pytest.raises(ConflictError):
+        await sink.write(changes)
+    await bring_about(sink, changed)
+    assert (await found(sink)).product.title == "New"
+
+
+async def test_a_product_that_was_made_anew_is_another(
+    sink: SQLSink, hand: Hand
+) -> None:
+    """A change for the row that was deleted does not hit the row that followed."""
+    await bring_about(sink, product())
+    changes = await planned(sink, product(title="Old plan"))
+    await hand("DELETE FROM product")
+    await bring_about(sink, product(title="Made anew"))
+    with pytest.raises(ConflictError):
+        await sink.write(changes)
+    assert (await found(sink)).product.title == "Made anew"
+
+
+async def test_a_cancelled_write_leaves_nothing_half_done(
+    sink: SQLSink, open_sink: OpenSink
+) -> None:
+    """All of the batch is there, or none of it."""
+    changes = [
+        change for n in range(300) if (change := plan(product(str(n)), None, {}))
+    ]
+    task = asyncio.create_task(sink.write(changes))  # noqa: TID251 - to cancel it
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    other = await open_sink()
+    held = await other.find([change.product for change in changes], fields=ALL)
+    assert len(held) in {0, 300}
+    await bring_about(other, product())
+
+
+async def test_reading_and_writing_at_the_same_time(sink: SQLSink) -> None:
+    """A reader sees all of a batch or nothing of it."""
+    changes = [
+        change for n in range(200) if (change := plan(product(str(n)), None, {}))
+    ]
+    wanted = [change.product for change in changes]
+    async with asyncio.TaskGroup() as group:
+        group.create_task(sink.write(changes))
+        reads = [
+            group.create_task(sink.find(wanted, fields=frozenset())) for _ in range(8)
+        ]
+    assert {len(read.result()) for read in reads} <= {0, 200}
+
+
+async def test_nothing_to_write_is_nothing(sink: SQLSink) -> None:
+    """An empty batch is not an error."""
+    assert await sink.write([]) == []
+    assert await sink.find([], fields=ALL) == {}

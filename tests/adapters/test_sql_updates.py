@@ -1,0 +1,193 @@
+"""The SQL sink: what an update changes, and what it leaves alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.adapters.sql_databases import Hand
+from tests.adapters.sql_products import (
+    ALL,
+    bring_about,
+    found,
+    planned,
+    price,
+    product,
+    variant,
+)
+
+from catalogsync.adapters.sql import SQLSink
+from catalogsync.models import (
+    Category,
+    Field,
+    Image,
+    StockLevel,
+    Variant,
+)
+from catalogsync.protocols import (
+    Ambiguous,
+    Ours,
+)
+
+# --- what it changes and what it leaves alone ---
+
+ROWS = {
+    Field.IMAGES: "SELECT * FROM image ORDER BY position",
+    Field.CATEGORIES: "SELECT * FROM product_category ORDER BY category_id",
+    Field.TAGS: "SELECT * FROM product_tag ORDER BY tag_id",
+    Field.VARIANTS: "SELECT * FROM variant ORDER BY id",
+    Field.OPTIONS: "SELECT * FROM variant_option ORDER BY variant_id",
+    Field.PRICES: "SELECT * FROM price ORDER BY currency",
+    Field.STOCK: "SELECT * FROM stock_level ORDER BY id",
+}
+CHANGES: dict[Field, dict[str, Any]] = {
+    Field.TITLE: {"title": "New"},
+    Field.IMAGES: {"images": [Image(url="https://example.com/new.webp")]},
+    Field.CATEGORIES: {"categories": [Category(id="new", name="New")]},
+    Field.TAGS: {"tags": ["newer"]},
+    Field.OPTIONS: {"variants": [variant(options={"Color": "Red"})]},
+    Field.PRICES: {"variants": [variant(prices=[price("1", "EUR")])]},
+    Field.STOCK: {"variants": [variant(stock=[StockLevel(quantity=9)])]},
+    Field.SKU: {"variants": [variant(sku="NEW")]},
+}
+
+
+@pytest.mark.parametrize("field", CHANGES)
+async def test_an_update_touches_only_what_changed(
+    sink: SQLSink, hand: Hand, field: Field
+) -> None:
+    """Rows of other tables are the same rows afterwards, ids included."""
+    await bring_about(sink, product())
+    before = {name: await hand(rows) for name, rows in ROWS.items()}
+    (change,) = await bring_about(sink, product(**CHANGES[field]))
+    assert change.fields == {field}
+    after = {name: await hand(rows) for name, rows in ROWS.items()}
+    tables = {Field.SKU: {Field.VARIANTS}, Field.TITLE: set[Field]()}
+    touched = tables.get(field, {field})
+    assert {name for name in ROWS if before[name] != after[name]} == touched
+
+
+async def test_an_update_leaves_other_columns_alone(sink: SQLSink, hand: Hand) -> None:
+    """What others did to fields that the source does not own stays."""
+    await bring_about(sink, product())
+    await hand("UPDATE product SET status = 'draft', created_at = '2001-02-03 00:00'")
+    (change,) = await planned(sink, product(title="New", brand=None))
+    assert Field.STATUS not in change.fields
+    await sink.write([change])
+    ((title, brand, status, created),) = await hand(
+        "SELECT title, brand, status, created_at FROM product"
+    )
+    assert (title, brand, status) == ("New", None, "draft")
+    assert str(created).startswith("2001-02-03")
+
+
+async def test_elements_that_others_added_stay(sink: SQLSink, hand: Hand) -> None:
+    """Also where the lists that they stand in are written again."""
+    await bring_about(sink, product())
+    await hand("INSERT INTO tag (text) VALUES ('theirs')")
+    await hand("INSERT INTO category (name) VALUES ('Sale')")
+    await hand(
+        "INSERT INTO product_tag SELECT product.id, tag.id FROM product, tag"
+        " WHERE text = 'theirs'"
+    )
+    await hand(
+        "INSERT INTO product_category SELECT product.id, category.id"
+        " FROM product, category WHERE name = 'Sale'"
+    )
+    await hand("INSERT INTO image SELECT id, 7, 'theirs.webp' FROM product")
+    await hand("INSERT INTO price SELECT id, 'CHF', 8 FROM variant")
+    await bring_about(
+        sink,
+        product(
+            tags=["newer"],
+            categories=[Category(id="new", name="New")],
+            images=[Image(url="new.webp")],
+            variants=[variant(prices=[price("1")])],
+        ),
+    )
+    ours = await found(sink)
+    assert sorted(ours.product.tags or ()) == ["newer", "theirs"]
+    assert ours.product.categories == (Category(id="new", name="New"),)
+    assert sorted(ours.references[Field.CATEGORIES].values()) == ["New", "Sale"]
+    assert {image.url for image in ours.product.images or ()} == {
+        "new.webp",
+        "theirs.webp",
+    }
+    assert ours.product.variants
+    assert set(ours.product.variants[0].prices or ()) == {price("1"), price("8", "CHF")}
+
+
+async def test_variants_are_added_changed_and_removed(
+    sink: SQLSink, hand: Hand
+) -> None:
+    """Ours that left go, others' stay, and nothing of a removed one remains."""
+    await bring_about(sink, product(variants=[variant("S"), variant("M")]))
+    await hand(
+        "INSERT INTO variant (product_id, source_id) SELECT id, 'XS' FROM product"
+    )
+    await hand(
+        "INSERT INTO variant_option (variant_id, name, value)"
+        " SELECT id, 'Size', 'XS' FROM variant WHERE source_id = 'XS'"
+    )
+    after = [variant("M", sku="NEW", prices=[]), variant("L")]
+    await bring_about(sink, product(variants=after))
+    ours = await found(sink)
+    theirs = Variant(
+        id="XS", sku=None, barcode=None, options={"Size": "XS"}, prices=(), stock=()
+    )
+    assert ours.product.variants
+    assert {each.id: each for each in ours.product.variants} == {
+        "M": after[0],
+        "L": after[1],
+        "XS": theirs,
+    }
+    assert await hand("SELECT count(*) FROM variant_option") == [(3,)]
+
+
+async def test_rows_without_a_key_are_never_touched(sink: SQLSink, hand: Hand) -> None:
+    """Another program's products share the tables."""
+    await hand("INSERT INTO product (title) VALUES ('Theirs')")
+    await hand("INSERT INTO product (title, source_id) VALUES ('Theirs too', '1')")
+    theirs = "SELECT * FROM product WHERE source IS NULL ORDER BY id"
+    before = await hand(theirs)
+    await bring_about(sink, product())
+    await bring_about(sink, product(title="New"))
+    assert await hand(theirs) == before
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        ("UPDATE product SET title = '' WHERE source_id = '1'", "title"),
+        ("UPDATE product SET status = 'sold' WHERE source_id = '1'", "sold"),
+        ("UPDATE product SET attributes = '[1]' WHERE source_id = '1'", "attributes"),
+        ("UPDATE product SET attributes = '{' WHERE source_id = '1'", "property name"),
+        ("UPDATE price SET currency = 'usd' WHERE variant_id = 1", "variants.default"),
+        ("UPDATE price SET amount = -1 WHERE variant_id = 1", "amount"),
+        ("UPDATE image SET url = '' WHERE product_id = 1", "url"),
+    ],
+)
+async def test_a_damaged_row_hurts_no_other(
+    sink: SQLSink, hand: Hand, damage: str, told: str
+) -> None:
+    """What a product cannot be is told, and the products beside it are found."""
+    await bring_about(sink, product("1"), product("2"))
+    await hand(damage)
+    wanted = [product("1"), product("2")]
+    held = await sink.find(wanted, fields=ALL)
+    damaged = held[wanted[0].key]
+    assert isinstance(damaged, Ambiguous)
+    assert damaged.reason.startswith("row 1 of table product is no product: ")
+    assert told in damaged.reason
+    assert isinstance(held[wanted[1].key], Ours)
+
+
+async def test_a_circle_of_categories_ends(sink: SQLSink, hand: Hand) -> None:
+    """Somebody made each category the other's parent."""
+    await bring_about(sink, product())
+    await hand(
+        "UPDATE category SET parent_id ="
+        " (SELECT id FROM category AS other WHERE other.id <> category.id)"
+    )
+    ours = await found(sink)
+    assert {each.id for each in ours.product.categories or ()} == {"beauty", "eyes"}

@@ -1,0 +1,185 @@
+"""Progress: what it says, how often, and where."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+
+import attrs
+import pytest
+from rich.console import Console
+
+from catalogsync import Counts, Options, ProductKey
+from catalogsync.cli._output import Teller, printable, shortened
+from catalogsync.cli._progress import LiveProgress, PlainProgress, Standing
+from catalogsync.events import (
+    BatchSettled,
+    Event,
+    PageRead,
+    PassRepeated,
+    Retrying,
+    RunFinished,
+    RunStarted,
+)
+
+from .conftest import Configure
+
+STARTED = RunStarted(run_id="r", job="j", source="a", sink="b")
+BATCH = BatchSettled(run_id="r", products=15, seconds=0.1)
+FINISHED = RunFinished(run_id="r", status="succeeded", summary="")
+AGAIN = Retrying(run_id="r", what="read page 30", attempt=2, reason="[red]no\x1b[0m")
+
+
+def page(total: int | None = 100) -> PageRead:
+    return PageRead(run_id="r", products=30, rejected=1, total=total)
+
+
+@attrs.define
+class Clock:
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@attrs.define
+class Lines(Teller):
+    """Keeps what it is told."""
+
+    lines: list[str] = attrs.field(factory=list)
+
+    def remark(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def plain(*events: Event, counts: Counts | None = None) -> tuple[Lines, PlainProgress]:
+    lines, clock = Lines(), Clock()
+    progress = PlainProgress(standing=Standing(clock=clock), teller=lines)
+    if counts:
+        progress.standing.counts = lambda: counts
+    for event in events:
+        clock.now += 1.0
+        progress(event)
+    return lines, progress
+
+
+def test_line() -> None:
+    """Pages, products, batches, rate and the time left."""
+    counts = Counts(fetched=60, created=30, failed=1, skipped=1, retired=9, unsettled=8)
+    lines, progress = plain(STARTED, page(), page(), BATCH, counts=counts)
+    line = "2 pages, 40 of 100 products, 1 batch, 13/s, 4 s left"
+    assert progress.standing.line() == line
+    assert len(lines.lines) == 2
+
+
+def test_line_of_a_rehearsal() -> None:
+    """Without counts, what was read is shown; without a total, no time left."""
+    _, progress = plain(STARTED, page(None), BATCH, BATCH)
+    assert progress.standing.line() == "1 page, 31 products, 2 batches, 10/s"
+
+
+def test_total() -> None:
+    """A limit and keys bound what there is to do."""
+    _, progress = plain(STARTED, page())
+    standing = progress.standing
+    assert standing.total == 100
+    standing.options = Options(limit=50)
+    assert standing.total == 50
+    standing.options = Options(limit=50, keys=(ProductKey("a", "1"),))
+    assert standing.total == 1
+    assert Standing().total is None
+
+
+def test_plain_lines_are_few() -> None:
+    """One line at most every two seconds, and always one at the end."""
+    lines, _ = plain(STARTED, page(), page(), page(), page(), FINISHED)
+    assert [line.split(",")[0] for line in lines.lines] == [
+        "1 page",
+        "3 pages",
+        "4 pages",
+    ]
+
+
+def test_what_is_told_at_once() -> None:
+    """Repeats have lines of their own; a quiet progress shows nothing."""
+    repeated = PassRepeated(run_id="r", reason="it moved")
+    lines, progress = plain(AGAIN, repeated)
+    assert lines.lines[0].startswith("again (2): read page 30, because [red]no")
+    assert lines.lines[1] == "reading the source once more: it moved"
+    progress.quiet = True
+    progress(AGAIN)
+    progress(FINISHED)
+    assert len(lines.lines) == 2
+
+
+def test_live() -> None:
+    """One line that changes; what is said stands above it, as it is."""
+    console = Console(file=StringIO(), force_terminal=True, width=100)
+    standing = Standing(clock=Clock())
+    progress = LiveProgress(standing=standing, console=console)
+    with progress.shown():
+        for event in (STARTED, page(), AGAIN, BATCH):
+            progress(event)
+    output = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "0 pages" in output
+    assert "1 page, 31 of 100 products, 1 batch" in output
+    assert "again (2): read page 30, because [red]no\\x1b[0m" in output
+
+
+def test_live_on_a_terminal(configure: Configure, plugins: Path) -> None:
+    """On a terminal the errors stream shows the changing line, the other does not."""
+    import pty
+
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "catalogsync", "run", "products"],
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        env={**os.environ, "PYTHONPATH": str(plugins), "TERM": "xterm"},
+    )
+    os.close(theirs)
+    shown = b""
+    while chunk := _read(ours):
+        shown += chunk
+    output, _ = process.communicate()
+    os.close(ours)
+    assert process.returncode == 0
+    assert b"\x1b[" in shown
+    assert b"5 of 5 products" in shown
+    assert b"\x1b" not in output
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 4096)
+    except OSError:  # the other end is closed
+        return b""
+
+
+@pytest.mark.parametrize("arguments", [(), ("-v",), ("--no-progress",)])
+def test_no_escape_codes(
+    configure: Configure,
+    start: Callable[..., subprocess.Popen[str]],
+    records: list[dict[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+) -> None:
+    """Elsewhere there are none, whatever the products and the variables say."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    records[0]["title"] = "Tea\x1b[31m\x9b31m\x07"
+    for command in ("plan", "run"):
+        output, errors = start(command, "products", *arguments).communicate()
+        text = output + errors
+        assert text
+        assert all(c.isprintable() or c == "\n" for c in text)
+
+
+def test_printable() -> None:
+    """Control characters are written out; other texts stay as they are."""
+    assert printable("Grün 茶\n\t") == "Grün 茶\n\t"
+    assert printable("\x1b[31m\x9b\u202e") == "\\x1b[31m\\x9b\\u202e"
+    assert shortened("a\nb" * 5, 8) == "a\\nba\\nb…"[:7] + "…"

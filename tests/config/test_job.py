@@ -1,0 +1,93 @@
+"""Jobs made in Python."""
+
+from __future__ import annotations
+
+import pytest
+
+from catalogsync import (
+    Change,
+    Event,
+    MemorySink,
+    MisconfiguredError,
+    Options,
+    Product,
+    ProductKey,
+    as_source,
+)
+from catalogsync.config import Job, secrets_of
+
+from .stand_ins import BoxSettings, Net, ShelfSettings
+
+SHELF = ShelfSettings(url="here")
+BOX = BoxSettings(email="e", password="p")
+
+
+async def test_run() -> None:
+    """Settings are opened, the run carries the job's name, hooks hear of it."""
+    events: list[Event] = []
+    report = await Job(name="x", source=SHELF, sink=BOX).run(hooks=[events.append])
+    assert (report.job, report.counts.created) == ("x", 2)
+    assert events
+
+
+async def test_open_ends() -> None:
+    """Sources and sinks that are open already do as well."""
+    sink = MemorySink()
+    products = [Product(key=ProductKey("memory", "1"), title="One")]
+    job = Job(name="x", source=as_source(products), sink=sink)
+    assert (await job.run()).counts.created == 1
+    assert (await job.run()).counts.unchanged == 1
+
+
+async def test_start() -> None:
+    """The handle of a run, with the job's options."""
+    job = Job(name="x", source=SHELF, sink=BOX, options=Options(limit=1))
+    async with job.start() as run:
+        report = await run.report()
+    assert report.run_id == run.run_id
+    assert report.counts.created == 1
+
+
+async def test_rehearse() -> None:
+    """A rehearsal shows the changes and writes nothing."""
+    changes: list[Change] = []
+    sink = MemorySink()
+    report = await Job(name="x", source=SHELF, sink=sink).rehearse(show=changes.append)
+    assert [str(change.key) for change in changes] == ["shelf:1", "shelf:2"]
+    assert (report.job, report.counts.created, report.writes) == ("x", 2, 0)
+    assert not sink.products
+
+
+async def test_wrong_setting() -> None:
+    """A setting that turns out to be wrong is told with its path."""
+    job = Job(name="x", source=ShelfSettings(url="nowhere"), sink=BOX)
+    with pytest.raises(MisconfiguredError) as caught:
+        await job.run()
+    assert caught.value.setting == "jobs.x.source.url"
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\x1b[31m"])
+def test_bad_name(name: str) -> None:
+    """A name is something to be read."""
+    with pytest.raises(MisconfiguredError, match=r"^name: "):
+        Job(name=name, source=SHELF, sink=BOX)
+
+
+def test_bad_schedule() -> None:
+    """A schedule is checked here as well."""
+    with pytest.raises(MisconfiguredError, match=r"^schedule: is no cron expression"):
+        Job(name="x", source=SHELF, sink=BOX, schedule="daily")
+
+
+def test_secrets_of() -> None:
+    """Secret texts are found in settings, also within addresses and one level down."""
+    shelf = ShelfSettings(url="u", net=Net(proxy="http://me:h%40sh@proxy"))
+    box = BoxSettings(email="e@example.com", password="hush!", api_key="key1")
+    assert secrets_of(shelf, box, object()) == {
+        "http://me:h%40sh@proxy",
+        "h%40sh",
+        "h@sh",
+        "hush!",
+        "key1",
+    }
+    assert secrets_of(BoxSettings(email="e", password="http://[x")) == {"http://[x"}

@@ -1,0 +1,245 @@
+"""Configurations that are wrong: every message names the place, and no secret."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import attrs
+import pytest
+
+from catalogsync import MisconfiguredError, MissingExtraError
+from catalogsync.config import Adapters, load_config
+
+from .conftest import Load
+from .stand_ins import ADAPTERS, ShelfSettings
+
+Refuse = Callable[..., list[str]]
+
+SECRET = "canary-5f2a"
+SOURCE = "source = { type = 'shelf', url = 'here' }"
+SINK = "sink = { type = 'box', email = 'e', password = 'p' }"
+
+
+def job(*lines: str) -> str:
+    return "\n".join(["[jobs.x]", *lines])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[job.x]", "job: unknown key; did you mean `jobs`?"),
+        ("jobs = 1", "jobs: must be a table"),
+        ("jobs.x = 1", "jobs.x: must be a table"),
+        (job(SOURCE), "jobs.x.sink: is missing"),
+        (job(SINK, "source = 'shelf'"), "jobs.x.source: must be a table with a `type`"),
+        (job(SINK, "source = {}"), "jobs.x.source.type: is missing; known: `shelf`"),
+        (
+            job(SINK, "source = { type = 1 }"),
+            "jobs.x.source.type: must be text, not a whole number",
+        ),
+        (
+            job(SINK, "source = { type = 'shelv' }"),
+            "jobs.x.source.type: there is no such source; did you mean `shelf`?; known:",
+        ),
+        (
+            job(SOURCE, SINK, "optoins = {}"),
+            "jobs.x.optoins: unknown key; did you mean `options`?",
+        ),
+        (
+            job(SOURCE, SINK, "options = { wait = 1 }"),
+            "jobs.x.options.wait: unknown key; known: `batch_size`, `limit`, `pages_a",
+        ),
+        (job(SOURCE, SINK, "options = 3"), "jobs.x.options: must be a table,"),
+        (
+            job(SOURCE, SINK, "options = { batch_size = 0 }"),
+            "jobs.x.options.batch_size: must be 1 or more, is 0",
+        ),
+        (
+            job(SOURCE, SINK, "options.retry.attempts = 0"),
+            "jobs.x.options.retry.attempts: must be >= 1: 0",
+        ),
+        (
+            job(SOURCE, SINK, "options.retry = 4"),
+            "jobs.x.options.retry: must be a table, not a whole number",
+        ),
+        (job(SOURCE, SINK, "schedule = 5"), "jobs.x.schedule: must be text"),
+        (
+            job(SOURCE, SINK, "schedule = '0 25 * * *'"),
+            "jobs.x.schedule: is no cron expression (bad hour)",
+        ),
+        ("jobs.'\\u0007' = {}", "jobs."),
+    ],
+)
+def test_jobs(refuse: Refuse, text: str, expected: str) -> None:
+    """What is wrong with a job, around its two sides."""
+    assert refuse(text)[0].startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ("", "url: is missing"),
+        ("url = 5", "url: must be text, not a whole number"),
+        ("url = 'u', size = '5'", "size: must be a whole number, not text"),
+        ("url = 'u', size = 5.0", "size: must be a whole number, not a number"),
+        ("url = 'u', size = true", "size: must be a whole number, not true or false"),
+        ("url = 'u', size = 0", "size: must be >= 1: 0"),
+        ("url = 'u', size = 1979-05-27", "size: must be a whole number, not a date"),
+        ("url = 'u', strict = 1", "strict: must be true or false, not a whole number"),
+        ("url = 'u', mode = 'slow'", "mode: must be one of `fast`, `safe`"),
+        ("url = 'u', order = 1", "order: must be one of `up`, `down`"),
+        ("url = 'u', tags = 'a'", "tags: must be a list, not text"),
+        ("url = 'u', tags = ['a', 1]", "tags[1]: must be text, not a whole number"),
+        ("url = 'u', labels = []", "labels: must be a table, not a list"),
+        ("url = 'u', labels = { a = 'b' }", "labels.a: must be a whole number"),
+        ("url = 'u', folder = 1", "folder: must be text, not a whole number"),
+        ("url = 'u', net = { timeout = 0 }", "net.timeout: must be > 0: 0"),
+        ("url = 'u', net = { timeout = '1' }", "net.timeout: must be a number, not"),
+        ("url = 'u', net = { time = 1 }", "net.time: unknown key; did you mean"),
+        ("url = '${NO}'", "url: the environment variable NO is not set"),
+        ("url = 'a${NO', size = 1", "url: `${` begins no variable"),
+        ("url = '${}'", "url: `${` begins no variable"),
+        ("url = 'u', tags = ['${NO}']", "tags[0]: the environment variable NO"),
+    ],
+)
+def test_settings(refuse: Refuse, settings: str, expected: str) -> None:
+    """What is wrong with the settings of an adapter."""
+    comma = ", " if settings else ""
+    text = job(SINK, f"source = {{ type = 'shelf'{comma}{settings} }}")
+    (line,) = refuse(text)
+    assert line.startswith(f"jobs.x.source.{expected}")
+
+
+def test_all_at_once(refuse: Refuse) -> None:
+    """Everything that is wrong is told in one message, one line each."""
+    text = """
+    [jobs.a]
+    source = { type = "shelf", urll = "u", size = "1" }
+    sink = { type = "box", email = "e", password = "p" }
+    when = "now"
+    [jobs.b]
+    source = { type = "rack" }
+    sink = { type = "box", emial = "${NOBODY}", password = "p" }
+    """
+    assert refuse(text) == [
+        "jobs.a.when: unknown key; known: `options`, `schedule`, `sink`, `source`",
+        "jobs.a.source.urll: unknown key; did you mean `url`?",
+        "jobs.a.source.url: is missing",
+        "jobs.a.source.size: must be a whole number, not text",
+        "jobs.b.sink.emial: the environment variable NOBODY is not set",
+        "jobs.b.source.type: there is no such source; known: `shelf`",
+        "jobs.b.sink.email: is missing",
+    ]
+
+
+def test_unknown_job(load: Load, refuse: Refuse) -> None:
+    """A job that is not there: the nearest one and all that are."""
+    text = "\n".join([job(SOURCE, SINK), "[jobs.products]", SOURCE, SINK])
+    expected = "there is no such job; did you mean `products`?; known: `products`, `x`"
+    with pytest.raises(MisconfiguredError) as caught:
+        load(text).job("product")
+    assert str(caught.value) == f"jobs.product: {expected}"
+    assert refuse(text, only="product") == [f"jobs.product: {expected}"]
+    assert refuse("", only="x") == ["jobs.x: there is no such job; known: none"]
+    assert refuse("[job.x]", only="x")[0].startswith("job: unknown key")
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"[jobs\n", "is not TOML: Expected ']' at the end of a table"),
+        (b"a = 1\nb = \n", "is not TOML: Invalid value (at line 2, column 5)"),
+        (b"a = 1\n\n# \xff", "is not UTF-8 (at line 3)"),
+        (b"a = 1\na = 2\n", "is not TOML: Cannot overwrite a value (at line 2"),
+    ],
+)
+def test_no_toml(tmp_path: Path, content: bytes, expected: str) -> None:
+    """What is no TOML is told with the line."""
+    file = tmp_path / "bad.toml"
+    file.write_bytes(content)
+    with pytest.raises(MisconfiguredError) as caught:
+        load_config(file)
+    assert str(caught.value).startswith(f"{file}: {expected}")
+
+
+def test_no_file(tmp_path: Path) -> None:
+    """A file that is missing, or none."""
+    with pytest.raises(MisconfiguredError, match="there is no such file"):
+        load_config(tmp_path / "missing.toml")
+    with pytest.raises(MisconfiguredError, match="cannot be read: Is a directory"):
+        load_config(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "sink",
+    [
+        "type = 'box', email = 'e', password = 'SECRET', emial = 'SECRET'",
+        "type = 'box', email = 'e', password = 'SECRET SECRET SECRET SECRET SECRET'",
+        "type = 'box', email = 'e', password = ['SECRET']",
+        "type = 'box', email = 'e', password = { SECRET_in = 'SECRET' }",
+        "type = 'box', email = 1, passwrod = 'SECRET'",
+        "type = 'box', email = 1, password = '${VAR}', api_key = 'x${SECRET'",
+        "type = 'box', email = 'e', password = '${VAR}${VAR}${VAR}${VAR}'",
+        "type = 'box', email = 'e', password = 'p', nets = [{ proxy = 1 }, 'SECRET']",
+        "type = 'SECRET'",
+        "type = '${VAR}'",
+    ],
+)
+def test_secrets(refuse: Refuse, sink: str) -> None:
+    """No message holds the value of a setting that is secret, or of the wrong one."""
+    text = job(SOURCE, f"sink = {{ {sink.replace('SECRET', SECRET)} }}")
+    for line in refuse(text, {"VAR": SECRET}):
+        assert SECRET not in line.replace(f"{SECRET}_in", "")
+
+
+def test_hidden_value_is_told_of(refuse: Refuse) -> None:
+    """A message that would show a secret is replaced."""
+    sink = f"sink = {{ type = 'box', email = 'e', password = '{'p' * 50}' }}"
+    assert refuse(job(SOURCE, sink)) == [
+        "jobs.x.sink.password: is not accepted (the value is not shown)"
+    ]
+
+
+def test_class_that_cannot_be_read(load: Load, tmp_path: Path) -> None:
+    """A settings class with a type that TOML has not is told of."""
+
+    @attrs.frozen
+    class Odd:
+        number: complex
+
+        def open(self) -> None: ...
+
+    file = tmp_path / "x.toml"
+    file.write_text(job(SINK, "source = { type = 'odd', number = 'x' }"))
+    adapters = attrs.evolve(ADAPTERS, sources={"odd": Odd, "none": object})
+    with pytest.raises(MisconfiguredError, match=r"source\.number: cannot be read"):
+        load_config(file, adapters=adapters)
+    file.write_text(job(SINK, "source = { type = 'none' }"))
+    with pytest.raises(MisconfiguredError, match=r"source\.type: .* is no attrs class"):
+        load_config(file, adapters=adapters)
+
+
+def test_errors_of_a_class(tmp_path: Path) -> None:
+    """What a class says about several of its values stands at the class."""
+
+    @attrs.frozen
+    class Pair(ShelfSettings):
+        def __attrs_post_init__(self) -> None:
+            if self.size > 2:
+                raise ValueError("too much for it")
+
+    file = tmp_path / "x.toml"
+    file.write_text(job(SINK, "source = { type = 'pair', url = 'u', size = 3 }"))
+    adapters = Adapters(sources={"pair": Pair}, sinks=ADAPTERS.sinks)
+    with pytest.raises(MisconfiguredError, match=r"^jobs\.x\.source: too much for it$"):
+        load_config(file, adapters=adapters)
+
+
+def test_schedule_needs_cronsim(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A schedule is checked by cronsim, which is an extra."""
+    monkeypatch.setitem(sys.modules, "cronsim", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'catalogsync\[cli\]'"):
+        load(job(SOURCE, SINK, "schedule = '0 0 * * *'"))
+    assert load(job(SOURCE, SINK)).job("x").schedule is None

@@ -1,0 +1,591 @@
+"""Reading: pages in order, ahead but bounded, and sources that break their word."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import attrs
+import pytest
+
+from catalogsync import (
+    BrokenReplyError,
+    Cursor,
+    Limits,
+    MisconfiguredError,
+    Options,
+    Page,
+    Product,
+    ProductKey,
+    Rejected,
+    RetryPolicy,
+    RunStatus,
+    TransientError,
+    UnauthorizedError,
+    as_source,
+    open_run,
+)
+from catalogsync.events import PageRead, PassRepeated
+
+from .fakes import (
+    FaultySink,
+    LookupSource,
+    PagedSource,
+    Seen,
+    catalog,
+    check,
+    fast,
+    hangs,
+    idle,
+    key,
+    product,
+    run,
+    running,
+    until,
+)
+
+BUSY = TransientError("busy", retry_after=0)
+WIDE = Limits(find=1000, batch=1000)
+
+
+def written(sink: FaultySink) -> list[ProductKey]:
+    return [key_ for keys in sink.writes for key_ in keys]
+
+
+def rejected(number: object, where: str = "record 1") -> Rejected:
+    return Rejected(key=key(number), reason="price: is missing", where=where)
+
+
+@pytest.mark.parametrize("parallel", [False, True])
+@pytest.mark.parametrize("size", [0, 1, 9, 10, 11, 95])
+async def test_every_product_arrives_once_and_in_order(
+    size: int, parallel: bool
+) -> None:
+    source = PagedSource(products=catalog(size), parallel=parallel)
+    sink = FaultySink()
+    report = await run(source, sink)
+    assert report.status is RunStatus.SUCCEEDED
+    assert report.counts.created == report.counts.fetched == size
+    assert written(sink) == [product.key for product in catalog(size)]
+    assert source.reads == list(range(max(1, -(-size // 10))))
+
+
+async def test_pages_that_arrive_in_another_order_are_handed_out_in_order() -> None:
+    gates = {number: asyncio.Event() for number in (1, 2, 3)}
+    source = PagedSource(products=catalog(50), parallel=True, gates=gates)
+    sink = FaultySink()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(run(source, sink, options=fast(pages_ahead=4)))
+        for number in (3, 2, 1):
+            await until(lambda: len(source.reads) == 5)
+            gates[number].set()
+            await idle(20)
+    assert written(sink) == [product.key for product in catalog(50)]
+
+
+@pytest.mark.parametrize("ahead", [1, 3, 8])
+async def test_pages_that_may_be_read_in_parallel_are(ahead: int) -> None:
+    source = PagedSource(products=catalog(200), parallel=True)
+    await run(source, FaultySink(), options=fast(pages_ahead=ahead))
+    assert source.most_in_flight == ahead
+
+
+async def test_pages_that_follow_each_other_are_read_one_by_one() -> None:
+    source = PagedSource(products=catalog(200))
+    await run(source, FaultySink())
+    assert source.most_in_flight == 1
+
+
+@pytest.mark.parametrize("parallel", [False, True])
+async def test_a_stuck_writer_stops_the_reading(parallel: bool) -> None:
+    """What is read and not written is bounded, however large the catalog is."""
+    source = PagedSource(products=catalog(10_000), parallel=parallel)
+    sink = FaultySink(limits=Limits(writers=2, find=20))
+    gate = asyncio.Event()
+    sink.steps += [hangs(gate)] * 2
+    options = fast(batch_size=10, pages_ahead=4)
+    async with open_run(source, sink, options=options) as handle:
+        await until(lambda: sink.most_writes == 2)
+        await idle()
+        pages, fetched = len(source.reads), handle.counts.fetched
+        await idle()
+        assert (len(source.reads), handle.counts.fetched) == (pages, fetched)
+        assert pages <= 2 + 2 + 2 * 3 + 1 + 4
+        assert fetched <= 10 * pages
+        gate.set()
+        report = await handle.report()
+    check(report)
+    assert report.counts.created == 10_000
+    assert sink.holds(*catalog(10_000))
+
+
+async def test_reading_and_writing_overlap() -> None:
+    gate = asyncio.Event()
+    source = PagedSource(products=catalog(30), gates={2: gate})
+    sink = FaultySink(limits=Limits(find=10))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(run(source, sink))
+        await until(lambda: sink.writes)
+        assert not gate.is_set()
+        gate.set()
+
+
+async def test_a_page_that_fails_is_read_again() -> None:
+    faults: dict[int, list[BaseException]] = {
+        0: [BUSY],
+        1: [BrokenReplyError("cut short", retry_after=0), BUSY],
+    }
+    source = PagedSource(products=catalog(25), faults=faults)
+    seen = Seen()
+    report = await run(source, FaultySink(), hooks=[seen])
+    assert report.status is RunStatus.SUCCEEDED
+    assert report.retries == 3
+    assert [event.what for event in seen.events if hasattr(event, "what")] == [
+        "read the first page",
+        "read page 1",
+        "read page 1",
+    ]
+
+
+@pytest.mark.parametrize(
+    "error", [BUSY, UnauthorizedError("401"), ZeroDivisionError("x")]
+)
+async def test_a_first_page_that_cannot_be_read_is_an_error(error: Exception) -> None:
+    source = PagedSource(products=catalog(25), faults={0: [error] * 4})
+    sink = FaultySink()
+    with pytest.raises(type(error)) as caught:
+        await run(source, sink)
+    assert caught.value is error
+    assert not sink.finds
+    assert not running()
+
+
+async def test_a_page_that_cannot_be_read_makes_the_run_incomplete() -> None:
+    source = PagedSource(products=catalog(50), parallel=True, faults={2: [BUSY] * 4})
+    report = await run(source, FaultySink())
+    assert report.status is RunStatus.INCOMPLETE
+    assert report.problem == "could not read page 2: busy"
+    assert report.counts.created == 40
+
+
+async def test_two_lost_pages_in_a_row_end_the_reading() -> None:
+    faults: dict[int, list[BaseException]] = {2: [BUSY] * 4, 3: [BUSY] * 4}
+    source = PagedSource(products=catalog(200), parallel=True, faults=faults)
+    report = await run(source, FaultySink(), options=fast(pages_ahead=1))
+    assert report.status is RunStatus.INCOMPLETE
+    assert report.counts.created == 20
+    assert max(source.reads) <= 4
+
+
+async def test_lost_pages_apart_do_not_end_the_reading() -> None:
+    faults: dict[int, list[BaseException]] = {2: [BUSY] * 4, 4: [BUSY] * 4}
+    source = PagedSource(products=catalog(100), parallel=True, faults=faults)
+    report = await run(source, FaultySink())
+    assert report.counts.created == 80
+
+
+@pytest.mark.parametrize("error", [UnauthorizedError("401"), ZeroDivisionError("x")])
+async def test_a_later_page_that_breaks_the_run(error: Exception) -> None:
+    source = PagedSource(
+        products=catalog(100), parallel=True, faults={5: [error]}, page_size=10
+    )
+    sink = FaultySink(limits=Limits(find=10))
+    report = await run(source, sink, options=fast(pages_ahead=1))
+    assert report.status is RunStatus.FAILED
+    assert str(error) in report.problem
+    assert report.counts.created + report.counts.unsettled == report.counts.fetched
+    assert report.counts.created >= 10
+
+
+async def test_an_adapter_that_lets_a_cancellation_out_ends_the_run() -> None:
+    """It must not hang; nobody asked for a cancellation."""
+    faults: dict[int, list[BaseException]] = {1: [asyncio.CancelledError()]}
+    source = PagedSource(products=catalog(30), parallel=True, faults=faults)
+    handle = open_run(source, FaultySink(limits=Limits(find=10)))
+    async with handle:
+        await idle()
+        assert handle.counts.fetched
+        assert not running()
+
+
+async def test_rejected_records_are_counted_and_told() -> None:
+    nameless = Rejected(key=None, reason="id: is missing", where="page 0, record 3")
+    source = PagedSource(
+        products=catalog(15), rejected={0: [nameless], 1: [rejected(99)]}
+    )
+    seen = Seen()
+    report = await run(source, FaultySink(), hooks=[seen])
+    assert report.status is RunStatus.DEGRADED
+    assert (report.counts.fetched, report.counts.failed) == (17, 2)
+    assert report.rejected == ("page 0, record 3: id: is missing",)
+    assert [(o.key, o.reason) for o in report.failures] == [
+        (key(99), "price: is missing (record 1)")
+    ]
+    pages = [(e.products, e.rejected, e.total) for e in seen.of(PageRead)]
+    assert pages == [(10, 1, 17), (5, 1, 17)]
+
+
+@attrs.define(kw_only=True)
+class RestlessSource(PagedSource):
+    """Shows other pages in its first pass than in those after it."""
+
+    first: Sequence[Page] = ()
+    passes: int = 0
+
+    def page(self, number: int) -> Page:
+        if number == 0:
+            self.passes += 1
+        if self.passes == 1:
+            return self.first[number]
+        return super().page(number)
+
+
+def pages(*contents: Sequence[Product], **fields: Any) -> list[Page]:
+    last = len(contents) - 1
+    return [
+        Page(
+            products=products,
+            next=(str(number + 1),) if number < last else (),
+            **fields,
+        )
+        for number, products in enumerate(contents)
+    ]
+
+
+FOUR = catalog(4)
+BROKEN = {
+    "a total that moves": [
+        Page(products=FOUR[:2], next=("1",), total=4),
+        Page(products=FOUR[2:], total=5),
+    ],
+    "a key that comes twice": pages(FOUR[:2], FOUR[1:]),
+    "fewer products than promised": pages(FOUR[:2], FOUR[3:], total=4),
+    "more products than promised": pages(FOUR[:2], FOUR[2:], total=3),
+}
+
+
+@pytest.mark.parametrize("first", BROKEN.values(), ids=BROKEN.keys())
+async def test_a_source_that_broke_its_word_is_read_once_more(
+    first: Sequence[Page],
+) -> None:
+    source = RestlessSource(products=FOUR, page_size=2, first=first)
+    sink = FaultySink()
+    seen = Seen()
+    report = await run(source, sink, hooks=[seen])
+    assert report.status is RunStatus.SUCCEEDED
+    assert report.counts.created == report.counts.fetched == 4
+    assert sink.holds(*FOUR)
+    assert len(seen.of(PassRepeated)) == 1
+    assert source.passes == 2
+
+
+async def test_rejected_records_are_not_counted_again_in_the_second_pass() -> None:
+    nameless = Rejected(key=None, reason="id: is missing", where="record 3")
+    bad = [nameless, rejected(99)]
+    first = [Page(products=FOUR, rejected=bad, total=7)]
+    source = RestlessSource(products=FOUR, first=first, rejected={0: bad})
+    report = await run(source, FaultySink())
+    assert report.status is RunStatus.DEGRADED
+    assert source.passes == 2
+    assert (report.counts.fetched, report.counts.failed) == (6, 2)
+
+
+async def test_a_record_that_was_rejected_and_is_good_in_the_second_pass() -> None:
+    first = [Page(products=FOUR[:3], rejected=[rejected(3)], total=5)]
+    source = RestlessSource(products=FOUR, first=first)
+    report = await run(source, FaultySink())
+    assert source.passes == 2
+    assert report.counts.fetched == 4
+
+
+@pytest.mark.parametrize(
+    ("total", "problem"),
+    [
+        (lambda read: 25 + read % 2, "total moved"),
+        (lambda _: 26, "gave 25 of 26"),
+        (lambda _: 24, "gave 25 of 24"),
+    ],
+)
+async def test_a_source_that_never_keeps_its_word_makes_the_run_incomplete(
+    total: Any, problem: str
+) -> None:
+    source = PagedSource(products=catalog(25), total=total)
+    report = await run(source, FaultySink())
+    assert report.status is RunStatus.INCOMPLETE
+    assert problem in report.problem
+    assert "also when it was read again" in report.problem
+    assert report.counts.created == report.counts.fetched == 25
+    assert len(source.reads) == 6
+
+
+async def test_a_key_that_comes_twice_in_a_page_counts_once() -> None:
+    source = PagedSource(products=[product(1), product(1, title="Other")])
+    sink = FaultySink()
+    report = await run(source, sink)
+    assert report.status is RunStatus.INCOMPLETE
+    assert f"gave {key(1)} twice" in report.problem
+    assert report.counts.created == 1
+    assert sink.holds(product(1))
+
+
+async def test_a_rejected_record_with_the_key_of_a_product_counts_once() -> None:
+    source = PagedSource(products=catalog(3), rejected={0: [rejected(1)]})
+    report = await run(source, FaultySink())
+    assert report.status is RunStatus.INCOMPLETE
+    assert report.counts.fetched == 3
+
+
+async def test_products_that_only_the_second_pass_shows_are_taken() -> None:
+    source = RestlessSource(products=FOUR, first=pages(FOUR[:2], FOUR[:1]))
+    report = await run(source, FaultySink())
+    assert report.status is RunStatus.SUCCEEDED
+    assert report.counts.created == 4
+
+
+async def test_a_second_pass_that_cannot_begin_makes_the_run_incomplete() -> None:
+    source = RestlessSource(products=FOUR, first=pages(FOUR[:2], FOUR[1:]))
+    source.faults = {0: []}
+    read = source.read
+
+    async def read_once(cursor: Cursor | None, /) -> Page:
+        if cursor is None and source.passes:
+            raise BUSY
+        return await read(cursor)
+
+    @attrs.define
+    class Once:
+        name: str = "shop"
+
+        async def read(self, cursor: Cursor | None, /) -> Page:
+            return await read_once(cursor)
+
+    report = await run(Once(), FaultySink())
+    assert report.status is RunStatus.INCOMPLETE
+    assert "could not read the first page: busy" in report.problem
+    assert report.counts.created == 4
+
+
+async def test_pages_that_name_each_other_do_not_go_on_for_ever() -> None:
+    """A cursor that does not move is a source that breaks its word."""
+    reads = 0
+
+    @attrs.define
+    class Circle:
+        name: str = "shop"
+
+        async def read(self, cursor: Cursor | None, /) -> Page:
+            nonlocal reads
+            reads += 1
+            assert reads < 1000, "the same page was read a thousand times"
+            return Page(products=FOUR, next=("1",))
+
+    report = await run(Circle(), FaultySink())
+    assert report.status is RunStatus.INCOMPLETE
+    assert report.counts.created == 4
+
+
+async def test_without_a_total_the_end_is_where_the_source_says() -> None:
+    source = PagedSource(products=catalog(25), with_total=False)
+    assert (await run(source, FaultySink())).status is RunStatus.SUCCEEDED
+
+
+@pytest.mark.parametrize("limit", [1, 9, 10, 11, 25])
+async def test_limit_takes_the_first_products(limit: int) -> None:
+    source = PagedSource(products=catalog(25), with_total=False)
+    sink = FaultySink()
+    report = await run(source, sink, options=fast(limit=limit, pages_ahead=1))
+    assert report.status is RunStatus.SUCCEEDED
+    assert report.counts.fetched == limit
+    assert sink.holds(*catalog(25)[:limit])
+    assert len(source.reads) <= limit // 10 + 2
+
+
+async def test_limit_beyond_the_catalog_takes_all() -> None:
+    report = await run(
+        PagedSource(products=catalog(5)), FaultySink(), options=fast(limit=99)
+    )
+    assert report.counts.created == 5
+
+
+async def test_rejected_records_count_for_the_limit() -> None:
+    nameless = Rejected(key=None, reason="no", where="record 1")
+    source = PagedSource(products=catalog(5), rejected={0: [nameless, rejected(9)]})
+    report = await run(source, FaultySink(), options=fast(limit=2))
+    assert (report.counts.fetched, report.counts.failed) == (2, 2)
+
+
+async def test_chosen_keys_are_looked_up() -> None:
+    source = LookupSource(products=catalog(25))
+    sink = FaultySink()
+    keys = [key(7), key(3), key(7)]
+    report = await run(source, sink, options=fast(keys=keys))
+    assert report.status is RunStatus.SUCCEEDED
+    assert report.counts.created == 2
+    assert not source.reads
+    assert source.lookups == [[key(7), key(3)]]
+    assert sink.holds(product(3), product(7))
+
+
+async def test_many_chosen_keys_are_looked_up_in_parts() -> None:
+    source = LookupSource(products=catalog(120))
+    keys = [product.key for product in catalog(120)]
+    report = await run(source, FaultySink(), options=fast(keys=keys, limit=110))
+    assert report.counts.created == 110
+    assert sum(map(len, source.lookups)) == 120
+    assert max(map(len, source.lookups)) < 120
+
+
+async def test_chosen_keys_are_picked_where_nothing_can_be_looked_up() -> None:
+    nameless = Rejected(key=None, reason="no", where="record 1")
+    bad = {0: [nameless, rejected(98), rejected(99)]}
+    source = PagedSource(products=catalog(25), rejected=bad)
+    sink = FaultySink()
+    keys = (key(3), key(17), key(99))
+    report = await run(source, sink, options=fast(keys=keys))
+    assert report.status is RunStatus.DEGRADED
+    assert (report.counts.created, report.counts.failed) == (2, 1)
+    assert sink.holds(product(3), product(17))
+
+
+@pytest.mark.parametrize("kind", [PagedSource, LookupSource])
+async def test_chosen_keys_that_are_not_there(kind: type[PagedSource]) -> None:
+    source = kind(products=catalog(5))
+    report = await run(source, FaultySink(), options=fast(keys=(key(1), key(77))))
+    assert report.status is RunStatus.INCOMPLETE
+    assert report.problem == "the source does not have shop:77"
+    assert report.counts.created == 1
+
+
+async def test_no_chosen_keys_take_nothing() -> None:
+    source = LookupSource(products=catalog(5))
+    report = await run(source, FaultySink(), options=fast(keys=()))
+    assert report.counts.fetched == 0
+
+
+async def test_a_look_up_is_repeated() -> None:
+    source = LookupSource(products=catalog(5), lookup_faults=[BUSY])
+    report = await run(source, FaultySink(), options=fast(keys=[key(1)]))
+    assert (report.counts.created, report.retries) == (1, 1)
+
+
+async def test_a_look_up_without_tries_left() -> None:
+    source = LookupSource(products=catalog(60), lookup_faults=[BUSY] * 4)
+    with pytest.raises(TransientError, match="busy"):
+        await run(source, FaultySink(), options=fast(keys=[key(1)]))
+
+
+async def test_a_later_look_up_without_tries_left_makes_the_run_incomplete() -> None:
+    source = LookupSource(products=catalog(60))
+
+    async def get(keys: Sequence[ProductKey], /) -> Page:
+        if source.lookups:
+            raise BUSY
+        return await source.get(keys)
+
+    @attrs.define
+    class Later:
+        name: str = "shop"
+
+        async def read(self, cursor: Cursor | None, /) -> Page:
+            raise AssertionError
+
+        async def get(self, keys: Sequence[ProductKey], /) -> Page:
+            return await get(keys)
+
+    keys = [product.key for product in catalog(60)]
+    report = await run(Later(), FaultySink(), options=fast(keys=keys))
+    assert report.status is RunStatus.INCOMPLETE
+    assert "busy" in report.problem
+    assert "does not have" not in report.problem
+
+
+async def test_any_iterable_is_a_source() -> None:
+    for products in (catalog(25), tuple(catalog(25)), iter(catalog(25))):
+        source = as_source(products, name="shop", page_size=10)
+        report = await run(source, FaultySink())
+        assert report.counts.created == 25
+
+
+async def test_an_async_iterable_is_a_source() -> None:
+    async def products() -> AsyncIterator[Product]:
+        for item in catalog(20):
+            yield item
+
+    report = await run(as_source(products(), page_size=10), FaultySink())
+    assert report.counts.created == 20
+
+
+async def test_a_list_can_be_read_again() -> None:
+    source = as_source(catalog(5))
+    sink = FaultySink()
+    await run(source, sink)
+    assert (await run(source, sink)).counts.unchanged == 5
+
+
+@pytest.mark.parametrize("cursor", ["0", "2", "1"])
+async def test_pages_of_an_iterable_are_read_in_order(cursor: str) -> None:
+    source = as_source(catalog(50), page_size=10)
+    if cursor != "1":
+        await source.read(None)
+    with pytest.raises(MisconfiguredError, match="in order"):
+        await source.read(cursor)
+
+
+async def test_an_iterable_that_breaks_is_not_taken_for_its_end() -> None:
+    """A generator cannot go on after an error, so its products are not all there."""
+
+    async def products() -> AsyncIterator[Product]:
+        for item in catalog(15):
+            yield item
+        raise TransientError("the connection was lost", retry_after=0)
+
+    sink = FaultySink(limits=Limits(find=5))
+    report = await run(as_source(products(), page_size=10), sink)
+    assert report.status in {RunStatus.INCOMPLETE, RunStatus.FAILED}
+
+
+async def test_an_iterable_that_gives_a_key_twice_is_incomplete() -> None:
+    """A generator cannot be read again, so nothing can mend it."""
+    products = iter([product(1), product(1), product(2)])
+    report = await run(as_source(products), FaultySink())
+    assert report.status is RunStatus.INCOMPLETE
+    assert report.counts.created == 2
+
+
+async def test_an_iterable_that_raises_at_once() -> None:
+    def products() -> Any:
+        raise ZeroDivisionError
+        yield product(1)
+
+    with pytest.raises(ZeroDivisionError):
+        await run(as_source(products()), FaultySink())
+
+
+def test_a_page_has_at_least_one_product() -> None:
+    with pytest.raises(ValueError, match="page_size"):
+        as_source([], page_size=0)
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a:b", "é"])
+def test_a_source_needs_a_name_that_can_stand_in_a_key(name: str) -> None:
+    with pytest.raises(MisconfiguredError, match="name of the source"):
+        open_run(as_source([], name=name), FaultySink())
+
+
+@pytest.mark.parametrize("name", ["batch_size", "writers", "pages_ahead", "limit"])
+def test_numbers_in_options_are_one_or_more(name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        Options(**{name: 0})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["batch", "weight", "writers", "find"])
+def test_limits_are_one_or_more(name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        Limits(**{name: 0})
+
+
+async def test_one_attempt_means_no_repeat() -> None:
+    source = PagedSource(products=catalog(5), faults={0: [BUSY]})
+    with pytest.raises(TransientError):
+        await run(source, FaultySink(), options=fast(retry=RetryPolicy(attempts=1)))

@@ -1,0 +1,341 @@
+"""The public API as the type checkers see it; never run, must pass both."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Literal, assert_type
+
+import attrs
+
+from catalogsync import (
+    UNSET,
+    Action,
+    Ambiguous,
+    BatchRefusedError,
+    BrokenReplyError,
+    CatalogSyncError,
+    Category,
+    CategoryCounts,
+    Change,
+    Checkable,
+    ConflictError,
+    Counts,
+    Cursor,
+    Dimensions,
+    Event,
+    EventHook,
+    Field,
+    FieldDiff,
+    Finding,
+    Held,
+    HeldReference,
+    Image,
+    InvalidValueError,
+    Json,
+    Limits,
+    LookupSource,
+    MemorySink,
+    MemorySource,
+    Metered,
+    MisconfiguredError,
+    MissingExtraError,
+    Options,
+    Ours,
+    Outcome,
+    OutcomeStatus,
+    Page,
+    Price,
+    Product,
+    ProductKey,
+    ProductStatus,
+    Reference,
+    ReferenceChange,
+    ReferenceKind,
+    ReferenceOutcome,
+    ReferencingSink,
+    RefusedError,
+    Rejected,
+    Report,
+    RetryPolicy,
+    Run,
+    RunFailedError,
+    RunStatus,
+    ShapingSink,
+    Sink,
+    Source,
+    StockLevel,
+    Stranger,
+    Transform,
+    TransientError,
+    UnauthorizedError,
+    Unset,
+    Variant,
+    VariantChange,
+    WeighingSink,
+    __version__,
+    as_source,
+    batched,
+    batcher,
+    diff,
+    open_run,
+    plan,
+    rehearse,
+    run_blocking,
+    sync,
+)
+
+
+@attrs.frozen
+class CsvSource:
+    """A source as a user writes it."""
+
+    rows: Sequence[Mapping[str, str]]
+    name: str = "csv"
+
+    async def read(self, cursor: Cursor | None, /) -> Page:
+        products: list[Product] = []
+        rejected: list[Rejected] = []
+        for number, row in enumerate(self.rows):
+            try:
+                price = Price(amount=Decimal(row["price"]), currency="EUR")
+                products.append(
+                    Product(
+                        key=ProductKey(self.name, row["id"]),
+                        title=row["title"],
+                        variants=[Variant(id="default", prices=[price])],
+                    )
+                )
+            except InvalidValueError as error:
+                where = f"row {number}"
+                rejected.append(Rejected(key=None, reason=str(error), where=where))
+        return Page(products=products, rejected=rejected, total=len(self.rows))
+
+
+@attrs.define
+class DictSink:
+    """A sink as a user writes it."""
+
+    name: str = "dict"
+    limits: Limits = attrs.field(factory=Limits)
+    held: dict[ProductKey, Ours] = attrs.field(factory=dict[ProductKey, Ours])
+
+    async def find(
+        self, wanted: Sequence[Product], /, *, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, Held]:
+        return {p.key: self.held[p.key] for p in wanted if p.key in self.held}
+
+    async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
+        for change in changes:
+            self.held[change.key] = Ours(product=change.product, receipt=change.receipt)
+        return [change.done() for change in changes]
+
+
+@attrs.define
+class AbleSink(DictSink):
+    """A sink with every optional ability."""
+
+    requests: int = 0
+
+    async def find_references(
+        self, references: frozenset[Reference], /
+    ) -> Mapping[Reference, HeldReference]:
+        return {r: HeldReference(id=r.id, name=r.name) for r in references}
+
+    async def write_references(
+        self, changes: Sequence[ReferenceChange], /
+    ) -> Sequence[ReferenceOutcome]:
+        return [ReferenceOutcome(reference=c.reference, id="1") for c in changes]
+
+    def shape(self, product: Product, /) -> Product:
+        return attrs.evolve(product, title=product.title[:50])
+
+    def weigh(self, change: Change, /) -> int:
+        return len(change.receipt)
+
+    async def check(self) -> Sequence[Finding]:
+        return [Finding(ok=True, what="memory", text="is there")]
+
+
+@attrs.frozen
+class AbleSource(CsvSource):
+    """A source with every optional ability."""
+
+    requests: int = 0
+
+    async def get(self, keys: Sequence[ProductKey], /) -> Page:
+        return Page(products=[])
+
+    async def check(self) -> Sequence[Finding]:
+        return []
+
+
+def protocols() -> Sequence[object]:
+    sources: list[Source] = [CsvSource([]), AbleSource([]), as_source([])]
+    sinks: list[Sink] = [DictSink(), AbleSink(), MemorySink()]
+    lookup: LookupSource = AbleSource([])
+    referencing: ReferencingSink = AbleSink()
+    shaping: ShapingSink = AbleSink()
+    weighing: WeighingSink = AbleSink()
+    checkable: list[Checkable] = [AbleSink(), AbleSource([])]
+    metered: list[Metered] = [AbleSink(), AbleSource([])]
+    hook: EventHook = note
+    edit: Transform = veto
+    plain = (sources, sinks, checkable, metered, hook, edit)
+    return (*plain, lookup, referencing, shaping, weighing)
+
+
+def note(event: Event, /) -> None:
+    assert_type(event.run_id, str)
+
+
+def veto(product: Product) -> Product | None:
+    return product if product.variants else None
+
+
+def model(product: Product, variant: Variant, price: Price) -> None:
+    assert_type(product.key, ProductKey)
+    assert_type(product.title, str)
+    assert_type(product.description, str | Unset | None)
+    assert_type(product.status, ProductStatus | Unset)
+    assert_type(product.images, tuple[Image, ...] | Unset)
+    assert_type(product.categories, tuple[Category, ...] | Unset)
+    assert_type(product.tags, tuple[str, ...] | Unset)
+    assert_type(product.weight, Decimal | Unset | None)
+    assert_type(product.dimensions, Dimensions | Unset | None)
+    assert_type(product.attributes, Mapping[str, Json] | Unset)
+    assert_type(product.variants, tuple[Variant, ...] | Unset)
+    assert_type(variant.title, str | Unset)
+    assert_type(variant.options, Mapping[str, str])
+    assert_type(variant.prices, tuple[Price, ...] | Unset)
+    assert_type(variant.stock, tuple[StockLevel, ...] | Unset)
+    assert_type(price.amount, Decimal)
+    assert_type(price.currency, str)
+    assert_type(ProductKey.parse("shop:1"), ProductKey)
+    assert_type(bool(UNSET), bool)
+    for tag in product.tags or ():
+        assert_type(tag, str)
+    if product.tags is not UNSET:
+        assert_type(product.tags, tuple[str, ...])
+
+
+def make() -> Product:
+    """Lists of any kind may be given."""
+    return Product(
+        key=ProductKey("shop", "1"),
+        title="Cup",
+        images=[Image(url="https://a/1.png")],
+        categories=(Category(id="a", name="A", parent=None),),
+        tags={"a", "b"},
+        dimensions=Dimensions(length=Decimal(1)),
+        attributes={"a": [1, {"b": None}]},
+        variants=iter([Variant(id="v", stock=[StockLevel(quantity=1)])]),
+    )
+
+
+def pure(product: Product, held: Ours) -> None:
+    change = plan(product, held)
+    assert_type(change, Change | None)
+    assert_type(plan(product, None, {Field.TAGS: ("1",)}), Change | None)
+    if change is not None:
+        assert_type(diff(change), tuple[FieldDiff, ...])
+        assert_type(change.key, ProductKey)
+        assert_type(change.action, Action)
+        assert_type(change.variants, tuple[VariantChange, ...])
+        assert_type(change.references, Mapping[Field, tuple[str, ...]])
+        assert_type(change.done(), Outcome)
+    assert_type(list(batched(["a"], 2)), list[list[str]])
+    assert_type(batched(["a"], weight=9, weigh=len), Iterator[list[str]])
+    collect = batcher(2, weight=10, weigh=weigh)
+    assert_type(collect.send(product), list[Product] | None)
+    assert_type(RetryPolicy(attempts=3, timeout=None).delays(), tuple[float, ...])
+
+
+def weigh(product: Product) -> int:
+    return len(product.title)
+
+
+def outcomes(held: Held, outcome: Outcome, reference: Reference) -> str:
+    assert_type(outcome.status, OutcomeStatus)
+    assert_type(reference.kind, ReferenceKind)
+    assert_type(reference.parent, Reference | None)
+    match held:
+        case Ours():
+            return held.product.title
+        case Stranger() | Ambiguous():
+            return held.reason
+
+
+async def runs(source: Source, sink: Sink) -> None:
+    options = Options(
+        batch_size=10,
+        writers=None,
+        pages_ahead=2,
+        retry=RetryPolicy(),
+        transform=veto,
+        limit=5,
+        keys=[ProductKey("shop", "1")],
+    )
+    assert_type(await sync(source, sink, options=options, hooks=[note]), Report)
+    assert_type(await rehearse(source, sink, show=print), Report)
+    async with open_run(source, sink, job="nightly") as run:
+        assert_type(run, Run)
+        assert_type(run.run_id, str)
+        assert_type(run.counts, Counts)
+        run.stop(grace=1.0, reason="enough")
+        report = await run.report()
+    assert_type(report.status, RunStatus)
+    assert_type(report.counts.created, int)
+    assert_type(report.categories, CategoryCounts)
+    assert_type(report.failures, tuple[Outcome, ...])
+    assert_type(report.to_dict(), dict[str, Any])
+    assert_type(report.raise_for_status(accept_degraded=True), Report)
+
+
+def blocking() -> None:
+    assert_type(run_blocking(CsvSource([]), DictSink()), Report)
+    assert_type(run_blocking(Settings(), Settings2()), Report)
+    assert_type(__version__, str)
+
+
+@attrs.frozen
+class Settings:
+    """Settings of a source."""
+
+    def open(self) -> contextlib.AbstractAsyncContextManager[CsvSource]:
+        return contextlib.nullcontext(CsvSource([]))
+
+
+@attrs.frozen
+class Settings2:
+    """Settings of a sink."""
+
+    def open(self) -> contextlib.AbstractAsyncContextManager[DictSink]:
+        return contextlib.nullcontext(DictSink())
+
+
+def iterables(products: AsyncIterator[Product]) -> None:
+    assert_type(as_source([make()], name="a"), MemorySource)
+    assert_type(as_source(products, page_size=10), MemorySource)
+    assert_type(MemorySink().products, dict[ProductKey, Product])
+
+
+def errors(error: CatalogSyncError) -> Literal["repeat", "set aside", "stop"]:
+    match error:
+        case ConflictError() | BrokenReplyError() | TransientError():
+            assert_type(error.retry_after, float | None)
+            return "repeat"
+        case BatchRefusedError():
+            assert_type(error.culprits, Mapping[ProductKey, str])
+            return "set aside"
+        case RefusedError():
+            assert_type(error.said, str)
+            return "set aside"
+        case RunFailedError():
+            assert_type(error.report, Report)
+        case MisconfiguredError():
+            assert_type(error.setting, str)
+        case UnauthorizedError() | MissingExtraError() | _:
+            pass
+    return "stop"

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from catalogsync import (
+    CatalogSyncError,
+    CategoryCounts,
+    Counts,
+    Outcome,
+    OutcomeStatus,
+    ProductKey,
+    Report,
+    RunFailedError,
+    RunStatus,
+)
+
+
+def failure(number: int, **fields: Any) -> Outcome:
+    key = ProductKey("shop", str(number))
+    values = {"status": OutcomeStatus.FAILED, "reason": "no price", **fields}
+    return Outcome(key, **values)
+
+
+def make(**fields: Any) -> Report:
+    values = {
+        "run_id": "r1",
+        "status": RunStatus.SUCCEEDED,
+        "counts": Counts(fetched=12, created=10, unchanged=2),
+        "started_at": 1_780_000_000.0,
+        "duration_s": 2.0,
+    }
+    return Report(**{**values, **fields})
+
+
+def test_for_people() -> None:
+    report = make(
+        job="nightly",
+        status=RunStatus.DEGRADED,
+        counts=Counts(fetched=3, created=1, failed=1, unsettled=1),
+        categories=CategoryCounts(created=2, existing=5),
+        requests=9,
+        writes=2,
+        retries=1,
+        problem="the source's total moved",
+        failures=[
+            failure(1, said="Price is required"),
+            failure(2, status=OutcomeStatus.UNSETTLED, reason="timeout"),
+        ],
+        rejected=["page 3, record 7: id is missing"],
+    )
+    assert str(report) == (
+        "nightly: degraded: 3 fetched = 1 created + 1 failed + 1 unsettled in 2.00 s\n"
+        "  the source's total moved\n"
+        "  categories: 2 created, 5 existing\n"
+        "  2 products/s, 9 requests, 2 writes, 1 retries\n"
+        '  failed shop:1: no price ("Price is required")\n'
+        "  unsettled shop:2: timeout\n"
+        "  rejected page 3, record 7: id is missing"
+    )
+    assert report.summary == str(report).splitlines()[0]
+
+
+def test_for_people_when_nothing_was_there() -> None:
+    report = make(counts=Counts(), duration_s=0.0)
+    assert report.summary == "succeeded: 0 fetched = 0 in 0.00 s"
+    assert report.products_per_second == 0
+
+
+def test_for_people_names_only_the_first_failures() -> None:
+    report = make(failures=[failure(n) for n in range(12)], rejected=["no id"] * 13)
+    lines = str(report).splitlines()
+    assert sum("failed shop:" in line for line in lines) == 10
+    assert sum("rejected" in line for line in lines) == 10
+    assert lines[-1] == "  ... and 5 more in the full report"
+
+
+def test_for_programs() -> None:
+    report = make(
+        failures=[failure(1, said="Price is required")],
+        phases={"read": 0.12345678},
+        rejected=["record 1: no id"],
+    )
+    read = json.loads(json.dumps(report.to_dict()))
+    assert list(read) == [
+        "run_id",
+        "job",
+        "status",
+        "problem",
+        "counts",
+        "categories",
+        "requests",
+        "writes",
+        "retries",
+        "started_at",
+        "duration_s",
+        "products_per_second",
+        "phases",
+        "failures",
+        "rejected",
+    ]
+    assert read["status"] == "succeeded"
+    assert list(read["counts"]) == [
+        *("fetched", "created", "updated", "unchanged", "skipped"),
+        *("retired", "failed", "unsettled"),
+    ]
+    assert read["counts"]["created"] == 10
+    assert read["products_per_second"] == 6
+    assert read["phases"] == {"read": 0.123457}
+    assert read["failures"] == [
+        {
+            "key": "shop:1",
+            "status": "failed",
+            "reason": "no price",
+            "said": "Price is required",
+        }
+    ]
+
+
+@pytest.mark.parametrize("status", RunStatus)
+@pytest.mark.parametrize("accept_degraded", [False, True])
+def test_raise_for_status(status: RunStatus, accept_degraded: bool) -> None:
+    report = make(status=status)
+    good = status is RunStatus.SUCCEEDED
+    good |= accept_degraded and status is RunStatus.DEGRADED
+    if good:
+        assert report.raise_for_status(accept_degraded=accept_degraded) is report
+        return
+    with pytest.raises(RunFailedError) as caught:
+        report.raise_for_status(accept_degraded=accept_degraded)
+    assert caught.value.report is report
+    assert isinstance(caught.value, CatalogSyncError)
+    assert status.value in str(caught.value)
