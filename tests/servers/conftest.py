@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import AsyncIterator
+import shutil
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import attrs
 import pytest
+from yarl import URL
 
 from catalogsync.testing.catalog import generate_catalog
 from catalogsync.testing.dummyjson import dummyjson_server
+from catalogsync.testing.medusa import fake_medusa
 
 _ROOT = Path(__file__).parents[2]
 
@@ -45,3 +52,122 @@ async def api(
         aiohttp.ClientSession(server.url) as session,
     ):
         yield session
+
+
+# --- Medusa, the fake one and a real one (to be moved to tests/conftest.py) ---
+
+_STORE = _ROOT / "examples/medusa-store"
+
+
+def _medusas() -> list[str]:
+    """The Medusa servers to test: a real one too, where it can be had.
+
+    ``CATALOGSYNC_REAL=1`` demands the real one, ``CATALOGSYNC_REAL=0`` leaves it out.
+    """
+    there = bool(shutil.which("node")) and (_STORE / "node_modules").is_dir()
+    wanted = os.environ.get("CATALOGSYNC_REAL", "1" if there else "0") != "0"
+    return ["fake", "real"] if wanted else ["fake"]
+
+
+@attrs.frozen
+class RealStore:
+    """A Medusa store that ``store.mjs`` runs."""
+
+    process: subprocess.Popen[str]
+    facts: dict[str, str]
+
+    def do(self, what: str) -> None:
+        """Have it emptied (``empty``), made anew, killed or booted."""
+        assert self.process.stdin
+        self.process.stdin.write(json.dumps({"do": what}) + "\n")
+        self.process.stdin.flush()
+        assert _read_line(self.process) == {"done": what}
+
+
+def _read_line(process: subprocess.Popen[str]) -> Any:
+    assert process.stdout
+    line = process.stdout.readline()
+    assert line, "the store has ended; its log and its words above say why"
+    return json.loads(line)
+
+
+@pytest.fixture(scope="session")
+def real_store() -> Iterator[RealStore]:
+    """A real store, whose data ``CATALOGSYNC_STORE_DIR`` keeps for the next time."""
+    with contextlib.ExitStack() as stack:
+        folder = os.environ.get("CATALOGSYNC_STORE_DIR")
+        if not folder:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            Path(folder).chmod(0o755)  # as root, PostgreSQL runs as somebody else
+        command = ["node", "store.mjs", "start", "--json", "--data", folder]
+        process = stack.enter_context(
+            subprocess.Popen(
+                command,
+                cwd=_STORE,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        )  # leaving it closes its standard input, so it stops, and waits for it
+        yield RealStore(process, _read_line(process))
+
+
+@attrs.frozen
+class Medusa:
+    """A Medusa server to test against, and a client that is logged in to it."""
+
+    facts: Mapping[str, str]
+    session: aiohttp.ClientSession
+
+    def __getattr__(self, name: str) -> str:
+        return self.facts[name]
+
+    async def ask(
+        self, method: str, path: str, body: object = None, **options: Any
+    ) -> tuple[int, Any]:
+        """The status and the body of an answer."""
+        options = {"json": body, **options} if body is not None else options
+        async with self.session.request(
+            method, URL(path, encoded=True), **options
+        ) as answer:
+            raw = await answer.read()
+            is_json = answer.content_type == "application/json"
+            return answer.status, json.loads(raw) if is_json else raw.decode()
+
+    async def get(self, path: str) -> Any:
+        """What is at an address."""
+        status, body = await self.ask("GET", path)
+        assert status == 200, body
+        return body
+
+    async def post(self, path: str, body: object) -> Any:
+        """The answer to what is accepted."""
+        status, answer = await self.ask("POST", path, body)
+        assert status == 200, answer
+        return answer
+
+
+_FACTS = (
+    *("url", "email", "password", "api_key", "publishable_key"),
+    *("other_publishable_key", "sales_channel_id", "other_sales_channel_id"),
+    *("stock_location_id", "region_id", "shipping_profile_id"),
+)
+
+
+@pytest.fixture(params=_medusas())
+async def medusa(request: pytest.FixtureRequest) -> AsyncIterator[Medusa]:
+    """An empty store, fake or real."""
+    async with contextlib.AsyncExitStack() as stack:
+        if request.param == "real":
+            store: RealStore = request.getfixturevalue("real_store")
+            store.do("empty")
+            facts = store.facts
+        else:
+            fake = await stack.enter_async_context(fake_medusa())
+            facts = {name: getattr(fake, name) for name in _FACTS}
+        session = aiohttp.ClientSession(facts["url"])
+        server = Medusa(facts, await stack.enter_async_context(session))
+        login = {"email": server.email, "password": server.password}
+        token = (await server.post("/auth/user/emailpass", login))["token"]
+        session.headers["Authorization"] = f"Bearer {token}"
+        yield server

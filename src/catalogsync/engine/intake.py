@@ -266,4 +266,6 @@ def _transformed_wrongly(before: Product, after: object) -> str:
         return ""
     if not isinstance(after, Product):
         return f"the transform returned {type(after).__name__}, not a product"
-    return "" if after.key == before.key else f"the transform made it {after.key}"
+    if after.key != before.key:
+        return f"the transform changed the key to {after.key}"
+    return ""

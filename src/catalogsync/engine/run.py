@@ -269,7 +269,7 @@ def opened(side: T | Openable[T]) -> AbstractAsyncContextManager[T]:
     """Open settings for the length of a block; what is open already stays open."""
     if isinstance(side, Openable) and not _is_adapter(side):
         return cast("Openable[T]", side).open()
-    return nullcontext(side)
+    return nullcontext(cast("T", side))
 
 
 def _is_adapter(side: object) -> bool:

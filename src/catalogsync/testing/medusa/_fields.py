@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 import attrs
@@ -153,18 +152,14 @@ def select(kind: str, fields: str | None, defaults: str) -> Selection:
     )
     tree: _Tree = dict.fromkeys((*KINDS[kind].always, "id"))
     if signed:
-        _add_all(tree, kind, defaults.split(","))
-    _add_all(tree, kind, (token for token in tokens if token[0] != "-"))
+        tokens = [*defaults.split(","), *tokens]
     for token in tokens:
         if token[0] == "-":
             _remove(tree, token[1:].split("."))
+        else:
+            path = token.lstrip("+* ").split(".")
+            _add(tree, kind, path, whole=token[0] == "*")
     return _freeze(tree)
-
-
-def _add_all(tree: _Tree, kind: str, tokens: Iterable[str]) -> None:
-    for token in tokens:
-        whole = token.startswith("*")
-        _add(tree, kind, token.lstrip("+* ").split("."), whole=whole)
 
 
 def _add(tree: _Tree, kind: str, path: list[str], *, whole: bool) -> None:

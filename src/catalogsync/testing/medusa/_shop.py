@@ -7,7 +7,6 @@ from typing import Any
 import attrs
 from aiohttp import web
 
-from ._admin import PRODUCT_FIELDS
 from ._auth import Guard
 from ._errors import Row, invalid, refusal
 from ._query import contains, matches_column, matches_related
@@ -15,12 +14,11 @@ from ._state import State
 from ._web import Listing, answer
 
 _FIELDS = (
-    PRODUCT_FIELDS.replace("status,external_id,", "external_id,")
-    .replace(
-        ",*variants.prices,*variants.prices.price_rules,*sales_channels",
-        ",*variants.calculated_price",
-    )
-    .replace("inventory_quantity,", "")
+    "id,title,subtitle,description,handle,is_giftcard,discountable,thumbnail,"
+    "collection_id,type_id,weight,length,height,width,hs_code,origin_country,"
+    "mid_code,material,created_at,updated_at,*type,*collection,*options,"
+    "*options.values,*tags,*images,*variants,*variants.options,"
+    "*variants.calculated_price,-variants.inventory_quantity"
 )
 _PRODUCTS = Listing(
     "store_product",
@@ -33,7 +31,9 @@ _PRODUCTS = Listing(
         "category_id": matches_related("categories"),
         "tag_id": matches_related("tags"),
         "q": contains("title", "handle", "description"),
+        "region_id": lambda _row, _wish: True,
     },
+    strict=True,
 )
 
 
@@ -116,18 +116,14 @@ class ShopRoutes:
 
     def _shopper(self, request: web.Request) -> _Shopper:
         channels = self._guard.channels(request)
-        key = request.query.get("region_id", "")
+        (store,) = self._state.stores.values()
+        key = request.query.get("region_id") or store["default_region_id"]
         region = self._state.regions.get(key)
-        if key and region is None:
+        if region is None:
             raise invalid(
                 f"Region with id {key} not found when populating the pricing context"
             )
-        if region is None and "calculated_price" in request.query.get("fields", ""):
-            raise invalid(
-                "Missing required pricing context to calculate prices - region_id"
-            )
-        currency = region["currency_code"] if region else ""
-        return _Shopper(self._state, channels, currency, key)
+        return _Shopper(self._state, channels, region["currency_code"], key)
 
     async def products(self, request: web.Request) -> web.Response:
         """A page of what is offered."""
