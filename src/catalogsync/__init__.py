@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     __version__: str
 
+    from ._http import HttpOptions
     from .adapters.memory import MemorySink, MemorySource, as_source
     from .batching import batched, batcher
     from .config import Adapters, Config, Job, load_config
@@ -88,6 +89,7 @@ if TYPE_CHECKING:
     from .retry import RetryPolicy
 
 _HOMES = {
+    "_http": ("HttpOptions",),
     "adapters.memory": ("MemorySink", "MemorySource", "as_source"),
     "batching": ("batched", "batcher"),
     "config": ("Adapters", "Config", "Job", "load_config"),
@@ -189,6 +191,7 @@ __all__ = [
     "Finding",
     "Held",
     "HeldReference",
+    "HttpOptions",
     "Image",
     "InvalidValueError",
     "Job",

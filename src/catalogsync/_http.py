@@ -20,6 +20,7 @@ from yarl import URL
 from . import _json
 from .errors import (
     BrokenReplyError,
+    CatalogSyncError,
     MisconfiguredError,
     TransientError,
 )
@@ -189,18 +190,8 @@ class HttpClient:
                     raise _redirected(response, path)
                 content = await self._content(response, what)
                 return Reply(response.status, response.headers, content, what)
-        except aiohttp.ClientPayloadError as error:
-            raise BrokenReplyError(f"{what}: the answer broke off") from error
-        except aiohttp.ClientConnectorCertificateError as error:
-            raise MisconfiguredError("url", _distrusted(error)) from error
-        except aiohttp.ConnectionTimeoutError as error:
-            message = f"{what}: no connection within {self.options.connect_timeout:g} s"
-            raise TransientError(message) from error
-        except TimeoutError as error:
-            message = f"{what}: no answer within {self.options.timeout:g} s"
-            raise TransientError(message) from error
         except (aiohttp.ClientError, OSError) as error:
-            raise TransientError(f"{what}: {_plainly(error)}") from error
+            raise self._failure(error, what) from error
 
     async def _content(self, response: aiohttp.ClientResponse, what: str) -> bytes:
         most = self.options.max_body
@@ -216,6 +207,21 @@ class HttpClient:
                 )
             chunks.append(chunk)
         return b"".join(chunks)
+
+    def _failure(self, error: Exception, what: str) -> CatalogSyncError:
+        match error:
+            case aiohttp.ClientPayloadError():
+                return BrokenReplyError(f"{what}: the answer broke off")
+            case aiohttp.ClientConnectorCertificateError():
+                return MisconfiguredError("url", _distrusted(error))
+            case aiohttp.ConnectionTimeoutError():
+                seconds = self.options.connect_timeout
+                return TransientError(f"{what}: no connection within {seconds:g} s")
+            case TimeoutError():
+                seconds = self.options.timeout
+                return TransientError(f"{what}: no answer within {seconds:g} s")
+            case _:
+                return TransientError(f"{what}: {_plainly(error)}")
 
 
 def _redirected(response: aiohttp.ClientResponse, path: str) -> MisconfiguredError:

@@ -13,6 +13,7 @@ from typing import Any
 __all__ = ["dumps", "loads"]
 
 _LEAST, _MOST = -(1 << 63), (1 << 64) - 1
+_LONGEST = len(str(_LEAST))
 
 
 def _find_orjson() -> Any:
@@ -66,5 +67,7 @@ def _refuse(text: str) -> None:
 
 
 def _whole(text: str) -> float:
+    if len(text) > _LONGEST:
+        return float(text)
     number = int(text)
-    return number if _LEAST <= number <= _MOST else float(number)
+    return number if _LEAST <= number <= _MOST else float(text)

@@ -18,6 +18,7 @@ __all__ = [
     "PageRead",
     "PassRepeated",
     "ProductFailed",
+    "ProductUnsettled",
     "ReferencesWritten",
     "Retrying",
     "RunFinished",
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 logger = logging.getLogger("catalogsync")
+logger.addHandler(logging.NullHandler())
 
 
 @attrs.frozen(kw_only=True)
@@ -129,7 +131,14 @@ class BatchSettled(Event):
 
 @attrs.frozen(kw_only=True)
 class ProductFailed(Event):
-    """A product failed or stays unsettled."""
+    """A product was refused."""
+
+    outcome: Outcome
+
+
+@attrs.frozen(kw_only=True)
+class ProductUnsettled(Event):
+    """What became of a product is not known; the next run looks again."""
 
     outcome: Outcome
 

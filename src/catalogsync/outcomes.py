@@ -43,6 +43,10 @@ class Outcome:
     reason: str = ""
     said: str = ""
 
+    def __str__(self) -> str:
+        said = f' ("{self.said}")' if self.said else ""
+        return f"{self.status.value} {self.key}: {self.reason}{said}"
+
 
 @attrs.frozen(kw_only=True)
 class Rejected:

@@ -85,6 +85,7 @@ class Report:
         rejected: Records that are no products and have no readable key; the
             other rejected records stand among the failures.
         problem: Why the status is incomplete or failed; empty otherwise.
+        rehearsal: Whether nothing was written, and the counts say what would be.
     """
 
     run_id: str
@@ -101,6 +102,7 @@ class Report:
     failures: tuple[Outcome, ...] = ()
     rejected: tuple[str, ...] = ()
     problem: str = ""
+    rehearsal: bool = False
 
     @property
     def products_per_second(self) -> float:
@@ -130,6 +132,7 @@ class Report:
             "job": self.job,
             "status": self.status.value,
             "problem": self.problem,
+            "rehearsal": self.rehearsal,
             "counts": attrs.asdict(self.counts),
             "categories": attrs.asdict(self.categories),
             "requests": self.requests,
@@ -153,6 +156,8 @@ class Report:
         fetched = counts.pop("fetched")
         parts = [f"{n} {name}" for name, n in counts.items() if n]
         name = f"{self.job}: " if self.job else ""
+        if self.rehearsal:
+            name += "rehearsal, nothing written: "
         return (
             f"{name}{self.status.value}: {fetched} fetched"
             f" = {' + '.join(parts) or '0'} in {self.duration_s:.2f} s"
@@ -169,7 +174,7 @@ class Report:
             f"  {self.products_per_second:.0f} products/s, {self.requests} requests,"
             f" {self.writes} writes, {self.retries} retries"
         )
-        lines += [f"  {_failure_text(o)}" for o in self.failures[:_SHOWN_FAILURES]]
+        lines += [f"  {outcome}" for outcome in self.failures[:_SHOWN_FAILURES]]
         lines += [f"  rejected {text}" for text in self.rejected[:_SHOWN_FAILURES]]
         hidden = max(0, len(self.failures) - _SHOWN_FAILURES)
         hidden += max(0, len(self.rejected) - _SHOWN_FAILURES)
@@ -185,8 +190,3 @@ def _failure(outcome: Outcome) -> dict[str, str]:
         "reason": outcome.reason,
         "said": outcome.said,
     }
-
-
-def _failure_text(outcome: Outcome) -> str:
-    said = f' ("{outcome.said}")' if outcome.said else ""
-    return f"{outcome.status.value} {outcome.key}: {outcome.reason}{said}"

@@ -63,7 +63,7 @@ def catalog(size: int) -> list[Product]:
 
 
 def fast(**options: Any) -> Options:
-    return Options(**{"retry": FAST, **options})
+    return Options(**{"retry": FAST, "batch_size": 15, **options})
 
 
 def server_error() -> TransientError:

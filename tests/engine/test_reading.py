@@ -202,11 +202,9 @@ async def test_an_adapter_that_lets_a_cancellation_out_ends_the_run() -> None:
     """It must not hang; nobody asked for a cancellation."""
     faults: dict[int, list[BaseException]] = {1: [asyncio.CancelledError()]}
     source = PagedSource(products=catalog(30), parallel=True, faults=faults)
-    handle = open_run(source, FaultySink(limits=Limits(find=10)))
-    async with handle:
-        await idle()
-        assert handle.counts.fetched
-        assert not running()
+    with pytest.raises(RuntimeError, match="let the cancellation of a task"):
+        await run(source, FaultySink())
+    assert not running()
 
 
 async def test_rejected_records_are_counted_and_told() -> None:
@@ -385,6 +383,21 @@ async def test_pages_that_name_each_other_do_not_go_on_for_ever() -> None:
     assert report.counts.created == 4
 
 
+async def test_a_last_page_that_names_itself_is_still_taken() -> None:
+    @attrs.define
+    class Last:
+        name: str = "shop"
+
+        async def read(self, cursor: Cursor | None, /) -> Page:
+            number = int(cursor or 0)
+            following = str(min(number + 1, 3))
+            return Page(products=[FOUR[number]], next=(following,))
+
+    report = await run(Last(), FaultySink())
+    assert report.status is RunStatus.INCOMPLETE
+    assert report.counts.created == 4
+
+
 async def test_without_a_total_the_end_is_where_the_source_says() -> None:
     source = PagedSource(products=catalog(25), with_total=False)
     assert (await run(source, FaultySink())).status is RunStatus.SUCCEEDED
@@ -540,9 +553,12 @@ async def test_an_iterable_that_breaks_is_not_taken_for_its_end() -> None:
             yield item
         raise TransientError("the connection was lost", retry_after=0)
 
+    with pytest.raises(MisconfiguredError, match="only once"):
+        await run(as_source(products(), page_size=100), FaultySink())
     sink = FaultySink(limits=Limits(find=5))
     report = await run(as_source(products(), page_size=10), sink)
-    assert report.status in {RunStatus.INCOMPLETE, RunStatus.FAILED}
+    assert report.status is RunStatus.FAILED
+    assert report.counts.created >= 5
 
 
 async def test_an_iterable_that_gives_a_key_twice_is_incomplete() -> None:

@@ -37,8 +37,9 @@ from catalogsync import (
 )
 from catalogsync.events import (
     BatchSettled,
+    Compared,
     PageRead,
-    ProductFailed,
+    ProductUnsettled,
     RunFinished,
     RunStarted,
 )
@@ -159,7 +160,7 @@ async def test_transform_that_changes_the_key_fails_the_product() -> None:
         as_source(catalog(2)), FaultySink(), options=fast(transform=other)
     )
     assert report.counts.failed == 2
-    assert "changed the key to shop:0x" in report.failures[0].reason
+    assert "shop:0x" in report.failures[0].reason
 
 
 @pytest.mark.parametrize("value", [True, "Product 1", 0])
@@ -200,6 +201,7 @@ async def test_events_tell_the_story_in_order() -> None:
         "RunStarted",
         "PageRead",
         "PageRead",
+        "Compared",
         "BatchSettled",
         "RunFinished",
     ]
@@ -207,17 +209,18 @@ async def test_events_tell_the_story_in_order() -> None:
     started = seen.of(RunStarted)[0]
     assert (started.job, started.source, started.sink) == ("nightly", "shop", "fake")
     assert [(e.products, e.total) for e in seen.of(PageRead)] == [(10, 12), (2, 12)]
+    assert [(e.products, e.changes) for e in seen.of(Compared)] == [(12, 12)]
     assert [e.products for e in seen.of(BatchSettled)] == [12]
     assert seen.of(RunFinished)[0].summary == report.summary
     assert report.job == "nightly"
 
 
-async def test_a_failed_product_is_told_when_it_fails() -> None:
+async def test_an_unsettled_product_is_told() -> None:
     seen = Seen()
     sink = FaultySink()
     sink.steps.append(fails(UnauthorizedError("401")))
     await run(as_source(catalog(1)), sink, hooks=[seen])
-    assert [e.outcome.status for e in seen.of(ProductFailed)] == [
+    assert [e.outcome.status for e in seen.of(ProductUnsettled)] == [
         OutcomeStatus.UNSETTLED
     ]
 
@@ -229,9 +232,9 @@ async def test_a_failing_hook_breaks_nothing(caplog: pytest.LogCaptureFixture) -
     seen = Seen()
     report = await run(as_source(catalog(3)), FaultySink(), hooks=[bad, seen])
     assert report.status is RunStatus.SUCCEEDED
-    assert len(seen.events) == 4
+    assert len(seen.events) == 5
     told = [r for r in caplog.records if "event hook failed" in r.getMessage()]
-    assert len(told) == 4
+    assert len(told) == 5
 
 
 async def test_events_go_to_the_standard_logger(
@@ -243,6 +246,7 @@ async def test_events_go_to_the_standard_logger(
     assert [text.split(":")[0] for text in texts] == [
         "RunStarted",
         "PageRead",
+        "Compared",
         "BatchSettled",
         "RunFinished",
     ]
@@ -346,11 +350,12 @@ async def test_sinks_in_memory_keep_everything() -> None:
 
 
 async def test_default_options_are_those_of_the_class() -> None:
-    sink = FaultySink()
+    """A batch is as large as the sink can take."""
+    sink = FaultySink(limits=Limits(batch=20))
     report = await sync(as_source(catalog(31)), sink)
     check(report)
-    assert [len(keys) for keys in sink.writes] == [15, 15, 1]
-    assert Options() == Options(batch_size=15, pages_ahead=4)
+    assert [len(keys) for keys in sink.writes] == [20, 11]
+    assert Options() == Options(batch_size=None, pages_ahead=4)
 
 
 async def test_two_runs_may_go_on_at_once() -> None:

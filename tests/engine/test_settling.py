@@ -122,6 +122,27 @@ async def test_half_made_products_beside_some_that_were_not_made() -> None:
     assert sink.holds(*(priced(n) for n in range(4)))
 
 
+async def test_a_refusal_of_the_creates_does_not_lose_the_updates() -> None:
+    """After a repeat a unit has both, and each may be refused by itself."""
+    sink = FaultySink()
+
+    async def half(sink: FaultySink, changes: Sequence[Change]) -> Sequence[Outcome]:
+        last = changes[-1]
+        sink.work([attrs.evolve(last, product=product(last.key.id))])
+        raise TransientError("reset")
+
+    def rule(changes: Sequence[Change]) -> None:
+        if key(3) in sink.products and any(c.key == key(1) for c in changes):
+            raise RefusedError("no")
+
+    sink.steps.append(half)
+    sink.rule = rule
+    report = await run(as_source([priced(n) for n in range(4)]), sink)
+    assert report.status is RunStatus.DEGRADED
+    assert [o.key for o in report.failures] == [key(1)]
+    assert sink.holds(priced(0), priced(2), priced(3))
+
+
 async def test_an_error_before_the_work_is_repeated() -> None:
     sink = FaultySink()
     seen = Seen()
@@ -317,6 +338,33 @@ async def test_a_sink_that_is_down_makes_no_dead_letters(size: int) -> None:
     assert {key_ for keys in sink.writes for key_ in keys} <= {
         key(number) for number in range(2 * size)
     }
+
+
+async def test_a_batch_of_poison_only_does_not_stop_the_run() -> None:
+    """One unit that was given up is not two in a row."""
+    sink = FaultySink(rule=poison(key(0), key(1), error=server_error))
+    report = await run(as_source(catalog(10)), sink, options=fast(batch_size=2))
+    assert report.counts.created == 8
+    assert {o.key for o in report.failures} == {key(0), key(1)}
+
+
+async def test_a_product_in_doubt_is_not_blamed_for_a_sink_that_is_down() -> None:
+    def rule(changes: Sequence[Change]) -> None:
+        first = any(change.key == key(0) for change in changes)
+        raise server_error() if first else _timeout()
+
+    sink = FaultySink(rule=rule)
+    report = await run(as_source(catalog(30)), sink, options=fast(batch_size=1))
+    assert report.status is RunStatus.INCOMPLETE
+    assert report.counts.failed == 0
+
+
+async def test_a_product_in_doubt_is_not_blamed_when_the_run_breaks_off() -> None:
+    sink = FaultySink()
+    sink.steps += [fails(server_error())] * 2 + [fails(UnauthorizedError("401"))]
+    report = await run(as_source(catalog(5)), sink, options=fast(batch_size=1))
+    assert report.status is RunStatus.FAILED
+    assert report.counts.failed == 0
 
 
 async def test_one_product_alone_that_is_poison() -> None:

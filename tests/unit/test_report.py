@@ -89,6 +89,7 @@ def test_for_programs() -> None:
         "job",
         "status",
         "problem",
+        "rehearsal",
         "counts",
         "categories",
         "requests",

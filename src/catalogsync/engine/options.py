@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 import attrs
@@ -22,7 +22,7 @@ def _positive(_: object, attribute: attrs.Attribute[Any], value: object) -> None
         raise InvalidValueError(attribute.name, f"must be 1 or more, is {value}")
 
 
-def _keys(value: tuple[ProductKey, ...] | None) -> tuple[ProductKey, ...] | None:
+def _keys(value: Iterable[ProductKey] | None) -> tuple[ProductKey, ...] | None:
     return None if value is None else tuple(dict.fromkeys(value))
 
 
@@ -31,7 +31,8 @@ class Options:
     """How a run goes about its work.
 
     Attributes:
-        batch_size: Products in one write; the sink's own limit counts if lower.
+        batch_size: Products in one write; None: as many as the sink can take. The
+            sink's own limit counts if it is lower.
         writers: Writes in flight; None: as many as the sink allows.
         pages_ahead: Pages that are read before they are needed.
         retry: When pages and batches are repeated.
@@ -40,7 +41,7 @@ class Options:
         keys: Take only these products.
     """
 
-    batch_size: int = attrs.field(default=15, validator=_positive)
+    batch_size: int | None = attrs.field(default=None, validator=_positive)
     writers: int | None = attrs.field(default=None, validator=_positive)
     pages_ahead: int = attrs.field(default=4, validator=_positive)
     retry: RetryPolicy = attrs.field(factory=RetryPolicy)

@@ -49,13 +49,13 @@ async def read_ahead(
             page = await window.popleft()
             if isinstance(page, Exception):
                 raise page
-            for cursor in page.next if page else ():
-                if cursor in known:
-                    raise BrokenReplyError(f"the source named page {cursor} twice")
-                known.add(cursor)
-                cursors.append(cursor)
+            named = page.next if page else ()
+            cursors.extend(cursor for cursor in named if cursor not in known)
             fill()
             yield page
+            for cursor in known.intersection(named):
+                raise BrokenReplyError(f"the source named page {cursor} twice")
+            known.update(named)
     finally:
         for task in window:
             task.cancel()

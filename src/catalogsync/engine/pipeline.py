@@ -114,7 +114,8 @@ class Pipeline:
             ]
             self._front.append(start(self._look(), "catalogsync-survey"))
             self._front.append(start(self._read(group), "catalogsync-intake"))
-        self._settler.close()
+        if not self._stopped:
+            self._settler.close()
         self._ended = True
         for timer in self._timers:
             timer.cancel()
@@ -210,7 +211,8 @@ class Pipeline:
 
     @property
     def _size(self) -> int:
-        return min(self.sink.limits.batch, self.options.batch_size)
+        most = self.sink.limits.batch
+        return min(most, self.options.batch_size or most)
 
     @property
     def _weight(self) -> int | None:

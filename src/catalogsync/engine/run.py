@@ -140,6 +140,7 @@ class Run:
             failures=tuple(tally.failures),
             rejected=tuple(tally.rejected),
             problem="; ".join(tally.problems),
+            rehearsal=self._pipeline.show is not None,
         )
 
     def _status(self) -> RunStatus:
@@ -254,7 +255,10 @@ def run_blocking(
 
     Raises:
         CatalogSyncError: The run broke off before anything was written.
+        RuntimeError: An event loop is running in this thread.
     """
+    if _in_a_loop():
+        raise RuntimeError("an event loop is running here: use `await sync(...)`")
 
     async def run() -> Report:
         async with opened(source) as open_source, opened(sink) as open_sink:
@@ -265,11 +269,19 @@ def run_blocking(
     return asyncio.run(run())
 
 
+def _in_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
 def opened(side: T | Openable[T]) -> AbstractAsyncContextManager[T]:
     """Open settings for the length of a block; what is open already stays open."""
-    if isinstance(side, Openable) and not _is_adapter(side):
-        return cast("Openable[T]", side).open()
-    return nullcontext(cast("T", side))
+    if _is_adapter(side) or not isinstance(side, Openable):
+        return nullcontext(cast("T", side))
+    return cast("Openable[T]", side).open()
 
 
 def _is_adapter(side: object) -> bool:

@@ -108,12 +108,26 @@ class Settler:
         """
         if self.is_down:
             return
+        others: list[Sequence[Planned]] = []
         try:
-            await self._repeat(items, doubts is not None)
+            await self._repeat(items, others, in_doubt=doubts is not None)
         except _TakeApart as signal:
             await self._take_apart(signal, doubts)
+        for part in others:
+            await self._bring_about(part, doubts)
 
-    async def _repeat(self, items: Sequence[Planned], in_doubt: bool) -> None:
+    async def _repeat(
+        self,
+        items: Sequence[Planned],
+        others: list[Sequence[Planned]],
+        *,
+        in_doubt: bool,
+    ) -> None:
+        """Write until it is settled.
+
+        What a repeat finds to be of another action (a product that is half made is
+        updated) is put aside into *others*.
+        """
         current, last, unexplained = items, "", 0
         try:
             async for attempt in self.policy.tries():
@@ -123,8 +137,9 @@ class Settler:
                     try:
                         if attempt.num > 1 or in_doubt:
                             current = await self._planned_anew(current)
-                        for part in by_action(current):
-                            await self._write(part)
+                            current, *more = by_action(current) or [[]]
+                            others += more
+                        await self._write(current)
                     except TransientError as error:
                         current = self._open(current)
                         last = str(error)
@@ -221,12 +236,13 @@ class Settler:
         if self._successes > before:
             self._refuse(doubted, error)
             return
+        earlier = len(self._doubted)
         self._doubted += [(item, error) for item in doubted]
         if len(self._doubted) > 1:
             items = [item.wanted for item, _ in self._doubted]
             self._doubted.clear()
+            self._given_up += earlier
             self.give_up(items, str(error))
-            self._given_up = _GIVE_UP
 
     def close(self) -> None:
         """Nothing speaks against the sink: what is in doubt is refused."""

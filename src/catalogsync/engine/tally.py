@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import attrs
 
-from catalogsync.events import EventHook, ProductFailed, Retrying
+from catalogsync.events import EventHook, ProductFailed, ProductUnsettled, Retrying
 from catalogsync.models import ProductKey
 from catalogsync.outcomes import Outcome, OutcomeStatus, Rejected
 from catalogsync.report import CategoryCounts, Counts
@@ -18,7 +18,10 @@ __all__ = ["Tally"]
 
 _DONE = frozenset({OutcomeStatus.UPDATED, OutcomeStatus.UNCHANGED})
 
-_BAD = frozenset({OutcomeStatus.FAILED, OutcomeStatus.UNSETTLED})
+_BAD: dict[OutcomeStatus, type[ProductFailed | ProductUnsettled]] = {
+    OutcomeStatus.FAILED: ProductFailed,
+    OutcomeStatus.UNSETTLED: ProductUnsettled,
+}
 
 
 @attrs.define(kw_only=True)
@@ -85,9 +88,10 @@ class Tally:
         aim = self._open.pop(outcome.key)
         done = outcome.status in _DONE
         self._ended[aim if aim and done else outcome.status] += 1
-        if outcome.status in _BAD:
+        event = _BAD.get(outcome.status)
+        if event is not None:
             self.failures.append(outcome)
-            self.emit(ProductFailed(run_id=self.run_id, outcome=outcome))
+            self.emit(event(run_id=self.run_id, outcome=outcome))
 
     def close(self, reason: str) -> None:
         """Nothing more will happen: what is open stays unsettled."""

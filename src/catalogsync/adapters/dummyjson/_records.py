@@ -1,21 +1,27 @@
 """DummyJSON's records, and how they become products.
 
 `variants` is not part of DummyJSON itself; a server in the same shape may send it.
-Reviews hold names and e-mail addresses and are neither asked for nor kept.
+Reviews hold names and e-mail addresses and are neither asked for nor kept. What a
+record does not have, the product has not either; only of a missing stock nothing is
+said, for 0 would end the sale.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import operator
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, cast
+from functools import partial
+from typing import Any, NewType, cast
 
 import attrs
 from cattrs import Converter, transform_error
 from cattrs.errors import BaseValidationError
 
+from catalogsync._checks import check_text
 from catalogsync.errors import InvalidValueError
 from catalogsync.models import (
+    UNSET,
     Category,
     Dimensions,
     Image,
@@ -38,6 +44,18 @@ _ATTRIBUTES = (
     "warrantyInformation",
 )
 _ONLY_VARIANT = "default"
+_KINDS: dict[type, str] = {
+    type(None): "null",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a decimal number",
+    str: "text",
+    list: "a list",
+    dict: "an object",
+}
+
+_Id = NewType("_Id", str)
+_Tag = NewType("_Tag", str)
 
 
 @attrs.frozen
@@ -54,13 +72,13 @@ class _Meta:
 
 @attrs.frozen(kw_only=True)
 class _Variant:
-    id: str
+    id: _Id
     price: Decimal
-    stock: int
+    stock: int | None = None
     title: str | None = None
     sku: str | None = None
     barcode: str | None = None
-    options: dict[str, str] = attrs.field(factory=dict[str, str])
+    options: dict[str, str] | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -70,7 +88,7 @@ class _Record:
     category: str | None = None
     price: Decimal | None = None
     stock: int | None = None
-    tags: list[str] | None = None
+    tags: list[_Tag] | None = None
     brand: str | None = None
     sku: str | None = None
     weight: Decimal | None = None
@@ -91,6 +109,20 @@ def _text(value: object, _: object) -> str:
     return value
 
 
+def _tag(value: object, _: object) -> str:
+    """A tag, checked while its place in the list is known."""
+    if not (tag := _text(value, _)):
+        raise InvalidValueError("", "must not be empty")
+    return check_text("", tag)
+
+
+def _id(value: object, _: object = None) -> str:
+    """An id, which may be text or a whole number."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise TypeError(f"must be text or a whole number, not {_kind(value)}")
+    return str(value)
+
+
 def _whole(value: object, _: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"must be a whole number, not {_kind(value)}")
@@ -104,7 +136,7 @@ def _decimal(value: object, _: object) -> Decimal:
 
 
 def _kind(value: object) -> str:
-    return "null" if value is None else type(value).__name__
+    return _KINDS.get(type(value), type(value).__name__)
 
 
 def _converter(*, detailed: bool) -> Converter:
@@ -112,7 +144,26 @@ def _converter(*, detailed: bool) -> Converter:
     converter.register_structure_hook(str, _text)
     converter.register_structure_hook(int, _whole)
     converter.register_structure_hook(Decimal, _decimal)
+    converter.register_structure_hook(_Id, _id)
+    converter.register_structure_hook(_Tag, _tag)
+    _demand(converter, dict, _Size, _Meta, dict[str, str], _Variant)
+    _demand(converter, list, list[str], list[_Tag], list[_Variant])
     return converter
+
+
+def _demand(converter: Converter, raw: type, *kinds: Any) -> None:
+    """Take only this for these: cattrs would take a text for a list of letters."""
+    for kind in kinds:
+        inner = converter.get_structure_hook(kind)
+
+        def structure(
+            value: object, _: object, *, kind: Any = kind, inner: Any = inner
+        ) -> Any:
+            if not isinstance(value, raw):
+                raise TypeError(f"must be {_KINDS[raw]}, not {_kind(value)}")
+            return inner(value, kind)
+
+        converter.register_structure_hook_func(partial(operator.eq, kind), structure)
 
 
 _quick = _converter(detailed=False)
@@ -133,73 +184,119 @@ class Mapper:
     currency: str
     categories: dict[str, Category] = attrs.field(factory=dict[str, Category])
 
-    def key(self, record: object) -> ProductKey | None:
-        """The key of a record, if it has a readable one."""
-        if not isinstance(record, Mapping):
-            return None
-        id_ = cast("Mapping[str, object]", record).get("id")
-        if isinstance(id_, bool) or not isinstance(id_, int | str):
-            return None
+    def key(self, record: object) -> ProductKey:
+        """The key of a record.
+
+        Raises:
+            InvalidValueError: It has no readable one.
+        """
+        if not isinstance(record, dict):
+            raise InvalidValueError("record", f"must be an object, not {_kind(record)}")
+        fields = cast("dict[str, object]", record)
+        if "id" not in fields:
+            raise InvalidValueError("id", "is missing")
         try:
-            return ProductKey(self.source, str(id_))
-        except InvalidValueError:
-            return None
+            return ProductKey(self.source, _id(fields["id"]))
+        except TypeError as error:
+            raise InvalidValueError("id", str(error)) from None
 
     def product(self, key: ProductKey, record: Mapping[str, Any]) -> Product:
         """Make a product of a record.
 
         Raises:
-            InvalidValueError: The record is no product; with the path.
+            InvalidValueError: The record is no product; with the path in it.
         """
         read = _structured(record)
-        return Product(
-            key=key,
-            title=read.title,
-            description=read.description,
-            brand=read.brand,
-            thumbnail=read.thumbnail,
-            images=[Image(url=url) for url in dict.fromkeys(read.images or ())],
-            categories=()
-            if read.category is None
-            else (self._category(read.category),),
-            tags=dict.fromkeys(read.tags or ()),
-            weight=read.weight,
-            dimensions=_dimensions(read.dimensions),
-            attributes=_attributes(record),
-            variants=self._variants(read),
-        )
+        variants = self._variants(read)
+        try:
+            return Product(
+                key=key,
+                title=read.title,
+                description=read.description,
+                brand=read.brand,
+                thumbnail=read.thumbnail,
+                images=_images(read.images or ()),
+                categories=self._categories(read.category),
+                tags=dict.fromkeys(read.tags or ()),
+                weight=read.weight,
+                dimensions=_dimensions(read.dimensions),
+                attributes=_attributes(record),
+                variants=variants,
+            )
+        except InvalidValueError as error:
+            path = error.path.removeprefix("attributes.")
+            raise InvalidValueError(path, error.problem) from None
 
-    def _category(self, slug: str) -> Category:
+    def _categories(self, slug: str | None) -> tuple[Category, ...]:
+        if slug is None:
+            return ()
         if slug not in self.categories:
-            name = slug.replace("-", " ").title()
-            self.categories[slug] = Category(id=slug, name=name or slug)
-        return self.categories[slug]
+            try:
+                self.categories[slug] = Category(id=slug, name=_name(slug) or slug)
+            except InvalidValueError as error:
+                raise InvalidValueError("category", error.problem) from None
+        return (self.categories[slug],)
 
     def _variants(self, read: _Record) -> list[Variant]:
         if read.variants:
-            return [self._variant(variant) for variant in read.variants]
+            return [
+                self._variant(variant, f"variants[{index}]")
+                for index, variant in enumerate(read.variants)
+            ]
         if read.price is None:
             raise InvalidValueError("price", "is missing")
         only = _Variant(
-            id=_ONLY_VARIANT,
+            id=_Id(_ONLY_VARIANT),
             price=read.price,
-            stock=read.stock or 0,
+            stock=read.stock,
             sku=read.sku,
             barcode=read.meta.barcode if read.meta else None,
         )
         return [self._variant(only)]
 
-    def _variant(self, read: _Variant) -> Variant:
-        values: dict[str, Any] = {} if read.title is None else {"title": read.title}
-        return Variant(
-            id=read.id,
-            sku=read.sku,
-            barcode=read.barcode,
-            options=read.options,
-            prices=(Price(amount=read.price, currency=self.currency),),
-            stock=(StockLevel(quantity=read.stock),),
-            **values,
-        )
+    def _variant(self, read: _Variant, path: str = "") -> Variant:
+        """Make a variant; without a path, its fields are the record's own."""
+        try:
+            price = Price(amount=read.price, currency=self.currency)
+            return Variant(
+                id=read.id,
+                title=read.title or UNSET,
+                sku=read.sku,
+                barcode=read.barcode,
+                options=read.options or {},
+                prices=(price,),
+                stock=UNSET if read.stock is None else (_level(read.stock),),
+            )
+        except InvalidValueError as error:
+            places = _PLACES if path else _PLACES_OF_ONLY
+            place = places.get(error.path, error.path)
+            told = InvalidValueError(place, error.problem)
+            raise (told.under(path) if path else told) from None
+
+
+_PLACES = {"amount": "price", "quantity": "stock"}
+_PLACES_OF_ONLY = {**_PLACES, "barcode": "meta.barcode"}
+"""Where a record has what the model calls otherwise."""
+
+
+def _level(quantity: int) -> StockLevel:
+    return StockLevel(quantity=quantity)
+
+
+def _name(slug: str) -> str:
+    """A name as DummyJSON makes it of a slug."""
+    return " ".join(word[:1].upper() + word[1:] for word in slug.split("-"))
+
+
+def _images(urls: Sequence[str]) -> Iterable[Image]:
+    """The images, each once, where it comes first."""
+    images: dict[str, Image] = {}
+    for index, url in enumerate(urls):
+        try:
+            images[url] = Image(url=url)
+        except InvalidValueError as error:
+            raise InvalidValueError(f"images[{index}]", error.problem) from None
+    return images.values()
 
 
 def _structured(record: Mapping[str, Any]) -> _Record:
@@ -223,16 +320,19 @@ def _first_problem(error: Exception) -> tuple[str, str]:
             return "is missing"
         return str(cause)
 
-    problem, _, path = transform_error(error, format_exception=told)[0].rpartition(
-        " @ "
-    )
-    return path.removeprefix("$").removeprefix("."), problem
+    first = transform_error(error, format_exception=told)[0]
+    problem, _, path = first.partition(" @ $")
+    return path.removeprefix("."), problem
 
 
 def _dimensions(size: _Size | None) -> Dimensions | None:
     if size is None:
         return None
-    return Dimensions(length=size.depth, width=size.width, height=size.height)
+    try:
+        return Dimensions(length=size.depth, width=size.width, height=size.height)
+    except InvalidValueError as error:
+        side = "depth" if error.path == "length" else error.path
+        raise InvalidValueError(f"dimensions.{side}", error.problem) from None
 
 
 def _attributes(record: Mapping[str, Any]) -> dict[str, Json]:

@@ -120,7 +120,7 @@ class DummyJSONSource:
             TransientError: The server is busy or cannot be reached.
             MisconfiguredError: There is no DummyJSON at this address.
         """
-        mapper = await self._prepared()
+        mapper = await self._prepared(anew=cursor is None)
         size = self.settings.page_size
         skip = int(cursor or 0)
         query = f"limit={size}&skip={skip}&sortBy=id&order=asc&select={_SELECT}"
@@ -139,25 +139,31 @@ class DummyJSONSource:
     async def get(self, keys: Sequence[ProductKey], /) -> Page:
         """Read single products by id; raises as `read` does."""
         mapper = await self._prepared()
-        records: list[object] = []
+        products: list[Product] = []
+        rejected: list[Rejected] = []
         for key in keys:
             path = f"/products/{quote(key.id, safe='')}"
             reply = await self.client.send("GET", path, query=f"select={_SELECT}")
-            if reply.status != 404:
-                records.append(_body(reply))
-        products, rejected = _sorted_out(mapper, records, "single products")
+            if reply.status == 404:
+                continue
+            try:
+                products.append(_asked_for(mapper, key, _body(reply)))
+            except InvalidValueError as error:
+                where = f"product {key.id}"
+                rejected.append(Rejected(key=key, reason=str(error), where=where))
         return Page(products=products, rejected=rejected)
 
     async def check(self) -> Sequence[Finding]:
         """Reach the server and count its products."""
         query = "limit=1&skip=0&select=title"
-        body = _body(await self.client.send("GET", "/products", query=query))
-        text = f"{self.client.url} has {body.get('total')} products"
+        reply = await self.client.send("GET", "/products", query=query)
+        _, total = _page_parts(_body(reply), reply, skip=0, size=1)
+        text = f"{self.client.url} has {total} products"
         return [Finding(ok=True, what="source", text=text)]
 
-    async def _prepared(self) -> Mapper:
-        """The mapper, with the categories' names, which are asked for once."""
-        if self._mapper is None:
+    async def _prepared(self, *, anew: bool = False) -> Mapper:
+        """The mapper, with the categories' names, asked for once in each pass."""
+        if self._mapper is None or anew:
             reply = await self.client.send("GET", "/products/categories")
             _check_status(reply)
             mapper = Mapper(source=self.name, currency=self.settings.currency)
@@ -184,10 +190,11 @@ def _body(reply: Reply) -> Mapping[str, Any]:
 
 
 def _categories(reply: Reply) -> dict[str, Category]:
-    body = reply.json()
-    items: list[Any] = body if isinstance(body, list) else []
+    items: Any = reply.json()
+    if not isinstance(items, list):
+        raise BrokenReplyError(f"{reply.what}: not a list of categories")
     found: dict[str, Category] = {}
-    for item in items:
+    for item in cast("list[Any]", items):
         try:
             category = Category(id=item["slug"], name=item["name"])
         except (InvalidValueError, KeyError, TypeError):
@@ -201,7 +208,7 @@ def _page_parts(
 ) -> tuple[list[object], int]:
     """The records and the total of a page that is what was asked for."""
     records, total = body.get("products"), body.get("total")
-    if not isinstance(records, list) or not isinstance(total, int):
+    if not isinstance(records, list) or type(total) is not int:
         raise BrokenReplyError(f"{reply.what}: no `products` or no `total`")
     if not 0 <= total <= _MOST_PRODUCTS:
         raise BrokenReplyError(f"{reply.what}: {total} products are told of")
@@ -222,13 +229,17 @@ def _sorted_out(
     rejected: list[Rejected] = []
     for number, record in enumerate(records):
         where = f"{place}, record {number}"
-        key = mapper.key(record)
-        if key is None:
-            reason = "id: is missing, or is no id"
-            rejected.append(Rejected(key=None, reason=reason, where=where))
-            continue
+        key = None
         try:
+            key = mapper.key(record)
             products.append(mapper.product(key, cast("Mapping[str, Any]", record)))
         except InvalidValueError as error:
             rejected.append(Rejected(key=key, reason=str(error), where=where))
     return products, rejected
+
+
+def _asked_for(mapper: Mapper, key: ProductKey, record: Mapping[str, Any]) -> Product:
+    """The product of a record that was asked for by its key."""
+    if (found := mapper.key(record)) != key:
+        raise InvalidValueError("id", f"is {found.id!r} instead of {key.id!r}")
+    return mapper.product(key, record)

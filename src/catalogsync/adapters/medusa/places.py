@@ -32,6 +32,7 @@ class Places:
         locations: All stock locations, by id and by name.
         currencies: ISO 4217 codes, upper case, in which prices are written.
         linked: Whether shoppers of the channel can buy from the location.
+        names: Of the channel, the profile and the location, by id.
     """
 
     channel: str
@@ -40,6 +41,7 @@ class Places:
     locations: Mapping[str, str]
     currencies: frozenset[str]
     linked: bool
+    names: Mapping[str, str]
 
     def findings(self) -> Sequence[Finding]:
         """What a person wants to know of it."""
@@ -50,13 +52,18 @@ class Places:
                 "is not linked to the sales channel: link it, or nothing can be bought"
             )
         return [
-            Finding(ok=True, what="sales_channel", text=self.channel),
-            Finding(ok=True, what="shipping_profile", text=self.profile),
+            Finding(ok=True, what="sales_channel", text=self._named(self.channel)),
+            Finding(ok=True, what="shipping_profile", text=self._named(self.profile)),
             Finding(
-                ok=self.linked, what="stock_location", text=f"{self.location} {link}"
+                ok=self.linked,
+                what="stock_location",
+                text=f"{self._named(self.location)} {link}",
             ),
             Finding(ok=True, what="currency", text=f"prices in {names}"),
         ]
+
+    def _named(self, id_: str) -> str:
+        return f"{self.names.get(id_)!r} ({id_})"
 
 
 async def discover(
@@ -89,13 +96,15 @@ async def discover(
     location = _choose(
         "stock_location", stock_location, locations, store.get("default_location_id")
     )
+    profile = _choose("shipping_profile", shipping_profile, profiles, default)
     names = {item["name"]: item["id"] for item in locations}
     return Places(
         channel=channel["id"],
-        profile=_choose("shipping_profile", shipping_profile, profiles, default)["id"],
+        profile=profile["id"],
         location=location["id"],
         locations={**names, **{item["id"]: item["id"] for item in locations}},
         currencies=_currencies(store, currency),
+        names={item["id"]: item["name"] for item in (channel, profile, location)},
         linked=channel["id"] in {c["id"] for c in location.get("sales_channels") or ()},
     )
 

@@ -1,16 +1,19 @@
 """The tables of a catalog, for SQLite and PostgreSQL.
 
-A row without a `source` is somebody else's; this sink never touches it.
+A product or category without a `source` is somebody else's; this sink never
+touches it.
 """
 
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     Column,
+    ColumnElement,
     DateTime,
     Dialect,
     ForeignKey,
@@ -21,13 +24,21 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    and_,
+    bindparam,
     func,
 )
 from sqlalchemy.types import TypeEngine
 
+from catalogsync.models import ProductKey
+
 __all__ = [
+    "IDS",
+    "NewRow",
     "category",
     "image",
+    "key_parameters",
+    "keys_of",
     "metadata",
     "price",
     "product",
@@ -39,34 +50,27 @@ __all__ = [
     "variant_option",
 ]
 
+NewRow: TypeAlias = dict[str, Any]
+"""Values that are to be written, by column."""
 
-class ExactDecimal(TypeDecorator[Any]):
-    """Keeps every digit: text in SQLite, which has no decimals, else NUMERIC.
 
-    What is read is left as it is (text in SQLite), because a value that somebody
-    typed in by hand must not spoil the rows beside it.
+class _DecimalText(TypeDecorator[Decimal]):
+    """Decimals in SQLite, which has none.
+
+    They are read as text: one that somebody typed in by hand may be no number, and
+    must not spoil the rows beside it.
     """
 
     impl: TypeEngine[Any] | type[TypeEngine[Any]] = Text
     cache_ok: bool | None = True
 
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Choose the column's type."""
-        sqlite = dialect.name == "sqlite"
-        chosen: TypeEngine[Any] = Text() if sqlite else Numeric()
-        return dialect.type_descriptor(chosen)
-
-    def process_bind_param(
-        self, value: Decimal | None, dialect: Dialect
-    ) -> Decimal | str | None:
-        """Write a value."""
-        if value is None or dialect.name != "sqlite":
-            return value
-        return format(value, "f")
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> str | None:
+        """Write every digit."""
+        return None if value is None else format(value, "f")
 
 
-metadata = MetaData()
 _ID = BigInteger().with_variant(Integer(), "sqlite")
+_DECIMAL = Numeric().with_variant(_DecimalText(), "sqlite")
 
 
 def _id() -> Column[int]:
@@ -90,6 +94,8 @@ def _moment(name: str, onupdate: object = None) -> Column[object]:
     )
 
 
+metadata = MetaData()
+
 # Numbers are never given out twice (`sqlite_autoincrement`): they go through other
 # hands, and must not come to mean another row there.
 product = Table(
@@ -103,10 +109,10 @@ product = Table(
     Column("brand", Text),
     Column("status", Text),
     Column("thumbnail", Text),
-    Column("weight", ExactDecimal),
-    Column("length", ExactDecimal),
-    Column("width", ExactDecimal),
-    Column("height", ExactDecimal),
+    Column("weight", _DECIMAL),
+    Column("length", _DECIMAL),
+    Column("width", _DECIMAL),
+    Column("height", _DECIMAL),
     Column("attributes", Text),
     Column("receipt", Text),
     _moment("created_at"),
@@ -118,8 +124,9 @@ product = Table(
 image = Table(
     "image",
     metadata,
-    _owner("product"),
-    Column("position", Integer, primary_key=True, autoincrement=False),
+    _id(),
+    _owner("product", key=False, index=True),
+    Column("position", Integer, nullable=False),
     Column("url", Text, nullable=False),
 )
 
@@ -183,7 +190,7 @@ price = Table(
     metadata,
     _owner("variant"),
     Column("currency", Text, primary_key=True),
-    Column("amount", ExactDecimal, nullable=False),
+    Column("amount", _DECIMAL, nullable=False),
 )
 
 stock_level = Table(
@@ -195,3 +202,18 @@ stock_level = Table(
     Column("quantity", BigInteger, nullable=False),
     UniqueConstraint("variant_id", "location"),
 )
+
+
+# --- looking for many rows at once ---
+
+IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+"""A parameter that stands for a list."""
+
+
+def keys_of(table: Table) -> ColumnElement[bool]:
+    """Rows with these keys; where there are several sources, some others as well."""
+    sources: BindParameter[Any] = bindparam("sources", expanding=True)
+    return and_(table.c.source.in_(sources), table.c.source_id.in_(IDS))
+
+
+def key_parameters(keys: Iterable[ProductKey]) -> NewRow: ...

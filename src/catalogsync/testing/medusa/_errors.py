@@ -39,8 +39,9 @@ def invalid(message: str) -> MedusaError:
     return refusal("invalid_data", message)
 
 
-def exists(what: str, column: str, value: object) -> MedusaError:
-    """Refuse a second row with the same unique value."""
+def exists(name: str, value: object) -> MedusaError:
+    """Refuse a second row with the same unique value of, say, ``Product.handle``."""
+    what, column = name.split(".")
     return invalid(f"{what} with {column}: {value}, already exists.")
 
 

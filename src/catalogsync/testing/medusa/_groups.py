@@ -89,7 +89,7 @@ class Groups:
     def _require_new(self, group: Group, value: str, row: Row) -> None:
         for other in self.table(group).values():
             if other is not row and other[group.column] == value:
-                raise exists(group.label, group.column, value)
+                raise exists(f"{group.label}.{group.column}", value)
 
     def update(self, group: Group, row: Row, body: Row) -> None:
         """Change a group."""
@@ -140,7 +140,7 @@ class Groups:
     def _require_new_handle(self, handle: str, category: Row) -> None:
         for other in self._state.categories.values():
             if other is not category and other["handle"] == handle:
-                raise exists("Product category", "handle", handle)
+                raise exists("Product category.handle", handle)
 
     def _adopt(self, category: Row, parent_id: str | None) -> None:
         parent = self._state.categories.get(parent_id or "")

@@ -17,25 +17,31 @@ class Ids:
         self._clock = clock
         self._random = random.Random(seed)  # noqa: S311 - not for secrets
         self._moment = -1
-        self._head = ""
+        self._head = self._text = ""
 
     def new(self, prefix: str) -> str:
         """A fresh id, such as ``prod_01M864...``."""
+        self._look_at_the_clock()
+        return f"{prefix}_{self._head}{_encode(self._random.getrandbits(80), 8)}"
+
+    def now(self) -> str:
+        """The time as Medusa writes it."""
+        self._look_at_the_clock()
+        return self._text
+
+    def _look_at_the_clock(self) -> None:
         moment = int(self._clock() * 1000)
         if moment != self._moment:
             self._moment, self._head = moment, _encode(moment, 5)
-        return f"{prefix}_{self._head}{_encode(self._random.getrandbits(80), 8)}"
+            time = datetime.fromtimestamp(moment / 1000, UTC)
+            text = time.isoformat(timespec="milliseconds")
+            self._text = text.replace("+00:00", "Z")
 
     def text(self, length: int) -> str:
         """Some lower-case letters and digits."""
         return "".join(
             self._random.choices("abcdefghijklmnopqrstuvwxyz0123456789", k=length)
         )
-
-    def now(self) -> str:
-        """The time as Medusa writes it."""
-        moment = datetime.fromtimestamp(self._clock(), UTC)
-        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _encode(number: int, pairs: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ._errors import Row, exists, invalid, no_relative, refusal
+from ._errors import Row, invalid, no_relative, refusal
 from ._state import State
 from ._values import ITEM_DEFAULTS, clean
 
@@ -26,8 +26,8 @@ class Inventory:
             "location_levels": [],
             **self._state.stamp("iitem"),
         }
-        taken = exists("Inventory item", "sku", item["sku"])
-        self._state.claim(self._state.item_skus, item["sku"], item, taken)
+        index = self._state.item_skus
+        self._state.claim(index, item["sku"], item, "Inventory item.sku")
         self._state.journal.put(self._state.items, item["id"], item)
         for level in body.get("location_levels", ()):
             self.create_level({**level, "inventory_item_id": item["id"]})

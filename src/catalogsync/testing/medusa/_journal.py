@@ -20,6 +20,7 @@ class Journal:
 
     def __init__(self) -> None:
         self._before: list[tuple[Row, str, Any]] = []
+        self._scars: list[tuple[Row, str, Any]] = []
 
     def put(self, row: Row, key: str, value: object) -> None:
         """Set a column, or a row in a table."""
@@ -31,10 +32,15 @@ class Journal:
         if key in row:
             self._before.append((row, key, row.pop(key)))
 
+    def scar(self, row: Row, key: str, value: object) -> None:
+        """Set a column or a row once all else is undone: what Medusa fails to undo."""
+        self._scars.append((row, key, value))
+
     @contextlib.contextmanager
     def transaction(self) -> Generator[None]:
         """Undo everything since the beginning of the block if it is refused."""
         self._before.clear()
+        self._scars.clear()
         try:
             yield
         except MedusaError:
@@ -47,4 +53,5 @@ class Journal:
                 row.pop(key, None)
             else:
                 row[key] = value
-        self._before.clear()
+        for row, key, value in self._scars:
+            row[key] = value

@@ -37,14 +37,15 @@ class Options:
         }
         self._require_new_title(option)
         option["values"] = self._new_values(option, body["values"])
-        self._state.options[option["id"]] = option
+        self._state.journal.put(self._state.options, option["id"], option)
+        self._state.journal.scar(self._state.options, option["id"], option)
         return option
 
     def _require_new_title(self, option: Row) -> None:
         for other in self._state.options.values():
             same = other is not option and other["title"] == option["title"]
             if same and not other["is_exclusive"] and not option["is_exclusive"]:
-                raise exists("Product option", "title", option["title"])
+                raise exists("Product option.title", option["title"])
 
     def _new_values(self, option: Row, texts: Iterable[str]) -> list[Row]:
         have = {value["value"] for value in option["values"]}

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
-from ._errors import Row, exists, invalid, no_relative, refusal, unknown_error
+from ._errors import (
+    MedusaError,
+    Row,
+    invalid,
+    no_relative,
+    refusal,
+    unknown_error,
+)
 from ._inventory import Inventory
 from ._options import Options
 from ._state import State
@@ -28,11 +36,25 @@ class Products:
 
     def batch(self, body: Row) -> tuple[list[Row], list[Row]]:
         """Create, update and delete; what is created comes back in id order."""
-        created = self.create(body.get("create", []))
+        try:
+            created = self.create(body.get("create", []))
+        except MedusaError:
+            self._scar(body.get("update", []))
+            raise
         updated = self.update(body.get("update", []))
         for product_id in body.get("delete", ()):
             self.delete(product_id)
         return created, updated
+
+    def _scar(self, changes: list[Row]) -> None:
+        """Leave what stays of an update whose request is refused for a creation."""
+        with contextlib.suppress(MedusaError):
+            self.update(changes)
+            for change in changes:
+                product = self._state.products[change["id"]]
+                if "images" in change:
+                    self._state.journal.scar(product, "images", product["images"])
+                self.variants.scar(change.get("variants", []))
 
     # --- creation ---
 
@@ -93,8 +115,7 @@ class Products:
 
     def _claim_handle(self, product: Row, handle: str) -> None:
         require_url_safe(handle)
-        taken = exists("Product", "handle", handle)
-        self._state.claim(self._state.handles, handle, product, taken)
+        self._state.claim(self._state.handles, handle, product, "Product.handle")
 
     def _note_external_id(self, product: Row) -> None:
         index, journal = self._state.external_ids, self._state.journal

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from ._errors import MedusaError, Row
+from ._errors import Row, exists
 from ._ids import Ids
 from ._journal import Journal
 
@@ -111,18 +111,16 @@ class State:
         for name in _CATALOG:
             getattr(self, name).clear()
 
-    def claim(
-        self, index: Table, key: str | None, row: Row, taken: MedusaError
-    ) -> None:
+    def claim(self, index: Table, key: str | None, row: Row, name: str) -> None:
         """Register a unique value of a row.
 
         Raises:
-            MedusaError: ``taken``, if another row has it.
+            MedusaError: Another row has it, says the message with this name.
         """
         if key is None:
             return
         if index.get(key, row) is not row:
-            raise taken
+            raise exists(name, key)
         self.journal.put(index, key, row)
 
     def release(self, index: Table, key: str | None, row: Row) -> None:

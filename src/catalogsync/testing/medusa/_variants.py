@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from typing import Any
 
-from ._errors import Row, exists, invalid, unknown_error
+from ._errors import MedusaError, Row, invalid, unknown_error
 from ._inventory import Inventory
 from ._state import State
 from ._values import VARIANT_DEFAULTS, clean, merge
@@ -25,19 +26,34 @@ class Variants:
         product = self._state.products.get(product_id) or {
             "id": product_id, "options": [], "variants": []
         }  # fmt: skip
-        created = [self.add(product, new) for new in body.get("create", ())]
-        changes = body.get("update", ())
-        unknown = [
-            row["id"] for row in changes if row["id"] not in self._state.variants
-        ]
-        if unknown:
-            raise invalid(
-                f"Cannot update non-existing variants with ids: {', '.join(unknown)}"
-            )
-        updated = [self.update(change["id"], change) for change in changes]
+        changes = body.get("update", [])
+        try:
+            created = [self.add(product, new) for new in body.get("create", ())]
+        except MedusaError:
+            with contextlib.suppress(MedusaError):
+                self.update_all(changes)
+                self.scar(changes)
+            raise
+        updated = self.update_all(changes)
         for variant_id in body.get("delete", ()):
             self.delete(variant_id, with_items=True)
         return created, updated
+
+    def scar(self, changes: list[Row]) -> None:
+        """Leave no prices where some were sent, as Medusa does when it undoes them."""
+        for change in changes:
+            variant = self._state.variants.get(change.get("id", ""), {})
+            if "prices" in change and "prices" in variant:
+                self._state.journal.scar(variant, "prices", [])
+
+    def update_all(self, changes: list[Row]) -> list[Row]:
+        """Change variants that are all there."""
+        have = self._state.variants
+        if unknown := [row["id"] for row in changes if row["id"] not in have]:
+            raise invalid(
+                f"Cannot update non-existing variants with ids: {', '.join(unknown)}"
+            )
+        return [self.update(change["id"], change) for change in changes]
 
     def add(self, product: Row, body: Row) -> Row:
         """Make a variant of an existing product, as the variant routes do."""
@@ -72,9 +88,8 @@ class Variants:
     def _claim(self, variant: Row) -> None:
         state = self._state
         for index, column in ((state.skus, "sku"), (state.barcodes, "barcode")):
-            value = variant[column]
-            taken = exists("Product variant", column, value)
-            state.claim(index, value, variant, taken)
+            name = f"Product variant.{column}"
+            state.claim(index, variant[column], variant, name)
 
     def choose(self, product: Row, body: Row) -> list[Row]:
         """The values that the variant's options name."""
@@ -126,8 +141,8 @@ class Variants:
         for index, column in ((state.skus, "sku"), (state.barcodes, "barcode")):
             if column in columns and columns[column] != variant[column]:
                 state.release(index, variant[column], variant)
-                taken = exists("Product variant", column, columns[column])
-                state.claim(index, columns[column], variant, taken)
+                name = f"Product variant.{column}"
+                state.claim(index, columns[column], variant, name)
         state.change(variant, columns)
         if "prices" in change and "prices" in variant:
             prices = self._priced(variant, change["prices"])

@@ -45,7 +45,8 @@ class LoggedRequest:
         method: Its method.
         path: Its path, without the query.
         query: Its query, as it was sent.
-        status: The answer's status; 0 while there is none, or if none was sent.
+        status: The answer's status, even if a fault then kept it back; 0 while there is
+            none.
     """
 
     method: str

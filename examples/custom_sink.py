@@ -1,0 +1,96 @@
+"""A price list in JSON as a sink, in about twenty lines of own code.
+
+Run it with `python examples/custom_sink.py [FILE]`; needs no network and no extra.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+
+from catalogsync import (
+    Change,
+    Field,
+    Held,
+    Limits,
+    Ours,
+    Outcome,
+    Price,
+    Product,
+    ProductKey,
+    Variant,
+    as_source,
+    sync,
+)
+
+
+class PriceListSink:
+    """A JSON file with the title and the price of each product, by its key."""
+
+    name = "price list"
+    limits = Limits(batch=500)
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def shape(self, product: Product, /) -> Product:
+        """Say what the file can hold: the title and one price."""
+        prices = [p for v in product.variants or () for p in v.prices or ()]
+        only = Variant(id="only", prices=prices[:1])
+        return Product(key=product.key, title=product.title, variants=[only])
+
+    async def find(
+        self, wanted: Sequence[Product], /, *, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, Held]:
+        """Say what the file has for these products."""
+        rows, keys = self._read(), [product.key for product in wanted]
+        return {key: held(key, *rows[str(key)]) for key in keys if str(key) in rows}
+
+    async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
+        """Put these products into the file."""
+        rows = self._read() | {str(c.key): row_of(c) for c in changes}
+        self._file.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+        return [change.done() for change in changes]
+
+    def _read(self) -> dict[str, list[str]]:
+        text = self._file.read_text(encoding="utf-8") if self._file.exists() else "{}"
+        rows: dict[str, list[str]] = json.loads(text)
+        return rows
+
+
+def row_of(change: Change) -> list[str]:
+    """A product as the file has it; the receipt is kept for `held`."""
+    prices = [p for v in change.product.variants or () for p in v.prices or ()]
+    texts = [text for p in prices for text in (str(p.amount), p.currency)]
+    return [change.receipt, change.product.title, *texts]
+
+
+def held(key: ProductKey, receipt: str, title: str, *price: str) -> Held:
+    """A row of the file as the engine compares it."""
+    prices = [Price(amount=Decimal(price[0]), currency=price[1])] if price else []
+    only = Variant(id="only", prices=prices)
+    return Ours(product=Product(key=key, title=title, variants=[only]), receipt=receipt)
+
+
+def product(number: str, title: str, price: str) -> Product:
+    only = Variant(id="1", prices=[Price(amount=Decimal(price), currency="EUR")])
+    return Product(key=ProductKey("shop", number), title=title, variants=[only])
+
+
+def main() -> None:
+    products = [product("1", "Teapot", "24.90"), product("2", "Cup", "6.00")]
+    with tempfile.TemporaryDirectory() as folder:
+        sample = Path(folder, "prices.json")
+        sink = PriceListSink(Path(sys.argv[1]) if sys.argv[1:] else sample)
+        print(asyncio.run(sync(as_source(products, name="shop"), sink)))
+        products[1] = product("2", "Cup", "5.50")
+        print(asyncio.run(sync(as_source(products, name="shop"), sink)))
+
+
+if __name__ == "__main__":
+    main()

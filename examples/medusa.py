@@ -1,0 +1,58 @@
+"""DummyJSON into a real Medusa store: look at the settings, show the plan, sync.
+
+The settings come from the environment:
+
+    MEDUSA_URL        the address of the server, without /admin
+    MEDUSA_EMAIL      an admin user, and
+    MEDUSA_PASSWORD   their password; or, instead of both,
+    MEDUSA_API_KEY    a secret API key
+    DUMMYJSON_URL     the source; by default https://dummyjson.com
+
+`python examples/medusa.py` writes nothing; `python examples/medusa.py --write` does.
+A store to try it on is in `examples/medusa-store`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from os import environ
+
+from catalogsync import CatalogSyncError, Change, Options, diff, rehearse, sync
+from catalogsync.adapters.dummyjson import DummyJSONSettings
+from catalogsync.adapters.medusa import MedusaSettings
+
+
+def show(change: Change) -> None:
+    print(change.action, change.key, change.product.title)
+    for item in diff(change) if change.held else ():
+        print(f"    {item.path}: {item.old} -> {item.new}")
+
+
+async def main() -> int:
+    source_settings = DummyJSONSettings(
+        url=environ.get("DUMMYJSON_URL", "https://dummyjson.com")
+    )
+    sink_settings = MedusaSettings(
+        url=environ.get("MEDUSA_URL", "http://localhost:9000"),
+        email=environ.get("MEDUSA_EMAIL"),
+        password=environ.get("MEDUSA_PASSWORD"),
+        api_key=environ.get("MEDUSA_API_KEY"),
+    )
+    options = Options(batch_size=50)
+    async with source_settings.open() as source, sink_settings.open() as sink:
+        for finding in await sink.check():
+            print("ok " if finding.ok else "BAD", finding.what, finding.text)
+        if "--write" in sys.argv[1:]:
+            report = await sync(source, sink, options=options)
+        else:
+            report = await rehearse(source, sink, show=show, options=options)
+    print(report)
+    return 0 if report.status == "succeeded" else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(asyncio.run(main()))
+    except CatalogSyncError as error:
+        sys.exit(f"nothing was written: {error}")
