@@ -34,8 +34,8 @@ class RateLimiter:
         """Return when one more may go through."""
         async with self._turn:
             if len(self._passed) == self.most:
-                left = self._passed[0] + self.per - self.clock()
-                if left > 0:
+                free = self._passed[0] + self.per
+                while (left := free - self.clock()) > 0:
                     await self.sleep(left)
                 self._passed.popleft()
             self._passed.append(self.clock())

@@ -1,7 +1,7 @@
 """Stand-ins for the systems on both sides, and ways to make them fail.
 
 For tests of adapters and of programs that use catalogsync: real HTTP servers on
-a local port (:func:`serve`, :func:`dummyjson_server`), faults to order
+a local port (:func:`serve`, :func:`dummyjson_server`, :func:`fake_medusa`), faults to order
 (:class:`FaultPlan`) and catalogs of any size (:func:`generate_catalog`). Nothing
 here is imported by the library itself.
 
@@ -17,28 +17,35 @@ if TYPE_CHECKING:
     from .catalog import catalog_categories, generate_catalog, iter_catalog
     from .dummyjson import DummyJSONServer, dummyjson_app, dummyjson_server
     from .faults import Fault, FaultPlan
+    from .medusa import FakeMedusa, fake_medusa, medusa_app
     from .servers import serve, serve_in_thread
 
 __all__ = [
     "DummyJSONServer",
+    "FakeMedusa",
     "Fault",
     "FaultPlan",
     "catalog_categories",
     "dummyjson_app",
     "dummyjson_server",
+    "fake_medusa",
     "generate_catalog",
     "iter_catalog",
+    "medusa_app",
     "serve",
     "serve_in_thread",
 ]
 
 _HOMES = {
     "DummyJSONServer": "dummyjson",
+    "FakeMedusa": "medusa",
     "Fault": "faults",
     "FaultPlan": "faults",
     "catalog_categories": "catalog",
     "dummyjson_app": "dummyjson",
     "dummyjson_server": "dummyjson",
+    "fake_medusa": "medusa",
+    "medusa_app": "medusa",
     "generate_catalog": "catalog",
     "iter_catalog": "catalog",
     "serve": "servers",

@@ -194,7 +194,7 @@ def _categories(reply: Reply) -> dict[str, Category]:
     if not isinstance(items, list):
         raise BrokenReplyError(f"{reply.what}: not a list of categories")
     found: dict[str, Category] = {}
-    for item in cast("list[Any]", items):
+    for item in cast("list[dict[str, Any]]", items):
         try:
             category = Category(id=item["slug"], name=item["name"])
         except (InvalidValueError, KeyError, TypeError):

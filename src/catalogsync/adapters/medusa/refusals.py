@@ -26,6 +26,7 @@ _TAKEN = re.compile(
     r"^Product(?: variant)? with (handle|sku|barcode): (.+), already exists\.$",
     re.DOTALL,
 )
+_LABELS = {"handle": "handle", "sku": "SKU", "barcode": "barcode"}
 _FILTERS = {
     "handle": "handle",
     "sku": "variants[sku][]",
@@ -72,13 +73,14 @@ class Refusals:
         wanting = [c for c in changes if value in _values(c, what)]
         holders = await self._holders(what, value)
         keys = {str(change.key): change for change in wanting}
+        label = f"{_LABELS[what]} {value}"
         if any(h.get("external_id") in keys and _is_new(keys, h) for h in holders):
-            return ConflictError(f"{what} {value} is there by now: {error.said}")
+            return ConflictError(f"{label} is there by now: {error.said}")
         if holders:
-            reason = f"{what} {value} is taken by {_named(holders[0])}"
+            reason = f"{label} is taken by {_named(holders[0])}"
             culprits = {change.key: reason for change in wanting}
         else:
-            reason = f"{what} {value} is wanted by another product of the same batch"
+            reason = f"{label} is wanted by another product of the same batch"
             culprits = {change.key: reason for change in wanting[1:]}
         return BatchRefusedError(error.reason, said=error.said, culprits=culprits)
 

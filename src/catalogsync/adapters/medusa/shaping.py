@@ -31,6 +31,8 @@ _LONGEST = 1000
 def shape(product: Product, places: Places) -> Product:
     """The product as the store will give it back.
 
+    A product without a thumbnail gets its first image as one.
+
     Raises:
         RefusedError: It cannot go into this store.
     """
@@ -41,6 +43,8 @@ def shape(product: Product, places: Places) -> Product:
         shaped = _SHAPERS[name](value) if value else value
         if shaped is not value:
             changed[name] = shaped
+    if product.thumbnail is None and product.images:
+        changed["thumbnail"] = product.images[0].url
     if product.variants:
         variants = tuple(_variant(v, places) for v in product.variants)
         if variants != product.variants:

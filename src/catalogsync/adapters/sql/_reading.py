@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
-from decimal import Decimal
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence, Set as AbstractSet
+from decimal import Decimal, InvalidOperation
 from typing import Any, TypeAlias, cast
 
-from sqlalchemy import Row
+from sqlalchemy import Row, Select, Table, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from catalogsync.batching import batched
 from catalogsync.errors import InvalidValueError
 from catalogsync.models import (
     UNSET,
@@ -24,34 +24,118 @@ from catalogsync.models import (
     ProductKey,
     ProductStatus,
     StockLevel,
-    Unset,
     Variant,
 )
 from catalogsync.protocols import Ambiguous, Held, Ours
 
-from ._queries import Parts, product_rows, read_parts
-from ._statements import AT_ONCE, by_source
+from ._tables import (
+    IDS,
+    category,
+    has_key,
+    image,
+    key_parameters,
+    price,
+    product,
+    product_category,
+    product_tag,
+    stock_level,
+    tag,
+    variant,
+    variant_option,
+)
 
 __all__ = ["find_products"]
 
+_Parts: TypeAlias = Mapping[Table, Mapping[int, Sequence[Row[Any]]]]
+"""Rows by table, and by the id of what they belong to."""
+
+_Fields: TypeAlias = AbstractSet[Field]
+
 
 async def find_products(
-    connection: AsyncConnection,
-    keys: Iterable[ProductKey],
-    fields: Collection[Field],
+    connection: AsyncConnection, wanted: Sequence[Product], fields: _Fields
 ) -> dict[ProductKey, Held]:
-    """What the database has under these keys."""
-    held: dict[ProductKey, Held] = {}
-    for source, ids in by_source(keys).items():
-        for part in batched(ids, AT_ONCE):
-            rows = await product_rows(connection, source, part)
-            parts = await read_parts(connection, [row.id for row in rows], fields)
-            for row in rows:
-                held[ProductKey(source, row.source_id)] = _held(row, parts, fields)
-    return held
+    """What the database has under the keys of these."""
+    keys = {each.key for each in wanted}
+    found = await connection.execute(_PRODUCTS, key_parameters(keys))
+    rows = {ProductKey(row.source, row.source_id): row for row in found}
+    ids = [row.id for row in rows.values()]
+    parts: dict[Table, Mapping[int, Sequence[Row[Any]]]] = {}
+    for table, (needed_for, statement) in _PARTS.items():
+        of_owner = parts[table] = defaultdict[int, list[Row[Any]]](list)
+        if ids and not fields.isdisjoint(needed_for):
+            for part in await connection.execute(statement, {"ids": ids}):
+                of_owner[part[0]].append(part)
+    return {key: _held(row, parts, fields) for key, row in rows.items() if key in keys}
 
 
-def _held(row: Row[Any], parts: Parts, fields: Collection[Field]) -> Held:
+# --- the rows ---
+
+
+def _tree() -> Select[Any]:
+    """The categories of products, and all that contain them."""
+    own = (
+        select(category)
+        .join(product_category)
+        .where(product_category.c.product_id.in_(IDS))
+        .cte("needed", recursive=True)
+    )
+    above = select(category).join(own, category.c.id == own.c.parent_id)
+    return select(own.union(above))
+
+
+def _of_products(table: Table) -> Select[Any]:
+    return select(table.c.product_id, table).where(table.c.product_id.in_(IDS))
+
+
+def _of_variants(table: Table) -> Select[Any]:
+    of_variant = select(table.c.variant_id, table).join(variant)
+    return of_variant.where(variant.c.product_id.in_(IDS))
+
+
+_PRODUCTS = select(product).where(has_key(product))
+
+_OF_VARIANTS = {
+    Field.VARIANTS,
+    Field.VARIANT_TITLE,
+    Field.SKU,
+    Field.BARCODE,
+    Field.OPTIONS,
+    Field.PRICES,
+    Field.STOCK,
+}
+_PARTS: Mapping[Table, tuple[_Fields, Select[Any]]] = {
+    image: (
+        {Field.IMAGES},
+        _of_products(image).order_by(image.c.position, image.c.id),
+    ),
+    product_category: (
+        {Field.CATEGORIES},
+        _of_products(product_category).order_by(product_category.c.category_id),
+    ),
+    category: ({Field.CATEGORIES}, _tree()),  # by its own id
+    product_tag: (
+        {Field.TAGS},
+        _of_products(product_tag).add_columns(tag.c.text).join(tag).order_by(tag.c.id),
+    ),
+    variant: (_OF_VARIANTS, _of_products(variant).order_by(variant.c.id)),
+    variant_option: (
+        _OF_VARIANTS,
+        _of_variants(variant_option).order_by(variant_option.c.position),
+    ),
+    price: ({Field.PRICES}, _of_variants(price)),
+    stock_level: (
+        {Field.STOCK},
+        _of_variants(stock_level).order_by(stock_level.c.id),
+    ),
+}
+"""What belongs to products, and the fields that it is needed for."""
+
+
+# --- products ---
+
+
+def _held(row: Row[Any], parts: _Parts, fields: _Fields) -> Held:
     """What the database has in a row of `product`, as far as it is asked for.
 
     A row that somebody changed by hand, so that no product can be like it, is told
@@ -59,109 +143,90 @@ def _held(row: Row[Any], parts: Parts, fields: Collection[Field]) -> Held:
     """
     try:
         found = _product(row, parts, fields)
-    except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
+    except (ValueError, TypeError) as error:
         problem = f"row {row.id} of table product is no product: {error}"
         return Ambiguous(reason=problem)
-    references = _references(row, parts, fields)
+    references = {
+        Field.CATEGORIES: {
+            str(each.id): each.name
+            for link in parts[product_category][row.id]
+            for each in parts[category][link.category_id]
+        },
+        Field.TAGS: {str(t.tag_id): t.text for t in parts[product_tag][row.id]},
+    }
     return Ours(
-        product=found, receipt=row.receipt, references=references, native=row.id
+        product=found,
+        receipt=row.receipt,
+        references={f: names for f, names in references.items() if f in fields},
+        native=row.id,
     )
 
 
-def _references(
-    row: Row[Any], parts: Parts, fields: Collection[Field]
-) -> dict[Field, dict[str, str]]:
-    """The ids of categories and tags, with others' among them."""
-    links = (parts.tree.get(each.category_id) for each in parts.links.get(row.id, ()))
-    found = {
-        Field.CATEGORIES: {str(link.id): link.name for link in links if link},
-        Field.TAGS: {str(tag.id): tag.text for tag in parts.tags.get(row.id, ())},
-    }
-    return {field: names for field, names in found.items() if field in fields}
-
-
-# --- the fields of a product ---
-
-
-def _product(row: Row[Any], parts: Parts, fields: Collection[Field]) -> Product:
+def _product(row: Row[Any], parts: _Parts, fields: _Fields) -> Product:
     values = {
         field.value: read(row, parts)
         for field, read in _FIELDS.items()
         if field in fields
     }
-    variants = [
-        _variant(each, parts, fields) for each in parts.variants.get(row.id, ())
-    ]
+    variants = [_variant(each, parts, fields) for each in parts[variant][row.id]]
     if variants:
         values["variants"] = variants
     return Product(key=ProductKey(row.source, row.source_id), title=row.title, **values)
 
 
-def _status(row: Row[Any], _: Parts) -> ProductStatus | Unset:
-    return ProductStatus(row.status) if row.status else UNSET
-
-
-def _weight(row: Row[Any], _: Parts) -> Decimal | None:
-    weight: Decimal | None = _number("weight", row.weight)
-    return weight
-
-
-def _dimensions(row: Row[Any], _: Parts) -> Dimensions | None:
+def _dimensions(row: Row[Any], _: _Parts) -> Dimensions | None:
     size = Dimensions(
-        length=_number("length", row.length),
-        width=_number("width", row.width),
-        height=_number("height", row.height),
+        length=_decimal(row.length),
+        width=_decimal(row.width),
+        height=_decimal(row.height),
     )
     return None if size == Dimensions() else size
 
 
-def _attributes(row: Row[Any], _: Parts) -> Mapping[str, Json]:
+def _attributes(row: Row[Any], _: _Parts) -> Mapping[str, Json]:
     tree: object = json.loads(row.attributes) if row.attributes else {}
     if not isinstance(tree, dict):
         raise InvalidValueError("attributes", "must be a JSON object")
     return cast("dict[str, Json]", tree)
 
 
-def _images(row: Row[Any], parts: Parts) -> tuple[Image, ...]:
-    return tuple(Image(url=image.url) for image in parts.images.get(row.id, ()))
+def _images(row: Row[Any], parts: _Parts) -> list[Image]:
+    # Somebody else may have added the same one at the same time.
+    urls = dict.fromkeys(each.url for each in parts[image][row.id])
+    return [Image(url=url) for url in urls]
 
 
-def _tags(row: Row[Any], parts: Parts) -> tuple[str, ...]:
-    return tuple(tag.text for tag in parts.tags.get(row.id, ()))
-
-
-def _categories(row: Row[Any], parts: Parts) -> tuple[Category, ...]:
+def _categories(row: Row[Any], parts: _Parts) -> list[Category]:
     """Those of the product's own source; others' have no id in it."""
-    found = (
-        _category(link.category_id, row.source, parts.tree)
-        for link in parts.links.get(row.id, ())
-    )
-    return tuple(category for category in found if category)
+    links = parts[product_category][row.id]
+    found = (_category(link.category_id, row.source, parts[category]) for link in links)
+    return [each for each in found if each]
 
 
-def _category(id_: int, source: str, tree: Mapping[int, Row[Any]]) -> Category | None:
+def _category(
+    id_: int, source: str, tree: Mapping[int, Sequence[Row[Any]]]
+) -> Category | None:
     line: dict[int, Row[Any]] = {}  # upwards; ends at others', and in a circle
-    row = tree.get(id_)
-    while row and row.source == source and row.id not in line:
-        line[row.id] = row
-        row = tree.get(row.parent_id)
-    category = None
+    above = tree[id_]
+    while above and above[0].source == source and above[0].id not in line:
+        line[above[0].id] = above[0]
+        above = tree[above[0].parent_id]
+    found = None
     for row in reversed(line.values()):
-        category = Category(id=row.source_id, name=row.name, parent=category)
-    return category
+        found = Category(id=row.source_id, name=row.name, parent=found)
+    return found
 
 
-_Read: TypeAlias = Callable[[Row[Any], Parts], Any]
-_FIELDS: Mapping[Field, _Read] = {
+_FIELDS: Mapping[Field, Callable[[Row[Any], _Parts], Any]] = {
     Field.DESCRIPTION: lambda row, _: row.description,
     Field.BRAND: lambda row, _: row.brand,
-    Field.STATUS: _status,
+    Field.STATUS: lambda row, _: ProductStatus(row.status) if row.status else UNSET,
     Field.THUMBNAIL: lambda row, _: row.thumbnail,
-    Field.WEIGHT: _weight,
+    Field.WEIGHT: lambda row, _: _decimal(row.weight),
     Field.DIMENSIONS: _dimensions,
     Field.ATTRIBUTES: _attributes,
     Field.IMAGES: _images,
-    Field.TAGS: _tags,
+    Field.TAGS: lambda row, parts: [t.text for t in parts[product_tag][row.id]],
     Field.CATEGORIES: _categories,
 }
 
@@ -169,41 +234,33 @@ _FIELDS: Mapping[Field, _Read] = {
 # --- variants ---
 
 
-def _variant(row: Row[Any], parts: Parts, fields: Collection[Field]) -> Variant:
+def _variant(row: Row[Any], parts: _Parts, fields: _Fields) -> Variant:
     lists: dict[str, Any] = {}
     try:
         if Field.PRICES in fields:
-            lists["prices"] = _prices(row, parts)
+            lists["prices"] = [
+                Price(amount=cast("Decimal", _decimal(p.amount)), currency=p.currency)
+                for p in parts[price][row.id]
+            ]
         if Field.STOCK in fields:
-            lists["stock"] = _stock(row, parts)
+            lists["stock"] = [
+                StockLevel(quantity=level.quantity, location=level.location)
+                for level in parts[stock_level][row.id]
+            ]
         return Variant(
             id=row.source_id,
             title=row.title or UNSET,
             sku=row.sku,
             barcode=row.barcode,
-            options={each.name: each.value for each in parts.options.get(row.id, ())},
+            options={each.name: each.value for each in parts[variant_option][row.id]},
             **lists,
         )
     except InvalidValueError as error:
         raise error.under(f"variants.{row.source_id}") from None
 
 
-def _prices(row: Row[Any], parts: Parts) -> tuple[Price, ...]:
-    return tuple(
-        Price(amount=_number("amount", each.amount), currency=each.currency)
-        for each in parts.prices.get(row.id, ())
-    )
-
-
-def _stock(row: Row[Any], parts: Parts) -> tuple[StockLevel, ...]:
-    return tuple(
-        StockLevel(quantity=each.quantity, location=each.location)
-        for each in parts.stock.get(row.id, ())
-    )
-
-
-def _number(path: str, value: Any) -> Any:
+def _decimal(value: Decimal | str | None) -> Decimal | None:
     try:
         return None if value is None else Decimal(value)
-    except (ArithmeticError, TypeError, ValueError):
-        raise InvalidValueError(path, f"must be a number, is {value!r}") from None
+    except InvalidOperation:
+        raise ValueError(f"{value!r} is not a number") from None

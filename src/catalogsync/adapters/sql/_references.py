@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
+from typing import TypeAlias
 
-from sqlalchemy import Column, Table, bindparam, select, update
+from sqlalchemy import Table, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -19,51 +19,34 @@ from catalogsync.protocols import (
     ReferenceOutcome,
 )
 
-from ._limits import key_problem
-from ._rows import Row
-from ._statements import AT_ONCE, IDS
-from ._tables import category, tag
+from ._tables import IDS, NewRow, category, has_key, key_parameters, tag
 
 __all__ = ["find_references", "write_references"]
 
+_Identity: TypeAlias = tuple[str, ...]
+
 _TAGS = select(tag).where(tag.c.text.in_(IDS))
-_CATEGORIES = select(category).where(
-    category.c.source == bindparam("of"), category.c.source_id.in_(IDS)
-)
+_CATEGORIES = select(category).where(has_key(category))
+_AT_ONCE = 500
+_LONGEST = 1000  # bytes; PostgreSQL's index takes a little more
 
 
 async def find_references(
     connection: AsyncConnection, references: Collection[Reference]
 ) -> dict[Reference, HeldReference]:
     """Those of the references that the database has."""
-    held: dict[Reference, HeldReference] = {}
-    sources = {(reference.kind, reference.source) for reference in references}
-    for kind, source in sources:
-        alike = [r for r in references if r.kind is kind and r.source == source]
-        read = _held_tags if kind is ReferenceKind.TAG else _held_categories
-        for part in batched(alike, AT_ONCE):
-            found = await read(connection, source, [r.id for r in part])
-            held.update((r, found[r.id]) for r in part if r.id in found)
-    return held
-
-
-async def _held_tags(
-    connection: AsyncConnection, _: str, texts: Sequence[str]
-) -> dict[str, HeldReference]:
-    rows = await connection.execute(_TAGS, {"ids": texts})
-    return {row.text: HeldReference(id=str(row.id), name=row.text) for row in rows}
-
-
-async def _held_categories(
-    connection: AsyncConnection, source: str, ids: Sequence[str]
-) -> dict[str, HeldReference]:
-    rows = await connection.execute(_CATEGORIES, {"of": source, "ids": ids})
-    return {
-        row.source_id: HeldReference(
-            id=str(row.id), name=row.name, parent=_text(row.parent_id), ours=True
-        )
-        for row in rows
-    }
+    held: dict[_Identity, HeldReference] = {}
+    for part in batched(references, _AT_ONCE):
+        texts = [each.id for each in part if each.kind is ReferenceKind.TAG]
+        for row in await connection.execute(_TAGS, {"ids": texts}):
+            held[row.text,] = HeldReference(id=str(row.id), name=row.text)
+        categories = [each for each in part if each.kind is ReferenceKind.CATEGORY]
+        for row in await connection.execute(_CATEGORIES, key_parameters(categories)):
+            parent = None if row.parent_id is None else str(row.parent_id)
+            held[row.source, row.source_id] = HeldReference(
+                id=str(row.id), name=row.name, parent=parent, ours=True
+            )
+    return {each: held[id_] for each in references if (id_ := _identity(each)) in held}
 
 
 async def write_references(
@@ -74,25 +57,33 @@ async def write_references(
     Raises:
         ConflictError: A category is no longer there as it was found.
     """
-    missing = [c for c in changes if c.held is None and _problem(c.reference) is None]
-    made = await _create(connection, missing)
+    missing = [c for c in changes if c.held is None and not _is_long(c.reference)]
+    created = await _create(connection, missing)
     for change in changes:
-        if change.held and change.held.ours:
+        # A tag's text is all of it.
+        if change.held and change.reference.kind is ReferenceKind.CATEGORY:
             await _change(connection, change, change.held)
     found = await find_references(connection, [c.reference for c in missing])
-    return [_outcome(change, found, made) for change in changes]
+    return [_outcome(change, found.get(change.reference), created) for change in changes]
 
 
-def _problem(reference: Reference) -> str | None:
-    return key_problem(reference.kind, reference.id)
+def _identity(reference: Reference) -> _Identity:
+    """What no other row of its table has; a tag belongs to no source."""
+    if reference.kind is ReferenceKind.TAG:
+        return (reference.id,)
+    return (reference.source, reference.id)
+
+
+def _is_long(reference: Reference) -> bool:
+    return len(reference.id.encode()) > _LONGEST
 
 
 async def _create(
     connection: AsyncConnection, changes: Sequence[ReferenceChange]
-) -> set[tuple[str, ...]]:
-    """Insert those that are not there; returns what identifies the new ones."""
-    tags: list[Row] = []
-    categories: list[Row] = []
+) -> set[_Identity]:
+    """Insert those that are not there; returns which are new."""
+    tags: list[NewRow] = []
+    categories: list[NewRow] = []
     for change in changes:
         wanted = change.reference
         if wanted.kind is ReferenceKind.TAG:
@@ -101,21 +92,22 @@ async def _create(
             key = {"source": wanted.source, "source_id": wanted.id}
             parent = _number(change.parent)
             categories.append({**key, "name": wanted.name, "parent_id": parent})
-    new_tags = await _insert(connection, tag, [tag.c.text], tags)
-    identity = [category.c.source, category.c.source_id]
-    return new_tags | await _insert(connection, category, identity, categories)
+    new_tags = await _insert(connection, tag, ["text"], tags)
+    key_columns = ["source", "source_id"]
+    return new_tags | await _insert(connection, category, key_columns, categories)
 
 
 async def _insert(
     connection: AsyncConnection,
     table: Table,
-    identity: Sequence[Column[Any]],
-    rows: Sequence[Row],
-) -> set[tuple[str, ...]]:
+    identity: Sequence[str],
+    rows: Sequence[NewRow],
+) -> set[_Identity]:
     if not rows:
         return set()
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    absent = dialect.insert(table).on_conflict_do_nothing().returning(*identity)
+    columns = [table.c[name] for name in identity]
+    absent = dialect.insert(table).on_conflict_do_nothing().returning(*columns)
     return {tuple(row) for row in await connection.execute(absent, rows)}
 
 
@@ -123,8 +115,6 @@ async def _change(
     connection: AsyncConnection, change: ReferenceChange, held: HeldReference
 ) -> None:
     wanted = change.reference
-    if wanted.kind is ReferenceKind.TAG:
-        return  # its text is all of it
     statement = (
         update(category)
         .where(category.c.id == int(held.id), category.c.source == wanted.source)
@@ -137,27 +127,18 @@ async def _change(
 
 def _outcome(
     change: ReferenceChange,
-    found: Mapping[Reference, HeldReference],
-    made: Collection[tuple[str, ...]],
+    found: HeldReference | None,
+    created: Collection[_Identity],
 ) -> ReferenceOutcome:
-    wanted = change.reference
-    if change.held:
-        return ReferenceOutcome(reference=wanted, id=change.held.id)
-    problem = _problem(wanted)
-    if problem:
-        return ReferenceOutcome(reference=wanted, id=None, reason=problem)
-    if wanted not in found:
+    wanted, held = change.reference, change.held or found
+    if held:
+        is_new = _identity(wanted) in created
+        return ReferenceOutcome(reference=wanted, id=held.id, created=is_new)
+    if not _is_long(wanted):
         raise ConflictError(f"{wanted.kind} {wanted.id} was removed meanwhile")
-    is_tag = wanted.kind is ReferenceKind.TAG
-    identity = (wanted.id,) if is_tag else (wanted.source, wanted.id)
-    return ReferenceOutcome(
-        reference=wanted, id=found[wanted].id, created=identity in made
-    )
+    reason = f"{wanted.kind}: longer than {_LONGEST} bytes"
+    return ReferenceOutcome(reference=wanted, id=None, reason=reason)
 
 
 def _number(id_: str | None) -> int | None:
     return None if id_ is None else int(id_)
-
-
-def _text(id_: int | None) -> str | None:
-    return None if id_ is None else str(id_)

@@ -6,6 +6,7 @@ touches it.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from decimal import Decimal
 from typing import Any, TypeAlias
 
@@ -31,14 +32,15 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from catalogsync.models import ProductKey
+from catalogsync.protocols import Reference
 
 __all__ = [
     "IDS",
     "NewRow",
     "category",
+    "has_key",
     "image",
     "key_parameters",
-    "keys_of",
     "metadata",
     "price",
     "product",
@@ -132,6 +134,7 @@ image = Table(
 
 category = Table(
     "category",
+    "has_key",
     metadata,
     _id(),
     Column("source", Text),
@@ -210,10 +213,15 @@ IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 """A parameter that stands for a list."""
 
 
-def keys_of(table: Table) -> ColumnElement[bool]:
-    """Rows with these keys; where there are several sources, some others as well."""
+def has_key(table: Table) -> ColumnElement[bool]:
+    """Whether a row has one of the keys in `key_parameters`.
+
+    Where these are of several sources, other rows of these sources may match too.
+    """
     sources: BindParameter[Any] = bindparam("sources", expanding=True)
     return and_(table.c.source.in_(sources), table.c.source_id.in_(IDS))
 
 
-def key_parameters(keys: Iterable[ProductKey]) -> NewRow: ...
+def key_parameters(keys: Collection[ProductKey | Reference]) -> NewRow:
+    """The parameters of `has_key`."""
+    return {"sources": list({k.source for k in keys}), "ids": [k.id for k in keys]}

@@ -1,4 +1,4 @@
-"""Fixtures of the tests of our test servers."""
+"""Fixtures that several folders share: catalogs and servers, fake and real."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from catalogsync.testing.catalog import generate_catalog
 from catalogsync.testing.dummyjson import dummyjson_server
 from catalogsync.testing.medusa import fake_medusa
 
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="session")
@@ -53,8 +53,6 @@ async def api(
     ):
         yield session
 
-
-# --- Medusa, the fake one and a real one (to be moved to tests/conftest.py) ---
 
 _STORE = _ROOT / "examples/medusa-store"
 
