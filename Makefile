@@ -1,0 +1,57 @@
+# Everything that is needed comes from the package index (and, for the real Medusa, npm).
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+STORE = examples/medusa-store
+INSTALLED = $(VENV)/.installed
+SOURCE ?=
+
+.PHONY: help demo medusa test test-fast lint types docs bench clean
+
+help:  ## What can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable '.[all]' --group dev
+	@touch $@
+
+$(STORE)/node_modules/.installed: $(STORE)/package.json
+	cd $(STORE) && npm install --no-audit --no-fund --loglevel=error
+	@touch $@
+
+demo: $(INSTALLED)  ## Sync a catalog into demo/catalog.db (SOURCE=URL: a live DummyJSON)
+	$(BIN)/catalogsync demo $(if $(SOURCE),--source $(SOURCE))
+
+medusa: $(STORE)/node_modules/.installed  ## Start a real Medusa store and print how to reach it
+	cd $(STORE) && exec node store.mjs start
+
+# The real Medusa and PostgreSQL take part where Node is; CATALOGSYNC_REAL=1 demands them.
+test: $(INSTALLED) $(if $(shell command -v npm),$(STORE)/node_modules/.installed)  ## All tests
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m coverage run -m pytest
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report
+
+test-fast: $(INSTALLED)  ## The tests that need neither Node nor docs
+	CATALOGSYNC_REAL=0 $(BIN)/python -m pytest tests
+
+lint: $(INSTALLED)  ## Format, rules and layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+
+types: $(INSTALLED)  ## mypy and pyright
+	$(BIN)/mypy src tests/typing examples/custom_source.py examples/custom_sink.py
+	$(BIN)/pyright
+
+docs: $(INSTALLED)  ## The documentation, into docs/_build/html
+	$(BIN)/sphinx-build -W -n --keep-going -q -b html docs docs/_build/html
+
+bench: $(INSTALLED)  ## Engine cost, memory and real syncs, beside a replay and a script
+	$(BIN)/python -m benchmarks
+
+clean:  ## Forget everything that was made
+	rm -rf $(VENV) build dist demo docs/_build .coverage* .mypy_cache .pytest_cache .ruff_cache
