@@ -38,13 +38,27 @@ class _LimitReached(Exception):  # noqa: N818 - a signal, not an error
 
 @attrs.define
 class _Pass:
-    """What one pass saw, to tell whether the source kept its word."""
+    """What one pass saw, to tell whether the source kept its word.
+
+    Attributes:
+        keys: Of all records, by their hash.
+        records: How many there were.
+        total: How many the source told of.
+        lost: Pages that could not be read, and why.
+        problem: How the source broke its word.
+    """
 
     keys: set[int] = attrs.field(factory=set[int])
     records: int = 0
     total: int | None = None
-    lost: bool = False
+    lost: list[str] = attrs.field(factory=list[str])
     problem: str = ""
+
+    def lose(self, what: str, error: TransientError) -> None:
+        text = f"could not {what}: {error}"
+        self.lost.append(text)
+        if isinstance(error, BrokenReplyError):
+            self.problem = text
 
     def page(self, page: Page) -> None:
         self.records += len(page.products) + len(page.rejected)
@@ -119,11 +133,10 @@ class Intake:
         seen = _Pass()
         for chunk in batched(keys, _LOOKUP):
             what = f"look up {len(chunk)} products"
-            page = await self._repeat(what, partial(source.get, chunk))
-            if page is None:
-                seen.lost = True
-            else:
+            page = await self._repeat(seen, what, partial(source.get, chunk))
+            if page is not None:
                 await self._take(page, seen)
+        self._tell_lost(seen)
         return seen
 
     async def _passes(self) -> _Pass:
@@ -140,14 +153,20 @@ class Intake:
             verdict = seen.verdict()
         if verdict:
             self.tally.problem(f"{verdict}, also when it was read again")
+        self._tell_lost(seen)
         return seen
+
+    def _tell_lost(self, seen: _Pass) -> None:
+        for text in seen.lost:
+            if text != seen.problem:
+                self.tally.problem(text)
 
     async def _pass(self) -> _Pass:
         seen = _Pass()
         ahead = self.options.pages_ahead
         try:
             async with aclosing(
-                read_ahead(self._page, ahead=ahead, group=self.group)
+                read_ahead(partial(self._page, seen), ahead=ahead, group=self.group)
             ) as pages:
                 await self._take_all(pages, seen)
         except BrokenReplyError as error:
@@ -163,17 +182,16 @@ class Intake:
                 lost = 0
                 await self._take(page, seen)
                 continue
-            seen.lost = True
             lost += 1
             if lost == _LOST_IN_A_ROW:
                 return
 
-    async def _page(self, cursor: Cursor | None) -> Page | None:
+    async def _page(self, seen: _Pass, cursor: Cursor | None) -> Page | None:
         what = "read the first page" if cursor is None else f"read page {cursor}"
-        return await self._repeat(what, partial(self.source.read, cursor))
+        return await self._repeat(seen, what, partial(self.source.read, cursor))
 
     async def _repeat(
-        self, what: str, read: Callable[[], Awaitable[Page]]
+        self, seen: _Pass, what: str, read: Callable[[], Awaitable[Page]]
     ) -> Page | None:
         """Read by the retry policy; None: no try was left, and the run goes on."""
         last = ""
@@ -191,7 +209,7 @@ class Intake:
         except TransientError as error:
             if not self.tally.fetched:
                 raise
-            self.tally.problem(f"could not {what}: {error}")
+            seen.lose(what, error)
         return None
 
     async def _take(self, page: Page, seen: _Pass) -> None:

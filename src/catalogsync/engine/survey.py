@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import attrs
 
@@ -58,6 +58,12 @@ class Survey:
     book: ReferenceBook | None
     policy: RetryPolicy
     tally: Tally
+    _shape: Callable[[Product], Product] | None = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        # Asking a protocol is slow, and shaping happens for every product.
+        sink = self.sink
+        self._shape = sink.shape if isinstance(sink, ShapingSink) else None
 
     async def look(self, products: Sequence[Product]) -> list[Planned]:
         """Say what has to change for these; repeated by the policy.
@@ -94,10 +100,10 @@ class Survey:
         return [item for item in planned if item is not None]
 
     def _shaped(self, product: Product) -> Product | None:
-        if not isinstance(self.sink, ShapingSink):
+        if self._shape is None:
             return product
         try:
-            return self.sink.shape(product)
+            return self._shape(product)
         except RefusedError as error:
             self._fail(product, error.reason, error.said)
         except InvalidValueError as error:

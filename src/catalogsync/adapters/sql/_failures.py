@@ -84,7 +84,9 @@ def _decide_code(code: str, words: str) -> CatalogSyncError:
     # Other unique columns are rules that the shop's people made, such as for SKUs.
     is_our_key = code.startswith(_TWICE) and any(key in words for key in _OUR_KEYS)
     if is_our_key or code.startswith(_CHANGED):
-        return ConflictError("a product, category or tag was added or removed meanwhile")
+        return ConflictError(
+            "a product, category or tag was added or removed meanwhile"
+        )
     if code.startswith(_VALUE):
         reason = "the database does not take a value of these products"
         return BatchRefusedError(reason, said=words)

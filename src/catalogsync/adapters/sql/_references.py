@@ -64,7 +64,9 @@ async def write_references(
         if change.held and change.reference.kind is ReferenceKind.CATEGORY:
             await _change(connection, change, change.held)
     found = await find_references(connection, [c.reference for c in missing])
-    return [_outcome(change, found.get(change.reference), created) for change in changes]
+    return [
+        _outcome(change, found.get(change.reference), created) for change in changes
+    ]
 
 
 def _identity(reference: Reference) -> _Identity:

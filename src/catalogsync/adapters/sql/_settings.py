@@ -30,7 +30,6 @@ def driver_of(url: str) -> str | None:
     return _DRIVERS.get(scheme) if separator else None
 
 
-_NEEDED = ("greenlet", "sqlalchemy", "aiosqlite", "asyncpg")
 _MOST = 5000
 
 
@@ -70,18 +69,21 @@ class SQLSettings:
     timeout: float = attrs.field(default=30.0, validator=_check_timeout)
 
     def open(self) -> AbstractAsyncContextManager[SQLSink]:
-        """Connect, make the tables that are missing, and disconnect at the end.
+        """Connect, and disconnect at the end.
+
+        The tables, and a SQLite file, are made before the first write.
 
         Raises:
             MissingExtraError: The extra `sql` is not installed.
             MisconfiguredError: The database cannot be used as the URL has it.
             TransientError: It cannot be reached now.
         """
+        driver = (driver_of(self.url) or "").partition("+")[2]
         try:
-            for module in _NEEDED:
+            for module in ("greenlet", "sqlalchemy", driver):
                 import_module(module)
         except ImportError as error:
             raise MissingExtraError("the SQL sink", "sql") from error
-        from ._engine import open_sink
+        from ._sink import open_sink
 
         return open_sink(self)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import attrs
-from sqlalchemy import false, func, select, update
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from catalogsync.errors import BatchRefusedError, CatalogSyncError
-from catalogsync.models import Field, Product, ProductKey
+from catalogsync.errors import CatalogSyncError, RefusedError
+from catalogsync.models import Dimensions, Field, Product, ProductKey
 from catalogsync.outcomes import Outcome
 from catalogsync.protocols import (
     Change,
@@ -22,16 +22,26 @@ from catalogsync.protocols import (
     ReferenceOutcome,
 )
 
-from . import _limits, _references
-from ._failures import sql_errors
+from . import _references
+from ._database import Database, open_database
 from ._reading import find_products
-from ._tables import product
 from ._writing import write_changes
 
-__all__ = ["SQLSink"]
+if TYPE_CHECKING:
+    from ._settings import SQLSettings
 
-_COUNT = select(func.count()).select_from(product)
-_WRITE_NOTHING = update(product).where(false()).values(title=product.c.title)
+__all__ = ["SQLSink", "open_sink"]
+
+_MOST = 2**63 - 1
+
+
+@asynccontextmanager
+async def open_sink(settings: SQLSettings) -> AsyncGenerator[SQLSink, None]:
+    """What `SQLSettings.open` gives."""
+    async with open_database(settings.url, settings.timeout) as database:
+        writers = 1 if database.is_sqlite else 4
+        limits = Limits(batch=settings.batch, writers=writers, find=500)
+        yield SQLSink(settings.name, limits, database)
 
 
 @attrs.frozen(eq=False)
@@ -39,7 +49,8 @@ class SQLSink:
     """A catalog in a SQL database; `SQLSettings.open` makes one.
 
     It is a `Sink`, a `ReferencingSink`, a `ShapingSink` and `Checkable`. A batch is
-    one transaction: written whole, or not at all.
+    one transaction: written whole, or not at all. The tables are made before the
+    first write; until then nothing is found.
 
     Attributes:
         name: Names the sink in reports and logs.
@@ -48,8 +59,7 @@ class SQLSink:
 
     name: str
     limits: Limits
-    _reading: AsyncEngine = attrs.field(repr=False)
-    _writing: AsyncEngine = attrs.field(repr=False)
+    _database: Database = attrs.field(repr=False)
 
     async def find(
         self, wanted: Sequence[Product], /, *, fields: frozenset[Field]
@@ -58,10 +68,8 @@ class SQLSink:
 
         All of it is read at one moment. `Ours.native` is the number of the row.
         """
-        keys = [each.key for each in wanted]
-        with sql_errors():
-            async with self._reading.begin() as connection:
-                return await find_products(connection, keys, fields)
+        async with self._database.reading() as connection:
+            return await find_products(connection, wanted, fields) if connection else {}
 
     async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
         """Write a batch in one transaction.
@@ -73,35 +81,32 @@ class SQLSink:
             MisconfiguredError: It cannot be written as things are: the disk is
                 full, the file is read-only, the user has no right to.
         """
-        problems = {
-            change.key: problem
-            for change in changes
-            if (problem := _limits.problem_of(change.product))
-        }
-        if problems:
-            reason = "the database cannot keep a value"
-            raise BatchRefusedError(reason, culprits=problems)
-        with sql_errors():
-            async with self._writing.begin() as connection:
-                await write_changes(connection, changes)
+        async with self._database.writing() as connection:
+            await write_changes(connection, changes)
         return [change.done() for change in changes]
 
     def shape(self, product: Product, /) -> Product:
         """The product as `find` gives it back.
 
         Raises:
-            RefusedError: A value cannot be kept exactly: an id of more than 1000
-                bytes, a number with more than 1000 digits behind the point.
+            RefusedError: A stock level has more than 63 bits.
         """
-        return _limits.shape(product)
+        for variant in product.variants or ():
+            if any(level.quantity > _MOST for level in variant.stock or ()):
+                reason = f"variants.{variant.id}.stock: more than {_MOST}"
+                raise RefusedError(reason)
+        if product.dimensions == Dimensions():
+            return attrs.evolve(product, dimensions=None)
+        return product
 
     async def find_references(
         self, references: frozenset[Reference], /
     ) -> Mapping[Reference, HeldReference]:
         """Say which of these categories and tags the database has."""
-        with sql_errors():
-            async with self._reading.begin() as connection:
-                return await _references.find_references(connection, references)
+        async with self._database.reading() as connection:
+            if connection is None:
+                return {}
+            return await _references.find_references(connection, references)
 
     async def write_references(
         self, changes: Sequence[ReferenceChange], /
@@ -110,18 +115,13 @@ class SQLSink:
 
         One that somebody else created meanwhile is found, not doubled.
         """
-        with sql_errors():
-            async with self._writing.begin() as connection:
-                return await _references.write_references(connection, changes)
+        async with self._database.writing() as connection:
+            return await _references.write_references(connection, changes)
 
     async def check(self) -> Sequence[Finding]:
         """See whether the database can be reached and written; change nothing."""
         try:
-            with sql_errors():
-                async with self._writing.begin() as connection:
-                    await connection.execute(_WRITE_NOTHING)
-                    number = await connection.scalar(_COUNT)
+            text = await self._database.check()
         except CatalogSyncError as error:
             return [Finding(ok=False, what="url", text=str(error))]
-        text = f"the database can be written; it holds {number} products"
         return [Finding(ok=True, what="url", text=text)]

@@ -8,8 +8,16 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
-from sqlalchemy import Column, Executable, Table, bindparam, delete, insert, select
-from sqlalchemy import update as update_of
+from sqlalchemy import (
+    Column,
+    Executable,
+    Table,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from catalogsync.errors import ConflictError
@@ -138,7 +146,11 @@ class _Lists:
     )
 
     def put(
-        self, table: Table, owner: int, found: Iterable[NewRow], wanted: Iterable[NewRow]
+        self,
+        table: Table,
+        owner: int,
+        found: Iterable[NewRow],
+        wanted: Iterable[NewRow],
     ) -> None:
         """Turn the rows of an owner that were found into those that are wanted."""
         owner_column, element = _ELEMENTS[table]
@@ -178,7 +190,9 @@ def _put_product_lists(lists: _Lists, id_: int, change: Change) -> None:
     if Field.IMAGES in change.fields:
         # Their positions are not known, so all are placed anew.
         before = [{"url": i.url} for i in (held.product.images if held else ()) or ()]
-        after = [{"url": i.url, "position": n} for n, i in enumerate(wanted.images or ())]
+        after = [
+            {"url": i.url, "position": n} for n, i in enumerate(wanted.images or ())
+        ]
         lists.put(image, id_, before, after)
     for field, table, column in (
         (Field.CATEGORIES, product_category, "category_id"),
@@ -191,19 +205,6 @@ def _put_product_lists(lists: _Lists, id_: int, change: Change) -> None:
             lists.put(table, id_, before, after)
 
 
-def _variant_lists(of: Variant | None) -> Iterator[tuple[Field, Table, list[NewRow]]]:
-    """The lists of a variant; None has empty ones."""
-    options = enumerate(of.options.items()) if of else ()
-    rows = [{"name": n, "value": v, "position": i} for i, (n, v) in options]
-    yield Field.OPTIONS, variant_option, rows
-    prices = (of and of.prices) or ()
-    rows = [{"currency": each.currency, "amount": each.amount} for each in prices]
-    yield Field.PRICES, price, rows
-    stock = (of and of.stock) or ()
-    rows = [{"location": each.location, "quantity": each.quantity} for each in stock]
-    yield Field.STOCK, stock_level, rows
-
-
 # --- variants ---
 
 _VARIANT_COLUMNS = {
@@ -211,7 +212,12 @@ _VARIANT_COLUMNS = {
     Field.SKU: "sku",
     Field.BARCODE: "barcode",
 }
-_VARIANT_ROWS = select(variant.c.product_id, variant.c.source_id, variant.c.id).where(
+_VARIANT_LISTS = {
+    Field.OPTIONS: variant_option,
+    Field.PRICES: price,
+    Field.STOCK: stock_level,
+}
+_VARIANT_IDS = select(variant.c.product_id, variant.c.source_id, variant.c.id).where(
     variant.c.product_id.in_(IDS)
 )
 _REMOVE = delete(variant).where(
@@ -224,21 +230,123 @@ async def _write_variants(
     connection: AsyncConnection, targets: Iterable[tuple[int, Change]], lists: _Lists
 ) -> None:
     """Write the rows of variants, and collect what becomes of their lists."""
-    removed: list[NewRow] = []
-    added: list[NewRow] = []
-    kept: list[tuple[int, VariantChange, Variant | None]] = []
-    for id_, change in targets:
-        held = change.held.product.variants or () if change.held else ()
-        before = {each.id: each for each in held}
-        for each in _variant_changes(change):
-            name = each.variant.id
-            if each.action is Action.REMOVE:
-                removed.append({"owner": id_, "key": name})
-                continue
-            if each.action is Action.ADD:
-                row = _variant_columns(each.variant, _VARIANT_COLUMNS)
-                added.append({"product_id": id_, "source_id": name, **row})
-            kept.append((id_, each, before.get(name)))
+    every = [
+        (id_, each, before)
+        for id_, change in targets
+        for each, before in _variant_changes(change)
+    ]
+    removed = [
+        {"owner": id_, "key": each.variant.id}
+        for id_, each, _ in every
+        if each.action is Action.REMOVE
+    ]
+    added = [
+        {"product_id": id_, "source_id": each.variant.id, **_variant_columns(each)}
+        for id_, each, _ in every
+        if each.action is Action.ADD
+    ]
     await _execute(connection, _REMOVE, removed)
     await _execute(connection, insert(variant), added)
-    if kept: ...
+    kept = [item for item in every if item[1].action is not Action.REMOVE]
+    ids = await _variant_ids(connection, [(id_, each.variant) for id_, each, _ in kept])
+    updated = [
+        (row, _variant_columns(each))
+        for row, (_, each, _) in zip(ids, kept, strict=True)
+        if each.action is Action.UPDATE
+    ]
+    await _update(connection, variant, updated)
+    for row, (_, each, before) in zip(ids, kept, strict=True):
+        _put_variant_lists(lists, row, each, before)
+
+
+def _variant_changes(
+    change: Change,
+) -> Iterator[tuple[VariantChange, Variant | None]]:
+    """What happens to each variant, and how it was found."""
+    if change.held is None:
+        for each in change.product.variants or ():
+            yield VariantChange(action=Action.ADD, variant=each), None
+        return
+    before = {each.id: each for each in change.held.product.variants or ()}
+    for each in change.variants:
+        yield each, before.get(each.variant.id)
+
+
+def _variant_columns(change: VariantChange) -> NewRow:
+    """The columns that change; what is not supplied is empty."""
+    is_new = change.action is Action.ADD
+    return {
+        name: _given(getattr(change.variant, name))
+        for field, name in _VARIANT_COLUMNS.items()
+        if is_new or field in change.fields
+    }
+
+
+async def _variant_ids(
+    connection: AsyncConnection, variants: Sequence[tuple[int, Variant]]
+) -> list[int]:
+    """The rows of variants, each given with the row of its product."""
+    if not variants:
+        return []
+    products = list({id_ for id_, _ in variants})
+    ids = {
+        (row.product_id, row.source_id): row.id
+        for row in await connection.execute(_VARIANT_IDS, {"ids": products})
+    }
+    try:
+        return [ids[id_, each.id] for id_, each in variants]
+    except KeyError as error:
+        product_id, name = error.args[0]
+        problem = f"variant {name} of row {product_id} was removed meanwhile"
+        raise ConflictError(problem) from None
+
+
+def _put_variant_lists(
+    lists: _Lists, id_: int, change: VariantChange, before: Variant | None
+) -> None:
+    found = _list_rows(before) if before else {}
+    wanted = _list_rows(change.variant)
+    for field, table in _VARIANT_LISTS.items():
+        if change.action is Action.ADD or field in change.fields:
+            lists.put(table, id_, found.get(table, ()), wanted[table])
+
+
+def _list_rows(of: Variant) -> Mapping[Table, Sequence[NewRow]]:
+    return {
+        variant_option: [
+            {"name": name, "value": value, "position": position}
+            for position, (name, value) in enumerate(of.options.items())
+        ],
+        price: [
+            {"currency": each.currency, "amount": each.amount}
+            for each in of.prices or ()
+        ],
+        stock_level: [
+            {"location": each.location, "quantity": each.quantity}
+            for each in of.stock or ()
+        ],
+    }
+
+
+# --- statements for many rows ---
+
+
+async def _execute(
+    connection: AsyncConnection, statement: Executable, rows: Sequence[NewRow]
+) -> None:
+    """Execute a statement for each of the rows."""
+    if rows:
+        await connection.execute(statement, rows)
+
+
+async def _update(
+    connection: AsyncConnection, table: Table, rows: Iterable[tuple[int, NewRow]]
+) -> None:
+    """Update rows by id, those with the same columns together."""
+    alike: dict[frozenset[str], list[NewRow]] = defaultdict(list)
+    for id_, row in rows:
+        if row:
+            alike[frozenset(row)].append({"row": id_, **row})
+    statement = update(table).where(table.c.id == bindparam("row"))
+    for group in alike.values():
+        await _execute(connection, statement, group)
