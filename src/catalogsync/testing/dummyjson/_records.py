@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, MutableSequence
+from collections.abc import Callable, Iterable, MutableSequence, Sequence
 from typing import Any, TypeAlias, cast, overload
 
 Record: TypeAlias = dict[str, Any]
@@ -29,12 +29,29 @@ else:
 class _Entry:
     """One record: its bytes, or the record itself once somebody has seen it."""
 
-    __slots__ = ("_raw", "live")
+    __slots__ = ("_id", "_raw", "_selected", "live")
 
     def __init__(self, record: Record) -> None:
         # Copied, for orjson's own result keeps several times the memory it needs.
         self._raw = bytes(memoryview(dump(record)))
+        self._id: Any = record.get("id")
+        self._selected: tuple[Sequence[str], bytes] | None = None
         self.live: Record | None = None
+
+    @property
+    def id(self) -> Any:
+        """The record's id."""
+        return self._id if self.live is None else self.live.get("id")
+
+    def selected(self, names: Sequence[str]) -> bytes:
+        """The record with these fields only, serialised once as long as it rests."""
+        if self.live is None and self._selected and self._selected[0] == names:
+            return self._selected[1]
+        record = self.record
+        chosen = {name: record[name] for name in names if name in record}
+        raw = bytes(memoryview(dump(chosen)))
+        self._selected = (names, raw)
+        return raw
 
     @property
     def raw(self) -> bytes:
@@ -68,6 +85,16 @@ class Records(MutableSequence[Record]):
     def __init__(self, records: Iterable[Record] = ()) -> None:
         self._entries = [_Entry(record) for record in records]
         self._index: dict[str, _Entry] | None = None
+        self._ascending: bool | None = None
+
+    @property
+    def ascending(self) -> bool:
+        """Whether the records stand in the order of their ids, which are numbers."""
+        if self._ascending is None:
+            ids = [entry.id for entry in self._entries]
+            numbers = all(isinstance(id_, int) for id_ in ids)
+            self._ascending = numbers and ids == sorted(ids)
+        return self._ascending
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -79,6 +106,7 @@ class Records(MutableSequence[Record]):
     def __getitem__(self, index: slice) -> list[Record]: ...
 
     def __getitem__(self, index: int | slice) -> Record | list[Record]:
+        self._ascending = None
         if isinstance(index, slice):
             return [entry.expose() for entry in self._entries[index]]
         return self._entries[index].expose()
@@ -90,7 +118,7 @@ class Records(MutableSequence[Record]):
     def __setitem__(self, index: slice, value: Iterable[Record]) -> None: ...
 
     def __setitem__(self, index: int | slice, value: Record | Iterable[Record]) -> None:
-        self._index = None
+        self._index = self._ascending = None
         if isinstance(index, slice):
             self._entries[index] = [
                 _Entry(record) for record in cast("Iterable[Record]", value)
@@ -99,12 +127,12 @@ class Records(MutableSequence[Record]):
             self._entries[index] = _Entry(cast("Record", value))
 
     def __delitem__(self, index: int | slice) -> None:
-        self._index = None
+        self._index = self._ascending = None
         del self._entries[index]
 
     def insert(self, index: int, value: Record) -> None:
         """Put a record before the one at ``index``."""
-        self._index = None
+        self._index = self._ascending = None
         self._entries.insert(index, _Entry(value))
 
     def by_id(self, product_id: int) -> Record:
@@ -113,6 +141,7 @@ class Records(MutableSequence[Record]):
         Raises:
             KeyError: When there is none.
         """
+        self._ascending = None
         entry = self.find(str(product_id))
         if entry is None:
             raise KeyError(product_id)

@@ -53,11 +53,12 @@ class Routes:
     async def products(self, request: web.Request) -> web.Response:
         """All products, or a page of them."""
         query, entries = Query.parse(request.query), self._records.entries
-        if query.sort_by:
+        by_id = query.sort_by == "id" and not query.descending
+        if query.sort_by and not (by_id and self._records.ascending):
             return _page([entry.record for entry in entries], query)
         page = query.page(entries)
         if query.select:
-            raws = [dump(query.selected(entry.record)) for entry in page]
+            raws = [entry.selected(query.select) for entry in page]
         else:
             raws = [entry.raw for entry in page]
         return _envelope(raws, len(entries), query)

@@ -1,0 +1,1 @@
+"""What catalogsync costs: ``python -m benchmarks`` (``make bench``)."""

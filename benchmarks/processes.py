@@ -1,0 +1,122 @@
+"""The other processes: servers, a real Medusa, and what is measured."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+ROOT = Path(__file__).parent.parent
+_STORE = ROOT / "examples" / "medusa-store" / "store.mjs"
+
+
+@attrs.frozen
+class Server:
+    """A server that runs beside us and obeys lines of JSON.
+
+    Attributes:
+        told: What it said when it was ready, such as its `url`.
+    """
+
+    process: subprocess.Popen[str] = attrs.field(repr=False)
+    told: dict[str, Any]
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return str(self.told["url"])
+
+    def do(self, wish: str) -> None:
+        """Let it do something, such as `empty`."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps({"do": wish}) + "\n")
+        self.process.stdin.flush()
+        answer = _line(self.process)
+        if answer.get("done") != wish:
+            raise RuntimeError(f"the store failed: {answer}")
+
+
+def _line(process: subprocess.Popen[str]) -> dict[str, Any]:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        raise RuntimeError(f"{process.args!r} ended without a word")
+    answer: dict[str, Any] = json.loads(line)
+    return answer
+
+
+@contextlib.contextmanager
+def _running(command: list[str]) -> Iterator[Server]:
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield Server(process, _line(process))
+        process.communicate()  # It ends with its standard input.
+
+
+@contextlib.contextmanager
+def source(products: int, file: Path | None = None) -> Iterator[Server]:
+    """A DummyJSON server."""
+    command = [sys.executable, "-m", "benchmarks.serving", "source"]
+    command += ["--file", str(file.resolve())] if file else []
+    with _running([*command, "--products", str(products)]) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def fake_store() -> Iterator[Server]:
+    """The fake Medusa, which is fast."""
+    with _running([sys.executable, "-m", "benchmarks.serving", "store"]) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def real_store(data: Path) -> Iterator[Server]:
+    """A real Medusa with its database; the first start takes half a minute."""
+    command = ["node", str(_STORE), "start", "--json", "--data", str(data.resolve())]
+    with _running(command) as server:
+        yield server
+
+
+def work(kind: str, job: dict[str, Any]) -> dict[str, Any]:
+    """Do a job of `benchmarks.worker` in a fresh process; what it measured."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.worker", kind],
+        cwd=ROOT,
+        input=json.dumps(job),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+def timed(command: list[str], told: dict[str, Any]) -> tuple[float, dict[str, Any]]:
+    """Seconds of a whole process, and what it printed; *told* is its input."""
+    started = time.perf_counter()
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        input=json.dumps(told),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    seconds = time.perf_counter() - started
+    return seconds, json.loads(done.stdout)
+
+
+def machine() -> str:
+    """What this ran on, and how busy it was."""
+    python = ".".join(map(str, sys.version_info[:3]))
+    load = ", ".join(f"{n:.1f}" for n in os.getloadavg())
+    return f"Python {python}, {os.cpu_count()} cores, load {load} at the start"

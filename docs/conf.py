@@ -1,0 +1,79 @@
+"""How the documentation is built: `sphinx-build -W -n -b html docs docs/_build/html`."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from importlib.metadata import version as version_of
+
+from sphinx.application import Sphinx
+
+project = "catalogsync"
+author = "the catalogsync authors"
+project_copyright = author
+version = release = version_of("catalogsync")
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = "catalogsync"
+html_show_sphinx = False
+
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 3
+
+default_role = "code"
+add_module_names = False
+toc_object_entries_show_parents = "hide"
+autodoc_default_options = {"members": True}
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+autodoc_typehints = "signature"
+python_use_unqualified_type_names = True
+
+nitpicky = True
+nitpick_ignore_regex = [
+    # Names of other projects: their pages are elsewhere, and a build needs no network.
+    (r"py:.*", r"(collections|datetime|decimal|enum|importlib|os|contextlib)\..*"),
+    (r"py:.*", r"(aiohttp|attrs|stamina|typing|yarl|sqlalchemy)\..*"),
+]
+
+_HOMES = (
+    "catalogsync",
+    "catalogsync.config",
+    "catalogsync.events",
+    "catalogsync.adapters.dummyjson",
+    "catalogsync.adapters.medusa",
+    "catalogsync.adapters.sql",
+    "catalogsync.testing",
+)
+_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def _show_public_homes() -> None:
+    """Let every public name live where users import it from, as tracebacks will not."""
+    shown: set[int] = set()
+    for home in _HOMES:
+        module = import_module(home)
+        for name in module.__all__:
+            value = getattr(module, name)
+            if getattr(value, "__module__", None) and id(value) not in shown:
+                shown.add(id(value))
+                value.__module__ = home
+
+
+def _fences(_: Sphinx, __: str, ___: str, ____: object, _____: object, lines: list[str]) -> None:
+    """Turn fenced code in docstrings, which people read as it is, into directives."""
+
+    def directive(match: re.Match[str]) -> str:
+        language, body = match[1] or "text", match[2]
+        indented = "".join(f"    {line}\n" if line else "\n" for line in body.split("\n"))
+        return f".. code-block:: {language}\n\n{indented}"
+
+    lines[:] = _FENCE.sub(directive, "\n".join(lines)).split("\n")
+
+
+def setup(app: Sphinx) -> None:
+    """Called by Sphinx."""
+    _show_public_homes()
+    app.connect("autodoc-process-docstring", _fences, priority=400)
