@@ -57,7 +57,8 @@ def _show_public_homes() -> None:
         module = import_module(home)
         for name in module.__all__:
             value = getattr(module, name)
-            if getattr(value, "__module__", None) and id(value) not in shown:
+            mine = str(getattr(value, "__module__", "")).startswith("catalogsync.")
+            if mine and id(value) not in shown:
                 shown.add(id(value))
                 value.__module__ = home
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.conftest import Medusa
 
-from .conftest import Medusa
 from .medusa_bodies import product, usd, variant
 
 FIELDS = (

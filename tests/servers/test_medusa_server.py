@@ -8,8 +8,8 @@ import io
 import json
 
 import pytest
+from tests.conftest import Medusa
 
-from .conftest import Medusa
 from .medusa_bodies import product, variant
 
 BATCH = "/admin/products/batch?fields=id,handle,external_id"
