@@ -75,13 +75,11 @@ def parse_commands(example: Example) -> None:
         words = shlex.split(line.removeprefix("$ "), comments=True)
         if not line.startswith("$ ") or "catalogsync" not in words[:1]:
             continue
-        with cli.make_context("catalogsync", words[1:]) as context:
-            rest = [*context.protected_args, *context.args]
-            name, command, arguments = cli.resolve_command(context, rest)
-            if command is None:
-                raise AssertionError(f"no such command: {line}")
-            with contextlib.suppress(click.exceptions.Exit):
-                command.make_context(name, arguments, parent=context)
+        at = next((n for n, w in enumerate(words) if w in cli.commands), len(words))
+        with contextlib.suppress(click.exceptions.Exit):
+            context = cli.make_context("catalogsync", words[1 : at + 1])
+            name = words[at]
+            cli.commands[name].make_context(name, words[at + 1 :], parent=context)
 
 
 @contextlib.contextmanager

@@ -12,7 +12,6 @@ variant (`v`).
 from __future__ import annotations
 
 import json
-from base64 import b64encode
 from collections.abc import Mapping
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 from hashlib import blake2b
@@ -20,6 +19,7 @@ from typing import TypeGuard, cast
 
 import attrs
 
+from . import _json
 from .models import Dimensions, Field, Product, Unset, Variant
 
 __all__ = ["Receipt", "digest", "write_receipt"]
@@ -29,9 +29,9 @@ _EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
 
 def digest(value: object) -> str:
-    """8 characters that stand for a value; equal values have equal ones."""
-    text = _canonical(value).encode()
-    return b64encode(blake2b(text, digest_size=6).digest()).decode()
+    """12 characters that stand for a value; equal values have equal ones."""
+    text = f'"{value}' if isinstance(value, str) else _canonical(value)
+    return blake2b(text.encode(), digest_size=6).hexdigest()
 
 
 def _canonical(value: object) -> str:
@@ -44,7 +44,7 @@ def _canonical(value: object) -> str:
         case int() | float() | Decimal():
             return _number(value)
         case Dimensions():
-            return _container(list(attrs.astuple(value)))
+            return _container([value.length, value.width, value.height])
         case _:
             return _container(value)
 
@@ -171,7 +171,7 @@ def write_receipt(
             v.id: _of_variant(v, before.variants.get(v.id, {})) for v in wanted.variants
         }
     tree = {"version": _VERSION, "f": fields, "l": lists, "a": attributes}
-    return json.dumps({**tree, "v": variants}, separators=(",", ":"))
+    return _json.dumps({**tree, "v": variants}).decode()
 
 
 def _of_variant(variant: Variant, before: Mapping[str, str]) -> dict[str, str]:

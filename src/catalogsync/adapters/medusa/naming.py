@@ -6,6 +6,7 @@ a second attempt to create it collides with the first instead of doubling it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from urllib.parse import quote
@@ -24,20 +25,28 @@ __all__ = [
 
 _TITLE = 80
 _URL = 7000
+_NO_WORD = re.compile(r"[^a-z0-9]+")
 
 
 def handle(product: Product) -> str:
     """Handle of a product: its title for people, its key for uniqueness."""
-    title = slugify(product.title, max_length=_TITLE, word_boundary=True)
+    title = _slug(product.title)[:_TITLE].strip("-")
     return f"{title}-{_key_slug(product.key)}" if title else _key_slug(product.key)
+
+
+def _slug(text: str) -> str:
+    """Words of small letters and digits; other scripts are spelled in Latin ones."""
+    if not text.isascii():
+        text = slugify(text)
+    return _NO_WORD.sub("-", text.lower()).strip("-")
 
 
 def _key_slug(key: ProductKey) -> str:
     """A slug that no other key has."""
     plain = f"{key.source}{key.id}"
-    slug = f"{slugify(key.source)}-{slugify(key.id)}".strip("-")
     if plain.isascii() and plain.isalnum() and plain == plain.lower():
-        return slug
+        return f"{key.source}-{key.id}"
+    slug = f"{_slug(key.source)}-{_slug(key.id)[:_TITLE]}".strip("-")
     return f"{slug}-{_mark(str(key))}"
 
 
@@ -48,7 +57,7 @@ def category_external_id(reference: Reference) -> str:
 
 def category_handle(reference: Reference, *, unique: bool = False) -> str:
     """Handle of a category; a unique one where the plain one is taken."""
-    slug = slugify(reference.id)
+    slug = _slug(reference.id)
     if slug and not unique:
         return slug
     return f"{slug}-{_mark(category_external_id(reference))}".strip("-")

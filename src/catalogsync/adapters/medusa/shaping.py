@@ -26,6 +26,7 @@ from .reading import BRAND, RECEIPT, js_number
 __all__ = ["shape"]
 
 _LONGEST = 1000
+_EXACT_DIGITS = 6
 
 
 def shape(product: Product, places: Places) -> Product:
@@ -99,18 +100,19 @@ def _level(level: StockLevel, places: Places) -> StockLevel:
 def _dimensions(size: Dimensions | Unset | None) -> Dimensions | Unset | None:
     if not size:
         return size
-    values = {
-        name: None if value is None else _float4(value)
-        for name, value in attrs.asdict(size).items()
-    }
-    shaped = Dimensions(**values)
-    if shaped == size and shaped != Dimensions():
+    before = (size.length, size.width, size.height)
+    after = tuple(value if value is None else _float4(value) for value in before)
+    if after == (None, None, None):
+        return None
+    if after == before:
         return size
-    return None if shaped == Dimensions() else shaped
+    return Dimensions(length=after[0], width=after[1], height=after[2])
 
 
 def _float4(value: Decimal) -> Decimal:
     """The nearest number of 4 bytes, in its shortest form, as PostgreSQL gives it."""
+    if len(value.as_tuple().digits) <= _EXACT_DIGITS and abs(value.adjusted()) < 30:
+        return value
     for digits in range(6, 10):
         text = format(value, f".{digits}g")
         if _stored(float(text)) == _stored(float(value)):
@@ -127,7 +129,8 @@ def _stored(value: float) -> bytes:
 
 def _attributes(attributes: Mapping[str, Json]) -> Mapping[str, Json]:
     """Medusa takes an empty text as the wish to remove the key."""
-    return {name: js_number(value) for name, value in attributes.items() if value != ""}
+    shaped = {n: js_number(value) for n, value in attributes.items() if value != ""}
+    return attributes if shaped == attributes else shaped
 
 
 def _weight(value: Decimal) -> Decimal:

@@ -28,21 +28,8 @@ from catalogsync.models import (
 )
 from catalogsync.protocols import Ambiguous, Held, Ours
 
-from ._tables import (
-    IDS,
-    category,
-    has_key,
-    image,
-    key_parameters,
-    price,
-    product,
-    product_category,
-    product_tag,
-    stock_level,
-    tag,
-    variant,
-    variant_option,
-)
+from . import _tables as tables
+from ._tables import IDS, category, product, product_category, product_tag, variant
 
 __all__ = ["find_products"]
 
@@ -57,7 +44,7 @@ async def find_products(
 ) -> dict[ProductKey, Held]:
     """What the database has under the keys of these."""
     keys = {each.key for each in wanted}
-    found = await connection.execute(_PRODUCTS, key_parameters(keys))
+    found = await connection.execute(_PRODUCTS, tables.key_parameters(keys))
     rows = {ProductKey(row.source, row.source_id): row for row in found}
     ids = [row.id for row in rows.values()]
     parts: dict[Table, Mapping[int, Sequence[Row[Any]]]] = {}
@@ -93,7 +80,7 @@ def _of_variants(table: Table) -> Select[Any]:
     return of_variant.where(variant.c.product_id.in_(IDS))
 
 
-_PRODUCTS = select(product).where(has_key(product))
+_PRODUCTS = select(product).where(tables.has_key(product))
 
 _OF_VARIANTS = {
     Field.VARIANTS,
@@ -105,9 +92,9 @@ _OF_VARIANTS = {
     Field.STOCK,
 }
 _PARTS: Mapping[Table, tuple[_Fields, Select[Any]]] = {
-    image: (
+    tables.image: (
         {Field.IMAGES},
-        _of_products(image).order_by(image.c.position, image.c.id),
+        _of_products(tables.image).order_by(tables.image.c.position, tables.image.c.id),
     ),
     product_category: (
         {Field.CATEGORIES},
@@ -116,17 +103,20 @@ _PARTS: Mapping[Table, tuple[_Fields, Select[Any]]] = {
     category: ({Field.CATEGORIES}, _tree()),  # by its own id
     product_tag: (
         {Field.TAGS},
-        _of_products(product_tag).add_columns(tag.c.text).join(tag).order_by(tag.c.id),
+        _of_products(product_tag)
+        .add_columns(tables.tag.c.text)
+        .join(tables.tag)
+        .order_by(tables.tag.c.id),
     ),
     variant: (_OF_VARIANTS, _of_products(variant).order_by(variant.c.id)),
-    variant_option: (
+    tables.variant_option: (
         _OF_VARIANTS,
-        _of_variants(variant_option).order_by(variant_option.c.position),
+        _of_variants(tables.variant_option).order_by(tables.variant_option.c.position),
     ),
-    price: ({Field.PRICES}, _of_variants(price)),
-    stock_level: (
+    tables.price: ({Field.PRICES}, _of_variants(tables.price)),
+    tables.stock_level: (
         {Field.STOCK},
-        _of_variants(stock_level).order_by(stock_level.c.id),
+        _of_variants(tables.stock_level).order_by(tables.stock_level.c.id),
     ),
 }
 """What belongs to products, and the fields that it is needed for."""
@@ -192,7 +182,7 @@ def _attributes(row: Row[Any], _: _Parts) -> Mapping[str, Json]:
 
 def _images(row: Row[Any], parts: _Parts) -> list[Image]:
     # Somebody else may have added the same one at the same time.
-    urls = dict.fromkeys(each.url for each in parts[image][row.id])
+    urls = dict.fromkeys(each.url for each in parts[tables.image][row.id])
     return [Image(url=url) for url in urls]
 
 
@@ -240,19 +230,21 @@ def _variant(row: Row[Any], parts: _Parts, fields: _Fields) -> Variant:
         if Field.PRICES in fields:
             lists["prices"] = [
                 Price(amount=cast("Decimal", _decimal(p.amount)), currency=p.currency)
-                for p in parts[price][row.id]
+                for p in parts[tables.price][row.id]
             ]
         if Field.STOCK in fields:
             lists["stock"] = [
                 StockLevel(quantity=level.quantity, location=level.location)
-                for level in parts[stock_level][row.id]
+                for level in parts[tables.stock_level][row.id]
             ]
         return Variant(
             id=row.source_id,
             title=row.title or UNSET,
             sku=row.sku,
             barcode=row.barcode,
-            options={each.name: each.value for each in parts[variant_option][row.id]},
+            options={
+                each.name: each.value for each in parts[tables.variant_option][row.id]
+            },
             **lists,
         )
     except InvalidValueError as error:

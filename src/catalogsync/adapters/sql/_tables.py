@@ -72,6 +72,7 @@ class _DecimalText(TypeDecorator[Decimal]):
 
 
 _ID = BigInteger().with_variant(Integer(), "sqlite")
+_TIME = DateTime(timezone=True)
 _DECIMAL = Numeric().with_variant(_DecimalText(), "sqlite")
 
 
@@ -83,16 +84,6 @@ def _owner(table: str, *, key: bool = True, index: bool = False) -> Column[int]:
     parent = ForeignKey(f"{table}.id", ondelete="CASCADE")
     return Column(
         f"{table}_id", _ID, parent, primary_key=key, nullable=False, index=index
-    )
-
-
-def _moment(name: str, onupdate: object = None) -> Column[object]:
-    return Column(
-        name,
-        DateTime(timezone=True),
-        nullable=False,
-        server_default=func.now(),
-        onupdate=onupdate,
     )
 
 
@@ -117,8 +108,8 @@ product = Table(
     Column("height", _DECIMAL),
     Column("attributes", Text),
     Column("receipt", Text),
-    _moment("created_at"),
-    _moment("updated_at", onupdate=func.now()),
+    Column("created_at", _TIME, server_default=func.now()),
+    Column("updated_at", _TIME, server_default=func.now(), onupdate=func.now()),
     UniqueConstraint("source", "source_id"),
     sqlite_autoincrement=True,
 )
@@ -134,7 +125,6 @@ image = Table(
 
 category = Table(
     "category",
-    "has_key",
     metadata,
     _id(),
     Column("source", Text),

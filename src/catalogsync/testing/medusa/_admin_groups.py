@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+from functools import partial
 
 from aiohttp import web
 
@@ -59,12 +59,12 @@ class GroupRoutes:
             },
             strict=True,
         )
-        path, bind = f"/admin/{group.path}", functools.partial
-        router.add_get(path, bind(self.groups, group, listing))
-        router.add_post(path, bind(self.create_group, group, listing))
-        router.add_get(f"{path}/{{id}}", bind(self.group, group, listing))
-        router.add_post(f"{path}/{{id}}", bind(self.update_group, group, listing))
-        router.add_delete(f"{path}/{{id}}", bind(self.delete_group, group))
+        path = f"/admin/{group.path}"
+        router.add_get(path, partial(self.groups, group, listing))
+        router.add_post(path, partial(self.create_group, group, listing))
+        router.add_get(f"{path}/{{id}}", partial(self.group, group, listing))
+        router.add_post(f"{path}/{{id}}", partial(self.update_group, group, listing))
+        router.add_delete(f"{path}/{{id}}", partial(self.delete_group, group))
 
     async def groups(
         self, group: Group, listing: Listing, request: web.Request

@@ -26,7 +26,7 @@ class Kind:
     """
 
     columns: tuple[str, ...]
-    relations: dict[str, str] = attrs.field(factory=dict)
+    relations: dict[str, str] = attrs.field(factory=dict[str, str])
     always: tuple[str, ...] = ()
 
 
@@ -212,7 +212,8 @@ def render(row: Row, selection: Selection) -> Row:
         if inner is None or value is None:
             shown[name] = value
         elif isinstance(value, list):
-            shown[name] = [item and render(item, inner) for item in value]
+            relatives: list[Row | None] = value
+            shown[name] = [item and render(item, inner) for item in relatives]
         else:
             shown[name] = render(value, inner)
     return shown

@@ -74,7 +74,7 @@ class Groups:
 
     def create(self, group: Group, body: Row) -> Row:
         """Make a group."""
-        row = {
+        row: Row = {
             "external_id": None,
             "metadata": None,
             **body,
@@ -113,7 +113,7 @@ class Groups:
     def create_category(self, body: Row) -> Row:
         """Make a category."""
         columns = {key: body[key] for key in body if key != "additional_data"}
-        category = {
+        category: Row = {
             "description": "",
             "is_active": False,
             "is_internal": False,

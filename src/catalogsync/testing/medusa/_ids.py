@@ -16,7 +16,7 @@ class Ids:
     def __init__(self, clock: Callable[[], float], seed: int) -> None:
         self._clock = clock
         self._random = random.Random(seed)  # noqa: S311 - not for secrets
-        self._moment = -1
+        self._moment: int = -1
         self._head = self._text = ""
 
     def new(self, prefix: str) -> str:

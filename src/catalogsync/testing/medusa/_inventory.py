@@ -18,7 +18,7 @@ class Inventory:
     def create(self, body: Row) -> Row:
         """Make an inventory item."""
         columns = {k: v for k, v in body.items() if k != "location_levels"}
-        item = {
+        item: Row = {
             **ITEM_DEFAULTS,
             **clean(columns),
             "reserved_quantity": 0,
@@ -101,7 +101,7 @@ class Inventory:
                 f" {body['location_id']}, already exists."
             )
         stocked = body.get("stocked_quantity", 0)
-        level = {
+        level: Row = {
             "inventory_item_id": item["id"],
             "location_id": body["location_id"],
             "stocked_quantity": stocked,

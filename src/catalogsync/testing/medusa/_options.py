@@ -153,15 +153,15 @@ class Options:
             if "title" not in body and body["id"] not in self._state.options:
                 raise invalid(f"Some product options were not found: [{body['id']}]")
 
-    def links(self, bodies: list[Any], *, exclusive: bool) -> list[Row]:
+    def links(self, bodies: Iterable[Row | str], *, exclusive: bool) -> list[Row]:
         """The links for a product, whose new options are made."""
         return [self._link(body, exclusive=exclusive) for body in bodies]
 
-    def _link(self, body: Any, *, exclusive: bool) -> Row:
+    def _link(self, body: Row | str, *, exclusive: bool) -> Row:
         if isinstance(body, dict) and "title" in body:
             option = self.create(body, exclusive=exclusive)
             return {**option, "values": option["values"]}
-        wanted = {"id": body} if isinstance(body, str) else body
+        wanted: Row = {"id": body} if isinstance(body, str) else body
         found = self._state.options.get(wanted["id"])
         if found is None:
             raise invalid(f"Some product options were not found: [{wanted['id']}]")

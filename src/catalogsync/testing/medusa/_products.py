@@ -83,7 +83,7 @@ class Products:
                 )
 
     def _create_one(self, body: Row) -> Row:
-        product = {
+        product: Row = {
             **PRODUCT_DEFAULTS,
             **clean(_columns(body)),
             **self._state.stamp("prod"),

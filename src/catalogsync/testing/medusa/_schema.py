@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from ._errors import invalid
 
@@ -44,7 +44,7 @@ def _spell(value: object) -> str:
         case dict():
             return "[object Object]"
         case list():
-            return ",".join(map(_spell, value))
+            return ",".join(map(_spell, cast("list[object]", value)))
         case _:
             return str(value)
 
@@ -116,7 +116,8 @@ def array(inner: Check) -> Check:
         if not isinstance(value, list):
             issues.append(_wrong("array", value, path))
             return
-        for index, item in enumerate(value):
+        items: list[object] = value
+        for index, item in enumerate(items):
             inner(item, (*path, index), issues)
 
     return check
@@ -150,11 +151,12 @@ def shape(
         if not isinstance(value, dict):
             issues.append(_wrong("object", value, path))
             return
+        entries: dict[str, object] = value
         for name in required:
-            if name not in value:
+            if name not in entries:
                 issues.append(_wrong("", MISSING, (*path, name)))
         unknown: list[str] = []
-        for name, item in value.items():
+        for name, item in entries.items():
             if inner := fields.get(name):
                 inner(item, (*path, name), issues)
             else:

@@ -68,7 +68,7 @@ class Variants:
     def create(self, product: Row, body: Row, options: list[Row]) -> Row:
         """Make a variant, with prices but without an inventory item."""
         columns = {key: value for key, value in body.items() if key not in _NOT_COLUMNS}
-        variant = {
+        variant: Row = {
             **VARIANT_DEFAULTS,
             **clean(columns),
             "product_id": product["id"],
@@ -155,15 +155,7 @@ class Variants:
 
         Of two that look the same as sent, apart from id and amount, the last wins.
         """
-        distinct = {
-            (
-                row.get("currency_code"),
-                row.get("min_quantity"),
-                row.get("max_quantity"),
-                tuple(sorted((row.get("rules") or {}).items())),
-            ): row
-            for row in wanted
-        }
+        distinct = {_look(row): row for row in wanted}
         have = {row["id"]: row for row in variant["prices"]}
         return [
             self._price(variant["id"], row, have.get(row.get("id", "")))
@@ -200,6 +192,16 @@ class Variants:
 
 def _columns(change: Row) -> Row:
     return clean({k: v for k, v in change.items() if k not in _NOT_COLUMNS})
+
+
+def _look(price: Row) -> tuple[object, ...]:
+    rules: Row = price.get("rules") or {}
+    return (
+        price.get("currency_code"),
+        price.get("min_quantity"),
+        price.get("max_quantity"),
+        tuple(sorted(rules.items())),
+    )
 
 
 def _value(links: list[Row], title: str, text: str) -> Row:

@@ -170,7 +170,7 @@ class Listing:
     kind: str
     defaults: str
     limit: int = 50
-    filters: dict[str, Filter] = attrs.field(factory=dict)
+    filters: dict[str, Filter] = attrs.field(factory=dict[str, Filter])
     strict: bool = False
 
     def query(self, request: web.Request) -> Query:
