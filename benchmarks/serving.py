@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from catalogsync.testing import dummyjson_server, iter_catalog
+from catalogsync.testing import dummyjson_app, iter_catalog, serve
 from catalogsync.testing.medusa import fake_medusa
 
 
@@ -31,9 +31,9 @@ def main() -> None:
 
 
 async def _source(products: int, file: Path | None) -> None:
-    records = iter_catalog(products) if file is None else _of_file(file)
-    async with dummyjson_server(records) as server:
-        await _obey({"url": server.url, "products": len(server.records)}, {})
+    app = dummyjson_app(iter_catalog(products) if file is None else _of_file(file))
+    async with serve(app) as url:
+        await _obey({"url": url}, {})
 
 
 def _of_file(file: Path) -> list[dict[str, Any]]:

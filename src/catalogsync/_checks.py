@@ -54,6 +54,13 @@ def check_text(path: str, value: object) -> str:
     return value
 
 
+def _is_plain(value: object) -> bool:
+    """Whether this is text as most text is, so that no closer look is needed."""
+    return (
+        type(value) is str and value.isascii() and "\x00" not in value and value != ""
+    )
+
+
 def check_distinct(path: str, values: Iterable[object]) -> None:
     """No value twice."""
     seen: set[object] = set()
@@ -68,12 +75,12 @@ def check_json(path: str, value: object, depth: int = _JSON_DEPTH) -> None:
     match value:
         case str():
             check_text(path, value)
-        case Mapping() | list():
-            _check_container(path, cast("Any", value), depth)
         case float() if not math.isfinite(value):
             raise InvalidValueError(path, f"{value} is not a JSON number")
         case int() | float() | None:
             pass
+        case list() | Mapping():
+            _check_container(path, cast("Any", value), depth)
         case _:
             raise InvalidValueError(path, f"{type(value).__name__} is not JSON")
 
@@ -93,6 +100,8 @@ def _check_container(
 
 def text(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     """Text that is not empty."""
+    if _is_plain(value):
+        return
     if not check_text(attribute.name, value):
         raise InvalidValueError(attribute.name, "must not be empty")
 
@@ -111,7 +120,7 @@ def text_or_none(_: object, attribute: attrs.Attribute[Any], value: object) -> N
 
 def optional_text(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     """Text, None or UNSET."""
-    if value is not None and value is not UNSET:
+    if value is not None and value is not UNSET and not _is_plain(value):
         check_text(attribute.name, value)
 
 

@@ -26,17 +26,20 @@ async def each(
         The results in the items' order.
 
     Raises:
-        Exception: The first that any work raised; the rest is cancelled.
+        Exception: The first that any work raised; what is under way is cancelled
+            and nothing more begins.
     """
-    turns = asyncio.Semaphore(at_once)
+    numbered = enumerate(items)
+    results: dict[int, R] = {}
 
-    async def one(item: T) -> R:
-        async with turns:
-            return await work(item)
+    async def keep_working() -> None:
+        for number, item in numbered:
+            results[number] = await work(item)
 
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(item)) for item in items]
+            for _ in range(at_once):
+                group.create_task(keep_working())
     except BaseExceptionGroup as several:
         raise several.exceptions[0] from None
-    return [task.result() for task in tasks]
+    return [results[number] for number in sorted(results)]

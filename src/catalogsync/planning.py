@@ -300,6 +300,8 @@ def _stock(
 
 def _same(one: Json, other: Json) -> bool:
     """Equal as JSON: 1 is 1.0, but true is not 1."""
+    if isinstance(one, str | float) or isinstance(other, str | float):
+        return one == other and not isinstance(one, bool) | isinstance(other, bool)
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return one.keys() == other.keys() and all(
             _same(one[name], other[name]) for name in one

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
+from decimal import Decimal
 from hashlib import blake2b
 from typing import TypeGuard, cast
 
@@ -25,7 +25,7 @@ from .models import Dimensions, Field, Product, Unset, Variant
 __all__ = ["Receipt", "digest", "write_receipt"]
 
 _VERSION = 1
-_EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
+_READABLE = 10**1000
 
 
 def digest(value: object) -> str:
@@ -59,8 +59,13 @@ def _container(value: object) -> str:
 
 
 def _number(value: float | Decimal) -> str:
-    exact = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
-    return str(exact.normalize(_EXACT)) if exact else "0"
+    """All digits, without an exponent: 1, 1.0 and 1E0 are one number."""
+    if isinstance(value, float):
+        value = int(value) if value.is_integer() else Decimal(repr(value))
+    if isinstance(value, int):
+        return str(value) if abs(value) < _READABLE else hex(value)
+    text = format(value, "f") if value else "0"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 @attrs.frozen
@@ -157,12 +162,12 @@ def write_receipt(
     for field in _PLAIN:
         value = getattr(wanted, field)
         if value is not Unset.UNSET:
-            fields[field] = digest(value)
+            fields[field.value] = digest(value)
     lists = dict(before.lists)
     for field, ids in references.items():
-        lists[field] = tuple(map(digest, ids))
+        lists[field.value] = tuple(map(digest, ids))
     if not isinstance(wanted.images, Unset):
-        lists[Field.IMAGES] = tuple(digest(image.url) for image in wanted.images)
+        lists[Field.IMAGES.value] = tuple(digest(image.url) for image in wanted.images)
     attributes, variants = before.attributes, before.variants
     if not isinstance(wanted.attributes, Unset):
         attributes = {name: digest(v) for name, v in wanted.attributes.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ from catalogsync import (
     RunStatus,
     TransientError,
     UnauthorizedError,
+    open_run,
 )
 
 from .fakes import (
@@ -30,12 +32,15 @@ from .fakes import (
     PagedSource,
     Step,
     answers,
+    check,
     fails,
     fast,
+    idle,
     key,
     loses,
     product,
     run,
+    running,
     server_error,
     works,
 )
@@ -231,6 +236,57 @@ async def test_poison_is_found_whatever_the_batches(
     if explained:
         assert report.status is (RunStatus.DEGRADED if poison else RunStatus.SUCCEEDED)
         assert told == bad
+
+
+moments = st.integers(0, 60)
+
+
+@settings(max_examples=150)
+@given(catalogs(), limits, moments, st.sampled_from([0, 3600]), st.booleans())
+async def test_a_run_can_be_stopped_at_any_moment(
+    catalog: tuple[list[Product], list[Product]],
+    limits: Limits,
+    moment: int,
+    grace: float,
+    lost: bool,
+) -> None:
+    world = await World.make(catalog, limits)
+    if lost:
+        world.sink.steps.append(loses(BUSY, done=1))
+    source = PagedSource(products=world.wanted, page_size=2)
+    async with open_run(source, world.sink, options=fast()) as handle:
+        await idle(moment)
+        handle.stop(grace=grace)
+        report = await handle.report()
+    check(report)
+    assert not running()
+    assert not world.sink.wrong
+    bad = {outcome.key for outcome in report.failures}
+    seen = report.counts.fetched
+    assert await world.wrong() <= bad | {p.key for p in world.wanted[seen:]}
+    assert (await world.sync()).status is RunStatus.SUCCEEDED
+    assert await world.wrong() == set()
+    assert not world.sink.wrong
+
+
+@settings(max_examples=100)
+@given(catalogs(), limits, moments)
+async def test_a_run_can_be_cancelled_at_any_moment(
+    catalog: tuple[list[Product], list[Product]], limits: Limits, moment: int
+) -> None:
+    world = await World.make(catalog, limits)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(world.sync())
+        await idle(moment)
+        ended = task.done()
+        task.cancel()
+        await idle(50)
+        assert task.done()
+        assert task.cancelled() is not ended
+        assert not running()
+    assert (await world.sync()).status is RunStatus.SUCCEEDED
+    assert await world.wrong() == set()
+    assert not world.sink.wrong
 
 
 @pytest.mark.parametrize("name", ANY)

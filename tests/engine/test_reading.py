@@ -169,6 +169,27 @@ async def test_a_page_that_cannot_be_read_makes_the_run_incomplete() -> None:
     assert report.counts.created == 40
 
 
+async def test_a_lost_page_after_rejected_records_still_tells_of_them() -> None:
+    """Something was read, so the run has a report."""
+    source = PagedSource(
+        products=catalog(20),
+        rejected={0: [rejected(99)]},
+        faults={1: [BUSY] * 4},
+    )
+
+    @attrs.define
+    class OnlyRejectedFirst:
+        name: str = "shop"
+
+        async def read(self, cursor: Cursor | None, /) -> Page:
+            page = await source.read(cursor)
+            return page if cursor else attrs.evolve(page, products=[])
+
+    report = await run(OnlyRejectedFirst(), FaultySink())
+    assert report.status is RunStatus.INCOMPLETE
+    assert report.counts.failed == 1
+
+
 async def test_two_lost_pages_in_a_row_end_the_reading() -> None:
     faults: dict[int, list[BaseException]] = {2: [BUSY] * 4, 3: [BUSY] * 4}
     source = PagedSource(products=catalog(200), parallel=True, faults=faults)
@@ -315,6 +336,39 @@ async def test_a_source_that_never_keeps_its_word_makes_the_run_incomplete(
     assert "also when it was read again" in report.problem
     assert report.counts.created == report.counts.fetched == 25
     assert len(source.reads) == 6
+
+
+async def test_a_page_that_is_broken_all_the_time_is_tried_in_a_second_pass() -> None:
+    broken = BrokenReplyError("cut short", retry_after=0)
+    source = PagedSource(products=catalog(50), parallel=True, faults={2: [broken] * 4})
+    sink = FaultySink()
+    seen = Seen()
+    report = await run(source, sink, hooks=[seen])
+    assert report.status is RunStatus.SUCCEEDED
+    assert report.counts.created == 50
+    assert [e.reason for e in seen.of(PassRepeated)] == [
+        "could not read page 2: cut short"
+    ]
+    assert sink.holds(*catalog(50))
+
+
+async def test_a_page_that_is_broken_in_both_passes_is_told_once() -> None:
+    broken = BrokenReplyError("cut short", retry_after=0)
+    source = PagedSource(products=catalog(50), parallel=True, faults={2: [broken] * 8})
+    report = await run(source, FaultySink())
+    assert report.status is RunStatus.INCOMPLETE
+    assert report.counts.created == 40
+    assert report.problem.count("cut short") == 1
+
+
+async def test_pages_that_are_lost_in_the_second_pass_only_make_no_difference() -> None:
+    """What the first pass brought is not lost again."""
+    faults: dict[int, list[BaseException]] = {1: [BrokenReplyError("x", retry_after=0)]}
+    faults[1] = faults[1] * 4 + [BUSY] * 4
+    source = PagedSource(products=catalog(30), parallel=True, faults=faults)
+    report = await run(source, FaultySink())
+    assert report.status is RunStatus.INCOMPLETE
+    assert report.counts.created == 20
 
 
 async def test_a_key_that_comes_twice_in_a_page_counts_once() -> None:

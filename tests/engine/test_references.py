@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 import pytest
+from hypothesis import given, settings, strategies as st
 
 from catalogsync import (
     Category,
@@ -161,6 +162,51 @@ async def test_they_are_created_once_parents_first() -> None:
     assert sink.ids(0) == {Field.CATEGORIES: ("id-knives", "id-beauty")}
     levels = [(e.created, e.updated) for e in seen.of(ReferencesWritten)]
     assert levels == [(2, 0), (1, 0), (1, 0)]
+
+
+async def test_what_a_later_group_adds_is_created_then() -> None:
+    sink = StoreSink(limits=Limits(find=1))
+    products = [
+        product(1, categories=[HOME], tags=["red"]),
+        product(2, categories=[KITCHEN], tags=["red", "new"]),
+    ]
+    report = await run(as_source(products), sink)
+    assert sink.calls == [["home", "red"], ["new"], ["kitchen"]]
+    assert report.categories.created == 2
+
+
+_outcome_faults = st.lists(
+    st.sampled_from(["works", "busy", "lost", "find"]), max_size=3
+)
+
+
+@settings(max_examples=100)
+@given(
+    st.lists(
+        st.sets(st.sampled_from([HOME, KITCHEN, KNIVES, BEAUTY])),
+        min_size=1,
+        max_size=6,
+    ),
+    st.integers(1, 4),
+    _outcome_faults,
+)
+async def test_faults_that_pass_leave_no_trace_in_the_counts(
+    needs: list[set[Category]], group: int, faults: list[str]
+) -> None:
+    sink = StoreSink(limits=Limits(find=group))
+    sink.faults += [BUSY if f in {"busy", "lost"} else None for f in faults]
+    sink.after = frozenset(n for n, f in enumerate(faults) if f == "lost")
+    sink.find_errors += [BUSY] * faults.count("find")
+    products = [in_categories(n, *chosen) for n, chosen in enumerate(needs)]
+    report = await run(as_source(products), sink)
+    assert report.status is RunStatus.SUCCEEDED
+    assert report.categories.created == sink.made.total()
+    assert report.categories.existing == 0
+    assert set(sink.made.values()) <= {1}
+    assert not sink.wrong
+    for number, chosen in enumerate(needs):
+        ids = sink.ids(number)[Field.CATEGORIES]
+        assert set(ids) == {f"id-{category.id}" for category in chosen}
 
 
 async def test_tags_are_created_and_not_counted_as_categories() -> None:

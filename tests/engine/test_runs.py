@@ -426,6 +426,11 @@ def test_an_object_with_a_method_open_is_still_a_source_or_sink() -> None:
     assert run_blocking(OpenedSource(), OpenedSink()).counts.created == 3
 
 
+async def test_blocking_is_not_for_hosts_with_a_loop() -> None:
+    with pytest.raises(RuntimeError, match=r"await sync"):
+        run_blocking(as_source(catalog(1)), MemorySink())
+
+
 def test_blocking_raises_what_broke_the_run_off() -> None:
     sink = FaultySink()
     sink.find_faults.append(UnauthorizedError("401"))

@@ -367,6 +367,14 @@ async def test_a_product_in_doubt_is_not_blamed_when_the_run_breaks_off() -> Non
     assert report.counts.failed == 0
 
 
+async def test_a_poison_product_is_found_without_any_repeat_allowed() -> None:
+    """Else it would keep its neighbours out of the sink in every run."""
+    sink = FaultySink(rule=poison(key(2), error=server_error))
+    options = fast(batch_size=5, retry=RetryPolicy(attempts=1))
+    report = await run(as_source(catalog(10)), sink, options=options)
+    assert report.counts.created == 9
+
+
 async def test_one_product_alone_that_is_poison() -> None:
     sink = FaultySink(rule=poison(key(2), error=server_error))
     report = await run(as_source(catalog(4)), sink, options=fast(batch_size=1))
@@ -509,6 +517,27 @@ async def test_writers_in_flight_may_end_when_another_breaks_the_run() -> None:
     assert report.counts.created == 10
 
 
+async def test_the_first_of_several_errors_is_told() -> None:
+    sink = FaultySink(limits=Limits(writers=2))
+    gate = asyncio.Event()
+
+    async def late(_: FaultySink, __: Sequence[Change]) -> Sequence[Outcome]:
+        await gate.wait()
+        raise ZeroDivisionError("second")
+
+    sink.steps += [late, fails(UnauthorizedError("first"))]
+    seen = Seen()
+    options = fast(batch_size=10)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(
+            run(as_source(catalog(20)), sink, options=options, hooks=[seen])
+        )
+        await until(lambda: "RunStopping" in seen.names)
+        gate.set()
+    assert task.result().status is RunStatus.FAILED
+    assert task.result().problem == "broke off: first"
+
+
 async def test_missing_outcomes_are_unsettled() -> None:
     sink = FaultySink()
     sink.steps.append(answers(lambda outcomes: outcomes[1:]))
@@ -623,6 +652,13 @@ async def test_a_product_without_a_right_shape_is_refused_alone() -> None:
         (key(1), "nothing is called so here", "no")
     ]
     assert report.counts.created == 1
+
+
+async def test_where_nothing_has_a_right_shape_nothing_is_asked_for() -> None:
+    sink = ShapingSink()
+    report = await run(as_source([product(1, title="forbidden")]), sink)
+    assert report.counts.failed == 1
+    assert not sink.finds
 
 
 @attrs.define(kw_only=True)

@@ -237,7 +237,7 @@ def test_digest_of_a_number_of_any_size() -> None:
 
 @given(json_values())
 def test_digest_is_short(value: object) -> None:
-    assert len(digest(value)) == 8
+    assert len(digest(value)) <= 16
 
 
 @given(amounts())

@@ -162,14 +162,14 @@ def levels(raw_variant: Raw) -> dict[str, int]:
 def js_number(value: Json) -> Json:
     """A JSON value with whole numbers as JavaScript can hold them."""
     match value:
-        case int() if abs(value) > 2**53:
-            return float(value)
+        case str() | float() | None:
+            return value
+        case int():
+            return float(value) if abs(value) > 2**53 else value
         case list():
             return [js_number(item) for item in value]
         case Mapping():
             return {name: js_number(item) for name, item in value.items()}
-        case _:
-            return value
 
 
 def _variant(raw: Raw, fields: frozenset[Field], location: str) -> Variant:

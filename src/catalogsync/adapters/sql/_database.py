@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import attrs
 from sqlalchemy import (
@@ -30,7 +28,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 from catalogsync.errors import MisconfiguredError
 
 from ._failures import sql_errors
-from ._settings import driver_of
+from ._settings import SQLSettings, driver_of
 from ._tables import metadata, product
 
 __all__ = ["Database", "open_database"]
@@ -42,7 +40,7 @@ _WRITE_NOTHING = update(product).where(false()).values(title=product.c.title)
 
 @attrs.define(eq=False)
 class Database:
-    """A database whose tables are made before the first write, and not earlier."""
+    """A database whose tables, and file, are made before the first write."""
 
     _reading: AsyncEngine
     _writing: AsyncEngine
@@ -51,7 +49,7 @@ class Database:
 
     @property
     def is_sqlite(self) -> bool:
-        """Whether one writer at a time is all that it takes."""
+        """Whether it takes one writer at a time."""
         return self._writing.dialect.name == "sqlite"
 
     @asynccontextmanager
@@ -77,8 +75,8 @@ class Database:
         """Try what a write needs, and take it back; says what was found."""
         with sql_errors():
             if self._is_missing():
-                return self._check_folder()
-            async with self._writing.connect() as connection:  # is rolled back
+                return f"{self._file} would be created"
+            async with self._writing.connect() as connection:  # ends with a rollback
                 if not await self.has_tables():
                     await self._create_all(connection)
                     return "the database can be written; the tables would be created"
@@ -90,8 +88,7 @@ class Database:
         """Whether our tables are there.
 
         Raises:
-            MisconfiguredError: Another program's tables are in the way, or the
-                folder of the file is missing.
+            MisconfiguredError: Another program's are in their way.
         """
         if not self._has_tables and not self._is_missing():
             async with self._reading.begin() as connection:
@@ -99,25 +96,18 @@ class Database:
         return self._has_tables
 
     def _is_missing(self) -> bool:
-        """Whether there is no file yet; looking into it would create it."""
+        """Whether there is no file yet; connecting would create it."""
         if self._file is None or self._file.exists():
             return False
-        if not self._file.parent.is_dir():
-            problem = f"the folder of {self._file} is not there"
+        if not os.access(self._file.parent, os.W_OK):
+            problem = f"{self._file} cannot be created; is its folder there?"
             raise MisconfiguredError("url", problem)
         return True
 
-    def _check_folder(self) -> str:
-        assert self._file  # noqa: S101 - only a file can be missing
-        if not os.access(self._file.parent, os.W_OK):
-            problem = f"{self._file} cannot be created in its folder"
-            raise MisconfiguredError("url", problem)
-        return f"{self._file} would be created"
-
     async def _make_tables(self) -> None:
         if self.is_sqlite:
-            # Reading and writing do not wait for each other then; SQLite keeps it in
-            # the file, and does it outside of transactions only.
+            # Reading and writing do not wait for each other then. It is kept in the
+            # file, and cannot be changed within a transaction.
             async with self._writing.connect() as connection:
                 raw: Any = await connection.get_raw_connection()
                 await raw.driver_connection.execute("PRAGMA journal_mode=WAL")
@@ -126,113 +116,28 @@ class Database:
         self._has_tables = True
 
     async def _create_all(self, connection: AsyncConnection) -> None:
-        if not self.is_sqlite:  # which lets only one write anyway
+        if not self.is_sqlite:
             await connection.execute(select(func.pg_advisory_xact_lock(_TABLES_LOCK)))
         await connection.run_sync(metadata.create_all)
 
 
 def _look_for_tables(connection: Connection) -> bool:
-    ours = set(metadata.tables)
-    there = ours.intersection(inspect(connection).get_table_names())
-    if there and there != ours:
-        names = ", ".join(sorted(there))
-        problem = f"the database holds tables of another program ({names})"
+    there = metadata.tables.keys() & set(inspect(connection).get_table_names())
+    if there and there != metadata.tables.keys():
+        problem = f"another program made these tables: {', '.join(sorted(there))}"
         raise MisconfiguredError("url", problem)
     return bool(there)
 
 
 @asynccontextmanager
-async def open_database(url: str, timeout: float) -> AsyncGenerator[Database, None]:
-    """Connect, and disconnect at the end; changes nothing.
-
-    Raises:
-        MisconfiguredError: The database cannot be used as the URL has it.
-        TransientError: It cannot be reached now.
-    """
-    parsed = _parse(url)
-    is_sqlite = parsed.get_backend_name() == "sqlite"
-    database = _sqlite(parsed, timeout) if is_sqlite else _postgres(parsed, timeout)
+async def open_database(settings: SQLSettings) -> AsyncGenerator[Database, None]:
+    """Connect, and disconnect at the end; changes nothing."""
+    url = _parse(settings.url)
+    if url.get_backend_name() == "sqlite":
+        engine = writing = _sqlite(url, settings.timeout)
+        reading = ...
     try:
         await _knock(database)
         yield database
     finally:
         await database._writing.dispose()
-
-
-async def _knock(database: Database) -> None:
-    try:
-        with sql_errors():
-            await database.has_tables()
-    except TypeError as error:  # of the driver's connect()
-        problem = f"holds a parameter that the driver does not know ({error})"
-        raise MisconfiguredError("url", problem) from error
-
-
-def _parse(given: str) -> URL:
-    try:
-        url = make_url(given).set(drivername=driver_of(given))
-    except (ArgumentError, ValueError):
-        # The error shows parts of the URL, and one of them may be the password.
-        problem = (
-            "cannot be read; in a user or password, write @ as %40, : as %3A, "
-            "/ as %2F and % as %25"
-        )
-        raise MisconfiguredError("url", problem) from None
-    mode = url.query.get("sslmode")
-    if mode is None:
-        return url
-    return url.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
-
-
-def _sqlite(url: URL, timeout: float) -> Database:
-    name = url.database or ":memory:"
-    if name.startswith("file:"):
-        name = unquote(urlsplit(name).path)
-    in_memory = name == ":memory:" or url.query.get("mode") == "memory"
-    engine = create_async_engine(
-        url,
-        connect_args={"timeout": timeout},
-        hide_parameters=True,
-        poolclass=AsyncAdaptedQueuePool,
-        # A database in memory lives as long as its one connection.
-        pool_size=1 if in_memory else 5,
-        max_overflow=0,
-        pool_timeout=timeout,
-    )
-    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-    event.listen(engine.sync_engine, "begin", _begin_sqlite)
-    writing = engine.execution_options(begin="BEGIN IMMEDIATE")
-    return Database(engine, writing, None if in_memory else Path(name))
-
-
-def _prepare_sqlite(connection: Any, _: object) -> None:
-    # Without this, Python's driver begins transactions by itself, and too late.
-    connection.isolation_level = None
-    # Text that is not UTF-8 must not hurt the products beside it.
-    driver = connection.driver_connection
-    driver.text_factory = partial(str, encoding="utf-8", errors="replace")
-    cursor = connection.cursor()
-    try:
-        cursor.execute("PRAGMA foreign_keys=ON")
-    except sqlite3.Error:
-        connection.close()
-        raise
-    cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    options = connection.get_execution_options()
-    connection.exec_driver_sql(options.get("begin", "BEGIN"))
-
-
-def _postgres(url: URL, timeout: float) -> Database:
-    writing = create_async_engine(
-        url,
-        connect_args={"timeout": timeout, "command_timeout": timeout},
-        hide_parameters=True,
-        pool_timeout=timeout,
-    )
-    reading = writing.execution_options(
-        isolation_level="REPEATABLE READ", postgresql_readonly=True
-    )
-    return Database(reading, writing)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import attrs
 
@@ -212,7 +212,7 @@ def render(row: Row, selection: Selection) -> Row:
         if inner is None or value is None:
             shown[name] = value
         elif isinstance(value, list):
-            relatives: list[Row | None] = value
+            relatives = cast("list[Row | None]", value)
             shown[name] = [item and render(item, inner) for item in relatives]
         else:
             shown[name] = render(value, inner)

@@ -116,8 +116,7 @@ def array(inner: Check) -> Check:
         if not isinstance(value, list):
             issues.append(_wrong("array", value, path))
             return
-        items: list[object] = value
-        for index, item in enumerate(items):
+        for index, item in enumerate(cast("list[object]", value)):
             inner(item, (*path, index), issues)
 
     return check
@@ -151,7 +150,7 @@ def shape(
         if not isinstance(value, dict):
             issues.append(_wrong("object", value, path))
             return
-        entries: dict[str, object] = value
+        entries = cast("dict[str, object]", value)
         for name in required:
             if name not in entries:
                 issues.append(_wrong("", MISSING, (*path, name)))
