@@ -14,9 +14,7 @@ async def work(job: dict[str, Any]) -> dict[str, Any]:
     source = DummyJSONSettings(
         url=job["source"], page_size=job["page_size"], max_requests=0
     )
-    sink = MedusaSettings(
-        url=job["url"], email=job["email"], password=job["password"]
-    )
+    sink = MedusaSettings(url=job["url"], email=job["email"], password=job["password"])
     options = Options(batch_size=job["batch_size"])
     async with source.open() as opened_source, sink.open() as opened_sink:
         report = await sync(opened_source, opened_sink, options=options)

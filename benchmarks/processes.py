@@ -55,7 +55,7 @@ def _line(process: subprocess.Popen[str]) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _running(command: list[str]) -> Iterator[Server]:
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: S603 - only our own commands
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         yield Server(process, _line(process))
@@ -88,23 +88,14 @@ def real_store(data: Path) -> Iterator[Server]:
 
 def work(kind: str, job: dict[str, Any]) -> dict[str, Any]:
     """Do a job of `benchmarks.worker` in a fresh process; what it measured."""
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.worker", kind],
-        cwd=ROOT,
-        input=json.dumps(job),
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    result: dict[str, Any] = json.loads(done.stdout)
-    return result
+    return run(["-m", "benchmarks.worker", kind], job)
 
 
-def timed(command: list[str], told: dict[str, Any]) -> tuple[float, dict[str, Any]]:
-    """Seconds of a whole process, and what it printed; *told* is its input."""
+def run(arguments: list[str], told: dict[str, Any]) -> dict[str, Any]:
+    """Run a Python process that reads JSON and prints some; adds its `seconds`."""
     started = time.perf_counter()
-    done = subprocess.run(
-        command,
+    done = subprocess.run(  # noqa: S603 - only our own commands
+        [sys.executable, *arguments],
         cwd=ROOT,
         input=json.dumps(told),
         stdout=subprocess.PIPE,
@@ -112,7 +103,8 @@ def timed(command: list[str], told: dict[str, Any]) -> tuple[float, dict[str, An
         check=True,
     )
     seconds = time.perf_counter() - started
-    return seconds, json.loads(done.stdout)
+    result: dict[str, Any] = json.loads(done.stdout)
+    return {**result, "seconds": seconds}
 
 
 def machine() -> str:

@@ -57,7 +57,7 @@ async def work(job: dict[str, Any]) -> dict[str, Any]:
         answered, exchange.reply = answered + 1, reply.body
         return reply
 
-    HttpClient.send = recorded  # type: ignore[assignment,method-assign]
+    HttpClient.send = recorded  # type: ignore[method-assign]
     told = await library.work(job)
     _write(Path(job["tape"]), exchanges)
     return told

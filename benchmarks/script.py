@@ -17,11 +17,12 @@ Json = dict[str, Any]
 
 
 async def work(job: Json) -> Json:
+    """Copy everything."""
     async with aiohttp.ClientSession() as session:
         records = asyncio.Queue[Json | None](maxsize=2 * job["batch_size"])
         async with asyncio.TaskGroup() as group:
             group.create_task(fetch(session, job, records))
-            products = await Writer(session, job).write(records)
+            products = await _Writer(session, job).write(records)
     return {"products": products}
 
 
@@ -39,7 +40,7 @@ async def fetch(
     await records.put(None)
 
 
-class Writer:
+class _Writer:
     def __init__(self, session: aiohttp.ClientSession, job: Json) -> None:
         self.session, self.job = session, job
         self.headers: dict[str, str] = {}
@@ -70,9 +71,7 @@ class Writer:
         await self.ensure("tag", "value", {t for r in records for t in r["tags"]})
         fields = "fields=id,external_id,variants.inventory_items.inventory_item_id"
         bodies = [self.product(record) for record in records]
-        answer = await self.post(
-            f"/admin/products/batch?{fields}", {"create": bodies}
-        )
+        answer = await self.post(f"/admin/products/batch?{fields}", {"create": bodies})
         stock = {f"dummyjson:{record['id']}": record["stock"] for record in records}
         levels = [
             {

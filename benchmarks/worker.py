@@ -26,12 +26,19 @@ def main() -> None:
     if not job.get("orjson", True):
         sys.modules["orjson"] = None  # type: ignore[assignment]  # not to be found
     work: Callable[[Job], Awaitable[Job]] = import_module(f".{kind}", __package__).work
+    before = _peak()
     wall, cpu = time.perf_counter(), time.process_time()
     told = asyncio.run(_awaited(work(job)))
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    cpu -= told.get("left_out", 0.0)
+    costs = {"cpu": cpu, "wall": wall, "mb": _peak(), "mb_before": before}
+    json.dump({**costs, **told}, sys.stdout)
+
+
+def _peak() -> float:
+    """Most memory that this process ever had, in MB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    megabytes = peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
-    json.dump({"cpu": cpu, "wall": wall, "mb": megabytes, **told}, sys.stdout)
+    return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 
 async def _awaited(work: Awaitable[Job]) -> Job:

@@ -71,12 +71,16 @@ def _show_public_homes() -> None:
                 value.__module__ = home
 
 
-def _fences(_: Sphinx, __: str, ___: str, ____: object, _____: object, lines: list[str]) -> None:
+def _fences(
+    _: Sphinx, __: str, ___: str, ____: object, _____: object, lines: list[str]
+) -> None:
     """Turn fenced code in docstrings, which people read as it is, into directives."""
 
     def directive(match: re.Match[str]) -> str:
         language, body = match[1] or "text", match[2]
-        indented = "".join(f"    {line}\n" if line else "\n" for line in body.split("\n"))
+        indented = "".join(
+            f"    {line}\n" if line else "\n" for line in body.split("\n")
+        )
         return f".. code-block:: {language}\n\n{indented}"
 
     lines[:] = _FENCE.sub(directive, "\n".join(lines)).split("\n")

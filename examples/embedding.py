@@ -40,7 +40,7 @@ class Host:
     async def sync(self) -> Report:
         """Sync the catalog; when the host closes, end early and in order."""
         source_settings = DummyJSONSettings(url=self.url, max_requests=0)
-        sink_settings = SQLSettings(url="sqlite://")
+        sink_settings = SQLSettings(url="sqlite://", batch=15)
         async with (
             source_settings.open(self.session) as source,
             sink_settings.open() as sink,

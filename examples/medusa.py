@@ -18,7 +18,7 @@ import asyncio
 import sys
 from os import environ
 
-from catalogsync import CatalogSyncError, Change, Options, diff, rehearse, sync
+from catalogsync import CatalogSyncError, Change, diff, rehearse, sync
 from catalogsync.adapters.dummyjson import DummyJSONSettings
 from catalogsync.adapters.medusa import MedusaSettings
 
@@ -39,14 +39,13 @@ async def main() -> int:
         password=environ.get("MEDUSA_PASSWORD"),
         api_key=environ.get("MEDUSA_API_KEY"),
     )
-    options = Options(batch_size=50)
     async with source_settings.open() as source, sink_settings.open() as sink:
         for finding in await sink.check():
             print("ok " if finding.ok else "BAD", finding.what, finding.text)
         if "--write" in sys.argv[1:]:
-            report = await sync(source, sink, options=options)
+            report = await sync(source, sink)
         else:
-            report = await rehearse(source, sink, show=show, options=options)
+            report = await rehearse(source, sink, show=show)
     print(report)
     return 0 if report.status == "succeeded" else 1
 

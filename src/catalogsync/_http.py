@@ -7,6 +7,7 @@ bounds what it reads.
 
 from __future__ import annotations
 
+import io
 import os
 import ssl
 from collections.abc import AsyncGenerator, Mapping
@@ -31,6 +32,7 @@ __all__ = ["HttpClient", "HttpOptions", "Reply", "base_url", "open_http"]
 
 _MAY_PASS = frozenset({408, 425, 429, 502, 503, 504})
 _CHUNK = 1 << 16
+_LARGE = 1 << 20
 
 
 @attrs.frozen(kw_only=True)
@@ -175,7 +177,7 @@ class HttpClient:
             async with self.session.request(
                 method,
                 url,
-                data=body,
+                data=_payload(body),
                 headers=sent,
                 allow_redirects=False,
                 raise_for_status=False,
@@ -222,6 +224,13 @@ class HttpClient:
                 return TransientError(f"{what}: no answer within {seconds:g} s")
             case _:
                 return TransientError(f"{what}: {_plainly(error)}")
+
+
+def _payload(body: bytes | None) -> bytes | io.BytesIO | None:
+    """A large body as a file: aiohttp writes that in pieces."""
+    if body is None or len(body) <= _LARGE:
+        return body
+    return io.BytesIO(body)
 
 
 def _redirected(response: aiohttp.ClientResponse, path: str) -> MisconfiguredError:

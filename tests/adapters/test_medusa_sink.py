@@ -659,3 +659,30 @@ async def test_check_names_the_places(medusa: Any) -> None:
     async with other.open() as sink:
         texts = [finding.text for finding in await sink.check()]
         assert any(medusa.other_sales_channel_id in text for text in texts)
+
+
+async def test_bodies_and_addresses_stay_within_medusas_limits(medusa: Any) -> None:
+    """30 products of 100 KB do not fit into one body, nor long ids into one query."""
+    products = [
+        Product(
+            key=ProductKey("shop", f"{n:03d}-{'x' * 400}"),
+            title=f"Product {n}",
+            description="ö" * 50_000,
+            variants=[Variant(id="only", sku=f"S{n}")],
+        )
+        for n in range(30)
+    ]
+    async with settings(medusa).open() as sink:
+        report = await put(sink, *products)
+        assert report.counts.created == 30, str(report)
+        assert report.writes > 1
+        again = await put(sink, *products)
+        assert (again.counts.unchanged, again.writes) == (30, 0)
+
+
+async def test_a_product_that_is_too_large_fails_alone(medusa: Any) -> None:
+    huge = attrs.evolve(shirt(id_="2"), description="x" * 2_100_000)
+    async with settings(medusa).open() as sink:
+        report = await put(sink, shirt(), huge)
+        assert (report.counts.created, report.counts.failed) == (1, 1), str(report)
+        assert report.failures[0].said == "request entity too large"

@@ -437,6 +437,18 @@ async def test_pages_that_name_each_other_do_not_go_on_for_ever() -> None:
     assert report.counts.created == 4
 
 
+async def test_pages_without_products_that_name_each_other_are_an_error() -> None:
+    @attrs.define
+    class Circle:
+        name: str = "shop"
+
+        async def read(self, cursor: Cursor | None, /) -> Page:
+            return Page(products=[], next=("1",))
+
+    with pytest.raises(BrokenReplyError, match="named page 1 twice"):
+        await run(Circle(), FaultySink())
+
+
 async def test_a_last_page_that_names_itself_is_still_taken() -> None:
     @attrs.define
     class Last:

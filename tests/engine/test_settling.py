@@ -405,6 +405,17 @@ async def test_after_two_in_a_row_the_run_stops() -> None:
     assert seen.names.count("RunStopping") == 1
 
 
+async def test_a_sink_that_goes_down_while_a_batch_is_halved_is_left_in_peace() -> None:
+    def rule(changes: Sequence[Change]) -> None:
+        raise RefusedError("no") if len(changes) > 2 else _timeout()
+
+    sink = FaultySink(rule=rule)
+    report = await run(as_source(catalog(8)), sink, options=fast(batch_size=8))
+    assert report.status is RunStatus.INCOMPLETE
+    assert report.counts.unsettled == 8
+    assert [len(keys) for keys in sink.writes] == [8, 4, *[2] * 8]
+
+
 async def test_a_success_in_between_keeps_the_run_going() -> None:
     bad = [*range(10), *range(20, 30), *range(40, 50)]
     sink = FaultySink(rule=poison(*map(key, bad), error=_timeout))

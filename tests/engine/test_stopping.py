@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 from typing import Any
 
@@ -423,3 +424,24 @@ async def test_a_run_that_broke_off_is_told_to_the_hooks_as_finished() -> None:
     with pytest.raises(UnauthorizedError):
         await run(as_source(catalog(5)), sink, hooks=[seen])
     assert [event.status for event in seen.of(RunFinished)] == ["failed"]
+
+
+@pytest.mark.parametrize("turn", range(8))
+@pytest.mark.parametrize("orderly", [True, False])
+async def test_an_end_in_the_very_first_turns_leaves_nothing_behind(
+    turn: int, orderly: bool
+) -> None:
+    """Nor a coroutine that was never awaited, which pytest would tell of."""
+
+    async def work() -> None:
+        async with open_run(PagedSource(products=catalog(5)), FaultySink()) as handle:
+            await idle(turn)
+            if orderly:
+                handle.stop()
+            else:
+                raise ZeroDivisionError
+
+    with contextlib.suppress(ZeroDivisionError):
+        await work()
+    gc.collect()
+    assert not running()

@@ -34,7 +34,7 @@ def run(name: str, *arguments: str | Path) -> str:
 async def run_beside_servers(name: str, *arguments: str, **environment: str) -> str:
     """Run an example while this event loop serves; gives what it prints."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-W", "error", EXAMPLES / name, *arguments),
+        *(sys.executable, "-W", "error", str(EXAMPLES / name), *arguments),
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -382,6 +382,16 @@ def test_added_removed_repriced_and_renamed_at_once() -> None:
     ]
 
 
+def test_options_that_the_source_dropped_go_if_we_wrote_them() -> None:
+    small, bare = variant("S"), Variant(id="S")
+    held = written(make(variants=[small]))
+    change = update(make(variants=[bare]), held)
+    assert only(change) == ({Field.OPTIONS}, {"S": Action.UPDATE})
+    assert change.variants[0].variant.options == {}
+    theirs = attrs.evolve(held, receipt=None)
+    assert plan(make(variants=[bare]), theirs) is None
+
+
 def test_variants_may_swap_their_options() -> None:
     swapped = [
         attrs.evolve(VARIANTS[0], options={"Size": "M"}),

@@ -104,6 +104,10 @@ class Database:
             raise MisconfiguredError("url", problem)
         return True
 
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._writing.dispose()
+
     async def _make_tables(self) -> None:
         if self.is_sqlite:
             # Reading and writing do not wait for each other then. It is kept in the
@@ -133,11 +137,79 @@ def _look_for_tables(connection: Connection) -> bool:
 async def open_database(settings: SQLSettings) -> AsyncGenerator[Database, None]:
     """Connect, and disconnect at the end; changes nothing."""
     url = _parse(settings.url)
-    if url.get_backend_name() == "sqlite":
-        engine = writing = _sqlite(url, settings.timeout)
-        reading = ...
+    make = _sqlite if url.get_backend_name() == "sqlite" else _postgres
+    database = make(url, settings.timeout)
     try:
-        await _knock(database)
+        with sql_errors():
+            await database.has_tables()
+    except TypeError as error:  # of the driver's connect()
+        problem = f"holds a parameter that the driver does not know ({error})"
+        raise MisconfiguredError("url", problem) from error
+    else:
         yield database
     finally:
-        await database._writing.dispose()
+        await database.close()
+
+
+def _parse(given: str) -> URL:
+    try:
+        url = make_url(given).set(drivername=driver_of(given))
+    except (ArgumentError, ValueError):
+        # The error shows parts of the URL, and one of them may be the password.
+        problem = (
+            "cannot be read; in a user or password, write @ as %40, : as %3A, "
+            "/ as %2F and % as %25"
+        )
+        raise MisconfiguredError("url", problem) from None
+    mode = url.query.get("sslmode")
+    if mode is None:
+        return url
+    return url.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
+
+
+def _postgres(url: URL, timeout: float) -> Database:
+    engine = create_async_engine(
+        url,
+        connect_args={"timeout": timeout, "command_timeout": timeout},
+        hide_parameters=True,
+        pool_timeout=timeout,
+    )
+    reading = engine.execution_options(
+        isolation_level="REPEATABLE READ", postgresql_readonly=True
+    )
+    return Database(reading, engine)
+
+
+def _sqlite(url: URL, timeout: float) -> Database:
+    in_memory = url.database in {None, "", ":memory:"}
+    engine = create_async_engine(
+        url,
+        connect_args={"timeout": timeout},
+        hide_parameters=True,
+        poolclass=AsyncAdaptedQueuePool,
+        # A database in memory lives as long as its one connection.
+        pool_size=1 if in_memory else 5,
+        max_overflow=0,
+        pool_timeout=timeout,
+    )
+    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    writing = engine.execution_options(begin="BEGIN IMMEDIATE")
+    file = None if in_memory else Path(url.database or "")
+    return Database(engine, writing, file)
+
+
+def _prepare_sqlite(connection: Any, _: object) -> None:
+    # Without this, Python's driver begins transactions by itself, and too late.
+    connection.isolation_level = None
+    # Text that is not UTF-8 must not hurt the products beside it.
+    to_text = partial(str, encoding="utf-8", errors="replace")
+    #connection.driver_connection.text_factory = to_text
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    connection.exec_driver_sql(options.get("begin", "BEGIN"))

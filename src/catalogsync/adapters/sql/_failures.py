@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import ssl
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -67,7 +65,8 @@ def _decide(error: Exception) -> CatalogSyncError | None:
     if code:
         return _decide_code(code, str(cause))
     if isinstance(cause, OSError):
-        return _decide_network(cause)
+        words = str(cause) or "it did not answer in time"
+        return TransientError(f"the database cannot be reached: {words}")
     if isinstance(cause, PoolTimeoutError):
         return TransientError("no connection to the database was free in time")
     if not type(cause).__module__.startswith("asyncpg"):
@@ -93,14 +92,3 @@ def _decide_code(code: str, words: str) -> CatalogSyncError:
     if code.startswith(_NOT_READY):
         return TransientError(f"the database is not ready: {words}")
     return TransientError(f"the database failed: {words}", unexplained=True)
-
-
-def _decide_network(error: OSError) -> CatalogSyncError:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        problem = f"the server's certificate is not accepted ({error.verify_message})"
-        return MisconfiguredError("url", problem)
-    if isinstance(error, socket.gaierror) and error.errno != socket.EAI_AGAIN:
-        return MisconfiguredError("url", "there is no such host")
-    if isinstance(error, TimeoutError):
-        return TransientError("the database did not answer in time")
-    return TransientError(f"the database cannot be reached: {error}")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence, Set as AbstractSet
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeAlias, cast
 
-from sqlalchemy import Row, Select, Table, select
+from sqlalchemy import Column, Row, Select, Table, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from catalogsync.errors import InvalidValueError
@@ -28,8 +28,21 @@ from catalogsync.models import (
 )
 from catalogsync.protocols import Ambiguous, Held, Ours
 
-from . import _tables as tables
-from ._tables import IDS, category, product, product_category, product_tag, variant
+from ._tables import (
+    IDS,
+    category,
+    has_key,
+    image,
+    key_parameters,
+    price,
+    product,
+    product_category,
+    product_tag,
+    stock_level,
+    tag,
+    variant,
+    variant_option,
+)
 
 __all__ = ["find_products"]
 
@@ -38,13 +51,15 @@ _Parts: TypeAlias = Mapping[Table, Mapping[int, Sequence[Row[Any]]]]
 
 _Fields: TypeAlias = AbstractSet[Field]
 
+_NO_SIZE = Dimensions()
+
 
 async def find_products(
     connection: AsyncConnection, wanted: Sequence[Product], fields: _Fields
 ) -> dict[ProductKey, Held]:
     """What the database has under the keys of these."""
     keys = {each.key for each in wanted}
-    found = await connection.execute(_PRODUCTS, tables.key_parameters(keys))
+    found = await connection.execute(_PRODUCTS, key_parameters(keys))
     rows = {ProductKey(row.source, row.source_id): row for row in found}
     ids = [row.id for row in rows.values()]
     parts: dict[Table, Mapping[int, Sequence[Row[Any]]]] = {}
@@ -71,16 +86,32 @@ def _tree() -> Select[Any]:
     return select(own.union(above))
 
 
-def _of_products(table: Table) -> Select[Any]:
-    return select(table.c.product_id, table).where(table.c.product_id.in_(IDS))
+def _of_products(owner: Column[Any], *columns: Column[Any]) -> Select[Any]:
+    return select(owner, *columns).where(owner.in_(IDS))
 
 
-def _of_variants(table: Table) -> Select[Any]:
-    of_variant = select(table.c.variant_id, table).join(variant)
+def _of_variants(table: Table, *columns: Column[Any]) -> Select[Any]:
+    of_variant = select(table.c.variant_id, *columns).join(variant)
     return of_variant.where(variant.c.product_id.in_(IDS))
 
 
-_PRODUCTS = select(product).where(tables.has_key(product))
+_PRODUCTS = select(product).where(has_key(product))
+_IMAGES = _of_products(image.c.product_id, image.c.url)
+_CATEGORIES = _of_products(
+    product_category.c.product_id, product_category.c.category_id
+)
+_TAGS = _of_products(product_tag.c.product_id, tag.c.id, tag.c.text).join(tag)
+_VARIANTS = _of_products(
+    variant.c.product_id,
+    variant.c.id,
+    variant.c.source_id,
+    variant.c.title,
+    variant.c.sku,
+    variant.c.barcode,
+)
+_OPTIONS = _of_variants(variant_option, variant_option.c.name, variant_option.c.value)
+_PRICES = _of_variants(price, price.c.currency, price.c.amount)
+_STOCK = _of_variants(stock_level, stock_level.c.location, stock_level.c.quantity)
 
 _OF_VARIANTS = {
     Field.VARIANTS,
@@ -92,32 +123,17 @@ _OF_VARIANTS = {
     Field.STOCK,
 }
 _PARTS: Mapping[Table, tuple[_Fields, Select[Any]]] = {
-    tables.image: (
-        {Field.IMAGES},
-        _of_products(tables.image).order_by(tables.image.c.position, tables.image.c.id),
-    ),
+    image: ({Field.IMAGES}, _IMAGES.order_by(image.c.position, image.c.id)),
     product_category: (
         {Field.CATEGORIES},
-        _of_products(product_category).order_by(product_category.c.category_id),
+        _CATEGORIES.order_by(product_category.c.category_id),
     ),
     category: ({Field.CATEGORIES}, _tree()),  # by its own id
-    product_tag: (
-        {Field.TAGS},
-        _of_products(product_tag)
-        .add_columns(tables.tag.c.text)
-        .join(tables.tag)
-        .order_by(tables.tag.c.id),
-    ),
-    variant: (_OF_VARIANTS, _of_products(variant).order_by(variant.c.id)),
-    tables.variant_option: (
-        _OF_VARIANTS,
-        _of_variants(tables.variant_option).order_by(tables.variant_option.c.position),
-    ),
-    tables.price: ({Field.PRICES}, _of_variants(tables.price)),
-    tables.stock_level: (
-        {Field.STOCK},
-        _of_variants(tables.stock_level).order_by(tables.stock_level.c.id),
-    ),
+    product_tag: ({Field.TAGS}, _TAGS.order_by(tag.c.id)),
+    variant: (_OF_VARIANTS, _VARIANTS.order_by(variant.c.id)),
+    variant_option: (_OF_VARIANTS, _OPTIONS.order_by(variant_option.c.position)),
+    price: ({Field.PRICES}, _PRICES),
+    stock_level: ({Field.STOCK}, _STOCK.order_by(stock_level.c.id)),
 }
 """What belongs to products, and the fields that it is needed for."""
 
@@ -142,7 +158,7 @@ def _held(row: Row[Any], parts: _Parts, fields: _Fields) -> Held:
             for link in parts[product_category][row.id]
             for each in parts[category][link.category_id]
         },
-        Field.TAGS: {str(t.tag_id): t.text for t in parts[product_tag][row.id]},
+        Field.TAGS: {str(t.id): t.text for t in parts[product_tag][row.id]},
     }
     return Ours(
         product=found,
@@ -170,7 +186,7 @@ def _dimensions(row: Row[Any], _: _Parts) -> Dimensions | None:
         width=_decimal(row.width),
         height=_decimal(row.height),
     )
-    return None if size == Dimensions() else size
+    return None if size == _NO_SIZE else size
 
 
 def _attributes(row: Row[Any], _: _Parts) -> Mapping[str, Json]:
@@ -182,7 +198,7 @@ def _attributes(row: Row[Any], _: _Parts) -> Mapping[str, Json]:
 
 def _images(row: Row[Any], parts: _Parts) -> list[Image]:
     # Somebody else may have added the same one at the same time.
-    urls = dict.fromkeys(each.url for each in parts[tables.image][row.id])
+    urls = dict.fromkeys(each.url for each in parts[image][row.id])
     return [Image(url=url) for url in urls]
 
 
@@ -230,21 +246,19 @@ def _variant(row: Row[Any], parts: _Parts, fields: _Fields) -> Variant:
         if Field.PRICES in fields:
             lists["prices"] = [
                 Price(amount=cast("Decimal", _decimal(p.amount)), currency=p.currency)
-                for p in parts[tables.price][row.id]
+                for p in parts[price][row.id]
             ]
         if Field.STOCK in fields:
             lists["stock"] = [
                 StockLevel(quantity=level.quantity, location=level.location)
-                for level in parts[tables.stock_level][row.id]
+                for level in parts[stock_level][row.id]
             ]
         return Variant(
             id=row.source_id,
             title=row.title or UNSET,
             sku=row.sku,
             barcode=row.barcode,
-            options={
-                each.name: each.value for each in parts[tables.variant_option][row.id]
-            },
+            options={each.name: each.value for each in parts[variant_option][row.id]},
             **lists,
         )
     except InvalidValueError as error:

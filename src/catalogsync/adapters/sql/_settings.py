@@ -22,6 +22,7 @@ _DRIVERS = {
     "postgresql": "postgresql+asyncpg",
     "postgresql+asyncpg": "postgresql+asyncpg",
 }
+_MOST = 5000
 
 
 def driver_of(url: str) -> str | None:
@@ -30,23 +31,10 @@ def driver_of(url: str) -> str | None:
     return _DRIVERS.get(scheme) if separator else None
 
 
-_MOST = 5000
-
-
 def _check_url(_: object, __: object, value: str) -> None:
     if driver_of(value) is None:
         problem = "must begin with sqlite:// or postgresql://"
         raise MisconfiguredError("url", problem)
-
-
-def _check_batch(_: object, __: object, value: int) -> None:
-    if not 1 <= value <= _MOST:
-        raise MisconfiguredError("batch", f"must be 1 to {_MOST}, is {value}")
-
-
-def _check_timeout(_: object, __: object, value: float) -> None:
-    if not value > 0:
-        raise MisconfiguredError("timeout", f"must be more than 0, is {value}")
 
 
 @attrs.frozen(kw_only=True)
@@ -65,8 +53,15 @@ class SQLSettings:
 
     url: str = attrs.field(repr=False, validator=_check_url)
     name: str = "sql"
-    batch: int = attrs.field(default=500, validator=_check_batch)
-    timeout: float = attrs.field(default=30.0, validator=_check_timeout)
+    batch: int = 500
+    timeout: float = 30.0
+
+    def __attrs_post_init__(self) -> None:
+        if not 1 <= self.batch <= _MOST:
+            raise MisconfiguredError("batch", f"must be 1 to {_MOST}, is {self.batch}")
+        if not self.timeout > 0:
+            problem = f"must be more than 0, is {self.timeout}"
+            raise MisconfiguredError("timeout", problem)
 
     def open(self) -> AbstractAsyncContextManager[SQLSink]:
         """Connect, and disconnect at the end.

@@ -38,7 +38,7 @@ _MOST = 2**63 - 1
 @asynccontextmanager
 async def open_sink(settings: SQLSettings) -> AsyncGenerator[SQLSink, None]:
     """What `SQLSettings.open` gives."""
-    async with open_database(settings.url, settings.timeout) as database:
+    async with open_database(settings) as database:
         writers = 1 if database.is_sqlite else 4
         limits = Limits(batch=settings.batch, writers=writers, find=500)
         yield SQLSink(settings.name, limits, database)

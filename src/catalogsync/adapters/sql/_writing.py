@@ -10,8 +10,15 @@ from typing import Any, TypeAlias
 import attrs
 from sqlalchemy import (
     BindParameter,
+    Column,
+    ColumnElement,
+    Executable,
     Table,
+    bindparam,
+    delete,
+    insert,
     select,
+    update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 

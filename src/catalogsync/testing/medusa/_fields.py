@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import attrs
 
@@ -208,12 +208,12 @@ def render(row: Row, selection: Selection) -> Row:
     for name, key, inner in selection:
         if key not in row:
             continue
-        value = row[key]
-        if inner is None or value is None:
-            shown[name] = value
-        elif isinstance(value, list):
-            relatives = cast("list[Row | None]", value)
-            shown[name] = [item and render(item, inner) for item in relatives]
+        if inner is None:
+            shown[name] = row[key]
+            continue
+        related: list[Row | None] | Row | None = row[key]
+        if isinstance(related, list):
+            shown[name] = [item and render(item, inner) for item in related]
         else:
-            shown[name] = render(value, inner)
+            shown[name] = related and render(related, inner)
     return shown

@@ -9,6 +9,9 @@ from ._errors import invalid
 
 Path: TypeAlias = tuple[str | int, ...]
 Issues: TypeAlias = list[str]
+Value: TypeAlias = dict[str, object] | list[object] | str | float | None
+"""What JSON says; whatever is in it is checked in its turn."""
+
 Check: TypeAlias = Callable[[Any, Path, Issues], None]
 """Looks at a value at a path and adds to the issues what is wrong with it."""
 
@@ -112,11 +115,11 @@ def refused(message: str) -> Check:
 def array(inner: Check) -> Check:
     """Accept a list of such values."""
 
-    def check(value: object, path: Path, issues: Issues) -> None:
+    def check(value: Value, path: Path, issues: Issues) -> None:
         if not isinstance(value, list):
             issues.append(_wrong("array", value, path))
             return
-        for index, item in enumerate(cast("list[object]", value)):
+        for index, item in enumerate(value):
             inner(item, (*path, index), issues)
 
     return check
@@ -146,16 +149,15 @@ def shape(
 ) -> Check:
     """Accept an object with these fields."""
 
-    def check(value: object, path: Path, issues: Issues) -> None:
+    def check(value: Value, path: Path, issues: Issues) -> None:
         if not isinstance(value, dict):
             issues.append(_wrong("object", value, path))
             return
-        entries = cast("dict[str, object]", value)
         for name in required:
-            if name not in entries:
+            if name not in value:
                 issues.append(_wrong("", MISSING, (*path, name)))
         unknown: list[str] = []
-        for name, item in entries.items():
+        for name, item in value.items():
             if inner := fields.get(name):
                 inner(item, (*path, name), issues)
             else:

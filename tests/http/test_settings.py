@@ -1,0 +1,332 @@
+"""Addresses, proxies, certificates and the host's own session."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import BasicAuth, web
+from tests.http.http_ends import app_of, client_of, hello
+from yarl import URL
+
+from catalogsync._http import HttpClient, HttpOptions, base_url, open_http
+from catalogsync.errors import CatalogSyncError, MisconfiguredError, TransientError
+from catalogsync.testing.servers import serve
+
+CERTIFICATE = str(Path(__file__).with_name("self_signed.pem"))
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("https://shop.example.com", "https://shop.example.com"),
+        ("HTTP://Shop.Example.com:8080/", "http://shop.example.com:8080/"),
+        ("http://[::1]:9000", "http://[::1]:9000"),
+        ("http://shop.example.com/api?x=1#top", "http://shop.example.com/api"),
+        ("http://bücher.example", "http://xn--bcher-kva.example"),
+    ],
+)
+def test_addresses(text: str, url: str) -> None:
+    assert str(base_url("url", text)) == url
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "shop.example.com",
+        "localhost:9000",
+        "/products",
+        "//shop.example.com",
+        "ftp://shop.example.com",
+        "http://",
+        "http:///products",
+        "http://shop:99999",
+        "http://shop:port",
+        "http://[::1",
+    ],
+)
+def test_what_is_no_address(text: str) -> None:
+    with pytest.raises(MisconfiguredError) as caught:
+        base_url("store.url", text)
+    assert str(caught.value) == (
+        "store.url: must be an address such as https://shop.example.com"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://me:secret@shop.example.com",
+        "https://secret@shop.example.com",
+        "https://:secret@shop.example.com",
+        "https://me:secret@@shop.example.com",
+        "https://me:secret@shop:port",
+        "ftp://me:secret@shop.example.com",
+    ],
+)
+def test_credentials_do_not_belong_into_an_address(text: str) -> None:
+    """And are not told to whoever reads the message."""
+    with pytest.raises(MisconfiguredError) as caught:
+        base_url("url", text)
+    assert "secret" not in str(caught.value)
+    assert "secret" not in repr(caught.value.__context__)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"timeout": 0}, {"timeout": -1.0}, {"connect_timeout": 0.0}, {"max_body": 0}],
+)
+def test_senseless_options(values: dict[str, float]) -> None:
+    with pytest.raises(ValueError):
+        HttpOptions(**values)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("base", ["", "/", "/shop", "/shop/"])
+async def test_paths_are_appended_to_the_address(base: str) -> None:
+    paths: list[str] = []
+
+    async def note(request: web.Request) -> web.Response:
+        paths.append(request.raw_path)
+        return web.json_response({})
+
+    async with (
+        serve(app_of(note)) as url,
+        open_http(URL(url + base), HttpOptions()) as client,
+    ):
+        reply = await client.send("GET", "/a%2Fb/%C3%A9", query="x=1%2C2&y=a,b")
+    assert paths == [base.rstrip("/") + "/a%2Fb/%C3%A9?x=1%2C2&y=a,b"]
+    assert reply.what == f"GET {url}{base.rstrip('/')}/a%2Fb/%C3%A9"
+
+
+async def test_what_is_sent() -> None:
+    sent: list[tuple[str, bytes]] = []
+    headers: list[dict[str, str]] = []
+
+    async def note(request: web.Request) -> web.Response:
+        sent.append((request.method, await request.read()))
+        headers.append({k.lower(): v for k, v in request.headers.items()})
+        return web.json_response({})
+
+    async with client_of(note) as client:
+        await client.send("GET", "/", headers={"X-Own": "1"})
+        await client.send("POST", "/", body=b'{"a":1}')
+    assert sent == [("GET", b""), ("POST", b'{"a":1}')]
+    assert headers[0]["accept"] == headers[1]["accept"] == "application/json"
+    assert headers[0]["x-own"] == "1"
+    assert headers[1]["content-type"] == "application/json"
+
+
+async def test_requests_are_counted_also_those_that_fail() -> None:
+    async def answer(request: web.Request) -> web.Response:
+        if request.path == "/0" and request.transport:
+            request.transport.abort()
+        return web.Response(status=503)
+
+    async with client_of(answer) as client, asyncio.TaskGroup() as group:
+
+        async def ask(number: int) -> None:
+            try:
+                await client.send("GET", f"/{number}")
+            except TransientError:
+                assert number == 0
+
+        for number in range(5):
+            group.create_task(ask(number))
+    assert client.requests == 5
+
+
+async def test_no_cookies_are_kept() -> None:
+    cookies: list[dict[str, str]] = []
+
+    async def give(request: web.Request) -> web.Response:
+        cookies.append(dict(request.cookies))
+        response = web.json_response({})
+        response.set_cookie("session", "1")
+        return response
+
+    async with serve(app_of(give)) as url:
+        named = url.replace("127.0.0.1", "localhost")
+        async with open_http(URL(named), HttpOptions()) as client:
+            await client.send("GET", "/")
+            await client.send("GET", "/")
+    assert cookies == [{}, {}]
+
+
+async def test_the_hosts_session_is_used_and_left_open() -> None:
+    agents: list[str] = []
+
+    async def note(request: web.Request) -> web.Response:
+        agents.append(request.headers["User-Agent"])
+        return web.json_response({})
+
+    async with aiohttp.ClientSession(headers={"User-Agent": "the host"}) as session:
+        async with client_of(note, session=session) as client:
+            await client.send("GET", "/")
+        assert not session.closed
+    assert agents == ["the host"]
+
+
+async def test_our_own_session_is_closed() -> None:
+    async with client_of() as client:
+        await client.send("GET", "/")
+    assert client.session.closed
+    with pytest.raises(KeyError):
+        async with client_of() as client:
+            raise KeyError
+    assert client.session.closed
+
+
+async def test_a_session_that_raises_for_a_status_of_its_own_accord() -> None:
+    """The adapter still sees the answer: a 404 may just mean: not there."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response({"message": "not here"}, status=404)
+
+    async with (
+        aiohttp.ClientSession(raise_for_status=True) as session,
+        client_of(answer, session=session) as client,
+    ):
+        reply = await client.send("GET", "/")
+    assert (reply.status, reply.json()) == (404, {"message": "not here"})
+
+
+async def test_a_proxy_is_asked_instead_of_the_host() -> None:
+    asked: list[tuple[str, str | None]] = []
+
+    async def proxy(request: web.Request) -> web.Response:
+        asked.append((str(request.url), request.headers.get("Proxy-Authorization")))
+        return web.json_response({"from": "proxy"})
+
+    async with serve(app_of(proxy)) as url:
+        address = url.replace("http://", "http://me:secret@")
+        options = HttpOptions(proxy=address)
+        assert "secret" not in repr(options)
+        async with open_http(URL("http://shop.invalid/api"), options) as client:
+            reply = await client.send("GET", "/products", query="limit=1")
+    assert reply.json() == {"from": "proxy"}
+    url_asked = "http://shop.invalid/api/products?limit=1"
+    assert asked == [(url_asked, BasicAuth("me", "secret").encode())]
+
+
+async def test_a_proxy_that_refuses() -> None:
+    async def refuse(_: web.Request) -> web.Response:
+        return web.Response(status=407)
+
+    async with serve(app_of(refuse)) as url:
+        options = HttpOptions(proxy=url.replace("http://", "http://me:secret@"))
+        async with open_http(URL("https://shop.invalid"), options) as client:
+            with pytest.raises(TransientError) as caught:
+                await client.send("GET", "/products")
+    assert str(caught.value) == (
+        "GET https://shop.invalid/products: the proxy answers HTTP 407"
+    )
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "proxy.example.com:3128",
+        "http://",
+        "socks5://me:secret@proxy",
+        "http://me:secret@proxy:99999",
+        "http://me:secret@proxy:port",
+    ],
+)
+async def test_what_is_no_proxy(proxy: str) -> None:
+    with pytest.raises(MisconfiguredError) as caught:
+        async with open_http(URL("http://shop"), HttpOptions(proxy=proxy)):
+            pass
+    assert str(caught.value).startswith("http.proxy: must be an address such as ")
+    assert "secret" not in str(caught.value)
+
+
+async def test_no_proxy_may_be_an_empty_text() -> None:
+    """As it comes from an environment variable that is not set."""
+    async with client_of(options=HttpOptions(proxy="")) as client:
+        assert (await client.send("GET", "/")).status == 200
+
+
+@asynccontextmanager
+async def secure_server() -> AsyncIterator[str]:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(CERTIFICATE)
+    runner = web.AppRunner(app_of(hello), access_log=None, shutdown_timeout=0.05)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+        yield f"https://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+async def ask(
+    url: str, options: HttpOptions, session: aiohttp.ClientSession | None = None
+) -> HttpClient:
+    async with open_http(URL(url), options, session=session) as client:
+        await client.send("GET", "/")
+        return client
+
+
+async def test_a_certificate_that_nobody_vouches_for() -> None:
+    """Asking again would not help, so it is not something that may pass."""
+    async with secure_server() as url:
+        with pytest.raises(MisconfiguredError) as caught:
+            await ask(url, HttpOptions())
+    assert str(caught.value) == (
+        "url: the certificate of 127.0.0.1 is not trusted (self-signed certificate);"
+        " `http.ca_file` names those to trust"
+    )
+
+
+async def test_a_certificate_of_somebody_else() -> None:
+    async with secure_server() as url:
+        named = url.replace("127.0.0.1", "localhost")
+        with pytest.raises(MisconfiguredError) as caught:
+            await ask(named, HttpOptions(ca_file=CERTIFICATE))
+    assert "Hostname mismatch" in str(caught.value)
+
+
+async def test_a_certificate_that_the_settings_vouch_for() -> None:
+    async with secure_server() as url:
+        await ask(url, HttpOptions(ca_file=CERTIFICATE))
+        async with aiohttp.ClientSession() as session:
+            await ask(url, HttpOptions(ca_file=CERTIFICATE), session)
+
+
+async def test_what_the_hosts_session_trusts() -> None:
+    """Without `ca_file` it is left to the host."""
+    context = ssl.create_default_context(cafile=CERTIFICATE)
+    connector = aiohttp.TCPConnector(ssl=context)
+    async with (
+        secure_server() as url,
+        aiohttp.ClientSession(connector=connector) as session,
+    ):
+        await ask(url, HttpOptions(), session)
+
+
+async def test_https_where_there_is_none() -> None:
+    async with serve(app_of(hello)) as url:
+        with pytest.raises(CatalogSyncError, match="cannot connect"):
+            await ask(url.replace("http:", "https:"), HttpOptions())
+
+
+async def test_http_where_there_is_https() -> None:
+    async with secure_server() as url:
+        with pytest.raises(TransientError):
+            await ask(url.replace("https:", "http:"), HttpOptions())
+
+
+@pytest.mark.parametrize("name", ["missing.pem", "", "a\0b", "empty.pem", "text.pem"])
+async def test_a_file_of_certificates_that_is_none(tmp_path: Path, name: str) -> None:
+    (tmp_path / "empty.pem").touch()
+    (tmp_path / "text.pem").write_text("no certificate")
+    options = HttpOptions(ca_file=f"{tmp_path}/{name}")
+    with pytest.raises(MisconfiguredError, match=r"^http\.ca_file: cannot be read"):
+        async with open_http(URL("https://shop"), options):
+            pass
