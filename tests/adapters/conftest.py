@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,12 +18,10 @@ from catalogsync.adapters.sql import SQLSettings
 if TYPE_CHECKING:
     from catalogsync.adapters.sql import SQLSink
 
-_numbers = count(1)
-
 
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL server of our own; gives the URL of a database on it."""
+    """A PostgreSQL server of our own; gives the URL of its one database."""
     folder = tmp_path_factory.mktemp("postgres")
     command = [
         "node",
@@ -48,24 +46,26 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         assert process.stdout
         line = process.stdout.readline()
         assert line, f"PostgreSQL did not start: {log.read_text()}"
-        yield json.loads(line)["database_url"]
+        url = json.loads(line)["database_url"]
+        asyncio.run(_hurry(Hand(url)))
+        yield url
         process.stdin.close()
 
 
-async def _fresh_database(server: str) -> AsyncIterator[str]:
-    from sqlalchemy import make_url
-
-    name = f"sink_{next(_numbers)}"
-    await Hand(server)(f"CREATE DATABASE {name}")
-    yield make_url(server).set(database=name).render_as_string(hide_password=False)
-    await Hand(server)(f"DROP DATABASE {name} WITH (FORCE)")
+async def _hurry(hand: Hand) -> None:
+    """What the server writes need not survive a power cut."""
+    for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+        await hand(f"ALTER SYSTEM SET {setting} = off")
+    await hand("SELECT pg_reload_conf()")
 
 
 @pytest.fixture
-async def postgres(postgres_server: str) -> AsyncIterator[str]:
+async def postgres(postgres_server: str) -> str:
     """The URL of an empty database on PostgreSQL."""
-    async for url in _fresh_database(postgres_server):
-        yield url
+    hand = Hand(postgres_server)
+    await hand("DROP SCHEMA IF EXISTS public CASCADE")
+    await hand("CREATE SCHEMA public")
+    return postgres_server
 
 
 @pytest.fixture
@@ -98,6 +98,13 @@ async def open_sink(database: str) -> AsyncIterator[OpenSink]:
 async def sink(open_sink: OpenSink) -> SQLSink:
     """A sink on an empty database."""
     return await open_sink()
+
+
+@pytest.fixture
+async def ready_sink(sink: SQLSink) -> SQLSink:
+    """A sink on a database that has the tables, and nothing in them."""
+    await sink.write([])
+    return sink
 
 
 @pytest.fixture

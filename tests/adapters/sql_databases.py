@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import traceback
 from collections.abc import Awaitable, Callable
+from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -15,6 +18,8 @@ from catalogsync.adapters.sql import SQLSettings
 from catalogsync.errors import MisconfiguredError
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
     from catalogsync.adapters.sql import SQLSink
 
 OpenSink: TypeAlias = "Callable[[], Awaitable[SQLSink]]"
@@ -38,24 +43,33 @@ class Hand:
     """Somebody who works on the database by hand."""
 
     def __init__(self, url: str) -> None:
-        from sqlalchemy import make_url
-
-        drivers = {"sqlite": "sqlite+aiosqlite", "postgres": "postgresql+asyncpg"}
-        parsed = make_url(url)
-        self._url = parsed.set(drivername=drivers[parsed.drivername])
+        self._url = url
 
     async def __call__(self, statement: str, **values: Any) -> list[tuple[Any, ...]]:
         """Execute one statement; returns its rows."""
+        if self._url.startswith("sqlite:///"):
+            file = self._url.removeprefix("sqlite:///")
+            with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+                return connection.execute(statement, values).fetchall()
         from sqlalchemy import text
-        from sqlalchemy.ext.asyncio import create_async_engine
-        from sqlalchemy.pool import NullPool
 
-        engine = create_async_engine(
-            self._url, poolclass=NullPool, isolation_level="AUTOCOMMIT"
-        )
-        async with engine.connect() as connection:
+        async with _engine(self._url).connect() as connection:
             result = await connection.execute(text(statement), values)
             return [tuple(row) for row in result] if result.returns_rows else []
+
+
+@cache
+def _engine(url: str) -> AsyncEngine:
+    """It keeps no connection, so that it serves any event loop."""
+    from sqlalchemy import make_url
+    from sqlalchemy.ext.asyncio import create_async_engine
+    from sqlalchemy.pool import NullPool
+
+    return create_async_engine(
+        make_url(url).set(drivername="postgresql+asyncpg"),
+        poolclass=NullPool,
+        isolation_level="AUTOCOMMIT",
+    )
 
 
 async def refused_setting(url: str) -> MisconfiguredError:

@@ -63,12 +63,22 @@ def test_is_imported_without_sqlalchemy() -> None:
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-@pytest.mark.parametrize("module", ["sqlalchemy", "greenlet", "aiosqlite", "asyncpg"])
-def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
+@pytest.mark.parametrize(
+    ("module", "url"),
+    [
+        ("sqlalchemy", "sqlite://"),
+        ("greenlet", "sqlite://"),
+        ("aiosqlite", "sqlite://"),
+        ("asyncpg", "postgresql://host/db"),
+    ],
+)
+def test_a_missing_extra_is_named(
+    monkeypatch: pytest.MonkeyPatch, module: str, url: str
+) -> None:
     """One line that says what to install."""
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingExtraError) as caught:
-        SQLSettings(url="sqlite://").open()
+        SQLSettings(url=url).open()
     expected = "the SQL sink needs: pip install 'catalogsync[sql]'"
     assert str(caught.value) == expected
 
@@ -104,54 +114,67 @@ async def test_check_says_that_all_is_well(sink: SQLSink) -> None:
 
 
 async def test_tables_of_another_program(database: str) -> None:
-    """They are not ours to change."""
+    """They are not ours to change, and in our way; this is told before any write."""
     await Hand(database)("CREATE TABLE product (id INTEGER PRIMARY KEY, nope TEXT)")
-    with pytest.raises(MisconfiguredError, match="its tables are not"):
-        async with SQLSettings(url=database).open() as sink:
-            await find_one(sink)
+    error = await refused_setting(database)
+    assert "another program made these tables: product" in str(error)
+
+
+async def test_tables_that_somebody_changed(sink: SQLSink, hand: Hand) -> None:
+    """Found when they are read."""
+    await sink.write([])
+    await hand("ALTER TABLE product RENAME COLUMN brand TO label")
+    with pytest.raises(MisconfiguredError, match="its tables are not as"):
+        await find_one(sink)
 
 
 async def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
     """No such folder; the file is something else."""
     error = await refused_setting(f"sqlite:///{tmp_path}/none/catalog.db")
+    assert "catalog.db cannot be created; is its folder there?" in str(error)
+    assert not (tmp_path / "none").exists()
+    error = await refused_setting(f"sqlite:///{tmp_path}")
     assert "cannot be opened" in str(error)
     letter = tmp_path / "letter.txt"
     letter.write_text("Dear Sir or Madam, " * 99)
     assert "no SQLite database" in str(await refused_setting(f"sqlite:///{letter}"))
 
 
-async def test_a_file_that_is_read_only(sqlite: str, tmp_path: Path) -> None:
-    """It can be looked at, and a check finds out before a write does."""
-    async with SQLSettings(url=sqlite).open():
-        pass
-    url = f"sqlite:///file:{tmp_path}/catalog.db?mode=ro&uri=true"
-    async with SQLSettings(url=url).open() as sink:
-        assert await find_one(sink) is None
-        (finding,) = await sink.check()
-        assert not finding.ok
-        with pytest.raises(MisconfiguredError, match="can be read but not written"):
-            await sink.write([creation()])
-
-
 @contextmanager
-def a_disk_of(pages: int) -> Generator[None]:
-    """SQLite files cannot grow beyond this."""
+def every_file_with(pragma: str) -> Generator[None]:
+    """SQLite files are opened with this pragma."""
     from sqlalchemy import event
     from sqlalchemy.pool import Pool
 
-    def limit(connection: Any, _: object) -> None:
-        connection.cursor().execute(f"PRAGMA max_page_count={pages}")
+    def prepare(connection: Any, _: object) -> None:
+        connection.cursor().execute(f"PRAGMA {pragma}")
 
-    event.listen(Pool, "connect", limit)
+    event.listen(Pool, "connect", prepare)
     try:
         yield
     finally:
-        event.remove(Pool, "connect", limit)
+        event.remove(Pool, "connect", prepare)
+
+
+@pytest.mark.parametrize("tables", [True, False])
+async def test_a_file_that_is_read_only(sqlite: str, *, tables: bool) -> None:
+    """It can be looked at, and a check finds out before a write does."""
+    await Hand(sqlite)("CREATE TABLE another (id INTEGER)")
+    if tables:
+        async with SQLSettings(url=sqlite).open() as sink:
+            await sink.write([])
+    with every_file_with("query_only=ON"):
+        async with SQLSettings(url=sqlite).open() as sink:
+            assert await find_one(sink) is None
+            (finding,) = await sink.check()
+            assert not finding.ok
+            with pytest.raises(MisconfiguredError, match="can be read but not written"):
+                await sink.write([creation()])
 
 
 async def test_the_disk_of_a_file_is_full(sqlite: str) -> None:
     """What was written before stays, the batch is not there in part."""
-    with a_disk_of(pages=100):
+    with every_file_with("max_page_count=100"):
         async with SQLSettings(url=sqlite).open() as sink:
             await sink.write([creation("0")])
             with pytest.raises(
@@ -167,6 +190,7 @@ async def test_the_disk_of_a_file_is_full(sqlite: str) -> None:
 async def test_somebody_else_locks_the_file(database: str, tmp_path: Path) -> None:
     """It may pass; reading goes on."""
     async with SQLSettings(url=database, timeout=0.01).open() as sink:
+        await sink.write([])
         other = sqlite3.connect(tmp_path / "catalog.db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(TransientError, match="locked"):

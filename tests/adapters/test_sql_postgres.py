@@ -35,11 +35,10 @@ postgres_only = pytest.mark.parametrize("database", POSTGRES, indirect=True)
     [
         ({"password": "s3cret"}, "password is not accepted"),
         ({"database": "nowhere"}, "no such database"),
-        ({"host": "nowhere.invalid"}, "no such host"),
         ({"query": {"colour": "red"}}, "does not know"),
         ({"query": {"sslmode": "maybe"}}, "wrong parameter"),
     ],
-    ids=["password", "database", "host", "parameter", "sslmode"],
+    ids=["password", "database", "parameter", "sslmode"],
 )
 async def test_a_server_that_does_not_let_us_in(
     database: str, part: Any, told: str
@@ -60,9 +59,10 @@ def changed(url: str, **parts: Any) -> str:
 @postgres_only
 async def test_a_server_that_is_down(database: str) -> None:
     """It may come back."""
-    with pytest.raises(TransientError, match="cannot be reached"):
-        async with SQLSettings(url=changed(database, port=1)).open():
-            pass
+    for part in ({"port": 1}, {"host": "nowhere.invalid"}):
+        with pytest.raises(TransientError, match="cannot be reached"):
+            async with SQLSettings(url=changed(database, **part)).open():
+                pass
 
 
 @postgres_only
@@ -102,6 +102,7 @@ async def test_errors_of_the_server(
     sink: SQLSink, hand: Hand, state: str, error: type[Exception], told: str
 ) -> None:
     """Raised by the server itself, from within the batch."""
+    await sink.write([])
     await hand(
         "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS"
         f" $$ BEGIN RAISE EXCEPTION 'so it is' USING ERRCODE = '{state}'; END $$"
@@ -116,6 +117,7 @@ async def test_errors_of_the_server(
 @postgres_only
 async def test_a_user_without_rights(database: str, sink: SQLSink, hand: Hand) -> None:
     """The check finds it, and a write says so."""
+    await sink.write([])
     await hand("DROP ROLE IF EXISTS guest")
     await hand("CREATE ROLE guest LOGIN PASSWORD 'welcome'")
     await hand("GRANT SELECT ON ALL TABLES IN SCHEMA public TO guest")

@@ -17,6 +17,7 @@ from tests.adapters.sql_products import (
 )
 
 from catalogsync.adapters.sql import SQLSink
+from catalogsync.errors import ConflictError
 from catalogsync.models import (
     Category,
     Field,
@@ -94,7 +95,10 @@ async def test_elements_that_others_added_stay(sink: SQLSink, hand: Hand) -> Non
         "INSERT INTO product_category SELECT product.id, category.id"
         " FROM product, category WHERE name = 'Sale'"
     )
-    await hand("INSERT INTO image SELECT id, 7, 'theirs.webp' FROM product")
+    await hand(
+        "INSERT INTO image (product_id, position, url)"
+        " SELECT id, 7, 'theirs.webp' FROM product"
+    )
     await hand("INSERT INTO price SELECT id, 'CHF', 8 FROM variant")
     await bring_about(
         sink,
@@ -115,6 +119,86 @@ async def test_elements_that_others_added_stay(sink: SQLSink, hand: Hand) -> Non
     }
     assert ours.product.variants
     assert set(ours.product.variants[0].prices or ()) == {price("1"), price("8", "CHF")}
+
+
+async def test_what_others_add_after_it_was_found_stays(
+    sink: SQLSink, hand: Hand
+) -> None:
+    """Only the difference to what was found is written."""
+    await bring_about(sink, product())
+    await hand("INSERT INTO tag (text) VALUES ('theirs')")
+    await hand("INSERT INTO category (name) VALUES ('Sale')")
+    changes = await planned(
+        sink,
+        product(
+            tags=["newer"],
+            categories=[Category(id="new", name="New")],
+            images=[Image(url="new.webp")],
+            variants=[
+                variant(
+                    prices=[price("1")],
+                    stock=[StockLevel(quantity=1)],
+                    options={"Color": "Red"},
+                )
+            ],
+        ),
+    )
+    for addition in (
+        "product_tag SELECT product.id, tag.id FROM product, tag WHERE text = 'theirs'",
+        "product_category SELECT product.id, category.id FROM product, category"
+        " WHERE name = 'Sale'",
+        "image (product_id, position, url) SELECT id, 0, 'theirs.webp' FROM product",
+        "price SELECT id, 'CHF', 8 FROM variant",
+        "stock_level (variant_id, location, quantity) SELECT id, 'Rome', 6 FROM variant",
+        "variant_option (variant_id, name, value) SELECT id, 'Cut', 'A' FROM variant",
+    ):
+        await hand(f"INSERT INTO {addition}")
+    await sink.write(changes)
+    ours = await found(sink)
+    assert sorted(ours.references[Field.CATEGORIES].values()) == ["New", "Sale"]
+    assert ours.product.variants
+    (held,) = ours.product.variants
+    assert {
+        "tags": set(ours.product.tags or ()),
+        "images": {image.url for image in ours.product.images or ()},
+        "prices": set(held.prices or ()),
+        "stock": {level.location: level.quantity for level in held.stock or ()},
+        "options": held.options,
+    } == {
+        "tags": {"newer", "theirs"},
+        "images": {"new.webp", "theirs.webp"},
+        "prices": {price("1"), price("8", "CHF")},
+        "stock": {None: 1, "Berlin": 4, "Rome": 6},
+        "options": {"Color": "Red", "Cut": "A"},
+    }
+
+
+async def test_two_add_the_same_after_it_was_found(sink: SQLSink, hand: Hand) -> None:
+    """The same image twice is one image; the same price is a conflict."""
+    await bring_about(sink, product())
+    more = product(images=[Image(url="new.webp")], variants=[variant(sku="NEW")])
+    changes = await planned(sink, more)
+    await hand(
+        "INSERT INTO image (product_id, position, url)"
+        " SELECT id, 9, 'new.webp' FROM product"
+    )
+    await sink.write(changes)
+    assert (await found(sink)).product.images == (Image(url="new.webp"),)
+    prices = [price("9.99"), price("8", "CHF")]
+    changes = await planned(sink, product(variants=[variant(prices=prices)]))
+    await hand("INSERT INTO price SELECT id, 'CHF', 7 FROM variant")
+    with pytest.raises(ConflictError):
+        await sink.write(changes)
+
+
+async def test_images_are_in_the_order_of_the_source(sink: SQLSink, hand: Hand) -> None:
+    """Also where somebody moved or removed some."""
+    await bring_about(sink, product(images=[Image(url=u) for u in "abc"]))
+    await hand("DELETE FROM image WHERE url = 'a'")
+    await hand("UPDATE image SET position = position + 5")
+    after = tuple(Image(url=u) for u in "bcd")
+    await bring_about(sink, product(images=after))
+    assert (await found(sink)).product.images == after
 
 
 async def test_variants_are_added_changed_and_removed(
@@ -146,6 +230,7 @@ async def test_variants_are_added_changed_and_removed(
 
 async def test_rows_without_a_key_are_never_touched(sink: SQLSink, hand: Hand) -> None:
     """Another program's products share the tables."""
+    await sink.write([])
     await hand("INSERT INTO product (title) VALUES ('Theirs')")
     await hand("INSERT INTO product (title, source_id) VALUES ('Theirs too', '1')")
     theirs = "SELECT * FROM product WHERE source IS NULL ORDER BY id"
@@ -180,6 +265,19 @@ async def test_a_damaged_row_hurts_no_other(
     assert damaged.reason.startswith("row 1 of table product is no product: ")
     assert told in damaged.reason
     assert isinstance(held[wanted[1].key], Ours)
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+async def test_text_that_is_no_text_hurts_no_other(sink: SQLSink, hand: Hand) -> None:
+    """SQLite takes any bytes; the next sync puts them right."""
+    await bring_about(sink, product("1"), product("2"))
+    await hand(
+        "UPDATE product SET title = CAST(X'4dfc6c' AS TEXT) WHERE source_id = '1'"
+    )
+    assert (await found(sink)).product.title == "M\ufffdl"
+    (change,) = await bring_about(sink, product("1"), product("2"))
+    assert change.fields == {Field.TITLE}
+    assert await planned(sink, product("1"), product("2")) == []
 
 
 async def test_a_circle_of_categories_ends(sink: SQLSink, hand: Hand) -> None:

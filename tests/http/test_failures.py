@@ -177,7 +177,7 @@ async def test_json_that_breaks_off() -> None:
 @pytest.mark.parametrize("body", [b"", b"<html>", b"NaN", b"\xff", b"[" * 100_000])
 def test_a_body_that_is_no_json(body: bytes) -> None:
     reply = Reply(200, {}, body, "GET http://shop/products")
-    with pytest.raises(BrokenReplyError, match="^GET http://shop/products: not JSON"):
+    with pytest.raises(BrokenReplyError, match="not JSON"):
         reply.json()
 
 

@@ -102,7 +102,8 @@ class Intake:
     tally: Tally
     deliver: Callable[[Product], Awaitable[None]]
     group: asyncio.TaskGroup
-    _known: set[int] = attrs.field(factory=set[int])
+    _known: set[int] = attrs.field(factory=set[int], init=False)
+    _wanted: frozenset[ProductKey] | None = attrs.field(default=None, init=False)
     _rejected: dict[ProductKey | str, Rejected] = attrs.field(
         factory=dict[ProductKey | str, Rejected]
     )
@@ -115,6 +116,7 @@ class Intake:
                 accessible any more.
         """
         keys = self.options.keys
+        self._wanted = None if keys is None else frozenset(keys)
         try:
             if keys is not None and isinstance(self.source, LookupSource):
                 seen = await self._look_up(self.source, keys)
@@ -145,6 +147,9 @@ class Intake:
         if verdict:
             event = PassRepeated(run_id=self.tally.run_id, reason=verdict)
             self.tally.emit(event)
+            self._known = seen.keys - {
+                hash(record.key) for record in self._rejected.values()
+            }
             try:
                 seen = await self._pass()
             except MisconfiguredError as error:
@@ -170,7 +175,7 @@ class Intake:
             ) as pages:
                 await self._take_all(pages, seen)
         except BrokenReplyError as error:
-            if not self.tally.fetched:
+            if not self._has_begun():
                 raise
             seen.problem = str(error)
         return seen
@@ -207,10 +212,14 @@ class Intake:
                         last = str(error)
                         raise
         except TransientError as error:
-            if not self.tally.fetched:
+            if not self._has_begun():
                 raise
             seen.lose(what, error)
         return None
+
+    def _has_begun(self) -> bool:
+        """Whether anything came in, so that there is something to report."""
+        return bool(self.tally.fetched or self._rejected)
 
     async def _take(self, page: Page, seen: _Pass) -> None:
         seen.page(page)
@@ -238,13 +247,13 @@ class Intake:
 
     def _settle_rejected(self) -> None:
         for record in self._rejected.values():
-            if record.key is None or hash(record.key) not in self._known:
-                self.tally.reject(record)
+            self.tally.reject(record)
+        self._rejected.clear()
 
     async def _offer(self, product: Product) -> None:
         if not self._is_wanted(product.key):
             return
-        self._known.add(hash(product.key))
+        self._rejected.pop(product.key, None)
         self.tally.fetch(product.key)
         after = self._transform(product)
         if after is not None:
@@ -259,7 +268,7 @@ class Intake:
     def _is_wanted(self, key: ProductKey) -> bool:
         if hash(key) in self._known:
             return False
-        return self.options.keys is None or key in self.options.keys
+        return self._wanted is None or key in self._wanted
 
     def _transform(self, product: Product) -> Product | None:
         """The product as the user's hook wants it; None: it has its outcome."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import attrs
 
@@ -37,6 +38,7 @@ from .tally import Tally
 __all__ = ["Pipeline", "Show"]
 
 Show = Callable[[Change], None]
+Stage = Callable[[], Awaitable[None]]
 
 
 @attrs.define(kw_only=True)
@@ -105,15 +107,14 @@ class Pipeline:
             return
         async with asyncio.TaskGroup() as group:
 
-            def start(work: Awaitable[None], name: str) -> asyncio.Task[None]:
+            def start(work: Stage, name: str) -> asyncio.Task[None]:
                 return group.create_task(self._guarded(work), name=name)
 
             self._writers += [
-                start(self._write(), f"catalogsync-write-{n}")
-                for n in range(self._width)
+                start(self._write, f"catalogsync-write-{n}") for n in range(self._width)
             ]
-            self._front.append(start(self._look(), "catalogsync-survey"))
-            self._front.append(start(self._read(group), "catalogsync-intake"))
+            self._front.append(start(self._look, "catalogsync-survey"))
+            self._front.append(start(partial(self._read, group), "catalogsync-intake"))
         if not self._stopped:
             self._settler.close()
         self._ended = True
@@ -147,10 +148,10 @@ class Pipeline:
         for task in self._writers:
             task.cancel()
 
-    async def _guarded(self, work: Awaitable[None]) -> None:
+    async def _guarded(self, work: Stage) -> None:
         """Let a stage's error end the run in order."""
         try:
-            await work
+            await work()
         except asyncio.CancelledError:
             if self._stopped or is_cancelled():
                 raise

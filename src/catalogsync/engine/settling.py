@@ -149,6 +149,8 @@ class Settler:
                             raise _TakeApart(current, error, in_doubt=True) from error
                         raise
         except TransientError as error:
+            if error.unexplained:
+                raise _TakeApart(current, error, in_doubt=True) from error
             self.give_up([item.wanted for item in current], str(error))
 
     async def _planned_anew(self, items: Sequence[Planned]) -> list[Planned]:

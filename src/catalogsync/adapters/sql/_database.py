@@ -204,7 +204,7 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
     connection.isolation_level = None
     # Text that is not UTF-8 must not hurt the products beside it.
     to_text = partial(str, encoding="utf-8", errors="replace")
-    #connection.driver_connection.text_factory = to_text
+    connection.driver_connection.text_factory = to_text
     cursor = connection.cursor()
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
