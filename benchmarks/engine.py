@@ -12,6 +12,7 @@ from . import processes
 from .rounds import Results, interleaved, median, progress, table
 
 _PAGE = _BATCH = 100
+_ALONE = 10_000
 _HEAD = ["", "CPU us/product", "x replay", "seconds", "peak MB", "of it imports"]
 _FIRST = {
     "replay of the same requests": "replay, first run",
@@ -29,9 +30,16 @@ _SECOND = {
 def measure(products: int, rounds: int, folder: Path) -> None:
     """Measure at one size and print it."""
     with processes.source(products) as source, processes.fake_store() as store:
-        bench = _Bench(source, store, folder)
+        bench = _Bench(source, store, folder, products)
         bench.record()
         results = interleaved(rounds, bench.contenders(), f"{products:,} products")
+    alone = min(products, _ALONE)
+    costs = [
+        f"{median(results, 'engine alone', run) / alone * 1e6:.1f}"
+        for run in ("first", "second")
+    ]
+    head = ["CPU us/product", "first run", "second run"]
+    table("The engine alone, without adapters", head, [["planning and all", *costs]])
     for run, names in (("First", _FIRST), ("Second", _SECOND)):
         what = "all created" if run == "First" else "all unchanged"
         title = f"{run} run of {products:,} products over HTTP, {what}"
@@ -61,6 +69,7 @@ class _Bench:
     source: processes.Server
     store: processes.Server
     folder: Path
+    products: int
 
     def _job(self, run: str, **more: Any) -> dict[str, Any]:
         return {
@@ -82,7 +91,11 @@ class _Bench:
 
     def contenders(self) -> dict[str, Callable[[], dict[str, Any]]]:
         """Those of a second run stand behind a first run that prepares for it."""
+        alone = {"products": min(self.products, _ALONE)}
         return {
+            "engine alone": lambda: processes.work(
+                "between", self._job("first", **alone)
+            ),
             "script": lambda: self._first("script"),
             "replay, first run": lambda: self._first("replay"),
             "library without orjson, first run": lambda: self._first(

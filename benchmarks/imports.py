@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import statistics
-import subprocess
-import sys
 from collections import defaultdict
 
+from .processes import import_times
 from .rounds import table
 
 _RUN = (
@@ -41,14 +40,8 @@ def _total(times: list[dict[str, float]]) -> float:
 
 def _own_times(code: str) -> dict[str, float]:
     """Milliseconds by top-level package, without what it imports in turn."""
-    done = subprocess.run(  # noqa: S603 - only our own commands
-        [sys.executable, "-X", "importtime", "-c", code],
-        stderr=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
     times: dict[str, float] = defaultdict(float)
-    for line in done.stderr.splitlines():
+    for line in import_times(code).splitlines():
         own, _, name = line.removeprefix("import time:").split("|")
         if own.strip().isdigit():
             times[name.strip().split(".")[0]] += int(own) / 1000

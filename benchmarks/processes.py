@@ -16,6 +16,8 @@ import attrs
 
 ROOT = Path(__file__).parent.parent
 _STORE = ROOT / "examples" / "medusa-store" / "store.mjs"
+_COMPILED = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+"""The environment of what is measured: nobody compiles a library at every start."""
 
 
 @attrs.frozen
@@ -97,6 +99,7 @@ def run(arguments: list[str], told: dict[str, Any]) -> dict[str, Any]:
     done = subprocess.run(  # noqa: S603 - only our own commands
         [sys.executable, *arguments],
         cwd=ROOT,
+        env=_COMPILED,
         input=json.dumps(told),
         stdout=subprocess.PIPE,
         text=True,
@@ -105,6 +108,19 @@ def run(arguments: list[str], told: dict[str, Any]) -> dict[str, Any]:
     seconds = time.perf_counter() - started
     result: dict[str, Any] = json.loads(done.stdout)
     return {**result, "seconds": seconds}
+
+
+def import_times(code: str) -> str:
+    """What `python -X importtime` tells of some code."""
+    done = subprocess.run(  # noqa: S603 - only our own commands
+        [sys.executable, "-X", "importtime", "-c", code],
+        cwd=ROOT,
+        env=_COMPILED,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return done.stderr
 
 
 def machine() -> str:

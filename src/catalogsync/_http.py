@@ -235,11 +235,14 @@ def _payload(body: bytes | None) -> bytes | io.BytesIO | None:
 
 def _redirected(response: aiohttp.ClientResponse, path: str) -> MisconfiguredError:
     """What to do about a redirect; the address is that of the server, not the page."""
+    place = response.headers.get("Location", "")
     try:
-        place = URL(response.headers["Location"], encoded=True)
-        target = response.url.join(place).with_query(None).with_user(None)
-    except (KeyError, ValueError):
+        target = response.url.join(URL(place, encoded=True)) if place else None
+    except ValueError:
+        target = None
+    if target is None:
         return MisconfiguredError("url", "the server redirects, but not to an address")
+    target = target.with_query(None).with_user(None)
     address = str(target).removesuffix(path)
     problem = f"the server redirects to {address}; use that address"
     return MisconfiguredError("url", problem)

@@ -47,24 +47,30 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         line = process.stdout.readline()
         assert line, f"PostgreSQL did not start: {log.read_text()}"
         url = json.loads(line)["database_url"]
-        asyncio.run(_hurry(Hand(url)))
+        asyncio.run(_hurry(url))
         yield url
         process.stdin.close()
 
 
-async def _hurry(hand: Hand) -> None:
-    """What the server writes need not survive a power cut."""
+async def _hurry(url: str) -> None:
+    """What is written need not survive a power cut, nor the password an attack."""
+    from sqlalchemy import make_url
+
+    hand = Hand(url)
     for setting in ("fsync", "synchronous_commit", "full_page_writes"):
         await hand(f"ALTER SYSTEM SET {setting} = off")
+    await hand("ALTER SYSTEM SET scram_iterations = 1")
     await hand("SELECT pg_reload_conf()")
+    await hand(f"ALTER ROLE CURRENT_USER PASSWORD '{make_url(url).password}'")
 
 
 @pytest.fixture
 async def postgres(postgres_server: str) -> str:
     """The URL of an empty database on PostgreSQL."""
-    hand = Hand(postgres_server)
-    await hand("DROP SCHEMA IF EXISTS public CASCADE")
-    await hand("CREATE SCHEMA public")
+    await Hand(postgres_server)(
+        "DO 'BEGIN DROP SCHEMA IF EXISTS public CASCADE; CREATE SCHEMA public;"
+        " GRANT USAGE ON SCHEMA public TO PUBLIC; END'"
+    )
     return postgres_server
 
 
@@ -98,13 +104,6 @@ async def open_sink(database: str) -> AsyncIterator[OpenSink]:
 async def sink(open_sink: OpenSink) -> SQLSink:
     """A sink on an empty database."""
     return await open_sink()
-
-
-@pytest.fixture
-async def ready_sink(sink: SQLSink) -> SQLSink:
-    """A sink on a database that has the tables, and nothing in them."""
-    await sink.write([])
-    return sink
 
 
 @pytest.fixture

@@ -1,11 +1,10 @@
-"""The SQL sink makes its tables when it first writes, and not before."""
+"""The SQL sink makes its file and tables when it first writes, and not before."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.adapters.sql_databases import POSTGRES, Hand, OpenSink
@@ -14,13 +13,126 @@ from tests.adapters.sql_products import (
     bring_about,
     category_reference,
     creation,
-    find_one,
     found,
     product,
     write_reference,
 )
 
+from catalogsync import Report, as_source, rehearse
 from catalogsync.adapters.sql import SQLSettings, SQLSink
-from catalogsync.engine import rehearse
-from catalogsync.adapters.memory import MemorySource
 from catalogsync.models import Category
+from catalogsync.protocols import Change
+
+EYES = category_reference(Category(id="eyes", name="Eyes"), "shop")
+
+
+async def looked_at(sink: SQLSink) -> Report:
+    """All that may be done without leaving a trace."""
+    assert await sink.find([product()], fields=ALL) == {}
+    assert await sink.find_references(frozenset({EYES})) == {}
+    (finding,) = await sink.check()
+    assert finding.ok
+    assert "would be created" in finding.text
+    changes: list[Change] = []
+    report = await rehearse(
+        as_source([product()], name="shop"), sink, show=changes.append
+    )
+    assert report.counts.created == len(changes) == 1
+    return report
+
+
+def names_in(folder: Path) -> list[str]:
+    """The files of a folder."""
+    return [file.name for file in folder.iterdir()]
+
+
+async def test_looking_makes_no_file(sqlite: str, tmp_path: Path) -> None:
+    """Where there is no SQLite file, nothing is found, and no file appears."""
+    async with SQLSettings(url=sqlite).open() as sink:
+        await looked_at(sink)
+        (finding,) = await sink.check()
+        assert finding.text == f"{tmp_path}/catalog.db would be created"
+    assert names_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("table", ["", "CREATE TABLE another (id INTEGER)"])
+async def test_looking_leaves_a_file_as_it_is(
+    sqlite: str, tmp_path: Path, table: str
+) -> None:
+    """An empty file, and another program's file that has room for our tables."""
+    await Hand(sqlite)(table)
+    file = tmp_path / "catalog.db"
+    before = file.read_bytes()
+    async with SQLSettings(url=sqlite).open() as sink:
+        await looked_at(sink)
+    assert names_in(tmp_path) == ["catalog.db"]
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("database", POSTGRES, indirect=True)
+async def test_looking_makes_no_tables(sink: SQLSink, hand: Hand) -> None:
+    """Nor does it leave anything else in a database on a server."""
+    await looked_at(sink)
+    assert (
+        await hand("SELECT * FROM pg_class WHERE relnamespace = 'public'::regnamespace")
+        == []
+    )
+
+
+async def test_the_first_write_makes_the_tables(open_sink: OpenSink) -> None:
+    """Of products or of references; who looked before finds them."""
+    sink, other = await open_sink(), await open_sink()
+    await looked_at(sink)
+    await looked_at(other)
+    id_ = await write_reference(sink, EYES)
+    assert (await other.find_references(frozenset({EYES})))[EYES].id == id_
+    await bring_about(other, product())
+    assert (await found(sink)).product.title == "Mascara"
+
+
+async def test_four_write_first_at_once(open_sink: OpenSink) -> None:
+    """Each batch is written; only one makes the tables."""
+    sinks = [await open_sink() for _ in range(4)]
+    async with asyncio.TaskGroup() as group:
+        for number, sink in enumerate(sinks):
+            group.create_task(sink.write([creation(str(number))]))
+    wanted = [product(str(number)) for number in range(4)]
+    assert len(await sinks[0].find(wanted, fields=ALL)) == 4
+
+
+WRITER = """
+import asyncio, sys
+from tests.adapters.sql_products import creation
+from catalogsync.adapters.sql import SQLSettings
+
+async def main(url, number):
+    async with SQLSettings(url=url).open() as sink:
+        print("ready", flush=True)
+        await asyncio.to_thread(sys.stdin.readline)
+        await sink.write([creation(number)])
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def test_two_processes_write_first_at_once(database: str) -> None:
+    """The same between processes."""
+    pipe = asyncio.subprocess.PIPE
+    writers = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-c", WRITER, database, str(n), stdin=pipe, stdout=pipe
+        )
+        for n in range(2)
+    ]
+    for writer in writers:
+        assert writer.stdout
+        assert await writer.stdout.readline() == b"ready\n"
+    for writer in writers:
+        assert writer.stdin
+        writer.stdin.write(b"go\n")
+    for writer in writers:
+        await writer.communicate()
+        assert writer.returncode == 0
+    async with SQLSettings(url=database).open() as sink:
+        wanted = [product(str(number)) for number in range(2)]
+        assert len(await sink.find(wanted, fields=ALL)) == 2

@@ -50,7 +50,7 @@ from catalogsync.protocols import (
 )
 
 many = settings(
-    max_examples=25,
+    max_examples=20,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 _numbers = count(1)
@@ -237,7 +237,7 @@ async def test_what_was_removed_meanwhile_is_a_conflict(
 ) -> None:
     """The engine finds and plans again."""
     await bring_about(sink, product())
-    new = [Category(id="beauty", name="Beauty")]
+    new = [Category(id="new", name="New")]
     changed = product(title="New", categories=new, variants=[variant(sku="NEW")])
     changes = await planned(sink, changed)
     await hand(removal)

@@ -145,8 +145,7 @@ async def test_what_others_add_after_it_was_found_stays(
     )
     for addition in (
         "product_tag SELECT product.id, tag.id FROM product, tag WHERE text = 'theirs'",
-        "product_category SELECT product.id, category.id FROM product, category"
-        " WHERE name = 'Sale'",
+        "product_category SELECT p.id, c.id FROM product p, category c WHERE name = 'Sale'",
         "image (product_id, position, url) SELECT id, 0, 'theirs.webp' FROM product",
         "price SELECT id, 'CHF', 8 FROM variant",
         "stock_level (variant_id, location, quantity) SELECT id, 'Rome', 6 FROM variant",

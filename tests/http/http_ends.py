@@ -43,7 +43,7 @@ def app_of(answer: Answer, *faults: Fault) -> web.Application:
     """An application that gives every request the same answer."""
 
     @web.middleware
-    async def always(request: web.Request, _: Handler) -> web.StreamResponse:
+    async def always(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await answer(request)
 
     return web.Application(middlewares=[FaultPlan(*faults).middleware(), always])

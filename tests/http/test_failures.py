@@ -89,7 +89,7 @@ async def test_an_answer_that_is_held_back(method: str) -> None:
     async with client_of(hello, fault, options=HttpOptions(timeout=0.05)) as client:
         error = await failure(client, method)
         assert type(error) is TransientError
-        assert str(error) == f"{method} {client.url}thing: no answer within 0.05 s"
+        assert str(error) == f"{method} {client.url}/thing: no answer within 0.05 s"
 
 
 async def test_a_body_that_stands_still() -> None:

@@ -21,6 +21,7 @@ from catalogsync.models import Product, ProductKey
 from catalogsync.outcomes import Outcome, OutcomeStatus, Rejected
 from catalogsync.protocols import Cursor, LookupSource, Page, Source
 
+from .marks import Marks
 from .options import Options
 from .pages import read_ahead
 from .tally import Tally
@@ -48,7 +49,7 @@ class _Pass:
         problem: How the source broke its word.
     """
 
-    keys: set[int] = attrs.field(factory=set[int])
+    keys: Marks = attrs.field(factory=Marks)
     records: int = 0
     total: int | None = None
     lost: list[str] = attrs.field(factory=list[str])
@@ -69,12 +70,10 @@ class _Pass:
         self.total = page.total
 
     def first_time(self, key: ProductKey) -> bool:
-        mark = hash(key)
-        if mark in self.keys:
-            self.problem = f"the source gave {key} twice"
-            return False
-        self.keys.add(mark)
-        return True
+        if self.keys.add(hash(key)):
+            return True
+        self.problem = f"the source gave {key} twice"
+        return False
 
     def verdict(self) -> str:
         """What the source did wrong; empty if it kept its word."""
@@ -102,7 +101,7 @@ class Intake:
     tally: Tally
     deliver: Callable[[Product], Awaitable[None]]
     group: asyncio.TaskGroup
-    _known: set[int] = attrs.field(factory=set[int], init=False)
+    _known: Marks = attrs.field(factory=Marks, init=False)
     _wanted: frozenset[ProductKey] | None = attrs.field(default=None, init=False)
     _rejected: dict[ProductKey | str, Rejected] = attrs.field(
         factory=dict[ProductKey | str, Rejected]
@@ -147,9 +146,7 @@ class Intake:
         if verdict:
             event = PassRepeated(run_id=self.tally.run_id, reason=verdict)
             self.tally.emit(event)
-            self._known = seen.keys - {
-                hash(record.key) for record in self._rejected.values()
-            }
+            self._known = seen.keys
             try:
                 seen = await self._pass()
             except MisconfiguredError as error:
@@ -266,7 +263,7 @@ class Intake:
             raise _LimitReached
 
     def _is_wanted(self, key: ProductKey) -> bool:
-        if hash(key) in self._known:
+        if hash(key) in self._known and key not in self._rejected:
             return False
         return self._wanted is None or key in self._wanted
 

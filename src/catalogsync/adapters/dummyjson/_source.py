@@ -142,6 +142,8 @@ class DummyJSONSource:
         products: list[Product] = []
         rejected: list[Rejected] = []
         for key in keys:
+            if key.source != self.name:
+                continue
             path = f"/products/{quote(key.id, safe='')}"
             reply = await self.client.send("GET", path, query=f"select={_SELECT}")
             if reply.status == 404:

@@ -7,10 +7,12 @@ is written.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import attrs
 
+from catalogsync._concurrency import each
 from catalogsync.errors import MisconfiguredError
 from catalogsync.protocols import Finding
 
@@ -19,6 +21,15 @@ from .client import MedusaClient
 __all__ = ["Places", "discover"]
 
 _ALL = "limit=1000&fields="
+_LOOKUPS = (
+    (
+        "stores",
+        "id,default_sales_channel_id,default_location_id,supported_currencies.currency_code",
+    ),
+    ("sales_channels", "id,name"),
+    ("shipping_profiles", "id,name,type"),
+    ("stock_locations", "id,name,sales_channels.id"),
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -79,16 +90,10 @@ async def discover(
     Raises:
         MisconfiguredError: Names the setting that is wrong or missing.
     """
-    stores = await client.get(
-        "/admin/stores",
-        f"{_ALL}id,default_sales_channel_id,default_location_id,"
-        "supported_currencies.currency_code",
+    stores, channels, profiles, locations = await each(
+        partial(_all, client), _LOOKUPS, at_once=len(_LOOKUPS)
     )
-    found: list[dict[str, Any]] = stores.get("stores") or [{}]
-    store = found[0]
-    channels = await _all(client, "sales_channels", "id,name")
-    profiles = await _all(client, "shipping_profiles", "id,name,type")
-    locations = await _all(client, "stock_locations", "id,name,sales_channels.id")
+    store: dict[str, Any] = stores[0] if stores else {}
     channel = _choose(
         "sales_channel", sales_channel, channels, store.get("default_sales_channel_id")
     )
@@ -109,7 +114,8 @@ async def discover(
     )
 
 
-async def _all(client: MedusaClient, what: str, fields: str) -> list[dict[str, Any]]:
+async def _all(client: MedusaClient, lookup: tuple[str, str]) -> list[dict[str, Any]]:
+    what, fields = lookup
     path = f"/admin/{what.replace('_', '-')}"
     found: list[dict[str, Any]] = (await client.get(path, _ALL + fields)).get(what, [])
     return found

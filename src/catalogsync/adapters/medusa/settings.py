@@ -28,7 +28,8 @@ class MedusaSettings:
     """Where a Medusa 2 store is, how to get in, and where products go.
 
     Either `email` and `password` of an admin user, or a secret `api_key`. The
-    first is kinder to the server: it hashes the key on every request.
+    first is kinder to the server: Medusa hashes an API key on every request, which
+    takes it longer than most answers.
 
     Attributes:
         url: Address of the server, without `/admin`.

@@ -10,17 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from sqlalchemy import (
-    URL,
-    Connection,
-    event,
-    false,
-    func,
-    inspect,
-    make_url,
-    select,
-    update,
-)
+import sqlalchemy as sa
+from sqlalchemy import event
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
@@ -34,8 +25,8 @@ from ._tables import metadata, product
 __all__ = ["Database", "open_database"]
 
 _TABLES_LOCK = 7_240_113_904  # any number; all who make these tables take the same
-_COUNT = select(func.count()).select_from(product)
-_WRITE_NOTHING = update(product).where(false()).values(title=product.c.title)
+_COUNT = sa.select(sa.func.count()).select_from(product)
+_WRITE_NOTHING = sa.update(product).where(sa.false()).values(title=product.c.title)
 
 
 @attrs.define(eq=False)
@@ -121,12 +112,14 @@ class Database:
 
     async def _create_all(self, connection: AsyncConnection) -> None:
         if not self.is_sqlite:
-            await connection.execute(select(func.pg_advisory_xact_lock(_TABLES_LOCK)))
+            await connection.execute(
+                sa.select(sa.func.pg_advisory_xact_lock(_TABLES_LOCK))
+            )
         await connection.run_sync(metadata.create_all)
 
 
-def _look_for_tables(connection: Connection) -> bool:
-    there = metadata.tables.keys() & set(inspect(connection).get_table_names())
+def _look_for_tables(connection: sa.Connection) -> bool:
+    there = metadata.tables.keys() & set(sa.inspect(connection).get_table_names())
     if there and there != metadata.tables.keys():
         problem = f"another program made these tables: {', '.join(sorted(there))}"
         raise MisconfiguredError("url", problem)
@@ -151,9 +144,9 @@ async def open_database(settings: SQLSettings) -> AsyncGenerator[Database, None]
         await database.close()
 
 
-def _parse(given: str) -> URL:
+def _parse(given: str) -> sa.URL:
     try:
-        url = make_url(given).set(drivername=driver_of(given))
+        url = sa.make_url(given).set(drivername=driver_of(given))
     except (ArgumentError, ValueError):
         # The error shows parts of the URL, and one of them may be the password.
         problem = (
@@ -167,7 +160,7 @@ def _parse(given: str) -> URL:
     return url.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
 
 
-def _postgres(url: URL, timeout: float) -> Database:
+def _postgres(url: sa.URL, timeout: float) -> Database:
     engine = create_async_engine(
         url,
         connect_args={"timeout": timeout, "command_timeout": timeout},
@@ -180,7 +173,7 @@ def _postgres(url: URL, timeout: float) -> Database:
     return Database(reading, engine)
 
 
-def _sqlite(url: URL, timeout: float) -> Database:
+def _sqlite(url: sa.URL, timeout: float) -> Database:
     in_memory = url.database in {None, "", ":memory:"}
     engine = create_async_engine(
         url,
@@ -210,6 +203,6 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
     cursor.close()
 
 
-def _begin_sqlite(connection: Connection) -> None:
+def _begin_sqlite(connection: sa.Connection) -> None:
     options = connection.get_execution_options()
     connection.exec_driver_sql(options.get("begin", "BEGIN"))

@@ -32,6 +32,7 @@ _SETTING = {
     "SQLITE_CORRUPT": "the database file is damaged",
     "28": "the user or the password is not accepted",
     "3D000": "there is no such database on the server",
+    "3F000": "there is no schema that the user may create tables in",
     "42501": "the user is not allowed to do this",
     "SQLITE_ERROR": "its tables are not as this sink makes them",
     "42": "its tables are not as this sink makes them",

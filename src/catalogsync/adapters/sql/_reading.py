@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence, Set as AbstractSet
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeAlias, cast
 
-from sqlalchemy import Column, Row, Select, Table, select
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from catalogsync.errors import InvalidValueError
@@ -46,7 +46,7 @@ from ._tables import (
 
 __all__ = ["find_products"]
 
-_Parts: TypeAlias = Mapping[Table, Mapping[int, Sequence[Row[Any]]]]
+_Parts: TypeAlias = Mapping[sa.Table, Mapping[int, Sequence[sa.Row[Any]]]]
 """Rows by table, and by the id of what they belong to."""
 
 _Fields: TypeAlias = AbstractSet[Field]
@@ -62,57 +62,40 @@ async def find_products(
     found = await connection.execute(_PRODUCTS, key_parameters(keys))
     rows = {ProductKey(row.source, row.source_id): row for row in found}
     ids = [row.id for row in rows.values()]
-    parts: dict[Table, Mapping[int, Sequence[Row[Any]]]] = {}
-    for table, (needed_for, statement) in _PARTS.items():
-        of_owner = parts[table] = defaultdict[int, list[Row[Any]]](list)
+    parts: dict[sa.Table, Mapping[int, Sequence[sa.Row[Any]]]] = {}
+    for table, (needed_for, owner, statement) in _PARTS.items():
+        of_owner = parts[table] = defaultdict[int, list[sa.Row[Any]]](list)
         if ids and not fields.isdisjoint(needed_for):
             for part in await connection.execute(statement, {"ids": ids}):
-                of_owner[part[0]].append(part)
+                of_owner[getattr(part, owner)].append(part)
     return {key: _held(row, parts, fields) for key, row in rows.items() if key in keys}
 
 
 # --- the rows ---
 
 
-def _tree() -> Select[Any]:
+def _tree() -> sa.Select[Any]:
     """The categories of products, and all that contain them."""
     own = (
-        select(category)
+        sa.select(category)
         .join(product_category)
         .where(product_category.c.product_id.in_(IDS))
         .cte("needed", recursive=True)
     )
-    above = select(category).join(own, category.c.id == own.c.parent_id)
-    return select(own.union(above))
+    above = sa.select(category).join(own, category.c.id == own.c.parent_id)
+    return sa.select(own.union(above))
 
 
-def _of_products(owner: Column[Any], *columns: Column[Any]) -> Select[Any]:
-    return select(owner, *columns).where(owner.in_(IDS))
+def _rows_of(table: sa.Table) -> sa.Select[Any]:
+    """The rows of a table that belong to products, or to their variants."""
+    if "product_id" in table.c:
+        return sa.select(table).where(table.c.product_id.in_(IDS))
+    return sa.select(table).join(variant).where(variant.c.product_id.in_(IDS))
 
 
-def _of_variants(table: Table, *columns: Column[Any]) -> Select[Any]:
-    of_variant = select(table.c.variant_id, *columns).join(variant)
-    return of_variant.where(variant.c.product_id.in_(IDS))
-
-
-_PRODUCTS = select(product).where(has_key(product))
-_IMAGES = _of_products(image.c.product_id, image.c.url)
-_CATEGORIES = _of_products(
-    product_category.c.product_id, product_category.c.category_id
-)
-_TAGS = _of_products(product_tag.c.product_id, tag.c.id, tag.c.text).join(tag)
-_VARIANTS = _of_products(
-    variant.c.product_id,
-    variant.c.id,
-    variant.c.source_id,
-    variant.c.title,
-    variant.c.sku,
-    variant.c.barcode,
-)
-_OPTIONS = _of_variants(variant_option, variant_option.c.name, variant_option.c.value)
-_PRICES = _of_variants(price, price.c.currency, price.c.amount)
-_STOCK = _of_variants(stock_level, stock_level.c.location, stock_level.c.quantity)
-
+_PRODUCTS = sa.select(product).where(has_key(product))
+_CATEGORIES = _rows_of(product_category).order_by(product_category.c.category_id)
+_TAGS = _rows_of(product_tag).add_columns(tag.c.text).join(tag).order_by(tag.c.id)
 _OF_VARIANTS = {
     Field.VARIANTS,
     Field.VARIANT_TITLE,
@@ -122,26 +105,35 @@ _OF_VARIANTS = {
     Field.PRICES,
     Field.STOCK,
 }
-_PARTS: Mapping[Table, tuple[_Fields, Select[Any]]] = {
-    image: ({Field.IMAGES}, _IMAGES.order_by(image.c.position, image.c.id)),
-    product_category: (
-        {Field.CATEGORIES},
-        _CATEGORIES.order_by(product_category.c.category_id),
+_PARTS: Mapping[sa.Table, tuple[_Fields, str, sa.Select[Any]]] = {
+    image: (
+        {Field.IMAGES},
+        "product_id",
+        _rows_of(image).order_by(image.c.position, image.c.id),
     ),
-    category: ({Field.CATEGORIES}, _tree()),  # by its own id
-    product_tag: ({Field.TAGS}, _TAGS.order_by(tag.c.id)),
-    variant: (_OF_VARIANTS, _VARIANTS.order_by(variant.c.id)),
-    variant_option: (_OF_VARIANTS, _OPTIONS.order_by(variant_option.c.position)),
-    price: ({Field.PRICES}, _PRICES),
-    stock_level: ({Field.STOCK}, _STOCK.order_by(stock_level.c.id)),
+    product_category: ({Field.CATEGORIES}, "product_id", _CATEGORIES),
+    category: ({Field.CATEGORIES}, "id", _tree()),
+    product_tag: ({Field.TAGS}, "product_id", _TAGS),
+    variant: (_OF_VARIANTS, "product_id", _rows_of(variant).order_by(variant.c.id)),
+    variant_option: (
+        _OF_VARIANTS,
+        "variant_id",
+        _rows_of(variant_option).order_by(variant_option.c.position),
+    ),
+    price: ({Field.PRICES}, "variant_id", _rows_of(price)),
+    stock_level: (
+        {Field.STOCK},
+        "variant_id",
+        _rows_of(stock_level).order_by(stock_level.c.id),
+    ),
 }
-"""What belongs to products, and the fields that it is needed for."""
+"""What belongs to products: the fields that need it, whose it is, and its rows."""
 
 
 # --- products ---
 
 
-def _held(row: Row[Any], parts: _Parts, fields: _Fields) -> Held:
+def _held(row: sa.Row[Any], parts: _Parts, fields: _Fields) -> Held:
     """What the database has in a row of `product`, as far as it is asked for.
 
     A row that somebody changed by hand, so that no product can be like it, is told
@@ -158,7 +150,7 @@ def _held(row: Row[Any], parts: _Parts, fields: _Fields) -> Held:
             for link in parts[product_category][row.id]
             for each in parts[category][link.category_id]
         },
-        Field.TAGS: {str(t.id): t.text for t in parts[product_tag][row.id]},
+        Field.TAGS: {str(t.tag_id): t.text for t in parts[product_tag][row.id]},
     }
     return Ours(
         product=found,
@@ -168,7 +160,7 @@ def _held(row: Row[Any], parts: _Parts, fields: _Fields) -> Held:
     )
 
 
-def _product(row: Row[Any], parts: _Parts, fields: _Fields) -> Product:
+def _product(row: sa.Row[Any], parts: _Parts, fields: _Fields) -> Product:
     values = {
         field.value: read(row, parts)
         for field, read in _FIELDS.items()
@@ -180,7 +172,7 @@ def _product(row: Row[Any], parts: _Parts, fields: _Fields) -> Product:
     return Product(key=ProductKey(row.source, row.source_id), title=row.title, **values)
 
 
-def _dimensions(row: Row[Any], _: _Parts) -> Dimensions | None:
+def _dimensions(row: sa.Row[Any], _: _Parts) -> Dimensions | None:
     size = Dimensions(
         length=_decimal(row.length),
         width=_decimal(row.width),
@@ -189,20 +181,20 @@ def _dimensions(row: Row[Any], _: _Parts) -> Dimensions | None:
     return None if size == _NO_SIZE else size
 
 
-def _attributes(row: Row[Any], _: _Parts) -> Mapping[str, Json]:
+def _attributes(row: sa.Row[Any], _: _Parts) -> Mapping[str, Json]:
     tree: object = json.loads(row.attributes) if row.attributes else {}
     if not isinstance(tree, dict):
         raise InvalidValueError("attributes", "must be a JSON object")
     return cast("dict[str, Json]", tree)
 
 
-def _images(row: Row[Any], parts: _Parts) -> list[Image]:
+def _images(row: sa.Row[Any], parts: _Parts) -> list[Image]:
     # Somebody else may have added the same one at the same time.
     urls = dict.fromkeys(each.url for each in parts[image][row.id])
     return [Image(url=url) for url in urls]
 
 
-def _categories(row: Row[Any], parts: _Parts) -> list[Category]:
+def _categories(row: sa.Row[Any], parts: _Parts) -> list[Category]:
     """Those of the product's own source; others' have no id in it."""
     links = parts[product_category][row.id]
     found = (_category(link.category_id, row.source, parts[category]) for link in links)
@@ -210,9 +202,9 @@ def _categories(row: Row[Any], parts: _Parts) -> list[Category]:
 
 
 def _category(
-    id_: int, source: str, tree: Mapping[int, Sequence[Row[Any]]]
+    id_: int, source: str, tree: Mapping[int, Sequence[sa.Row[Any]]]
 ) -> Category | None:
-    line: dict[int, Row[Any]] = {}  # upwards; ends at others', and in a circle
+    line: dict[int, sa.Row[Any]] = {}  # upwards; ends at others', and in a circle
     above = tree[id_]
     while above and above[0].source == source and above[0].id not in line:
         line[above[0].id] = above[0]
@@ -223,7 +215,7 @@ def _category(
     return found
 
 
-_FIELDS: Mapping[Field, Callable[[Row[Any], _Parts], Any]] = {
+_FIELDS: Mapping[Field, Callable[[sa.Row[Any], _Parts], Any]] = {
     Field.DESCRIPTION: lambda row, _: row.description,
     Field.BRAND: lambda row, _: row.brand,
     Field.STATUS: lambda row, _: ProductStatus(row.status) if row.status else UNSET,
@@ -240,7 +232,7 @@ _FIELDS: Mapping[Field, Callable[[Row[Any], _Parts], Any]] = {
 # --- variants ---
 
 
-def _variant(row: Row[Any], parts: _Parts, fields: _Fields) -> Variant:
+def _variant(row: sa.Row[Any], parts: _Parts, fields: _Fields) -> Variant:
     lists: dict[str, Any] = {}
     try:
         if Field.PRICES in fields:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import select, update
+import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,12 +18,12 @@ from catalogsync.protocols import (
     ReferenceOutcome,
 )
 
-from ._tables import IDS, category, has_key, key_parameters, tag
+from ._tables import IDS, NewRow, category, has_key, key_parameters, tag
 
 __all__ = ["find_references", "write_references"]
 
-_TAGS = select(tag).where(tag.c.text.in_(IDS))
-_CATEGORIES = select(category).where(has_key(category))
+_TAGS = sa.select(tag).where(tag.c.text.in_(IDS))
+_CATEGORIES = sa.select(category).where(has_key(category))
 _AT_ONCE = 500
 _LONGEST = 1000  # bytes; PostgreSQL's index takes a little more
 
@@ -76,7 +76,7 @@ async def _change(
     wanted = change.reference
     if wanted.kind is ReferenceKind.CATEGORY:  # a tag's text is all of it
         columns = {"name": wanted.name, "parent_id": _number(change.parent)}
-        statement = update(category).where(
+        statement = sa.update(category).where(
             category.c.id == int(held.id), category.c.source == wanted.source
         )
         done = await connection.execute(statement.values(columns))
@@ -93,11 +93,11 @@ async def _create(
         reason = f"{wanted.kind}: longer than {_LONGEST} bytes"
         return ReferenceOutcome(reference=wanted, id=None, reason=reason)
     if wanted.kind is ReferenceKind.TAG:
-        table, row = tag, {"text": wanted.id}
+        table, row = tag, NewRow(text=wanted.id)
     else:
-        key = {"source": wanted.source, "source_id": wanted.id}
         parent = _number(change.parent)
-        table, row = category, {**key, "name": wanted.name, "parent_id": parent}
+        row = NewRow(source=wanted.source, source_id=wanted.id, name=wanted.name)
+        table, row = category, {**row, "parent_id": parent}
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     absent = dialect.insert(table).on_conflict_do_nothing().returning(table.c.id)
     id_ = await connection.scalar(absent, row)

@@ -10,25 +10,7 @@ from collections.abc import Collection
 from decimal import Decimal
 from typing import Any, TypeAlias
 
-from sqlalchemy import (
-    BigInteger,
-    BindParameter,
-    Column,
-    ColumnElement,
-    DateTime,
-    Dialect,
-    ForeignKey,
-    Integer,
-    MetaData,
-    Numeric,
-    Table,
-    Text,
-    TypeDecorator,
-    UniqueConstraint,
-    and_,
-    bindparam,
-    func,
-)
+import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
 from catalogsync.models import ProductKey
@@ -56,160 +38,164 @@ NewRow: TypeAlias = dict[str, Any]
 """Values that are to be written, by column."""
 
 
-class _DecimalText(TypeDecorator[Decimal]):
+class _DecimalText(sa.TypeDecorator[Decimal]):
     """Decimals in SQLite, which has none.
 
     They are read as text: one that somebody typed in by hand may be no number, and
     must not spoil the rows beside it.
     """
 
-    impl: TypeEngine[Any] | type[TypeEngine[Any]] = Text
+    impl: TypeEngine[Any] | type[TypeEngine[Any]] = sa.Text
     cache_ok: bool | None = True
 
-    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> str | None:
+    def process_bind_param(
+        self, value: Decimal | None, dialect: sa.Dialect
+    ) -> str | None:
         """Write every digit."""
         return None if value is None else format(value, "f")
 
 
-_ID = BigInteger().with_variant(Integer(), "sqlite")
-_TIME = DateTime(timezone=True)
-_DECIMAL = Numeric().with_variant(_DecimalText(), "sqlite")
+_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+_TIME = sa.DateTime(timezone=True)
+_DECIMAL = sa.Numeric().with_variant(_DecimalText(), "sqlite")
 
 
-def _id() -> Column[int]:
-    return Column("id", _ID, primary_key=True)
+def _id() -> sa.Column[int]:
+    return sa.Column("id", _ID, primary_key=True)
 
 
-def _owner(table: str, *, key: bool = True, index: bool = False) -> Column[int]:
-    parent = ForeignKey(f"{table}.id", ondelete="CASCADE")
-    return Column(
+def _owner(table: str, *, key: bool = True, index: bool = False) -> sa.Column[int]:
+    parent = sa.ForeignKey(f"{table}.id", ondelete="CASCADE")
+    return sa.Column(
         f"{table}_id", _ID, parent, primary_key=key, nullable=False, index=index
     )
 
 
-metadata = MetaData()
+metadata = sa.MetaData()
 
 # Numbers are never given out twice (`sqlite_autoincrement`): they go through other
 # hands, and must not come to mean another row there.
-product = Table(
+product = sa.Table(
     "product",
     metadata,
     _id(),
-    Column("source", Text),
-    Column("source_id", Text),
-    Column("title", Text, nullable=False),
-    Column("description", Text),
-    Column("brand", Text),
-    Column("status", Text),
-    Column("thumbnail", Text),
-    Column("weight", _DECIMAL),
-    Column("length", _DECIMAL),
-    Column("width", _DECIMAL),
-    Column("height", _DECIMAL),
-    Column("attributes", Text),
-    Column("receipt", Text),
-    Column("created_at", _TIME, server_default=func.now()),
-    Column("updated_at", _TIME, server_default=func.now(), onupdate=func.now()),
-    UniqueConstraint("source", "source_id"),
+    sa.Column("source", sa.Text),
+    sa.Column("source_id", sa.Text),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("description", sa.Text),
+    sa.Column("brand", sa.Text),
+    sa.Column("status", sa.Text),
+    sa.Column("thumbnail", sa.Text),
+    sa.Column("weight", _DECIMAL),
+    sa.Column("length", _DECIMAL),
+    sa.Column("width", _DECIMAL),
+    sa.Column("height", _DECIMAL),
+    sa.Column("attributes", sa.Text),
+    sa.Column("receipt", sa.Text),
+    sa.Column("created_at", _TIME, server_default=sa.func.now()),
+    sa.Column(
+        "updated_at", _TIME, server_default=sa.func.now(), onupdate=sa.func.now()
+    ),
+    sa.UniqueConstraint("source", "source_id"),
     sqlite_autoincrement=True,
 )
 
-image = Table(
+image = sa.Table(
     "image",
     metadata,
     _id(),
     _owner("product", key=False, index=True),
-    Column("position", Integer, nullable=False),
-    Column("url", Text, nullable=False),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("url", sa.Text, nullable=False),
 )
 
-category = Table(
+category = sa.Table(
     "category",
     metadata,
     _id(),
-    Column("source", Text),
-    Column("source_id", Text),
-    Column("name", Text, nullable=False),
-    Column(
-        "parent_id", _ID, ForeignKey("category.id", ondelete="SET NULL"), index=True
+    sa.Column("source", sa.Text),
+    sa.Column("source_id", sa.Text),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column(
+        "parent_id", _ID, sa.ForeignKey("category.id", ondelete="SET NULL"), index=True
     ),
-    UniqueConstraint("source", "source_id"),
+    sa.UniqueConstraint("source", "source_id"),
     sqlite_autoincrement=True,
 )
 
-product_category = Table(
+product_category = sa.Table(
     "product_category",
     metadata,
     _owner("product"),
     _owner("category", index=True),
 )
 
-tag = Table(
+tag = sa.Table(
     "tag",
     metadata,
     _id(),
-    Column("text", Text, nullable=False, unique=True),
+    sa.Column("text", sa.Text, nullable=False, unique=True),
     sqlite_autoincrement=True,
 )
 
-product_tag = Table(
+product_tag = sa.Table(
     "product_tag", metadata, _owner("product"), _owner("tag", index=True)
 )
 
-variant = Table(
+variant = sa.Table(
     "variant",
     metadata,
     _id(),
     _owner("product", key=False),
-    Column("source_id", Text, nullable=False),
-    Column("title", Text),
-    Column("sku", Text, index=True),
-    Column("barcode", Text),
-    UniqueConstraint("product_id", "source_id"),
+    sa.Column("source_id", sa.Text, nullable=False),
+    sa.Column("title", sa.Text),
+    sa.Column("sku", sa.Text, index=True),
+    sa.Column("barcode", sa.Text),
+    sa.UniqueConstraint("product_id", "source_id"),
     sqlite_autoincrement=True,
 )
 
-variant_option = Table(
+variant_option = sa.Table(
     "variant_option",
     metadata,
     _owner("variant"),
-    Column("name", Text, primary_key=True),
-    Column("value", Text, nullable=False),
-    Column("position", Integer, nullable=False, server_default="0"),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+    sa.Column("position", sa.Integer, nullable=False, server_default="0"),
 )
 
-price = Table(
+price = sa.Table(
     "price",
     metadata,
     _owner("variant"),
-    Column("currency", Text, primary_key=True),
-    Column("amount", _DECIMAL, nullable=False),
+    sa.Column("currency", sa.Text, primary_key=True),
+    sa.Column("amount", _DECIMAL, nullable=False),
 )
 
-stock_level = Table(
+stock_level = sa.Table(
     "stock_level",
     metadata,
     _id(),
     _owner("variant", key=False),
-    Column("location", Text),
-    Column("quantity", BigInteger, nullable=False),
-    UniqueConstraint("variant_id", "location"),
+    sa.Column("location", sa.Text),
+    sa.Column("quantity", sa.BigInteger, nullable=False),
+    sa.UniqueConstraint("variant_id", "location"),
 )
 
 
 # --- looking for many rows at once ---
 
-IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+IDS: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
 """A parameter that stands for a list."""
 
 
-def has_key(table: Table) -> ColumnElement[bool]:
+def has_key(table: sa.Table) -> sa.ColumnElement[bool]:
     """Whether a row has one of the keys in `key_parameters`.
 
     Where these are of several sources, other rows of these sources may match too.
     """
-    sources: BindParameter[Any] = bindparam("sources", expanding=True)
-    return and_(table.c.source.in_(sources), table.c.source_id.in_(IDS))
+    sources: sa.BindParameter[Any] = sa.bindparam("sources", expanding=True)
+    return sa.and_(table.c.source.in_(sources), table.c.source_id.in_(IDS))
 
 
 def key_parameters(keys: Collection[ProductKey | Reference]) -> NewRow:

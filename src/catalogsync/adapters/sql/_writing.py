@@ -4,22 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import attrs
-from sqlalchemy import (
-    BindParameter,
-    Column,
-    ColumnElement,
-    Executable,
-    Table,
-    bindparam,
-    delete,
-    insert,
-    select,
-    update,
-)
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from catalogsync.errors import ConflictError
@@ -32,12 +21,12 @@ from ._tables import NewRow, product, variant
 __all__ = ["write_changes"]
 
 _PRODUCT_IDS = (
-    select(product.c.id, product.c.source, product.c.source_id)
+    sa.select(product.c.id, product.c.source, product.c.source_id)
     .where(tables.has_key(product))
     .order_by(product.c.id)
     .with_for_update()
 )
-_VARIANT_IDS = select(variant.c.id, variant.c.product_id, variant.c.source_id).where(
+_VARIANT_IDS = sa.select(variant.c.id, variant.c.product_id, variant.c.source_id).where(
     variant.c.product_id.in_(tables.IDS)
 )
 
@@ -51,14 +40,14 @@ async def write_changes(connection: AsyncConnection, changes: Sequence[Change]) 
     rows = _Rows()
     for change in changes:
         if change.action is Action.CREATE:
-            rows.insert(product, _new_product(change))
+            rows.add(_insert, product, _new_product(change))
     await rows.write(connection)
     ids = await _product_ids(connection, changes)
     for change in changes:
         if change.action is Action.UPDATE:
+            row = {"row": ids[change.key], "receipt": change.receipt}
             columns = _product_columns(change.product, change.fields)
-            columns["receipt"] = change.receipt
-            rows.update(product, ids[change.key], columns)
+            rows.add(_update, product, {**row, **columns})
         _put_product_lists(rows, ids[change.key], change)
     await _write_variants(connection, rows, [(ids[c.key], c) for c in changes])
 
@@ -71,10 +60,10 @@ async def _write_variants(
         for each, before in _variant_changes(change):
             key = {"product_id": product_id, "source_id": each.variant.id}
             if each.action is Action.REMOVE:
-                rows.delete(variant, key)
+                rows.add(_delete, variant, key)
                 continue
             if each.action is Action.ADD:
-                rows.insert(variant, {**key, **_variant_columns(each)})
+                rows.add(_insert, variant, {**key, **_variant_columns(each)})
             kept.append((product_id, each, before))
     await rows.write(connection)
     ids = await _variant_ids(connection, {product_id for product_id, _, _ in kept})
@@ -82,8 +71,9 @@ async def _write_variants(
         id_ = ids.get((product_id, each.variant.id))
         if id_ is None:
             raise ConflictError(f"variant {each.variant.id} was removed meanwhile")
-        if each.action is Action.UPDATE:
-            rows.update(variant, id_, _variant_columns(each))
+        columns = _variant_columns(each)
+        if each.action is Action.UPDATE and columns:
+            rows.add(_update, variant, {"row": id_, **columns})
         _put_variant_lists(rows, id_, each, before)
     await rows.write(connection)
 
@@ -229,38 +219,24 @@ _ELEMENTS = {
 """Whose element a row is, and what tells it from the others of the same list."""
 
 
-_Alike: TypeAlias = dict[tuple[Table, tuple[str, ...]], list[NewRow]]
-"""Rows by their table and columns."""
-
-
-def _alike() -> _Alike:
-    return defaultdict(list)
+_Columns: TypeAlias = tuple[str, ...]
+_Statement: TypeAlias = Callable[[sa.Table, _Columns], sa.Executable]
+_Alike: TypeAlias = dict[tuple[_Statement, sa.Table, _Columns], list[NewRow]]
 
 
 @attrs.frozen
 class _Rows:
     """Collects what is to be written, so that one statement writes many rows."""
 
-    _deleted: _Alike = attrs.field(factory=_alike)
-    _updated: _Alike = attrs.field(factory=_alike)
-    _inserted: _Alike = attrs.field(factory=_alike)
+    _alike: _Alike = attrs.field(factory=lambda: defaultdict(list))
 
-    def insert(self, table: Table, row: NewRow) -> None:
-        """Add a row."""
-        self._inserted[table, tuple(row)].append(row)
-
-    def update(self, table: Table, id_: int, row: NewRow) -> None:
-        """Change columns of the row with this id."""
-        if row:
-            self._updated[table, tuple(row)].append({"row": id_, **row})
-
-    def delete(self, table: Table, row: NewRow) -> None:
-        """Remove the rows with these values."""
-        self._deleted[table, tuple(row)].append(row)
+    def add(self, statement: _Statement, table: sa.Table, row: NewRow) -> None:
+        """Let a statement be executed with this row."""
+        self._alike[statement, table, tuple(row)].append(row)
 
     def put_list(
         self,
-        table: Table,
+        table: sa.Table,
         owner: int,
         found: Iterable[NewRow],
         wanted: Iterable[NewRow],
@@ -275,35 +251,32 @@ class _Rows:
         after = {row[name]: row for row in wanted}
         for element, row in before.items():
             if after.get(element) != row:
-                self.delete(table, {owner_name: owner, name: element})
+                self.add(_delete, table, {owner_name: owner, name: element})
         for element, row in after.items():
             if before.get(element) != row:
-                self.insert(table, {owner_name: owner, **row})
+                self.add(_insert, table, {owner_name: owner, **row})
 
     async def write(self, connection: AsyncConnection) -> None:
-        """Write and forget all that was collected."""
-        for statement, alike in (
-            (_delete, self._deleted),
-            (_update, self._updated),
-            (_insert, self._inserted),
-        ):
-            for (table, columns), rows in alike.items():
-                await connection.execute(statement(table, columns), rows)
-            alike.clear()
+        """Execute all statements, deletions first, and forget them."""
+        for step in (_delete, _update, _insert):
+            for (statement, table, columns), rows in self._alike.items():
+                if statement is step:
+                    await connection.execute(statement(table, columns), rows)
+        self._alike.clear()
 
 
-def _insert(table: Table, _: Iterable[str]) -> Executable:
-    return insert(table)
+def _delete(table: sa.Table, columns: _Columns) -> sa.Executable:
+    return sa.delete(table).where(*(_is_given(table.c[name]) for name in columns))
 
 
-def _update(table: Table, _: Iterable[str]) -> Executable:
-    return update(table).where(table.c.id == bindparam("row"))
-
-
-def _delete(table: Table, columns: Iterable[str]) -> Executable:
-    return delete(table).where(*(_is_given(table.c[name]) for name in columns))
-
-
-def _is_given(column: Column[Any]) -> ColumnElement[bool]:
-    value: BindParameter[Any] = bindparam(column.name)
+def _is_given(column: sa.Column[Any]) -> sa.ColumnElement[bool]:
+    value: sa.BindParameter[Any] = sa.bindparam(column.name)
     return column.is_not_distinct_from(value) if column.nullable else column == value
+
+
+def _update(table: sa.Table, _: _Columns) -> sa.Executable:
+    return sa.update(table).where(table.c.id == sa.bindparam("row"))
+
+
+def _insert(table: sa.Table, _: _Columns) -> sa.Executable:
+    return sa.insert(table)
