@@ -21,6 +21,7 @@ from catalogsync.models import (
 __all__ = [
     "BRAND",
     "RECEIPT",
+    "TAG_COLUMNS",
     "VARIANT_ID",
     "Raw",
     "held_references",
@@ -81,6 +82,10 @@ _COLUMNS: dict[Field, tuple[str, ...]] = {
         f"{_ITEM}.inventory.location_levels.stocked_quantity",
     ),
 }
+
+
+TAG_COLUMNS = ",".join(("id", *_COLUMNS[Field.TAGS]))
+"""What is read of tags, beside the rest."""
 
 
 def query_fields(fields: frozenset[Field]) -> str:
