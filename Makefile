@@ -36,7 +36,7 @@ test: $(INSTALLED) $(if $(shell command -v npm),$(STORE)/node_modules/.installed
 	$(BIN)/python -m coverage report
 
 test-fast: $(INSTALLED)  ## The tests that need neither Node nor docs
-	CATALOGSYNC_REAL=0 $(BIN)/python -m pytest tests
+	CATALOGSYNC_REAL=0 $(BIN)/python -m pytest -n 2 tests
 
 lint: $(INSTALLED)  ## Format, rules and layers
 	$(BIN)/ruff format --check .

@@ -45,6 +45,7 @@ class _Writer:
         self.session, self.job = session, job
         self.headers: dict[str, str] = {}
         self.ids: dict[tuple[str, str], str] = {}
+        self.option: Json = {}
 
     async def post(self, path: str, body: Json) -> Json:
         url = self.job["url"] + path
@@ -57,6 +58,11 @@ class _Writer:
         login = {name: self.job[name] for name in ("email", "password")}
         token = (await self.post("/auth/user/emailpass", login))["token"]
         self.headers = {"Authorization": f"Bearer {token}"}
+        option = await self.post(
+            "/admin/product-options", {"title": "Title", "values": ["Default"]}
+        )
+        values = [value["id"] for value in option["product_option"]["values"]]
+        self.option = {"id": option["product_option"]["id"], "value_ids": values}
         batch: list[Json] = []
         written = 0
         while (record := await records.get()) is not None:
@@ -116,7 +122,7 @@ class _Writer:
             "sales_channels": [{"id": self.job["sales_channel_id"]}],
             "shipping_profile_id": self.job["shipping_profile_id"],
             "metadata": {name: record[name] for name in names if name in record},
-            "options": [{"title": "Title", "values": ["Default"]}],
+            "options": [self.option],
             "variants": [
                 {
                     "title": "Default",

@@ -71,14 +71,17 @@ def second_run(job: dict[str, Any], rounds: int) -> None:
     results = interleaved(
         rounds, {"process": lambda: processes.run([_SCRIPT], job)}, "second run"
     )
-    parts = list(results["process"][0]["parts"])
     for result in results["process"]:
-        inside = sum(result["parts"].values())
-        result.update(result["parts"], outside=result["seconds"] - inside)
+        outside = result["seconds"] - sum(result["parts"].values())
+        result["starting and ending Python"] = outside
+        result.update(result["parts"] | result["of_it"])
+    sample = results["process"][0]
+    names = {name: name for name in ("starting and ending Python", *sample["parts"])}
+    names |= {name: f"  of it {name}" for name in sample["of_it"]}
+    names["seconds"] = "the whole process"
     rows = [
-        [part, f"{median(results, 'process', part):.3f}"]
-        for part in ("outside", *parts, "seconds")
+        [shown, f"{median(results, 'process', name):.3f}"]
+        for name, shown in names.items()
     ]
-    rows[0][0], rows[-1][0] = "starting and ending Python", "the whole process"
     title = "Unchanged second run, a process of its own"
     table(f"{title} (medians of {rounds})", ["", "seconds"], rows)

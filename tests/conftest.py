@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -15,6 +14,7 @@ from typing import Any
 import aiohttp
 import attrs
 import pytest
+from tests.real import STORE, real_is_wanted
 from yarl import URL
 
 from catalogsync.testing.catalog import generate_catalog
@@ -54,19 +54,6 @@ async def api(
         yield session
 
 
-_STORE = _ROOT / "examples/medusa-store"
-
-
-def _medusas() -> list[str]:
-    """The Medusa servers to test: a real one too, where it can be had.
-
-    ``CATALOGSYNC_REAL=1`` demands the real one, ``CATALOGSYNC_REAL=0`` leaves it out.
-    """
-    there = bool(shutil.which("node")) and (_STORE / "node_modules").is_dir()
-    wanted = os.environ.get("CATALOGSYNC_REAL", "1" if there else "0") != "0"
-    return ["fake", "real"] if wanted else ["fake"]
-
-
 @attrs.frozen
 class RealStore:
     """A Medusa store that ``store.mjs`` runs."""
@@ -101,7 +88,7 @@ def real_store() -> Iterator[RealStore]:
         process = stack.enter_context(
             subprocess.Popen(
                 command,
-                cwd=_STORE,
+                cwd=STORE,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
@@ -152,7 +139,7 @@ _FACTS = (
 )
 
 
-@pytest.fixture(params=_medusas())
+@pytest.fixture(params=["fake", "real"] if real_is_wanted() else ["fake"])
 async def medusa(request: pytest.FixtureRequest) -> AsyncIterator[Medusa]:
     """An empty store, fake or real."""
     async with contextlib.AsyncExitStack() as stack:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.adapters.sql_databases import DATABASES, STORE, Hand, OpenSink
+from tests.adapters.sql_databases import DATABASES, Hand, OpenSink
+from tests.real import STORE, real_is_wanted
 
 from catalogsync.adapters.sql import SQLSettings
 

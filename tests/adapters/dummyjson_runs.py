@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Unpack
 
 import attrs
 from aiohttp import web
@@ -68,13 +68,13 @@ def meanwhile(change: Callable[[], object], path: str, on: int = 1) -> Fault:
     return Fault("delay", effect, "GET", path, When(on=on))
 
 
-def answer(body: bytes, path: str, **when: Any) -> Fault:
+def answer(body: bytes, path: str, **when: Unpack[When]) -> Fault:
     """A page of any bytes at all."""
 
     async def effect(request: web.Request, /, handler: Handler) -> web.StreamResponse:
         return web.Response(body=body, content_type="application/json")
 
-    return Fault("bad_json", effect, "GET", path, When(**when))
+    return Fault("bad_json", effect, "GET", path, when)
 
 
 @asynccontextmanager

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sqlite3
 import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
+from tests.real import real_is_wanted
 
 from catalogsync.adapters.sql import SQLSettings
 from catalogsync.errors import MisconfiguredError
@@ -25,17 +23,7 @@ if TYPE_CHECKING:
 OpenSink: TypeAlias = "Callable[[], Awaitable[SQLSink]]"
 """Opens another program's sink on the same database."""
 
-STORE = Path(__file__).parents[2] / "examples" / "medusa-store"
-
-
-def postgres_is_here() -> bool:
-    """Whether the example store is installed, or its absence is a failure."""
-    if os.environ.get("CATALOGSYNC_REAL") == "1":
-        return True
-    return bool(shutil.which("node")) and (STORE / "node_modules").is_dir()
-
-
-DATABASES = ["sqlite", "postgresql"] if postgres_is_here() else ["sqlite"]
+DATABASES = ["sqlite", "postgresql"] if real_is_wanted() else ["sqlite"]
 POSTGRES = [name for name in DATABASES if name == "postgresql"]
 
 

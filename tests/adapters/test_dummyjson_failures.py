@@ -32,6 +32,7 @@ from catalogsync import (
     RetryPolicy,
     RunStatus,
     TransientError,
+    _json,
     sync,
 )
 from catalogsync._http import HttpOptions
@@ -127,7 +128,7 @@ async def test_a_held_answer() -> None:
     fault = stall(asyncio.Event(), "GET", SECOND, on=1)
     ran = await run(things(14), fault, settings=settings)
     assert_all_there(ran, 14)
-    assert ran.report.retries == 1
+    assert ran.report.retries >= 1
 
 
 @pytest.mark.parametrize(
@@ -173,10 +174,15 @@ async def test_an_answer_that_is_too_large() -> None:
     assert "the answer is larger than 3000 bytes" in ran.report.problem
 
 
-async def test_half_an_emoji_spoils_one_product_and_not_its_page() -> None:
+@pytest.mark.parametrize("orjson", [True, False])
+async def test_half_an_emoji_spoils_one_product_and_not_its_page(
+    orjson: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """JavaScript that cuts a title after so many characters makes them."""
     body = page(record(1), record(2, title="Cut \ud83d"), record(3), total=3)
     assert b"\\ud83d" in body
+    if not orjson:
+        monkeypatch.setattr(_json, "_orjson", None)
     ran = await run([], answer(body, "/products[?]*"))
     assert ran.ids == ["1", "3"]
     assert ran.report.status is RunStatus.DEGRADED

@@ -50,7 +50,7 @@ from catalogsync.protocols import (
 )
 
 many = settings(
-    max_examples=20,
+    max_examples=15,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 _numbers = count(1)

@@ -123,6 +123,24 @@ async def test_what_is_sent() -> None:
     assert headers[1]["content-type"] == "application/json"
 
 
+@pytest.mark.parametrize("size", [1 << 20, (1 << 20) + 1, 3 << 20])
+async def test_large_bodies_arrive_whole(size: int) -> None:
+    body = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+    arrived: list[tuple[bytes, str, str]] = []
+
+    async def note(request: web.Request) -> web.Response:
+        headers = request.headers
+        length = headers.get("Content-Length", "")
+        content = await request.clone(client_max_size=1 << 24).read()
+        arrived.append((content, headers["Content-Type"], length))
+        return web.json_response({})
+
+    async with client_of(note) as client:
+        await client.send("POST", "/", body=body)
+        await client.send("POST", "/", body=body)
+    assert arrived == [(body, "application/json", str(size))] * 2
+
+
 async def test_requests_are_counted_also_those_that_fail() -> None:
     async def answer(request: web.Request) -> web.Response:
         if request.path == "/0" and request.transport:
