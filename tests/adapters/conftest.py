@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from catalogsync.adapters.sql import SQLSink
 
 
+collect_ignore = [] if real_is_wanted() else ["test_sql_postgres.py"]
+
+
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A PostgreSQL server of our own; gives the URL of its one database."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from functools import partial
+from functools import cache, partial
 from typing import Any, NewType, cast
 
 import attrs
@@ -167,7 +167,12 @@ def _demand(converter: Converter, raw: type, *kinds: Any) -> None:
 
 
 _quick = _converter(detailed=False)
-_exact = _converter(detailed=True)
+
+
+@cache
+def _exact() -> Converter:
+    """Slower, and says where something is wrong; needed only after a failure."""
+    return _converter(detailed=True)
 
 
 @attrs.frozen
@@ -305,7 +310,7 @@ def _structured(record: Mapping[str, Any]) -> _Record:
     except Exception as error:  # noqa: BLE001 - asked again for the path to it
         cause: Exception = error
     try:
-        _exact.structure(record, _Record)
+        _exact().structure(record, _Record)
     except BaseValidationError as error:
         cause = error
     path, problem = _first_problem(cause)
