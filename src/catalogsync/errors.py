@@ -47,7 +47,7 @@ class InvalidValueError(CatalogSyncError, ValueError):
 
     def under(self, parent: str) -> InvalidValueError:
         """The same problem, seen from one level further out."""
-        joint = "" if self.path.startswith("[") or not self.path else "."
+        joint = "." if parent and self.path and not self.path.startswith("[") else ""
         return InvalidValueError(f"{parent}{joint}{self.path}", self.problem)
 
 

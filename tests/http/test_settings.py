@@ -11,6 +11,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+import trustme
 from aiohttp import web
 from tests.http.http_ends import app_of, client_of, hello
 from yarl import URL
@@ -19,7 +20,7 @@ from catalogsync._http import HttpClient, HttpOptions, base_url, open_http
 from catalogsync.errors import CatalogSyncError, MisconfiguredError, TransientError
 from catalogsync.testing.servers import serve
 
-CERTIFICATE = str(Path(__file__).with_name("self_signed.pem"))
+AUTHORITY = trustme.CA()
 
 
 @pytest.mark.parametrize(
@@ -271,10 +272,18 @@ async def test_no_proxy_may_be_an_empty_text() -> None:
         assert (await client.send("GET", "/")).status == 200
 
 
+@pytest.fixture
+def ca_file(tmp_path: Path) -> str:
+    """The certificate of whoever vouches for our servers."""
+    file = tmp_path / "ca.pem"
+    AUTHORITY.cert_pem.write_to_path(str(file))
+    return str(file)
+
+
 @asynccontextmanager
 async def secure_server() -> AsyncIterator[str]:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(CERTIFICATE)
+    AUTHORITY.issue_cert("127.0.0.1").configure_cert(context)
     runner = web.AppRunner(app_of(hello), access_log=None, shutdown_timeout=0.05)
     await runner.setup()
     try:
@@ -303,24 +312,24 @@ async def test_a_certificate_that_nobody_vouches_for() -> None:
     )
 
 
-async def test_a_certificate_of_somebody_else() -> None:
+async def test_a_certificate_of_somebody_else(ca_file: str) -> None:
     async with secure_server() as url:
         named = url.replace("127.0.0.1", "localhost")
         with pytest.raises(MisconfiguredError) as caught:
-            await ask(named, HttpOptions(ca_file=CERTIFICATE))
+            await ask(named, HttpOptions(ca_file=ca_file))
     assert "Hostname mismatch" in str(caught.value)
 
 
-async def test_a_certificate_that_the_settings_vouch_for() -> None:
+async def test_a_certificate_that_the_settings_vouch_for(ca_file: str) -> None:
     async with secure_server() as url:
-        await ask(url, HttpOptions(ca_file=CERTIFICATE))
+        await ask(url, HttpOptions(ca_file=ca_file))
         async with aiohttp.ClientSession() as session:
-            await ask(url, HttpOptions(ca_file=CERTIFICATE), session)
+            await ask(url, HttpOptions(ca_file=ca_file), session)
 
 
-async def test_what_the_hosts_session_trusts() -> None:
+async def test_what_the_hosts_session_trusts(ca_file: str) -> None:
     """Without `ca_file` it is left to the host."""
-    context = ssl.create_default_context(cafile=CERTIFICATE)
+    context = ssl.create_default_context(cafile=ca_file)
     connector = aiohttp.TCPConnector(ssl=context)
     async with (
         secure_server() as url,
