@@ -307,7 +307,7 @@ async def test_a_certificate_that_nobody_vouches_for() -> None:
         with pytest.raises(MisconfiguredError) as caught:
             await ask(url, HttpOptions())
     assert str(caught.value) == (
-        "url: the certificate of 127.0.0.1 is not trusted (self-signed certificate);"
+        "url: the certificate of 127.0.0.1 is not trusted (unable to get local issuer certificate);"
         " `http.ca_file` names those to trust"
     )
 
