@@ -7,6 +7,7 @@ on the handle that ours would get is used and left as it is.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import attrs
@@ -43,7 +44,9 @@ class References:
         """Say which of these the store has."""
         categories = [r for r in references if r.kind is ReferenceKind.CATEGORY]
         tags = [r for r in references if r.kind is ReferenceKind.TAG]
-        return {**await self._categories(categories), **await self._tags(tags)}
+        lookups = (partial(self._categories, categories), partial(self._tags, tags))
+        found = await each(lambda look_up: look_up(), lookups, at_once=2)
+        return found[0] | found[1]
 
     async def write(
         self, changes: Sequence[ReferenceChange]

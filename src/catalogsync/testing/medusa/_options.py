@@ -42,9 +42,11 @@ class Options:
         return option
 
     def _require_new_title(self, option: Row) -> None:
+        if option["is_exclusive"]:
+            return
         for other in self._state.options.values():
             same = other is not option and other["title"] == option["title"]
-            if same and not other["is_exclusive"] and not option["is_exclusive"]:
+            if same and not other["is_exclusive"]:
                 raise exists("Product option.title", option["title"])
 
     def _new_values(self, option: Row, texts: Iterable[str]) -> list[Row]:
