@@ -18,6 +18,7 @@ from .errors import InvalidValueError
 
 _JSON_DEPTH = 32
 _MOST_DIGITS = 30
+_LARGEST = 10**308
 _NAME_MARKS = str.maketrans(dict.fromkeys("._-", "x"))
 
 
@@ -77,6 +78,8 @@ def check_json(path: str, value: object, depth: int = _JSON_DEPTH) -> None:
             check_text(path, value)
         case float() if not math.isfinite(value):
             raise InvalidValueError(path, f"{value} is not a JSON number")
+        case int() if abs(value) > _LARGEST:
+            raise InvalidValueError(path, "is too large for a JSON number")
         case int() | float() | None:
             pass
         case list() | Mapping():

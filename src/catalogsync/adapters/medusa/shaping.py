@@ -121,10 +121,7 @@ def _float4(value: Decimal) -> Decimal:
 
 
 def _stored(value: float) -> bytes:
-    try:
-        return struct.pack("f", value)
-    except OverflowError:
-        raise RefusedError(f"{value} is too large for a weight or size") from None
+    return struct.pack("f", value)
 
 
 def _attributes(attributes: Mapping[str, Json]) -> Mapping[str, Json]:

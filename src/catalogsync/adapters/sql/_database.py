@@ -58,7 +58,8 @@ class Database:
         """A transaction that writes."""
         with sql_errors():
             if not await self.has_tables():
-                await self._make_tables()
+                async with self._writing.begin() as connection:
+                    await self._create_all(connection)
             async with self._writing.begin() as connection:
                 yield connection
 
@@ -67,8 +68,9 @@ class Database:
         with sql_errors():
             if self._is_missing():
                 return f"{self._file} would be created"
+            has_tables = await self.has_tables()
             async with self._writing.connect() as connection:  # ends with a rollback
-                if not await self.has_tables():
+                if not has_tables:
                     await self._create_all(connection)
                     return "the database can be written; the tables would be created"
                 await connection.execute(_WRITE_NOTHING)
@@ -98,17 +100,6 @@ class Database:
     async def close(self) -> None:
         """Close all connections."""
         await self._writing.dispose()
-
-    async def _make_tables(self) -> None:
-        if self.is_sqlite:
-            # Reading and writing do not wait for each other then. It is kept in the
-            # file, and cannot be changed within a transaction.
-            async with self._writing.connect() as connection:
-                raw: Any = await connection.get_raw_connection()
-                await raw.driver_connection.execute("PRAGMA journal_mode=WAL")
-        async with self._writing.begin() as connection:
-            await self._create_all(connection)
-        self._has_tables = True
 
     async def _create_all(self, connection: AsyncConnection) -> None:
         if not self.is_sqlite:
@@ -180,8 +171,8 @@ def _sqlite(url: sa.URL, timeout: float) -> Database:
         connect_args={"timeout": timeout},
         hide_parameters=True,
         poolclass=AsyncAdaptedQueuePool,
-        # A database in memory lives as long as its one connection.
-        pool_size=1 if in_memory else 5,
+        # One is as quick as several, and all that a database in memory can have.
+        pool_size=1,
         max_overflow=0,
         pool_timeout=timeout,
     )
