@@ -686,3 +686,34 @@ async def test_a_product_that_is_too_large_fails_alone(medusa: Any) -> None:
         report = await put(sink, shirt(), huge)
         assert (report.counts.created, report.counts.failed) == (1, 1), str(report)
         assert report.failures[0].said == "request entity too large"
+
+
+async def test_stock_at_several_locations(medusa: Any) -> None:
+    made = await medusa.post("/admin/stock-locations", {"name": "Outlet"})
+    outlet = made["stock_location"]["id"]
+
+    def at_both(main: int, other: int) -> Product:
+        levels = [
+            StockLevel(quantity=main),
+            StockLevel(quantity=other, location="Outlet"),
+        ]
+        return edited(
+            shirt(),
+            lambda v: attrs.evolve(v, stock=levels) if v.id == "Red-S" else None,
+        )
+
+    main = settings(medusa, stock_location=medusa.stock_location_id)
+    async with main.open() as sink:
+        for levels in ((1, 2), (1, 0), (5, 0)):
+            report = await put(sink, at_both(*levels))
+            assert report.counts.failed == 0, str(report)
+            (variant,) = (await held(medusa))["shop:1"]["variants"]
+            (item,) = variant["inventory_items"]
+            found = {
+                level["location_id"]: level["stocked_quantity"]
+                for level in item["inventory"]["location_levels"]
+            }
+            assert found == {medusa.stock_location_id: levels[0], outlet: levels[1]}
+            again = await put(sink, at_both(*levels))
+            assert (again.counts.unchanged, again.writes) == (1, 0)
+    await medusa.ask("DELETE", f"/admin/stock-locations/{outlet}")

@@ -106,6 +106,8 @@ class OtherRoutes:
             router.add_get(
                 f"/admin/{path}/{{id}}", functools.partial(self.one_fixed, path)
             )
+        router.add_post("/admin/stock-locations", self.create_location)
+        router.add_delete("/admin/stock-locations/{id}", self.delete_location)
         self._add_options(router)
         router.add_get("/admin/inventory-items", self.items)
         router.add_post("/admin/inventory-items", self.create_item)
@@ -116,7 +118,19 @@ class OtherRoutes:
         single = "/admin/inventory-items/{id}/location-levels"
         router.add_post(single, self.create_level)
 
-    # --- what never changes here ---
+    async def create_location(self, request: web.Request) -> web.Response:
+        """Make a stock location."""
+        body = await read_body(request, bodies.new_location)
+        location = self._state.add_location(body["name"])
+        listing, _, _ = _FIXED["stock-locations"]
+        return answer({"stock_location": listing.show(request, location)})
+
+    async def delete_location(self, request: web.Request) -> web.Response:
+        """Forget a stock location."""
+        self._state.locations.pop(request.match_info["id"], None)
+        return deleted(request.match_info["id"], "stock_location")
+
+    # --- what hardly changes here ---
 
     async def fixed(self, path: str, request: web.Request) -> web.Response:
         """A page of what the store was set up with."""

@@ -175,6 +175,7 @@ levels_batch = shape(
     }
 )
 level = shape(_LEVEL, required=["location_id"])
+new_location = shape({"name": string, "metadata": _metadata}, required=["name"])
 new_item = shape(
     {
         **dict.fromkeys(["sku", "title", "description", "thumbnail"], _text),

@@ -96,6 +96,12 @@ class State:
     def _row(self, prefix: str, **columns: object) -> Row:
         return {**columns, **self.stamp(prefix)}
 
+    def add_location(self, name: str) -> Row:
+        """Another stock location, which serves no channel yet."""
+        location = self._row("sloc", name=name, address=None, sales_channels=[])
+        self.locations[location["id"]] = location
+        return location
+
     def stamp(self, prefix: str) -> Row:
         """The columns that every new row has."""
         now = self.ids.now()
