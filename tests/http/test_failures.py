@@ -375,3 +375,33 @@ async def test_what_a_client_says_it_is(free_port: int) -> None:
     assert "secret" not in repr(client)
     assert "secret" not in str(error)
     assert "cannot connect to the proxy (Connection refused)" in str(error)
+
+
+async def test_a_pooled_connection_that_the_server_closed_is_no_error() -> None:
+    """Also for a POST, which nobody may repeat: the next one takes a fresh one."""
+    closed = asyncio.Event()
+    connections = 0
+
+    async def serve_one(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        nonlocal connections
+        connections += 1
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+        closed.set()
+
+    server = await asyncio.start_server(serve_one, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    url = URL(f"http://127.0.0.1:{port}")
+    async with server, open_http(url, HttpOptions()) as client:
+        for _ in range(3):
+            closed.clear()
+            assert (await client.send("POST", "/")).json() == {}
+            await closed.wait()
+            for _ in range(5):
+                await asyncio.sleep(0)
+    assert connections == 3
