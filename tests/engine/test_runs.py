@@ -440,7 +440,7 @@ def test_blocking_raises_what_broke_the_run_off() -> None:
 
 async def test_one_product_that_cannot_be_compared_does_not_end_the_run() -> None:
     """Numbers of JSON have no end; those of digests and columns do."""
-    numbers = [10**400, -(10**400), 2**64, 1e308, 5e-324]
+    numbers = [10**300, -(10**300), 2**64, 1e308, 5e-324]
     products = [product(n, attributes={"n": v}) for n, v in enumerate(numbers)]
     report = await run(as_source(products), FaultySink())
     assert report.counts.created + report.counts.failed == len(numbers)

@@ -307,3 +307,9 @@ def test_product_is_as_it_was_made(product: Product) -> None:
     }
     assert Product(**fields) == product
     assert attrs.evolve(product) == product
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**400)])
+def test_a_whole_number_that_no_json_number_holds(number: int) -> None:
+    with pytest.raises(InvalidValueError, match="is too large for a JSON number"):
+        Product(key=ProductKey("shop", "1"), title="Cup", attributes={"n": [number]})
