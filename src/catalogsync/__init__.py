@@ -15,6 +15,21 @@ if TYPE_CHECKING:
     from ._http import HttpOptions
     from .adapters.memory import MemorySink, MemorySource, as_source
     from .batching import batched, batcher
+    from .changes import (
+        Action,
+        Ambiguous,
+        Change,
+        FieldDiff,
+        Held,
+        HeldReference,
+        Ours,
+        Reference,
+        ReferenceChange,
+        ReferenceKind,
+        ReferenceOutcome,
+        Stranger,
+        VariantChange,
+    )
     from .config import Adapters, Config, Job, load_config
     from .differences import diff
     from .engine import (
@@ -59,30 +74,17 @@ if TYPE_CHECKING:
     from .outcomes import Outcome, OutcomeStatus, Rejected
     from .planning import plan
     from .protocols import (
-        Action,
-        Ambiguous,
-        Change,
         Checkable,
         Cursor,
-        FieldDiff,
         Finding,
-        Held,
-        HeldReference,
         Limits,
         LookupSource,
         Metered,
-        Ours,
         Page,
-        Reference,
-        ReferenceChange,
-        ReferenceKind,
-        ReferenceOutcome,
         ReferencingSink,
         ShapingSink,
         Sink,
         Source,
-        Stranger,
-        VariantChange,
         WeighingSink,
     )
     from .report import CategoryCounts, Counts, Report, RunStatus
@@ -135,31 +137,33 @@ _HOMES = {
     ),
     "outcomes": ("Outcome", "OutcomeStatus", "Rejected"),
     "planning": ("plan",),
-    "protocols": (
+    "changes": (
         "Action",
         "Ambiguous",
         "Change",
-        "Checkable",
-        "Cursor",
         "FieldDiff",
-        "Finding",
         "Held",
         "HeldReference",
-        "Limits",
-        "LookupSource",
-        "Metered",
         "Ours",
-        "Page",
         "Reference",
         "ReferenceChange",
         "ReferenceKind",
         "ReferenceOutcome",
+        "Stranger",
+        "VariantChange",
+    ),
+    "protocols": (
+        "Checkable",
+        "Cursor",
+        "Finding",
+        "Limits",
+        "LookupSource",
+        "Metered",
+        "Page",
         "ReferencingSink",
         "ShapingSink",
         "Sink",
         "Source",
-        "Stranger",
-        "VariantChange",
         "WeighingSink",
     ),
     "report": ("CategoryCounts", "Counts", "Report", "RunStatus"),

@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import attrs
 
+from .changes import Action, Change, FieldDiff
 from .models import Dimensions, Field, Json, Product, Unset, Variant
-from .protocols import Action, Change, FieldDiff
 
 __all__ = ["diff"]
 

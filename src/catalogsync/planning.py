@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 import attrs
 
+from .changes import Action, Change, Ours, VariantChange
 from .models import (
     UNSET,
     Field,
@@ -24,7 +25,6 @@ from .models import (
     Unset,
     Variant,
 )
-from .protocols import Action, Change, Ours, VariantChange
 from .receipt import Receipt, write_receipt
 
 __all__ = ["References", "own_references", "plan", "supplied"]

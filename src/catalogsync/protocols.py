@@ -12,40 +12,41 @@ aside, `UnauthorizedError` and `MisconfiguredError` stop the run.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import attrs
 
+from .changes import (
+    Change,
+    Held,
+    HeldReference,
+    Ours,
+    Reference,
+    ReferenceChange,
+    ReferenceOutcome,
+)
 from .errors import InvalidValueError
-from .models import Field, Json, Product, ProductKey, Variant
-from .outcomes import Outcome, OutcomeStatus, Rejected
+from .models import Field, Product, ProductKey
+from .outcomes import Outcome, Rejected
 
 __all__ = [
-    "Action",
-    "Ambiguous",
-    "Change",
+    "AdoptBy",
+    "AdoptingSink",
     "Checkable",
     "Cursor",
-    "FieldDiff",
     "Finding",
-    "Held",
-    "HeldReference",
     "Limits",
+    "Located",
     "LookupSource",
     "Metered",
-    "Ours",
+    "NamingSink",
     "Page",
-    "Reference",
-    "ReferenceChange",
-    "ReferenceKind",
-    "ReferenceOutcome",
+    "PruningSink",
     "ReferencingSink",
     "ShapingSink",
     "Sink",
     "Source",
-    "Stranger",
-    "VariantChange",
     "WeighingSink",
 ]
 
@@ -63,12 +64,18 @@ class Page:
         next: The pages that follow. None: this is the end. One: go on there.
             Several: all the rest; they may be read in parallel.
         total: Size of the whole set, where the source says so.
+        before: The record that stands before this page, where the source can tell
+            by reading it again; it must be the `last` of the page before. If it is
+            not, the set was moved while it was read.
+        last: The last record of this page, for a source that gives `before`.
     """
 
     products: Sequence[Product]
     rejected: Sequence[Rejected] = ()
     next: tuple[Cursor, ...] = ()
     total: int | None = None
+    before: ProductKey | None = None
+    last: ProductKey | None = None
 
 
 class Source(Protocol):
@@ -103,131 +110,6 @@ class LookupSource(Source, Protocol):
         ...
 
 
-class Action(enum.StrEnum):
-    """What a change does."""
-
-    CREATE = "create"
-    UPDATE = "update"
-    ADD = "add"
-    REMOVE = "remove"
-
-
-@attrs.frozen(kw_only=True)
-class Ours:
-    """A product that the sink holds under our key.
-
-    Attributes:
-        product: Its real fields, as the sink has them. `UNSET` where a field was
-            not asked for or cannot be held. Elements that others added (a price
-            in another currency, a variant, an attribute) are part of it.
-        receipt: The text that came with the change that we wrote last; None
-            where the sink has none.
-        references: For a `ReferencingSink`: the sink ids of its categories and
-            tags, each with a name for people.
-        native: Anything that the sink wants to see again in the change.
-    """
-
-    product: Product
-    receipt: str | None = None
-    references: Mapping[Field, Mapping[str, str]] = attrs.field(
-        factory=dict[Field, Mapping[str, str]]
-    )
-    native: object = attrs.field(default=None, repr=False)
-
-
-@attrs.frozen(kw_only=True)
-class Stranger:
-    """Somebody else's product stands where ours would go; it is left alone.
-
-    Attributes:
-        reason: Which product, and on what of ours it stands.
-    """
-
-    reason: str
-
-
-@attrs.frozen(kw_only=True)
-class Ambiguous:
-    """Our key does not lead to one readable product; nothing is touched.
-
-    Attributes:
-        reason: Which products hold it, or what cannot be read.
-    """
-
-    reason: str
-
-
-Held: TypeAlias = Ours | Stranger | Ambiguous
-"""What a sink has for a wanted product; no entry means that it has none."""
-
-
-@attrs.frozen(kw_only=True)
-class FieldDiff:
-    """One difference, for people.
-
-    Attributes:
-        path: Such as `title` or `variants.default.prices.USD`.
-        old: What the sink has; None where it has nothing.
-        new: What it will have; None where it is removed.
-    """
-
-    path: str
-    old: Json
-    new: Json
-
-
-@attrs.frozen(kw_only=True)
-class VariantChange:
-    """What happens to one variant of an updated product.
-
-    Attributes:
-        action: ADD, UPDATE or REMOVE.
-        variant: The variant as it will be; for REMOVE, as it was.
-        fields: For UPDATE: what differs.
-    """
-
-    action: Action
-    variant: Variant
-    fields: frozenset[Field] = frozenset()
-
-
-@attrs.frozen(kw_only=True)
-class Change:
-    """What has to happen to one product.
-
-    Attributes:
-        action: CREATE or UPDATE.
-        product: The product as it will be, with what others added to it.
-        fields: What the change carries; for CREATE, all that is supplied.
-        variants: For UPDATE: the variants that change.
-        references: Sink ids of the categories and tags that the product will
-            have, for those of the two that are among `fields`.
-        receipt: To be kept with the product and given back by `find`.
-        held: What `find` gave for it; None for CREATE.
-    """
-
-    action: Action
-    product: Product
-    fields: frozenset[Field]
-    variants: tuple[VariantChange, ...] = ()
-    references: Mapping[Field, tuple[str, ...]] = attrs.field(
-        factory=dict[Field, tuple[str, ...]]
-    )
-    receipt: str
-    held: Ours | None = None
-
-    @property
-    def key(self) -> ProductKey:
-        """The product's identity."""
-        return self.product.key
-
-    def done(self) -> Outcome:
-        """The outcome of this change when the sink has carried it out."""
-        created = self.action is Action.CREATE
-        status = OutcomeStatus.CREATED if created else OutcomeStatus.UPDATED
-        return Outcome(self.key, status)
-
-
 def _one_or_more(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if isinstance(value, int) and value < 1:
         raise InvalidValueError(attribute.name, f"must be 1 or more, is {value}")
@@ -242,12 +124,17 @@ class Limits:
         weight: Sum of `weigh` in one `write`, at most; None: no limit.
         writers: Calls of `write` in flight, at most.
         find: Products in one `find`, at most.
+        collides: Whether a second creation of one product is refused with
+            `ConflictError`, also while the first one is still being carried out.
+            Where it is not, the engine waits for `Options.grace` after a creation
+            that got no answer, before it looks and creates again.
     """
 
     batch: int = attrs.field(default=100, validator=_one_or_more)
     weight: int | None = attrs.field(default=None, validator=_one_or_more)
     writers: int = attrs.field(default=1, validator=_one_or_more)
     find: int = attrs.field(default=200, validator=_one_or_more)
+    collides: bool = True
 
 
 class Sink(Protocol):
@@ -281,9 +168,9 @@ class Sink(Protocol):
     async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
         """Bring these changes about; one outcome each, in any order.
 
-        All of them create, or all of them update. A product is never in two calls at once. After an error that may have
-        done part of the work, the engine finds and plans again before it writes
-        again, so a sink never has to undo.
+        All of them have the same action. A product is never in two calls at once.
+        After an error that may have done part of the work, the engine finds and
+        plans again before it writes again, so a sink never has to undo.
 
         Raises:
             BatchRefusedError: Nothing of the batch is acceptable as it stands.
@@ -293,81 +180,6 @@ class Sink(Protocol):
             UnauthorizedError, MisconfiguredError: The run stops.
         """
         ...
-
-
-class ReferenceKind(enum.StrEnum):
-    """What products refer to and must be there before them."""
-
-    CATEGORY = "category"
-    TAG = "tag"
-
-
-@attrs.frozen(kw_only=True)
-class Reference:
-    """A category or a tag that products need.
-
-    Attributes:
-        kind: Which of the two.
-        source: Name of the source that speaks of it.
-        id: A category's id in that source; a tag's text.
-        name: What shoppers read.
-        parent: The category that contains it.
-    """
-
-    kind: ReferenceKind
-    source: str
-    id: str
-    name: str = attrs.field(eq=False)
-    parent: Reference | None = attrs.field(default=None, eq=False)
-
-
-@attrs.frozen(kw_only=True)
-class HeldReference:
-    """What a sink has for a wanted reference.
-
-    Attributes:
-        id: Its id in the sink.
-        name: Its name there.
-        parent: The sink id of what contains it.
-        ours: Whether we created it; others' are used and never changed.
-    """
-
-    id: str
-    name: str
-    parent: str | None = None
-    ours: bool = False
-
-
-@attrs.frozen(kw_only=True)
-class ReferenceChange:
-    """A reference to be created (held is None), renamed or moved.
-
-    Attributes:
-        reference: What is wanted.
-        parent: The sink id of its parent, which is there already.
-        held: What the sink has.
-    """
-
-    reference: Reference
-    parent: str | None = None
-    held: HeldReference | None = None
-
-
-@attrs.frozen(kw_only=True)
-class ReferenceOutcome:
-    """What became of a reference change.
-
-    Attributes:
-        reference: Which one.
-        id: Its id in the sink; None where the sink refused it.
-        created: Whether this call made it; false if it was there after all.
-        reason: Why it was refused, in the sink's own words.
-    """
-
-    reference: Reference
-    id: str | None
-    created: bool = False
-    reason: str = ""
 
 
 @runtime_checkable
@@ -421,6 +233,88 @@ class WeighingSink(Sink, Protocol):
 
     def weigh(self, change: Change, /) -> int:
         """Bytes on the wire, about."""
+        ...
+
+
+@runtime_checkable
+class NamingSink(Sink, Protocol):
+    """A sink in which a product has a handle that no other product has.
+
+    The handle is what makes a second attempt to create a product collide with the
+    first one. The engine notes it before it creates, and gives the same one in the
+    next attempt, also if that is in another run and the title has changed.
+    """
+
+    def handle(self, product: Product, /) -> str:
+        """The handle for a new product; pure, and the same in every run."""
+        ...
+
+
+@runtime_checkable
+class PruningSink(Sink, Protocol):
+    """A sink in which products can be retired, deleted and disowned.
+
+    Its `write` takes these three actions too.
+    """
+
+    def owned(self, source: str, /) -> AsyncIterator[Sequence[Ours]]:
+        """All products under keys of this source, page by page.
+
+        Of each, only title, status and receipt are needed, and whatever the sink
+        wants to see again in a change. Products that are changed, but not those
+        that are removed, in the course of it are given once.
+
+        Raises:
+            TransientError: It is begun again.
+            UnauthorizedError, MisconfiguredError: The run stops.
+        """
+        ...
+
+
+class AdoptBy(enum.StrEnum):
+    """By what a product that stands there without our key is recognised."""
+
+    SKU = "sku"
+    HANDLE = "handle"
+    EXTERNAL_ID = "external_id"
+
+
+@runtime_checkable
+class AdoptingSink(Sink, Protocol):
+    """A sink that can make products ours which stand there without a key.
+
+    Its `write` takes updates whose `Change.held` is `foreign`: they put our key and
+    receipt on the product, and the ids of the wanted variants on its variants.
+    """
+
+    async def find_foreign(
+        self, wanted: Sequence[Product], /, *, by: AdoptBy, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, Held]:
+        """Say which products without any key could be these.
+
+        Args:
+            wanted: Products that `find` has nothing for.
+            by: SKU: all its variants' SKUs are on one product. HANDLE: it has the
+                handle that we would give, or had before keys were part of it.
+                EXTERNAL_ID: another script left the product's id in the source
+                in a place of its own, such as `metadata.external_id`.
+            fields: As in `find`.
+
+        Returns:
+            `Ours` that is `foreign`, with the wanted variants' ids where they could
+            be matched; `Ambiguous` where several products could be it. A product
+            that has a key already is never among them.
+        """
+        ...
+
+
+@runtime_checkable
+class Located(Protocol):
+    """A sink that can say where it is, so that two runs know it for the same."""
+
+    @property
+    def place(self) -> str:
+        """An address that is the same from each host and job; holds no secret."""
         ...
 
 

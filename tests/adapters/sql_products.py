@@ -9,6 +9,15 @@ from typing import Any
 import attrs
 
 from catalogsync.adapters.sql import SQLSink
+from catalogsync.changes import (
+    Change,
+    Held,
+    HeldReference,
+    Ours,
+    Reference,
+    ReferenceChange,
+    ReferenceKind,
+)
 from catalogsync.models import (
     UNSET,
     Category,
@@ -24,15 +33,6 @@ from catalogsync.models import (
     Variant,
 )
 from catalogsync.planning import References, plan
-from catalogsync.protocols import (
-    Change,
-    Held,
-    HeldReference,
-    Ours,
-    Reference,
-    ReferenceChange,
-    ReferenceKind,
-)
 
 ALL = frozenset(Field)
 KEY = ProductKey("shop", "1")

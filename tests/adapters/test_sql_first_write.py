@@ -20,8 +20,8 @@ from tests.adapters.sql_products import (
 
 from catalogsync import Report, as_source, rehearse
 from catalogsync.adapters.sql import SQLSettings, SQLSink
+from catalogsync.changes import Change
 from catalogsync.models import Category
-from catalogsync.protocols import Change
 
 EYES = category_reference(Category(id="eyes", name="Eyes"), "shop")
 

@@ -15,9 +15,9 @@ from tests.adapters.sql_products import (
 )
 
 from catalogsync.adapters.sql import SQLSink
+from catalogsync.changes import HeldReference, ReferenceChange
 from catalogsync.errors import ConflictError
 from catalogsync.models import Category
-from catalogsync.protocols import HeldReference, ReferenceChange
 
 EYES = category_reference(Category(id="eyes", name="Eyes"), "shop")
 

@@ -28,6 +28,7 @@ from tests.adapters.sql_products import (
 from tests.strategies import amounts, products
 
 from catalogsync.adapters.sql import SQLSink
+from catalogsync.changes import Action, Ours
 from catalogsync.errors import BatchRefusedError, ConflictError, RefusedError
 from catalogsync.models import (
     UNSET,
@@ -41,13 +42,7 @@ from catalogsync.models import (
 )
 from catalogsync.outcomes import OutcomeStatus
 from catalogsync.planning import plan
-from catalogsync.protocols import (
-    Action,
-    Checkable,
-    Ours,
-    ReferencingSink,
-    ShapingSink,
-)
+from catalogsync.protocols import Checkable, ReferencingSink, ShapingSink
 
 many = settings(
     max_examples=15,

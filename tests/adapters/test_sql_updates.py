@@ -17,6 +17,7 @@ from tests.adapters.sql_products import (
 )
 
 from catalogsync.adapters.sql import SQLSink
+from catalogsync.changes import Ambiguous, Ours
 from catalogsync.errors import ConflictError
 from catalogsync.models import (
     Category,
@@ -24,10 +25,6 @@ from catalogsync.models import (
     Image,
     StockLevel,
     Variant,
-)
-from catalogsync.protocols import (
-    Ambiguous,
-    Ours,
 )
 
 # --- what it changes and what it leaves alone ---

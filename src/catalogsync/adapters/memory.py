@@ -13,10 +13,11 @@ from collections.abc import (
 
 import attrs
 
+from catalogsync.changes import Change, Held, Ours
 from catalogsync.errors import MisconfiguredError
 from catalogsync.models import Field, Product, ProductKey
 from catalogsync.outcomes import Outcome
-from catalogsync.protocols import Change, Cursor, Held, Limits, Ours, Page
+from catalogsync.protocols import Cursor, Limits, Page
 
 __all__ = ["MemorySink", "MemorySource", "as_source"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from catalogsync.changes import Action, Change, FieldDiff
 from catalogsync.differences import diff
 from catalogsync.models import Json
-from catalogsync.protocols import Action, Change, FieldDiff
 from catalogsync.report import Report
 
 from ._output import shortened

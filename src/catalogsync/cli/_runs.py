@@ -11,11 +11,11 @@ from typing import cast
 
 import attrs
 
+from catalogsync.changes import Change
 from catalogsync.config import Job
 from catalogsync.engine import Options, Run, open_run, rehearse
 from catalogsync.errors import CatalogSyncError, InvalidValueError, MisconfiguredError
 from catalogsync.models import ProductKey
-from catalogsync.protocols import Change
 from catalogsync.report import Report, RunStatus
 
 from ._changes import change_text, plan_summary

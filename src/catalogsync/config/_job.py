@@ -14,11 +14,12 @@ from typing import Any, TypeVar, cast
 
 import attrs
 
+from catalogsync.changes import Change
 from catalogsync.engine import Options, Run, open_run, rehearse
 from catalogsync.engine.run import Openable
 from catalogsync.errors import MisconfiguredError, MissingExtraError
 from catalogsync.events import EventHook
-from catalogsync.protocols import Change, Sink, Source
+from catalogsync.protocols import Sink, Source
 from catalogsync.report import Report
 
 from ._problems import joined

@@ -16,16 +16,11 @@ from functools import partial
 import attrs
 
 from catalogsync.batching import batched
+from catalogsync.changes import Change
 from catalogsync.errors import TransientError
 from catalogsync.events import Compared, RunStopping
 from catalogsync.models import Product
-from catalogsync.protocols import (
-    Change,
-    ReferencingSink,
-    Sink,
-    Source,
-    WeighingSink,
-)
+from catalogsync.protocols import ReferencingSink, Sink, Source, WeighingSink
 
 from .intake import Intake
 from .options import Options

@@ -8,18 +8,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import attrs
 
-from catalogsync.errors import RefusedError, TransientError
-from catalogsync.events import ReferencesWritten
-from catalogsync.models import Category, Field, Product, Unset
-from catalogsync.planning import References
-from catalogsync.protocols import (
+from catalogsync.changes import (
     HeldReference,
     Reference,
     ReferenceChange,
     ReferenceKind,
     ReferenceOutcome,
-    ReferencingSink,
 )
+from catalogsync.errors import RefusedError, TransientError
+from catalogsync.events import ReferencesWritten
+from catalogsync.models import Category, Field, Product, Unset
+from catalogsync.planning import References
+from catalogsync.protocols import ReferencingSink
 from catalogsync.retry import RetryPolicy
 
 from .tally import Tally

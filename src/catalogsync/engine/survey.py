@@ -6,19 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 
 import attrs
 
+from catalogsync.changes import Action, Ambiguous, Change, Held, Stranger
 from catalogsync.errors import InvalidValueError, RefusedError, TransientError
 from catalogsync.models import Field, Product
 from catalogsync.outcomes import Outcome, OutcomeStatus
 from catalogsync.planning import plan, supplied
-from catalogsync.protocols import (
-    Action,
-    Ambiguous,
-    Change,
-    Held,
-    ShapingSink,
-    Sink,
-    Stranger,
-)
+from catalogsync.protocols import ShapingSink, Sink
 from catalogsync.retry import RetryPolicy
 
 from .references import ReferenceBook

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from catalogsync.changes import Action, Change, VariantChange
 from catalogsync.models import Field, Json, Product, ProductStatus, Unset, Variant
-from catalogsync.protocols import Action, Change, VariantChange
 
 from .naming import handle
 from .places import Places

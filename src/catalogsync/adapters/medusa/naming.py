@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 from slugify import slugify
 
+from catalogsync.changes import Reference
 from catalogsync.models import Product, ProductKey
-from catalogsync.protocols import Reference
 
 __all__ = [
     "category_external_id",

@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 from catalogsync._concurrency import each
-from catalogsync.protocols import (
+from catalogsync.changes import (
     HeldReference,
     Reference,
     ReferenceChange,

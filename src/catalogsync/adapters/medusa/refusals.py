@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 import attrs
 
+from catalogsync.changes import Change
 from catalogsync.errors import BatchRefusedError, ConflictError
-from catalogsync.protocols import Change
 
 from .client import MedusaClient, MedusaRefusedError
 from .naming import handle

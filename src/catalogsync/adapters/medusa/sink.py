@@ -10,22 +10,21 @@ from typing import Any
 import attrs
 
 from catalogsync._concurrency import each
-from catalogsync.errors import ConflictError, InvalidValueError
-from catalogsync.models import Field, Product, ProductKey
-from catalogsync.outcomes import Outcome
-from catalogsync.protocols import (
+from catalogsync.changes import (
     Action,
     Ambiguous,
     Change,
-    Finding,
     Held,
     HeldReference,
-    Limits,
     Ours,
     Reference,
     ReferenceChange,
     ReferenceOutcome,
 )
+from catalogsync.errors import ConflictError, InvalidValueError
+from catalogsync.models import Field, Product, ProductKey
+from catalogsync.outcomes import Outcome
+from catalogsync.protocols import Finding, Limits
 
 from .bodies import DEFAULT_OPTIONS, create_body
 from .client import MedusaClient, MedusaRefusedError

@@ -16,10 +16,10 @@ from typing import Any, cast
 
 import attrs
 
+from catalogsync.changes import Action, Change
 from catalogsync.errors import RefusedError
 from catalogsync.models import Field, ProductKey
 from catalogsync.outcomes import Outcome, OutcomeStatus
-from catalogsync.protocols import Action, Change
 
 from .bodies import new_variant, update_body, variant_updates
 from .client import MedusaClient, MedusaRefusedError

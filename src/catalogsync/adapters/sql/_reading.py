@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, cast
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from catalogsync.changes import Ambiguous, Held, Ours
 from catalogsync.errors import InvalidValueError
 from catalogsync.models import (
     UNSET,
@@ -26,7 +27,6 @@ from catalogsync.models import (
     StockLevel,
     Variant,
 )
-from catalogsync.protocols import Ambiguous, Held, Ours
 
 from ._tables import (
     IDS,

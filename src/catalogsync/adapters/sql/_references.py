@@ -9,14 +9,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from catalogsync.batching import batched
-from catalogsync.errors import ConflictError
-from catalogsync.protocols import (
+from catalogsync.changes import (
     HeldReference,
     Reference,
     ReferenceChange,
     ReferenceKind,
     ReferenceOutcome,
 )
+from catalogsync.errors import ConflictError
 
 from ._tables import IDS, NewRow, category, has_key, key_parameters, tag
 

@@ -8,19 +8,18 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from catalogsync.errors import CatalogSyncError, RefusedError
-from catalogsync.models import Dimensions, Field, Product, ProductKey
-from catalogsync.outcomes import Outcome
-from catalogsync.protocols import (
+from catalogsync.changes import (
     Change,
-    Finding,
     Held,
     HeldReference,
-    Limits,
     Reference,
     ReferenceChange,
     ReferenceOutcome,
 )
+from catalogsync.errors import CatalogSyncError, RefusedError
+from catalogsync.models import Dimensions, Field, Product, ProductKey
+from catalogsync.outcomes import Outcome
+from catalogsync.protocols import Finding, Limits
 
 from . import _references
 from ._database import Database, open_database

@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
+from catalogsync.changes import Reference
 from catalogsync.models import ProductKey
-from catalogsync.protocols import Reference
 
 __all__ = [
     "IDS",

@@ -11,9 +11,9 @@ import attrs
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from catalogsync.changes import Action, Change, VariantChange
 from catalogsync.errors import ConflictError
 from catalogsync.models import Dimensions, Field, Product, ProductKey, Unset, Variant
-from catalogsync.protocols import Action, Change, VariantChange
 
 from . import _tables as tables
 from ._tables import NewRow, product, variant

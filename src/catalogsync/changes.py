@@ -1,0 +1,250 @@
+"""What a sink holds, and what has to happen to it."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import attrs
+
+from .models import Field, Json, Product, ProductKey, Variant
+from .outcomes import Outcome, OutcomeStatus
+
+__all__ = [
+    "Action",
+    "Ambiguous",
+    "Change",
+    "FieldDiff",
+    "Held",
+    "HeldReference",
+    "Ours",
+    "Reference",
+    "ReferenceChange",
+    "ReferenceKind",
+    "ReferenceOutcome",
+    "Stranger",
+    "VariantChange",
+]
+
+
+class Action(enum.StrEnum):
+    """What a change does."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    RETIRE = "retire"
+    DELETE = "delete"
+    DISOWN = "disown"
+    ADD = "add"
+    REMOVE = "remove"
+
+
+@attrs.frozen(kw_only=True)
+class Ours:
+    """A product that the sink holds under our key.
+
+    Attributes:
+        product: Its real fields, as the sink has them. `UNSET` where a field was
+            not asked for or cannot be held. Elements that others added (a price
+            in another currency, a variant, an attribute) are part of it.
+        receipt: The text that came with the change that we wrote last; None
+            where the sink has none.
+        references: For a `ReferencingSink`: the sink ids of its categories and
+            tags, each with a name for people.
+        native: Anything that the sink wants to see again in the change.
+        gaps: Parts that every product has and this one lacks, in words, such as
+            `no variant`: it is half made. The sink adds them in any change of it.
+        age: Seconds since the sink last changed it, by the sink's own clock; where
+            there are gaps, and the sink can tell.
+        foreign: It stands there without our key (see `AdoptingSink`); the change
+            gives it the key.
+    """
+
+    product: Product
+    receipt: str | None = None
+    references: Mapping[Field, Mapping[str, str]] = attrs.field(
+        factory=dict[Field, Mapping[str, str]]
+    )
+    native: object = attrs.field(default=None, repr=False)
+    gaps: tuple[str, ...] = ()
+    age: float | None = None
+    foreign: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class Stranger:
+    """Somebody else's product stands where ours would go; it is left alone.
+
+    Attributes:
+        reason: Which product, and on what of ours it stands.
+    """
+
+    reason: str
+
+
+@attrs.frozen(kw_only=True)
+class Ambiguous:
+    """Our key does not lead to one readable product; nothing is touched.
+
+    Attributes:
+        reason: Which products hold it, or what cannot be read.
+    """
+
+    reason: str
+
+
+Held: TypeAlias = Ours | Stranger | Ambiguous
+"""What a sink has for a wanted product; no entry means that it has none."""
+
+
+@attrs.frozen(kw_only=True)
+class FieldDiff:
+    """One difference, for people.
+
+    Attributes:
+        path: Such as `title` or `variants.default.prices.USD`.
+        old: What the sink has; None where it has nothing.
+        new: What it will have; None where it is removed.
+    """
+
+    path: str
+    old: Json
+    new: Json
+
+
+@attrs.frozen(kw_only=True)
+class VariantChange:
+    """What happens to one variant of an updated product.
+
+    Attributes:
+        action: ADD, UPDATE or REMOVE.
+        variant: The variant as it will be; for REMOVE, as it was.
+        fields: For UPDATE: what differs.
+    """
+
+    action: Action
+    variant: Variant
+    fields: frozenset[Field] = frozenset()
+
+
+@attrs.frozen(kw_only=True)
+class Change:
+    """What has to happen to one product.
+
+    Attributes:
+        action: CREATE or UPDATE; for a `PruningSink` also RETIRE (shoppers see it no
+            more), DELETE, or DISOWN (our key and receipt are taken off, and all else
+            is left as it is).
+        product: The product as it will be, with what others added to it.
+        fields: What the change carries; for CREATE, all that is supplied; none for
+            RETIRE, DELETE and DISOWN.
+        variants: For UPDATE: the variants that change.
+        references: Sink ids of the categories and tags that the product will
+            have, for those of the two that are among `fields`.
+        receipt: To be kept with the product and given back by `find`.
+        held: What `find` gave for it; None for CREATE.
+        handle: For CREATE in a `NamingSink`: the handle to give it.
+    """
+
+    action: Action
+    product: Product
+    fields: frozenset[Field]
+    variants: tuple[VariantChange, ...] = ()
+    references: Mapping[Field, tuple[str, ...]] = attrs.field(
+        factory=dict[Field, tuple[str, ...]]
+    )
+    receipt: str
+    held: Ours | None = None
+    handle: str | None = None
+
+    @property
+    def key(self) -> ProductKey:
+        """The product's identity."""
+        return self.product.key
+
+    def done(self) -> Outcome:
+        """The outcome of this change when the sink has carried it out."""
+        return Outcome(self.key, _DONE.get(self.action, OutcomeStatus.UPDATED))
+
+
+_DONE = {
+    Action.CREATE: OutcomeStatus.CREATED,
+    Action.RETIRE: OutcomeStatus.RETIRED,
+    Action.DELETE: OutcomeStatus.RETIRED,
+}
+
+
+class ReferenceKind(enum.StrEnum):
+    """What products refer to and must be there before them."""
+
+    CATEGORY = "category"
+    TAG = "tag"
+
+
+@attrs.frozen(kw_only=True)
+class Reference:
+    """A category or a tag that products need.
+
+    Attributes:
+        kind: Which of the two.
+        source: Name of the source that speaks of it.
+        id: A category's id in that source; a tag's text.
+        name: What shoppers read.
+        parent: The category that contains it.
+    """
+
+    kind: ReferenceKind
+    source: str
+    id: str
+    name: str = attrs.field(eq=False)
+    parent: Reference | None = attrs.field(default=None, eq=False)
+
+
+@attrs.frozen(kw_only=True)
+class HeldReference:
+    """What a sink has for a wanted reference.
+
+    Attributes:
+        id: Its id in the sink.
+        name: Its name there.
+        parent: The sink id of what contains it.
+        ours: Whether we created it; others' are used and never changed.
+    """
+
+    id: str
+    name: str
+    parent: str | None = None
+    ours: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class ReferenceChange:
+    """A reference to be created (held is None), renamed or moved.
+
+    Attributes:
+        reference: What is wanted.
+        parent: The sink id of its parent, which is there already.
+        held: What the sink has.
+    """
+
+    reference: Reference
+    parent: str | None = None
+    held: HeldReference | None = None
+
+
+@attrs.frozen(kw_only=True)
+class ReferenceOutcome:
+    """What became of a reference change.
+
+    Attributes:
+        reference: Which one.
+        id: Its id in the sink; None where the sink refused it.
+        created: Whether this call made it; false if it was there after all.
+        reason: Why it was refused, in the sink's own words.
+    """
+
+    reference: Reference
+    id: str | None
+    created: bool = False
+    reason: str = ""

@@ -1,0 +1,334 @@
+"""What catalogsync remembers from one run to the next.
+
+A run store keeps runs with their reports, what became of single products, failed
+products with what is needed to try them again, the intents of creations under way,
+leases that keep two runs from writing the same products, and triggers that ask
+for a run. It holds no settings and no secrets.
+
+Times are seconds since the epoch. Those that decide something (leases, the age of
+intents) are by the store's own clock, so that hosts need not agree on theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol
+
+import attrs
+
+from .errors import CatalogSyncError
+from .models import Json, ProductKey
+from .outcomes import Outcome
+from .report import Report, RunStatus
+
+__all__ = [
+    "BusyError",
+    "Entry",
+    "Failure",
+    "Intent",
+    "Lease",
+    "LeaseLostError",
+    "RunRecord",
+    "RunStore",
+    "StoreError",
+    "Trigger",
+]
+
+
+class StoreError(CatalogSyncError):
+    """The run store cannot be read or written."""
+
+
+class BusyError(CatalogSyncError):
+    """Another run writes the same products into the same sink.
+
+    Attributes:
+        holder: Who, as it named itself.
+    """
+
+    def __init__(self, message: str, *, holder: str) -> None:
+        super().__init__(message)
+        self.holder = holder
+
+
+class LeaseLostError(CatalogSyncError):
+    """The lease went to another run, because this one was not heard of in time."""
+
+
+@attrs.frozen(kw_only=True)
+class RunRecord:
+    """One run.
+
+    Attributes:
+        run_id: Its identity.
+        job: Name of the job; empty for a run without one.
+        source: Name of the source.
+        sink: Name of the sink.
+        started_at: When it began.
+        finished_at: When it ended; None: it goes on, or its process died.
+        status: How it ended; None as long as it did not.
+        report: Its report as JSON types (`Report.to_dict`); None as long as there
+            is none.
+    """
+
+    run_id: str
+    job: str
+    source: str
+    sink: str
+    started_at: float
+    finished_at: float | None = None
+    status: RunStatus | None = None
+    report: Mapping[str, Json] | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Entry:
+    """What became of one product in one run; unchanged products have none.
+
+    Attributes:
+        run_id: The run.
+        at: When.
+        outcome: What became of it.
+        fields: What was written, in words such as `title`.
+    """
+
+    run_id: str
+    at: float
+    outcome: Outcome
+    fields: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class Failure:
+    """A product that failed in a job and has not succeeded since.
+
+    Attributes:
+        key: Which product.
+        reason: Why, the last time.
+        said: The sink's own words.
+        payload: The product as JSON types, as the source gave it; None where it
+            could not be read.
+        attempts: In how many runs it failed.
+        first_at: When it failed first.
+        last_at: When it failed last.
+        run_id: The run in which it failed last.
+    """
+
+    key: ProductKey
+    reason: str
+    said: str = ""
+    payload: Json = None
+    attempts: int = 1
+    first_at: float = 0.0
+    last_at: float = 0.0
+    run_id: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Intent:
+    """A creation that began, and of which no end is known.
+
+    Attributes:
+        key: Which product.
+        handle: The handle that it was given.
+        run_id: The run that began it.
+        age: Seconds since then.
+    """
+
+    key: ProductKey
+    handle: str
+    run_id: str = ""
+    age: float = 0.0
+
+
+@attrs.frozen(kw_only=True)
+class Lease:
+    """The right to write the products of a source into a sink, for a while.
+
+    Attributes:
+        name: What it is for.
+        owner: Who holds it, in words for people.
+        token: Grows with each change of hands, so an earlier holder is told apart.
+    """
+
+    name: str
+    owner: str
+    token: int
+
+
+@attrs.frozen(kw_only=True)
+class Trigger:
+    """A wish for a run that is not yet fulfilled.
+
+    Attributes:
+        id: Grows with each trigger.
+        job: Of which job.
+        keys: Which products; empty: all.
+        at: When it came.
+        by: Who or what asked, in words for people.
+    """
+
+    id: int
+    job: str
+    keys: tuple[ProductKey, ...] = ()
+    at: float
+    by: str = ""
+
+
+class RunStore(Protocol):
+    """Keeps what has to outlive a run.
+
+    All methods raise `StoreError` where the store cannot be used. Each is carried
+    out whole or not at all, and may be called from several processes at once.
+    """
+
+    async def begin_run(self, record: RunRecord, /) -> None:
+        """Note that a run began."""
+        ...
+
+    async def end_run(self, report: Report, /) -> None:
+        """Note how a run ended."""
+        ...
+
+    async def abandon_run(self, run_id: str, status: RunStatus, /) -> None:
+        """Note the end of a run that has no report."""
+        ...
+
+    async def runs(
+        self, *, job: str | None = None, limit: int = 20
+    ) -> Sequence[RunRecord]:
+        """The latest runs, the last one first; of one job, or of all."""
+        ...
+
+    async def run(self, run_id: str, /) -> RunRecord | None:
+        """One run; None if it is not known, or no longer."""
+        ...
+
+    async def add_entries(self, job: str, entries: Sequence[Entry], /) -> None:
+        """Note what became of products."""
+        ...
+
+    async def history(
+        self, job: str, key: ProductKey, /, *, limit: int = 20
+    ) -> Sequence[Entry]:
+        """What became of one product, the last first."""
+        ...
+
+    async def put_failures(self, job: str, failures: Sequence[Failure], /) -> None:
+        """Keep failed products.
+
+        One that is there already keeps its `first_at`, and its `attempts` grow by
+        those that are given; a payload that is None leaves the earlier one.
+        """
+        ...
+
+    async def drop_failures(self, job: str, keys: Collection[ProductKey], /) -> None:
+        """Forget products that failed; those that did not are no error."""
+        ...
+
+    async def failures(
+        self, job: str, /, *, limit: int | None = None
+    ) -> Sequence[Failure]:
+        """The products that failed and did not succeed since, by key."""
+        ...
+
+    async def put_intents(
+        self, place: str, run_id: str, handles: Mapping[ProductKey, str], /
+    ) -> None:
+        """Note creations that are about to begin.
+
+        Args:
+            place: Of the sink.
+            run_id: The run that begins them.
+            handles: The handle of each product. One that has an intent keeps it.
+        """
+        ...
+
+    async def drop_intents(self, place: str, keys: Collection[ProductKey], /) -> None:
+        """Note that these creations have met their end."""
+        ...
+
+    async def intents(self, place: str, source: str, /) -> Mapping[ProductKey, Intent]:
+        """The creations without a known end, of a source in a sink."""
+        ...
+
+    async def remember(self, place: str, keys: Collection[ProductKey], /) -> None:
+        """Note that the sink holds these products."""
+        ...
+
+    async def remembered(
+        self, place: str, keys: Collection[ProductKey], /
+    ) -> frozenset[ProductKey]:
+        """Those of these products that the sink is known to have held."""
+        ...
+
+    async def forget(self, place: str, keys: Collection[ProductKey], /) -> None:
+        """Take back `remember`."""
+        ...
+
+    async def note_absences(
+        self, job: str, place: str, run_id: str, keys: Collection[ProductKey], /
+    ) -> frozenset[ProductKey]:
+        """Note what a complete run did not see at the source.
+
+        Replaces what was noted for this job and place before, so a product that
+        was seen again is no longer among them.
+
+        Returns:
+            Those that an earlier run missed too. The same run twice counts once.
+        """
+        ...
+
+    async def take_lease(
+        self, name: str, owner: str, /, *, ttl: float
+    ) -> Lease | BusyError:
+        """Take a lease, if it is free or its holder was not heard of in time.
+
+        Args:
+            name: What it is for.
+            owner: Who takes it, in words for people.
+            ttl: Seconds that it lasts without being renewed.
+
+        Returns:
+            The lease; a `BusyError`, not raised, that tells who has it.
+        """
+        ...
+
+    async def renew_lease(self, lease: Lease, /, *, ttl: float) -> bool:
+        """Keep a lease from running out; False: it is no longer ours.
+
+        One that ran out and went to nobody else is still ours.
+        """
+        ...
+
+    async def drop_lease(self, lease: Lease, /) -> None:
+        """Give a lease back; one that is no longer ours is left alone."""
+        ...
+
+    async def add_trigger(
+        self, job: str, keys: Collection[ProductKey] = (), /, *, by: str = ""
+    ) -> Trigger:
+        """Ask for a run of a job, of these products or of all."""
+        ...
+
+    async def triggers(self, job: str | None = None, /) -> Sequence[Trigger]:
+        """The wishes that are not fulfilled, in order."""
+        ...
+
+    async def drop_triggers(self, ids: Collection[int], /) -> None:
+        """Note that these wishes are fulfilled."""
+        ...
+
+    async def trim(self, *, days: float, runs: int) -> int:
+        """Forget old runs and their entries.
+
+        A job's last run stays, and so do failures, intents, leases and triggers.
+
+        Args:
+            days: Forget runs that began longer ago.
+            runs: Of each job, forget all but so many.
+
+        Returns:
+            How many runs were forgotten.
+        """
+        ...
