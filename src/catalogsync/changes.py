@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from typing import TypeAlias
+from decimal import Decimal
+from typing import Any, TypeAlias, cast
 
 import attrs
 
-from .models import Field, Json, Product, ProductKey, Variant
+from .models import Dimensions, Field, Json, Product, ProductKey, Unset, Variant
 from .outcomes import Outcome, OutcomeStatus
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "ReferenceOutcome",
     "Stranger",
     "VariantChange",
+    "shown",
 ]
 
 
@@ -144,6 +146,8 @@ class Change:
             have, for those of the two that are among `fields`.
         receipt: To be kept with the product and given back by `find`.
         held: What `find` gave for it; None for CREATE.
+        wanted: What the source supplies, as the sink can hold it; None where the
+            change does not come from the source.
         handle: For CREATE in a `NamingSink`: the handle to give it.
     """
 
@@ -156,6 +160,7 @@ class Change:
     )
     receipt: str
     held: Ours | None = None
+    wanted: Product | None = None
     handle: str | None = None
 
     @property
@@ -248,3 +253,20 @@ class ReferenceOutcome:
     id: str | None
     created: bool = False
     reason: str = ""
+
+
+def shown(value: object) -> Any:
+    """A model value as JSON that a person can read."""
+    match value:
+        case Unset() | None:
+            return None
+        case Decimal():
+            return str(value)
+        case Dimensions():
+            parts = attrs.asdict(value, recurse=False).items()
+            return " ".join(f"{name}={v}" for name, v in parts if v is not None)
+        case tuple():
+            items = cast("tuple[object, ...]", value)
+            return [getattr(i, "url", getattr(i, "name", i)) for i in items]
+        case _:
+            return value

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
-from typing import Any, cast
 
-import attrs
-
-from .changes import Action, Change, FieldDiff
-from .models import Dimensions, Field, Json, Product, Unset, Variant
+from .changes import Action, Change, FieldDiff, shown
+from .models import Field, Json, Product, Variant
 
 __all__ = ["diff"]
 
@@ -34,8 +30,8 @@ def diff(change: Change) -> tuple[FieldDiff, ...]:
     found = [
         FieldDiff(
             path=field.value,
-            old=_shown(getattr(before, field, None)),
-            new=_shown(getattr(change.product, field)),
+            old=shown(getattr(before, field, None)),
+            new=shown(getattr(change.product, field)),
         )
         for field in _SIMPLE
         if field in change.fields and field not in change.references
@@ -65,7 +61,7 @@ def _reference_diffs(change: Change) -> Iterator[FieldDiff]:
         held: Mapping[str, str] = {}
         if change.held:
             held = change.held.references.get(field, held)
-        wanted = _shown(getattr(change.product, field))
+        wanted = shown(getattr(change.product, field))
         theirs = [name for id_, name in held.items() if id_ in target]
         new = list(dict.fromkeys((*theirs, *(wanted or ()))))
         yield FieldDiff(path=field.value, old=list(held.values()) or None, new=new)
@@ -91,7 +87,7 @@ def _variant_diffs(change: Change) -> Iterator[FieldDiff]:
 
 def _facts(variant: Variant) -> dict[str, Json]:
     facts: dict[str, Json] = {
-        name: _shown(getattr(variant, name)) for name in _VARIANT_PLAIN
+        name: shown(getattr(variant, name)) for name in _VARIANT_PLAIN
     }
     facts |= {f"options.{name}": value for name, value in variant.options.items()}
     for price in variant.prices or ():
@@ -99,20 +95,3 @@ def _facts(variant: Variant) -> dict[str, Json]:
     for level in variant.stock or ():
         facts[f"stock.{level.location or 'default'}"] = level.quantity
     return facts
-
-
-def _shown(value: object) -> Any:
-    """A model value as JSON that a person can read."""
-    match value:
-        case Unset() | None:
-            return None
-        case Decimal():
-            return str(value)
-        case Dimensions():
-            parts = attrs.asdict(value, recurse=False).items()
-            return " ".join(f"{name}={v}" for name, v in parts if v is not None)
-        case tuple():
-            items = cast("tuple[object, ...]", value)
-            return [getattr(i, "url", getattr(i, "name", i)) for i in items]
-        case _:
-            return value

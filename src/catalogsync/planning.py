@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from .changes import Action, Change, Ours, VariantChange
+from .changes import Action, Change, FieldDiff, Ours, VariantChange, shown
 from .models import (
     UNSET,
     Field,
@@ -21,13 +21,15 @@ from .models import (
     Json,
     Price,
     Product,
+    ProductStatus,
     StockLevel,
     Unset,
     Variant,
 )
-from .receipt import Receipt, write_receipt
+from .ownership import Edit, Edits, Rules, claim
+from .receipt import Receipt, digest, write_receipt
 
-__all__ = ["References", "own_references", "plan", "supplied"]
+__all__ = ["Comparison", "References", "compare", "own_references", "plan", "supplied"]
 
 References: TypeAlias = Mapping[Field, tuple[str, ...]]
 """The elements of `categories` and `tags`, as the sink names them."""
@@ -75,8 +77,25 @@ def own_references(product: Product) -> References:
     return references
 
 
+@attrs.frozen
+class Comparison:
+    """What came of holding a wanted product against a held one.
+
+    Attributes:
+        change: What has to be done; None: nothing.
+        edits: Values of ours that people edited, kept or not.
+    """
+
+    change: Change | None
+    edits: tuple[Edit, ...] = ()
+
+
 def plan(
-    wanted: Product, held: Ours | None, references: References | None = None
+    wanted: Product,
+    held: Ours | None,
+    references: References | None = None,
+    *,
+    rules: Rules | None = None,
 ) -> Change | None:
     """Work out the smallest change.
 
@@ -85,6 +104,7 @@ def plan(
         held: What the sink has under its key; None: nothing.
         references: For a `ReferencingSink`: the sink ids of its categories and
             tags. None for other sinks.
+        rules: Who owns which field; None: the source owns what it supplies.
 
     Returns:
         The change, or None where nothing has to be done.
@@ -93,78 +113,165 @@ def plan(
         InvalidValueError: What others added and what is wanted cannot stand
             together, such as two variants with the same options.
     """
-    if held is None:
-        elements = own_references(wanted) if references is None else references
-        return Change(
-            action=Action.CREATE,
-            product=wanted,
-            fields=supplied(wanted),
-            references=references or {},
-            receipt=write_receipt(wanted, elements, Receipt()),
-        )
-    return _Comparison(wanted, held, references).change()
+    return compare(wanted, held, references, rules=rules).change
+
+
+def compare(
+    wanted: Product,
+    held: Ours | None,
+    references: References | None = None,
+    *,
+    rules: Rules | None = None,
+) -> Comparison:
+    """As `plan`, and say which values people edited."""
+    rules = rules or Rules()
+    told = wanted
+    wanted = claim(wanted, held.product if held else None, rules)
+    without = rules.without(creating=held is None)
+    if references is not None:
+        references = {f: ids for f, ids in references.items() if f not in without}
+    if held is not None:
+        return _Comparison(told, wanted, held, references, rules, without).result()
+    elements = own_references(wanted) if references is None else references
+    receipt = write_receipt(wanted, elements, Receipt(), without=without, job=rules.job)
+    change = Change(
+        action=Action.CREATE,
+        product=wanted,
+        fields=supplied(wanted),
+        references=references or {},
+        receipt=receipt,
+        wanted=told,
+    )
+    return Comparison(change)
 
 
 @attrs.define(slots=False)
 class _Comparison:
-    """One wanted product beside one held product."""
+    """One wanted product beside one held product.
 
+    Attributes:
+        told: The wanted product as it was given.
+        wanted: Without what is not the source's to decide.
+    """
+
+    told: Product
     wanted: Product
     held: Ours
     references: References | None
+    rules: Rules
+    without: frozenset[Field]
     values: dict[str, Any] = attrs.field(factory=dict[str, Any])
     merged: dict[Field, tuple[str, ...]] = attrs.field(
         factory=dict[Field, tuple[str, ...]]
     )
     fields: set[Field] = attrs.field(factory=set[Field])
+    edits: list[Edit] = attrs.field(factory=list[Edit])
 
     @cached_property
     def receipt(self) -> Receipt:
         return Receipt.parse(self.held.receipt)
 
-    def change(self) -> Change | None:
+    def result(self) -> Comparison:
         self._plain()
+        self._status()
         self._images()
         self._attributes()
         self._elements(Field.CATEGORIES)
         self._elements(Field.TAGS)
         variants = self._variants()
-        if not self.fields:
-            return None
+        forced = self.held.gaps or self.held.foreign or self.receipt.retired
+        if not self.fields and not forced:
+            return Comparison(None, tuple(self.edits))
         elements = self.references
         if elements is None:
             elements = own_references(self.wanted)
-        return Change(
+        receipt = write_receipt(
+            self.wanted,
+            elements,
+            self.receipt,
+            without=self.without,
+            job=self.rules.job,
+        )
+        change = Change(
             action=Action.UPDATE,
             product=attrs.evolve(self.held.product, **self.values),
             fields=frozenset(self.fields),
             variants=variants,
             references={} if self.references is None else self.merged,
-            receipt=write_receipt(self.wanted, elements, self.receipt),
+            receipt=receipt,
             held=self.held,
+            wanted=self.told,
         )
+        return Comparison(change, tuple(self.edits))
 
     def _set(self, field: Field, value: object) -> None:
         self.values[field.value] = value
         self.fields.add(field)
 
+    def _keeps(
+        self, path: str, before: str | None, *, old: object, new: object
+    ) -> bool:
+        """Whether a value that differs is a person's edit, and stays.
+
+        Args:
+            path: Of the value.
+            before: Digest of what we wrote; None: nothing.
+            old: What the sink has.
+            new: What the source has.
+        """
+        if before is None or self.held.gaps or before != digest(new):
+            return False
+        kept = self.rules.edits is Edits.KEEP
+        diff = FieldDiff(path=path, old=shown(old), new=shown(new))
+        self.edits.append(Edit(key=self.wanted.key, diff=diff, kept=kept))
+        return kept
+
     def _plain(self) -> None:
         for field in _PLAIN:
             value = getattr(self.wanted, field)
-            if value is not UNSET and value != getattr(self.held.product, field):
+            held = getattr(self.held.product, field)
+            if value is UNSET or value == held:
+                continue
+            before = self.receipt.fields.get(field)
+            if not self._keeps(field.value, before, old=held, new=value):
                 self._set(field, value)
+
+    def _status(self) -> None:
+        """Publish again what we retired; else only if the job says so."""
+        wanted, held = self.wanted.status, self.held.product.status
+        if self.receipt.retired:
+            wanted = wanted or ProductStatus.PUBLISHED
+        elif Field.STATUS in self.without:
+            return
+        if wanted is UNSET or wanted == held:
+            return
+        before = None if self.receipt.retired else self.receipt.fields.get("status")
+        if not self._keeps("status", before, old=held, new=wanted):
+            self._set(Field.STATUS, wanted)
 
     def _images(self) -> None:
         wanted, held = self.wanted.images, self.held.product.images or ()
         if isinstance(wanted, Unset) or wanted == held:
             return
+        new, old = [image.url for image in wanted], [image.url for image in held]
         urls = _merge_ordered(
-            [image.url for image in wanted],
-            [image.url for image in held],
-            lambda url: self.receipt.wrote(Field.IMAGES, url),
+            new, old, lambda url: self.receipt.wrote(Field.IMAGES, url)
         )
-        if urls is not None:
+        if urls is None:
+            return
+        same = self._listed_before(Field.IMAGES) == [digest(url) for url in new]
+        if not self._keeps_list(Field.IMAGES, old, new, same=same):
             self._set(Field.IMAGES, tuple(Image(url=url) for url in urls))
+
+    def _listed_before(self, field: Field) -> list[str]:
+        return list(self.receipt.lists.get(field, ()))
+
+    def _keeps_list(
+        self, field: Field, old: Sequence[str], new: Sequence[str], *, same: bool
+    ) -> bool:
+        """As `_keeps`, for a list that the source has as it had before if *same*."""
+        before = digest(list(new)) if same and field in self.receipt.lists else None
+        return self._keeps(field.value, before, old=list(old), new=list(new))
 
     def _attributes(self) -> None:
         wanted, held = self.wanted.attributes, self.held.product.attributes or {}
@@ -175,9 +282,23 @@ class _Comparison:
             for name, value in held.items()
             if name in wanted or not self.receipt.wrote_attribute(name)
         }
-        target = {**theirs, **wanted}
+        ours = {
+            name: value
+            for name, value in wanted.items()
+            if not self._keeps_attribute(name, value, held)
+        }
+        target = {**theirs, **ours}
         if not _same(target, held):
             self._set(Field.ATTRIBUTES, target)
+
+    def _keeps_attribute(
+        self, name: str, value: Json, held: Mapping[str, Json]
+    ) -> bool:
+        if name in held and _same(value, held[name]):
+            return False
+        before = self.receipt.attributes.get(name)
+        path = f"attributes.{name}"
+        return self._keeps(path, before, old=held.get(name), new=value)
 
     def _elements(self, field: Field) -> None:
         """Categories or tags, by sink id where the sink has such."""
@@ -191,6 +312,11 @@ class _Comparison:
             return
         target = _merge(wanted, held, lambda e: self.receipt.wrote(field, e))
         if target is None and not self._renamed(field):
+            return
+        same = set(self._listed_before(field)) == set(map(digest, wanted))
+        names = self.held.references.get(field, {})
+        old, new = [names.get(e, e) for e in held], [names.get(e, e) for e in wanted]
+        if target is not None and self._keeps_list(field, old, new, same=same):
             return
         self.merged[field] = held if target is None else target
         self._set(field, self._listed(field, self.merged[field]))
@@ -237,30 +363,42 @@ class _Comparison:
     ) -> Iterator[VariantChange]:
         for variant in wanted:
             if variant.id not in held:
-                self.fields.add(Field.VARIANTS)
-                yield VariantChange(action=Action.ADD, variant=variant)
+                if not self._removed_by_others(variant):
+                    self.fields.add(Field.VARIANTS)
+                    yield VariantChange(action=Action.ADD, variant=variant)
                 continue
             after, fields = self._variant(variant, held[variant.id])
             if fields:
                 self.fields |= fields
                 yield VariantChange(action=Action.UPDATE, variant=after, fields=fields)
+        if Field.VARIANTS in self.without:
+            return
         stay = {variant.id for variant in wanted}
         for id_, variant in held.items():
             if id_ not in stay and self.receipt.wrote_variant(id_):
                 self.fields.add(Field.VARIANTS)
                 yield VariantChange(action=Action.REMOVE, variant=variant)
 
+    def _removed_by_others(self, variant: Variant) -> bool:
+        """Whether a person took this variant of ours away, and it stays away."""
+        before = digest(variant.id) if self.receipt.wrote_variant(variant.id) else None
+        path = f"variants.{variant.id}"
+        return self._keeps(path, before, old=None, new=variant.id)
+
     def _variant(
         self, wanted: Variant, held: Variant
     ) -> tuple[Variant, frozenset[Field]]:
         if wanted == held:
             return held, frozenset()
-        values: dict[Field, Any] = {}
-        for field, name in _VARIANT_PLAIN.items():
-            value = getattr(wanted, name)
-            if value is not UNSET and value != getattr(held, name):
-                values[field] = value
-        if wanted.options != held.options and self._speaks_of_options(wanted):
+        values: dict[Field, Any] = {
+            field: new
+            for field, name in _VARIANT_PLAIN.items()
+            if (new := getattr(wanted, name)) is not UNSET
+            and self._overwrites(held, name, new)
+        }
+        if self._speaks_of_options(wanted) and self._overwrites(
+            held, "options", wanted.options
+        ):
             values[Field.OPTIONS] = wanted.options
         prices = self._prices(wanted, held)
         if prices is not None:
@@ -271,6 +409,17 @@ class _Comparison:
         names = {_VARIANT_FIELDS.get(f, f.value): v for f, v in values.items()}
         return attrs.evolve(held, **names), frozenset(values)
 
+    def _overwrites(self, held: Variant, name: str, new: object) -> bool:
+        """Whether a plain field or the options of a variant are to be written."""
+        old = getattr(held, name)
+        path = f"variants.{held.id}.{name}"
+        before = self._before(held.id, name)
+        return new != old and not self._keeps(path, before, old=old, new=new)
+
+    def _before(self, variant: str, name: str) -> str | None:
+        """The digest of what we wrote to a variant."""
+        return self.receipt.variants.get(variant, {}).get(name)
+
     def _speaks_of_options(self, wanted: Variant) -> bool:
         """Options that are empty say nothing, unless we wrote some before."""
         return bool(wanted.options) or self.receipt.wrote_options(wanted.id)
@@ -278,15 +427,33 @@ class _Comparison:
     def _prices(self, wanted: Variant, held: Variant) -> tuple[Price, ...] | None:
         if isinstance(wanted.prices, Unset):
             return None
-        before = {price.currency: price for price in held.prices or ()}
-        ours = {price.currency: price for price in wanted.prices}
+        held_prices = {price.currency: price for price in held.prices or ()}
+        ours = {
+            price.currency: price
+            for price in wanted.prices
+            if not self._keeps_price(held.id, price, held_prices)
+        }
+        told = {price.currency for price in wanted.prices}
         after = {
             currency: price
-            for currency, price in before.items()
-            if currency in ours or not self.receipt.wrote_price(held.id, currency)
+            for currency, price in held_prices.items()
+            if currency in told or not self.receipt.wrote_price(held.id, currency)
         }
         after.update(ours)
-        return None if after == before else tuple(after.values())
+        return None if after == held_prices else tuple(after.values())
+
+    def _keeps_price(
+        self, variant: str, wanted: Price, held: Mapping[str, Price]
+    ) -> bool:
+        found = held.get(wanted.currency)
+        if found == wanted:
+            return False
+        return self._keeps(
+            f"variants.{variant}.prices.{wanted.currency}",
+            self._before(variant, wanted.currency),
+            old=found.amount if found else None,
+            new=wanted.amount,
+        )
 
 
 def _stock(

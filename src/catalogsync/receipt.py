@@ -6,13 +6,14 @@ proves what the sink holds now; that is read.
 
 The text is JSON: a version, a digest for each plain field (`f`), for each element
 of a list (`l`), for each attribute (`a`), and for the fields and prices of each
-variant (`v`).
+variant (`v`). It also has the name of the job that wrote it (`j`), and whether we
+retired the product (`r`).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from hashlib import blake2b
 from typing import TypeGuard, cast
@@ -77,6 +78,8 @@ class Receipt:
         lists: Digests of the elements of `images`, `tags` and `categories`.
         attributes: Digest of each attribute, by name.
         variants: The plain fields and prices of each variant, by its id.
+        job: Name of the job that wrote it; empty where it is not known.
+        retired: Whether we took the product out of the shoppers' sight.
     """
 
     fields: Mapping[str, str] = attrs.field(factory=dict[str, str])
@@ -87,6 +90,8 @@ class Receipt:
     variants: Mapping[str, Mapping[str, str]] = attrs.field(
         factory=dict[str, Mapping[str, str]]
     )
+    job: str = ""
+    retired: bool = False
 
     @classmethod
     def parse(cls, text: str | None) -> Receipt:
@@ -110,6 +115,8 @@ class Receipt:
                 for id_, parts in _mapping(tree.get("v")).items()
                 if _mapping(parts) is parts
             },
+            job=job if isinstance(job := tree.get("j"), str) else "",
+            retired=tree.get("r") is True,
         )
 
     def wrote(self, field: Field, element: str) -> bool:
@@ -132,6 +139,21 @@ class Receipt:
         """Whether we wrote options of this variant."""
         return "options" in self.variants.get(variant, {})
 
+    def text(self) -> str:
+        """The receipt as it is kept."""
+        tree: dict[str, object] = {
+            "version": _VERSION,
+            "f": self.fields,
+            "l": self.lists,
+            "a": self.attributes,
+            "v": self.variants,
+        }
+        if self.job:
+            tree["j"] = self.job
+        if self.retired:
+            tree["r"] = True
+        return _json.dumps(tree).decode()
+
 
 _PLAIN = (
     Field.TITLE,
@@ -149,6 +171,9 @@ def write_receipt(
     wanted: Product,
     references: Mapping[Field, tuple[str, ...]],
     before: Receipt,
+    *,
+    without: Collection[Field] = (),
+    job: str = "",
 ) -> str:
     """The receipt for a product that is written as wanted.
 
@@ -157,11 +182,13 @@ def write_receipt(
         references: Elements of `categories` and `tags`, as the sink names them.
         before: The receipt until now; what it says of fields that the source no
             longer supplies is kept.
+        without: Fields that are not written.
+        job: Name of the job that writes.
     """
     fields = dict(before.fields)
     for field in _PLAIN:
         value = getattr(wanted, field)
-        if value is not Unset.UNSET:
+        if value is not Unset.UNSET and field not in without:
             fields[field.value] = digest(value)
     lists = dict(before.lists)
     for field, ids in references.items():
@@ -175,8 +202,9 @@ def write_receipt(
         variants = {
             v.id: _of_variant(v, before.variants.get(v.id, {})) for v in wanted.variants
         }
-    tree = {"version": _VERSION, "f": fields, "l": lists, "a": attributes}
-    return _json.dumps({**tree, "v": variants}).decode()
+        if Field.VARIANTS in without:
+            variants = {**before.variants, **variants}
+    return Receipt(fields, lists, attributes, variants, job or before.job).text()
 
 
 def _of_variant(variant: Variant, before: Mapping[str, str]) -> dict[str, str]:

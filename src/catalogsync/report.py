@@ -9,9 +9,11 @@ from typing import Any
 import attrs
 
 from .errors import RunFailedError
+from .models import ProductKey
 from .outcomes import Outcome
+from .ownership import Edit
 
-__all__ = ["CategoryCounts", "Counts", "Report", "RunStatus"]
+__all__ = ["CategoryCounts", "Counts", "Discrepancy", "Report", "RunStatus"]
 
 _SHOWN_FAILURES = 10
 
@@ -19,15 +21,18 @@ _SHOWN_FAILURES = 10
 class RunStatus(enum.StrEnum):
     """How a run ended.
 
-    `DEGRADED`: everything was seen and settled, but some products failed.
+    `DEGRADED`: everything was seen and settled, but some products failed, or there
+    is a warning.
     `INCOMPLETE`: not everything was seen or settled; the next run goes on.
     `FAILED`: the run broke off; what was done until then is in the counts.
+    `SKIPPED`: nothing was done, because another run was at work.
     """
 
     SUCCEEDED = "succeeded"
     DEGRADED = "degraded"
     INCOMPLETE = "incomplete"
     FAILED = "failed"
+    SKIPPED = "skipped"
 
 
 @attrs.frozen(kw_only=True)
@@ -65,6 +70,22 @@ class CategoryCounts:
 
 
 @attrs.frozen(kw_only=True)
+class Discrepancy:
+    """A written product that the sink does not have as it was written.
+
+    Attributes:
+        key: Which product.
+        fields: What differs, such as `title` or `variants.default.prices.USD`.
+    """
+
+    key: ProductKey
+    fields: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"not kept by the sink: {self.key}: {', '.join(self.fields)}"
+
+
+@attrs.frozen(kw_only=True)
 class Report:
     """The sum of a run.
 
@@ -84,6 +105,9 @@ class Report:
         failures: Every failed or unsettled product.
         rejected: Records that are no products and have no readable key; the
             other rejected records stand among the failures.
+        warnings: What is not as it should be, though the run is complete.
+        edits: Values of ours that people edited in the sink.
+        discrepancies: What was read back and differs; see `Options.verify`.
         problem: Why the status is incomplete or failed; empty otherwise.
         rehearsal: Whether nothing was written, and the counts say what would be.
     """
@@ -101,6 +125,9 @@ class Report:
     phases: Mapping[str, float] = attrs.field(factory=dict[str, float])
     failures: tuple[Outcome, ...] = ()
     rejected: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    edits: tuple[Edit, ...] = ()
+    discrepancies: tuple[Discrepancy, ...] = ()
     problem: str = ""
     rehearsal: bool = False
 
@@ -118,7 +145,7 @@ class Report:
         Raises:
             RunFailedError: For any other status.
         """
-        accepted = {RunStatus.SUCCEEDED}
+        accepted = {RunStatus.SUCCEEDED, RunStatus.SKIPPED}
         if accept_degraded:
             accepted.add(RunStatus.DEGRADED)
         if self.status not in accepted:
@@ -144,6 +171,12 @@ class Report:
             "phases": {name: round(s, 6) for name, s in self.phases.items()},
             "failures": [_failure(outcome) for outcome in self.failures],
             "rejected": list(self.rejected),
+            "warnings": list(self.warnings),
+            "edits": [_edit(edit) for edit in self.edits],
+            "discrepancies": [
+                {"key": str(each.key), "fields": list(each.fields)}
+                for each in self.discrepancies
+            ],
         }
 
     def __str__(self) -> str:
@@ -174,13 +207,23 @@ class Report:
             f"  {self.products_per_second:.0f} products/s, {self.requests} requests,"
             f" {self.writes} writes, {self.retries} retries"
         )
-        lines += [f"  {outcome}" for outcome in self.failures[:_SHOWN_FAILURES]]
-        lines += [f"  rejected {text}" for text in self.rejected[:_SHOWN_FAILURES]]
-        hidden = max(0, len(self.failures) - _SHOWN_FAILURES)
-        hidden += max(0, len(self.rejected) - _SHOWN_FAILURES)
+        lines += [f"  warning: {text}" for text in self.warnings]
+        told = [
+            [str(outcome) for outcome in self.failures],
+            [f"rejected {text}" for text in self.rejected],
+            [str(each) for each in self.discrepancies],
+            [str(edit) for edit in self.edits],
+        ]
+        for texts in told:
+            lines += [f"  {text}" for text in texts[:_SHOWN_FAILURES]]
+        hidden = sum(max(0, len(texts) - _SHOWN_FAILURES) for texts in told)
         if hidden:
             lines.append(f"  ... and {hidden} more in the full report")
         return lines
+
+
+def _edit(edit: Edit) -> dict[str, Any]:
+    return {"key": str(edit.key), "kept": edit.kept, **attrs.asdict(edit.diff)}
 
 
 def _failure(outcome: Outcome) -> dict[str, str]:

@@ -49,7 +49,7 @@ def job(*lines: str) -> str:
         ),
         (
             job(SOURCE, SINK, "options = { wait = 1 }"),
-            "jobs.x.options.wait: unknown key; known: `batch_size`, `limit`, `pages_a",
+            "jobs.x.options.wait: unknown key; known: `adopt`, `batch_size`, `edits`",
         ),
         (job(SOURCE, SINK, "options = 3"), "jobs.x.options: must be a table,"),
         (

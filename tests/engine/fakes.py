@@ -27,6 +27,7 @@ from catalogsync import (
     Price,
     Product,
     ProductKey,
+    ReferenceChange,
     Rejected,
     Report,
     RetryPolicy,
@@ -77,7 +78,7 @@ async def run(
     *,
     options: Options | None = None,
     hooks: Iterable[EventHook] = (),
-    show: Callable[[Change], None] | None = None,
+    show: Callable[[Change | ReferenceChange], None] | None = None,
 ) -> Report:
     """Sync, or rehearse with *show*; the report and what is left are checked."""
     options = options or fast()

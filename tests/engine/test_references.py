@@ -12,6 +12,7 @@ from hypothesis import given, settings, strategies as st
 
 from catalogsync import (
     Category,
+    Change,
     Field,
     Held,
     HeldReference,
@@ -428,13 +429,17 @@ async def test_an_error_while_they_are_written_gives_a_report() -> None:
 async def test_a_rehearsal_shows_them_and_writes_none() -> None:
     sink = StoreSink()
     sink.put("home", "At home", ours=True)
-    shown: list[str] = []
+    shown: list[Change | ReferenceChange] = []
     report = await run(
         as_source([product(1, categories=[KNIVES], tags=["red"])]),
         sink,
-        show=lambda change: shown.extend(change.references[Field.CATEGORIES]),
+        show=shown.append,
     )
-    assert shown == ["new knives"]
+    *references, change = shown
+    assert isinstance(change, Change)
+    assert change.references[Field.CATEGORIES] == ("new knives",)
+    names = [c.reference.id for c in references if isinstance(c, ReferenceChange)]
+    assert sorted(names) == ["home", "kitchen", "knives", "red"]
     assert (report.categories.created, report.categories.updated) == (2, 1)
     assert not sink.calls
     assert not sink.writes

@@ -101,6 +101,9 @@ def test_for_programs() -> None:
         "phases",
         "failures",
         "rejected",
+        "warnings",
+        "edits",
+        "discrepancies",
     ]
     assert read["status"] == "succeeded"
     assert list(read["counts"]) == [
@@ -124,7 +127,7 @@ def test_for_programs() -> None:
 @pytest.mark.parametrize("accept_degraded", [False, True])
 def test_raise_for_status(status: RunStatus, accept_degraded: bool) -> None:
     report = make(status=status)
-    good = status is RunStatus.SUCCEEDED
+    good = status in {RunStatus.SUCCEEDED, RunStatus.SKIPPED}
     good |= accept_degraded and status is RunStatus.DEGRADED
     if good:
         assert report.raise_for_status(accept_degraded=accept_degraded) is report

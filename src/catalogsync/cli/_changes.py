@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from catalogsync.changes import Action, Change, FieldDiff
+from catalogsync.changes import Action, Change, FieldDiff, ReferenceChange
 from catalogsync.differences import diff
 from catalogsync.models import Json
 from catalogsync.report import Report
@@ -18,7 +18,14 @@ _SHORT = 100
 _WHOLE = 100_000
 
 
-def change_text(change: Change, *, whole: bool = False) -> str:
+_HEADS = {
+    Action.CREATE: "+ create",
+    Action.RETIRE: "- retire",
+    Action.DELETE: "- delete",
+}
+
+
+def change_text(change: Change | ReferenceChange, *, whole: bool = False) -> str:
     """A change: which product, and each field that differs.
 
     Args:
@@ -26,15 +33,31 @@ def change_text(change: Change, *, whole: bool = False) -> str:
         whole: Show long values to their end.
     """
     most = _WHOLE if whole else _SHORT
+    if isinstance(change, ReferenceChange):
+        return _reference_text(change, most)
     creates = change.action is Action.CREATE
-    head = "+ create" if creates else "~ update"
+    head = _HEADS.get(change.action, "~ update")
+    gaps = change.held.gaps if change.held else ()
+    if gaps:
+        head = "~ repair"
     title = shortened(change.product.title, most)
     fields = [
         f"    {_line(item, most, creates=creates)}"
         for item in diff(change)
         if not (creates and item.new is None)
     ]
+    fields += [f"    half made: {shortened(gap, most)}" for gap in gaps]
+    if change.held and change.held.foreign:
+        fields.append("    stands there without our key, and is adopted")
     return "\n".join([f"{head} {shortened(str(change.key), most)}  {title}", *fields])
+
+
+def _reference_text(change: ReferenceChange, most: int) -> str:
+    reference = change.reference
+    name = shortened(reference.name, most)
+    if change.held is None:
+        return f"+ create {reference.kind.value} {name}"
+    return f"~ update {reference.kind.value} {change.held.name} -> {name}"
 
 
 def _line(item: FieldDiff, most: int, *, creates: bool) -> str:
@@ -70,6 +93,7 @@ def plan_summary(report: Report) -> str:
         f"{counts.created} to create",
         f"{counts.updated} to update",
         f"{counts.unchanged} unchanged",
+        *([f"{counts.retired} to remove"] if counts.retired else []),
         *([f"{counts.skipped} skipped"] if counts.skipped else []),
         *([f"{counts.failed} failed"] if counts.failed else []),
         *([f"{counts.unsettled} unsettled"] if counts.unsettled else []),
@@ -82,6 +106,8 @@ def plan_summary(report: Report) -> str:
         )
     if report.problem:
         lines.append(f"  {report.problem}")
+    lines += [f"  warning: {text}" for text in report.warnings]
+    lines += [f"  {edit}" for edit in report.edits]
     lines += [
         f"  {each.status.value} {each.key}: {each.reason}" for each in report.failures
     ]

@@ -11,7 +11,7 @@ from typing import cast
 
 import attrs
 
-from catalogsync.changes import Change
+from catalogsync.changes import Change, ReferenceChange
 from catalogsync.config import Job
 from catalogsync.engine import Options, Run, open_run, rehearse
 from catalogsync.errors import CatalogSyncError, InvalidValueError, MisconfiguredError
@@ -151,7 +151,7 @@ def rehearse_job(session: Session, job: Job, wish: Wish, *, live: bool) -> int:
     """Show what a run would do and give the exit status."""
     session.check_report()
 
-    def show(change: Change) -> None:
+    def show(change: Change | ReferenceChange) -> None:
         session.teller.result(change_text(change, whole=session.verbose))
 
     async def run(progress: Progress) -> Report:

@@ -14,13 +14,14 @@ from typing import Any, TypeVar, cast
 
 import attrs
 
-from catalogsync.changes import Change
+from catalogsync.changes import Change, ReferenceChange
 from catalogsync.engine import Options, Run, open_run, rehearse
 from catalogsync.engine.run import Openable
 from catalogsync.errors import MisconfiguredError, MissingExtraError
 from catalogsync.events import EventHook
 from catalogsync.protocols import Sink, Source
 from catalogsync.report import Report
+from catalogsync.runstore import RunStore
 
 from ._problems import joined
 
@@ -75,6 +76,8 @@ class Job:
         source: Settings that open a source, or a source that is open already.
         sink: The same for the sink.
         options: How to go about it.
+        store: Settings that open a run store, or one that is open already; None:
+            nothing is remembered.
         schedule: When to run, as a cron expression; checked, and left to others.
     """
 
@@ -82,6 +85,7 @@ class Job:
     source: Source | Openable[Source]
     sink: Sink | Openable[Sink]
     options: Options = attrs.field(factory=Options)
+    store: RunStore | Openable[RunStore] | None = None
     schedule: str | None = attrs.field(default=None, validator=_check_schedule)
 
     async def run(self, *, hooks: Iterable[EventHook] = ()) -> Report:
@@ -100,15 +104,24 @@ class Job:
     async def start(self, *, hooks: Iterable[EventHook] = ()) -> AsyncGenerator[Run]:
         """Open both sides and start a run, which can be watched and stopped."""
         async with (
+            self.open_store() as store,
             self.open() as (source, sink),
             open_run(
-                source, sink, options=self.options, job=self.name, hooks=hooks
+                source,
+                sink,
+                options=self.options,
+                job=self.name,
+                hooks=hooks,
+                store=store,
             ) as run,
         ):
             yield run
 
     async def rehearse(
-        self, *, show: Callable[[Change], None], hooks: Iterable[EventHook] = ()
+        self,
+        *,
+        show: Callable[[Change | ReferenceChange], None],
+        hooks: Iterable[EventHook] = (),
     ) -> Report:
         """Work out what a run would do, and write nothing.
 
@@ -116,11 +129,16 @@ class Job:
             show: Called with each change that a run would make.
             hooks: Called for each event.
         """
-        async with self.open() as (source, sink):
-            report = await rehearse(
-                source, sink, show=show, options=self.options, hooks=hooks
+        async with self.open_store() as store, self.open() as (source, sink):
+            return await rehearse(
+                source,
+                sink,
+                show=show,
+                options=self.options,
+                job=self.name,
+                hooks=hooks,
+                store=store,
             )
-        return attrs.evolve(report, job=self.name)
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[tuple[Source, Sink]]:
@@ -139,6 +157,10 @@ class Job:
     def open_sink(self) -> AbstractAsyncContextManager[Sink]:
         """Open the sink alone; raises as `open_source` does."""
         return _named(self.sink, f"jobs.{self.name}.sink")
+
+    def open_store(self) -> AbstractAsyncContextManager[RunStore | None]:
+        """Open the run store alone; raises as `open_source` does."""
+        return _named(self.store, "store")
 
 
 @asynccontextmanager

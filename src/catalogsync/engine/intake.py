@@ -102,6 +102,7 @@ class Intake:
     deliver: Callable[[Product], Awaitable[None]]
     group: asyncio.TaskGroup
     _known: Marks = attrs.field(factory=Marks, init=False)
+    _seen: Marks = attrs.field(factory=Marks, init=False)
     _wanted: frozenset[ProductKey] | None = attrs.field(default=None, init=False)
     _rejected: dict[ProductKey | str, Rejected] = attrs.field(
         factory=dict[ProductKey | str, Rejected]
@@ -121,6 +122,7 @@ class Intake:
                 seen = await self._look_up(self.source, keys)
             else:
                 seen = await self._passes()
+            self._seen = seen.keys
         except _LimitReached:
             return
         finally:
@@ -214,6 +216,10 @@ class Intake:
             seen.lose(what, error)
         return None
 
+    def saw(self, key: ProductKey) -> bool:
+        """Whether any pass saw a record with this key."""
+        return hash(key) in self._known or hash(key) in self._seen
+
     def _has_begun(self) -> bool:
         """Whether anything came in, so that there is something to report."""
         return bool(self.tally.fetched or self._rejected)
@@ -251,7 +257,7 @@ class Intake:
         if not self._is_wanted(product.key):
             return
         self._rejected.pop(product.key, None)
-        self.tally.fetch(product.key)
+        self.tally.fetch(product.key, product)
         after = self._transform(product)
         if after is not None:
             await self.deliver(after)

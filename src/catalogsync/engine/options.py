@@ -2,19 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import enum
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 import attrs
 
 from catalogsync.errors import InvalidValueError
-from catalogsync.models import Product, ProductKey
+from catalogsync.models import Field, Product, ProductKey
+from catalogsync.ownership import Edits, Owner, Rules
+from catalogsync.protocols import AdoptBy
 from catalogsync.retry import RetryPolicy
 
-__all__ = ["Options", "Transform"]
+__all__ = ["Missing", "Options", "Prune", "Transform", "WhenBusy"]
 
 Transform: TypeAlias = Callable[[Product], Product | None]
 """Edits a product, or vetoes it with None. It must keep the key."""
+
+
+class Prune(enum.StrEnum):
+    """What becomes of products that left the source."""
+
+    DRAFT = "draft"
+    DELETE = "delete"
+
+
+class Missing(enum.StrEnum):
+    """What becomes of products of ours that people deleted in the sink."""
+
+    RECREATE = "recreate"
+    LEAVE = "leave"
+
+
+class WhenBusy(enum.StrEnum):
+    """What a run does while another one writes the same products."""
+
+    FAIL = "fail"
+    WAIT = "wait"
+    SKIP = "skip"
 
 
 def _positive(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
@@ -24,6 +49,10 @@ def _positive(_: object, attribute: attrs.Attribute[Any], value: object) -> None
 
 def _keys(value: Iterable[ProductKey] | None) -> tuple[ProductKey, ...] | None:
     return None if value is None else tuple(dict.fromkeys(value))
+
+
+def _adopt(value: Iterable[AdoptBy]) -> tuple[AdoptBy, ...]:
+    return tuple(value)
 
 
 @attrs.frozen(kw_only=True)
@@ -39,6 +68,23 @@ class Options:
         transform: Sees each product before it is compared; see `Transform`.
         limit: Take only so many products.
         keys: Take only these products.
+        grace: Seconds for which a request that we gave up may still be carried out.
+            Younger products that are half made are left to it.
+        max_refusals: Stop when so many products were refused one after the other,
+            with no success in between.
+        owns: Who decides on which field; see `Owner`.
+        edits: What becomes of values of ours that people edited; see `Edits`.
+        missing: What becomes of products of ours that people deleted; LEAVE needs a
+            run store, and knows what was written since it is set.
+        adopt: Make products ours that stand there without our key, where they can be
+            recognised so; tried in this order.
+        prune: What becomes of products that left the source; None: nothing.
+        max_prune: How many may be removed in a run. Below 1 it is the part of all
+            that we own; if there are more, none is removed.
+        verify: Read what was written back at the end, and report what differs.
+        verify_sample: How many of the written products; 0: all of them.
+        when_busy: What to do while another run writes the same products; needs a
+            run store.
     """
 
     batch_size: int | None = attrs.field(default=None, validator=_positive)
@@ -48,3 +94,21 @@ class Options:
     transform: Transform | None = None
     limit: int | None = attrs.field(default=None, validator=_positive)
     keys: tuple[ProductKey, ...] | None = attrs.field(default=None, converter=_keys)
+    grace: float = attrs.field(default=60.0, validator=attrs.validators.ge(0))
+    max_refusals: int = attrs.field(default=20, validator=_positive)
+    owns: Mapping[Field, Owner] = attrs.field(factory=dict[Field, Owner])
+    edits: Edits = Edits.OVERWRITE
+    missing: Missing = Missing.RECREATE
+    adopt: tuple[AdoptBy, ...] = attrs.field(default=(), converter=_adopt)
+    prune: Prune | None = None
+    max_prune: float = attrs.field(default=0.1, validator=attrs.validators.gt(0))
+    verify: bool = False
+    verify_sample: int = attrs.field(default=100, validator=attrs.validators.ge(0))
+    when_busy: WhenBusy = WhenBusy.FAIL
+
+    def __attrs_post_init__(self) -> None:
+        self.rules("")
+
+    def rules(self, job: str) -> Rules:
+        """What a run of this job may do to a product that is there."""
+        return Rules(owns=self.owns, edits=self.edits, job=job)

@@ -12,28 +12,44 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import Protocol
 
 import attrs
 
 from catalogsync.batching import batched
-from catalogsync.changes import Change
-from catalogsync.errors import TransientError
+from catalogsync.changes import Change, ReferenceChange
+from catalogsync.errors import CatalogSyncError, TransientError
 from catalogsync.events import Compared, RunStopping
 from catalogsync.models import Product
 from catalogsync.protocols import ReferencingSink, Sink, Source, WeighingSink
 
 from .intake import Intake
+from .ledger import Ledger
 from .options import Options
 from .pages import LEAK, is_cancelled
+from .pruning import Pruner
 from .references import ReferenceBook
 from .settling import Settler
 from .survey import Planned, Survey, by_action
 from .tally import Tally
+from .verifying import Verifier
 
-__all__ = ["Pipeline", "Show"]
+__all__ = ["Approval", "Pipeline", "Show"]
 
-Show = Callable[[Change], None]
+Show = Callable[[Change | ReferenceChange], None]
 Stage = Callable[[], Awaitable[None]]
+
+
+class Approval(Protocol):
+    """Lets through what stands in a plan."""
+
+    def change(self, change: Change, /) -> str:
+        """Why a change must not be made; empty if it may."""
+        ...
+
+    def reference(self, change: ReferenceChange, /) -> bool:
+        """Whether a category or tag may be written."""
+        ...
 
 
 @attrs.define(kw_only=True)
@@ -45,7 +61,9 @@ class Pipeline:
         sink: Where they go.
         options: How.
         tally: The books.
+        ledger: This run's side of the run store.
         show: Takes each change instead of the sink; None: changes are written.
+        approve: Asked for each change of an apply; None: everything may be done.
         error: What broke the run off, if anything did.
     """
 
@@ -53,9 +71,13 @@ class Pipeline:
     sink: Sink
     options: Options
     tally: Tally
+    ledger: Ledger
     show: Show | None = None
+    approve: Approval | None = None
     error: Exception | None = None
+    _intake: Intake = attrs.field(init=False)
     _survey: Survey = attrs.field(init=False)
+    _verifier: Verifier = attrs.field(init=False)
     _settler: Settler = attrs.field(init=False)
     _group: list[Product] = attrs.field(factory=list[Product], init=False)
     _groups: asyncio.Queue[list[Product] | None] = attrs.field(init=False)
@@ -73,22 +95,46 @@ class Pipeline:
     _ended: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
-        retry, tally = self.options.retry, self.tally
-        book = None
-        if isinstance(self.sink, ReferencingSink):
-            book = ReferenceBook(
-                sink=self.sink,
-                source=self.source.name,
-                policy=retry,
-                tally=tally,
-                rehearse=self.show is not None,
-            )
-        self._survey = Survey(sink=self.sink, book=book, policy=retry, tally=tally)
-        self._settler = Settler(
-            sink=self.sink, survey=self._survey, policy=retry, tally=tally
+        options, tally, ledger = self.options, self.tally, self.ledger
+        self._survey = Survey(
+            sink=self.sink,
+            book=self._book(),
+            options=options,
+            tally=tally,
+            ledger=ledger,
+            rules=options.rules(ledger.job),
         )
+        if self.approve is not None:
+            self._survey.approve = self.approve.change
+        self._verifier = Verifier(
+            sink=self.sink, survey=self._survey, options=options, tally=tally
+        )
+        self._settler = Settler(
+            sink=self.sink,
+            survey=self._survey,
+            options=options,
+            tally=tally,
+            ledger=ledger,
+            on_written=self._verifier.note,
+        )
+        tally.on_settled = ledger.note
         self._groups = asyncio.Queue(maxsize=1)
         self._batches = asyncio.Queue(maxsize=self._width)
+
+    def _book(self) -> ReferenceBook | None:
+        if not isinstance(self.sink, ReferencingSink):
+            return None
+        book = ReferenceBook(
+            sink=self.sink,
+            source=self.source.name,
+            policy=self.options.retry,
+            tally=self.tally,
+            confirm=self.ledger.confirm,
+            show=self.show,
+        )
+        if self.approve is not None:
+            book.allowed = self.approve.reference
+        return book
 
     @property
     def _width(self) -> int:
@@ -112,9 +158,46 @@ class Pipeline:
             self._front.append(start(partial(self._read, group), "catalogsync-intake"))
         if not self._stopped:
             self._settler.close()
+            self._front.clear()
+            async with asyncio.TaskGroup() as group:
+                work = self._guarded(self._finish)
+                self._front.append(group.create_task(work, name="catalogsync-finish"))
         self._ended = True
         for timer in self._timers:
             timer.cancel()
+
+    async def keep_lease(self) -> None:
+        """Renew the lease as long as the run goes on; losing it ends the run."""
+        try:
+            await self.ledger.heartbeat()
+        except CatalogSyncError as error:
+            self._break(error)
+
+    async def _finish(self) -> None:
+        """What can only be done when all is read and written."""
+        await self.ledger.flush()
+        if self._is_complete:
+            saw = self._intake.saw
+            if self.show is None:
+                await self.ledger.drop_absent(saw)
+            if self.options.prune is not None:
+                await Pruner(
+                    source=self.source,
+                    sink=self.sink,
+                    options=self.options,
+                    tally=self.tally,
+                    ledger=self.ledger,
+                    saw=saw,
+                    show=self.show,
+                ).run(self.options.prune)
+        await self._verifier.run()
+
+    @property
+    def _is_complete(self) -> bool:
+        """Whether the whole source was seen, and nothing of it is in doubt."""
+        chosen = self.options.keys is not None or self.options.limit is not None
+        whole = not chosen and self.approve is None
+        return whole and not self.tally.problems and not self.tally.counts.unsettled
 
     def stop(self, reason: str, grace: float) -> None:
         """Begin nothing new; cancel after *grace* seconds what is in flight.
@@ -160,14 +243,14 @@ class Pipeline:
         self.stop(_told(error), grace=30.0)
 
     async def _read(self, group: asyncio.TaskGroup) -> None:
-        intake = Intake(
+        self._intake = Intake(
             source=self.source,
             options=self.options,
             tally=self.tally,
             deliver=self._deliver,
             group=group,
         )
-        await intake.run()
+        await self._intake.run()
         if self._group:
             await self._groups.put(self._group)
         await self._groups.put(None)
@@ -183,9 +266,11 @@ class Pipeline:
             try:
                 planned = await self._survey.look(group)
             except TransientError as error:
-                self._settler.give_up(group, f"could not ask the sink: {error}")
-                self._stop_if_down()
+                problem = TransientError(f"could not ask the sink: {error}")
+                self._settler.give_up(group, problem)
+                self._stop_if_hopeless()
                 continue
+            self._stop_if_hopeless()
             event = Compared(
                 run_id=self.tally.run_id, products=len(group), changes=len(planned)
             )
@@ -226,15 +311,15 @@ class Pipeline:
         while (batch := await self._batches.get()) is not None:
             if self.show is None:
                 await self._settler.settle(batch)
-                self._stop_if_down()
+                self._stop_if_hopeless()
                 continue
             for item in batch:
                 self.show(item.change)
                 self.tally.settle(item.change.done())
 
-    def _stop_if_down(self) -> None:
-        if self._settler.is_down:
-            reason = "gave up: the sink failed several times in a row"
+    def _stop_if_hopeless(self) -> None:
+        reason = self._settler.verdict
+        if reason:
             self.stop(reason, grace=30.0)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
 import attrs
 
@@ -24,9 +24,17 @@ from catalogsync.retry import RetryPolicy
 
 from .tally import Tally
 
-__all__ = ["ReferenceBook"]
+__all__ = ["Confirm", "ReferenceBook", "ShowReference"]
 
 _Name = tuple[ReferenceKind, str]
+_NOT_PLANNED = "it is not in the plan"
+
+Confirm = Callable[[], Awaitable[None]]
+ShowReference = Callable[[ReferenceChange], None]
+
+
+def _any(_: ReferenceChange) -> bool:
+    return True
 
 
 class Fate(enum.StrEnum):
@@ -46,14 +54,19 @@ class ReferenceBook:
         source: Name of the source that speaks of them.
         policy: When finding and writing them is repeated.
         tally: Counts categories.
-        rehearse: Write nothing; references to be created get made-up ids.
+        confirm: Called before each write; raises if this run may write no more.
+        show: Takes each change instead of the sink; references to be created get
+            made-up ids then. None: they are written.
+        allowed: Asked before each change; False: it is refused.
     """
 
     sink: ReferencingSink
     source: str
     policy: RetryPolicy
     tally: Tally
-    rehearse: bool = False
+    confirm: Confirm
+    show: ShowReference | None = None
+    allowed: Callable[[ReferenceChange], bool] = _any
     _ids: dict[_Name, str] = attrs.field(factory=dict[_Name, str])
     _refused: dict[_Name, str] = attrs.field(factory=dict[_Name, str])
     _tried: dict[Reference, Fate] = attrs.field(factory=dict[Reference, Fate])
@@ -143,7 +156,13 @@ class ReferenceBook:
                 continue
             current = held.get(reference)
             if current is None or _differs(reference, parent, current):
-                yield ReferenceChange(reference=reference, parent=parent, held=current)
+                change = ReferenceChange(
+                    reference=reference, parent=parent, held=current
+                )
+                if self.allowed(change):
+                    yield change
+                elif current is None:
+                    self._refused[reference.kind, reference.id] = _NOT_PLANNED
 
     def _parent(self, reference: Reference) -> str | None:
         if reference.parent is None:
@@ -151,7 +170,9 @@ class ReferenceBook:
         return self._ids.get((reference.kind, reference.parent.id))
 
     async def _write(self, changes: Sequence[ReferenceChange]) -> None:
-        if self.rehearse:
+        if self.show is not None:
+            for change in changes:
+                self.show(change)
             outcomes: Sequence[ReferenceOutcome] = list(map(_rehearsed, changes))
         else:
             outcomes = await self._send(changes)
@@ -168,6 +189,7 @@ class ReferenceBook:
     async def _send(
         self, changes: Sequence[ReferenceChange]
     ) -> Sequence[ReferenceOutcome]:
+        await self.confirm()
         self.tally.touched = True
         try:
             with self.tally.phase("write"):

@@ -9,14 +9,18 @@ from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Protocol, Self, TypeVar, cast, runtime_checkable
 
-from catalogsync.errors import MisconfiguredError
+import attrs
+
+from catalogsync.errors import CatalogSyncError, MisconfiguredError
 from catalogsync.events import EventHook, RunFinished, RunStarted, emitter
 from catalogsync.models import ProductKey
-from catalogsync.protocols import Metered, Sink, Source
+from catalogsync.protocols import Located, Metered, Sink, Source
 from catalogsync.report import Counts, Report, RunStatus
+from catalogsync.runstore import BusyError, RunStore, StoreError
 
-from .options import Options
-from .pipeline import Pipeline, Show
+from .ledger import Ledger
+from .options import Options, WhenBusy
+from .pipeline import Approval, Pipeline, Show
 from .tally import Tally
 
 __all__ = ["Openable", "Run", "open_run", "opened", "rehearse", "run_blocking", "sync"]
@@ -112,16 +116,57 @@ class Run:
         tally.emit(event)
         status, summary = "cancelled", "the run was cancelled"
         try:
-            await pipeline.run()
-            if pipeline.error is not None and not tally.touched:
-                status, summary = RunStatus.FAILED, str(pipeline.error)
-                raise pipeline.error
-            tally.close(tally.problems[0] if tally.problems else "the run ended early")
-            report = self._sum_up()
+            report = await self._carry_out()
             status, summary = report.status, report.summary
-            return report
+        except CatalogSyncError as error:
+            status, summary = RunStatus.FAILED, str(error)
+            raise
         finally:
             tally.emit(RunFinished(run_id=tally.run_id, status=status, summary=summary))
+        return report
+
+    async def _carry_out(self) -> Report:
+        """Do the work, with the run noted in the store and the lease held."""
+        ledger = self._pipeline.ledger
+        try:
+            async with ledger.opened():
+                return await self._noted(ledger)
+        except BusyError as error:
+            if self._pipeline.options.when_busy is not WhenBusy.SKIP:
+                raise
+            self._tally.warn(f"skipped: {error}")
+            return attrs.evolve(self._sum_up(), status=RunStatus.SKIPPED)
+
+    async def _noted(self, ledger: Ledger) -> Report:
+        await ledger.begin(self._started_at)
+        status, report = RunStatus.INCOMPLETE, None
+        try:
+            async with asyncio.TaskGroup() as group:
+                beat = group.create_task(self._pipeline.keep_lease())
+                await self._pipeline.run()
+                beat.cancel()
+            report = self._report()
+        except Exception:
+            status = RunStatus.FAILED
+            raise
+        finally:
+            try:
+                await ledger.end(report, status)
+            except StoreError as error:
+                self._tally.warn(f"the end of the run could not be noted: {error}")
+        return self._sum_up()
+
+    def _report(self) -> Report:
+        """Close the books.
+
+        Raises:
+            CatalogSyncError: The run broke off before anything was written.
+        """
+        tally, error = self._tally, self._pipeline.error
+        if error is not None and not tally.touched:
+            raise error
+        tally.close(tally.problems[0] if tally.problems else "the run ended early")
+        return self._sum_up()
 
     def _sum_up(self) -> Report:
         tally = self._tally
@@ -139,6 +184,9 @@ class Run:
             phases=dict(tally.phases),
             failures=tuple(tally.failures),
             rejected=tuple(tally.rejected),
+            warnings=tuple(tally.warnings),
+            edits=tuple(edit for edits in tally.edits.values() for edit in edits),
+            discrepancies=tuple(tally.discrepancies),
             problem="; ".join(tally.problems),
             rehearsal=self._pipeline.show is not None,
         )
@@ -149,7 +197,8 @@ class Run:
             return RunStatus.FAILED
         if self._tally.problems or counts.unsettled:
             return RunStatus.INCOMPLETE
-        return RunStatus.DEGRADED if counts.failed else RunStatus.SUCCEEDED
+        degraded = counts.failed or self._tally.warnings or self._tally.discrepancies
+        return RunStatus.DEGRADED if degraded else RunStatus.SUCCEEDED
 
     def _count_requests(self) -> int:
         sides = (self._pipeline.source, self._pipeline.sink)
@@ -163,6 +212,7 @@ def open_run(
     options: Options | None = None,
     job: str = "",
     hooks: Iterable[EventHook] = (),
+    store: RunStore | None = None,
 ) -> Run:
     """Make a run; `async with` starts it and hands out its handle.
 
@@ -175,13 +225,15 @@ def open_run(
         source: Where products come from; already open, and left open.
         sink: Where products go; already open, and left open.
         options: How to go about it.
-        job: A name for reports and logs.
+        job: A name for reports, logs and receipts.
         hooks: Called for each event.
+        store: Remembers the run, keeps failed products, and keeps other runs from
+            writing the same products meanwhile; already open, and left open.
 
     Raises:
         MisconfiguredError: The source has a name that cannot stand in a key.
     """
-    return _make(source, sink, None, options, job, hooks)
+    return make_run(source, sink, options=options, job=job, hooks=hooks, store=store)
 
 
 async def sync(
@@ -191,13 +243,16 @@ async def sync(
     options: Options | None = None,
     job: str = "",
     hooks: Iterable[EventHook] = (),
+    store: RunStore | None = None,
 ) -> Report:
     """Bring the sink in step with the source; arguments as in `open_run`.
 
     Raises:
+        BusyError: Another run writes the same products.
         CatalogSyncError: The run broke off before anything was written.
     """
-    async with open_run(source, sink, options=options, job=job, hooks=hooks) as run:
+    run = open_run(source, sink, options=options, job=job, hooks=hooks, store=store)
+    async with run:
         return await run.report()
 
 
@@ -209,21 +264,27 @@ async def rehearse(
     options: Options | None = None,
     job: str = "",
     hooks: Iterable[EventHook] = (),
+    store: RunStore | None = None,
 ) -> Report:
     """Work out what a run would do, and write nothing.
 
     Args:
         source: As in `open_run`.
         sink: As in `open_run`.
-        show: Called with each change that a run would make.
+        show: Called with each change that a run would make, of a product, or of a
+            category or tag.
         options: As in `open_run`.
         job: As in `open_run`.
         hooks: As in `open_run`.
+        store: As in `open_run`; it is read only.
 
     Returns:
         A report whose counts say what would have become of the products.
     """
-    async with _make(source, sink, show, options, job, hooks) as run:
+    run = make_run(
+        source, sink, options=options, job=job, hooks=hooks, store=store, show=show
+    )
+    async with run:
         return await run.report()
 
 
@@ -243,6 +304,7 @@ def run_blocking(
     options: Options | None = None,
     job: str = "",
     hooks: Iterable[EventHook] = (),
+    store: RunStore | Openable[RunStore] | None = None,
 ) -> Report:
     """`sync` for hosts without an event loop.
 
@@ -252,8 +314,10 @@ def run_blocking(
         options: As in `open_run`.
         job: As in `open_run`.
         hooks: As in `open_run`.
+        store: A run store, or settings that open one.
 
     Raises:
+        BusyError: Another run writes the same products.
         CatalogSyncError: The run broke off before anything was written.
         RuntimeError: An event loop is running in this thread.
     """
@@ -261,9 +325,18 @@ def run_blocking(
         raise RuntimeError("an event loop is running here: use `await sync(...)`")
 
     async def run() -> Report:
-        async with opened(source) as open_source, opened(sink) as open_sink:
+        async with (
+            opened(source) as open_source,
+            opened(sink) as open_sink,
+            opened(store) as open_store,
+        ):
             return await sync(
-                open_source, open_sink, options=options, job=job, hooks=hooks
+                open_source,
+                open_sink,
+                options=options,
+                job=job,
+                hooks=hooks,
+                store=open_store,
             )
 
     return asyncio.run(run())
@@ -288,24 +361,52 @@ def _is_adapter(side: object) -> bool:
     return hasattr(side, "read") or hasattr(side, "find")
 
 
-def _make(
+def make_run(  # noqa: PLR0913 - the one place where all of a run comes together
     source: Source,
     sink: Sink,
-    show: Show | None,
+    *,
     options: Options | None,
     job: str,
     hooks: Iterable[EventHook],
+    store: RunStore | None,
+    show: Show | None = None,
+    approve: Approval | None = None,
 ) -> Run:
+    """Make a run of any kind.
+
+    Args:
+        source: As in `open_run`.
+        sink: As in `open_run`.
+        options: As in `open_run`.
+        job: As in `open_run`.
+        hooks: As in `open_run`.
+        store: As in `open_run`.
+        show: Takes each change instead of the sink.
+        approve: Asked for each change.
+    """
     try:
         ProductKey(source.name, "1")
     except ValueError as error:
         raise MisconfiguredError("name of the source", str(error)) from None
     tally = Tally(run_id=uuid.uuid4().hex, emit=emitter(hooks))
+    options = options or Options()
+    ledger = Ledger(
+        store=store,
+        run_id=tally.run_id,
+        job=job,
+        place=sink.place if isinstance(sink, Located) else sink.name,
+        source=source.name,
+        sink=sink.name,
+        options=options,
+        writes=show is None,
+    )
     pipeline = Pipeline(
         source=source,
         sink=sink,
-        options=options or Options(),
+        options=options,
         tally=tally,
+        ledger=ledger,
         show=show,
+        approve=approve,
     )
     return Run(job=job, pipeline=pipeline, tally=tally)

@@ -9,17 +9,24 @@ the bad products stand alone.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import attrs
 
-from catalogsync.errors import BatchRefusedError, RefusedError, TransientError
+from catalogsync.changes import Action
+from catalogsync.errors import (
+    BatchRefusedError,
+    ConflictError,
+    RefusedError,
+    TransientError,
+)
 from catalogsync.events import BatchSettled
 from catalogsync.models import Product, ProductKey
 from catalogsync.outcomes import Outcome, OutcomeStatus
 from catalogsync.protocols import Sink
-from catalogsync.retry import RetryPolicy
 
+from .ledger import Ledger
+from .options import Options
 from .survey import Planned, Survey, by_action
 from .tally import Tally
 
@@ -55,14 +62,18 @@ class Settler:
     Attributes:
         sink: Where the products go.
         survey: Finds and plans again where that is needed.
-        policy: When a batch is repeated.
+        options: When a batch is repeated, and when the run gives up.
         tally: Takes the outcomes.
+        ledger: Told before each write.
+        on_written: Told of each product that was written.
     """
 
     sink: Sink
     survey: Survey
-    policy: RetryPolicy
+    options: Options
     tally: Tally
+    ledger: Ledger
+    on_written: Callable[[Product], None]
     _successes: int = 0
     _given_up: int = 0
     _doubted: list[tuple[Planned, Exception]] = attrs.field(
@@ -70,9 +81,19 @@ class Settler:
     )
 
     @property
-    def is_down(self) -> bool:
-        """Whether the sink seems to be down: several batches in a row gave up."""
-        return self._given_up >= _GIVE_UP
+    def verdict(self) -> str:
+        """Why nothing more is to be written; empty as long as all is well."""
+        if self._given_up >= _GIVE_UP:
+            return "gave up: the sink failed several times in a row"
+        refused = self.tally.refused_in_a_row
+        if refused >= self.options.max_refusals:
+            last = next(
+                (o for o in reversed(self.tally.failures) if o.status == "failed"), ""
+            )
+            return (
+                f"gave up: {refused} products were refused in a row, the last: {last}"
+            )
+        return ""
 
     async def settle(self, batch: Sequence[Planned]) -> None:
         """Bring a batch about; afterwards each of its products has an outcome.
@@ -83,6 +104,7 @@ class Settler:
         """
         started = time.perf_counter()
         await self._bring_about(batch, None)
+        await self.ledger.flush()
         event = BatchSettled(
             run_id=self.tally.run_id,
             products=len(batch),
@@ -90,9 +112,11 @@ class Settler:
         )
         self.tally.emit(event)
 
-    def give_up(self, products: Iterable[Product], reason: str) -> None:
+    def give_up(self, products: Iterable[Product], error: TransientError) -> None:
         """Leave these for the next run."""
-        self._given_up += 1
+        # A product that others are at work on says nothing against the sink.
+        self._given_up += not isinstance(error, ConflictError)
+        reason = str(error)
         for product in products:
             self.tally.settle(Outcome(product.key, OutcomeStatus.UNSETTLED, reason))
 
@@ -106,7 +130,7 @@ class Settler:
             doubts: Collects products that the sink refuses without a reason; None
                 as long as it gave no cause for doubt.
         """
-        if self.is_down:
+        if self.verdict:
             return
         others: list[Sequence[Planned]] = []
         try:
@@ -129,16 +153,18 @@ class Settler:
         updated) is put aside into *others*.
         """
         current, last, unexplained = items, "", 0
+        look = in_doubt or any(item.half_made for item in items)
         try:
-            async for attempt in self.policy.tries():
+            async for attempt in self.options.retry.tries():
                 with attempt:
                     if attempt.num > 1:
                         self.tally.retry("write a batch", attempt.num, last)
                     try:
-                        if attempt.num > 1 or in_doubt:
-                            current = await self._planned_anew(current)
-                            current, *more = by_action(current) or [[]]
+                        if attempt.num > 1 or look:
+                            before = current
+                            current, *more = await self._planned_anew(current)
                             others += more
+                            self._check_ripe(current, before)
                         await self._write(current)
                     except TransientError as error:
                         current = self._open(current)
@@ -151,11 +177,60 @@ class Settler:
         except TransientError as error:
             if error.unexplained:
                 raise _TakeApart(current, error, in_doubt=True) from error
-            self.give_up([item.wanted for item in current], str(error))
+            self.give_up([item.wanted for item in current], error)
 
-    async def _planned_anew(self, items: Sequence[Planned]) -> list[Planned]:
-        """What is still missing of these."""
-        return await self.survey.compare([item.wanted for item in items])
+    async def _planned_anew(self, items: Sequence[Planned]) -> list[list[Planned]]:
+        """What is still missing of these, by action; at least one part."""
+        return by_action(await self.survey.compare([i.wanted for i in items])) or [[]]
+
+    def _check_ripe(self, items: Sequence[Planned], before: Sequence[Planned]) -> None:
+        """Leave alone what is half made as long as it may be in the making.
+
+        Raises:
+            ConflictError: Something is; tells when to come again.
+        """
+        known = {item.wanted.key: item for item in before}
+        waits = [
+            wait
+            for item in items
+            if (wait := self._ripens_in(item, known[item.wanted.key])) is not None
+        ]
+        if waits:
+            problem = "half made, and the request that makes it may still be going on"
+            keys = ", ".join(str(item.wanted.key) for item in items[:3])
+            raise ConflictError(f"{problem}: {keys}", retry_after=max(waits) or None)
+
+    def _ripens_in(self, item: Planned, before: Planned) -> float | None:
+        """Seconds until a half-made product may be repaired; None: now."""
+        if not item.half_made or item.change.held is None:
+            return None
+        grace, age = self.options.grace, item.change.held.age
+        if age is not None and age < grace:
+            return grace - age
+        stands = before.change.held is not None and (
+            item.change.held.product == before.change.held.product
+            and item.change.held.gaps == before.change.held.gaps
+        )
+        return None if stands else 0.0
+
+    async def _send(self, items: Sequence[Planned]) -> Sequence[Outcome]:
+        """Hand them to the sink.
+
+        Where creations do not collide, a second one could double one that is still
+        going on, so one that got no answer is given its time.
+        """
+        try:
+            with self.tally.phase("write"):
+                return await self.sink.write([item.change for item in items])
+        except TransientError as error:
+            creates = items[0].change.action is Action.CREATE
+            if self.sink.limits.collides or not creates:
+                raise
+            raise TransientError(
+                str(error),
+                retry_after=max(self.options.grace, error.retry_after or 0.0),
+                unexplained=error.unexplained,
+            ) from error
 
     def _open(self, items: Sequence[Planned]) -> list[Planned]:
         """Those of these that met no end yet."""
@@ -166,11 +241,11 @@ class Settler:
         while items:
             for item in items:
                 self.tally.attempt(item.wanted.key, item.change.done().status)
+            await self.ledger.announce(item.change for item in items)
             self.tally.writes += 1
             self.tally.touched = True
             try:
-                with self.tally.phase("write"):
-                    outcomes = await self.sink.write([item.change for item in items])
+                outcomes = await self._send(items)
             except RefusedError as error:
                 items = self._without_culprits(items, error)
                 continue
@@ -190,8 +265,8 @@ class Settler:
             key = item.wanted.key
             if key in named:
                 outcome = Outcome(key, OutcomeStatus.FAILED, named[key], error.said)
-                self.tally.settle(outcome)
-        return rest
+                self.tally.refuse(outcome)
+        return [] if self.verdict else rest
 
     def _note(self, items: Sequence[Planned], outcomes: Sequence[Outcome]) -> None:
         told = {outcome.key: outcome for outcome in outcomes}
@@ -200,8 +275,13 @@ class Settler:
             key = item.wanted.key
             silence = Outcome(key, OutcomeStatus.UNSETTLED, _SILENCE)
             outcome = told.get(key, silence)
+            if outcome.status is OutcomeStatus.FAILED:
+                self.tally.refuse(outcome)
+                continue
             self.tally.settle(outcome)
-            good += outcome.status in _GOOD
+            if outcome.status in _GOOD:
+                good += 1
+                self.on_written(item.wanted)
         if good:
             self._successes += good
             self._given_up = 0
@@ -244,7 +324,7 @@ class Settler:
             items = [item.wanted for item, _ in self._doubted]
             self._doubted.clear()
             self._given_up += earlier
-            self.give_up(items, str(error))
+            self.give_up(items, TransientError(str(error)))
 
     def close(self) -> None:
         """Nothing speaks against the sink: what is in doubt is refused."""
@@ -256,4 +336,4 @@ class Settler:
         said = error.said if isinstance(error, RefusedError) else ""
         for item in items:
             outcome = Outcome(item.wanted.key, OutcomeStatus.FAILED, str(error), said)
-            self.tally.settle(outcome)
+            self.tally.refuse(outcome)

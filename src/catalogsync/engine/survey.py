@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import attrs
 
-from catalogsync.changes import Action, Ambiguous, Change, Held, Stranger
+from catalogsync.changes import Action, Ambiguous, Change, Held, Ours, Stranger
 from catalogsync.errors import InvalidValueError, RefusedError, TransientError
-from catalogsync.models import Field, Product
+from catalogsync.models import Field, Product, ProductKey
 from catalogsync.outcomes import Outcome, OutcomeStatus
-from catalogsync.planning import plan, supplied
-from catalogsync.protocols import ShapingSink, Sink
-from catalogsync.retry import RetryPolicy
+from catalogsync.ownership import Edits, Rules
+from catalogsync.planning import compare, supplied
+from catalogsync.protocols import AdoptingSink, NamingSink, ShapingSink, Sink
 
+from .ledger import Ledger
+from .options import Options
 from .references import ReferenceBook
 from .tally import Tally
 
-__all__ = ["Planned", "Survey", "by_action"]
+__all__ = ["Approve", "Planned", "Survey", "by_action"]
+
+Approve = Callable[[Change], str]
+"""Why a change must not be made; empty if it may."""
 
 
 @attrs.frozen
@@ -27,13 +32,22 @@ class Planned:
     wanted: Product
     change: Change
 
+    @property
+    def half_made(self) -> bool:
+        """Whether it repairs a product that is half made."""
+        return self.change.held is not None and bool(self.change.held.gaps)
+
 
 def by_action(items: Iterable[Planned]) -> list[list[Planned]]:
-    """Creations apart from updates; a sink never gets both at once."""
-    parts: dict[Action, list[Planned]] = {}
+    """Creations, updates and repairs apart; a sink never gets two of them at once."""
+    parts: dict[tuple[Action, bool], list[Planned]] = {}
     for item in items:
-        parts.setdefault(item.change.action, []).append(item)
+        parts.setdefault((item.change.action, item.half_made), []).append(item)
     return list(parts.values())
+
+
+def _anything(_: Change) -> str:
+    return ""
 
 
 @attrs.define(kw_only=True)
@@ -43,20 +57,28 @@ class Survey:
     Attributes:
         sink: Where the products go.
         book: The sink's references; None for a sink without such.
-        policy: When finding is repeated.
+        options: How the run goes about its work.
         tally: Takes the outcomes that are clear without writing.
+        ledger: Knows what earlier runs began.
+        rules: What may be done to a product that is there.
+        approve: Asked for each change.
     """
 
     sink: Sink
     book: ReferenceBook | None
-    policy: RetryPolicy
+    options: Options
     tally: Tally
+    ledger: Ledger
+    rules: Rules
+    approve: Approve = _anything
     _shape: Callable[[Product], Product] | None = attrs.field(init=False)
+    _name: Callable[[Product], str] | None = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        # Asking a protocol is slow, and shaping happens for every product.
+        # Asking a protocol is slow, and this happens for every product.
         sink = self.sink
         self._shape = sink.shape if isinstance(sink, ShapingSink) else None
+        self._name = sink.handle if isinstance(sink, NamingSink) else None
 
     async def look(self, products: Sequence[Product]) -> list[Planned]:
         """Say what has to change for these; repeated by the policy.
@@ -70,7 +92,7 @@ class Survey:
         if self.book is not None:
             await self.book.prepare(wanted)
         last = ""
-        async for attempt in self.policy.tries():
+        async for attempt in self.options.retry.tries():
             with attempt:
                 if attempt.num > 1:
                     self.tally.retry("find products", attempt.num, last)
@@ -85,12 +107,34 @@ class Survey:
         """Find once and plan; the products are in the sink's shape already."""
         if not wanted:
             return []
-        fields = frozenset[Field]().union(*map(supplied, wanted))
-        with self.tally.phase("find"):
-            held = await self.sink.find(wanted, fields=fields)
+        held = await self.find(wanted)
         with self.tally.phase("plan"):
             planned = [self._plan(product, held.get(product.key)) for product in wanted]
         return [item for item in planned if item is not None]
+
+    async def find(self, wanted: Sequence[Product]) -> Mapping[ProductKey, Held]:
+        """What the sink has for these, of ours or to be adopted."""
+        fields = frozenset[Field]().union(*map(supplied, wanted))
+        with self.tally.phase("find"):
+            held = await self.sink.find(wanted, fields=fields)
+            missing = [p for p in wanted if not isinstance(held.get(p.key), Ours)]
+            if missing and self.options.adopt and isinstance(self.sink, AdoptingSink):
+                held = {**held, **await self._foreign(self.sink, missing, fields)}
+        gone = [p.key for p in wanted if p.key not in held]
+        for key in await self.ledger.left(gone):
+            reason = "a person deleted it in the sink, and `missing` says to leave it"
+            self.tally.settle(Outcome(key, OutcomeStatus.SKIPPED, reason))
+        return held
+
+    async def _foreign(
+        self, sink: AdoptingSink, missing: Sequence[Product], fields: frozenset[Field]
+    ) -> Mapping[ProductKey, Held]:
+        found: dict[ProductKey, Held] = {}
+        for by in self.options.adopt:
+            rest = [product for product in missing if product.key not in found]
+            if rest:
+                found.update(await sink.find_foreign(rest, by=by, fields=fields))
+        return found
 
     def _shaped(self, product: Product) -> Product | None:
         if self._shape is None:
@@ -104,21 +148,42 @@ class Survey:
         return None
 
     def _plan(self, product: Product, held: Held | None) -> Planned | None:
+        if not self.tally.is_open(product.key):
+            return None
         if isinstance(held, Stranger | Ambiguous):
             self._fail(product, held.reason)
             return None
         try:
             references = self.book.resolve(product) if self.book else None
-            change = plan(product, held, references)
+            result = compare(product, held, references, rules=self._rules(product.key))
         except RefusedError as error:
             self._fail(product, error.reason, error.said)
             return None
         except InvalidValueError as error:
             self._fail(product, f"cannot stand beside what others added: {error}")
             return None
-        if change is None:
+        self.tally.note_edits(product.key, result.edits)
+        if result.change is None:
             self.tally.settle(Outcome(product.key, OutcomeStatus.UNCHANGED))
             return None
+        return self._approved(product, result.change)
+
+    def _rules(self, key: ProductKey) -> Rules:
+        """What was begun and not seen to its end is no edit of a person."""
+        if self.rules.edits is Edits.KEEP and (
+            self.ledger.is_open(key) or self.tally.was_attempted(key)
+        ):
+            return attrs.evolve(self.rules, edits=Edits.OVERWRITE)
+        return self.rules
+
+    def _approved(self, product: Product, change: Change) -> Planned | None:
+        problem = self.approve(change)
+        if problem:
+            self.tally.settle(Outcome(product.key, OutcomeStatus.UNSETTLED, problem))
+            return None
+        if change.action is Action.CREATE and self._name is not None:
+            handle = self.ledger.handle(product.key) or self._name(product)
+            change = attrs.evolve(change, handle=handle)
         return Planned(product, change)
 
     def _fail(self, product: Product, reason: str, said: str = "") -> None:

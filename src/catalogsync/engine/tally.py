@@ -4,24 +4,46 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 import attrs
 
 from catalogsync.events import EventHook, ProductFailed, ProductUnsettled, Retrying
-from catalogsync.models import ProductKey
+from catalogsync.models import Product, ProductKey
 from catalogsync.outcomes import Outcome, OutcomeStatus, Rejected
-from catalogsync.report import CategoryCounts, Counts
+from catalogsync.ownership import Edit
+from catalogsync.report import CategoryCounts, Counts, Discrepancy
 
 __all__ = ["Tally"]
 
 _DONE = frozenset({OutcomeStatus.UPDATED, OutcomeStatus.UNCHANGED})
+_GOOD = _DONE | {OutcomeStatus.CREATED}
+
+OnSettled = Callable[[Outcome, Product | None], None]
+"""Told of each product that met its end, and what it was."""
 
 _BAD: dict[OutcomeStatus, type[ProductFailed | ProductUnsettled]] = {
     OutcomeStatus.FAILED: ProductFailed,
     OutcomeStatus.UNSETTLED: ProductUnsettled,
 }
+
+
+@attrs.define
+class _Open:
+    """A product that met no end yet.
+
+    Attributes:
+        product: As the source gave it; None for a rejected record.
+        aim: What the write that was tried first makes of it.
+    """
+
+    product: Product | None
+    aim: OutcomeStatus | None = None
+
+
+def _ignore(_: Outcome, __: Product | None) -> None:
+    """Nobody asked to be told."""
 
 
 @attrs.define(kw_only=True)
@@ -34,6 +56,8 @@ class Tally:
 
     Attributes:
         touched: Whether anything was sent to the sink that may change it.
+        refused_in_a_row: Products that the sink refused since the last success.
+        on_settled: Told of each product that met its end.
     """
 
     run_id: str
@@ -47,15 +71,20 @@ class Tally:
     problems: list[str] = attrs.field(factory=list[str])
     failures: list[Outcome] = attrs.field(factory=list[Outcome])
     rejected: list[str] = attrs.field(factory=list[str])
-    _open: dict[ProductKey, OutcomeStatus | None] = attrs.field(
-        factory=dict[ProductKey, OutcomeStatus | None]
+    warnings: list[str] = attrs.field(factory=list[str])
+    edits: dict[ProductKey, tuple[Edit, ...]] = attrs.field(
+        factory=dict[ProductKey, tuple[Edit, ...]]
     )
+    discrepancies: list[Discrepancy] = attrs.field(factory=list[Discrepancy])
+    refused_in_a_row: int = 0
+    on_settled: OnSettled = _ignore
+    _open: dict[ProductKey, _Open] = attrs.field(factory=dict[ProductKey, _Open])
     _ended: Counter[OutcomeStatus] = attrs.field(factory=Counter[OutcomeStatus])
 
-    def fetch(self, key: ProductKey) -> None:
-        """A product came in."""
+    def fetch(self, key: ProductKey, product: Product | None = None) -> None:
+        """A product came in, or a record that is none and has a key."""
         self.fetched += 1
-        self._open[key] = None
+        self._open[key] = _Open(product)
 
     def reject(self, record: Rejected) -> None:
         """A record came in that is no product."""
@@ -74,8 +103,14 @@ class Tally:
 
     def attempt(self, key: ProductKey, aim: OutcomeStatus) -> None:
         """A write begins that makes this of a product; the first aim is kept."""
-        if self._open.get(key, aim) is None:
-            self._open[key] = aim
+        found = self._open.get(key)
+        if found is not None and found.aim is None:
+            found.aim = aim
+
+    def was_attempted(self, key: ProductKey) -> bool:
+        """Whether a write of this open product was tried before."""
+        found = self._open.get(key)
+        return found is not None and found.aim is not None
 
     def settle(self, outcome: Outcome) -> None:
         """A product met its end; only the first end of an open product counts.
@@ -83,15 +118,40 @@ class Tally:
         A product that is found done after its write lost the answer counts as
         what that write made of it.
         """
-        if outcome.key not in self._open:
+        found = self._open.pop(outcome.key, None)
+        if found is None:
             return
-        aim = self._open.pop(outcome.key)
-        done = outcome.status in _DONE
-        self._ended[aim if aim and done else outcome.status] += 1
+        if found.aim and outcome.status in _DONE:
+            outcome = attrs.evolve(outcome, status=found.aim)
+        self._ended[outcome.status] += 1
+        if outcome.status in _GOOD:
+            self.refused_in_a_row = 0
+        self.on_settled(outcome, found.product)
         event = _BAD.get(outcome.status)
         if event is not None:
             self.failures.append(outcome)
             self.emit(event(run_id=self.run_id, outcome=outcome))
+
+    def refuse(self, outcome: Outcome) -> None:
+        """The sink refused a product."""
+        if outcome.key in self._open:
+            self.refused_in_a_row += 1
+        self.settle(outcome)
+
+    def retire(self, outcome: Outcome) -> None:
+        """A product that left the source met its end; it was not fetched."""
+        if outcome.status is OutcomeStatus.RETIRED:
+            self._ended[outcome.status] += 1
+        else:
+            self.warn(f"{outcome.key} left the source and stays: {outcome.reason}")
+        self.on_settled(outcome, None)
+
+    def note_edits(self, key: ProductKey, edits: tuple[Edit, ...]) -> None:
+        """People edited values of ours; the last word on a product counts."""
+        if edits:
+            self.edits[key] = edits
+        elif key in self.edits and not self.was_attempted(key):
+            del self.edits[key]
 
     def close(self, reason: str) -> None:
         """Nothing more will happen: what is open stays unsettled."""
@@ -109,6 +169,11 @@ class Tally:
         """Something keeps the run from being complete."""
         if text not in self.problems:
             self.problems.append(text)
+
+    def warn(self, text: str) -> None:
+        """Something is not as it should be, and the run goes on."""
+        if text not in self.warnings:
+            self.warnings.append(text)
 
     @contextmanager
     def phase(self, name: str) -> Generator[None]:

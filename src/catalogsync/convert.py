@@ -1,0 +1,106 @@
+"""Products as JSON types and back: for payloads and plan files.
+
+Money and sizes are text, so that no digit is lost. What is `UNSET` is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from functools import cache
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Union, cast, get_args, get_origin
+
+import attrs
+
+from .errors import InvalidValueError
+from .models import Json, Product, Unset
+
+__all__ = ["product_from_json", "product_to_json"]
+
+if TYPE_CHECKING:
+    from cattrs import Converter
+
+_LONGEST_NUMBER = 100
+
+
+def product_to_json(product: Product) -> dict[str, Json]:
+    """The product as JSON types."""
+    return cast("dict[str, Json]", _converter().unstructure(product))
+
+
+def product_from_json(tree: object) -> Product:
+    """Read what `product_to_json` gave.
+
+    Raises:
+        InvalidValueError: It is no product; names the path.
+    """
+    from cattrs import transform_error
+
+    if not isinstance(tree, Mapping):
+        raise InvalidValueError("", "must be a product as a JSON object")
+    try:
+        return _converter().structure(tree, Product)
+    except InvalidValueError:
+        raise
+    except Exception as error:  # noqa: BLE001 - told with its path
+        problems = transform_error(error, format_exception=_words)
+        raise InvalidValueError("", "; ".join(problems)) from None
+
+
+def _words(error: BaseException, kind: type | None) -> str:
+    from cattrs.v import format_exception
+
+    known = isinstance(error, InvalidValueError)
+    return str(error) if known else format_exception(error, kind)
+
+
+@cache
+def _converter() -> Converter:
+    # Loading it takes a while, and most runs convert nothing.
+    from cattrs import Converter
+    from cattrs.gen import make_dict_unstructure_fn
+
+    converter = Converter(forbid_extra_keys=True)
+    converter.register_unstructure_hook(Decimal, str)
+    converter.register_structure_hook(Decimal, lambda value, _: _decimal(value))
+    # The model checks what it is given; a converter that bends values would hide it.
+    for kind in (str, int):
+        converter.register_structure_hook(kind, lambda value, _: value)
+
+    converter.register_structure_hook_func(_is_mapping, lambda value, _: value)
+    converter.register_structure_hook_func(
+        _is_union, lambda value, kind: _chosen(converter, value, kind)
+    )
+    converter.register_unstructure_hook_factory(
+        attrs.has,
+        lambda cls: make_dict_unstructure_fn(
+            cls, converter, _cattrs_omit_if_default=True
+        ),
+    )
+    return converter
+
+
+def _chosen(converter: Converter, value: Any, kind: Any) -> Any:
+    """A value of a union; at most one of its members needs to be made."""
+    members = [m for m in get_args(kind) if m not in {Unset, type(None)}]
+    if value is None or len(members) != 1:
+        return value
+    return converter.structure(value, members[0])
+
+
+def _is_mapping(kind: Any) -> bool:
+    return get_origin(kind) is Mapping
+
+
+def _is_union(kind: Any) -> bool:
+    return get_origin(kind) in {Union, UnionType}
+
+
+def _decimal(value: object) -> Decimal:
+    if not isinstance(value, str) or len(value) > _LONGEST_NUMBER:
+        raise InvalidValueError("", "must be a number as text")
+    try:
+        return Decimal(value)
+    except InvalidOperation:
+        raise InvalidValueError("", f"{value!r} is no number") from None

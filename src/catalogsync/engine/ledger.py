@@ -1,0 +1,292 @@
+"""What a run tells the run store, and what it knows from the runs before."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable
+from contextlib import asynccontextmanager
+
+import attrs
+
+from catalogsync.changes import Action, Change
+from catalogsync.convert import product_to_json
+from catalogsync.differences import diff
+from catalogsync.models import Product, ProductKey
+from catalogsync.outcomes import Outcome, OutcomeStatus
+from catalogsync.report import Report, RunStatus
+from catalogsync.runstore import (
+    Entry,
+    Failure,
+    Intent,
+    Lease,
+    LeaseLostError,
+    RunRecord,
+    RunStore,
+)
+
+from .options import Missing, Options, WhenBusy
+
+__all__ = ["Ledger"]
+
+_TTL = 60.0
+_LOOK_AGAIN = 2.0
+_FLUSH = 500
+_TOLD = frozenset(
+    {
+        OutcomeStatus.CREATED,
+        OutcomeStatus.UPDATED,
+        OutcomeStatus.RETIRED,
+        OutcomeStatus.FAILED,
+        OutcomeStatus.UNSETTLED,
+    }
+)
+_HELD = frozenset(
+    {OutcomeStatus.CREATED, OutcomeStatus.UPDATED, OutcomeStatus.UNCHANGED}
+)
+
+
+@attrs.define
+class _News:
+    """What was not told to the store yet."""
+
+    entries: list[Entry] = attrs.field(factory=list[Entry])
+    failures: list[Failure] = attrs.field(factory=list[Failure])
+    mended: set[ProductKey] = attrs.field(factory=set[ProductKey])
+    ended: set[ProductKey] = attrs.field(factory=set[ProductKey])
+    held: set[ProductKey] = attrs.field(factory=set[ProductKey])
+    gone: set[ProductKey] = attrs.field(factory=set[ProductKey])
+
+
+@attrs.define(kw_only=True)
+class Ledger:
+    """One run's side of the run store; without a store it remembers the run only.
+
+    Attributes:
+        store: Where it is kept; None: nowhere.
+        run_id: The run.
+        job: Its job.
+        place: Of the sink.
+        source: Name of the source.
+        sink: Name of the sink.
+        options: Of the run.
+        writes: Whether the run writes; a rehearsal leaves the store as it is.
+    """
+
+    store: RunStore | None
+    run_id: str
+    job: str
+    place: str
+    source: str
+    sink: str
+    options: Options
+    writes: bool = True
+    _lease: Lease | None = attrs.field(default=None, init=False)
+    _intents: dict[ProductKey, Intent] = attrs.field(
+        factory=dict[ProductKey, Intent], init=False
+    )
+    _failed: set[ProductKey] = attrs.field(factory=set[ProductKey], init=False)
+    _fields: dict[ProductKey, tuple[str, ...]] = attrs.field(
+        factory=dict[ProductKey, tuple[str, ...]], init=False
+    )
+    _news: _News = attrs.field(factory=_News, init=False)
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncGenerator[None]:
+        """Hold the lease and note the run, for the length of a block.
+
+        Raises:
+            BusyError: Another run writes the same products.
+            StoreError: The store cannot be used.
+        """
+        if self.store is None:
+            yield
+            return
+        if self.writes:
+            self._lease = await self._take(self.store)
+        try:
+            await self._read(self.store)
+            yield
+        finally:
+            if self._lease is not None:
+                await self.store.drop_lease(self._lease)
+
+    async def _take(self, store: RunStore) -> Lease:
+        name = f"{self.place} <- {self.source}"
+        what = f"job {self.job}" if self.job else "a run"
+        owner = (
+            f"{what} ({self.run_id}) on {socket.gethostname()}, process {os.getpid()}"
+        )
+        while True:
+            taken = await store.take_lease(name, owner, ttl=_TTL)
+            if isinstance(taken, Lease):
+                return taken
+            if self.options.when_busy is not WhenBusy.WAIT:
+                raise taken
+            await asyncio.sleep(_LOOK_AGAIN)
+
+    async def _read(self, store: RunStore) -> None:
+        self._intents = dict(await store.intents(self.place, self.source))
+        if self.writes:
+            self._failed = {f.key for f in await store.failures(self.job)}
+
+    async def begin(self, started_at: float) -> None:
+        """Note that the run began."""
+        if self.store is not None and self.writes:
+            record = RunRecord(
+                run_id=self.run_id,
+                job=self.job,
+                source=self.source,
+                sink=self.sink,
+                started_at=started_at,
+            )
+            await self.store.begin_run(record)
+
+    async def end(self, report: Report | None, status: RunStatus) -> None:
+        """Note how the run ended."""
+        if self.store is None or not self.writes:
+            return
+        await self.flush()
+        if report is not None:
+            await self.store.end_run(report)
+        else:
+            await self.store.abandon_run(self.run_id, status)
+
+    async def heartbeat(self) -> None:
+        """Keep the lease; ends only by an error.
+
+        Raises:
+            LeaseLostError: It went to another run.
+        """
+        while self._lease is not None:
+            await asyncio.sleep(_TTL / 4)
+            await self.confirm()
+
+    async def confirm(self) -> None:
+        """See to it that the lease is still ours; called before each write.
+
+        Raises:
+            LeaseLostError: It went to another run.
+        """
+        if self.store is None or self._lease is None:
+            return
+        if not await self.store.renew_lease(self._lease, ttl=_TTL):
+            problem = "another run took over, because this one was not heard of"
+            raise LeaseLostError(f"{problem} for {_TTL:g} s; nothing more is written")
+
+    async def announce(self, changes: Iterable[Change]) -> None:
+        """Note what is about to be written.
+
+        Raises:
+            LeaseLostError: Another run took over.
+        """
+        handles: dict[ProductKey, str] = {}
+        for change in changes:
+            if change.action is Action.CREATE or self._notes_updates:
+                handles[change.key] = change.handle or ""
+            self._fields[change.key] = _fields(change)
+        await self.confirm()
+        new = {key: h for key, h in handles.items() if key not in self._intents}
+        if self.store is not None and new:
+            await self.store.put_intents(self.place, self.run_id, new)
+        for key, handle in new.items():
+            self._intents[key] = Intent(key=key, handle=handle, run_id=self.run_id)
+
+    @property
+    def _notes_updates(self) -> bool:
+        """An update that broke off looks like an edit, if nobody knows of it."""
+        return self.options.edits == "keep"
+
+    def handle(self, key: ProductKey) -> str:
+        """The handle of a creation whose end is not known; empty: there is none."""
+        intent = self._intents.get(key)
+        return intent.handle if intent else ""
+
+    def is_open(self, key: ProductKey) -> bool:
+        """Whether something was begun with this product and its end is not known."""
+        return key in self._intents
+
+    async def left(self, keys: Collection[ProductKey]) -> frozenset[ProductKey]:
+        """Those that were in the sink once, and that people deleted for good."""
+        if self.options.missing is not Missing.LEAVE or self.store is None or not keys:
+            return frozenset()
+        known = await self.store.remembered(self.place, keys)
+        return known - self._intents.keys()
+
+    async def missed_before(
+        self, keys: Collection[ProductKey]
+    ) -> frozenset[ProductKey] | None:
+        """Those that an earlier complete run missed too; None: nobody can tell."""
+        if self.store is None or not self.writes:
+            return None
+        return await self.store.note_absences(self.job, self.place, self.run_id, keys)
+
+    def note(self, outcome: Outcome, product: Product | None) -> None:
+        """Take note of what became of a product; told to the store by `flush`."""
+        key, news = outcome.key, self._news
+        fields = self._fields.pop(key, ())
+        if outcome.status is not OutcomeStatus.UNSETTLED and key in self._intents:
+            del self._intents[key]
+            news.ended.add(key)
+        if self.store is None:
+            return
+        if outcome.status in _TOLD:
+            entry = Entry(
+                run_id=self.run_id, at=time.time(), outcome=outcome, fields=fields
+            )
+            news.entries.append(entry)
+        if outcome.status is OutcomeStatus.FAILED:
+            news.failures.append(self._failure(outcome, product))
+        elif outcome.status is not OutcomeStatus.UNSETTLED and key in self._failed:
+            news.mended.add(key)
+        if self.options.missing is Missing.LEAVE and outcome.status in _HELD:
+            news.held.add(key)
+        if outcome.status is OutcomeStatus.RETIRED:
+            news.gone.add(key)
+
+    def _failure(self, outcome: Outcome, product: Product | None) -> Failure:
+        now = time.time()
+        return Failure(
+            key=outcome.key,
+            reason=outcome.reason,
+            said=outcome.said,
+            payload=None if product is None else product_to_json(product),
+            first_at=now,
+            last_at=now,
+            run_id=self.run_id,
+        )
+
+    async def flush(self, *, only_if_many: bool = False) -> None:
+        """Tell the store what it does not know yet."""
+        news = self._news
+        if self.store is None or (only_if_many and len(news.entries) < _FLUSH):
+            return
+        self._news = _News()
+        if news.entries:
+            await self.store.add_entries(self.job, news.entries)
+        if news.failures:
+            await self.store.put_failures(self.job, news.failures)
+        if news.mended:
+            await self.store.drop_failures(self.job, news.mended)
+        if news.held:
+            await self.store.remember(self.place, news.held)
+        if news.gone:
+            await self.store.forget(self.place, news.gone)
+        if news.ended:
+            await self.store.drop_intents(self.place, news.ended)
+
+    async def drop_absent(self, saw: Callable[[ProductKey], bool]) -> None:
+        """Forget failed products that left the source."""
+        if self.store is not None:
+            gone = {key for key in self._failed if not saw(key)}
+            if gone:
+                await self.store.drop_failures(self.job, gone)
+
+
+def _fields(change: Change) -> tuple[str, ...]:
+    if change.action is Action.CREATE:
+        return ()
+    gaps = change.held.gaps if change.held else ()
+    return (*(item.path for item in diff(change)), *gaps)

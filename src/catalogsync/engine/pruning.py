@@ -1,0 +1,245 @@
+"""Removing what left the source, with every doubt in favour of leaving it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TypeVar
+
+import attrs
+
+from catalogsync.batching import batched
+from catalogsync.changes import Action, Change, Ours
+from catalogsync.errors import RefusedError, TransientError
+from catalogsync.events import BatchSettled
+from catalogsync.models import ProductKey
+from catalogsync.outcomes import Outcome, OutcomeStatus
+from catalogsync.protocols import LookupSource, PruningSink, Sink, Source
+from catalogsync.receipt import Receipt
+
+from .ledger import Ledger
+from .options import Options, Prune
+from .tally import Tally
+
+__all__ = ["Pruner", "Remover", "removal"]
+
+_LOOKUP = 50
+
+T = TypeVar("T")
+
+
+def removal(held: Ours, action: Action) -> Change:
+    """The change that retires, deletes or disowns a product."""
+    receipt = Receipt.parse(held.receipt)
+    return Change(
+        action=action,
+        product=held.product,
+        fields=frozenset(),
+        receipt=attrs.evolve(receipt, retired=True).text(),
+        held=held,
+    )
+
+
+@attrs.define(kw_only=True)
+class Remover:
+    """Brings removals about; they may be repeated as they are.
+
+    Attributes:
+        sink: Where the products are.
+        options: When a batch is repeated.
+        tally: Takes the outcomes.
+        ledger: Told before each write.
+    """
+
+    sink: PruningSink
+    options: Options
+    tally: Tally
+    ledger: Ledger
+
+    async def remove(self, changes: Sequence[Change]) -> None:
+        """Bring these about; what cannot be is told as a warning.
+
+        Raises:
+            TransientError: No try was left.
+        """
+        size = min(self.sink.limits.batch, self.options.batch_size or len(changes))
+        for batch in batched(changes, size):
+            await self._settle(batch)
+            await self.ledger.flush()
+            event = BatchSettled(
+                run_id=self.tally.run_id, products=len(batch), seconds=0.0
+            )
+            self.tally.emit(event)
+
+    async def _settle(self, changes: Sequence[Change]) -> None:
+        try:
+            outcomes = await repeated(
+                partial(self._write, changes),
+                "remove products",
+                self.tally,
+                self.options,
+            )
+        except RefusedError as error:
+            if len(changes) > 1:
+                middle = len(changes) // 2
+                await self._settle(changes[:middle])
+                await self._settle(changes[middle:])
+                return
+            failed = OutcomeStatus.FAILED
+            outcomes = [Outcome(changes[0].key, failed, error.reason, error.said)]
+        for outcome in outcomes:
+            self.tally.retire(outcome)
+
+    async def _write(self, changes: Sequence[Change]) -> Sequence[Outcome]:
+        await self.ledger.announce(changes)
+        self.tally.writes += 1
+        self.tally.touched = True
+        with self.tally.phase("write"):
+            return await self.sink.write(changes)
+
+
+async def repeated(
+    work: Callable[[], Awaitable[T]], what: str, tally: Tally, options: Options
+) -> T:
+    """Do something by the retry policy.
+
+    Raises:
+        TransientError: No try was left.
+    """
+    last = ""
+    async for attempt in options.retry.tries():
+        with attempt:
+            if attempt.num > 1:
+                tally.retry(what, attempt.num, last)
+            try:
+                return await work()
+            except TransientError as error:
+                last = str(error)
+                raise
+    raise AssertionError("unreachable")
+
+
+@attrs.define(kw_only=True)
+class Pruner:
+    """Finds out what left the source, and has it removed.
+
+    Attributes:
+        source: What was read, all of it.
+        sink: Where the products are.
+        options: How much may be removed.
+        tally: The books.
+        ledger: Knows what earlier runs missed.
+        saw: Whether this run saw a product at the source.
+        show: Takes each change instead of the sink.
+    """
+
+    source: Source
+    sink: Sink
+    options: Options
+    tally: Tally
+    ledger: Ledger
+    saw: Callable[[ProductKey], bool]
+    show: Callable[[Change], None] | None = None
+
+    async def run(self, prune: Prune) -> None:
+        """Remove what left the source, if nothing speaks against it."""
+        if not isinstance(self.sink, PruningSink):
+            self.tally.warn("nothing is removed: this sink cannot do it")
+            return
+        if self.tally.rejected:
+            count = len(self.tally.rejected)
+            what = "a record" if count == 1 else f"{count} records"
+            self.tally.warn(
+                f"nothing is removed: {what} without a readable key could be any product"
+            )
+            return
+        try:
+            await self._prune(self.sink, prune)
+        except TransientError as error:
+            self.tally.problem(f"could not remove what left the source: {error}")
+
+    async def _prune(self, sink: PruningSink, prune: Prune) -> None:
+        look = partial(self._absent, sink, prune)
+        owned, absent = await repeated(
+            look, "list what is ours", self.tally, self.options
+        )
+        most = self._most(owned)
+        gone = await self._confirmed(absent, most)
+        if not gone:
+            return
+        if self.tally.fetched == 0:
+            self.tally.warn(
+                f"nothing is removed: the source is empty, and {owned} products are ours"
+            )
+            return
+        if len(gone) > most:
+            self.tally.warn(self._too_many(len(gone), owned, most))
+            return
+        action = Action.DELETE if prune is Prune.DELETE else Action.RETIRE
+        changes = [removal(held, action) for held in gone]
+        if self.show is None:
+            remover = Remover(
+                sink=sink, options=self.options, tally=self.tally, ledger=self.ledger
+            )
+            await remover.remove(changes)
+            return
+        for change in changes:
+            self.show(change)
+            self.tally.retire(change.done())
+
+    async def _absent(
+        self, sink: PruningSink, prune: Prune
+    ) -> tuple[int, dict[ProductKey, Ours]]:
+        """How many are ours, and those that this run should have seen and did not."""
+        owned = 0
+        absent: dict[ProductKey, Ours] = {}
+        with self.tally.phase("find"):
+            async for page in sink.owned(self.source.name):
+                for held in page:
+                    receipt = Receipt.parse(held.receipt)
+                    done = receipt.retired and prune is Prune.DRAFT
+                    owned += not done
+                    ours = receipt.job in {"", self.ledger.job}
+                    if ours and not done and not self.saw(held.product.key):
+                        absent[held.product.key] = held
+        return owned, absent
+
+    def _most(self, owned: int) -> int:
+        most = self.options.max_prune
+        return int(owned * most) if most < 1 else int(most)
+
+    def _too_many(self, gone: int, owned: int, most: int) -> str:
+        count = f"at least {gone}" if gone < owned else str(gone)
+        return (
+            f"nothing is removed: {count} of {owned} products left the source, and"
+            f" max_prune = {self.options.max_prune:g} allows {most}; if that is right,"
+            f" run once with a higher max_prune"
+        )
+
+    async def _confirmed(self, absent: dict[ProductKey, Ours], most: int) -> list[Ours]:
+        """Those that are gone for sure; no more are asked for than may be removed."""
+        if not isinstance(self.source, LookupSource):
+            missed = await self.ledger.missed_before(absent)
+            if missed is None and absent:
+                self.tally.warn(
+                    f"nothing is removed: {len(absent)} products were not seen, and"
+                    " without a run store nobody knows whether that is lasting"
+                )
+            return [absent[key] for key in absent if key in (missed or ())]
+        gone: list[Ours] = []
+        for keys in batched(absent, _LOOKUP):
+            present = await self._present(self.source, keys)
+            gone += [absent[key] for key in keys if key not in present]
+            if len(gone) > most:
+                break
+        return gone
+
+    async def _present(
+        self, source: LookupSource, keys: Sequence[ProductKey]
+    ) -> set[ProductKey | None]:
+        with self.tally.phase("read"):
+            page = await repeated(
+                partial(source.get, keys), "look up products", self.tally, self.options
+            )
+        products = {product.key for product in page.products}
+        return products | {record.key for record in page.rejected}

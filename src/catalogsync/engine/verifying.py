@@ -1,0 +1,76 @@
+"""Reading back what was written."""
+
+from __future__ import annotations
+
+import random
+
+import attrs
+
+from catalogsync.batching import batched
+from catalogsync.changes import Held, Ours
+from catalogsync.differences import diff
+from catalogsync.errors import TransientError
+from catalogsync.models import Product
+from catalogsync.planning import compare
+from catalogsync.protocols import Sink
+from catalogsync.report import Discrepancy
+
+from .options import Options
+from .survey import Survey
+from .tally import Tally
+
+__all__ = ["Verifier"]
+
+
+@attrs.define(kw_only=True)
+class Verifier:
+    """Keeps a sample of what was written, and looks at it again at the end.
+
+    Attributes:
+        sink: Where the products are.
+        survey: Finds them.
+        options: Whether, and how many.
+        tally: Takes what differs.
+    """
+
+    sink: Sink
+    survey: Survey
+    options: Options
+    tally: Tally
+    _sample: list[Product] = attrs.field(factory=list[Product], init=False)
+    _seen: int = attrs.field(default=0, init=False)
+    _chance: random.Random = attrs.field(factory=random.Random, init=False)
+
+    def note(self, written: Product) -> None:
+        """A product was written; each has the same chance to be in the sample."""
+        if not self.options.verify:
+            return
+        self._seen += 1
+        size = self.options.verify_sample
+        if not size or len(self._sample) < size:
+            self._sample.append(written)
+            return
+        place = self._chance.randrange(self._seen)
+        if place < size:
+            self._sample[place] = written
+
+    async def run(self) -> None:
+        """Read the sample back."""
+        try:
+            for products in batched(self._sample, self.sink.limits.find):
+                held = await self.survey.find(products)
+                for product in products:
+                    self._compare(product, held.get(product.key))
+        except TransientError as error:
+            self.tally.warn(f"what was written could not be read back: {error}")
+
+    def _compare(self, wanted: Product, held: Held | None) -> None:
+        differing: tuple[str, ...] = ("the whole product",)
+        if isinstance(held, Ours):
+            book = self.survey.book
+            references = book.resolve(wanted) if book else None
+            change = compare(wanted, held, references, rules=self.survey.rules).change
+            if change is None:
+                return
+            differing = (*(item.path for item in diff(change)), *held.gaps)
+        self.tally.discrepancies.append(Discrepancy(key=wanted.key, fields=differing))
