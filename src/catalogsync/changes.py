@@ -177,6 +177,7 @@ _DONE = {
     Action.CREATE: OutcomeStatus.CREATED,
     Action.RETIRE: OutcomeStatus.RETIRED,
     Action.DELETE: OutcomeStatus.RETIRED,
+    Action.DISOWN: OutcomeStatus.RETIRED,
 }
 
 

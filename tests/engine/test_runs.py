@@ -321,7 +321,7 @@ async def test_a_rehearsal_writes_nothing_and_tells_what_would_be() -> None:
     ]
     assert sink.writes == []
     assert sink.products == before
-    assert report.writes == 0
+    assert report.writes == 2
 
 
 async def test_an_error_in_a_rehearsal_is_raised() -> None:

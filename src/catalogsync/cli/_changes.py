@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from catalogsync.changes import Action, Change, FieldDiff, ReferenceChange
 from catalogsync.differences import diff
 from catalogsync.models import Json
+from catalogsync.planfile import Forecast
 from catalogsync.report import Report
 
 from ._output import shortened
@@ -86,8 +87,8 @@ def _value(value: Json, most: int) -> str:
     return shortened(json.dumps(value, ensure_ascii=False, default=str), most)
 
 
-def plan_summary(report: Report) -> str:
-    """What a rehearsal came to."""
+def plan_summary(report: Report, expected: Forecast | None = None) -> str:
+    """What a rehearsal came to, and what carrying it out would take."""
     counts, categories = report.counts, report.categories
     parts = [
         f"{counts.created} to create",
@@ -106,6 +107,13 @@ def plan_summary(report: Report) -> str:
         )
     if report.problem:
         lines.append(f"  {report.problem}")
+    if expected is not None and expected.writes:
+        took = expected.seconds
+        time = "" if took is None else f", about {took:.0f} s"
+        lines.append(
+            f"  would take {expected.writes} writes,"
+            f" at least {expected.requests} requests{time}"
+        )
     lines += [f"  warning: {text}" for text in report.warnings]
     lines += [f"  {edit}" for edit in report.edits]
     lines += [

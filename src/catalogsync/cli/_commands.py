@@ -12,8 +12,11 @@ import click
 from catalogsync.config import Adapters
 
 from ._checking import check_job
+from ._disowning import disown_job
 from ._listing import adapters_text
-from ._runs import Wish, rehearse_job, run_job
+from ._past import explain_product, list_failures, list_runs, retry_job
+from ._plans import Wanted, apply_plan, plan_job
+from ._runs import Wish, run_job
 from ._session import Session, command, shared_options
 
 __all__ = ["cli"]
@@ -34,6 +37,14 @@ def cli(ctx: click.Context, /, **shared: Any) -> None:
     Each command takes those of the options below that concern it as well.
     """
     ctx.default_map = dict.fromkeys(cli.commands, shared)
+
+
+_MAX_PRUNE = click.option(
+    "--max-prune",
+    metavar="N",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Remove at most so many; below 1: that part of all that is ours.",
+)
 
 
 def _products(function: C) -> C:
@@ -57,27 +68,133 @@ def _products(function: C) -> C:
 @cli.command()
 @click.argument("job")
 @_products
+@_MAX_PRUNE
 @command("config", "report", "progress")
-def run(session: Session, job: str, keys: tuple[str, ...], limit: int | None) -> int:
+def run(
+    session: Session,
+    job: str,
+    keys: tuple[str, ...],
+    limit: int | None,
+    max_prune: float | None,
+) -> int:
     """Bring the sink of JOB in step with its source.
 
     Ctrl-C stops it after the batches in flight, a second one at once.
     """
-    return run_job(session, session.job(job), Wish(keys=keys, limit=limit))
+    wish = Wish(keys=keys, limit=limit, max_prune=max_prune)
+    return run_job(session, session.job(job), wish)
 
 
 @cli.command()
 @click.argument("job")
 @_products
+@_MAX_PRUNE
+@click.option(
+    "--out",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the plan here instead of showing it; `apply FILE` carries it out.",
+)
+@click.option(
+    "--exit-code",
+    is_flag=True,
+    help="Exit with 3 if there is something to do.",
+)
 @command("config", "report", "progress")
-def plan(session: Session, job: str, keys: tuple[str, ...], limit: int | None) -> int:
-    """Show what `run JOB` would create and update, and write nothing.
+def plan(
+    session: Session,
+    job: str,
+    out: Path | None,
+    keys: tuple[str, ...],
+    limit: int | None,
+    max_prune: float | None,
+    *,
+    exit_code: bool,
+) -> int:
+    """Show what `run JOB` would do, and write nothing.
 
     With -v, long values are shown to their end.
     """
-    wish = Wish(keys=keys, limit=limit)
-    live = not sys.stdout.isatty()
-    return rehearse_job(session, session.job(job), wish, live=live)
+    live = out is not None or not sys.stdout.isatty()
+    wanted = Wanted(out=out, exit_code=exit_code, live=live)
+    wish = Wish(keys=keys, limit=limit, max_prune=max_prune)
+    return plan_job(session, session.job(job), wish, wanted)
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@command("config", "report", "progress")
+def apply(session: Session, file: Path) -> int:
+    """Do what the plan in FILE says, and nothing else.
+
+    Products that changed since the plan was made are left alone and listed.
+    """
+    return apply_plan(session, file)
+
+
+@cli.command()
+@click.option("--job", metavar="JOB", help="Only runs of this job.")
+@click.option(
+    "--limit",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="How many.",
+)
+@command("config")
+def runs(session: Session, job: str | None, limit: int) -> int:
+    """List the latest runs."""
+    return list_runs(session, job, limit)
+
+
+@cli.command()
+@click.argument("job")
+@command("config")
+def failures(session: Session, job: str) -> int:
+    """List the products that failed in JOB and did not succeed since.
+
+    The exit status is 1 if there are any.
+    """
+    return list_failures(session, job)
+
+
+@cli.command()
+@click.argument("job")
+@click.option(
+    "--key",
+    "keys",
+    metavar="K",
+    multiple=True,
+    help="Only this product, by its id or as source:id. May be repeated.",
+)
+@click.option("--dry-run", is_flag=True, help="Show what would be done, write nothing.")
+@command("config", "report", "progress")
+def retry(session: Session, job: str, keys: tuple[str, ...], *, dry_run: bool) -> int:
+    """Try the failed products of JOB again; those that succeed are forgotten."""
+    return retry_job(session, session.job(job), keys, dry_run=dry_run)
+
+
+@cli.command()
+@click.argument("job")
+@click.argument("key")
+@command("config")
+def explain(session: Session, job: str, key: str) -> int:
+    """Tell what happened to product KEY in JOB, and what would happen now."""
+    return explain_product(session, session.job(job), key)
+
+
+@cli.command()
+@click.argument("job")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@command("config", "progress")
+def disown(session: Session, job: str, *, yes: bool) -> int:
+    """Take our keys off the products of JOB, and leave them as they are.
+
+    They stay in the store as if people had made them; JOB would create new ones
+    beside them, unless it adopts them.
+    """
+    return disown_job(session, session.job(job), sure=yes)
 
 
 @cli.command()

@@ -13,10 +13,11 @@ from catalogsync.adapters.dummyjson import DummyJSONSettings
 from catalogsync.adapters.sql import SQLSettings
 from catalogsync.config import Job
 from catalogsync.errors import MisconfiguredError
+from catalogsync.stores import StoreSettings
 from catalogsync.testing import dummyjson_server, generate_catalog
 
 from ._progress import progress_of
-from ._runs import Ended, Wish, carry_out
+from ._runs import Ended, Wish, carry_out, opened
 from ._session import Session
 
 __all__ = ["run_demo"]
@@ -43,16 +44,19 @@ async def _demo(
     session: Session, source: str | None, database: Path, products: int
 ) -> Ended:
     tell = session.teller.result
-    async with _opened(session, source, products) as settings:
+    async with _source(session, source, products) as settings:
         sink = SQLSettings(url=f"sqlite:///{database.as_posix()}")
-        job = Job(name="demo", source=settings, sink=sink)
+        store = StoreSettings(
+            url=f"sqlite:///{(database.parent / 'runs.db').as_posix()}"
+        )
+        job = Job(name="demo", source=settings, sink=sink, store=store)
         tell(f"Syncing it into {database}.")
         with progress_of(session) as progress:
-            return await carry_out(session, job, Wish(), progress)
+            return await carry_out(opened(job, Wish(), progress), progress)
 
 
 @asynccontextmanager
-async def _opened(
+async def _source(
     session: Session, source: str | None, products: int
 ) -> AsyncGenerator[DummyJSONSettings]:
     """The source: at an address, or a server of our own."""

@@ -5,40 +5,52 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import cast
 
 import attrs
 
-from catalogsync.changes import Change, ReferenceChange
 from catalogsync.config import Job
-from catalogsync.engine import Options, Run, open_run, rehearse
+from catalogsync.engine import Options, Run, open_run
 from catalogsync.errors import CatalogSyncError, InvalidValueError, MisconfiguredError
 from catalogsync.models import ProductKey
 from catalogsync.report import Report, RunStatus
 
-from ._changes import change_text, plan_summary
 from ._interrupts import Stopper, interrupts
 from ._progress import Progress, progress_of
 from ._session import INCOMPLETE, INTERRUPTED, Session
 
-__all__ = ["Wish", "carry_out", "rehearse_job", "run_job"]
+__all__ = [
+    "STATUS",
+    "Ended",
+    "Wish",
+    "carry_out",
+    "keys_of",
+    "opened",
+    "run_job",
+    "stopper_of",
+    "tell_run",
+    "write_report",
+]
 
-_STATUS = {RunStatus.SUCCEEDED: 0, RunStatus.DEGRADED: 1}
+STATUS = {RunStatus.SUCCEEDED: 0, RunStatus.SKIPPED: 0, RunStatus.DEGRADED: 1}
 
 
 @attrs.frozen(kw_only=True)
 class Wish:
-    """Which products a person wants.
+    """Which products a person wants, and how far a run may go.
 
     Attributes:
         keys: As they were typed: `source:id`, or the id alone.
         limit: How many at most.
+        max_prune: How many may be removed; None: what the job says.
     """
 
     keys: Sequence[str] = ()
     limit: int | None = None
+    max_prune: float | None = None
 
     def options(self, given: Options, source: str) -> Options:
         """A job's options with what is wished.
@@ -49,10 +61,20 @@ class Wish:
         options = given
         if self.limit is not None:
             options = attrs.evolve(options, limit=self.limit)
+        if self.max_prune is not None:
+            options = attrs.evolve(options, max_prune=self.max_prune)
         if self.keys:
-            keys = tuple(_key(text, source) for text in self.keys)
-            options = attrs.evolve(options, keys=keys)
+            options = attrs.evolve(options, keys=keys_of(self.keys, source))
         return options
+
+
+def keys_of(texts: Iterable[str], source: str) -> tuple[ProductKey, ...]:
+    """The keys that a person typed, as `source:id` or as the id alone.
+
+    Raises:
+        MisconfiguredError: One is none.
+    """
+    return tuple(_key(text, source) for text in texts)
 
 
 def _key(text: str, source: str) -> ProductKey:
@@ -62,12 +84,37 @@ def _key(text: str, source: str) -> ProductKey:
         raise MisconfiguredError("--key", f"{text!r} is no key: {error}") from None
 
 
+Opening = AbstractAsyncContextManager[Run]
+"""Both sides are open for the length of a block, and a run is made of them."""
+
+
 def run_job(session: Session, job: Job, wish: Wish) -> int:
     """Run a job, tell of it and give the exit status."""
+    return tell_run(session, lambda progress: opened(job, wish, progress))
+
+
+def tell_run(session: Session, opening: Callable[[Progress], Opening]) -> int:
+    """Carry a run out, tell of it and give the exit status."""
     session.check_report()
     with progress_of(session) as progress:
-        ended = asyncio.run(carry_out(session, job, wish, progress))
+        ended = asyncio.run(carry_out(opening(progress), progress))
     return ended.tell(session)
+
+
+@asynccontextmanager
+async def opened(job: Job, wish: Wish, progress: Progress) -> AsyncGenerator[Run]:
+    """Open a job and make a run of it."""
+    async with job.open() as (source, sink), job.open_store() as store:
+        options = wish.options(job.options, source.name)
+        progress.standing.options = options
+        yield open_run(
+            source,
+            sink,
+            options=options,
+            job=job.name,
+            hooks=[progress],
+            store=store,
+        )
 
 
 @attrs.frozen
@@ -94,29 +141,22 @@ class Ended:
         if self.problem is not None:
             session.teller.error(self.problem)
             return INCOMPLETE
-        status = _STATUS.get(self.report.status, INCOMPLETE)
+        status = STATUS.get(self.report.status, INCOMPLETE)
         return INTERRUPTED if self.interrupted and status == INCOMPLETE else status
 
 
-async def carry_out(
-    session: Session, job: Job, wish: Wish, progress: Progress
-) -> Ended:
-    """Run a job; the first interrupt stops it in order, the second at once.
+async def carry_out(opening: Opening, progress: Progress) -> Ended:
+    """Run; the first interrupt stops it in order, the second at once.
 
     Raises:
         CatalogSyncError: It broke off before anything was written.
         asyncio.CancelledError: It was stopped at once.
     """
-    stopper = _stopper(progress)
+    stopper = stopper_of(progress)
     ended: Ended | None = None
     try:
         with interrupts(stopper):
-            async with job.open() as (source, sink):
-                options = wish.options(job.options, source.name)
-                progress.standing.options = options
-                run = open_run(
-                    source, sink, options=options, job=job.name, hooks=[progress]
-                )
+            async with opening as run:
                 report = await _watch(run, stopper, progress)
                 ended = Ended(report, stopper.times > 0)
     except CatalogSyncError as error:
@@ -142,33 +182,10 @@ async def _watch(run: Run, stopper: Stopper, progress: Progress) -> Report:
         raise
 
 
-def _stopper(progress: Progress) -> Stopper:
+def stopper_of(progress: Progress) -> Stopper:
+    """What stops the current task."""
     task = cast("asyncio.Task[object]", asyncio.current_task())
     return Stopper(task=task, say=progress.say)
-
-
-def rehearse_job(session: Session, job: Job, wish: Wish, *, live: bool) -> int:
-    """Show what a run would do and give the exit status."""
-    session.check_report()
-
-    def show(change: Change | ReferenceChange) -> None:
-        session.teller.result(change_text(change, whole=session.verbose))
-
-    async def run(progress: Progress) -> Report:
-        with interrupts(_stopper(progress)):
-            async with job.open() as (source, sink):
-                options = wish.options(job.options, source.name)
-                progress.standing.options = options
-                return await rehearse(
-                    source, sink, show=show, options=options, hooks=[progress]
-                )
-
-    with progress_of(session, live=live) as progress:
-        report = attrs.evolve(asyncio.run(run(progress)), job=job.name)
-    session.teller.result(plan_summary(report))
-    if session.report:
-        write_report(session.report, report)
-    return _STATUS.get(report.status, INCOMPLETE)
 
 
 def write_report(path: Path, report: Report) -> None:

@@ -15,8 +15,9 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import attrs
 import click
 
-from catalogsync.config import Job, load_config, secrets_of
+from catalogsync.config import Job, load_config, load_store, secrets_of
 from catalogsync.errors import MisconfiguredError
+from catalogsync.stores import StoreSettings
 
 from ._output import Teller
 
@@ -77,9 +78,28 @@ class Session:
         self.adopt(job)
         return job
 
+    def store(self) -> StoreSettings:
+        """Where runs are kept.
+
+        Raises:
+            MisconfiguredError: The configuration is not right.
+        """
+        settings = load_store(self.config)
+        self.teller.keep_secret(secrets_of(settings))
+        return settings
+
+    def job_store(self, name: str) -> StoreSettings:
+        """The same, for a job that is there.
+
+        Raises:
+            MisconfiguredError: It is not, or the configuration is not right.
+        """
+        self.job(name)
+        return self.store()
+
     def adopt(self, job: Job) -> None:
         """Keep a job's secrets out of everything that is written."""
-        self.teller.keep_secret(secrets_of(job.source, job.sink))
+        self.teller.keep_secret(secrets_of(job.source, job.sink, job.store))
 
     def check_report(self) -> None:
         """See to it that the report can be written before there is one.

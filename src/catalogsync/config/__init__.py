@@ -15,7 +15,7 @@ report = await job.run()
 from __future__ import annotations
 
 from ._adapters import AdapterInfo, AdapterKind, Adapters, SettingInfo
-from ._file import Config, load_config
+from ._file import Config, load_config, load_store
 from ._job import Job
 from ._secrets import secrets_of
 
@@ -27,5 +27,6 @@ __all__ = [
     "Job",
     "SettingInfo",
     "load_config",
+    "load_store",
     "secrets_of",
 ]

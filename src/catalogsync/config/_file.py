@@ -13,6 +13,7 @@ from cattrs import Converter
 
 from catalogsync.engine import Options
 from catalogsync.errors import MisconfiguredError
+from catalogsync.stores import StoreSettings
 
 from ._adapters import AdapterKind, Adapters
 from ._environment import expand
@@ -20,9 +21,10 @@ from ._job import Job
 from ._problems import Problem, ProblemsError, did_you_mean, joined, misconfigured
 from ._structure import make_converter, read_settings
 
-__all__ = ["Config", "load_config"]
+__all__ = ["Config", "load_config", "load_store"]
 
-_TOP = ("jobs",)
+_TOP = ("jobs", "store")
+_STORE = Path(".catalogsync", "runs.db")
 _JOB = ("source", "sink", "options", "schedule")
 
 
@@ -32,9 +34,11 @@ class Config:
 
     Attributes:
         jobs: The jobs by name.
+        store: Where all of them keep what outlives a run.
     """
 
     jobs: Mapping[str, Job]
+    store: StoreSettings
 
     def job(self, name: str) -> Job:
         """The job of this name.
@@ -69,11 +73,7 @@ def load_config(
     """
     file = Path(path)
     content = _parse(file)
-    problems = [
-        Problem(name, did_you_mean(name, _TOP, "unknown key"))
-        for name in content
-        if name not in _TOP
-    ]
+    problems = _unknown(content)
     tables = content.get("jobs", {})
     if not isinstance(tables, dict):
         raise misconfigured([*problems, Problem("jobs", "must be a table")])
@@ -84,10 +84,47 @@ def load_config(
         environ=environ, adapters=adapters or Adapters.installed(), problems=problems
     )
     wanted = named if only is None else {only: named[only]}
+    store = reader.store(content.get("store", {}), file)
     jobs = {name: reader.job(name, table) for name, table in wanted.items()}
-    if reader.problems:
+    if reader.problems or store is None:
         raise misconfigured(reader.problems)
-    return Config({name: job for name, job in jobs.items() if job})
+    return Config(
+        jobs={
+            name: attrs.evolve(job, store=store) for name, job in jobs.items() if job
+        },
+        store=store,
+    )
+
+
+def load_store(
+    path: str | os.PathLike[str], *, environ: Mapping[str, str] = os.environ
+) -> StoreSettings:
+    """Read of a configuration file only where its jobs keep what outlives a run.
+
+    Args:
+        path: The TOML file.
+        environ: What `${NAME}` in a text stands for.
+
+    Raises:
+        MisconfiguredError: The file cannot be read, or something in it is wrong.
+    """
+    file = Path(path)
+    content = _parse(file)
+    reader = _Reader(
+        environ=environ, adapters=Adapters.installed(), problems=_unknown(content)
+    )
+    store = reader.store(content.get("store", {}), file)
+    if reader.problems or store is None:
+        raise misconfigured(reader.problems)
+    return store
+
+
+def _unknown(content: Mapping[str, object]) -> list[Problem]:
+    return [
+        Problem(name, did_you_mean(name, _TOP, "unknown key"))
+        for name in content
+        if name not in _TOP
+    ]
 
 
 def _parse(file: Path) -> dict[str, Any]:
@@ -119,6 +156,17 @@ class _Reader:
     adapters: Adapters
     problems: list[Problem]
     _converter: Converter = attrs.field(factory=make_converter, init=False)
+
+    def store(self, table: object, file: Path) -> StoreSettings | None:
+        """Where runs are kept: beside the file, if nothing is said."""
+        tree = expand(table, "store", self.environ, self.problems)
+        if not isinstance(tree, dict):
+            self.problems.append(Problem("store", "must be a table"))
+            return None
+        default = (file.absolute().parent / _STORE).as_posix()
+        settings = {"url": f"sqlite:///{default}", **cast("dict[str, object]", tree)}
+        found: StoreSettings | None = self._read(settings, StoreSettings, "store")
+        return found
 
     def job(self, name: str, table: object) -> Job | None:
         """Make a job; None if something is wrong with it."""

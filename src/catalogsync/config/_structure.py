@@ -68,7 +68,9 @@ def type_hints(cls: type) -> Mapping[str, Any]:
 
 
 def _strict(kind: type) -> Hook:
-    def structure(value: Any, _: object) -> object:
+    def structure(value: Any, wanted: Any) -> object:
+        if _is_choice(wanted):  # a `StrEnum` is a text, too
+            return _choose(value, wanted)
         if kind is float and type(value) is int:
             return float(value)
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):

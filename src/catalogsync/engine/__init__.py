@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from .options import Options, Transform
+from .applying import open_apply
+from .disowning import open_disown
+from .options import Missing, Options, Prune, Transform, WhenBusy
+from .pipeline import Show
+from .retrying import FailedProducts, find_failed, open_retry
 from .run import (
     Openable,
     Run,
@@ -14,10 +18,19 @@ from .run import (
 )
 
 __all__ = [
+    "FailedProducts",
+    "Missing",
     "Openable",
     "Options",
+    "Prune",
     "Run",
+    "Show",
     "Transform",
+    "WhenBusy",
+    "find_failed",
+    "open_apply",
+    "open_disown",
+    "open_retry",
     "open_run",
     "opened",
     "rehearse",

@@ -1,8 +1,8 @@
 """Taking in what a source gives, and noticing when it breaks its word.
 
 One pass reads every page once. A source that broke its word during a pass (the
-total moved, a key came twice, the count is short) is read once more; products
-that are through already are not taken again.
+total or the list moved, a key came twice, the count is short) is read once more;
+products that are through already are not taken again.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from .tally import Tally
 __all__ = ["Intake"]
 
 _LOOKUP = 50
-_PASSES = 2
 _LOST_IN_A_ROW = 2
 
 
@@ -45,6 +44,7 @@ class _Pass:
         keys: Of all records, by their hash.
         records: How many there were.
         total: How many the source told of.
+        last: Where the page before ended; None: it cannot be said, or was lost.
         lost: Pages that could not be read, and why.
         problem: How the source broke its word.
     """
@@ -52,6 +52,7 @@ class _Pass:
     keys: Marks = attrs.field(factory=Marks)
     records: int = 0
     total: int | None = None
+    last: ProductKey | None = None
     lost: list[str] = attrs.field(factory=list[str])
     problem: str = ""
 
@@ -63,11 +64,19 @@ class _Pass:
 
     def page(self, page: Page) -> None:
         self.records += len(page.products) + len(page.rejected)
+        self._follow(page)
         if page.total is None:
             return
         if self.total is not None and page.total != self.total:
             self.problem = f"the source's total moved from {self.total} to {page.total}"
         self.total = page.total
+
+    def _follow(self, page: Page) -> None:
+        before, last = page.before, self.last
+        if before is not None and last is not None and before != last:
+            stands = f"{before} stands where {last} stood"
+            self.problem = f"the source's list moved while it was read ({stands})"
+        self.last = page.last
 
     def first_time(self, key: ProductKey) -> bool:
         if self.keys.add(hash(key)):
@@ -186,6 +195,7 @@ class Intake:
                 lost = 0
                 await self._take(page, seen)
                 continue
+            seen.last = None
             lost += 1
             if lost == _LOST_IN_A_ROW:
                 return

@@ -16,6 +16,7 @@ from catalogsync.convert import product_to_json
 from catalogsync.differences import diff
 from catalogsync.models import Product, ProductKey
 from catalogsync.outcomes import Outcome, OutcomeStatus
+from catalogsync.ownership import Edits
 from catalogsync.report import Report, RunStatus
 from catalogsync.runstore import (
     Entry,
@@ -31,9 +32,7 @@ from .options import Missing, Options, WhenBusy
 
 __all__ = ["Ledger"]
 
-_TTL = 60.0
 _LOOK_AGAIN = 2.0
-_FLUSH = 500
 _TOLD = frozenset(
     {
         OutcomeStatus.CREATED,
@@ -120,12 +119,12 @@ class Ledger:
             f"{what} ({self.run_id}) on {socket.gethostname()}, process {os.getpid()}"
         )
         while True:
-            taken = await store.take_lease(name, owner, ttl=_TTL)
+            taken = await store.take_lease(name, owner, ttl=self.options.lease)
             if isinstance(taken, Lease):
                 return taken
             if self.options.when_busy is not WhenBusy.WAIT:
                 raise taken
-            await asyncio.sleep(_LOOK_AGAIN)
+            await asyncio.sleep(min(_LOOK_AGAIN, self.options.lease / 4))
 
     async def _read(self, store: RunStore) -> None:
         self._intents = dict(await store.intents(self.place, self.source))
@@ -161,7 +160,7 @@ class Ledger:
             LeaseLostError: It went to another run.
         """
         while self._lease is not None:
-            await asyncio.sleep(_TTL / 4)
+            await asyncio.sleep(self.options.lease / 4)
             await self.confirm()
 
     async def confirm(self) -> None:
@@ -172,9 +171,11 @@ class Ledger:
         """
         if self.store is None or self._lease is None:
             return
-        if not await self.store.renew_lease(self._lease, ttl=_TTL):
+        if not await self.store.renew_lease(self._lease, ttl=self.options.lease):
             problem = "another run took over, because this one was not heard of"
-            raise LeaseLostError(f"{problem} for {_TTL:g} s; nothing more is written")
+            raise LeaseLostError(
+                f"{problem} for {self.options.lease:g} s; nothing more is written"
+            )
 
     async def announce(self, changes: Iterable[Change]) -> None:
         """Note what is about to be written.
@@ -197,7 +198,7 @@ class Ledger:
     @property
     def _notes_updates(self) -> bool:
         """An update that broke off looks like an edit, if nobody knows of it."""
-        return self.options.edits == "keep"
+        return self.options.edits is Edits.KEEP
 
     def handle(self, key: ProductKey) -> str:
         """The handle of a creation whose end is not known; empty: there is none."""
@@ -230,7 +231,7 @@ class Ledger:
         if outcome.status is not OutcomeStatus.UNSETTLED and key in self._intents:
             del self._intents[key]
             news.ended.add(key)
-        if self.store is None:
+        if self.store is None or not self.writes:
             return
         if outcome.status in _TOLD:
             entry = Entry(
@@ -258,10 +259,10 @@ class Ledger:
             run_id=self.run_id,
         )
 
-    async def flush(self, *, only_if_many: bool = False) -> None:
+    async def flush(self) -> None:
         """Tell the store what it does not know yet."""
         news = self._news
-        if self.store is None or (only_if_many and len(news.entries) < _FLUSH):
+        if self.store is None or not self.writes:
             return
         self._news = _News()
         if news.entries:

@@ -52,7 +52,11 @@ def _keys(value: Iterable[ProductKey] | None) -> tuple[ProductKey, ...] | None:
 
 
 def _adopt(value: Iterable[AdoptBy]) -> tuple[AdoptBy, ...]:
-    return tuple(value)
+    return tuple(map(AdoptBy, value))
+
+
+def _owns(value: Mapping[Field, Owner]) -> dict[Field, Owner]:
+    return {Field(field): Owner(owner) for field, owner in value.items()}
 
 
 @attrs.frozen(kw_only=True)
@@ -85,6 +89,8 @@ class Options:
         verify_sample: How many of the written products; 0: all of them.
         when_busy: What to do while another run writes the same products; needs a
             run store.
+        lease: Seconds after which another run may take over, if this one is not
+            heard of.
     """
 
     batch_size: int | None = attrs.field(default=None, validator=_positive)
@@ -96,15 +102,20 @@ class Options:
     keys: tuple[ProductKey, ...] | None = attrs.field(default=None, converter=_keys)
     grace: float = attrs.field(default=60.0, validator=attrs.validators.ge(0))
     max_refusals: int = attrs.field(default=20, validator=_positive)
-    owns: Mapping[Field, Owner] = attrs.field(factory=dict[Field, Owner])
-    edits: Edits = Edits.OVERWRITE
-    missing: Missing = Missing.RECREATE
+    owns: Mapping[Field, Owner] = attrs.field(
+        factory=dict[Field, Owner], converter=_owns
+    )
+    edits: Edits = attrs.field(default=Edits.OVERWRITE, converter=Edits)
+    missing: Missing = attrs.field(default=Missing.RECREATE, converter=Missing)
     adopt: tuple[AdoptBy, ...] = attrs.field(default=(), converter=_adopt)
-    prune: Prune | None = None
+    prune: Prune | None = attrs.field(
+        default=None, converter=attrs.converters.optional(Prune)
+    )
     max_prune: float = attrs.field(default=0.1, validator=attrs.validators.gt(0))
     verify: bool = False
     verify_sample: int = attrs.field(default=100, validator=attrs.validators.ge(0))
-    when_busy: WhenBusy = WhenBusy.FAIL
+    when_busy: WhenBusy = attrs.field(default=WhenBusy.FAIL, converter=WhenBusy)
+    lease: float = attrs.field(default=60.0, validator=attrs.validators.gt(0))
 
     def __attrs_post_init__(self) -> None:
         self.rules("")

@@ -17,17 +17,23 @@ from typing import Protocol
 import attrs
 
 from catalogsync.batching import batched
-from catalogsync.changes import Change, ReferenceChange
+from catalogsync.changes import Change, Ours, ReferenceChange
 from catalogsync.errors import CatalogSyncError, TransientError
 from catalogsync.events import Compared, RunStopping
 from catalogsync.models import Product
-from catalogsync.protocols import ReferencingSink, Sink, Source, WeighingSink
+from catalogsync.protocols import (
+    PruningSink,
+    ReferencingSink,
+    Sink,
+    Source,
+    WeighingSink,
+)
 
 from .intake import Intake
 from .ledger import Ledger
 from .options import Options
 from .pages import LEAK, is_cancelled
-from .pruning import Pruner
+from .pruning import Pruner, Remover, repeated
 from .references import ReferenceBook
 from .settling import Settler
 from .survey import Planned, Survey, by_action
@@ -49,6 +55,19 @@ class Approval(Protocol):
 
     def reference(self, change: ReferenceChange, /) -> bool:
         """Whether a category or tag may be written."""
+        ...
+
+    @property
+    def removes(self) -> bool:
+        """Whether products are removed."""
+        ...
+
+    def removal(self, held: Ours, /) -> Change | None:
+        """The removal of a product, if it may be made."""
+        ...
+
+    def unmet(self, removed: int, /) -> str:
+        """What to tell if only so many were removed; empty if it is right."""
         ...
 
 
@@ -190,7 +209,40 @@ class Pipeline:
                     saw=saw,
                     show=self.show,
                 ).run(self.options.prune)
+        if self.approve is not None:
+            await self._remove_approved(self.approve)
         await self._verifier.run()
+
+    async def _remove_approved(self, approve: Approval) -> None:
+        """The removals of a plan; those whose product changed since are told."""
+        if not approve.removes or not isinstance(self.sink, PruningSink):
+            return
+        sink, name = self.sink, self.source.name
+
+        async def look() -> list[Change]:
+            return [
+                change
+                async for page in sink.owned(name)
+                for held in page
+                if (change := approve.removal(held))
+            ]
+
+        try:
+            changes = await repeated(
+                look, "list what is ours", self.tally, self.options
+            )
+            await self._remover(sink).remove(changes)
+        except TransientError as error:
+            self.tally.problem(f"could not remove products: {error}")
+            return
+        unmet = approve.unmet(len(changes))
+        if unmet:
+            self.tally.problem(unmet)
+
+    def _remover(self, sink: PruningSink) -> Remover:
+        return Remover(
+            sink=sink, options=self.options, tally=self.tally, ledger=self.ledger
+        )
 
     @property
     def _is_complete(self) -> bool:
@@ -313,6 +365,7 @@ class Pipeline:
                 await self._settler.settle(batch)
                 self._stop_if_hopeless()
                 continue
+            self.tally.writes += 1
             for item in batch:
                 self.show(item.change)
                 self.tally.settle(item.change.done())

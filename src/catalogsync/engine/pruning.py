@@ -21,7 +21,7 @@ from .ledger import Ledger
 from .options import Options, Prune
 from .tally import Tally
 
-__all__ = ["Pruner", "Remover", "removal"]
+__all__ = ["Pruner", "Remover", "removal", "repeated"]
 
 _LOOKUP = 50
 

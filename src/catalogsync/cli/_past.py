@@ -1,0 +1,203 @@
+"""What the run store knows: runs, failed products, and one product's story."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar, cast
+
+import attrs
+
+from catalogsync.changes import Change, ReferenceChange
+from catalogsync.config import Job
+from catalogsync.engine import Run, find_failed, open_retry, rehearse
+from catalogsync.models import ProductKey
+from catalogsync.protocols import Located
+from catalogsync.report import Report
+from catalogsync.runstore import Entry, Failure, RunRecord, RunStore
+from catalogsync.stores import StoreSettings
+
+from ._changes import change_text, plan_summary
+from ._output import shortened
+from ._progress import Progress
+from ._runs import STATUS, keys_of, tell_run
+from ._session import INCOMPLETE, Session
+
+__all__ = ["explain_product", "list_failures", "list_runs", "retry_job"]
+
+T = TypeVar("T")
+_LONG = 160
+
+
+def list_runs(session: Session, job: str | None, limit: int) -> int:
+    """List the latest runs."""
+    runs = _ask(session.store(), lambda store: store.runs(job=job, limit=limit))
+    lines = [_run_line(record) for record in runs]
+    session.teller.result("\n".join(lines) or "no run is known")
+    return 0
+
+
+def list_failures(session: Session, job: str) -> int:
+    """List the failed products of a job; the status is 1 if there are any."""
+    found = _ask(session.job_store(job), lambda store: store.failures(job))
+    for failure in found:
+        session.teller.result("\n".join(_failure_lines(failure)))
+    if not found:
+        session.teller.result(f"{job}: no product is failed")
+    return 1 if found else 0
+
+
+def retry_job(
+    session: Session, job: Job, texts: Sequence[str], *, dry_run: bool
+) -> int:
+    """Try failed products again, tell of it and give the exit status."""
+    show = _shower(session) if dry_run else None
+
+    @asynccontextmanager
+    async def opened(progress: Progress) -> AsyncGenerator[Run]:
+        async with job.open() as (source, sink), job.open_store() as store:
+            if store is None:
+                raise AssertionError("a job of a file has a run store")
+            keys = keys_of(texts, source.name) if texts else None
+            failed = await find_failed(source, store, job=job.name, keys=keys)
+            if failed.gone and not dry_run:
+                await store.drop_failures(job.name, failed.gone)
+            for key in failed.gone:
+                progress.say(f"{key} left the source and is forgotten")
+            for key in failed.lost:
+                progress.say(
+                    f"{key} cannot be tried: the source cannot be asked for it"
+                )
+            yield open_retry(
+                failed,
+                sink,
+                job=job.name,
+                store=store,
+                options=job.options,
+                hooks=[progress],
+                show=show,
+            )
+
+    return tell_run(session, opened)
+
+
+def _shower(session: Session) -> Callable[[Change | ReferenceChange], None]:
+    return lambda change: session.teller.result(
+        change_text(change, whole=session.verbose)
+    )
+
+
+@attrs.frozen(kw_only=True)
+class _Story:
+    """What is known of one product.
+
+    Attributes:
+        key: Which product.
+        history: What became of it, the last first.
+        failure: If it is failed.
+        begun: The handle of a creation that began and has no known end.
+        changes: What a run would do now.
+        report: Of the rehearsal.
+    """
+
+    key: ProductKey
+    history: Sequence[Entry]
+    failure: Failure | None
+    begun: str | None
+    changes: Sequence[Change | ReferenceChange]
+    report: Report
+
+
+def explain_product(session: Session, job: Job, text: str) -> int:
+    """Tell what happened to a product and what would happen now."""
+    story = asyncio.run(_story(job, text))
+    whole = session.verbose
+    session.teller.result("\n".join(_story_lines(story, whole=whole)))
+    return STATUS.get(story.report.status, INCOMPLETE)
+
+
+async def _story(job: Job, text: str) -> _Story:
+    async with job.open() as (source, sink), job.open_store() as store:
+        if store is None:
+            raise AssertionError("a job of a file has a run store")
+        (key,) = keys_of([text], source.name)
+        changes: list[Change | ReferenceChange] = []
+        report = await rehearse(
+            source,
+            sink,
+            show=changes.append,
+            options=attrs.evolve(job.options, keys=(key,), limit=None, prune=None),
+            job=job.name,
+            store=store,
+        )
+        place = sink.place if isinstance(sink, Located) else sink.name
+        intent = (await store.intents(place, source.name)).get(key)
+        failures = await store.failures(job.name)
+        return _Story(
+            key=key,
+            history=await store.history(job.name, key),
+            failure=next((f for f in failures if f.key == key), None),
+            begun=intent.handle if intent else None,
+            changes=changes,
+            report=report,
+        )
+
+
+def _story_lines(story: _Story, *, whole: bool) -> Iterator[str]:
+    yield f"{story.key}: what happened"
+    for entry in story.history:
+        fields = f": {', '.join(entry.fields)}" if entry.fields else ""
+        outcome = entry.outcome
+        reason = f": {outcome.reason}" if outcome.reason else fields
+        said = f' ("{outcome.said}")' if outcome.said else ""
+        yield f"  {_when(entry.at)} {outcome.status.value}{reason}{said}"
+    if not story.history:
+        yield "  nothing is known of it, or it never changed"
+    if story.failure is not None:
+        yield "is failed"
+        yield from (f"  {line}" for line in _failure_lines(story.failure))
+    if story.begun is not None:
+        yield f"a creation began and has no known end (handle {story.begun!r})"
+    yield "what would happen now"
+    for change in story.changes:
+        yield from (
+            f"  {line}" for line in change_text(change, whole=whole).split("\n")
+        )
+    yield from (f"  {line}" for line in plan_summary(story.report).split("\n"))
+
+
+def _run_line(record: RunRecord) -> str:
+    report = cast("dict[str, Any]", record.report or {})
+    counts: dict[str, int] = report.get("counts", {})
+    parts = [f"{n} {name}" for name, n in counts.items() if n and name != "fetched"]
+    status = record.status.value if record.status else "going on, or its process died"
+    seconds = report.get("duration_s")
+    took = f" in {seconds:.1f} s" if isinstance(seconds, float) else ""
+    name = record.job or "(no job)"
+    told = f": {', '.join(parts)}" if parts else ""
+    return (
+        f"{_when(record.started_at)} {name} {record.run_id[:12]} {status}{took}{told}"
+    )
+
+
+def _failure_lines(failure: Failure) -> Iterator[str]:
+    runs = "1 run" if failure.attempts == 1 else f"{failure.attempts} runs"
+    since = _when(failure.first_at)
+    yield f"{failure.key}: {shortened(failure.reason, _LONG)}"
+    if failure.said:
+        yield f'    the sink said: "{shortened(failure.said, _LONG)}"'
+    yield f"    failed in {runs} since {since}, last {_when(failure.last_at)}"
+
+
+def _when(at: float) -> str:
+    return dt.datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _ask(settings: StoreSettings, question: Callable[[RunStore], Awaitable[T]]) -> T:
+    async def ask() -> T:
+        async with settings.open() as store:
+            return await question(store)
+
+    return asyncio.run(ask())

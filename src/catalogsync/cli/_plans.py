@@ -1,0 +1,138 @@
+"""Plans: looking before it happens, and doing what was looked at."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from pathlib import Path
+
+import attrs
+
+from catalogsync.changes import Change, ReferenceChange
+from catalogsync.config import Job
+from catalogsync.engine import Run, open_apply, rehearse
+from catalogsync.planfile import Forecast, Plan, PlanHead, PlanWriter, forecast
+from catalogsync.protocols import Located, Sink, Source
+from catalogsync.report import Report, RunStatus
+from catalogsync.runstore import RunStore
+
+from ._changes import change_text, plan_summary
+from ._interrupts import interrupts
+from ._progress import Progress, progress_of
+from ._runs import STATUS, Wish, stopper_of, tell_run, write_report
+from ._session import INCOMPLETE, Session
+
+__all__ = ["CHANGES", "Wanted", "apply_plan", "plan_job"]
+
+CHANGES = 3
+_EARLIER = 20
+
+
+@attrs.frozen(kw_only=True)
+class Wanted:
+    """How a plan is wanted.
+
+    Attributes:
+        out: The file that it is written to, if any.
+        exit_code: Whether the exit status says if there is something to do.
+        live: Whether a line of progress disturbs nothing.
+    """
+
+    out: Path | None = None
+    exit_code: bool = False
+    live: bool = True
+
+
+def plan_job(session: Session, job: Job, wish: Wish, wanted: Wanted) -> int:
+    """Show what a run would do and give the exit status."""
+    session.check_report()
+    with progress_of(session, live=wanted.live) as progress:
+        report, expected = asyncio.run(_rehearse(session, job, wish, wanted, progress))
+    session.teller.result(plan_summary(report, expected))
+    if wanted.out is not None:
+        session.teller.result(f"The plan is in {wanted.out}.")
+    if session.report:
+        write_report(session.report, report)
+    status = STATUS.get(report.status, INCOMPLETE)
+    return (
+        CHANGES if wanted.exit_code and status < INCOMPLETE and _any(report) else status
+    )
+
+
+def _any(report: Report) -> bool:
+    """Whether there is something to do."""
+    counts, categories = report.counts, report.categories
+    products = counts.created + counts.updated + counts.retired
+    return bool(products + categories.created + categories.updated)
+
+
+async def _rehearse(
+    session: Session, job: Job, wish: Wish, wanted: Wanted, progress: Progress
+) -> tuple[Report, Forecast]:
+    with interrupts(stopper_of(progress)):
+        async with job.open() as (source, sink), job.open_store() as store:
+            options = wish.options(job.options, source.name)
+            progress.standing.options = options
+            with _writer(job, source, sink, wanted.out) as writer:
+                report = await rehearse(
+                    source,
+                    sink,
+                    show=_shower(session, writer),
+                    options=options,
+                    job=job.name,
+                    hooks=[progress],
+                    store=store,
+                )
+                expected = await _expected(job, report, store)
+                if writer is not None and report.status is not RunStatus.FAILED:
+                    writer.finish(report, expected)
+            return report, expected
+
+
+def _writer(
+    job: Job, source: Source, sink: Sink, out: Path | None
+) -> AbstractContextManager[PlanWriter | None]:
+    if out is None:
+        return nullcontext()
+    head = PlanHead(
+        job=job.name,
+        source=source.name,
+        sink=sink.name,
+        place=sink.place if isinstance(sink, Located) else sink.name,
+        made_at=time.time(),
+    )
+    return PlanWriter(out, head)
+
+
+def _shower(
+    session: Session, writer: PlanWriter | None
+) -> Callable[[Change | ReferenceChange], None]:
+    def show(change: Change | ReferenceChange) -> None:
+        if writer is not None:
+            writer.show(change)
+        else:
+            session.teller.result(change_text(change, whole=session.verbose))
+
+    return show
+
+
+async def _expected(job: Job, report: Report, store: RunStore | None) -> Forecast:
+    earlier = await store.runs(job=job.name, limit=_EARLIER) if store else ()
+    return forecast(report, earlier)
+
+
+def apply_plan(session: Session, path: Path) -> int:
+    """Do what a plan says, tell of it and give the exit status."""
+    plan = Plan.read(path)
+    job = session.job(plan.head.job)
+
+    @asynccontextmanager
+    async def opened(progress: Progress) -> AsyncGenerator[Run]:
+        async with job.open_sink() as sink, job.open_store() as store:
+            yield open_apply(
+                plan, sink, options=job.options, hooks=[progress], store=store
+            )
+
+    return tell_run(session, opened)

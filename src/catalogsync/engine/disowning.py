@@ -1,0 +1,93 @@
+"""Leaving products to the people of the shop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import attrs
+
+from catalogsync.changes import Action, Change, Ours, ReferenceChange
+from catalogsync.errors import MisconfiguredError
+from catalogsync.events import EventHook
+from catalogsync.protocols import Cursor, Page, PruningSink, Sink
+from catalogsync.receipt import Receipt
+from catalogsync.runstore import RunStore
+
+from .options import Options
+from .pruning import removal
+from .run import Run, make_run
+
+__all__ = ["open_disown"]
+
+
+@attrs.frozen
+class _Nothing:
+    """A source of nothing, with the name of the one whose products are meant."""
+
+    name: str
+
+    async def read(self, _: Cursor | None, /) -> Page:
+        """An empty page."""
+        return Page(products=())
+
+
+@attrs.frozen
+class _Disowning:
+    """Allows one thing: to take our key off the products of a job."""
+
+    job: str
+    removes: bool = True
+
+    def change(self, _: Change, /) -> str:
+        """Nothing is written."""
+        return "products are disowned only"
+
+    def reference(self, _: ReferenceChange, /) -> bool:
+        """Nothing is written."""
+        return False
+
+    def removal(self, held: Ours, /) -> Change | None:
+        """What disowns a product."""
+        ours = Receipt.parse(held.receipt).job in {"", self.job}
+        return removal(held, Action.DISOWN) if ours else None
+
+    def unmet(self, _: int, /) -> str:
+        """However many there are, it is right."""
+        return ""
+
+
+def open_disown(
+    source: str,
+    sink: Sink,
+    *,
+    job: str = "",
+    options: Options | None = None,
+    hooks: Iterable[EventHook] = (),
+    store: RunStore | None = None,
+) -> Run:
+    """Make a run that takes our key and receipt off all products of a source.
+
+    Nothing else of them is changed. The report counts them as `retired`.
+
+    Args:
+        source: Name of the source whose products are meant.
+        sink: As in `open_run`.
+        job: Products that another job wrote are left alone.
+        options: As in `open_run`.
+        hooks: As in `open_run`.
+        store: As in `open_run`.
+
+    Raises:
+        MisconfiguredError: The sink cannot do it.
+    """
+    if not isinstance(sink, PruningSink):
+        raise MisconfiguredError("sink", "cannot disown products")
+    return make_run(
+        _Nothing(source),
+        sink,
+        options=attrs.evolve(options or Options(), keys=None, limit=None, prune=None),
+        job=job,
+        hooks=hooks,
+        store=store,
+        approve=_Disowning(job),
+    )

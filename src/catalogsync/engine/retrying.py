@@ -1,0 +1,136 @@
+"""Trying failed products again."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+import attrs
+
+from catalogsync.batching import batched
+from catalogsync.convert import product_from_json
+from catalogsync.errors import InvalidValueError
+from catalogsync.events import EventHook
+from catalogsync.models import Product, ProductKey
+from catalogsync.outcomes import Rejected
+from catalogsync.protocols import Cursor, LookupSource, Page, Sink, Source
+from catalogsync.runstore import Failure, RunStore
+
+from .options import Options
+from .pipeline import Show
+from .run import Run, make_run
+
+__all__ = ["FailedProducts", "find_failed", "open_retry"]
+
+_LOOKUP = 50
+
+
+@attrs.frozen(kw_only=True)
+class FailedProducts:
+    """Failed products of a job as they can be tried again; it is a source.
+
+    Attributes:
+        name: Of the source that they come from.
+        products: Those that can be tried.
+        rejected: Those that the source still has as records that are no products.
+        gone: Those that left the source.
+        lost: Those that can neither be asked for nor were kept.
+    """
+
+    name: str
+    products: Sequence[Product] = ()
+    rejected: Sequence[Rejected] = ()
+    gone: Sequence[ProductKey] = ()
+    lost: Sequence[ProductKey] = ()
+
+    @property
+    def keys(self) -> tuple[ProductKey, ...]:
+        """Of all that can be tried."""
+        rejected = (record.key for record in self.rejected if record.key)
+        return (*(product.key for product in self.products), *rejected)
+
+    async def read(self, _: Cursor | None, /) -> Page:
+        """All of them on one page."""
+        return Page(products=self.products, rejected=self.rejected)
+
+
+async def find_failed(
+    source: Source,
+    store: RunStore,
+    *,
+    job: str,
+    keys: Collection[ProductKey] | None = None,
+) -> FailedProducts:
+    """Get the failed products of a job anew.
+
+    They are asked for at the source where it can be asked, else they are taken as
+    they were kept.
+
+    Args:
+        source: Where they came from, open.
+        store: Where the failures are.
+        job: Of which job.
+        keys: Only these; None: all.
+
+    Raises:
+        TransientError: The source cannot be asked now.
+        StoreError: The store cannot be used.
+    """
+    failures = [
+        failure
+        for failure in await store.failures(job)
+        if keys is None or failure.key in keys
+    ]
+    if isinstance(source, LookupSource):
+        return await _fetched(source, [failure.key for failure in failures])
+    return _unpacked(source.name, failures)
+
+
+async def _fetched(source: LookupSource, keys: Sequence[ProductKey]) -> FailedProducts:
+    pages = [await source.get(some) for some in batched(keys, _LOOKUP)]
+    found = FailedProducts(
+        name=source.name,
+        products=[product for page in pages for product in page.products],
+        rejected=[record for page in pages for record in page.rejected],
+    )
+    known = set(found.keys)
+    return attrs.evolve(found, gone=[key for key in keys if key not in known])
+
+
+def _unpacked(name: str, failures: Iterable[Failure]) -> FailedProducts:
+    products: list[Product] = []
+    lost: list[ProductKey] = []
+    for failure in failures:
+        try:
+            products.append(product_from_json(failure.payload))
+        except InvalidValueError:
+            lost.append(failure.key)
+    return FailedProducts(name=name, products=products, lost=lost)
+
+
+def open_retry(
+    failed: FailedProducts,
+    sink: Sink,
+    *,
+    job: str,
+    store: RunStore,
+    options: Options | None = None,
+    hooks: Iterable[EventHook] = (),
+    show: Show | None = None,
+) -> Run:
+    """Make a run that tries failed products again; one that succeeds is forgotten.
+
+    Args:
+        failed: What `find_failed` gave.
+        sink: As in `open_run`.
+        job: Of which job they are.
+        store: As in `open_run`.
+        options: As in `open_run`.
+        hooks: As in `open_run`.
+        show: Takes each change instead of the sink, and nothing is written.
+    """
+    options = attrs.evolve(
+        options or Options(), keys=failed.keys, limit=None, prune=None
+    )
+    return make_run(
+        failed, sink, options=options, job=job, hooks=hooks, store=store, show=show
+    )

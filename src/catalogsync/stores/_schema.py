@@ -1,0 +1,139 @@
+"""The tables of a run store, and how a store of an older version is brought up to date.
+
+A published migration is never changed. A new one is added at the end, and the version
+before it gets a file in `tests/stores/versions`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from catalogsync.runstore import StoreError
+
+from ._steps import Statement, Steps
+
+__all__ = ["MIGRATIONS", "migrate"]
+
+MIGRATIONS = (
+    """
+    CREATE TABLE catalogsync_counter (value BIGINT NOT NULL);
+
+    INSERT INTO catalogsync_counter VALUES (0);
+
+    CREATE TABLE catalogsync_run (
+        number BIGINT NOT NULL,
+        run_id {text} PRIMARY KEY,
+        job {text} NOT NULL,
+        source {text} NOT NULL,
+        sink {text} NOT NULL,
+        started_at DOUBLE PRECISION NOT NULL,
+        finished_at DOUBLE PRECISION,
+        status {text},
+        report {text}
+    );
+
+    CREATE TABLE catalogsync_entry (
+        number BIGINT PRIMARY KEY,
+        run_id {text} NOT NULL,
+        job {text} NOT NULL,
+        source {text} NOT NULL,
+        id {text} NOT NULL,
+        noted_at DOUBLE PRECISION NOT NULL,
+        status {text} NOT NULL,
+        reason {text} NOT NULL,
+        said {text} NOT NULL,
+        fields {text} NOT NULL
+    );
+
+    CREATE INDEX catalogsync_entry_run ON catalogsync_entry (run_id);
+
+    CREATE INDEX catalogsync_entry_key ON catalogsync_entry (job, source, id);
+
+    CREATE TABLE catalogsync_failure (
+        job {text} NOT NULL,
+        source {text} NOT NULL,
+        id {text} NOT NULL,
+        reason {text} NOT NULL,
+        said {text} NOT NULL,
+        payload {text},
+        attempts BIGINT NOT NULL,
+        first_at DOUBLE PRECISION NOT NULL,
+        last_at DOUBLE PRECISION NOT NULL,
+        run_id {text} NOT NULL,
+        PRIMARY KEY (job, source, id)
+    );
+
+    CREATE TABLE catalogsync_intent (
+        place {text} NOT NULL,
+        source {text} NOT NULL,
+        id {text} NOT NULL,
+        handle {text} NOT NULL,
+        run_id {text} NOT NULL,
+        began_at DOUBLE PRECISION NOT NULL,
+        PRIMARY KEY (place, source, id)
+    );
+
+    CREATE TABLE catalogsync_known (
+        place {text} NOT NULL,
+        source {text} NOT NULL,
+        id {text} NOT NULL,
+        PRIMARY KEY (place, source, id)
+    );
+
+    CREATE TABLE catalogsync_absence (
+        job {text} NOT NULL,
+        place {text} NOT NULL,
+        source {text} NOT NULL,
+        id {text} NOT NULL,
+        first_run {text} NOT NULL,
+        noted BIGINT NOT NULL,
+        PRIMARY KEY (job, place, source, id)
+    );
+
+    CREATE TABLE catalogsync_lease (
+        name {text} PRIMARY KEY,
+        owner {text} NOT NULL,
+        token BIGINT NOT NULL,
+        ends_at DOUBLE PRECISION NOT NULL
+    );
+
+    CREATE TABLE catalogsync_trigger (
+        number BIGINT PRIMARY KEY,
+        job {text} NOT NULL,
+        keys {text} NOT NULL,
+        asked_at DOUBLE PRECISION NOT NULL,
+        asked_by {text} NOT NULL
+    )
+    """,
+)
+"""SQL scripts for all databases; the one at index n makes version n + 1."""
+
+
+def migrate(
+    where: str, read_version: Callable[[], Steps[int]], set_version: str
+) -> Steps[bool]:
+    """Take one step towards the version of this code.
+
+    Args:
+        where: Which store.
+        read_version: Reads the version; 0 for a new store.
+        set_version: SQL that sets it, with `%d` for the version.
+
+    Returns:
+        Whether the version is reached.
+
+    Raises:
+        StoreError: The store is newer than this code.
+    """
+    version = yield from read_version()
+    if version > len(MIGRATIONS):
+        raise StoreError(
+            f"the run store {where} was written by a newer catalogsync (version"
+            f" {version}, this one knows {len(MIGRATIONS)}): upgrade this one"
+        )
+    if version == len(MIGRATIONS):
+        return True
+    for statement in MIGRATIONS[version].split(";"):
+        yield Statement(statement)
+    yield Statement(set_version % (version + 1))
+    return False

@@ -1,0 +1,406 @@
+"""The run store, on any `Database`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import wraps
+from types import CoroutineType
+from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar, cast
+
+import attrs
+
+from catalogsync.models import ProductKey
+from catalogsync.report import Report, RunStatus
+from catalogsync.runstore import (
+    BusyError,
+    Entry,
+    Failure,
+    Intent,
+    Lease,
+    RunRecord,
+    Trigger,
+)
+
+from ._rows import (
+    dump,
+    entry_row,
+    failure_row,
+    fold,
+    key_rows,
+    read_entry,
+    read_failure,
+    read_intent,
+    read_key,
+    read_run,
+    read_trigger,
+    run_parameters,
+)
+from ._steps import Database, Statement, Steps, Value, rows
+
+__all__ = ["DatabaseStore"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_ALL = 2**63 - 1
+_DAY = 86400.0
+
+
+# What the type checkers make of a method that is `async def`.
+_Method: TypeAlias = (
+    "Callable[Concatenate[DatabaseStore, P], CoroutineType[Any, Any, T]]"
+)
+_Steps: TypeAlias = "Callable[Concatenate[DatabaseStore, P], Steps[T]]"
+
+
+def _reading(steps: _Steps[P, T]) -> _Method[P, T]:
+    @wraps(steps)
+    async def read(self: DatabaseStore, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self.database.read(steps(self, *args, **kwargs))
+
+    return cast("_Method[P, T]", read)
+
+
+def _writing(steps: _Steps[P, T]) -> _Method[P, T]:
+    @wraps(steps)
+    async def write(self: DatabaseStore, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self.database.write(steps(self, *args, **kwargs))
+
+    return cast("_Method[P, T]", write)
+
+
+@attrs.frozen(eq=False)
+class DatabaseStore:
+    """A `RunStore`, which says what the methods promise; `StoreSettings.open` makes it.
+
+    Attributes:
+        database: Where it is kept.
+    """
+
+    database: Database = attrs.field(repr=False)
+
+    # --- runs ---
+
+    @_writing
+    def begin_run(self, record: RunRecord, /) -> Steps[None]:
+        """Note that a run began; one that is known stays as it is."""
+        number = yield from _count()
+        yield Statement(
+            "INSERT INTO catalogsync_run (number, run_id, job, source, sink,"
+            " started_at, finished_at, status, report) VALUES (:number, :run_id, :job,"
+            " :source, :sink, :started_at, :finished_at, :status, :report)"
+            " ON CONFLICT DO NOTHING",
+            {"number": number, **run_parameters(record)},
+        )
+
+    @_writing
+    def end_run(self, report: Report, /) -> Steps[None]:
+        """Note how a run ended."""
+        yield Statement(
+            "UPDATE catalogsync_run SET finished_at = :finished_at, status = :status,"
+            " report = :report WHERE run_id = :run_id",
+            {
+                "run_id": report.run_id,
+                "finished_at": report.started_at + report.duration_s,
+                "status": report.status,
+                "report": dump(report.to_dict()),
+            },
+        )
+
+    @_writing
+    def abandon_run(self, run_id: str, status: RunStatus, /) -> Steps[None]:
+        """Note the end of a run without a report; one that ended stays as it is."""
+        yield Statement(
+            "UPDATE catalogsync_run SET finished_at = {now}, status = :status"
+            " WHERE run_id = :run_id AND status IS NULL",
+            {"run_id": run_id, "status": status},
+        )
+
+    @_reading
+    def runs(
+        self, *, job: str | None = None, limit: int = 20
+    ) -> Steps[Sequence[RunRecord]]:
+        """The latest runs."""
+        found = yield Statement(
+            "SELECT run_id, job, source, sink, started_at, finished_at, status, report"
+            " FROM catalogsync_run WHERE job = COALESCE(CAST(:job AS TEXT), job)"
+            " ORDER BY started_at DESC, number DESC LIMIT :limit",
+            {"job": job, "limit": limit},
+        )
+        return [read_run(row) for row in found]
+
+    @_reading
+    def run(self, run_id: str, /) -> Steps[RunRecord | None]:
+        """One run."""
+        found = yield Statement(
+            "SELECT run_id, job, source, sink, started_at, finished_at, status, report"
+            " FROM catalogsync_run WHERE run_id = :run_id",
+            {"run_id": run_id},
+        )
+        return read_run(found[0]) if found else None
+
+    @_writing
+    def trim(self, *, days: float, runs: int) -> Steps[int]:
+        """Forget old runs and their entries."""
+        old = yield Statement(
+            "SELECT run_id FROM (SELECT run_id, started_at, row_number() OVER"
+            " (PARTITION BY job ORDER BY started_at DESC, number DESC) AS place"
+            " FROM catalogsync_run) AS ranked WHERE place > 1 AND (place > :runs"
+            " OR started_at < {now} - CAST(:seconds AS DOUBLE PRECISION))",
+            {"runs": runs, "seconds": days * _DAY},
+        )
+        yield Statement(
+            "DELETE FROM catalogsync_entry WHERE run_id IN (SELECT {0} FROM {rows})",
+            rows(old),
+        )
+        yield Statement(
+            "DELETE FROM catalogsync_run WHERE run_id IN (SELECT {0} FROM {rows})",
+            rows(old),
+        )
+        return len(old)
+
+    # --- what became of products ---
+
+    @_writing
+    def add_entries(self, job: str, entries: Sequence[Entry], /) -> Steps[None]:
+        """Note what became of products."""
+        last = yield from _count(len(entries))
+        numbers = range(last - len(entries) + 1, last + 1)
+        yield Statement(
+            "INSERT INTO catalogsync_entry (job, number, run_id, source, id, noted_at,"
+            " status, reason, said, fields) SELECT :job, CAST({0} AS BIGINT), {1}, {2},"
+            " {3}, CAST({4} AS DOUBLE PRECISION), {5}, {6}, {7}, {8} FROM {rows}",
+            {"job": job, **rows(map(entry_row, numbers, entries))},
+        )
+
+    @_reading
+    def history(
+        self, job: str, key: ProductKey, /, *, limit: int = 20
+    ) -> Steps[Sequence[Entry]]:
+        """What became of one product, as it was noted."""
+        found = yield Statement(
+            "SELECT run_id, noted_at, status, reason, said, fields"
+            " FROM catalogsync_entry WHERE job = :job AND source = :source AND id = :id"
+            " ORDER BY number DESC LIMIT :limit",
+            {"job": job, "source": key.source, "id": key.id, "limit": limit},
+        )
+        return [read_entry(key, row) for row in found]
+
+    @_writing
+    def put_failures(self, job: str, failures: Sequence[Failure], /) -> Steps[None]:
+        """Keep failed products."""
+        yield Statement(
+            "INSERT INTO catalogsync_failure AS kept (job, source, id, reason, said,"
+            " payload, attempts, first_at, last_at, run_id) SELECT :job, {0}, {1}, {2},"
+            " {3}, {4}, CAST({5} AS BIGINT), CAST({6} AS DOUBLE PRECISION),"
+            " CAST({7} AS DOUBLE PRECISION), {8} FROM {rows} WHERE true"
+            " ON CONFLICT (job, source, id) DO UPDATE SET reason = excluded.reason,"
+            " said = excluded.said, payload = COALESCE(excluded.payload, kept.payload),"
+            " attempts = kept.attempts + excluded.attempts,"
+            " last_at = excluded.last_at, run_id = excluded.run_id",
+            {"job": job, **rows(map(failure_row, fold(failures)))},
+        )
+
+    @_writing
+    def drop_failures(self, job: str, keys: Collection[ProductKey], /) -> Steps[None]:
+        """Forget products that failed."""
+        yield Statement(
+            "DELETE FROM catalogsync_failure WHERE job = :job"
+            " AND (source, id) IN (SELECT {0}, {1} FROM {rows})",
+            {"job": job, **rows(key_rows(keys))},
+        )
+
+    @_reading
+    def failures(
+        self, job: str, /, *, limit: int | None = None
+    ) -> Steps[Sequence[Failure]]:
+        """The products that failed."""
+        found = yield Statement(
+            "SELECT source, id, reason, said, payload, attempts, first_at, last_at,"
+            " run_id FROM catalogsync_failure WHERE job = :job"
+            " ORDER BY source, id LIMIT :limit",
+            {"job": job, "limit": _ALL if limit is None else limit},
+        )
+        return [read_failure(row) for row in found]
+
+    # --- what the sink holds ---
+
+    @_writing
+    def put_intents(
+        self, place: str, run_id: str, handles: Mapping[ProductKey, str], /
+    ) -> Steps[None]:
+        """Note creations that are about to begin."""
+        begun = [(key.source, key.id, handle) for key, handle in handles.items()]
+        yield Statement(
+            "INSERT INTO catalogsync_intent (place, run_id, source, id, handle,"
+            " began_at) SELECT :place, :run_id, {0}, {1}, {2}, {now} FROM {rows}"
+            " WHERE true ON CONFLICT DO NOTHING",
+            {"place": place, "run_id": run_id, **rows(begun)},
+        )
+
+    @_writing
+    def drop_intents(self, place: str, keys: Collection[ProductKey], /) -> Steps[None]:
+        """Note that these creations have met their end."""
+        yield Statement(
+            "DELETE FROM catalogsync_intent WHERE place = :place"
+            " AND (source, id) IN (SELECT {0}, {1} FROM {rows})",
+            {"place": place, **rows(key_rows(keys))},
+        )
+
+    @_reading
+    def intents(self, place: str, source: str, /) -> Steps[Mapping[ProductKey, Intent]]:
+        """The creations without a known end."""
+        found = yield Statement(
+            "SELECT id, handle, run_id, {now} - began_at FROM catalogsync_intent"
+            " WHERE place = :place AND source = :source",
+            {"place": place, "source": source},
+        )
+        intents = [read_intent(source, row) for row in found]
+        return {intent.key: intent for intent in intents}
+
+    @_writing
+    def remember(self, place: str, keys: Collection[ProductKey], /) -> Steps[None]:
+        """Note that the sink holds these products."""
+        yield Statement(
+            "INSERT INTO catalogsync_known (place, source, id)"
+            " SELECT :place, {0}, {1} FROM {rows} WHERE true ON CONFLICT DO NOTHING",
+            {"place": place, **rows(key_rows(keys))},
+        )
+
+    @_reading
+    def remembered(
+        self, place: str, keys: Collection[ProductKey], /
+    ) -> Steps[frozenset[ProductKey]]:
+        """Those that the sink is known to have held."""
+        found = yield Statement(
+            "SELECT source, id FROM catalogsync_known WHERE place = :place"
+            " AND (source, id) IN (SELECT {0}, {1} FROM {rows})",
+            {"place": place, **rows(key_rows(keys))},
+        )
+        return frozenset(map(read_key, found))
+
+    @_writing
+    def forget(self, place: str, keys: Collection[ProductKey], /) -> Steps[None]:
+        """Take back `remember`."""
+        yield Statement(
+            "DELETE FROM catalogsync_known WHERE place = :place"
+            " AND (source, id) IN (SELECT {0}, {1} FROM {rows})",
+            {"place": place, **rows(key_rows(keys))},
+        )
+
+    @_writing
+    def note_absences(
+        self, job: str, place: str, run_id: str, keys: Collection[ProductKey], /
+    ) -> Steps[frozenset[ProductKey]]:
+        """Note what a complete run did not see at the source."""
+        where: dict[str, Value] = {"job": job, "place": place}
+        noted = yield from _count()
+        yield Statement(
+            "INSERT INTO catalogsync_absence (job, place, source, id, first_run, noted)"
+            " SELECT :job, :place, {0}, {1}, :run_id, :noted FROM {rows} WHERE true"
+            " ON CONFLICT (job, place, source, id) DO UPDATE SET noted = :noted",
+            {**where, "run_id": run_id, "noted": noted, **rows(key_rows(keys))},
+        )
+        yield Statement(
+            "DELETE FROM catalogsync_absence"
+            " WHERE job = :job AND place = :place AND noted < :noted",
+            {**where, "noted": noted},
+        )
+        again = yield Statement(
+            "SELECT source, id FROM catalogsync_absence"
+            " WHERE job = :job AND place = :place AND first_run <> :run_id",
+            {**where, "run_id": run_id},
+        )
+        return frozenset(map(read_key, again))
+
+    # --- who may run, and who asks for a run ---
+
+    @_writing
+    def take_lease(
+        self, name: str, owner: str, /, *, ttl: float
+    ) -> Steps[Lease | BusyError]:
+        """Take a lease, if it is free or ran out."""
+        held = yield Statement(
+            "SELECT owner FROM catalogsync_lease WHERE name = :name AND ends_at > {now}",
+            {"name": name},
+        )
+        if held:
+            ((holder,),) = held
+            return BusyError(f"{name}: {holder} is at work", holder=holder)
+        token = yield from _count()
+        yield Statement(
+            "INSERT INTO catalogsync_lease (name, owner, token, ends_at) VALUES (:name,"
+            " :owner, :token, {now} + CAST(:ttl AS DOUBLE PRECISION))"
+            " ON CONFLICT (name) DO UPDATE SET owner = excluded.owner,"
+            " token = excluded.token, ends_at = excluded.ends_at",
+            {"name": name, "owner": owner, "token": token, "ttl": ttl},
+        )
+        return Lease(name=name, owner=owner, token=token)
+
+    @_writing
+    def renew_lease(self, lease: Lease, /, *, ttl: float) -> Steps[bool]:
+        """Keep a lease from running out."""
+        mine: dict[str, Value] = {"name": lease.name, "token": lease.token}
+        yield Statement(
+            "UPDATE catalogsync_lease"
+            " SET ends_at = {now} + CAST(:ttl AS DOUBLE PRECISION)"
+            " WHERE name = :name AND token = :token",
+            {**mine, "ttl": ttl},
+        )
+        found = yield Statement(
+            "SELECT 1 FROM catalogsync_lease WHERE name = :name AND token = :token",
+            mine,
+        )
+        return bool(found)
+
+    @_writing
+    def drop_lease(self, lease: Lease, /) -> Steps[None]:
+        """Give a lease back."""
+        yield Statement(
+            "DELETE FROM catalogsync_lease WHERE name = :name AND token = :token",
+            {"name": lease.name, "token": lease.token},
+        )
+
+    @_writing
+    def add_trigger(
+        self, job: str, keys: Collection[ProductKey] = (), /, *, by: str = ""
+    ) -> Steps[Trigger]:
+        """Ask for a run of a job."""
+        number = yield from _count()
+        yield Statement(
+            "INSERT INTO catalogsync_trigger (number, job, keys, asked_at, asked_by)"
+            " VALUES (:number, :job, :keys, {now}, :by)",
+            {"number": number, "job": job, "keys": dump(key_rows(keys)), "by": by},
+        )
+        (added,) = yield Statement(
+            "SELECT number, job, keys, asked_at, asked_by FROM catalogsync_trigger"
+            " WHERE number = :number",
+            {"number": number},
+        )
+        return read_trigger(added)
+
+    @_reading
+    def triggers(self, job: str | None = None, /) -> Steps[Sequence[Trigger]]:
+        """The wishes that are not fulfilled."""
+        found = yield Statement(
+            "SELECT number, job, keys, asked_at, asked_by FROM catalogsync_trigger"
+            " WHERE job = COALESCE(CAST(:job AS TEXT), job) ORDER BY number",
+            {"job": job},
+        )
+        return [read_trigger(row) for row in found]
+
+    @_writing
+    def drop_triggers(self, ids: Collection[int], /) -> Steps[None]:
+        """Note that these wishes are fulfilled."""
+        yield Statement(
+            "DELETE FROM catalogsync_trigger"
+            " WHERE number IN (SELECT CAST({0} AS BIGINT) FROM {rows})",
+            rows((number,) for number in ids),
+        )
+
+
+def _count(by: int = 1) -> Steps[int]:
+    """Numbers that the store never gave out before; returns the last of so many."""
+    yield Statement("UPDATE catalogsync_counter SET value = value + :by", {"by": by})
+    ((value,),) = yield Statement("SELECT value FROM catalogsync_counter")
+    return int(value)
