@@ -115,9 +115,11 @@ def check(report: Report) -> None:
     if report.status is RunStatus.SUCCEEDED:
         assert not report.problem
         assert not counts.failed + counts.unsettled
+        assert not report.warnings
+        assert not report.discrepancies
     if report.status is RunStatus.DEGRADED:
         assert not report.problem
-        assert counts.failed
+        assert counts.failed or report.warnings or report.discrepancies
         assert not counts.unsettled
     if report.status in {RunStatus.INCOMPLETE, RunStatus.FAILED}:
         assert report.problem or counts.unsettled

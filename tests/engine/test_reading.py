@@ -281,6 +281,10 @@ BROKEN = {
     "a key that comes twice": pages(FOUR[:2], FOUR[1:]),
     "fewer products than promised": pages(FOUR[:2], FOUR[3:], total=4),
     "more products than promised": pages(FOUR[:2], FOUR[2:], total=3),
+    "a list that moves": [
+        Page(products=FOUR[:2], next=("1",), total=4, last=key(1)),
+        Page(products=FOUR[2:], total=4, before=key(0)),
+    ],
 }
 
 
@@ -297,6 +301,86 @@ async def test_a_source_that_broke_its_word_is_read_once_more(
     assert sink.holds(*FOUR)
     assert len(seen.of(PassRepeated)) == 1
     assert source.passes == 2
+
+
+@attrs.define
+class GivenSource:
+    """Gives these pages in every pass, and is busy in place of one that is None."""
+
+    pages: Sequence[Page | None]
+    name: str = "shop"
+
+    async def read(self, cursor: Cursor | None, /) -> Page:
+        page = self.pages[int(cursor or 0)]
+        if page is None:
+            raise BUSY
+        return page
+
+
+def overlapping(*, before: ProductKey | None, **fields: Any) -> list[Page]:
+    """Two pages, the second of which tells what stands before it."""
+    return [
+        Page(products=FOUR[:2], next=("1",), **fields),
+        Page(products=FOUR[2:], before=before),
+    ]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        overlapping(before=key(1), last=key(1)),
+        overlapping(before=key(0)),
+        overlapping(before=None, last=key(1)),
+        [
+            Page(products=FOUR, next=("1",), last=key(3)),
+            Page(products=[], before=key(3)),
+        ],
+        [
+            Page(products=FOUR[:2], next=("1", "2"), last=key(1)),
+            Page(products=[]),
+            Page(products=FOUR[2:], before=key(0)),
+        ],
+    ],
+    ids=["still", "no last", "no before", "an empty end", "an empty page between"],
+)
+async def test_a_list_that_was_not_seen_to_move(given: Sequence[Page]) -> None:
+    seen = Seen()
+    report = await run(GivenSource(given), FaultySink(), hooks=[seen])
+    assert report.status is RunStatus.SUCCEEDED
+    assert report.counts.created == 4
+    assert not seen.of(PassRepeated)
+
+
+async def test_a_list_that_never_stands_still_makes_the_run_incomplete() -> None:
+    source = GivenSource(overlapping(before=key(0), last=key(1)))
+    seen = Seen()
+    report = await run(source, FaultySink(), hooks=[seen])
+    assert report.status is RunStatus.INCOMPLETE
+    moved = (
+        "the source's list moved while it was read (shop:0 stands where shop:1 stood)"
+    )
+    assert report.problem == f"{moved}, also when it was read again"
+    assert [event.reason for event in seen.of(PassRepeated)] == [moved]
+
+
+async def test_a_list_is_not_taken_to_have_moved_by_a_lost_page() -> None:
+    given = [
+        Page(products=FOUR[:1], next=("1", "2"), last=key(0)),
+        None,
+        Page(products=FOUR[2:], before=key(1)),
+    ]
+    seen = Seen()
+    report = await run(GivenSource(given), FaultySink(), hooks=[seen])
+    assert report.problem == "could not read page 1: busy"
+    assert not seen.of(PassRepeated)
+
+
+async def test_a_limit_that_is_reached_on_a_page_that_moved() -> None:
+    """Whatever came later would not have been taken."""
+    source = GivenSource(overlapping(before=key(0), last=key(1)))
+    report = await run(source, FaultySink(), options=fast(limit=3))
+    assert report.status is RunStatus.SUCCEEDED
+    assert report.counts.created == 3
 
 
 async def test_rejected_records_are_not_counted_again_in_the_second_pass() -> None:

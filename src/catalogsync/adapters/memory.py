@@ -10,14 +10,15 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from uuid import uuid4
 
 import attrs
 
-from catalogsync.changes import Change, Held, Ours
-from catalogsync.errors import MisconfiguredError
-from catalogsync.models import Field, Product, ProductKey
+from catalogsync.changes import Action, Ambiguous, Change, Held, Ours
+from catalogsync.errors import ConflictError, InvalidValueError, MisconfiguredError
+from catalogsync.models import Field, Product, ProductKey, ProductStatus
 from catalogsync.outcomes import Outcome
-from catalogsync.protocols import Cursor, Limits, Page
+from catalogsync.protocols import AdoptBy, Cursor, Limits, Page
 
 __all__ = ["MemorySink", "MemorySource", "as_source"]
 
@@ -99,17 +100,25 @@ async def _each(products: Iterable[Product]) -> AsyncIterator[Product]:
 class MemorySink:
     """A sink that keeps products in a dictionary.
 
+    It is also a `PruningSink`, an `AdoptingSink` and `Located`.
+
     Attributes:
         name: Name of the sink.
         limits: What it says it can take.
         products: What it holds, by key.
         receipts: The receipt of each, by key.
+        foreign: Products without a key; the one that each has here means nothing.
+        place: A place of its own.
     """
 
     name: str = "memory"
     limits: Limits = attrs.field(factory=Limits)
     products: dict[ProductKey, Product] = attrs.field(factory=dict[ProductKey, Product])
     receipts: dict[ProductKey, str] = attrs.field(factory=dict[ProductKey, str])
+    foreign: list[Product] = attrs.field(factory=list[Product])
+    place: str = attrs.field(
+        init=False, eq=False, factory=lambda: f"memory://{uuid4()}"
+    )
 
     async def find(
         self, wanted: Sequence[Product], /, *, fields: frozenset[Field]
@@ -121,9 +130,83 @@ class MemorySink:
             if (key := product.key) in self.products
         }
 
+    async def owned(self, source: str, /) -> AsyncIterator[Sequence[Ours]]:
+        """All products of a source, as one page."""
+        yield [
+            Ours(product=product, receipt=self.receipts.get(key))
+            for key, product in self.products.items()
+            if key.source == source
+        ]
+
+    async def find_foreign(
+        self, wanted: Sequence[Product], /, *, by: AdoptBy, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, Held]:
+        """Look for products without a key that have all SKUs of a wanted one."""
+        found: dict[ProductKey, Held] = {}
+        for product in wanted if by is AdoptBy.SKU else ():
+            skus = _skus(product)
+            could_be = [each for each in self.foreign if skus and skus <= _skus(each)]
+            if len(could_be) > 1:
+                titles = ", ".join(each.title for each in could_be)
+                found[product.key] = Ambiguous(reason=f"it could be: {titles}")
+            elif could_be:
+                found[product.key] = _as_foreign(product, could_be[0])
+        return found
+
     async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
-        """Keep the products as they will be."""
+        """Keep the products as they will be.
+
+        Raises:
+            ConflictError: A product is no longer as it was found; those before it
+                are written.
+        """
         for change in changes:
-            self.products[change.key] = change.product
-            self.receipts[change.key] = change.receipt
+            if not self._is_as_found(change):
+                raise ConflictError(f"{change.key} was changed meanwhile")
+            self._carry_out(change)
         return [change.done() for change in changes]
+
+    def _is_as_found(self, change: Change) -> bool:
+        is_there = change.key in self.products
+        if change.held and change.held.foreign:
+            theirs = change.held.native
+            return not is_there and any(each is theirs for each in self.foreign)
+        if change.action is Action.CREATE:
+            return not is_there
+        return is_there or change.action is Action.DELETE
+
+    def _carry_out(self, change: Change) -> None:
+        key, theirs = change.key, change.held and change.held.native
+        match change.action:
+            case Action.DELETE:
+                self.products.pop(key, None)
+                self.receipts.pop(key, None)
+            case Action.DISOWN:
+                self.foreign.append(self.products.pop(key))
+                self.receipts.pop(key, None)
+            case Action.RETIRE:
+                draft = ProductStatus.DRAFT
+                self.products[key] = attrs.evolve(self.products[key], status=draft)
+                self.receipts[key] = change.receipt
+            case _:
+                self.foreign = [each for each in self.foreign if each is not theirs]
+                self.products[key] = change.product
+                self.receipts[key] = change.receipt
+
+
+def _skus(product: Product) -> set[object]:
+    return {variant.sku for variant in product.variants or () if variant.sku}
+
+
+def _as_foreign(wanted: Product, theirs: Product) -> Held:
+    """A product without a key as the wanted one, with the ids of its variants."""
+    ids: dict[object, str] = {v.sku: v.id for v in wanted.variants or () if v.sku}
+    variants = [
+        attrs.evolve(variant, id=ids.get(variant.sku, variant.id))
+        for variant in theirs.variants or ()
+    ]
+    try:
+        product = attrs.evolve(theirs, key=wanted.key, variants=variants)
+    except InvalidValueError as error:  # two variants with one id
+        return Ambiguous(reason=f"{theirs.title}: {error}")
+    return Ours(product=product, foreign=True, native=theirs)

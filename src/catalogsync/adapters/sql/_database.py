@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import attrs
 import sqlalchemy as sa
@@ -35,6 +36,7 @@ class Database:
 
     _reading: AsyncEngine
     _writing: AsyncEngine
+    _address: str
     _file: Path | None = None
     _has_tables: bool = False
 
@@ -42,6 +44,13 @@ class Database:
     def is_sqlite(self) -> bool:
         """Whether it takes one writer at a time."""
         return self._writing.dialect.name == "sqlite"
+
+    @property
+    def place(self) -> str:
+        """Its address without user and password; on a server, with the schema."""
+        if self.is_sqlite:
+            return self._address
+        return f"{self._address}/{self._writing.dialect.default_schema_name}"
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[AsyncConnection | None, None]:
@@ -161,7 +170,14 @@ def _postgres(url: sa.URL, timeout: float) -> Database:
     reading = engine.execution_options(
         isolation_level="REPEATABLE READ", postgresql_readonly=True
     )
-    return Database(reading, engine)
+    return Database(reading, engine, _address(url))
+
+
+def _address(url: sa.URL) -> str:
+    options = url.normalized_query
+    host = url.host or ",".join(options.get("host", ["localhost"]))
+    port = url.port or ",".join(options.get("port", ["5432"]))
+    return f"postgresql://{host.lower()}:{port}/{url.database or url.username}"
 
 
 def _sqlite(url: sa.URL, timeout: float) -> Database:
@@ -179,8 +195,10 @@ def _sqlite(url: sa.URL, timeout: float) -> Database:
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     writing = engine.execution_options(begin="BEGIN IMMEDIATE")
-    file = None if in_memory else Path(url.database or "")
-    return Database(engine, writing, file)
+    if in_memory:
+        return Database(engine, writing, f"sqlite://{uuid4()}")
+    file = Path(url.database or "")
+    return Database(engine, writing, f"sqlite:///{file.resolve()}", file)
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:

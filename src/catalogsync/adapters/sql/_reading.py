@@ -44,9 +44,9 @@ from ._tables import (
     variant_option,
 )
 
-__all__ = ["find_products"]
+__all__ = ["Parts", "find_products", "held", "owned_page", "read_parts"]
 
-_Parts: TypeAlias = Mapping[sa.Table, Mapping[int, Sequence[sa.Row[Any]]]]
+Parts: TypeAlias = Mapping[sa.Table, Mapping[int, Sequence[sa.Row[Any]]]]
 """Rows by table, and by the id of what they belong to."""
 
 _Fields: TypeAlias = AbstractSet[Field]
@@ -61,14 +61,41 @@ async def find_products(
     keys = {each.key for each in wanted}
     found = await connection.execute(_PRODUCTS, key_parameters(keys))
     rows = {ProductKey(row.source, row.source_id): row for row in found}
-    ids = [row.id for row in rows.values()]
+    parts = await read_parts(connection, [row.id for row in rows.values()], fields)
+    return {k: held(row, parts, fields, k) for k, row in rows.items() if k in keys}
+
+
+async def owned_page(
+    connection: AsyncConnection, source: str, after: object
+) -> Sequence[Ours]:
+    """The next products of a source, by their rows, after the row *after*."""
+    found = await connection.execute(_OWNED, {"of": source, "after": after})
+    return [
+        Ours(
+            product=Product(
+                key=ProductKey(source, row.source_id),
+                # What somebody typed in by hand must not keep it from being pruned.
+                title=row.title or row.source_id,
+                status=ProductStatus(row.status) if row.status in _STATUSES else UNSET,
+            ),
+            receipt=row.receipt,
+            native=row.id,
+        )
+        for row in found
+    ]
+
+
+async def read_parts(
+    connection: AsyncConnection, ids: Sequence[int], fields: _Fields
+) -> Parts:
+    """What belongs to the products in these rows, as far as the fields need it."""
     parts: dict[sa.Table, Mapping[int, Sequence[sa.Row[Any]]]] = {}
     for table, (needed_for, owner, statement) in _PARTS.items():
         of_owner = parts[table] = defaultdict[int, list[sa.Row[Any]]](list)
         if ids and not fields.isdisjoint(needed_for):
             for part in await connection.execute(statement, {"ids": ids}):
                 of_owner[getattr(part, owner)].append(part)
-    return {key: _held(row, parts, fields) for key, row in rows.items() if key in keys}
+    return parts
 
 
 # --- the rows ---
@@ -94,6 +121,23 @@ def _rows_of(table: sa.Table) -> sa.Select[Any]:
 
 
 _PRODUCTS = sa.select(product).where(has_key(product))
+_STATUSES = frozenset(ProductStatus)
+_OWNED = (
+    sa.select(
+        product.c.id,
+        product.c.source_id,
+        product.c.title,
+        product.c.status,
+        product.c.receipt,
+    )
+    .where(
+        product.c.source == sa.bindparam("of"),
+        product.c.source_id != "",
+        product.c.id > sa.bindparam("after"),
+    )
+    .order_by(product.c.id)
+    .limit(1000)
+)
 _CATEGORIES = _rows_of(product_category).order_by(product_category.c.category_id)
 _TAGS = _rows_of(product_tag).add_columns(tag.c.text).join(tag).order_by(tag.c.id)
 _OF_VARIANTS = {
@@ -133,14 +177,14 @@ _PARTS: Mapping[sa.Table, tuple[_Fields, str, sa.Select[Any]]] = {
 # --- products ---
 
 
-def _held(row: sa.Row[Any], parts: _Parts, fields: _Fields) -> Held:
+def held(row: sa.Row[Any], parts: Parts, fields: _Fields, key: ProductKey) -> Held:
     """What the database has in a row of `product`, as far as it is asked for.
 
     A row that somebody changed by hand, so that no product can be like it, is told
     by its number; it does not hurt the others.
     """
     try:
-        found = _product(row, parts, fields)
+        found = _product(row, parts, fields, key)
     except (ValueError, TypeError) as error:
         problem = f"row {row.id} of table product is no product: {error}"
         return Ambiguous(reason=problem)
@@ -160,19 +204,23 @@ def _held(row: sa.Row[Any], parts: _Parts, fields: _Fields) -> Held:
     )
 
 
-def _product(row: sa.Row[Any], parts: _Parts, fields: _Fields) -> Product:
+def _product(
+    row: sa.Row[Any], parts: Parts, fields: _Fields, key: ProductKey
+) -> Product:
     values = {
         field.value: read(row, parts)
         for field, read in _FIELDS.items()
         if field in fields
     }
+    if Field.CATEGORIES in fields:
+        values["categories"] = _categories(row, parts, key.source)
     variants = [_variant(each, parts, fields) for each in parts[variant][row.id]]
     if variants:
         values["variants"] = variants
-    return Product(key=ProductKey(row.source, row.source_id), title=row.title, **values)
+    return Product(key=key, title=row.title, **values)
 
 
-def _dimensions(row: sa.Row[Any], _: _Parts) -> Dimensions | None:
+def _dimensions(row: sa.Row[Any], _: Parts) -> Dimensions | None:
     size = Dimensions(
         length=_decimal(row.length),
         width=_decimal(row.width),
@@ -181,23 +229,23 @@ def _dimensions(row: sa.Row[Any], _: _Parts) -> Dimensions | None:
     return None if size == _NO_SIZE else size
 
 
-def _attributes(row: sa.Row[Any], _: _Parts) -> Mapping[str, Json]:
+def _attributes(row: sa.Row[Any], _: Parts) -> Mapping[str, Json]:
     tree: object = json.loads(row.attributes) if row.attributes else {}
     if not isinstance(tree, dict):
         raise InvalidValueError("attributes", "must be a JSON object")
     return cast("dict[str, Json]", tree)
 
 
-def _images(row: sa.Row[Any], parts: _Parts) -> list[Image]:
+def _images(row: sa.Row[Any], parts: Parts) -> list[Image]:
     # Somebody else may have added the same one at the same time.
     urls = dict.fromkeys(each.url for each in parts[image][row.id])
     return [Image(url=url) for url in urls]
 
 
-def _categories(row: sa.Row[Any], parts: _Parts) -> list[Category]:
+def _categories(row: sa.Row[Any], parts: Parts, source: str) -> list[Category]:
     """Those of the product's own source; others' have no id in it."""
     links = parts[product_category][row.id]
-    found = (_category(link.category_id, row.source, parts[category]) for link in links)
+    found = (_category(link.category_id, source, parts[category]) for link in links)
     return [each for each in found if each]
 
 
@@ -215,7 +263,7 @@ def _category(
     return found
 
 
-_FIELDS: Mapping[Field, Callable[[sa.Row[Any], _Parts], Any]] = {
+_FIELDS: Mapping[Field, Callable[[sa.Row[Any], Parts], Any]] = {
     Field.DESCRIPTION: lambda row, _: row.description,
     Field.BRAND: lambda row, _: row.brand,
     Field.STATUS: lambda row, _: ProductStatus(row.status) if row.status else UNSET,
@@ -225,14 +273,13 @@ _FIELDS: Mapping[Field, Callable[[sa.Row[Any], _Parts], Any]] = {
     Field.ATTRIBUTES: _attributes,
     Field.IMAGES: _images,
     Field.TAGS: lambda row, parts: [t.text for t in parts[product_tag][row.id]],
-    Field.CATEGORIES: _categories,
 }
 
 
 # --- variants ---
 
 
-def _variant(row: sa.Row[Any], parts: _Parts, fields: _Fields) -> Variant:
+def _variant(row: sa.Row[Any], parts: Parts, fields: _Fields) -> Variant:
     lists: dict[str, Any] = {}
     try:
         if Field.PRICES in fields:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from catalogsync.changes import (
     Change,
     Held,
     HeldReference,
+    Ours,
     Reference,
     ReferenceChange,
     ReferenceOutcome,
@@ -19,11 +20,12 @@ from catalogsync.changes import (
 from catalogsync.errors import CatalogSyncError, RefusedError
 from catalogsync.models import Dimensions, Field, Product, ProductKey
 from catalogsync.outcomes import Outcome
-from catalogsync.protocols import Finding, Limits
+from catalogsync.protocols import AdoptBy, Finding, Limits
 
 from . import _references
 from ._database import Database, open_database
-from ._reading import find_products
+from ._foreign import find_foreign
+from ._reading import find_products, owned_page
 from ._writing import write_changes
 
 if TYPE_CHECKING:
@@ -47,9 +49,10 @@ async def open_sink(settings: SQLSettings) -> AsyncGenerator[SQLSink, None]:
 class SQLSink:
     """A catalog in a SQL database; `SQLSettings.open` makes one.
 
-    It is a `Sink`, a `ReferencingSink`, a `ShapingSink` and `Checkable`. A batch is
-    one transaction: written whole, or not at all. The tables are made before the
-    first write; until then nothing is found.
+    It is a `Sink`, a `ReferencingSink`, a `ShapingSink`, a `PruningSink`, an
+    `AdoptingSink`, `Located` and `Checkable`. A batch is one transaction: written
+    whole, or not at all. The tables are made before the first write; until then
+    nothing is found.
 
     Attributes:
         name: Names the sink in reports and logs.
@@ -60,6 +63,15 @@ class SQLSink:
     limits: Limits
     _database: Database = attrs.field(repr=False)
 
+    @property
+    def place(self) -> str:
+        """The database's address, without user and password.
+
+        A SQLite file has its absolute path; a database in memory is a place of its
+        own.
+        """
+        return self._database.place
+
     async def find(
         self, wanted: Sequence[Product], /, *, fields: frozenset[Field]
     ) -> Mapping[ProductKey, Held]:
@@ -69,6 +81,33 @@ class SQLSink:
         """
         async with self._database.reading() as connection:
             return await find_products(connection, wanted, fields) if connection else {}
+
+    async def owned(self, source: str, /) -> AsyncIterator[Sequence[Ours]]:
+        """All products under keys of this source, each page read by itself.
+
+        The status is `UNSET` where the column holds another word.
+        """
+        page = await self._owned_page(source, 0)
+        while page:
+            yield page
+            page = await self._owned_page(source, page[-1].native)
+
+    async def _owned_page(self, source: str, after: object) -> Sequence[Ours]:
+        async with self._database.reading() as connection:
+            return await owned_page(connection, source, after) if connection else []
+
+    async def find_foreign(
+        self, wanted: Sequence[Product], /, *, by: AdoptBy, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, Held]:
+        """Say which products without a `source` could be these.
+
+        The table has no handle, so that nothing is found by it. The external id is
+        an attribute `external_id`: the id, or `source:id`.
+        """
+        async with self._database.reading() as connection:
+            if connection is None:
+                return {}
+            return await find_foreign(connection, wanted, by, fields)
 
     async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
         """Write a batch in one transaction.

@@ -13,9 +13,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from catalogsync.changes import Action, Change, VariantChange
 from catalogsync.errors import ConflictError
-from catalogsync.models import Dimensions, Field, Product, ProductKey, Unset, Variant
+from catalogsync.models import (
+    Dimensions,
+    Field,
+    Product,
+    ProductKey,
+    ProductStatus,
+    Unset,
+    Variant,
+)
 
 from . import _tables as tables
+from ._foreign import adopt
 from ._tables import NewRow, product, variant
 
 __all__ = ["write_changes"]
@@ -42,14 +51,16 @@ async def write_changes(connection: AsyncConnection, changes: Sequence[Change]) 
         if change.action is Action.CREATE:
             rows.add(_insert, product, _new_product(change))
     await rows.write(connection)
+    await adopt(connection, changes)
     ids = await _product_ids(connection, changes)
-    for change in changes:
-        if change.action is Action.UPDATE:
-            row = {"row": ids[change.key], "receipt": change.receipt}
-            columns = _product_columns(change.product, change.fields)
-            rows.add(_update, product, {**row, **columns})
-        _put_product_lists(rows, ids[change.key], change)
-    await _write_variants(connection, rows, [(ids[c.key], c) for c in changes])
+    there = [(ids[each.key], each) for each in changes if each.key in ids]
+    for id_, change in there:
+        if change.action is Action.DELETE:
+            rows.add(_delete, product, {"id": id_})
+        elif change.action is not Action.CREATE:
+            rows.add(_update, product, {"row": id_, **_changed_columns(change)})
+        _put_product_lists(rows, id_, change)
+    await _write_variants(connection, rows, there)
 
 
 async def _write_variants(
@@ -89,9 +100,17 @@ async def _product_ids(
     }
     for change in changes:
         id_ = ids.get(change.key)
-        if id_ is None or (change.held and change.held.native != id_):
+        if not _is_as_found(change, id_):
             raise ConflictError(f"{change.key} was removed meanwhile")
     return ids
+
+
+def _is_as_found(change: Change, id_: int | None) -> bool:
+    """Whether the row that has the key now is the one that the change is for."""
+    if id_ is None:
+        return change.action is Action.DELETE
+    held = change.held
+    return held is None or held.foreign or held.native == id_
 
 
 async def _variant_ids(
@@ -125,6 +144,18 @@ def _new_product(change: Change) -> NewRow:
     columns = _product_columns(change.product, frozenset(Field))
     key = {"source": change.key.source, "source_id": change.key.id}
     return {**key, **columns, "receipt": change.receipt}
+
+
+def _changed_columns(change: Change) -> NewRow:
+    """The columns that a product that is there gets."""
+    match change.action:
+        case Action.RETIRE:
+            return {"receipt": change.receipt, "status": ProductStatus.DRAFT}
+        case Action.DISOWN:
+            return dict.fromkeys(("source", "source_id", "receipt"))
+        case _:
+            columns = _product_columns(change.product, change.fields)
+            return {"receipt": change.receipt, **columns}
 
 
 def _product_columns(wanted: Product, fields: frozenset[Field]) -> NewRow:

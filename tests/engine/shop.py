@@ -1,0 +1,191 @@
+"""A sink like a real shop: handles, half-made products, other people, lost answers."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from catalogsync import (
+    Action,
+    Change,
+    ConflictError,
+    Field,
+    Held,
+    Limits,
+    Ours,
+    Outcome,
+    Product,
+    ProductKey,
+    ProductStatus,
+    TransientError,
+)
+
+Hook = Callable[["Shop", Sequence[Change]], Awaitable[None]]
+
+
+@attrs.define(kw_only=True)
+class Row:
+    """A product in the shop.
+
+    Attributes:
+        key: Our key; None: it is somebody else's.
+        handle: Its handle.
+        product: Its real fields.
+        receipt: Our receipt.
+        gaps: What is missing of it.
+        age: Seconds since it was changed.
+    """
+
+    key: ProductKey | None
+    handle: str
+    product: Product
+    receipt: str | None = None
+    gaps: tuple[str, ...] = ()
+    age: float = 0.0
+
+
+@attrs.define(kw_only=True)
+class Shop:
+    """A sink with unique handles, whose rows are found by key.
+
+    Attributes:
+        before: Called in the next writes before the work; may raise.
+        after: Called after the work; may raise, so that the answer is lost.
+        on_find: Called before each find with its number, from 1.
+        unique: Whether a second product with a handle is refused.
+        writes: What was written, as actions and ids.
+    """
+
+    name: str = "shop"
+    place: str = "shop in memory"
+    limits: Limits = attrs.field(factory=Limits)
+    rows: list[Row] = attrs.field(factory=list[Row])
+    before: deque[Hook | None] = attrs.field(factory=deque[Hook | None])
+    after: deque[Hook | None] = attrs.field(factory=deque[Hook | None])
+    find_faults: deque[Exception] = attrs.field(factory=deque[Exception])
+    owned_faults: deque[Exception] = attrs.field(factory=deque[Exception])
+    on_find: Callable[[int], None] = lambda _: None
+    unique: bool = True
+    page: int = 3
+    writes: list[list[str]] = attrs.field(factory=list[list[str]])
+    finds: int = 0
+
+    def handle(self, product: Product, /) -> str:
+        return f"{product.title.lower()}-{product.key.id}"
+
+    def of(self, key: ProductKey) -> list[Row]:
+        return [row for row in self.rows if row.key == key]
+
+    def one(self, key: ProductKey) -> Row:
+        (row,) = self.of(key)
+        return row
+
+    def titles(self) -> dict[str, str]:
+        """Title of each product of ours, by id; each is there once."""
+        keys = [row.key for row in self.rows if row.key]
+        assert len(keys) == len(set(keys)), "a product is there twice"
+        return {row.key.id: row.product.title for row in self.rows if row.key}
+
+    async def find(
+        self, wanted: Sequence[Product], /, *, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, Held]:
+        self.finds += 1
+        self.on_find(self.finds)
+        await asyncio.sleep(0)
+        if self.find_faults:
+            raise self.find_faults.popleft()
+        return {p.key: held(rows[0]) for p in wanted if (rows := self.of(p.key))}
+
+    async def find_foreign(
+        self, wanted: Sequence[Product], /, *, by: Any, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, Held]:
+        found: dict[ProductKey, Held] = {}
+        for product in wanted:
+            for row in self.rows:
+                if row.key is None and row.product.title == product.title:
+                    theirs = attrs.evolve(row.product, key=product.key)
+                    found[product.key] = Ours(product=theirs, native=row, foreign=True)
+        return found
+
+    async def owned(self, source: str, /) -> AsyncIterator[Sequence[Ours]]:
+        rows = [row for row in self.rows if row.key and row.key.source == source]
+        for start in itertools.count(0, self.page):
+            await asyncio.sleep(0)
+            if self.owned_faults:
+                raise self.owned_faults.popleft()
+            some = rows[start : start + self.page]
+            if not some:
+                return
+            yield [held(row) for row in some]
+
+    async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
+        self.writes.append([f"{c.action} {c.key.id}" for c in changes])
+        assert len({change.action for change in changes}) == 1
+        await asyncio.sleep(0)
+        if self.before and (hook := self.before.popleft()):
+            await hook(self, changes)
+        self.work(changes)
+        if self.after and (hook := self.after.popleft()):
+            await hook(self, changes)
+        return [change.done() for change in changes]
+
+    def work(self, changes: Sequence[Change]) -> None:
+        """Really do it, whole or not at all."""
+        taken = {row.handle for row in self.rows}
+        for change in changes:
+            if change.action is Action.CREATE:
+                assert change.handle is not None
+                if self.unique and change.handle in taken:
+                    raise ConflictError(f"handle {change.handle} is taken")
+        for change in changes:
+            self._work(change)
+
+    def _work(self, change: Change) -> None:
+        if change.action is Action.CREATE:
+            row = Row(
+                key=change.key,
+                handle=change.handle or "",
+                product=change.product,
+                receipt=change.receipt,
+            )
+            self.rows.append(row)
+            return
+        assert change.held is not None
+        row = change.held.native
+        assert isinstance(row, Row)
+        match change.action:
+            case Action.UPDATE:
+                row.key, row.product = change.key, change.product
+                row.receipt, row.gaps = change.receipt, ()
+            case Action.RETIRE:
+                row.product = attrs.evolve(row.product, status=ProductStatus.DRAFT)
+                row.receipt = change.receipt
+            case Action.DELETE:
+                if row in self.rows:
+                    self.rows.remove(row)
+            case _:
+                row.key = row.receipt = None
+
+
+def held(row: Row) -> Ours:
+    return Ours(
+        product=row.product,
+        receipt=row.receipt,
+        native=row,
+        gaps=row.gaps,
+        age=row.age if row.gaps else None,
+    )
+
+
+def loses() -> Hook:
+    """The answer is lost, before or after the work."""
+
+    async def hook(_: Shop, __: Sequence[Change]) -> None:
+        raise TransientError("no answer", retry_after=0)
+
+    return hook

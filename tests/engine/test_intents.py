@@ -1,0 +1,201 @@
+"""Creations whose end is not known, and what the next run makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+
+import pytest
+import pytest_asyncio
+
+from catalogsync import (
+    Action,
+    Change,
+    Edits,
+    Limits,
+    Options,
+    Product,
+    RefusedError,
+    RetryPolicy,
+    RunStatus,
+    RunStore,
+    StoreSettings,
+    TransientError,
+    as_source,
+    sync,
+)
+
+from .fakes import FAST, fast, key, product
+from .shop import Shop, loses
+
+
+@pytest_asyncio.fixture
+async def store() -> AsyncGenerator[RunStore]:
+    async with StoreSettings().open() as opened:
+        yield opened
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+async def die(_: Shop, __: Sequence[Change]) -> None:
+    raise Killed
+
+
+async def killed_in_the_write(
+    shop: Shop, store: RunStore, *products: Product, options: Options | None = None
+) -> None:
+    """A run whose process is gone before anything could be noted."""
+    with pytest.raises((Killed, BaseExceptionGroup)):
+        await sync(
+            as_source(products, name="shop"),
+            shop,
+            options=options or fast(),
+            job="j",
+            store=store,
+        )
+
+
+async def test_an_intent_lives_as_long_as_the_end_is_not_known(store: RunStore) -> None:
+    seen: list[object] = []
+
+    async def look(_: Shop, __: Sequence[Change]) -> None:
+        seen.append(await store.intents(shop.place, "shop"))
+
+    shop = Shop()
+    shop.before.append(look)
+    await sync(as_source([product(1)], name="shop"), shop, job="j", store=store)
+    (before,) = seen
+    assert isinstance(before, dict)
+    assert [intent.handle for intent in before.values()] == ["product 1-1"]
+    assert await store.intents(shop.place, "shop") == {}
+
+
+async def test_the_same_handle_when_the_title_changed_meanwhile(
+    store: RunStore,
+) -> None:
+    """The creation is still going on when the next run looks: it must collide."""
+    shop = Shop()
+    shop.before.append(die)
+    await killed_in_the_write(shop, store, product(1, title="Old"))
+    assert not shop.rows
+
+    async def finishes(shop: Shop, _: Sequence[Change]) -> None:
+        """The first request is carried out only now."""
+        old = product(1, title="Old")
+        late = Change(
+            action=Action.CREATE,
+            product=old,
+            fields=frozenset(),
+            receipt="{}",
+            handle=shop.handle(old),
+        )
+        shop.work([late])
+
+    shop.before.append(finishes)
+    report = await sync(
+        as_source([product(1, title="New")], name="shop"),
+        shop,
+        options=fast(),
+        job="j",
+        store=store,
+    )
+    assert report.status is RunStatus.SUCCEEDED
+    assert shop.titles() == {"1": "New"}
+    assert shop.rows[0].handle == "old-1"
+    assert await store.intents(shop.place, "shop") == {}
+
+
+async def test_without_it_there_would_be_two(store: RunStore) -> None:
+    """What the store is for: the same without one makes a second product."""
+    shop = Shop()
+    await sync(as_source([product(1, title="Old")], name="shop"), shop)
+    hidden = shop.rows.pop()
+
+    async def finishes(shop: Shop, _: Sequence[Change]) -> None:
+        shop.rows.append(hidden)
+
+    shop.before.append(finishes)
+    await sync(as_source([product(1, title="New")], name="shop"), shop, options=fast())
+    assert len(shop.of(key(1))) == 2
+
+
+async def test_an_unsettled_creation_keeps_its_intent(store: RunStore) -> None:
+    shop = Shop()
+    shop.before.extend([loses()] * 4)
+    report = await sync(
+        as_source([product(1)], name="shop"),
+        shop,
+        options=fast(),
+        job="j",
+        store=store,
+    )
+    assert report.counts.unsettled == 1
+    assert list(await store.intents(shop.place, "shop")) == [key(1)]
+
+
+async def test_an_update_that_broke_off_is_no_edit(store: RunStore) -> None:
+    """A new receipt over an old value looks like an edit, and is none."""
+    shop = Shop()
+    keep = Options(retry=FAST, edits=Edits.KEEP)
+
+    async def again(title: str) -> None:
+        source = as_source([product(1, title=title)], name="shop")
+        await sync(source, shop, options=keep, job="j", store=store)
+
+    await again("Old")
+
+    async def half(shop: Shop, changes: Sequence[Change]) -> None:
+        """Only the receipt is written."""
+        shop.one(key(1)).receipt = changes[0].receipt
+        raise Killed
+
+    shop.before.append(half)
+    await killed_in_the_write(shop, store, product(1, title="New"), options=keep)
+    assert shop.titles() == {"1": "Old"}
+    await again("New")
+    assert shop.titles() == {"1": "New"}
+
+
+async def test_where_creations_do_not_collide_a_lost_answer_gets_its_time() -> None:
+    """The first request ends while the engine waits, so nothing is doubled."""
+    shop = Shop(limits=Limits(collides=False), unique=False)
+    late: list[Sequence[Change]] = []
+
+    async def lost(_: Shop, changes: Sequence[Change]) -> None:
+        late.append(changes)
+        raise TransientError("no answer")
+
+    def finishes(number: int) -> None:
+        if number == 2:
+            shop.work(late[0])
+
+    shop.before.append(lost)
+    shop.on_find = finishes
+    report = await sync(
+        as_source([product(1)], name="shop"),
+        shop,
+        options=Options(retry=RetryPolicy(timeout=50), grace=60),
+    )
+    assert report.counts.unsettled == 1, "there is no time left to wait that long"
+    report = await sync(
+        as_source([product(1)], name="shop"),
+        shop,
+        options=Options(retry=FAST, grace=0),
+    )
+    assert report.status is RunStatus.SUCCEEDED
+    assert shop.titles() == {"1": "Product 1"}
+
+
+async def test_where_creations_do_not_collide_refusals_do_not_wait() -> None:
+    """Only a creation without an answer is in doubt."""
+    shop = Shop(limits=Limits(collides=False))
+
+    async def refuse(_: Shop, __: Sequence[Change]) -> None:
+        raise RefusedError("no")
+
+    shop.before.append(refuse)
+    options = Options(retry=RetryPolicy(timeout=50), grace=60)
+    source = as_source([product(1)], name="shop")
+    report = await sync(source, shop, options=options)
+    assert report.counts.failed == 1

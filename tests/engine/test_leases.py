@@ -1,0 +1,217 @@
+"""Two runs that would write the same products: one does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+
+import attrs
+import pytest
+import pytest_asyncio
+
+from catalogsync import (
+    BusyError,
+    Change,
+    Options,
+    RunStatus,
+    RunStore,
+    StoreSettings,
+    WhenBusy,
+    as_source,
+    open_run,
+    sync,
+)
+
+from .fakes import FAST, catalog, check, product
+from .shop import Shop
+
+
+@pytest_asyncio.fixture
+async def store() -> AsyncGenerator[RunStore]:
+    async with StoreSettings().open() as opened:
+        yield opened
+
+
+@attrs.define
+class Gate:
+    """Holds the first write until it is opened."""
+
+    reached: asyncio.Event = attrs.field(factory=asyncio.Event)
+    open: asyncio.Event = attrs.field(factory=asyncio.Event)
+
+    async def __call__(self, _: Shop, __: Sequence[Change]) -> None:
+        self.reached.set()
+        await self.open.wait()
+
+
+def options(when_busy: WhenBusy = WhenBusy.FAIL, lease: float = 60) -> Options:
+    return Options(retry=FAST, when_busy=when_busy, lease=lease, batch_size=1)
+
+
+def source(name: str = "shop"):  # type: ignore[no-untyped-def]
+    return as_source(catalog(3) if name == "shop" else [], name=name)
+
+
+async def test_the_second_fails_and_says_who_is_at_work(store: RunStore) -> None:
+    gate, shop = Gate(), Shop()
+    shop.before.append(gate)
+    async with open_run(
+        source(), shop, options=options(), job="first", store=store
+    ) as run:
+        await gate.reached.wait()
+        with pytest.raises(BusyError, match="job first") as caught:
+            await sync(source(), shop, options=options(), job="second", store=store)
+        assert run.run_id in caught.value.holder
+        gate.open.set()
+        report = await run.report()
+    assert report.status is RunStatus.SUCCEEDED
+    assert len(shop.writes) == 3
+    assert await sync(source(), shop, options=options(), store=store)
+
+
+async def test_the_second_skips(store: RunStore) -> None:
+    gate, shop = Gate(), Shop()
+    shop.before.append(gate)
+    async with open_run(source(), shop, options=options(), store=store):
+        await gate.reached.wait()
+        report = await sync(
+            source(), shop, options=options(WhenBusy.SKIP), job="b", store=store
+        )
+        assert report.status is RunStatus.SKIPPED
+        assert report.counts.fetched == 0
+        assert report.raise_for_status() is report
+        gate.open.set()
+
+
+async def test_the_second_waits(store: RunStore) -> None:
+    gate, shop = Gate(), Shop()
+    shop.before.append(gate)
+    wait = options(WhenBusy.WAIT, lease=0.4)
+    async with open_run(source(), shop, options=options(), store=store):
+        await gate.reached.wait()
+        async with open_run(source(), shop, options=wait, store=store) as second:
+            gate.open.set()
+            report = await second.report()
+    check(report)
+    assert report.counts.unchanged == 3
+
+
+async def test_other_sources_and_other_sinks_do_not_wait(store: RunStore) -> None:
+    gate, shop = Gate(), Shop()
+    shop.before.append(gate)
+    async with open_run(source(), shop, options=options(), store=store):
+        await gate.reached.wait()
+        await sync(source("other"), shop, options=options(), store=store)
+        elsewhere = Shop(place="elsewhere")
+        await sync(source(), elsewhere, options=options(), store=store)
+        assert len(elsewhere.rows) == 3
+        gate.open.set()
+
+
+async def test_one_sink_under_two_names_is_one(store: RunStore) -> None:
+    gate, shop = Gate(), Shop()
+    shop.before.append(gate)
+    async with open_run(source(), shop, options=options(), store=store):
+        await gate.reached.wait()
+        with pytest.raises(BusyError):
+            await sync(source(), Shop(name="b"), options=options(), store=store)
+        gate.open.set()
+
+
+async def test_a_run_that_lost_its_lease_writes_no_more(store: RunStore) -> None:
+    gate, shop = Gate(), Shop()
+    shop.before.append(gate)
+    async with open_run(source(), shop, options=options(), store=store) as run:
+        await gate.reached.wait()
+        name = "shop in memory <- shop"
+        taken = await store.take_lease(name, "a thief", ttl=60)
+        assert isinstance(taken, BusyError)
+        await _steal(store, name)
+        gate.open.set()
+        report = await run.report()
+    assert report.status is RunStatus.FAILED
+    assert "another run took over" in report.problem
+    assert len(shop.writes) == 1
+    check(report)
+
+
+async def _steal(store: RunStore, name: str) -> None:
+    """Let the lease run out, and take it: renewing to nothing is the way."""
+    from catalogsync import Lease
+
+    for token in range(1, 10):
+        lease = Lease(name=name, owner="thief", token=token)
+        if await store.renew_lease(lease, ttl=-1):
+            assert isinstance(await store.take_lease(name, "thief", ttl=60), Lease)
+            return
+    raise AssertionError("there is no lease")
+
+
+async def test_the_lease_of_a_dead_run_runs_out(store: RunStore) -> None:
+    from catalogsync import Lease
+
+    shop = Shop()
+    lease = await store.take_lease("shop in memory <- shop", "dead", ttl=-1)
+    assert isinstance(lease, Lease)
+    report = await sync(source(), shop, options=options(), store=store)
+    assert report.status is RunStatus.SUCCEEDED
+
+
+async def test_a_run_that_broke_off_gives_the_lease_back(store: RunStore) -> None:
+    async def breaks(_: Shop, __: Sequence[Change]) -> None:
+        raise ZeroDivisionError
+
+    shop = Shop()
+    shop.before.append(breaks)
+    report = await sync(source(), shop, options=options(), store=store)
+    assert report.status is RunStatus.FAILED
+    report = await sync(source(), shop, options=options(), store=store)
+    assert report.counts.created == 3
+
+
+async def test_a_cancelled_run_gives_it_back_and_is_noted(store: RunStore) -> None:
+    gate, shop = Gate(), Shop()
+    shop.before.append(gate)
+
+    async def work() -> None:
+        await sync(source(), shop, options=options(), job="j", store=store)
+
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(work())
+        await gate.reached.wait()
+        task.cancel()
+    (record,) = await store.runs(job="j")
+    assert record.status is RunStatus.INCOMPLETE
+    report = await sync(source(), shop, options=options(), store=store)
+    assert report.status is RunStatus.SUCCEEDED
+
+
+async def test_the_lease_is_kept_while_nothing_is_written(store: RunStore) -> None:
+    """Reading takes longer than the lease lasts."""
+    slow = asyncio.Event()
+    beats: list[int] = []
+
+    @attrs.define
+    class Counting:
+        inner: RunStore
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.inner, name)
+
+        async def renew_lease(self, lease: object, /, *, ttl: float) -> bool:
+            beats.append(1)
+            if len(beats) == 3:
+                slow.set()
+            return await self.inner.renew_lease(lease, ttl=ttl)  # type: ignore[arg-type]
+
+    async def products():  # type: ignore[no-untyped-def]
+        await slow.wait()
+        yield product(1)
+
+    report = await sync(
+        as_source(products(), name="shop"),
+        Shop(),
+        options=options(lease=0.02),
+        store=Counting(store),  # type: ignore[arg-type]
+    )
+    assert report.status is RunStatus.SUCCEEDED

@@ -1,0 +1,238 @@
+"""What a run leaves in the run store, and what happens when the store fails."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
+
+import attrs
+import pytest
+import pytest_asyncio
+
+from catalogsync import (
+    BatchRefusedError,
+    Change,
+    OutcomeStatus,
+    Product,
+    Rejected,
+    Report,
+    RunStatus,
+    RunStore,
+    StoreError,
+    StoreSettings,
+    UnauthorizedError,
+    product_from_json,
+    rehearse,
+    sync,
+)
+
+from .fakes import FaultySink, LookupSource, check, fails, fast, key, poison, product
+
+
+@pytest_asyncio.fixture
+async def store() -> AsyncGenerator[RunStore]:
+    async with StoreSettings().open() as opened:
+        yield opened
+
+
+def sink_that_refuses(*bad: int) -> FaultySink:
+    refusal = BatchRefusedError("no price", said="Price is required")
+    return FaultySink(rule=poison(*map(key, bad), error=lambda: refusal))
+
+
+async def run(
+    sink: FaultySink, store: RunStore, *products: Product, **more: Any
+) -> Report:
+    rejected = more.pop("rejected", ())
+    source = LookupSource(products=products, rejected={0: rejected})
+    report = await sync(source, sink, options=fast(**more), job="j", store=store)
+    check(report)
+    return report
+
+
+async def test_a_run_with_its_report(store: RunStore) -> None:
+    report = await run(FaultySink(), store, product(1))
+    (record,) = await store.runs(job="j")
+    assert record.run_id == report.run_id
+    assert record.status is RunStatus.SUCCEEDED
+    assert record.report is not None
+    assert record.report["counts"] == report.to_dict()["counts"]
+    assert await store.run(report.run_id) == record
+
+
+async def test_failures_are_kept_with_all_that_is_needed(store: RunStore) -> None:
+    sink = sink_that_refuses(1)
+    bad = Rejected(key=key(3), reason="title: is missing", where="page 0")
+    await run(sink, store, product(1), product(2), rejected=[bad])
+    first, second = await store.failures("j")
+    assert (first.key, first.said, first.attempts) == (key(1), "Price is required", 1)
+    assert product_from_json(first.payload) == product(1)
+    assert (second.key, second.payload) == (key(3), None)
+    assert "title: is missing" in second.reason
+    await run(sink, store, product(1), product(2), rejected=[bad])
+    again, _ = await store.failures("j")
+    assert (again.attempts, again.first_at) == (2, first.first_at)
+    assert again.last_at >= first.last_at
+
+
+async def test_the_payload_is_what_the_source_gave(store: RunStore) -> None:
+    def louder(item: Product) -> Product:
+        return attrs.evolve(item, title=item.title.upper())
+
+    await run(sink_that_refuses(1), store, product(1), transform=louder)
+    (failure,) = await store.failures("j")
+    assert product_from_json(failure.payload) == product(1)
+
+
+async def test_a_transform_that_raises_is_a_failure_with_its_payload(
+    store: RunStore,
+) -> None:
+    def broken(_: Product) -> Product:
+        raise ZeroDivisionError
+
+    await run(FaultySink(), store, product(1), transform=broken)
+    (failure,) = await store.failures("j")
+    assert product_from_json(failure.payload) == product(1)
+
+
+@pytest.mark.parametrize(
+    "ending", ["written", "unchanged", "vetoed", "left the source"]
+)
+async def test_a_failure_ends(store: RunStore, ending: str) -> None:
+    sink = sink_that_refuses(1)
+    await run(sink, store, product(1), product(2))
+    sink.rule = lambda _: None
+    if ending == "unchanged":
+        await sync(LookupSource(products=[product(1)]), sink, options=fast())
+    if ending == "left the source":
+        await run(sink, store, product(2))
+    elif ending == "vetoed":
+        await run(sink, store, product(1), product(2), transform=lambda _: None)
+    else:
+        await run(sink, store, product(1), product(2))
+    assert await store.failures("j") == []
+
+
+async def test_a_run_over_some_forgets_no_others(store: RunStore) -> None:
+    await run(sink_that_refuses(1, 2), store, product(1), product(2))
+    await run(FaultySink(), store, product(2), keys=[key(2)])
+    assert [f.key for f in await store.failures("j")] == [key(1)]
+    await run(FaultySink(), store, product(2), product(3), limit=1)
+    assert [f.key for f in await store.failures("j")] == [key(1)]
+
+
+async def test_the_story_of_a_product(store: RunStore) -> None:
+    sink = FaultySink()
+    await run(sink, store, product(1))
+    await run(sink, store, product(1, title="New", tags=["red"]))
+    await run(sink, store, product(1, title="New", tags=["red"]))
+    sink.rule = sink_that_refuses(1).rule
+    await run(sink, store, product(1, title="Bad"))
+    stories = [
+        (entry.outcome.status, entry.fields)
+        for entry in await store.history("j", key(1))
+    ]
+    assert stories == [
+        (OutcomeStatus.FAILED, ("title",)),
+        (OutcomeStatus.UPDATED, ("title", "tags")),
+        (OutcomeStatus.CREATED, ()),
+    ]
+
+
+async def test_a_rehearsal_leaves_nothing(store: RunStore) -> None:
+    shown: list[object] = []
+    source = LookupSource(products=[product(1)])
+    await rehearse(source, FaultySink(), show=shown.append, job="j", store=store)
+    assert shown
+    assert await store.runs() == []
+    assert await store.history("j", key(1)) == []
+
+
+async def test_a_sink_that_is_down_makes_no_dead_letters(store: RunStore) -> None:
+    from .fakes import server_error
+
+    sink = FaultySink()
+    sink.steps.extend([fails(server_error())] * 100)
+    report = await run(sink, store, *map(product, range(40)))
+    assert report.status is RunStatus.INCOMPLETE
+    assert await store.failures("j") == []
+
+
+async def test_a_run_that_breaks_off_is_noted(store: RunStore) -> None:
+    class Locked(FaultySink):
+        async def find(self, *_: object, **__: object) -> Any:
+            raise UnauthorizedError("401")
+
+    with pytest.raises(UnauthorizedError):
+        await run(Locked(), store, product(1))
+    (record,) = await store.runs()
+    assert (record.status, record.report) == (RunStatus.FAILED, None)
+    assert record.finished_at is not None
+
+
+@attrs.define
+class Failing:
+    """A run store one method of which fails."""
+
+    inner: RunStore
+    method: str
+
+    def __getattr__(self, name: str) -> Any:
+        if name != self.method:
+            return getattr(self.inner, name)
+
+        async def fail(*_: object, **__: object) -> None:
+            raise StoreError("the disk of the run store is full")
+
+        return fail
+
+
+@pytest.mark.parametrize("method", ["take_lease", "intents", "failures", "begin_run"])
+async def test_a_store_that_cannot_be_used_stops_it_before_any_write(
+    store: RunStore, method: str
+) -> None:
+    sink = FaultySink()
+    with pytest.raises(StoreError, match="disk"):
+        await run(sink, Failing(store, method), product(1))  # type: ignore[arg-type]
+    assert sink.writes == []
+
+
+@pytest.mark.parametrize("method", ["put_intents", "renew_lease"])
+async def test_without_a_note_nothing_is_written(store: RunStore, method: str) -> None:
+    sink = FaultySink()
+    with pytest.raises(StoreError, match="disk"):
+        await run(sink, Failing(store, method), product(1))  # type: ignore[arg-type]
+    assert sink.writes == []
+
+
+@pytest.mark.parametrize("method", ["add_entries", "drop_intents", "put_failures"])
+async def test_once_something_is_written_there_is_a_report(
+    store: RunStore, method: str
+) -> None:
+    sink = sink_that_refuses(1)
+    failing = Failing(store, method)
+    report = await run(sink, failing, product(1), product(2))  # type: ignore[arg-type]
+    assert report.status is RunStatus.FAILED
+    assert "the disk of the run store is full" in report.problem
+    assert key(2) in sink.products
+
+
+async def test_an_end_that_cannot_be_noted_is_a_warning(store: RunStore) -> None:
+    failing = Failing(store, "end_run")
+    report = await run(FaultySink(), failing, product(1))  # type: ignore[arg-type]
+    assert report.status is RunStatus.DEGRADED
+    assert "could not be noted" in report.warnings[0]
+
+
+async def test_what_was_written_is_told_in_time(store: RunStore) -> None:
+    """After each batch, so a process that is killed loses one batch of news."""
+    known: list[int] = []
+
+    async def look(sink: FaultySink, changes: Sequence[Change]) -> Any:
+        known.append(len(await store.history("j", key(0))))
+        return sink.work(changes)
+
+    sink = FaultySink()
+    sink.steps.extend([look] * 3)
+    await run(sink, store, *map(product, range(6)), batch_size=2)
+    assert known == [0, 1, 1]

@@ -1,0 +1,100 @@
+"""Reading back what was written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+import pytest
+
+from catalogsync import (
+    Change,
+    Field,
+    Report,
+    RunStatus,
+    TransientError,
+    as_source,
+)
+
+from .fakes import FaultySink, fast, key, priced, product, run
+
+
+class Dropping(FaultySink):
+    """Accepts tags and forgets them."""
+
+    def work(self, changes: Sequence[Change]) -> list:  # type: ignore[override,type-arg]
+        outcomes = super().work(changes)
+        for change in changes:
+            if change.key != key(3):
+                held = self.products[change.key]
+                self.products[change.key] = attrs.evolve(held, tags=())
+        return outcomes
+
+
+async def go(sink: FaultySink, **options: object) -> Report:
+    products = [product(n, tags=["red"]) for n in range(10)]
+    source = as_source(products, name="shop")
+    return await run(source, sink, options=fast(**options))
+
+
+async def test_off_by_default() -> None:
+    report = await go(Dropping())
+    assert report.status is RunStatus.SUCCEEDED
+    assert report.discrepancies == ()
+
+
+async def test_fields_that_were_dropped_are_told() -> None:
+    report = await go(Dropping(), verify=True, verify_sample=0)
+    assert report.status is RunStatus.DEGRADED
+    assert {d.key for d in report.discrepancies} == {key(n) for n in range(10)} - {
+        key(3)
+    }
+    assert {d.fields for d in report.discrepancies} == {("tags",)}
+    assert "not kept by the sink: shop:0: tags" in str(report)
+    assert report.to_dict()["discrepancies"][0]["fields"] == ["tags"]
+
+
+@pytest.mark.parametrize("sample", [1, 4, 9])
+async def test_a_sample(sample: int) -> None:
+    sink = FaultySink()
+    report = await go(sink, verify=True, verify_sample=sample)
+    assert report.status is RunStatus.SUCCEEDED
+    assert len(sink.finds[-1]) == sample
+    assert len(set(sink.finds[-1])) == sample
+
+
+async def test_a_good_sink_and_a_second_run() -> None:
+    sink = FaultySink()
+    source = as_source([priced(n) for n in range(5)], name="shop")
+    report = await run(source, sink, options=fast(verify=True))
+    assert (report.status, report.discrepancies) == (RunStatus.SUCCEEDED, ())
+    finds = len(sink.finds)
+    await run(source, sink, options=fast(verify=True))
+    assert len(sink.finds) == finds + 1, "nothing was written, so nothing is read back"
+
+
+async def test_one_that_vanished_is_told() -> None:
+    class Losing(FaultySink):
+        def work(self, changes: Sequence[Change]) -> list:  # type: ignore[override,type-arg]
+            outcomes = super().work(changes)
+            del self.products[key(1)]
+            return outcomes
+
+    report = await go(Losing(), verify=True)
+    (found,) = report.discrepancies
+    assert (found.key, found.fields) == (key(1), ("the whole product",))
+
+
+async def test_a_sink_that_cannot_be_read_then_is_a_warning() -> None:
+    sink = FaultySink()
+    sink.find_faults.extend([None, TransientError("down")])
+    report = await go(sink, verify=True)
+    assert report.status is RunStatus.DEGRADED
+    assert report.warnings == ("what was written could not be read back: down",)
+
+
+async def test_what_belongs_to_the_shop_is_no_discrepancy() -> None:
+    report = await go(
+        Dropping(), verify=True, owns={Field.TAGS: "never"}, verify_sample=0
+    )
+    assert report.status is RunStatus.SUCCEEDED
