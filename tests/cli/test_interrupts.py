@@ -39,7 +39,7 @@ def test_stop_in_order(
     configure: Configure, start: Start, faults: FaultPlan, number: signal.Signals
 ) -> None:
     """The first signal ends the run in order: there is a summary and a report."""
-    faults.add(delay(asyncio.Event(), path="*skip=2*"))
+    faults.add(delay(asyncio.Event(), path="*skip=1*"))
     process = start("run", "products", "--report", "report.json")
     lines_until(process, "1 page")
     process.send_signal(number)

@@ -88,7 +88,7 @@ def test_source_that_recovers(
     configure: Configure, call: Call, faults: FaultPlan
 ) -> None:
     """What is tried again is told of."""
-    faults.add(status(503, path="*skip=2*", times=1))
+    faults.add(status(503, path="*skip=1*", times=1))
     result = call("run", "products")
     assert result.exit_code == 0
     assert "again (2): read page 2, because GET " in result.stderr

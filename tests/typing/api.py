@@ -12,6 +12,8 @@ import attrs
 from catalogsync import (
     UNSET,
     Action,
+    AdoptBy,
+    AdoptingSink,
     Ambiguous,
     BatchRefusedError,
     BrokenReplyError,
@@ -24,8 +26,13 @@ from catalogsync import (
     Counts,
     Cursor,
     Dimensions,
+    Discrepancy,
+    Edit,
+    Edits,
     Event,
     EventHook,
+    FailedProducts,
+    Failure,
     Field,
     FieldDiff,
     Finding,
@@ -35,21 +42,27 @@ from catalogsync import (
     InvalidValueError,
     Json,
     Limits,
+    Located,
     LookupSource,
     MemorySink,
     MemorySource,
     Metered,
     MisconfiguredError,
+    Missing,
     MissingExtraError,
     Options,
     Ours,
     Outcome,
     OutcomeStatus,
+    Owner,
     Page,
+    Plan,
     Price,
     Product,
     ProductKey,
     ProductStatus,
+    Prune,
+    PruningSink,
     Reference,
     ReferenceChange,
     ReferenceKind,
@@ -61,11 +74,14 @@ from catalogsync import (
     RetryPolicy,
     Run,
     RunFailedError,
+    RunRecord,
     RunStatus,
+    RunStore,
     ShapingSink,
     Sink,
     Source,
     StockLevel,
+    StoreSettings,
     Stranger,
     Transform,
     TransientError,
@@ -74,11 +90,16 @@ from catalogsync import (
     Variant,
     VariantChange,
     WeighingSink,
+    WhenBusy,
     __version__,
     as_source,
     batched,
     batcher,
     diff,
+    find_failed,
+    open_apply,
+    open_disown,
+    open_retry,
     open_run,
     plan,
     rehearse,
@@ -182,8 +203,12 @@ def protocols() -> Sequence[object]:
     metered: list[Metered] = [AbleSink(), AbleSource([])]
     hook: EventHook = note
     edit: Transform = veto
+    pruning: PruningSink = MemorySink()
+    adopting: AdoptingSink = MemorySink()
+    located: Located = MemorySink()
     plain = (sources, sinks, checkable, metered, hook, edit)
-    return (*plain, lookup, referencing, shaping, weighing)
+    able = (lookup, referencing, shaping, weighing, pruning, adopting, located)
+    return (*plain, *able)
 
 
 def note(event: Event, /) -> None:
@@ -276,7 +301,15 @@ async def runs(source: Source, sink: Sink) -> None:
         transform=veto,
         limit=5,
         keys=[ProductKey("shop", "1")],
+        owns={Field.TITLE: Owner.ON_CREATE},
+        edits=Edits.KEEP,
+        adopt=[AdoptBy.SKU],
+        prune=Prune.DRAFT,
+        missing=Missing.LEAVE,
+        when_busy=WhenBusy.WAIT,
     )
+    assert_type(options.prune, Prune | None)
+    assert_type(options.adopt, tuple[AdoptBy, ...])
     assert_type(await sync(source, sink, options=options, hooks=[note]), Report)
     assert_type(await rehearse(source, sink, show=print), Report)
     async with open_run(source, sink, job="nightly") as run:
@@ -289,8 +322,24 @@ async def runs(source: Source, sink: Sink) -> None:
     assert_type(report.counts.created, int)
     assert_type(report.categories, CategoryCounts)
     assert_type(report.failures, tuple[Outcome, ...])
+    assert_type(report.edits, tuple[Edit, ...])
+    assert_type(report.discrepancies, tuple[Discrepancy, ...])
     assert_type(report.to_dict(), dict[str, Any])
     assert_type(report.raise_for_status(accept_degraded=True), Report)
+
+
+async def remembered(source: Source, sink: Sink, plan_file: Plan) -> None:
+    async with StoreSettings(url="memory:").open() as store:
+        assert_type(store, RunStore)
+        assert_type(await sync(source, sink, store=store), Report)
+        assert_type(await store.runs(job="nightly"), Sequence[RunRecord])
+        assert_type(await store.failures("nightly"), Sequence[Failure])
+        failed = await find_failed(source, store, job="nightly")
+        assert_type(failed, FailedProducts)
+        retry = open_retry(failed, sink, job="nightly", store=store)
+        assert_type(retry, Run)
+    assert_type(open_apply(plan_file, sink), Run)
+    assert_type(open_disown("shop", sink), Run)
 
 
 def blocking() -> None:
