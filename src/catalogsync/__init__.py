@@ -118,6 +118,7 @@ if TYPE_CHECKING:
         StoreError,
         Trigger,
     )
+    from .schedule import Schedule
     from .stores import StoreSettings
 
 _HOMES = {
@@ -259,6 +260,7 @@ _HOMES = {
         "product_from_json",
         "product_to_json",
     ),
+    "schedule": ("Schedule",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -347,6 +349,7 @@ __all__ = [
     "RunRecord",
     "RunStatus",
     "RunStore",
+    "Schedule",
     "ShapingSink",
     "Show",
     "Sink",

@@ -75,7 +75,9 @@ def test_bad_name(name: str) -> None:
 
 def test_bad_schedule() -> None:
     """A schedule is checked here as well."""
-    with pytest.raises(MisconfiguredError, match=r"^schedule: is no cron expression"):
+    with pytest.raises(
+        MisconfiguredError, match=r"^schedule: 'daily' is no cron expression"
+    ):
         Job(name="x", source=SHELF, sink=BOX, schedule="daily")
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from catalogsync import MisconfiguredError, Options, RetryPolicy
 from catalogsync.config import Adapters, load_config
+from catalogsync.schedule import Schedule
 
 from .conftest import Load
 from .stand_ins import BoxSettings, Mode, Net, ShelfSettings
@@ -45,10 +46,10 @@ def test_everything(load: Load) -> None:
         limit=7,
         retry=RetryPolicy(attempts=2, wait_initial=1.0),
     )
-    assert job.schedule == "0 0 * * *"
+    assert job.schedule == Schedule(cron="0 0 * * *")
     plain = config.job("plain")
     assert plain.options == Options()
-    assert plain.schedule is None
+    assert plain.schedule == Schedule(cron="@daily", timezone="UTC")
 
 
 def test_all_types(load: Load) -> None:

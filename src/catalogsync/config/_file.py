@@ -13,6 +13,7 @@ from cattrs import Converter
 
 from catalogsync.engine import Options
 from catalogsync.errors import MisconfiguredError
+from catalogsync.schedule import DAILY, Schedule
 from catalogsync.stores import StoreSettings
 
 from ._adapters import AdapterKind, Adapters
@@ -184,9 +185,9 @@ class _Reader:
         source = self._side(AdapterKind.SOURCE, parts, path)
         sink = self._side(AdapterKind.SINK, parts, path)
         options = self._read(parts.get("options", {}), Options, f"{path}.options")
-        schedule = parts.get("schedule")
-        if schedule is not None:
-            schedule = self._read(schedule, str, f"{path}.schedule")
+        schedule = parts.get("schedule", DAILY)
+        kind = Schedule if isinstance(schedule, dict) else str
+        schedule = self._read(schedule, kind, f"{path}.schedule")
         try:
             job = Job(
                 name=name, source=source, sink=sink, options=options, schedule=schedule

@@ -9,7 +9,6 @@ from contextlib import (
     asynccontextmanager,
     nullcontext,
 )
-from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
 import attrs
@@ -17,45 +16,38 @@ import attrs
 from catalogsync.changes import Change, ReferenceChange
 from catalogsync.engine import Options, Run, open_run, rehearse
 from catalogsync.engine.run import Openable
-from catalogsync.errors import MisconfiguredError, MissingExtraError
+from catalogsync.errors import MisconfiguredError
 from catalogsync.events import EventHook
 from catalogsync.protocols import Sink, Source
 from catalogsync.report import Report
 from catalogsync.runstore import RunStore
+from catalogsync.schedule import Schedule
 
 from ._problems import joined
 
-__all__ = ["Job", "check_schedule"]
+__all__ = ["Job"]
 
 T = TypeVar("T")
 
 
-def check_schedule(schedule: str) -> None:
-    """Read a cron expression.
+NEVER = "never"
+"""The schedule of a job that only runs on demand."""
 
-    Raises:
-        MisconfiguredError: It is none.
-        MissingExtraError: cronsim, which reads it, is not installed.
-    """
+
+def _schedule(value: Schedule | str | None) -> Schedule | None:
+    if not isinstance(value, str):
+        return value
+    if value == NEVER:
+        return None
     try:
-        from cronsim import CronSim, CronSimError
-    except ImportError as error:
-        raise MissingExtraError("a schedule", "cli") from error
-    try:
-        CronSim(schedule, datetime.now(UTC))
-    except CronSimError as error:
-        problem = f"is no cron expression ({str(error).lower()})"
-        raise MisconfiguredError("schedule", problem) from None
+        return Schedule(cron=value)
+    except MisconfiguredError as error:
+        raise MisconfiguredError("schedule", error.problem) from None
 
 
 def _check_name(_: object, __: object, value: str) -> None:
     if not value.isprintable() or not value.strip():
         raise MisconfiguredError("name", "a job needs a name of printable characters")
-
-
-def _check_schedule(_: object, __: object, value: str | None) -> None:
-    if value is not None:
-        check_schedule(value)
 
 
 @attrs.frozen(kw_only=True)
@@ -78,7 +70,9 @@ class Job:
         options: How to go about it.
         store: Settings that open a run store, or one that is open already; None:
             nothing is remembered.
-        schedule: When to run, as a cron expression; checked, and left to others.
+        schedule: When `catalogsync serve` runs it: a `Schedule` or a cron expression
+            (in UTC). None, or `never`: only on demand. Other schedulers have
+            their own.
     """
 
     name: str = attrs.field(validator=_check_name)
@@ -86,7 +80,7 @@ class Job:
     sink: Sink | Openable[Sink]
     options: Options = attrs.field(factory=Options)
     store: RunStore | Openable[RunStore] | None = None
-    schedule: str | None = attrs.field(default=None, validator=_check_schedule)
+    schedule: Schedule | None = attrs.field(factory=Schedule, converter=_schedule)
 
     async def run(self, *, hooks: Iterable[EventHook] = ()) -> Report:
         """Bring the sink in step with the source.
