@@ -44,7 +44,7 @@ def test_chosen_products(configure: Configure, call: Call) -> None:
     result = call("run", "products", "--limit", "3")
     assert "3 fetched = 3 created" in result.stdout
     result = call("run", "products", "--key", "99")
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "the source does not have dummyjson:99" in result.stdout
     result = call("run", "products", "--key", "")
     assert (result.exit_code, result.stdout) == (2, "")

@@ -95,7 +95,9 @@ class Job:
             return await run.report()
 
     @asynccontextmanager
-    async def start(self, *, hooks: Iterable[EventHook] = ()) -> AsyncGenerator[Run]:
+    async def start(
+        self, *, hooks: Iterable[EventHook] = (), run_id: str | None = None
+    ) -> AsyncGenerator[Run]:
         """Open both sides and start a run, which can be watched and stopped."""
         async with (
             self.open_store() as store,
@@ -107,6 +109,7 @@ class Job:
                 job=self.name,
                 hooks=hooks,
                 store=store,
+                run_id=run_id,
             ) as run,
         ):
             yield run

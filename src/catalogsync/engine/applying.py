@@ -9,8 +9,10 @@ import attrs
 from catalogsync.changes import Action, Change, Ours, ReferenceChange
 from catalogsync.errors import MisconfiguredError
 from catalogsync.events import EventHook
+from catalogsync.models import ProductKey
 from catalogsync.planfile import Plan, PlanSource, basis
 from catalogsync.protocols import Located, Sink
+from catalogsync.receipt import Receipt
 from catalogsync.runstore import RunStore
 
 from .options import Options
@@ -21,6 +23,7 @@ __all__ = ["open_apply"]
 
 _CHANGED = "it is no longer as it was when the plan was made; make a new plan"
 _REMOVALS = frozenset({Action.RETIRE, Action.DELETE})
+_SHOWN = 10
 
 
 @attrs.frozen
@@ -32,6 +35,7 @@ class PlanApproval:
     """
 
     plan: Plan
+    _unmet: set[ProductKey] = attrs.field(factory=set[ProductKey], init=False)
 
     def change(self, change: Change, /) -> str:
         """Why a change must not be made; empty if it may."""
@@ -42,30 +46,35 @@ class PlanApproval:
     def reference(self, change: ReferenceChange, /) -> bool:
         """Whether a category or tag may be written."""
         reference = change.reference
-        return (reference.kind.value, reference.id) in self.plan.references
+        planned = self.plan.references.get((reference.kind.value, reference.id))
+        return planned == basis(change)
 
     @property
     def removes(self) -> bool:
         """Whether products are removed."""
-        return self._removals > 0
-
-    @property
-    def _removals(self) -> int:
-        return sum(action in _REMOVALS for action, _ in self.plan.changes.values())
+        return any(action in _REMOVALS for action, _ in self.plan.changes.values())
 
     def removal(self, held: Ours, /) -> Change | None:
         """The removal of a product, if the plan has it and it is as it was."""
-        action, planned = self.plan.changes.get(held.product.key, (None, ""))
-        if action not in _REMOVALS or action is None:
+        key = held.product.key
+        action, planned = self.plan.changes.get(key, (None, ""))
+        if action is None or action not in _REMOVALS:
+            return None
+        if action is Action.RETIRE and Receipt.parse(held.receipt).retired:
             return None
         change = removal(held, action)
-        return change if basis(change) == planned else None
+        if basis(change) == planned:
+            return change
+        self._unmet.add(key)
+        return None
 
-    def unmet(self, removed: int, /) -> str:
-        """What to tell if only so many were removed; empty if it is right."""
-        left = self._removals - removed
-        what = "products that were to be removed are no longer as planned, and stay"
-        return f"{left} {what}" if left else ""
+    def unmet(self, _: int, /) -> str:
+        """Which products stay though they were to be removed; empty: none."""
+        if not self._unmet:
+            return ""
+        keys = sorted(map(str, self._unmet))
+        more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
+        return f"not removed: {', '.join(keys[:_SHOWN])}{more}: {_CHANGED}"
 
 
 def open_apply(

@@ -139,7 +139,7 @@ class Intake:
         absent = [key for key in keys or () if hash(key) not in seen.keys]
         if absent and not seen.lost:
             names = ", ".join(map(str, absent))
-            self.tally.problem(f"the source does not have {names}")
+            self.tally.warn(f"the source does not have {names}")
 
     async def _look_up(self, source: LookupSource, keys: Sequence[ProductKey]) -> _Pass:
         seen = _Pass()

@@ -213,6 +213,7 @@ def open_run(
     job: str = "",
     hooks: Iterable[EventHook] = (),
     store: RunStore | None = None,
+    run_id: str | None = None,
 ) -> Run:
     """Make a run; `async with` starts it and hands out its handle.
 
@@ -229,11 +230,20 @@ def open_run(
         hooks: Called for each event.
         store: Remembers the run, keeps failed products, and keeps other runs from
             writing the same products meanwhile; already open, and left open.
+        run_id: Identity of the run; None: a new one.
 
     Raises:
         MisconfiguredError: The source has a name that cannot stand in a key.
     """
-    return make_run(source, sink, options=options, job=job, hooks=hooks, store=store)
+    return make_run(
+        source,
+        sink,
+        options=options,
+        job=job,
+        hooks=hooks,
+        store=store,
+        run_id=run_id,
+    )
 
 
 async def sync(
@@ -371,6 +381,7 @@ def make_run(  # noqa: PLR0913 - the one place where all of a run comes together
     store: RunStore | None,
     show: Show | None = None,
     approve: Approval | None = None,
+    run_id: str | None = None,
 ) -> Run:
     """Make a run of any kind.
 
@@ -383,12 +394,13 @@ def make_run(  # noqa: PLR0913 - the one place where all of a run comes together
         store: As in `open_run`.
         show: Takes each change instead of the sink.
         approve: Asked for each change.
+        run_id: As in `open_run`.
     """
     try:
         ProductKey(source.name, "1")
     except ValueError as error:
         raise MisconfiguredError("name of the source", str(error)) from None
-    tally = Tally(run_id=uuid.uuid4().hex, emit=emitter(hooks))
+    tally = Tally(run_id=run_id or uuid.uuid4().hex, emit=emitter(hooks))
     options = options or Options()
     ledger = Ledger(
         store=store,
