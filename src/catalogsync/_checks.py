@@ -1,14 +1,15 @@
 """Checks that the model makes of its values; each raises `InvalidValueError`.
 
 They say what is allowed and refuse the rest. `UNSET` is defined here because it is
-allowed in many places.
+allowed in many places. The bounds are far beyond any real catalog: they keep a
+product that somebody made on purpose from taking all time and memory.
 """
 
 from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, ItemsView, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final, Literal, cast
 
@@ -16,8 +17,16 @@ import attrs
 
 from .errors import InvalidValueError
 
+_MOST_ITEMS = 10_000
+"""Elements of any list or mapping of a product, attributes aside."""
+
+_LONGEST_TEXT = 1 << 22
 _JSON_DEPTH = 32
+_JSON_VALUES = 100_000
+_MOST_PARENTS = 50
 _MOST_DIGITS = 30
+_MOST_FIGURES = 80
+_SHOWN = 100
 _LARGEST = 10**308
 _NAME_MARKS = str.maketrans(dict.fromkeys("._-", "x"))
 
@@ -44,6 +53,9 @@ def check_text(path: str, value: object) -> str:
     """Text that any store can keep."""
     if not isinstance(value, str):
         raise InvalidValueError(path, f"must be text, not {type(value).__name__}")
+    if len(value) > _LONGEST_TEXT:
+        problem = f"has {len(value)} characters, more than {_LONGEST_TEXT}"
+        raise InvalidValueError(path, problem)
     if "\x00" in value:
         raise InvalidValueError(path, "contains a NUL character")
     if not value.isascii():
@@ -58,8 +70,37 @@ def check_text(path: str, value: object) -> str:
 def _is_plain(value: object) -> bool:
     """Whether this is text as most text is, so that no closer look is needed."""
     return (
-        type(value) is str and value.isascii() and "\x00" not in value and value != ""
+        type(value) is str
+        and value.isascii()
+        and "\x00" not in value
+        and 0 < len(value) <= _LONGEST_TEXT
     )
+
+
+def shown(value: object) -> str:
+    """A value for a message, cut where it is long."""
+    text = str(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def check_number_of_items(path: str, number: int) -> None:
+    """No list or mapping beyond all measure."""
+    if number > _MOST_ITEMS:
+        raise InvalidValueError(path, f"has {number} entries, more than {_MOST_ITEMS}")
+
+
+def check_parents(path: str, above: object) -> None:
+    """No line of parents beyond all measure.
+
+    Args:
+        path: Of the parent.
+        above: The parent; each has its own as `parent`.
+    """
+    for _ in range(_MOST_PARENTS + 1):
+        if above is None:
+            return
+        above = getattr(above, "parent", None)
+    raise InvalidValueError(path, f"more than {_MOST_PARENTS} levels")
 
 
 def check_distinct(path: str, values: Iterable[object]) -> None:
@@ -67,38 +108,58 @@ def check_distinct(path: str, values: Iterable[object]) -> None:
     seen: set[object] = set()
     for index, value in enumerate(values):
         if value in seen:
-            raise InvalidValueError(f"{path}[{index}]", f"{value} is there twice")
+            problem = f"{shown(value)} is there twice"
+            raise InvalidValueError(f"{path}[{index}]", problem)
         seen.add(value)
 
 
 def check_json(path: str, value: object, depth: int = _JSON_DEPTH) -> None:
-    """A JSON value of bounded depth."""
+    """A JSON value of bounded depth and size."""
+    try:
+        _check_json(value, depth, _JSON_VALUES)
+    except InvalidValueError as error:
+        raise error.under(path) from None
+
+
+def _check_json(value: object, depth: int, most: int) -> int:
+    """Check a value; gives how many more there may be.
+
+    The path is put together only on the way out of a failure: with long names and
+    many values, it would be most of the work.
+    """
     match value:
         case str():
-            check_text(path, value)
+            check_text("", value)
         case float() if not math.isfinite(value):
-            raise InvalidValueError(path, f"{value} is not a JSON number")
+            raise InvalidValueError("", f"{value} is not a JSON number")
         case int() if abs(value) > _LARGEST:
-            raise InvalidValueError(path, "is too large for a JSON number")
+            raise InvalidValueError("", "is too large for a JSON number")
         case int() | float() | None:
             pass
         case list() | Mapping():
-            _check_container(path, cast("Any", value), depth)
+            return _check_container(cast("Any", value), depth, most)
         case _:
-            raise InvalidValueError(path, f"{type(value).__name__} is not JSON")
+            raise InvalidValueError("", f"{type(value).__name__} is not JSON")
+    return most - 1
 
 
 def _check_container(
-    path: str, value: Mapping[object, object] | list[object], depth: int
-) -> None:
+    value: Mapping[object, object] | list[object], depth: int, most: int
+) -> int:
     if not depth:
-        raise InvalidValueError(path, f"deeper than {_JSON_DEPTH} levels")
-    if isinstance(value, list):
-        for index, item in enumerate(value):
-            check_json(f"{path}[{index}]", item, depth - 1)
-    else:
-        for name, item in value.items():
-            check_json(f"{path}.{check_text(path, name)}", item, depth - 1)
+        raise InvalidValueError("", f"deeper than {_JSON_DEPTH} levels")
+    if len(value) > most:
+        raise InvalidValueError("", f"more than {_JSON_VALUES} values")
+    is_list = isinstance(value, list)
+    items = enumerate(value) if isinstance(value, list) else value.items()
+    for name, item in items:
+        if not is_list and not _is_plain(name):
+            check_text("", name)
+        try:
+            most = _check_json(item, depth - 1, most)
+        except InvalidValueError as error:
+            raise error.under(f"[{name}]" if is_list else shown(name)) from None
+    return most - 1
 
 
 def text(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
@@ -144,7 +205,7 @@ def source_name(_: object, attribute: attrs.Attribute[Any], value: object) -> No
     """A name that can stand in keys, handles and file names."""
     name = check_text(attribute.name, value)
     if not name.isascii() or not name.translate(_NAME_MARKS).isalnum():
-        problem = f"must be letters, digits, '.', '_' or '-', is {name!r}"
+        problem = f"must be letters, digits, '.', '_' or '-', is {shown(name)!r}"
         raise InvalidValueError(attribute.name, problem)
 
 
@@ -152,15 +213,22 @@ def currency(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     """An ISO 4217 code in upper case."""
     code = check_text(attribute.name, value)
     if len(code) != 3 or not code.isascii() or not code.isalpha():
-        raise InvalidValueError(attribute.name, f"must be 3 letters, is {code!r}")
+        problem = f"must be 3 letters, is {shown(code)!r}"
+        raise InvalidValueError(attribute.name, problem)
     if not code.isupper():
         raise InvalidValueError(attribute.name, f"must be upper case, is {code!r}")
 
 
 def quantity(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     """A whole number, 0 or more."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        problem = f"must be a whole number, 0 or more, is {value!r}"
+    if not isinstance(value, int) or isinstance(value, bool):
+        problem = f"must be a whole number, 0 or more, is {shown(value)!r}"
+        raise InvalidValueError(attribute.name, problem)
+    if abs(value) >= 10**_MOST_DIGITS:
+        problem = f"must have at most {_MOST_DIGITS} digits"
+        raise InvalidValueError(attribute.name, problem)
+    if value < 0:
+        problem = f"must be a whole number, 0 or more, is {value}"
         raise InvalidValueError(attribute.name, problem)
 
 
@@ -170,9 +238,13 @@ def amount(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
         problem = f"must be a Decimal, not {type(value).__name__}"
         raise InvalidValueError(attribute.name, problem)
     if not value.is_finite() or value < 0:
-        raise InvalidValueError(attribute.name, f"must be 0 or more, is {value}")
+        problem = f"must be 0 or more, is {shown(value)}"
+        raise InvalidValueError(attribute.name, problem)
     if abs(value.adjusted()) > _MOST_DIGITS:
-        problem = f"must have at most {_MOST_DIGITS} digits, is {value:e}"
+        problem = f"must have at most {_MOST_DIGITS} digits, is {shown(f'{value:e}')}"
+        raise InvalidValueError(attribute.name, problem)
+    if len(value.as_tuple().digits) > _MOST_FIGURES:
+        problem = f"must have at most {_MOST_FIGURES} figures"
         raise InvalidValueError(attribute.name, problem)
 
 
@@ -190,8 +262,10 @@ def optional_amount(_: object, attribute: attrs.Attribute[Any], value: object) -
 
 def option_texts(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     """Names and values that are not empty."""
-    for name, item in _entries(attribute.name, value):
-        path = f"{attribute.name}.{name}"
+    entries = _entries(attribute.name, value)
+    check_number_of_items(attribute.name, len(entries))
+    for name, item in entries:
+        path = f"{attribute.name}.{shown(name)}"
         if not check_text(path, name) or not check_text(path, item):
             raise InvalidValueError(path, "an option and its value must not be empty")
 
@@ -206,6 +280,7 @@ def items(kind: type[Any], identity: Callable[[Any], object]) -> Validator:
             problem = f"must be a list of {kind.__name__}, not {type(value).__name__}"
             raise InvalidValueError(attribute.name, problem)
         found = cast("tuple[object, ...]", value)
+        check_number_of_items(attribute.name, len(found))
         for index, item in enumerate(found):
             if not isinstance(item, kind):
                 path = f"{attribute.name}[{index}]"
@@ -230,13 +305,13 @@ def json_object(_: object, attribute: attrs.Attribute[Any], value: object) -> No
     """JSON values by name, or UNSET."""
     if value is UNSET:
         return
-    for name, item in _entries(attribute.name, value):
-        path = f"{attribute.name}.{name}"
-        check_text(path, name)
-        check_json(path, item)
+    for name, _item in _entries(attribute.name, value):
+        if not _is_plain(name):
+            check_text(f"{attribute.name}.{shown(name)}", name)
+    check_json(attribute.name, value, _JSON_DEPTH + 1)
 
 
-def _entries(path: str, value: object) -> Iterable[tuple[object, object]]:
+def _entries(path: str, value: object) -> ItemsView[object, object]:
     if not isinstance(value, Mapping):
         problem = f"must be a mapping, not {type(value).__name__}"
         raise InvalidValueError(path, problem)

@@ -1,15 +1,19 @@
 """HTTP for adapters: one client on aiohttp that says what failures mean.
 
 It never repeats by itself what may have been done already: repeating is the
-engine's task. It follows no redirects, so credentials stay with their host, and
-bounds what it reads.
+engine's task. It follows no redirects, so credentials stay with their host, speaks
+plain http only within this machine unless told otherwise, bounds what it reads, and
+tells no secret of ours where it quotes a server.
 """
 
 from __future__ import annotations
 
 import io
+import ipaddress
 import os
 import ssl
+import time
+from base64 import b64encode
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -25,14 +29,24 @@ from .errors import (
     MisconfiguredError,
     TransientError,
 )
+from .events import Request, tell_request
 from .ratelimit import RateLimiter
 from .retry import retry_after
 
-__all__ = ["HttpClient", "HttpOptions", "Reply", "base_url", "open_http"]
+__all__ = [
+    "HttpClient",
+    "HttpOptions",
+    "Reply",
+    "address_repr",
+    "base_url",
+    "open_http",
+]
 
 _MAY_PASS = frozenset({408, 425, 429, 502, 503, 504})
 _CHUNK = 1 << 16
 _LARGE = 1 << 20
+_LONGEST_QUOTE = 4000
+_SHORTEST_SECRET = 4
 
 
 @attrs.frozen(kw_only=True)
@@ -45,6 +59,7 @@ class HttpOptions:
         proxy: Address of an HTTP proxy.
         ca_file: File with the certificates to trust, instead of the system's.
         max_body: Most bytes of an answer, after decompression.
+        allow_plain_http: Also speak http, without encryption, to other machines.
     """
 
     timeout: float = attrs.field(default=60.0, validator=attrs.validators.gt(0))
@@ -52,6 +67,7 @@ class HttpOptions:
     proxy: str | None = attrs.field(default=None, repr=False)
     ca_file: str | None = None
     max_body: int = attrs.field(default=64 << 20, validator=attrs.validators.ge(1))
+    allow_plain_http: bool = False
 
 
 @attrs.frozen
@@ -66,7 +82,7 @@ class Reply:
     """
 
     status: int
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = attrs.field(repr=False)
     body: bytes = attrs.field(repr=False)
     what: str
 
@@ -79,7 +95,8 @@ class Reply:
         try:
             return _json.loads(self.body)
         except ValueError as error:
-            raise BrokenReplyError(f"{self.what}: not JSON ({error})") from None
+            problem = f"{self.what}: not JSON ({error})"
+        raise BrokenReplyError(problem)  # with no error behind it that holds the body
 
     def raise_if_passing(self) -> None:
         """Raise `TransientError` for a status that tells to come again later."""
@@ -105,6 +122,35 @@ def base_url(setting: str, text: str) -> URL:
     if url.user or url.password:
         raise MisconfiguredError(setting, "must not hold a user name or password")
     return url.with_query(None).with_fragment(None)
+
+
+def address_repr(text: str) -> str:
+    """The repr of an address, without what in it may be a secret."""
+    _, at, rest = text.rpartition("@")
+    address, mark, _ = rest.replace("#", "?", 1).partition("?")
+    return repr(f"{at and '***@'}{address}{mark and '?***'}")
+
+
+def _check_plain(url: URL, options: HttpOptions) -> None:
+    """Refuse to send in clear text what others could read."""
+    if url.scheme == "https" or options.allow_plain_http:
+        return
+    places = [url, *([URL(options.proxy)] if options.proxy else [])]
+    if not all(_is_loopback(place.host or "") for place in places):
+        problem = (
+            "use https; with http, everybody on the way can read and change what is"
+            " sent, and `http.allow_plain_http = true` says that this is wanted"
+        )
+        raise MisconfiguredError("url", problem)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _check_proxy(text: str) -> None:
@@ -137,6 +183,24 @@ class HttpClient:
     limiter: RateLimiter | None = None
     trust: ssl.SSLContext | bool = attrs.field(default=True, repr=False)
     requests: int = 0
+    _secrets: set[str] = attrs.field(factory=set[str], init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        proxy = URL(self.options.proxy or "")
+        if proxy.raw_password:
+            login = f"{proxy.user or ''}:{proxy.password}".encode()
+            encoded = b64encode(login).decode()
+            self.keep_secret(proxy.password or "", proxy.raw_password, encoded)
+
+    def keep_secret(self, *texts: str) -> None:
+        """Let these stand in no message, should the server repeat them."""
+        self._secrets.update(t for t in texts if len(t) >= _SHORTEST_SECRET)
+
+    def quoted(self, text: str) -> str:
+        """A server's words for a message: without our secrets, and not too many."""
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            text = text.replace(secret, "***")
+        return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}…"
 
     async def send(
         self,
@@ -173,6 +237,8 @@ class HttpClient:
         if body is not None:
             sent["Content-Type"] = "application/json"
         self.requests += 1
+        started = time.perf_counter()
+        reply: Reply | None = None
         try:
             async with self.session.request(
                 method,
@@ -189,26 +255,41 @@ class HttpClient:
                 ),
             ) as response:
                 if 300 <= response.status < 400 and response.status != 304:
-                    raise _redirected(response, path)
+                    problem = self.quoted(_redirected(response, path))
+                    raise MisconfiguredError("url", problem)
                 content = await self._content(response, what)
-                return Reply(response.status, response.headers, content, what)
+                reply = Reply(response.status, response.headers, content, what)
+                return reply
         except (aiohttp.ClientError, OSError) as error:
-            raise self._failure(error, what) from error
+            failure = self._failure(error, what)
+            # Not the error itself, which holds the request with its credentials.
+            cause = getattr(error, "os_error", None)
+        finally:
+            tell_request(
+                Request(
+                    method=method,
+                    host=url.host or "",
+                    path=url.raw_path,
+                    status=reply.status if reply else None,
+                    seconds=time.perf_counter() - started,
+                    sent=len(body or b""),
+                    received=len(reply.body) if reply else 0,
+                )
+            )
+        raise failure from cause
 
     async def _content(self, response: aiohttp.ClientResponse, what: str) -> bytes:
         most = self.options.max_body
         if (response.content_length or 0) > most:
             raise BrokenReplyError(f"{what}: the answer is larger than {most} bytes")
-        chunks: list[bytes] = []
-        size = 0
+        content = bytearray()  # a list of pieces could be far larger than its text
         async for chunk in response.content.iter_chunked(_CHUNK):
-            size += len(chunk)
-            if size > most:
+            content += chunk
+            if len(content) > most:
                 raise BrokenReplyError(
                     f"{what}: the answer is larger than {most} bytes"
                 )
-            chunks.append(chunk)
-        return b"".join(chunks)
+        return bytes(content)
 
     def _failure(self, error: Exception, what: str) -> CatalogSyncError:
         match error:
@@ -223,7 +304,7 @@ class HttpClient:
                 seconds = self.options.timeout
                 return TransientError(f"{what}: no answer within {seconds:g} s")
             case _:
-                return TransientError(f"{what}: {_plainly(error)}")
+                return TransientError(f"{what}: {self.quoted(_plainly(error))}")
 
 
 def _payload(body: bytes | None) -> bytes | io.BytesIO | None:
@@ -233,7 +314,7 @@ def _payload(body: bytes | None) -> bytes | io.BytesIO | None:
     return io.BytesIO(body)
 
 
-def _redirected(response: aiohttp.ClientResponse, path: str) -> MisconfiguredError:
+def _redirected(response: aiohttp.ClientResponse, path: str) -> str:
     """What to do about a redirect; the address is that of the server, not the page."""
     place = response.headers.get("Location", "")
     try:
@@ -241,11 +322,10 @@ def _redirected(response: aiohttp.ClientResponse, path: str) -> MisconfiguredErr
     except ValueError:
         target = None
     if target is None:
-        return MisconfiguredError("url", "the server redirects, but not to an address")
+        return "the server redirects, but not to an address"
     target = target.with_query(None).with_user(None)
     address = str(target).removesuffix(path)
-    problem = f"the server redirects to {address}; use that address"
-    return MisconfiguredError("url", problem)
+    return f"the server redirects to {address}; use that address"
 
 
 def _distrusted(error: aiohttp.ClientConnectorCertificateError) -> str:
@@ -295,10 +375,15 @@ async def open_http(
         limiter: Waits before each request.
         idle: Seconds that an unused connection is kept; below what the server
             keeps it, so that no request is sent into a closed one.
+
+    Raises:
+        MisconfiguredError: An option is wrong, or the address is one of plain http
+            on another machine, which is not allowed.
     """
     trust = _trust(options)
     if options.proxy:
         _check_proxy(options.proxy)
+    _check_plain(url, options)
     own = session is None
     if session is None:
         connector = aiohttp.TCPConnector(keepalive_timeout=idle)

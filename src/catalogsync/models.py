@@ -149,6 +149,7 @@ def _parent(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if not isinstance(value, Category | None):
         problem = f"must be Category, not {type(value).__name__}"
         raise InvalidValueError(attribute.name, problem)
+    _checks.check_parents(attribute.name, value)
 
 
 @attrs.frozen(kw_only=True)

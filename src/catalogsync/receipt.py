@@ -53,10 +53,15 @@ def _canonical(value: object) -> str:
 def _container(value: object) -> str:
     if isinstance(value, Mapping):
         items = cast("Mapping[object, object]", value).items()
-        return repr(sorted((str(name), _canonical(item)) for name, item in items))
+        return repr(sorted((str(name), _inner(item)) for name, item in items))
     if isinstance(value, list):
-        return repr([_canonical(item) for item in cast("list[object]", value)])
+        return repr([_inner(item) for item in cast("list[object]", value)])
     return repr(value)
+
+
+def _inner(value: object) -> str:
+    """A value within another; quoted at each level, its text would double."""
+    return digest(value) if isinstance(value, Mapping | list) else _canonical(value)
 
 
 def _number(value: float | Decimal) -> str:
@@ -173,6 +178,7 @@ def write_receipt(
     before: Receipt,
     *,
     without: Collection[Field] = (),
+    there: Collection[str] = (),
     job: str = "",
 ) -> str:
     """The receipt for a product that is written as wanted.
@@ -183,6 +189,7 @@ def write_receipt(
         before: The receipt until now; what it says of fields that the source no
             longer supplies is kept.
         without: Fields that are not written.
+        there: Ids of the variants that were there before.
         job: Name of the job that writes.
     """
     fields = dict(before.fields)
@@ -192,30 +199,37 @@ def write_receipt(
             fields[field.value] = digest(value)
     lists = dict(before.lists)
     for field, ids in references.items():
-        lists[field.value] = tuple(map(digest, ids))
+        lists[field.value] = tuple(sorted(map(digest, ids)))
     if not isinstance(wanted.images, Unset):
         lists[Field.IMAGES.value] = tuple(digest(image.url) for image in wanted.images)
     attributes, variants = before.attributes, before.variants
     if not isinstance(wanted.attributes, Unset):
         attributes = {name: digest(v) for name, v in wanted.attributes.items()}
     if not isinstance(wanted.variants, Unset):
+        kept = there if Field.OPTIONS in without else ()
         variants = {
-            v.id: _of_variant(v, before.variants.get(v.id, {})) for v in wanted.variants
+            v.id: _of_variant(
+                v, before.variants.get(v.id, {}), keep_options=v.id in kept
+            )
+            for v in wanted.variants
         }
         if Field.VARIANTS in without:
             variants = {**before.variants, **variants}
     return Receipt(fields, lists, attributes, variants, job or before.job).text()
 
 
-def _of_variant(variant: Variant, before: Mapping[str, str]) -> dict[str, str]:
+def _of_variant(
+    variant: Variant, before: Mapping[str, str], *, keep_options: bool
+) -> dict[str, str]:
     parts = dict(before)
     for name in _VARIANT_PLAIN:
         value = getattr(variant, name)
         if value is not Unset.UNSET:
             parts[name] = digest(value)
-    parts.pop("options", None)
-    if variant.options:
-        parts["options"] = digest(variant.options)
+    if not keep_options:
+        parts.pop("options", None)
+        if variant.options:
+            parts["options"] = digest(variant.options)
     if not isinstance(variant.prices, Unset):
         prices = {price.currency: digest(price.amount) for price in variant.prices}
         parts = {name: d for name, d in parts.items() if not name.isupper()} | prices

@@ -16,6 +16,8 @@ from .errors import TransientError
 
 __all__ = ["RetryPolicy", "retry_after"]
 
+_LONGEST_WAIT = 86_400.0
+
 
 def _above_zero(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if isinstance(value, int | float) and value <= 0:
@@ -113,16 +115,16 @@ def retry_after(
         now: The time that an HTTP date is held against.
 
     Returns:
-        Seconds to wait, 0 or more; None without the header or for one that makes
-        no sense.
+        Seconds to wait, from 0 to those of a day; None without the header or for
+        one that makes no sense.
     """
     text = headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdigit():
-        return float(text)
+        return min(_LONGEST_WAIT, float(text))
     try:
         date = parsedate_to_datetime(text)
     except (ValueError, OverflowError):
         return None
     if date.tzinfo is None:
         date = date.replace(tzinfo=dt.UTC)
-    return max(0.0, (date - now()).total_seconds())
+    return min(_LONGEST_WAIT, max(0.0, (date - now()).total_seconds()))

@@ -71,7 +71,7 @@ async def test_refused(free_port: int) -> None:
 
 
 async def test_unknown_host() -> None:
-    error = await failure_at("http://no-such-host.invalid")
+    error = await failure_at("https://no-such-host.invalid")
     assert type(error) is TransientError
     assert "the host name no-such-host.invalid cannot be found" in str(error)
 
@@ -375,6 +375,7 @@ async def test_what_a_client_says_it_is(free_port: int) -> None:
     assert "secret" not in repr(client)
     assert "secret" not in str(error)
     assert "cannot connect to the proxy (Connection refused)" in str(error)
+    assert isinstance(error.__cause__, ConnectionRefusedError)
 
 
 async def test_a_pooled_connection_that_the_server_closed_is_no_error() -> None:

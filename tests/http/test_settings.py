@@ -16,7 +16,13 @@ from aiohttp import web
 from tests.http.http_ends import app_of, client_of, hello
 from yarl import URL
 
-from catalogsync._http import HttpClient, HttpOptions, base_url, open_http
+from catalogsync._http import (
+    HttpClient,
+    HttpOptions,
+    address_repr,
+    base_url,
+    open_http,
+)
 from catalogsync.errors import CatalogSyncError, MisconfiguredError, TransientError
 from catalogsync.testing.servers import serve
 
@@ -225,7 +231,7 @@ async def test_a_proxy_is_asked_instead_of_the_host() -> None:
 
     async with serve(app_of(proxy)) as url:
         address = url.replace("http://", "http://me:secret@")
-        options = HttpOptions(proxy=address)
+        options = HttpOptions(proxy=address, allow_plain_http=True)
         assert "secret" not in repr(options)
         async with open_http(URL("http://shop.invalid/api"), options) as client:
             reply = await client.send("GET", "/products", query="limit=1")
@@ -358,3 +364,86 @@ async def test_a_file_of_certificates_that_is_none(tmp_path: Path, name: str) ->
     with pytest.raises(MisconfiguredError, match=r"^http\.ca_file: cannot be read"):
         async with open_http(URL("https://shop"), options):
             pass
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost:9000",
+        "http://shop.localhost/api",
+        "http://127.0.0.1",
+        "http://127.8.9.10:80",
+        "http://[::1]:9000",
+        "https://shop.example.com",
+        "https://10.0.0.1",
+    ],
+)
+async def test_where_nobody_can_listen(url: str) -> None:
+    async with open_http(URL(url), HttpOptions()) as client:
+        assert client.requests == 0
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://shop.example.com",
+        "http://medusa:9000",
+        "http://10.0.0.1",
+        "http://0.0.0.0",
+        "http://128.0.0.1",
+        "http://[2001:db8::1]",
+        "http://localhost.example.com",
+        "http://notlocalhost",
+        "http://127.0.0.1.example.com",
+        "http://2130706433",
+    ],
+)
+@pytest.mark.parametrize("hosts_own", [False, True])
+async def test_plain_http_to_another_machine(url: str, *, hosts_own: bool) -> None:
+    """Is refused before anything is sent, also with the host's own session."""
+    async with aiohttp.ClientSession() as session:
+        given = session if hosts_own else None
+        with pytest.raises(MisconfiguredError, match="use https; with http") as caught:
+            async with open_http(URL(url), HttpOptions(), session=given):
+                pass
+        assert caught.value.setting == "url"
+        assert "http.allow_plain_http = true" in caught.value.problem
+        allowed = HttpOptions(allow_plain_http=True)
+        async with open_http(URL(url), allowed, session=given):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("url", "proxy", "taken"),
+    [
+        ("https://shop.example.com", "http://proxy.example.com:3128", True),
+        ("http://localhost", "http://127.0.0.1:3128", True),
+        ("http://localhost", "http://proxy.example.com:3128", False),
+        ("http://shop.example.com", "http://127.0.0.1:3128", False),
+    ],
+)
+async def test_plain_http_by_way_of_a_proxy(url: str, proxy: str, taken: bool) -> None:
+    """Within https the proxy sees nothing; else it is one more who can read."""
+    options = HttpOptions(proxy=proxy)
+    if taken:
+        async with open_http(URL(url), options):
+            return
+    with pytest.raises(MisconfiguredError, match="use https"):
+        async with open_http(URL(url), options):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("https://shop.example.com/api", "'https://shop.example.com/api'"),
+        ("https://me:secret@shop.example.com", "'***@shop.example.com'"),
+        ("https://me:se/cr?et@shop", "'***@shop'"),
+        ("me:secret@shop", "'***@shop'"),
+        ("https://shop/?token=secret", "'https://shop/?***'"),
+        ("https://shop/#token=secret", "'https://shop/?***'"),
+        ("", "''"),
+    ],
+)
+def test_the_repr_of_an_address(text: str, told: str) -> None:
+    assert address_repr(text) == told

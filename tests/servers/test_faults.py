@@ -42,6 +42,10 @@ class Bench:
             await response.json()
             return response.status
 
+    async def post(self, body: bytes | None) -> None:
+        async with self.client.post(self.url, data=body):
+            """Whatever the answer is."""
+
     async def struck(self) -> None:
         while not self.plan.injected:  # noqa: ASYNC110
             await asyncio.sleep(0)
@@ -134,8 +138,8 @@ async def test_aiohttp_asks_a_second_time(bench: Bench) -> None:
     assert bench.work == ["/", "/"]
 
 
-@pytest.mark.parametrize("keep", [None, 0, 1, 100])
-async def test_cut(bench: Bench, keep: int | None) -> None:
+@pytest.mark.parametrize("keep", [None, 0, 1, 100, 0.7])
+async def test_cut(bench: Bench, keep: float | None) -> None:
     """Status 200 arrives, the promised body does not."""
     bench.plan.add(cut(keep=keep))
     async with bench.client.get(bench.url) as response:
@@ -178,12 +182,13 @@ async def test_delay_until_an_event(bench: Bench) -> None:
     assert task.result() == 200
 
 
-async def test_delay_outlives_the_client(bench: Bench) -> None:
+@pytest.mark.parametrize("body", [None, b"[1]"])
+async def test_delay_outlives_the_client(bench: Bench, body: bytes | None) -> None:
     """A client that gives up does not stop the work: it is done later."""
     event = asyncio.Event()
     bench.plan.add(delay(event))
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(bench.get())
+        task = group.create_task(bench.post(body))
         await bench.struck()
         task.cancel()
     assert bench.work == []

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from urllib.parse import quote
 
 import click
 
 from catalogsync.errors import CatalogSyncError
+from catalogsync.models import Json
 
 __all__ = ["Teller", "printable", "shortened"]
 
@@ -42,8 +45,8 @@ class Teller:
         self._secrets: set[str] = set()
 
     def keep_secret(self, texts: Iterable[str]) -> None:
-        """Let these stand in no line from now on."""
-        self._secrets.update(texts)
+        """Let these stand in no line from now on, nor as a message may quote them."""
+        self._secrets.update(form for text in texts for form in _forms(text))
 
     def result(self, text: str) -> None:
         """Write what the user asked for, to the standard output."""
@@ -68,7 +71,29 @@ class Teller:
             ).format()
             self.remark("".join(lines).rstrip())
 
-    def _clean(self, text: str) -> str:
+    def censored(self, tree: Json) -> Json:
+        """The same without the secrets in its texts."""
+        match tree:
+            case str():
+                return self._without_secrets(tree)
+            case list():
+                return [self.censored(item) for item in tree]
+            case Mapping():
+                return {name: self.censored(item) for name, item in tree.items()}
+            case _:
+                return tree
+
+    def _without_secrets(self, text: str) -> str:
         for secret in sorted(self._secrets, key=len, reverse=True):
             text = text.replace(secret, "***")
-        return printable(text)
+        return text
+
+    def _clean(self, text: str) -> str:
+        return printable(self._without_secrets(text))
+
+
+def _forms(text: str) -> Iterator[str]:
+    """A text as it is, and as it stands in code, in JSON and in addresses."""
+    yield from (text, repr(text)[1:-1], quote(text), quote(text, safe=""))
+    yield json.dumps(text)[1:-1]
+    yield json.dumps(text, ensure_ascii=False)[1:-1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import attrs
 
@@ -23,8 +23,8 @@ def is_secret(field: attrs.Attribute[Any]) -> bool:
 def secrets_of(*settings: object) -> frozenset[str]:
     """The secret texts in these settings, to be kept out of everything printed.
 
-    A password within an address is one as well. Texts of less than four
-    characters are left out: they stand in half of all words.
+    A password within an address is one as well, whether or not the address is.
+    Texts of less than four characters are left out: they stand in half of all words.
     """
     found = {text for each in settings for text in _texts(each)}
     return frozenset(text for text in found if len(text) >= _SHORTEST)
@@ -36,19 +36,22 @@ def _texts(settings: object) -> Iterator[str]:
         return
     for field in attrs.fields(cls):
         value = getattr(settings, field.name)
-        if isinstance(value, str) and is_secret(field):
-            yield value
-            yield from _passwords(value)
-        else:
+        if not isinstance(value, str):
             yield from _texts(value)
+            continue
+        if is_secret(field):
+            yield value
+        if "://" in value:
+            yield from _in_address(value)
 
 
-def _passwords(text: str) -> Iterator[str]:
-    if "://" not in text:
-        return
+def _in_address(text: str) -> Iterator[str]:
     try:
-        password = urlsplit(text).password
+        parts = urlsplit(text)
     except ValueError:
         return
-    if password:
-        yield from (password, unquote(password))
+    if parts.password:
+        yield from (parts.password, unquote(parts.password))
+    for name, value in parse_qsl(parts.query):
+        if _SECRET_NAME.search(name):
+            yield value

@@ -54,6 +54,7 @@ class Delay:
     async def __call__(
         self, request: web.Request, /, handler: Handler
     ) -> web.StreamResponse:
+        await request.read()  # as long as the client is there
         await _wait(self.until)
         return await handler(request)
 
@@ -76,7 +77,7 @@ class Stall:
 class Cut:
     """Sends a part of the body and closes the connection."""
 
-    keep: int | None
+    keep: float | None
 
     async def __call__(
         self, request: web.Request, /, handler: Handler
@@ -96,7 +97,7 @@ class Cut:
 class Truncate:
     """Sends a part of the body as the whole of it."""
 
-    keep: int | None
+    keep: float | None
 
     async def __call__(
         self, request: web.Request, /, handler: Handler
@@ -144,8 +145,9 @@ def _body(response: web.Response) -> bytes:
     return response.body if isinstance(response.body, bytes) else b""
 
 
-def _beginning(body: bytes, keep: int | None) -> bytes:
-    return body[: len(body) // 2 if keep is None else keep]
+def _beginning(body: bytes, keep: float | None) -> bytes:
+    keep = 0.5 if keep is None else keep
+    return body[: int(keep * len(body) if keep < 1 else keep)]
 
 
 async def _wait(until: Until) -> None:

@@ -244,12 +244,13 @@ def cut(
     method: str = "*",
     path: str = "*",
     *,
-    keep: int | None = None,
+    keep: float | None = None,
     **when: Unpack[When],
 ) -> Fault:
     """Do the work, then lose the connection in the middle of the body.
 
-    ``keep`` is how many bytes of the body arrive: half of them if not given.
+    ``keep`` is how many bytes of the body arrive or, below 1, which part of them:
+    half if not given.
     """
     return Fault("cut", effects.Cut(keep), method, path, when)
 
@@ -258,7 +259,7 @@ def truncated(
     method: str = "*",
     path: str = "*",
     *,
-    keep: int | None = None,
+    keep: float | None = None,
     **when: Unpack[When],
 ) -> Fault:
     """Do the work, then send only the beginning of the body as if it were all.

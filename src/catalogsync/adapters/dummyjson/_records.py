@@ -12,13 +12,13 @@ import operator
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import cache, partial
-from typing import Any, NewType, cast
+from typing import Any, NewType, cast, get_args
 
 import attrs
 from cattrs import Converter, transform_error
 from cattrs.errors import BaseValidationError
 
-from catalogsync._checks import check_text
+from catalogsync._checks import check_number_of_items, check_text
 from catalogsync.errors import InvalidValueError
 from catalogsync.models import (
     UNSET,
@@ -151,6 +151,16 @@ def _converter(*, detailed: bool) -> Converter:
     return converter
 
 
+def _to_first_bad(items: list[object], kind: Any) -> list[object]:
+    """The items up to the first that is wrong: no more need to be told of."""
+    for index, item in enumerate(items):
+        try:
+            _quick.structure(item, *get_args(kind))
+        except Exception:  # noqa: BLE001 - told by the exact converter
+            return items[: index + 1]
+    return items
+
+
 def _demand(converter: Converter, raw: type, *kinds: Any) -> None:
     """Take only this for these: cattrs would take a text for a list of letters."""
     for kind in kinds:
@@ -161,7 +171,11 @@ def _demand(converter: Converter, raw: type, *kinds: Any) -> None:
         ) -> Any:
             if not isinstance(value, raw):
                 raise TypeError(f"must be {_KINDS[raw]}, not {_kind(value)}")
-            return inner(value, kind)
+            items = cast("list[object]", value)
+            check_number_of_items("", len(items))
+            if raw is list and converter.detailed_validation:
+                items = _to_first_bad(items, kind)
+            return inner(items, kind)
 
         converter.register_structure_hook_func(partial(operator.eq, kind), structure)
 

@@ -4,6 +4,10 @@ How the server behaves was observed on DummyJSON: the reply's `limit` is the num
 of products returned and not what was asked for, an empty `limit` gives an empty
 page with status 200, a `skip` past the end gives an empty one too, and more than
 100 requests in 10 seconds are refused.
+
+Each page but the first is read with the record before it, which tells whether the
+list moved since the page before was read. Ordered by id, products may come and go,
+but do not change places, so this notices whatever could hide one.
 """
 
 from __future__ import annotations
@@ -16,7 +20,15 @@ from urllib.parse import quote
 
 import attrs
 
-from catalogsync._http import HttpClient, HttpOptions, Reply, base_url, open_http
+from catalogsync._checks import shown
+from catalogsync._http import (
+    HttpClient,
+    HttpOptions,
+    Reply,
+    address_repr,
+    base_url,
+    open_http,
+)
 from catalogsync.errors import (
     BrokenReplyError,
     InvalidValueError,
@@ -37,6 +49,7 @@ __all__ = ["DummyJSONSettings", "DummyJSONSource"]
 
 _WINDOW = 10.0
 _MOST_PRODUCTS = 100_000_000
+_MOST_CATEGORIES = 100_000
 _SELECT = ",".join(FIELDS)
 
 
@@ -47,14 +60,15 @@ class DummyJSONSettings:
     Attributes:
         url: Address of the server.
         name: Name of the source, for product keys.
-        page_size: Products in a page.
+        page_size: Products in a page. One more is asked for; a server that gives no
+            more than this at a time is asked twice, and its list may move unnoticed.
         currency: ISO 4217 code of all prices; the server names none.
         max_requests: Requests in any 10 seconds; the public server refuses more
             than 100. 0: no limit.
         http: Timeouts, proxy and certificates.
     """
 
-    url: str = "https://dummyjson.com"
+    url: str = attrs.field(default="https://dummyjson.com", repr=address_repr)
     name: str = "dummyjson"
     page_size: int = attrs.field(default=30, validator=attrs.validators.ge(1))
     currency: str = "USD"
@@ -123,10 +137,7 @@ class DummyJSONSource:
         mapper = await self._prepared(anew=cursor is None)
         size = self.settings.page_size
         skip = int(cursor or 0)
-        query = f"limit={size}&skip={skip}&sortBy=id&order=asc&select={_SELECT}"
-        reply = await self.client.send("GET", "/products", query=query)
-        body = _body(reply)
-        records, total = _page_parts(body, reply, skip=skip, size=size)
+        before, records, total = await self._records(skip, overlap=min(skip, 1))
         following = range(size, total, size) if cursor is None else ()
         products, rejected = _sorted_out(mapper, records, f"page skip={skip}")
         return Page(
@@ -134,7 +145,24 @@ class DummyJSONSource:
             rejected=rejected,
             next=tuple(map(str, following)),
             total=total,
+            before=_last_key(mapper, before),
+            last=_last_key(mapper, records),
         )
+
+    async def _records(
+        self, skip: int, *, overlap: int
+    ) -> tuple[list[object], list[object], int]:
+        """The records before a page, as many as *overlap*, its own, and the total."""
+        begin, size = skip - overlap, self.settings.page_size
+        limit = size + overlap
+        query = f"limit={limit}&skip={begin}&sortBy=id&order=asc&select={_SELECT}"
+        reply = await self.client.send("GET", "/products", query=query)
+        records, total = _page_parts(_body(reply), reply, skip=begin)
+        if overlap and len(records) == size < total - begin:
+            # As from a server that gives no more at a time.
+            return await self._records(skip, overlap=0)
+        _check_count(reply, records, total, skip=begin, size=limit)
+        return records[:overlap], records[overlap:], total
 
     async def get(self, keys: Sequence[ProductKey], /) -> Page:
         """Read single products by id; raises as `read` does."""
@@ -159,7 +187,8 @@ class DummyJSONSource:
         """Reach the server and count its products."""
         query = "limit=1&skip=0&select=title"
         reply = await self.client.send("GET", "/products", query=query)
-        _, total = _page_parts(_body(reply), reply, skip=0, size=1)
+        records, total = _page_parts(_body(reply), reply, skip=0)
+        _check_count(reply, records, total, skip=0, size=1)
         text = f"{self.client.url} has {total} products"
         return [Finding(ok=True, what="source", text=text)]
 
@@ -192,11 +221,14 @@ def _body(reply: Reply) -> Mapping[str, Any]:
 
 
 def _categories(reply: Reply) -> dict[str, Category]:
-    items: Any = reply.json()
-    if not isinstance(items, list):
+    body: Any = reply.json()
+    if not isinstance(body, list):
         raise BrokenReplyError(f"{reply.what}: not a list of categories")
+    items = cast("list[dict[str, Any]]", body)
+    if len(items) > _MOST_CATEGORIES:
+        raise BrokenReplyError(f"{reply.what}: {len(items)} categories")
     found: dict[str, Category] = {}
-    for item in cast("list[dict[str, Any]]", items):
+    for item in items:
         try:
             category = Category(id=item["slug"], name=item["name"])
         except (InvalidValueError, KeyError, TypeError):
@@ -206,22 +238,26 @@ def _categories(reply: Reply) -> dict[str, Category]:
 
 
 def _page_parts(
-    body: Mapping[str, Any], reply: Reply, *, skip: int, size: int
+    body: Mapping[str, Any], reply: Reply, *, skip: int
 ) -> tuple[list[object], int]:
-    """The records and the total of a page that is what was asked for."""
+    """The records and the total of a page of the place that was asked for."""
     records, total = body.get("products"), body.get("total")
     if not isinstance(records, list) or type(total) is not int:
         raise BrokenReplyError(f"{reply.what}: no `products` or no `total`")
     if not 0 <= total <= _MOST_PRODUCTS:
         raise BrokenReplyError(f"{reply.what}: {total} products are told of")
     if body.get("skip", skip) != skip:
-        raise BrokenReplyError(f"{reply.what}: skip {body['skip']} instead of {skip}")
+        raise BrokenReplyError(f"{reply.what}: another skip than {skip}")
+    return cast("list[object]", records), total
+
+
+def _check_count(
+    reply: Reply, records: Sequence[object], total: int, *, skip: int, size: int
+) -> None:
     expected = max(0, min(size, total - skip))
-    found = cast("list[object]", records)
-    if len(found) != expected:
-        problem = f"{len(found)} products instead of {expected} at skip {skip}"
+    if len(records) != expected:
+        problem = f"{len(records)} products instead of {expected} at skip {skip}"
         raise BrokenReplyError(f"{reply.what}: {problem}")
-    return found, total
 
 
 def _sorted_out(
@@ -240,8 +276,16 @@ def _sorted_out(
     return products, rejected
 
 
+def _last_key(mapper: Mapper, records: Sequence[object]) -> ProductKey | None:
+    """The key of the last of these, where there is one that can be read."""
+    try:
+        return mapper.key(records[-1]) if records else None
+    except InvalidValueError:
+        return None
+
+
 def _asked_for(mapper: Mapper, key: ProductKey, record: Mapping[str, Any]) -> Product:
     """The product of a record that was asked for by its key."""
     if (found := mapper.key(record)) != key:
-        raise InvalidValueError("id", f"is {found.id!r} instead of {key.id!r}")
+        raise InvalidValueError("id", f"is {shown(found.id)!r} instead of {key.id!r}")
     return mapper.product(key, record)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[AsyncConnection | None, None]:
         """A transaction that sees one moment; None as long as there are no tables."""
-        with sql_errors():
+        with self._errors():
             if not await self.has_tables():
                 yield None
                 return
@@ -65,7 +65,7 @@ class Database:
     @asynccontextmanager
     async def writing(self) -> AsyncGenerator[AsyncConnection, None]:
         """A transaction that writes."""
-        with sql_errors():
+        with self._errors():
             if not await self.has_tables():
                 async with self._writing.begin() as connection:
                     await self._create_all(connection)
@@ -74,7 +74,7 @@ class Database:
 
     async def check(self) -> str:
         """Try what a write needs, and take it back; says what was found."""
-        with sql_errors():
+        with self._errors():
             if self._is_missing():
                 return f"{self._file} would be created"
             has_tables = await self.has_tables()
@@ -106,6 +106,9 @@ class Database:
             raise MisconfiguredError("url", problem)
         return True
 
+    def _errors(self) -> AbstractContextManager[None]:
+        return sql_errors(self._writing.url.password or "")
+
     async def close(self) -> None:
         """Close all connections."""
         await self._writing.dispose()
@@ -133,7 +136,7 @@ async def open_database(settings: SQLSettings) -> AsyncGenerator[Database, None]
     make = _sqlite if url.get_backend_name() == "sqlite" else _postgres
     database = make(url, settings.timeout)
     try:
-        with sql_errors():
+        with sql_errors(url.password or ""):
             await database.has_tables()
     except TypeError as error:  # of the driver's connect()
         problem = f"holds a parameter that the driver does not know ({error})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from traceback import format_exception
 
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -45,35 +46,51 @@ _NOT_READY = ("SQLITE_BUSY", "SQLITE_LOCKED", "08", "40", "53", "55", "57")
 
 
 @contextmanager
-def sql_errors() -> Generator[None, None, None]:
-    """Raise what the database raises as the error that the engine acts upon."""
+def sql_errors(password: str = "") -> Generator[None, None, None]:
+    """Raise what the database raises as the error that the engine acts upon.
+
+    Args:
+        password: What a server may repeat and no error shows.
+    """
     try:
         yield
     except CatalogSyncError:
         raise
     except Exception as error:
-        decision = _decide(error)
+        decision = _decide(error, password)
         if decision is None:
             raise
-        raise decision from error
+        cause = None if _tells(error, password) else error
+        try:
+            raise decision from cause
+        finally:
+            decision.__context__ = cause
 
 
-def _decide(error: Exception) -> CatalogSyncError | None:
+def _tells(error: Exception, password: str) -> bool:
+    """Whether the error, or one behind it, shows the password."""
+    return bool(password) and password in "".join(format_exception(error))
+
+
+def _decide(error: Exception, password: str) -> CatalogSyncError | None:
     """What the engine has to know; None for a defect of ours."""
     wrapped = getattr(error, "orig", None)
     cause = (wrapped.__cause__ or wrapped) if wrapped else error
+    words = str(cause)
+    if password:
+        words = words.replace(password, "***")
     code = getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None)
     if code:
-        return _decide_code(code, str(cause))
+        return _decide_code(code, words)
     if isinstance(cause, OSError):
-        words = str(cause) or "it did not answer in time"
+        words = words or "it did not answer in time"
         return TransientError(f"the database cannot be reached: {words}")
     if isinstance(cause, PoolTimeoutError):
         return TransientError("no connection to the database was free in time")
     if not type(cause).__module__.startswith("asyncpg"):
         return None
     if isinstance(cause, ValueError):
-        return MisconfiguredError("url", f"has a wrong parameter: {cause}")
+        return MisconfiguredError("url", f"has a wrong parameter: {words}")
     return TransientError("the connection to the database was lost")
 
 
