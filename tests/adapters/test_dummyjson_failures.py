@@ -54,8 +54,8 @@ from catalogsync.testing.faults import (
 from catalogsync.testing.servers import serve
 
 FIRST = "/products[?]*skip=0&*"
-SECOND = "/products[?]*skip=5&*"
-THIRD = "/products[?]*skip=10&*"
+SECOND = "/products[?]*skip=4&*"
+THIRD = "/products[?]*skip=9&*"
 PAGES_OF_FIVE: dict[str, Any] = {"settings": {"page_size": 5}}
 
 FAULTS: list[Callable[..., Fault]] = [
@@ -307,7 +307,7 @@ async def test_a_500_in_the_middle() -> None:
 async def test_the_server_goes_down_in_the_middle() -> None:
     """What has come is written; two lost pages in a row are enough."""
     faults = [
-        status(503, "GET", f"/products[?]*skip={skip}&*") for skip in range(5, 99)
+        status(503, "GET", f"/products[?]*skip={skip}&*") for skip in range(4, 99)
     ]
     ran = await run(things(99), *faults, **PAGES_OF_FIVE, pages_ahead=2)
     assert ran.ids == ["1", "2", "3", "4", "5"]
@@ -413,7 +413,7 @@ async def test_whatever_goes_wrong_the_report_is_right(data: st.DataObject) -> N
 async def test_whatever_moves_meanwhile(
     changes: list[tuple[int, str, int]],
 ) -> None:
-    """If the total is the same on all pages and no key came twice, all is well."""
+    """A run that succeeds has seen everything that is there at its end."""
     records = served(things(14))
     faults = [
         meanwhile(_mover(records, what, place, n), "/products[?]*", on=on)
@@ -422,7 +422,7 @@ async def test_whatever_moves_meanwhile(
     ran = await run(records, *faults, **PAGES_OF_FIVE, pages_ahead=1)
     assert ran.report.counts.failed == 0
     assert len(set(ran.ids)) == len(ran.ids) == ran.report.counts.created
-    if len(changes) < 2 and ran.report.status is RunStatus.SUCCEEDED:
+    if ran.report.status is RunStatus.SUCCEEDED:
         assert {str(each["id"]) for each in records} <= set(ran.ids)
 
 
