@@ -67,8 +67,8 @@ class RunRecord:
         started_at: When it began.
         finished_at: When it ended; None: it goes on, or its process died.
         status: How it ended; None as long as it did not.
-        report: Its report as JSON types (`Report.to_dict`); None as long as there
-            is none.
+        report: Its report as JSON types (`Report.to_dict`); None as long as it did
+            not end.
     """
 
     run_id: str
@@ -188,10 +188,6 @@ class RunStore(Protocol):
 
     async def end_run(self, report: Report, /) -> None:
         """Note how a run ended."""
-        ...
-
-    async def abandon_run(self, run_id: str, status: RunStatus, /) -> None:
-        """Note the end of a run that has no report."""
         ...
 
     async def runs(

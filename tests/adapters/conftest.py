@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.adapters.sql_databases import DATABASES, Hand, OpenSink
-from tests.real import STORE, real_is_wanted
+from tests.real import real_is_wanted
 
 from catalogsync.adapters.sql import SQLSettings
 
@@ -21,61 +18,6 @@ if TYPE_CHECKING:
 
 
 collect_ignore = [] if real_is_wanted() else ["test_sql_postgres.py"]
-
-
-@pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL server of our own; gives the URL of its one database."""
-    folder = tmp_path_factory.mktemp("postgres")
-    command = [
-        "node",
-        f"{STORE}/store.mjs",
-        "postgres",
-        "--data",
-        f"{folder}",
-        "--json",
-    ]
-    log = folder / "store.log"
-    with (
-        log.open("w") as errors,
-        subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        ) as process,
-    ):
-        assert process.stdin
-        assert process.stdout
-        line = process.stdout.readline()
-        assert line, f"PostgreSQL did not start: {log.read_text()}"
-        url = json.loads(line)["database_url"]
-        asyncio.run(_hurry(url))
-        yield url
-        process.stdin.close()
-
-
-async def _hurry(url: str) -> None:
-    """What is written need not survive a power cut, nor the password an attack."""
-    from sqlalchemy import make_url
-
-    hand = Hand(url)
-    for setting in ("fsync", "synchronous_commit", "full_page_writes"):
-        await hand(f"ALTER SYSTEM SET {setting} = off")
-    await hand("ALTER SYSTEM SET scram_iterations = 1")
-    await hand("SELECT pg_reload_conf()")
-    await hand(f"ALTER ROLE CURRENT_USER PASSWORD '{make_url(url).password}'")
-
-
-@pytest.fixture
-async def postgres(postgres_server: str) -> str:
-    """The URL of an empty database on PostgreSQL."""
-    await Hand(postgres_server)(
-        "DO 'BEGIN DROP SCHEMA IF EXISTS public CASCADE; CREATE SCHEMA public;"
-        " GRANT USAGE ON SCHEMA public TO PUBLIC; END'"
-    )
-    return postgres_server
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from traceback import format_exception
 from typing import TypeVar
 
 import attrs
@@ -115,15 +116,18 @@ class PostgresDatabase:
     _where: str
     _engine: AsyncEngine = attrs.field(repr=False)
 
+    def _errors(self) -> AbstractContextManager[None]:
+        return _errors(self._where, self._engine.url.password or "")
+
     async def read(self, steps: Steps[T], /) -> T:
         """See `Database`."""
-        with _errors(self._where):
+        with self._errors():
             async with self._engine.connect() as connection:
                 return await _run(steps, connection)
 
     async def write(self, steps: Steps[T], /) -> T:
         """See `Database`."""
-        with _errors(self._where):
+        with self._errors():
             async with self._engine.begin() as connection:
                 await connection.execute(_ALONE)
                 return await _run(steps, connection)
@@ -138,7 +142,7 @@ async def _run(steps: Steps[T], connection: AsyncConnection) -> T:
 
 
 @contextmanager
-def _errors(where: str) -> Generator[None]:
+def _errors(where: str, password: str) -> Generator[None]:
     try:
         yield
     except (OSError, PoolTimeoutError) as error:
@@ -151,4 +155,10 @@ def _errors(where: str) -> Generator[None]:
         if not type(cause).__module__.startswith("asyncpg"):
             raise
         code = getattr(cause, "sqlstate", None) or ""
-        raise explain(where, code, str(cause), _KNOWN) from error
+        words = str(cause).replace(password, "***") if password else str(cause)
+        told = explain(where, code, words, _KNOWN)
+        shows = password and password in "".join(format_exception(error))
+        try:
+            raise told from None if shows else error
+        finally:
+            told.__context__ = None if shows else error

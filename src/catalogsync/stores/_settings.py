@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from catalogsync.errors import MisconfiguredError, MissingExtraError
+from catalogsync.runstore import StoreError
 
 if TYPE_CHECKING:
     from catalogsync.runstore import RunStore
@@ -48,16 +50,15 @@ class StoreSettings:
             and is shown nowhere.
         keep_days: Runs that began longer ago are forgotten.
         keep_runs: Of each job, all but so many runs are forgotten.
-        lease_ttl: Seconds after which a run that is not heard of counts as dead.
     """
 
     url: str = attrs.field(default=_MEMORY, repr=False, validator=_check_url)
     keep_days: float = attrs.field(default=90, validator=_more_than_zero)
     keep_runs: int = attrs.field(default=200, validator=_more_than_zero)
-    lease_ttl: float = attrs.field(default=60, validator=_more_than_zero)
 
-    def open(self) -> AbstractAsyncContextManager[RunStore]:
-        """Open the store for the length of a block.
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[RunStore]:
+        """Open the store for the length of a block; at its end, old runs are forgotten.
 
         A file and its folder, and the tables, are made where they are missing.
 
@@ -67,6 +68,12 @@ class StoreSettings:
             MisconfiguredError: The URL cannot be read.
             StoreError: The store cannot be used.
         """
+        async with self._opening() as store:
+            yield store
+            with suppress(StoreError):
+                await store.trim(days=self.keep_days, runs=self.keep_runs)
+
+    def _opening(self) -> AbstractAsyncContextManager[RunStore]:
         if not self.url.startswith(_SERVER):
             from ._sqlite import open_sqlite
 

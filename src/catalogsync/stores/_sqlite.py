@@ -34,12 +34,10 @@ _DIALECT = Dialect(
 )
 _KNOWN = {
     "SQLITE_BUSY": f"was locked for {_PATIENCE:g} s: see which process holds it",
-    "SQLITE_LOCKED": f"was locked for {_PATIENCE:g} s: see which process holds it",
     "SQLITE_NOTADB": "is no SQLite database: name another file",
     "SQLITE_CORRUPT": "is damaged: restore it from a copy, or move it away",
     "SQLITE_READONLY": "is read-only: allow writing to the file and its folder",
     "SQLITE_CANTOPEN": "cannot be opened: check the path and the rights to it",
-    "SQLITE_PERM": "cannot be opened: check the path and the rights to it",
     "SQLITE_FULL": "cannot grow: make room on its disk",
     "SQLITE_IOERR": "cannot be read or written: see whether its disk is full or fails",
     "SQLITE_ERROR": "has other tables than it should: move it away",
@@ -66,12 +64,20 @@ async def open_sqlite(file: str) -> AsyncGenerator[DatabaseStore]:
 
 
 def _connect(file: str, stack: ExitStack) -> sqlite3.Connection:
+    if file != _MEMORY:
+        _make_folder(file)
+    name = ":memory:" if file == _MEMORY else file
     with _errors(file):
-        if file != _MEMORY:
-            Path(file).parent.mkdir(parents=True, exist_ok=True)
-        name = ":memory:" if file == _MEMORY else file
         connection = sqlite3.connect(name, timeout=_PATIENCE, isolation_level=None)
-        return stack.enter_context(closing(connection))
+    return stack.enter_context(closing(connection))
+
+
+def _make_folder(file: str) -> None:
+    try:
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        problem = f"the folder of the run store {file} cannot be made"
+        raise StoreError(f"{problem}: name another file ({error.strerror})") from error
 
 
 def _share(connection: sqlite3.Connection) -> None:
@@ -103,8 +109,8 @@ class SQLiteDatabase:
     """A connection that one thread works with."""
 
     _file: str
-    _connection: sqlite3.Connection
-    _thread: Executor
+    _connection: sqlite3.Connection = attrs.field(repr=False)
+    _thread: Executor = attrs.field(repr=False)
 
     async def read(self, steps: Steps[T], /) -> T:
         """See `Database`."""
@@ -141,8 +147,3 @@ def _errors(file: str) -> Generator[None]:
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorname", "")
         raise explain(file, code, str(error), _KNOWN) from error
-    except OSError as error:
-        problem = (
-            f"the folder of the run store {file} cannot be made ({error.strerror})"
-        )
-        raise StoreError(f"{problem}: name another file") from error

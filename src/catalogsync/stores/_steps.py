@@ -30,13 +30,13 @@ T = TypeVar("T")
 Value: TypeAlias = str | int | float | None
 Row: TypeAlias = tuple[Any, ...]
 
-_MARK = "\x01"
+_MARK = "\\"  # text that begins with it is marked, too
 
 
 def _encoded(value: Value) -> Value:
-    """The value; text that not every database takes is kept as marked JSON."""
+    """The value; text that not every database takes is marked and escaped."""
     if isinstance(value, str) and _is_odd(value):
-        return _MARK + json.dumps(value)
+        return _MARK + value.encode("unicode_escape").decode()
     return value
 
 
@@ -48,7 +48,7 @@ def _is_odd(text: str) -> bool:
 
 def _decoded(value: Any) -> Any:
     if isinstance(value, str) and value.startswith(_MARK):
-        return json.loads(value.removeprefix(_MARK))
+        return value.removeprefix(_MARK).encode().decode("unicode_escape")
     return value
 
 

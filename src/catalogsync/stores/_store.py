@@ -10,7 +10,7 @@ from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar, cast
 import attrs
 
 from catalogsync.models import ProductKey
-from catalogsync.report import Report, RunStatus
+from catalogsync.report import Report
 from catalogsync.runstore import (
     BusyError,
     Entry,
@@ -105,15 +105,6 @@ class DatabaseStore:
                 "status": report.status,
                 "report": dump(report.to_dict()),
             },
-        )
-
-    @_writing
-    def abandon_run(self, run_id: str, status: RunStatus, /) -> Steps[None]:
-        """Note the end of a run without a report; one that ended stays as it is."""
-        yield Statement(
-            "UPDATE catalogsync_run SET finished_at = {now}, status = :status"
-            " WHERE run_id = :run_id AND status IS NULL",
-            {"run_id": run_id, "status": status},
         )
 
     @_reading

@@ -1,0 +1,151 @@
+"""A run store on PostgreSQL, when the server does not do what it should."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import make_url
+from tests.adapters.sql_databases import Hand, assert_no_secret
+
+from catalogsync.errors import MisconfiguredError
+from catalogsync.runstore import RunStore, StoreError
+from catalogsync.stores import StoreSettings
+
+from .conftest import REAL
+from .values import failed
+
+pytestmark = pytest.mark.parametrize("url", REAL, indirect=True)
+
+
+def changed(url: str, **parts: Any) -> str:
+    """The URL with other parts."""
+    return make_url(url).set(**parts).render_as_string(hide_password=False)
+
+
+async def refused(url: str, error: type[Exception] = StoreError) -> str:
+    """What is said when the store cannot be opened: one line without a password."""
+    with pytest.raises(error) as caught:
+        async with StoreSettings(url=url).open():
+            pass
+    assert_no_secret(caught.value, str(make_url(url).password))
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("part", "told"),
+    [
+        ({"password": "s3cret"}, "does not accept the user or the password"),
+        ({"database": "nowhere"}, "a database that is not there: create it"),
+        ({"query": {"sslmode": "maybe"}}, "`sslmode` parameter must be one of"),
+        ({"query": {"sslmode": "require"}}, "rejected SSL"),
+        ({"port": 1}, "cannot be reached"),
+    ],
+    ids=["password", "database", "sslmode", "ssl", "down"],
+)
+async def test_a_server_that_does_not_let_us_in(url: str, part: Any, told: str) -> None:
+    """The store is named, and what to do."""
+    url = changed(url, **part)
+    parsed = make_url(url)
+    found = await refused(url)
+    assert told in found
+    assert f"{parsed.host}:{parsed.port}/{parsed.database}" in found
+
+
+async def test_a_parameter_that_does_not_exist(url: str) -> None:
+    """A mistake in the settings."""
+    url = changed(url, query={"colour": "red"})
+    assert "colour" in await refused(url, MisconfiguredError)
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+asyncpg"])
+async def test_the_names_of_the_scheme(url: str, scheme: str) -> None:
+    """And no encryption, if that is asked for."""
+    url = changed(url, drivername=scheme, query={"sslmode": "disable"})
+    async with StoreSettings(url=url).open() as store:
+        assert await store.runs() == []
+        assert str(make_url(url).password) not in repr(store)
+
+
+async def test_a_store_of_a_newer_version(url: str, hand: Hand) -> None:
+    """It is left alone."""
+    async with StoreSettings(url=url).open():
+        pass
+    await hand("UPDATE catalogsync_version SET version = 99")
+    assert "upgrade this one" in await refused(url)
+    assert await hand("SELECT version FROM catalogsync_version") == [(99,)]
+
+
+async def test_text_has_the_same_order_on_every_server(
+    store: RunStore, hand: Hand
+) -> None:
+    """Whatever order the database has by default."""
+    found = await hand(
+        "SELECT DISTINCT collation_name, table_schema FROM information_schema.columns"
+        " WHERE table_name LIKE 'catalogsync%' AND data_type = 'text'"
+    )
+    assert found == [("C", "public")]
+    assert await store.runs() == []
+
+
+async def test_tables_that_somebody_removed(store: RunStore, hand: Hand) -> None:
+    """Found when they are read."""
+    await hand("DROP TABLE catalogsync_failure")
+    with pytest.raises(StoreError, match="has other tables than it should"):
+        await store.failures("nightly")
+
+
+async def test_a_connection_that_was_lost(store: RunStore, hand: Hand) -> None:
+    """The next call has a new one."""
+    await store.put_failures("nightly", [failed("a")])
+    await hand(
+        "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    assert await store.failures("nightly") == [failed("a")]
+
+
+async def test_a_user_without_rights(url: str, store: RunStore, hand: Hand) -> None:
+    """What may be read is read."""
+    await hand("DROP ROLE IF EXISTS guest")
+    await hand("CREATE ROLE guest LOGIN PASSWORD 'welcome'")
+    try:
+        guest = changed(url, username="guest", password="welcome")
+        assert "is not open to this user: grant" in await refused(guest)
+        await hand("GRANT SELECT ON ALL TABLES IN SCHEMA public TO guest")
+        async with StoreSettings(url=guest).open() as reader:
+            assert await reader.runs() == await store.runs()
+            with pytest.raises(StoreError, match="is not open to this user"):
+                await reader.add_trigger("nightly")
+    finally:
+        await hand("DROP OWNED BY guest")
+        await hand("DROP ROLE guest")
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        ("53100", "make room on its disk"),
+        ("25006", "name the primary server"),
+        ("55P03", "see which session holds it"),
+        ("XX000", "fails (so it is)"),
+    ],
+)
+async def test_errors_of_the_server(
+    store: RunStore, hand: Hand, state: str, told: str
+) -> None:
+    """Raised by the server itself; nothing was written."""
+    await hand(
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS"
+        f" $$ BEGIN RAISE EXCEPTION 'so it is' USING ERRCODE = '{state}'; END $$"
+    )
+    await hand(
+        "CREATE TRIGGER fail AFTER INSERT ON catalogsync_trigger"
+        " EXECUTE FUNCTION fail()"
+    )
+    with pytest.raises(StoreError) as caught:
+        await store.add_trigger("nightly")
+    assert told in str(caught.value)
+    assert "so it is" in str(caught.value)
+    assert await store.triggers() == []

@@ -1,0 +1,209 @@
+"""A run store in a SQLite file: what it is to other programs, and what can go wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from catalogsync.runstore import StoreError
+from catalogsync.stores import StoreSettings
+from catalogsync.stores._steps import Statement, Steps
+
+from .values import failed
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the store is to be."""
+    return tmp_path / "runs.db"
+
+
+async def refused(path: Path) -> str:
+    """What is said when the store cannot be opened: one line that names it."""
+    with pytest.raises(StoreError) as caught:
+        async with StoreSettings(url=f"sqlite:///{path}").open():
+            pass
+    told = str(caught.value)
+    assert str(path) in told
+    assert "\n" not in told
+    return told
+
+
+def execute(path: Path, *statements: str) -> list[Any]:
+    """Work on the file by hand; the rows of the last statement."""
+    rows: list[Any] = []
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in statements:
+            rows = connection.execute(statement).fetchall()
+    return rows
+
+
+def another_program(path: Path) -> None:
+    execute(path, "CREATE TABLE product (id INTEGER PRIMARY KEY)")
+
+
+def another_format(path: Path) -> None:
+    execute(path, "PRAGMA application_id = 252006675", "CREATE TABLE t (x)")
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda path: path.write_text("Dear diary, " * 100), "is no SQLite database"),
+        (another_program, "the database of another program"),
+        (another_format, "the database of another program"),
+    ],
+    ids=["text", "another program", "another format"],
+)
+async def test_a_file_that_is_not_ours(
+    path: Path, make: Callable[[Path], object], told: str
+) -> None:
+    """It stays as it is."""
+    make(path)
+    before = content(path)
+    found = await refused(path)
+    assert told in found
+    assert "name another file" in found
+    assert content(path) == before
+
+
+def content(path: Path) -> bytearray:
+    return bytearray(path.read_bytes())
+
+
+async def test_a_folder_in_place_of_the_file(tmp_path: Path) -> None:
+    """It cannot be opened."""
+    assert "cannot be opened: check the path" in await refused(tmp_path)
+
+
+async def test_a_file_in_place_of_the_folder(path: Path) -> None:
+    """The folder cannot be made."""
+    another_program(path)
+    told = await refused(path / "runs.db")
+    assert "the folder of the run store" in told
+    assert "name another file" in told
+
+
+@pytest.fixture
+async def kept(path: Path) -> Path:
+    """A store that was used before."""
+    async with StoreSettings(url=f"sqlite:///{path}").open() as store:
+        await store.put_failures("nightly", [failed("a")])
+    return path
+
+
+async def test_a_store_can_be_told_by_its_file(kept: Path) -> None:
+    """By its number and its version; several can read while one writes."""
+    assert execute(kept, "PRAGMA application_id") == [(int.from_bytes(b"cats"),)]
+    assert execute(kept, "PRAGMA user_version") == [(1,)]
+    assert execute(kept, "PRAGMA journal_mode") == [("wal",)]
+
+
+async def test_a_store_of_a_newer_version(kept: Path) -> None:
+    """It is left alone."""
+    execute(kept, "PRAGMA user_version = 99")
+    assert "upgrade this one" in await refused(kept)
+    assert execute(kept, "PRAGMA user_version") == [(99,)]
+
+
+def read_only(path: Path) -> None:
+    """Ask for a newer format for writing, so that it holds for root as well."""
+    changed = content(path)
+    changed[18] = 3
+    path.write_bytes(changed)
+
+
+def damage(path: Path) -> None:
+    """Leave the first page alone."""
+    changed = content(path)
+    changed[4096:] = b"\xff" * (len(changed) - 4096)
+    path.write_bytes(changed)
+
+
+def remove_tables(path: Path) -> None:
+    execute(path, "DROP TABLE catalogsync_failure")
+
+
+async def test_a_store_that_can_only_be_read(kept: Path) -> None:
+    """It is not opened."""
+    read_only(kept)
+    assert "is read-only: allow writing" in await refused(kept)
+
+
+@pytest.mark.parametrize(
+    ("harm", "told"),
+    [
+        (damage, "is damaged: restore it"),
+        (remove_tables, "has other tables than it should"),
+    ],
+)
+async def test_a_store_that_was_harmed(
+    kept: Path, harm: Callable[[Path], object], told: str
+) -> None:
+    """Found when it is read."""
+    harm(kept)
+    with pytest.raises(StoreError, match=told) as caught:
+        async with StoreSettings(url=f"sqlite:///{kept}").open() as store:
+            await store.failures("nightly")
+    assert str(kept) in str(caught.value)
+
+
+async def test_a_store_that_somebody_keeps_locked(kept: Path) -> None:
+    """Reading goes on, and so does writing when it is free again."""
+
+    def impatient() -> Steps[None]:
+        yield Statement("PRAGMA busy_timeout = 0")
+
+    store: Any
+    async with StoreSettings(url=f"sqlite:///{kept}").open() as store:
+        await store.database.read(impatient())
+        with closing(sqlite3.connect(kept, isolation_level=None)) as somebody:
+            somebody.execute("BEGIN IMMEDIATE")
+            with pytest.raises(StoreError, match="see which process holds it"):
+                await store.add_trigger("nightly")
+            assert await store.failures("nightly") == [failed("a")]
+        assert await store.add_trigger("nightly")
+
+
+async def test_the_event_loop_goes_on(kept: Path) -> None:
+    """While the database works."""
+    at_work, done = threading.Event(), threading.Event()
+
+    def long_work() -> Steps[bool]:
+        yield Statement("SELECT 1")
+        at_work.set()
+        return done.wait(timeout=30)
+
+    store: Any
+    async with (
+        StoreSettings(url=f"sqlite:///{kept}").open() as store,
+        asyncio.TaskGroup() as group,
+    ):
+        task = group.create_task(store.database.write(long_work()))
+        await asyncio.to_thread(at_work.wait, 30)
+        done.set()
+        assert await task
+
+
+async def test_nothing_stays_open(path: Path) -> None:
+    """A store that is closed has no thread, and no file beside its own."""
+    before = threading.active_count()
+    async with StoreSettings(url=f"sqlite:///{path}").open() as store:
+        await store.add_trigger("nightly")
+        assert threading.active_count() == before + 1
+    for thread in threading.enumerate():
+        if thread.name.startswith("catalogsync-store"):
+            thread.join(timeout=30)
+    assert threading.active_count() == before
+    assert files(path.parent) == [path.name]
+
+
+def files(folder: Path) -> list[str]:
+    return [file.name for file in folder.iterdir()]

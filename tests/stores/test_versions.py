@@ -1,0 +1,149 @@
+"""Run stores of every version that was published are read by this code.
+
+`versions/v1.sql` is what version 1 of the schema left behind, and so on; the file of
+a new version holds the same values. SQLite and PostgreSQL read the same files.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from tests.adapters.sql_databases import Hand
+
+from catalogsync.models import ProductKey
+from catalogsync.outcomes import Outcome, OutcomeStatus
+from catalogsync.report import RunStatus
+from catalogsync.runstore import (
+    BusyError,
+    Entry,
+    Failure,
+    RunRecord,
+    StoreError,
+    Trigger,
+)
+from catalogsync.stores import StoreSettings, _schema
+
+VERSIONS = sorted(Path(__file__).with_name("versions").glob("v*.sql"))
+A, B = ProductKey("pim", "a"), ProductKey("pim", "b")
+
+
+async def load(version: Path, url: str, hand: Hand) -> None:
+    """Make the store as that version left it."""
+    script = version.read_text(encoding="utf-8")  # noqa: ASYNC240
+    number = version.stem.removeprefix("v")
+    if url.startswith("sqlite"):
+        file = Path(url.removeprefix("sqlite:///"))
+        file.parent.mkdir()
+        marks = f"PRAGMA application_id = 1667331187; PRAGMA user_version = {number};"
+        with closing(sqlite3.connect(file)) as connection:
+            connection.executescript(script + marks)
+        return
+    marks = (
+        "CREATE TABLE catalogsync_version (version BIGINT NOT NULL);\n"
+        f"INSERT INTO catalogsync_version VALUES ({number});\n"
+    )
+    for statement in (script + marks).split(";\n")[:-1]:
+        await hand(statement)
+
+
+def test_every_version_has_its_file() -> None:
+    """So that none is forgotten."""
+    assert [file.stem for file in VERSIONS] == [
+        f"v{number}" for number in range(1, len(_schema.MIGRATIONS) + 1)
+    ]
+
+
+@pytest.mark.parametrize("version", VERSIONS, ids=lambda file: file.stem)
+async def test_an_older_store_is_read(version: Path, url: str, hand: Hand) -> None:
+    """All that is in it."""
+    await load(version, url, hand)
+    for _ in range(2):
+        async with StoreSettings(url=url, keep_days=1e6).open() as store:
+            assert await store.runs() == [
+                RunRecord(
+                    run_id="r2",
+                    job="nightly",
+                    source="pim",
+                    sink="shop",
+                    started_at=2000.0,
+                ),
+                RunRecord(
+                    run_id="r1",
+                    job="nightly",
+                    source="pim",
+                    sink="shop",
+                    started_at=1000.5,
+                    finished_at=1003.0,
+                    status=RunStatus.DEGRADED,
+                    report={"run_id": "r1", "problem": "Füße"},
+                ),
+            ]
+            updated = Outcome(A, OutcomeStatus.UPDATED)
+            refused = Outcome(B, OutcomeStatus.FAILED, "no price", "HTTP 400\0")
+            fields = ("title", "variants.1.sku")
+            assert await store.history("nightly", A) == [
+                Entry(run_id="r1", at=1001.25, outcome=updated, fields=fields)
+            ]
+            assert await store.history("nightly", B) == [
+                Entry(run_id="r1", at=1001.5, outcome=refused)
+            ]
+            assert await store.failures("nightly") == [
+                Failure(
+                    key=B,
+                    reason="no price",
+                    said="HTTP 400\0",
+                    payload={"title": "Boot"},
+                    attempts=2,
+                    first_at=900.0,
+                    last_at=1001.5,
+                    run_id="r1",
+                )
+            ]
+            (intent,) = (await store.intents("shop", "pim")).values()
+            assert (intent.key, intent.handle, intent.run_id) == (A, "shoe", "r2")
+            assert await store.remembered("shop", [A, B]) == {A}
+            asked = {"job": "nightly", "at": 1795519134.5}
+            assert await store.triggers() == [
+                Trigger(id=7, keys=(A, B), by="a webhook", **asked),
+                Trigger(id=8, **asked),
+            ]
+
+
+@pytest.mark.parametrize("version", VERSIONS, ids=lambda file: file.stem)
+async def test_an_older_store_goes_on(version: Path, url: str, hand: Hand) -> None:
+    """Its numbers, its lease and what was absent count."""
+    await load(version, url, hand)
+    async with StoreSettings(url=url).open() as store:
+        held = await store.take_lease("shop <- pim", "me", ttl=60)
+        assert isinstance(held, BusyError)
+        assert held.holder == "job nightly"
+        assert (await store.add_trigger("nightly")).id == 9
+        assert await store.note_absences("nightly", "shop", "r2", [A, B]) == {B}
+
+
+async def test_a_migration_that_fails(
+    url: str, hand: Hand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those before it stay, and it leaves nothing behind; the next time it is done."""
+    first = _schema.MIGRATIONS[0]
+    second = "CREATE TABLE two (x {text}); INSERT INTO two VALUES ('done')"
+    third = "CREATE TABLE three (x {text}); INSERT INTO four VALUES ('done')"
+    settings = StoreSettings(url=url)
+    async with settings.open() as store:
+        trigger = await store.add_trigger("nightly")
+
+    monkeypatch.setattr(_schema, "MIGRATIONS", (first, second, third))
+    with pytest.raises(StoreError, match="four"):
+        async with settings.open():
+            pass
+    assert await hand("SELECT x FROM two") == [("done",)]
+
+    monkeypatch.setattr(
+        _schema, "MIGRATIONS", (first, second, third.replace("four", "three"))
+    )
+    async with settings.open() as store:
+        assert await store.triggers() == [trigger]
+    assert await hand("SELECT x FROM three") == [("done",)]

@@ -1,0 +1,91 @@
+"""Values that the tests keep in a run store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from catalogsync.models import Json, ProductKey
+from catalogsync.outcomes import Outcome, OutcomeStatus
+from catalogsync.report import Counts, Report, RunStatus
+from catalogsync.runstore import Entry, Failure, RunRecord
+
+__all__ = ["A", "B", "C", "entry", "failed", "key", "record", "report"]
+
+
+def key(id_: str) -> ProductKey:
+    """A product of the source that most tests have."""
+    return ProductKey("pim", id_)
+
+
+A, B, C = map(key, "abc")
+
+
+def record(
+    run_id: str,
+    *,
+    job: str = "nightly",
+    started_at: float = 1000.0,
+    finished_at: float | None = None,
+    status: RunStatus | None = None,
+    report: Mapping[str, Json] | None = None,
+) -> RunRecord:
+    """A run that began."""
+    return RunRecord(
+        run_id=run_id,
+        job=job,
+        source="pim",
+        sink="shop",
+        started_at=started_at,
+        finished_at=finished_at,
+        status=status,
+        report=report,
+    )
+
+
+def report(run_id: str) -> Report:
+    """How a run ended."""
+    return Report(
+        run_id=run_id,
+        status=RunStatus.DEGRADED,
+        counts=Counts(fetched=2, created=1, failed=1),
+        started_at=1000.0,
+        duration_s=2.5,
+        failures=(
+            Outcome(A, OutcomeStatus.FAILED, "no \x00 price", "Füße \U0001f45f"),
+        ),
+    )
+
+
+def entry(
+    run_id: str,
+    id_: str = "a",
+    *,
+    at: float = 1000.0,
+    reason: str = "",
+    fields: tuple[str, ...] = (),
+) -> Entry:
+    """A product that was updated."""
+    outcome = Outcome(key(id_), OutcomeStatus.UPDATED, reason)
+    return Entry(run_id=run_id, at=at, outcome=outcome, fields=fields)
+
+
+def failed(
+    id_: str,
+    *,
+    reason: str = "no price",
+    payload: Json = None,
+    at: float = 1000.0,
+    attempts: int = 1,
+    run_id: str = "r1",
+) -> Failure:
+    """A product that failed."""
+    return Failure(
+        key=key(id_),
+        reason=reason,
+        said=f"{reason}, it says",
+        payload=payload,
+        attempts=attempts,
+        first_at=at,
+        last_at=at,
+        run_id=run_id,
+    )
