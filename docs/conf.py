@@ -37,7 +37,7 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(asyncio|collections|contextlib|datetime|decimal|enum|importlib)\..*"),
     (r"py:.*", r"(os|pathlib|typing|aiohttp|attrs|stamina)\..*"),
     # The same names where an annotation has them without their module.
-    (r"py:class", r"ClientSession|Decimal|AbstractAsyncContextManager|EntryPoint"),
+    (r"py:class", r"ClientSession|Decimal|Path|AbstractAsyncContextManager|EntryPoint"),
     # What the memory source and the test servers keep for themselves.
     (r"py:class", r"Products|deque|FaultKind|Records|State|effects\.Effect"),
     (r"py:class", r"catalogsync\.testing\..*"),

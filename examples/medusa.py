@@ -18,12 +18,22 @@ import asyncio
 import sys
 from os import environ
 
-from catalogsync import CatalogSyncError, Change, diff, rehearse, sync
+from catalogsync import (
+    CatalogSyncError,
+    Change,
+    ReferenceChange,
+    diff,
+    rehearse,
+    sync,
+)
 from catalogsync.adapters.dummyjson import DummyJSONSettings
 from catalogsync.adapters.medusa import MedusaSettings
 
 
-def show(change: Change) -> None:
+def show(change: Change | ReferenceChange) -> None:
+    if isinstance(change, ReferenceChange):
+        print("create or rename", change.reference.kind, change.reference.name)
+        return
     print(change.action, change.key, change.product.title)
     for item in diff(change) if change.held else ():
         print(f"    {item.path}: {item.old} -> {item.new}")

@@ -84,3 +84,17 @@ def test_every_option_of_a_job_is_described() -> None:
     rows = set(re.findall(r"^\| `(\w+)`", section("Options"), re.MULTILINE))
 
     assert rows == fields | {f.name for f in RetryPolicy.__attrs_attrs__}
+
+
+def test_every_promise_is_shown_by_tests_that_are_there() -> None:
+    """Each row of the table names some."""
+    text = (DOCS / "concepts" / "promises.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| \*\*.*", text, re.MULTILINE)
+
+    assert rows
+
+    for row in rows:
+        named = re.findall(r"`(\w+/test_\w+\.py)`", row)
+        assert named, row
+        for name in named:
+            assert (DOCS.parent / "tests" / name).is_file(), name
