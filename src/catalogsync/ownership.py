@@ -76,6 +76,8 @@ class Rules:
         edits: What becomes of edited values.
         job: Noted in receipts, so that jobs which share a source do not prune each
             other's products.
+        edited: Paths where a difference can be a person's edit; None: anywhere.
+            Elsewhere it is what a write left behind that broke off.
     """
 
     owns: Mapping[Field, Owner] = attrs.field(
@@ -83,6 +85,7 @@ class Rules:
     )
     edits: Edits = Edits.OVERWRITE
     job: str = ""
+    edited: frozenset[str] | None = None
     _without: Mapping[bool, frozenset[Field]] = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:

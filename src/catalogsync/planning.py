@@ -7,7 +7,7 @@ we wrote and the source dropped goes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -126,8 +126,10 @@ def compare(
     """As `plan`, and say which values people edited."""
     rules = rules or Rules()
     told = wanted
-    wanted = claim(wanted, held.product if held else None, rules)
-    without = rules.without(creating=held is None)
+    # What is half made is still being created.
+    finished = held.product if held is not None and not held.gaps else None
+    wanted = claim(wanted, finished, rules)
+    without = rules.without(creating=finished is None)
     if references is not None:
         references = {f: ids for f, ids in references.items() if f not in without}
     if held is not None:
@@ -171,6 +173,20 @@ class _Comparison:
     def receipt(self) -> Receipt:
         return Receipt.parse(self.held.receipt)
 
+    @cached_property
+    def receipt_after(self) -> str:
+        elements = self.references
+        if elements is None:
+            elements = own_references(self.wanted)
+        return write_receipt(
+            self.wanted,
+            elements,
+            self.receipt,
+            without=self.without,
+            there=[variant.id for variant in self.held.product.variants or ()],
+            job=self.rules.job,
+        )
+
     def result(self) -> Comparison:
         self._plain()
         self._status()
@@ -179,30 +195,30 @@ class _Comparison:
         self._elements(Field.CATEGORIES)
         self._elements(Field.TAGS)
         variants = self._variants()
-        forced = self.held.gaps or self.held.foreign or self.receipt.retired
-        if not self.fields and not forced:
+        if not self.fields and not self._is_forced():
             return Comparison(None, tuple(self.edits))
-        elements = self.references
-        if elements is None:
-            elements = own_references(self.wanted)
-        receipt = write_receipt(
-            self.wanted,
-            elements,
-            self.receipt,
-            without=self.without,
-            job=self.rules.job,
-        )
         change = Change(
             action=Action.UPDATE,
             product=attrs.evolve(self.held.product, **self.values),
             fields=frozenset(self.fields),
             variants=variants,
             references={} if self.references is None else self.merged,
-            receipt=receipt,
+            receipt=self.receipt_after,
             held=self.held,
             wanted=self.told,
         )
         return Comparison(change, tuple(self.edits))
+
+    def _is_forced(self) -> bool:
+        """Whether there is something to do though no field differs."""
+        if self.held.gaps or self.held.foreign or self.receipt.retired:
+            return True
+        if self.rules.edits is not Edits.KEEP or self.held.receipt is None:
+            return False
+        # Both sides came to say the same. Unless that is noted, the next change of
+        # the source could look like an edit.
+        after = Receipt.parse(self.receipt_after)
+        return attrs.evolve(after, job=self.receipt.job) != self.receipt
 
     def _set(self, field: Field, value: object) -> None:
         self.values[field.value] = value
@@ -220,6 +236,8 @@ class _Comparison:
             new: What the source has.
         """
         if before is None or self.held.gaps or before != digest(new):
+            return False
+        if self.rules.edited is not None and path not in self.rules.edited:
             return False
         kept = self.rules.edits is Edits.KEEP
         diff = FieldDiff(path=path, old=shown(old), new=shown(new))
@@ -239,13 +257,16 @@ class _Comparison:
     def _status(self) -> None:
         """Publish again what we retired; else only if the job says so."""
         wanted, held = self.wanted.status, self.held.product.status
-        if self.receipt.retired:
+        retired = self.receipt.retired and held is not ProductStatus.PUBLISHED
+        if retired:
+            told = self.rules.writes(Field.STATUS, creating=True)
+            wanted = self.told.status if told else UNSET
             wanted = wanted or ProductStatus.PUBLISHED
         elif Field.STATUS in self.without:
             return
         if wanted is UNSET or wanted == held:
             return
-        before = None if self.receipt.retired else self.receipt.fields.get("status")
+        before = None if retired else self.receipt.fields.get(Field.STATUS)
         if not self._keeps("status", before, old=held, new=wanted):
             self._set(Field.STATUS, wanted)
 
@@ -267,11 +288,12 @@ class _Comparison:
         return list(self.receipt.lists.get(field, ()))
 
     def _keeps_list(
-        self, field: Field, old: Sequence[str], new: Sequence[str], *, same: bool
+        self, field: Field, old: Iterable[str], new: Iterable[str], *, same: bool
     ) -> bool:
         """As `_keeps`, for a list that the source has as it had before if *same*."""
-        before = digest(list(new)) if same and field in self.receipt.lists else None
-        return self._keeps(field.value, before, old=list(old), new=list(new))
+        told = list(new)
+        before = digest(told) if same and field in self.receipt.lists else None
+        return self._keeps(field.value, before, old=list(old), new=told)
 
     def _attributes(self) -> None:
         wanted, held = self.wanted.attributes, self.held.product.attributes or {}
@@ -314,8 +336,10 @@ class _Comparison:
         if target is None and not self._renamed(field):
             return
         same = set(self._listed_before(field)) == set(map(digest, wanted))
-        names = self.held.references.get(field, {})
-        old, new = [names.get(e, e) for e in held], [names.get(e, e) for e in wanted]
+        names = self.held.references.get(field)
+        theirs = shown(getattr(self.held.product, field)) or ()
+        old = theirs if names is None else names.values()
+        new = shown(getattr(self.wanted, field))
         if target is not None and self._keeps_list(field, old, new, same=same):
             return
         self.merged[field] = held if target is None else target

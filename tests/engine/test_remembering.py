@@ -166,7 +166,9 @@ async def test_a_run_that_breaks_off_is_noted(store: RunStore) -> None:
     with pytest.raises(UnauthorizedError):
         await run(Locked(), store, product(1))
     (record,) = await store.runs()
-    assert (record.status, record.report) == (RunStatus.FAILED, None)
+    assert record.status is RunStatus.FAILED
+    assert record.report is not None
+    assert record.report["problem"] == "401"
     assert record.finished_at is not None
 
 

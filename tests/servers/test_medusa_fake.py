@@ -126,7 +126,7 @@ async def test_a_lost_answer_has_done_its_work(
 
 @pytest.mark.parametrize(
     ("stage", "variants", "items", "linked"),
-    [("product", 0, 0, 0), ("variants", 4, 0, 0), ("items", 4, 4, 0), ("links", 4, 4, 4)],
+    [("alone", 0, 0, 0), ("product", 0, 0, 0), ("variants", 4, 0, 0), ("items", 4, 4, 0), ("links", 4, 4, 4)],
 )  # fmt: skip
 async def test_a_create_can_be_interrupted(
     fake: FakeMedusa,

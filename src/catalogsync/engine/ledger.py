@@ -17,7 +17,7 @@ from catalogsync.differences import diff
 from catalogsync.models import Product, ProductKey
 from catalogsync.outcomes import Outcome, OutcomeStatus
 from catalogsync.ownership import Edits
-from catalogsync.report import Report, RunStatus
+from catalogsync.report import Report
 from catalogsync.runstore import (
     Entry,
     Failure,
@@ -143,15 +143,11 @@ class Ledger:
             )
             await self.store.begin_run(record)
 
-    async def end(self, report: Report | None, status: RunStatus) -> None:
+    async def end(self, report: Report) -> None:
         """Note how the run ended."""
-        if self.store is None or not self.writes:
-            return
-        await self.flush()
-        if report is not None:
+        if self.store is not None and self.writes:
+            await self.flush()
             await self.store.end_run(report)
-        else:
-            await self.store.abandon_run(self.run_id, status)
 
     async def heartbeat(self) -> None:
         """Keep the lease; ends only by an error.
@@ -219,7 +215,7 @@ class Ledger:
     async def missed_before(
         self, keys: Collection[ProductKey]
     ) -> frozenset[ProductKey] | None:
-        """Those that an earlier complete run missed too; None: nobody can tell."""
+        """Those that an earlier complete run missed too; None: it cannot be told."""
         if self.store is None or not self.writes:
             return None
         return await self.store.note_absences(self.job, self.place, self.run_id, keys)

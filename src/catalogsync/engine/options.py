@@ -56,7 +56,13 @@ def _adopt(value: Iterable[AdoptBy]) -> tuple[AdoptBy, ...]:
 
 
 def _owns(value: Mapping[Field, Owner]) -> dict[Field, Owner]:
-    return {Field(field): Owner(owner) for field, owner in value.items()}
+    owns: dict[Field, Owner] = {}
+    for field, owner in value.items():
+        try:
+            owns[Field(field)] = Owner(owner)
+        except ValueError as error:
+            raise InvalidValueError(f"owns.{field}", str(error)) from None
+    return owns
 
 
 @attrs.frozen(kw_only=True)

@@ -62,7 +62,8 @@ class Remover:
         Raises:
             TransientError: No try was left.
         """
-        size = min(self.sink.limits.batch, self.options.batch_size or len(changes))
+        most = self.sink.limits.batch
+        size = min(most, self.options.batch_size or most)
         for batch in batched(changes, size):
             await self._settle(batch)
             await self.ledger.flush()
@@ -216,15 +217,19 @@ class Pruner:
             f" run once with a higher max_prune"
         )
 
+    def _untold(self, count: int) -> str:
+        what = f"{count} products of ours were not seen"
+        if self.ledger.store is None:
+            why = "without a run store nobody knows whether that is lasting"
+            return f"nothing is removed: {what}, and {why}"
+        return f"{what}; a run removes those that an earlier run missed as well"
+
     async def _confirmed(self, absent: dict[ProductKey, Ours], most: int) -> list[Ours]:
         """Those that are gone for sure; no more are asked for than may be removed."""
         if not isinstance(self.source, LookupSource):
             missed = await self.ledger.missed_before(absent)
             if missed is None and absent:
-                self.tally.warn(
-                    f"nothing is removed: {len(absent)} products were not seen, and"
-                    " without a run store nobody knows whether that is lasting"
-                )
+                self.tally.warn(self._untold(len(absent)))
             return [absent[key] for key in absent if key in (missed or ())]
         gone: list[Ours] = []
         for keys in batched(absent, _LOOKUP):

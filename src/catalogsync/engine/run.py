@@ -139,22 +139,29 @@ class Run:
 
     async def _noted(self, ledger: Ledger) -> Report:
         await ledger.begin(self._started_at)
-        status, report = RunStatus.INCOMPLETE, None
+        report: Report | None = None
+        status, problem = RunStatus.INCOMPLETE, "the run was cancelled"
         try:
             async with asyncio.TaskGroup() as group:
                 beat = group.create_task(self._pipeline.keep_lease())
                 await self._pipeline.run()
                 beat.cancel()
             report = self._report()
-        except Exception:
-            status = RunStatus.FAILED
+        except Exception as error:
+            status, problem = RunStatus.FAILED, str(error) or type(error).__name__
             raise
         finally:
             try:
-                await ledger.end(report, status)
+                if report is None:
+                    report = self._broken_off(status, problem)
+                await ledger.end(report)
             except StoreError as error:
                 self._tally.warn(f"the end of the run could not be noted: {error}")
         return self._sum_up()
+
+    def _broken_off(self, status: RunStatus, problem: str) -> Report:
+        """For the store: what there is to tell of a run that gives no report."""
+        return attrs.evolve(self._sum_up(), status=status, problem=problem)
 
     def _report(self) -> Report:
         """Close the books.

@@ -15,7 +15,7 @@ from catalogsync.planning import compare, supplied
 from catalogsync.protocols import AdoptingSink, NamingSink, ShapingSink, Sink
 
 from .ledger import Ledger
-from .options import Options
+from .options import Missing, Options
 from .references import ReferenceBook
 from .tally import Tally
 
@@ -79,6 +79,11 @@ class Survey:
         sink = self.sink
         self._shape = sink.shape if isinstance(sink, ShapingSink) else None
         self._name = sink.handle if isinstance(sink, NamingSink) else None
+        if self.options.adopt and not isinstance(sink, AdoptingSink):
+            self.tally.warn("nothing is adopted: this sink cannot do it")
+        if self.options.missing is Missing.LEAVE and self.ledger.store is None:
+            what = "without a run store nobody knows what people deleted"
+            self.tally.warn(f"missing = leave does nothing: {what}")
 
     async def look(self, products: Sequence[Product]) -> list[Planned]:
         """Say what has to change for these; repeated by the policy.

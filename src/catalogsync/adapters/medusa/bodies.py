@@ -16,6 +16,7 @@ __all__ = [
     "DEFAULT_OPTIONS",
     "create_body",
     "new_variant",
+    "own_options",
     "update_body",
     "variant_updates",
 ]
@@ -30,26 +31,29 @@ _VARIANT_FIELDS = {
 }
 
 
-def create_body(change: Change, places: Places, default_option: Raw) -> dict[str, Any]:
+def create_body(
+    change: Change, places: Places, options: Sequence[Raw], items: Mapping[str, str]
+) -> dict[str, Any]:
     """A product that is not there yet, complete and ready to be sold.
 
     Args:
         change: The change.
         places: Where it goes.
-        default_option: The option of products without options, as a link.
+        options: Its options, new ones or links.
+        items: Inventory items that stand ready for its variants, by SKU.
     """
     product = change.product
     status = product.status or ProductStatus.PUBLISHED
     variants = product.variants or (Variant(id="default"),)
     body: dict[str, Any] = {
         "title": product.title,
-        "handle": handle(product),
+        "handle": change.handle or handle(product),
         "external_id": str(product.key),
         "status": status.value,
         "sales_channels": [{"id": places.channel}],
         "shipping_profile_id": places.profile,
-        "options": _options(variants, default_option),
-        "variants": [new_variant(variant) for variant in variants],
+        "options": options,
+        "variants": [new_variant(variant, items) for variant in variants],
         "metadata": _metadata(change),
     }
     _add_fields(body, change)
@@ -66,8 +70,12 @@ def update_body(change: Change, raw: Raw) -> dict[str, Any]:
         raw: The product as it was found.
     """
     body: dict[str, Any] = {"id": raw["id"], "metadata": _metadata(change)}
+    if change.held and change.held.foreign:
+        body["external_id"] = str(change.key)
     if Field.TITLE in change.fields:
         body["title"] = change.product.title
+    if Field.STATUS in change.fields:
+        body["status"] = (change.product.status or ProductStatus.DRAFT).value
     _add_fields(body, change)
     if Field.IMAGES in change.fields:
         ids = {image["url"]: image["id"] for image in raw.get("images") or ()}
@@ -89,8 +97,13 @@ def variant_updates(change: Change, raw: Raw) -> list[dict[str, Any]]:
     return [body for body in bodies if len(body) > 1]
 
 
-def new_variant(variant: Variant) -> dict[str, Any]:
-    """A variant that is not there yet."""
+def new_variant(variant: Variant, items: Mapping[str, str]) -> dict[str, Any]:
+    """A variant that is not there yet.
+
+    Args:
+        variant: The variant.
+        items: Inventory items that stand ready for it, by SKU.
+    """
     options = variant.options or DEFAULT_OPTIONS
     body: dict[str, Any] = {
         "title": variant.title or " / ".join(options.values()),
@@ -103,14 +116,16 @@ def new_variant(variant: Variant) -> dict[str, Any]:
         body["sku"] = variant.sku
     if variant.barcode:
         body["barcode"] = variant.barcode
+    if item := items.get(variant.sku or ""):
+        link = {"inventory_item_id": item, "required_quantity": 1}
+        body["inventory_items"] = [link]
     return body
 
 
-def _options(variants: Sequence[Variant], default: Raw) -> list[Raw]:
-    if not variants[0].options:
-        return [default]
+def own_options(product: Product) -> list[Raw]:
+    """The options that a product brings along, with all values of its variants."""
     values: dict[str, dict[str, None]] = {}
-    for variant in variants:
+    for variant in product.variants or ():
         for title, value in variant.options.items():
             values.setdefault(title, {})[value] = None
     return [{"title": title, "values": [*found]} for title, found in values.items()]

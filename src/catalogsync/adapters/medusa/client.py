@@ -11,8 +11,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import re
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Protocol, cast
 
 import attrs
@@ -31,6 +34,7 @@ __all__ = ["ApiKey", "Auth", "Login", "MedusaClient", "MedusaRefusedError"]
 
 _SPARE = 300.0
 _TRIES = 3
+_TOKEN = re.compile(r"[!-~]{1,16384}")
 _NO_REASON = frozenset({"unknown_error", "unexpected_state", "database_error"})
 
 
@@ -74,6 +78,7 @@ class ApiKey:
     async def headers(self, http: HttpClient) -> Mapping[str, str]:
         """HTTP Basic with the key as the user name."""
         token = base64.b64encode(f"{self.key}:".encode()).decode()
+        http.keep_secret(self.key, token)
         return {"Authorization": f"Basic {token}"}
 
     def accepted(self) -> None:
@@ -135,23 +140,24 @@ class Login:
 
     async def _log_in(self, http: HttpClient) -> None:
         body = _json.dumps({"email": self.email, "password": self.password})
+        http.keep_secret(self.password)
         reply = await http.send("POST", "/auth/user/emailpass", body=body)
         if reply.status == 401:
             problem = "Medusa does not accept the login (email, password)"
             raise UnauthorizedError(f"{reply.what}: {problem}")
-        self._keep(reply)
+        self._keep(http, reply)
 
     async def _refresh(self, http: HttpClient) -> None:
         reply = await http.send("POST", "/auth/token/refresh", headers=self._headers())
         self._token = ""
         if reply.status == 200:
-            self._keep(reply)
+            self._keep(http, reply)
 
-    def _keep(self, reply: Reply) -> None:
-        body = _checked(reply)
-        token = body.get("token")
-        if not isinstance(token, str) or not token:
+    def _keep(self, http: HttpClient, reply: Reply) -> None:
+        token = _checked(http, reply).get("token")
+        if not isinstance(token, str) or not _TOKEN.fullmatch(token):
             raise BrokenReplyError(f"{reply.what}: no token")
+        http.keep_secret(token)
         self._token, self._fresh = token, True
         self._ends = _expiry(token, self.clock())
 
@@ -184,53 +190,77 @@ class MedusaClient:
             UnauthorizedError: The credentials are not accepted.
             MisconfiguredError: There is no Medusa at this address.
         """
-        return await self._send("GET", path, query, None)
+        body, _ = await self._send("GET", path, query, None)
+        return body
+
+    async def get_dated(
+        self, path: str, query: str
+    ) -> tuple[dict[str, Any], datetime | None]:
+        """Read something, and the server's clock where it shows it; as `get`."""
+        body, headers = await self._send("GET", path, query, None)
+        return body, _date(headers)
 
     async def post(
         self, path: str, body: Mapping[str, Any] | bytes, query: str = ""
     ) -> dict[str, Any]:
         """Write something; raises as `get` does."""
         data = body if isinstance(body, bytes) else _json.dumps(body)
-        return await self._send("POST", path, query, data)
+        answer, _ = await self._send("POST", path, query, data)
+        return answer
+
+    async def delete(self, path: str) -> None:
+        """Delete something; raises as `get` does."""
+        await self._send("DELETE", path, "", None)
 
     async def _send(
         self, method: str, path: str, query: str, body: bytes | None
-    ) -> dict[str, Any]:
+    ) -> tuple[dict[str, Any], Mapping[str, str]]:
         for _ in range(_TRIES):
             headers = await self.auth.headers(self.http)
             reply = await self.http.send(
                 method, path, query=query, body=body, headers=headers
             )
             if reply.status != 401:
-                found = _checked(reply)
+                found = _checked(self.http, reply)
                 self.auth.accepted()
-                return found
+                return found, reply.headers
             error = self.auth.refused(reply, headers)
             if error is not None:
                 raise error
         raise UnauthorizedError(f"{method} {path}: HTTP 401, also after a new login")
 
 
-def _checked(reply: Reply) -> dict[str, Any]:
+def _date(headers: Mapping[str, str]) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(headers["Date"])
+    except (KeyError, ValueError, OverflowError):
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
+
+
+def _checked(http: HttpClient, reply: Reply) -> dict[str, Any]:
     """The body of a good answer; anything else raises what it means."""
     reply.raise_if_passing()
     if reply.status >= 400:
-        raise _error(reply)
+        raise _error(http, reply)
     body = reply.json()
     if not isinstance(body, dict):
         raise BrokenReplyError(f"{reply.what}: not a JSON object")
     return cast("dict[str, Any]", body)
 
 
-def _error(reply: Reply) -> Exception:
+def _error(http: HttpClient, reply: Reply) -> Exception:
     try:
         body = reply.json()
     except BrokenReplyError:
         body = None
     if not isinstance(body, dict):
         return _foreign(reply)
-    told = cast("dict[str, Any]", body)
-    said, kind = str(told.get("message", "")), str(told.get("type", ""))
+    told = cast("dict[str, object]", body)
+    said, kind = (
+        http.quoted(words) if isinstance(words := told.get(name), str) else ""
+        for name in ("message", "type")
+    )
     if reply.status >= 500 and (not kind or kind in _NO_REASON):
         message = f"{reply.what}: HTTP {reply.status}: {said}"
         return TransientError(message, unexplained=reply.status == 500)

@@ -21,10 +21,12 @@ __all__ = [
     "category_handle",
     "handle",
     "in_pieces",
+    "title_handle",
 ]
 
 _TITLE = 80
 _URL = 7000
+_LONGEST = 13_000
 _NO_WORD = re.compile(r"[^a-z0-9]+")
 
 
@@ -32,6 +34,11 @@ def handle(product: Product) -> str:
     """Handle of a product: its title for people, its key for uniqueness."""
     title = _slug(product.title)[:_TITLE].strip("-")
     return f"{title}-{_key_slug(product.key)}" if title else _key_slug(product.key)
+
+
+def title_handle(product: Product) -> str:
+    """The handle that its title alone would give, if any."""
+    return _slug(product.title)
 
 
 def _slug(text: str) -> str:
@@ -68,12 +75,17 @@ def _mark(text: str) -> str:
 
 
 def in_pieces(name: str, values: Iterable[str]) -> Iterator[str]:
-    """Query strings that name each value, short enough for one address each."""
+    """Query strings that name each value, short enough for one address each.
+
+    Values that fit into none are left out.
+    """
     piece: list[str] = []
     length = 0
     encoded_name = quote(name, safe="")
     for value in values:
         part = f"{encoded_name}={quote(value, safe='')}"
+        if len(part) > _LONGEST:
+            continue
         if piece and length + len(part) > _URL:
             yield "&".join(piece)
             piece, length = [], 0

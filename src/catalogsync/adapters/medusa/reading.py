@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
+from catalogsync._checks import check_json
+from catalogsync.changes import Change, Ours
 from catalogsync.models import (
     Dimensions,
     Field,
@@ -14,6 +16,7 @@ from catalogsync.models import (
     Price,
     Product,
     ProductKey,
+    ProductStatus,
     StockLevel,
     Variant,
 )
@@ -24,13 +27,16 @@ __all__ = [
     "TAG_COLUMNS",
     "VARIANT_ID",
     "Raw",
+    "held_of",
     "held_references",
     "inventory_item",
+    "is_ours",
     "is_plain_price",
     "levels",
     "option_values",
     "product_of",
     "query_fields",
+    "raw_of",
     "receipt_of",
     "variant_id",
 ]
@@ -45,17 +51,25 @@ BRAND = "brand"
 VARIANT_ID = "catalogsync_id"
 """Metadata key of a variant's id in the source."""
 
-_ALWAYS = ("id", "external_id", "metadata", "title")
+_ALWAYS = (
+    "id",
+    "external_id",
+    "metadata",
+    "title",
+    "shipping_profile.id",
+    "variants.id",
+)
 _ITEM = "variants.inventory_items"
 _COLUMNS: dict[Field, tuple[str, ...]] = {
     Field.DESCRIPTION: ("description",),
+    Field.STATUS: ("status",),
     Field.THUMBNAIL: ("thumbnail",),
     Field.IMAGES: ("images.id", "images.url", "images.rank"),
     Field.CATEGORIES: ("categories.id", "categories.name"),
     Field.TAGS: ("tags.id", "tags.value"),
     Field.WEIGHT: ("weight",),
     Field.DIMENSIONS: ("length", "width", "height"),
-    Field.VARIANTS: ("variants.id", "variants.metadata"),
+    Field.VARIANTS: ("variants.metadata",),
     Field.VARIANT_TITLE: ("variants.title",),
     Field.SKU: ("variants.sku",),
     Field.BARCODE: ("variants.barcode",),
@@ -77,6 +91,7 @@ _COLUMNS: dict[Field, tuple[str, ...]] = {
         "variants.prices.price_rules.value",
     ),
     Field.STOCK: (
+        "variants.manage_inventory",
         f"{_ITEM}.inventory_item_id",
         f"{_ITEM}.inventory.location_levels.location_id",
         f"{_ITEM}.inventory.location_levels.stocked_quantity",
@@ -125,6 +140,18 @@ def receipt_of(raw: Raw) -> str | None:
     return text if isinstance(text, str) else None
 
 
+def held_of(change: Change) -> Ours:
+    """The product as it was found."""
+    if change.held is None:
+        raise AssertionError("only a creation is based on nothing")
+    return change.held
+
+
+def raw_of(change: Change) -> Raw:
+    """The product as it was found, and as it came."""
+    return cast("Raw", held_of(change).native)
+
+
 def held_references(raw: Raw) -> dict[Field, dict[str, str]]:
     """Ids and names of a product's categories and tags."""
     return {
@@ -137,6 +164,11 @@ def variant_id(raw: Raw) -> str:
     """The id that the source gave a variant; others' get one of their own."""
     id_ = _metadata(raw).get(VARIANT_ID)
     return id_ if isinstance(id_, str) and id_ else f"medusa:{raw['id']}"
+
+
+def is_ours(raw_variant: Raw) -> bool:
+    """Whether a variant has an id of ours."""
+    return bool(_metadata(raw_variant).get(VARIANT_ID))
 
 
 def option_values(raw_variant: Raw) -> dict[str, str]:
@@ -209,17 +241,23 @@ def _metadata(raw: Raw) -> Mapping[str, Json]:
     return raw.get("metadata") or {}
 
 
+def _status(raw: Raw) -> ProductStatus:
+    """Medusa's `proposed` and `rejected` are out of sight like drafts."""
+    is_published = raw.get("status") == ProductStatus.PUBLISHED
+    return ProductStatus.PUBLISHED if is_published else ProductStatus.DRAFT
+
+
 def _brand(raw: Raw) -> str | None:
     brand = _metadata(raw).get(BRAND)
     return brand if isinstance(brand, str) else None
 
 
 def _attributes(raw: Raw) -> dict[str, Json]:
-    return {
-        name: js_number(value)
-        for name, value in _metadata(raw).items()
-        if name not in {BRAND, RECEIPT}
-    }
+    found = _metadata(raw).items()
+    theirs = {name: value for name, value in found if name not in {BRAND, RECEIPT}}
+    for name, value in theirs.items():
+        check_json(f"attributes.{name}", value)
+    return {name: js_number(value) for name, value in theirs.items()}
 
 
 def _images(raw: Raw) -> list[Image]:
@@ -239,6 +277,7 @@ def _dimensions(raw: Raw) -> Dimensions | None:
 _READERS: dict[Field, Callable[[Raw], object]] = {
     Field.DESCRIPTION: lambda raw: raw.get("description"),
     Field.BRAND: _brand,
+    Field.STATUS: _status,
     Field.THUMBNAIL: lambda raw: raw.get("thumbnail"),
     Field.IMAGES: _images,
     Field.WEIGHT: lambda raw: _decimal(raw.get("weight")),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from catalogsync._http import HttpOptions, base_url, open_http
+from catalogsync._http import HttpOptions, address_repr, base_url, open_http
 from catalogsync.errors import MisconfiguredError
 
 from .client import ApiKey, Auth, Login, MedusaClient
@@ -45,7 +45,7 @@ class MedusaSettings:
         http: Timeouts, proxy and certificates.
     """
 
-    url: str
+    url: str = attrs.field(repr=address_repr)
     email: str | None = None
     password: str | None = attrs.field(default=None, repr=False)
     api_key: str | None = attrs.field(default=None, repr=False)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import attrs
 
-from catalogsync._concurrency import each
 from catalogsync.changes import (
     Action,
     Ambiguous,
@@ -21,21 +19,29 @@ from catalogsync.changes import (
     ReferenceChange,
     ReferenceOutcome,
 )
-from catalogsync.errors import ConflictError, InvalidValueError
+from catalogsync.errors import (
+    BatchRefusedError,
+    ConflictError,
+    InvalidValueError,
+    TransientError,
+)
 from catalogsync.models import Field, Product, ProductKey
 from catalogsync.outcomes import Outcome
-from catalogsync.protocols import Finding, Limits
+from catalogsync.protocols import AdoptBy, Finding, Limits
 
+from .adopting import Foreign
 from .bodies import DEFAULT_OPTIONS, create_body
 from .client import MedusaClient, MedusaRefusedError
-from .naming import in_pieces
+from .finding import read_products
+from .halfmade import Lacks, look_closer
+from .naming import handle
+from .options import OPTIONS, Loan, OwnOptions
+from .owning import Removals, owned
 from .places import Places
 from .reading import (
-    TAG_COLUMNS,
     Raw,
     held_references,
     product_of,
-    query_fields,
     receipt_of,
 )
 from .references import References
@@ -48,7 +54,6 @@ __all__ = ["MedusaSink"]
 
 _LIMITS = Limits(batch=100, weight=1_500_000, writers=2, find=200)
 _PRODUCTS = "/admin/products"
-_OPTIONS = "/admin/product-options"
 _CREATED = (
     "fields=id,external_id,variants.id,variants.metadata,"
     "variants.inventory_items.inventory_item_id"
@@ -68,6 +73,17 @@ class MedusaSink:
     client: MedusaClient
     places: Places
     _default_option: Raw | None = attrs.field(default=None, init=False)
+    _own_options: OwnOptions = attrs.field(
+        default=attrs.Factory(lambda self: OwnOptions(self.client), takes_self=True),
+        init=False,
+    )
+    _items: dict[str, str] = attrs.field(factory=dict[str, str], init=False)
+    _foreign: Foreign = attrs.field(
+        default=attrs.Factory(
+            lambda self: Foreign(self.client, self.places), takes_self=True
+        ),
+        init=False,
+    )
     _turn: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False)
 
     @property
@@ -79,6 +95,15 @@ class MedusaSink:
     def requests(self) -> int:
         """Requests sent so far."""
         return self.client.http.requests
+
+    @property
+    def place(self) -> str:
+        """The server's address."""
+        return str(self.client.http.url).rstrip("/")
+
+    def handle(self, product: Product, /) -> str:
+        """The handle for a new product."""
+        return handle(product)
 
     async def check(self) -> Sequence[Finding]:
         """Say where products would go."""
@@ -119,7 +144,13 @@ class MedusaSink:
             some = fields if has_options else fields - {Field.OPTIONS}
             found = await self._list(keys, some)
             held |= {key: self._held(key, raws, some) for key, raws in found.items()}
-        return held
+        return {**held, **await look_closer(self.client, held.values())}
+
+    async def find_foreign(
+        self, wanted: Sequence[Product], /, *, by: AdoptBy, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, Held]:
+        """Look for products without an external id that could be these."""
+        return await self._foreign.find(wanted, by, fields)
 
     async def find_references(
         self, references: frozenset[Reference], /
@@ -134,53 +165,32 @@ class MedusaSink:
         return await References(self.client).write(changes)
 
     async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
-        """Create or update products; a batch holds only one of the two.
+        """Carry out changes; a batch holds only one action.
 
-        Medusa undoes a refused request that holds both in a way that loses prices.
+        Medusa undoes a refused request that creates and updates in a way that loses
+        prices.
         """
-        if changes and changes[0].action is Action.CREATE:
-            return await self._create(changes)
-        return await self._update(changes)
+        match changes[0].action:
+            case Action.CREATE:
+                return await self._create(changes)
+            case Action.UPDATE:
+                return await self._update(changes)
+            case _:
+                return await Removals(self.client).write(changes)
+
+    def owned(self, source: str, /) -> AsyncIterator[Sequence[Ours]]:
+        """All products under keys of this source, retired ones too."""
+        return owned(self.client, source)
 
     async def _list(
         self, keys: Mapping[str, ProductKey], fields: frozenset[Field]
     ) -> dict[ProductKey, list[Raw]]:
         found: dict[ProductKey, list[Raw]] = {}
-        for piece in in_pieces("external_id[]", keys):
-            for raw in await self._read(piece, fields, len(keys)):
-                key = keys.get(raw.get("external_id") or "")
-                if key is not None:
-                    found.setdefault(key, []).append(raw)
+        for raw in await read_products(self.client, "external_id[]", keys, fields):
+            key = keys.get(raw.get("external_id") or "")
+            if key is not None:
+                found.setdefault(key, []).append(raw)
         return found
-
-    async def _read(
-        self, piece: str, fields: frozenset[Field], size: int
-    ) -> list[dict[str, Any]]:
-        """Read products, their tags apart and at the same time.
-
-        Medusa joins what it reads, and tags beside images and categories take it
-        longer than a request of their own.
-        """
-        columns = [query_fields(fields - {Field.TAGS})]
-        if Field.TAGS in fields:
-            columns.append(TAG_COLUMNS)
-        queries = [f"fields={names}&{piece}" for names in columns]
-        read = partial(self._pages, size=size)
-        found, *more = await each(read, queries, at_once=len(queries))
-        for others in more:
-            by_id = {raw["id"]: raw for raw in others}
-            found = [raw | by_id[raw["id"]] for raw in found if raw["id"] in by_id]
-        return found
-
-    async def _pages(self, query: str, *, size: int) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
-        while True:
-            page = f"limit={size}&offset={len(found)}"
-            reply = await self.client.get(_PRODUCTS, f"{page}&{query}")
-            products: list[dict[str, Any]] = reply["products"]
-            found += products
-            if not products or len(found) >= reply["count"]:
-                return found
 
     def _held(
         self, key: ProductKey, raws: Sequence[Raw], fields: frozenset[Field]
@@ -199,24 +209,51 @@ class MedusaSink:
             receipt=receipt_of(raw),
             references=held_references(raw),
             native=raw,
+            gaps=Lacks.of(product, raw).words(),
         )
 
     async def _create(self, changes: Sequence[Change]) -> Sequence[Outcome]:
-        option = await self._option()
-        bodies = [create_body(change, self.places, option) for change in changes]
-        try:
-            reply = await self.client.post(
-                f"{_PRODUCTS}/batch", {"create": bodies}, _CREATED
-            )
-        except MedusaRefusedError as error:
-            raise await Refusals(self.client).explain(error, changes) from error
+        loan = await self._own_options.lend(changes)
+        reply = await self._send_new(changes, loan)
+        await self._own_options.used(loan)
         created = {raw["external_id"]: raw for raw in reply["created"]}
         stock = StockLevels(self.places)
         for change in changes:
+            variants = change.product.variants or ()
+            for variant in variants:
+                self._items.pop(variant.sku or "", None)
             raw = created.get(str(change.key), {})
-            stock.add(change.product.variants or (), raw.get("variants") or ())
+            stock.add(variants, raw.get("variants") or ())
         await self._restock(stock)
         return [change.done() for change in changes]
+
+    async def _send_new(self, changes: Sequence[Change], loan: Loan) -> dict[str, Any]:
+        own, default = self._own_options, [await self._option()]
+        bodies = [
+            create_body(
+                change,
+                self.places,
+                loan.options.get(change.key, default),
+                self._items,
+            )
+            for change in changes
+        ]
+        try:
+            return await self.client.post(
+                f"{_PRODUCTS}/batch", {"create": bodies}, _CREATED
+            )
+        except TransientError as error:
+            if error.unexplained:
+                await own.refused(loan)
+                await own.failed(loan, _failing(error, changes))
+            else:
+                own.lost(loan)
+            raise
+        except MedusaRefusedError as error:
+            await own.refused(loan, error.said)
+            problem = await Refusals(self.client, self._items).explain(error, changes)
+            await own.failed(loan, _failing(problem, changes))
+            raise problem from error
 
     async def _update(self, changes: Sequence[Change]) -> Sequence[Outcome]:
         stock = StockLevels(self.places)
@@ -247,19 +284,27 @@ class MedusaSink:
         ((title, value),) = DEFAULT_OPTIONS.items()
         fields = "fields=id,values.id,values.value"
         query = f"title={title}&is_exclusive=false&limit=1&{fields}"
-        found = (await self.client.get(_OPTIONS, query))["product_options"]
+        found = (await self.client.get(OPTIONS, query))["product_options"]
         if not found:
             body = {"title": title, "values": [value]}
-            option = (await self.client.post(_OPTIONS, body, fields))["product_option"]
+            option = (await self.client.post(OPTIONS, body, fields))["product_option"]
         else:
             option = found[0]
         values = {v["value"]: v["id"] for v in option["values"]}
         if value not in values:
             body = {"values": [*values, value]}
-            path = f"{_OPTIONS}/{option['id']}"
+            path = f"{OPTIONS}/{option['id']}"
             option = (await self.client.post(path, body, fields))["product_option"]
             values = {v["value"]: v["id"] for v in option["values"]}
         return {"id": option["id"], "value_ids": [values[value]]}
+
+
+def _failing(problem: Exception, changes: Sequence[Change]) -> list[ProductKey]:
+    """Products that are not tried again, as far as this can be told."""
+    if isinstance(problem, BatchRefusedError) and problem.culprits:
+        return [*problem.culprits]
+    alone = len(changes) == 1 and not isinstance(problem, ConflictError)
+    return [changes[0].key] if alone else []
 
 
 def _has_options(product: Product) -> bool:

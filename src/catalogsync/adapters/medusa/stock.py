@@ -1,4 +1,4 @@
-"""Stock levels: one request for any number of products."""
+"""Inventory items, and their levels: one request for any number of products."""
 
 from __future__ import annotations
 
@@ -10,12 +10,31 @@ import attrs
 from catalogsync.models import Variant
 
 from .client import MedusaClient
+from .naming import in_pieces
 from .places import Places
 from .reading import Raw, inventory_item, levels, variant_id
 
-__all__ = ["StockLevels"]
+__all__ = ["StockLevels", "find_items", "use_of"]
 
-_PATH = "/admin/inventory-items/location-levels/batch"
+_ITEMS = "/admin/inventory-items"
+_LEVELS = f"{_ITEMS}/location-levels/batch"
+
+
+async def find_items(client: MedusaClient, skus: Iterable[str]) -> list[Raw]:
+    """The inventory items that have these SKUs."""
+    fields = "fields=id,sku,variants.id,location_levels.id"
+    found: list[Raw] = []
+    for piece in in_pieces("sku[]", skus):
+        query = f"limit=10000&{fields}&{piece}"
+        found += (await client.get(_ITEMS, query))["inventory_items"]
+    return found
+
+
+def use_of(item: Raw) -> str | None:
+    """What an inventory item is there for; None if nobody would miss it."""
+    if item["variants"]:
+        return f"of variant {item['variants'][0]['id']}"
+    return "with stock levels" if item["location_levels"] else None
 
 
 @attrs.define
@@ -59,4 +78,4 @@ class StockLevels:
         """Send them all; all or nothing is written."""
         if self.create or self.update:
             body = {"create": self.create, "update": self.update}
-            await client.post(_PATH, body, "fields=id")
+            await client.post(_LEVELS, body, "fields=id")

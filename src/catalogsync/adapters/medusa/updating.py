@@ -12,7 +12,7 @@ goes in a request of its own.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, cast
+from typing import Any
 
 import attrs
 
@@ -21,9 +21,11 @@ from catalogsync.errors import RefusedError
 from catalogsync.models import Field, ProductKey
 from catalogsync.outcomes import Outcome, OutcomeStatus
 
+from .adopting import claim
 from .bodies import new_variant, update_body, variant_updates
 from .client import MedusaClient, MedusaRefusedError
-from .reading import Raw, variant_id
+from .halfmade import Mending, is_incomplete, missing_links
+from .reading import Raw, raw_of, variant_id
 from .refusals import Refusals
 from .stock import StockLevels
 
@@ -41,11 +43,13 @@ class Updates:
     Attributes:
         client: The store.
         stock: Takes the levels that are to be written.
+        items: Takes the inventory items that new variants may adopt, by SKU.
         refused: Products that were refused by themselves.
     """
 
     client: MedusaClient
     stock: StockLevels
+    items: dict[str, str] = attrs.field(factory=dict[str, str])
     refused: dict[ProductKey, Outcome] = attrs.field(factory=dict[ProductKey, Outcome])
 
     async def write(self, changes: Sequence[Change]) -> None:
@@ -55,6 +59,8 @@ class Updates:
             BatchRefusedError: Medusa takes the batch not as it is; sending the rest
                 of it again does no harm.
         """
+        await claim(self.client, changes)
+        changes = await Mending(self.client, self.items).mend(changes)
         reshaped = [change for change in changes if change.fields & _RESHAPING]
         for change in reshaped:
             await self._alone(change, self._add_options)
@@ -83,7 +89,7 @@ class Updates:
             )
 
     async def _add_options(self, change: Change) -> None:
-        raw = _raw(change)
+        raw = raw_of(change)
         _check_options(change, raw)
         body = _missing_options(change, raw)
         if body:
@@ -97,26 +103,32 @@ class Updates:
             for raw_variant in _removed(change)
         ]
         if ids:
-            path = _variants_path(_raw(next(iter(changes))))
+            path = _variants_path(raw_of(next(iter(changes))))
             await self.client.post(path, {"delete": ids}, "fields=id")
 
     async def _fields(self, changes: Sequence[Change]) -> None:
-        bodies = [update_body(change, _raw(change)) for change in changes]
+        bodies = [self._body(change) for change in changes]
         if bodies:
             await self._send(_BATCH, bodies, "fields=id", changes)
+
+    def _body(self, change: Change) -> dict[str, Any]:
+        body = update_body(change, raw_of(change))
+        if is_incomplete(change):
+            body |= missing_links(change, self.stock.places)
+        return body
 
     async def _variants(self, changes: Sequence[Change]) -> None:
         owners: list[Change] = []
         bodies: list[dict[str, Any]] = []
         for change in changes:
-            found = variant_updates(change, _raw(change))
+            found = variant_updates(change, raw_of(change))
             owners += [change] * len(found)
             bodies += found
         updated: dict[str, Raw] = {}
         if bodies:
             new_items = any("manage_inventory" in body for body in bodies)
             query = f"fields=id,{_ITEM}" if new_items else "fields=id"
-            path = _variants_path(_raw(owners[0]))
+            path = _variants_path(raw_of(owners[0]))
             reply = await self._send(path, bodies, query, owners)
             updated = {raw["id"]: raw for raw in reply.get("updated") or ()}
         for change in changes:
@@ -139,11 +151,11 @@ class Updates:
         """Note the levels of variants that were there before."""
         variants = [c.variant for c in change.variants if Field.STOCK in c.fields]
         if variants:
-            held: Sequence[Raw] = _raw(change).get("variants") or ()
+            held: Sequence[Raw] = raw_of(change).get("variants") or ()
             self.stock.add(
                 variants,
                 [
-                    v if v.get("inventory_items") else updated.get(v["id"], v)
+                    v if v.get("inventory_items") else {**v, **updated.get(v["id"], {})}
                     for v in held
                 ],
             )
@@ -151,23 +163,16 @@ class Updates:
     async def _create(self, change: Change) -> None:
         added = [c.variant for c in change.variants if c.action is Action.ADD]
         if added:
-            body = {"create": [new_variant(variant) for variant in added]}
-            path = _variants_path(_raw(change))
+            body = {"create": [new_variant(variant, self.items) for variant in added]}
+            path = _variants_path(raw_of(change))
             reply = await self.client.post(path, body, f"fields=id,metadata,{_ITEM}")
             self.stock.add(added, reply["created"])
 
     async def _drop_values(self, change: Change) -> None:
-        unused = _unused_values(change, _raw(change))
+        unused = _unused_values(change, raw_of(change))
         if unused:
-            path = _options_path(_raw(change))
+            path = _options_path(raw_of(change))
             await self.client.post(path, {"update": unused}, "fields=id")
-
-
-def _raw(change: Change) -> Raw:
-    """The product as it was found."""
-    if change.held is None:
-        raise AssertionError("an update holds what it is based on")
-    return cast("Raw", change.held.native)
 
 
 def _options_path(raw: Raw) -> str:
@@ -181,7 +186,7 @@ def _variants_path(raw: Raw) -> str:
 
 def _removed(change: Change) -> list[Raw]:
     gone = {c.variant.id for c in change.variants if c.action is Action.REMOVE}
-    held: Sequence[Raw] = _raw(change).get("variants") or ()
+    held: Sequence[Raw] = raw_of(change).get("variants") or ()
     return [raw for raw in held if variant_id(raw) in gone]
 
 
@@ -199,7 +204,7 @@ def _check_options(change: Change, raw: Raw) -> None:
     known = {option["title"] for option in raw.get("options") or ()}
     for options in _takes_options(change):
         lost = known - set(options)
-        if lost or not options:
+        if lost or not (options or is_incomplete(change)):
             what = ", ".join(sorted(lost)) or "its options"
             reason = f"Medusa cannot take {what} away from a product that is there"
             raise RefusedError(f"{reason}; delete it there to have it made anew")

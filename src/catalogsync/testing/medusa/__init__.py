@@ -30,6 +30,7 @@ from ._web import (
     LARGE,
     LoggedRequest,
     answer,
+    dated,
     errors,
     guarded,
     limits,
@@ -162,6 +163,7 @@ def medusa_app(
     steps = [
         log(requests),
         *([faults.middleware()] if faults else []),
+        dated(clock),
         limits,
         errors,
         guarded(guard),

@@ -9,10 +9,10 @@ from ._inventory import Inventory
 from ._state import State
 from ._variants import Variants
 
-Stage: TypeAlias = Literal["product", "variants", "items", "links"]
-"""How far Medusa came: the product alone; also its variants; also their inventory
-items, which nothing links to but which occupy the SKUs; also the links to them, but
-no prices."""
+Stage: TypeAlias = Literal["alone", "product", "variants", "items", "links"]
+"""How far Medusa came: the product alone; also its sales channels and shipping
+profile; also its variants; also their inventory items, which nothing links to but
+which occupy the SKUs; also the links to them, but no prices."""
 
 
 def interrupt(state: State, product: Row, stage: Stage) -> None:
@@ -20,12 +20,23 @@ def interrupt(state: State, product: Row, stage: Stage) -> None:
     variants = list(product["variants"])
     for variant in variants:
         variant.pop("prices", None)
+        _empty(state, variant)
         if stage != "links":
             _unlink(state, variant, keep_items=stage == "items")
-    if stage == "product":
+    if stage == "alone":
+        product.pop("shipping_profile", None)
+        product["sales_channels"] = []
+    if stage in {"alone", "product"}:
         rules = Variants(state, Inventory(state))
         for variant in variants:
             rules.delete(variant["id"], with_items=False)
+
+
+def _empty(state: State, variant: Row) -> None:
+    """Take the levels away, which are written after all else."""
+    for link in variant["inventory_items"]:
+        levels = [level["id"] for level in link["inventory"]["location_levels"]]
+        Inventory(state).levels({"delete": levels})
 
 
 def _unlink(state: State, variant: Row, *, keep_items: bool) -> None:

@@ -48,7 +48,10 @@ OPTIONS = Listing(
     "product_option",
     f"id,title,is_exclusive,{_TIMES},*values",
     limit=20,
-    filters={name: matches_column(name) for name in ("id", "title", "is_exclusive")},
+    filters={
+        **{name: matches_column(name) for name in ("id", "title", "is_exclusive")},
+        "created_at": matches_moment("created_at"),
+    },
     strict=True,
 )
 VALUES = Listing("value", f"id,value,rank,option_id,{_TIMES}", limit=20)

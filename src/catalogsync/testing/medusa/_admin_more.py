@@ -169,7 +169,7 @@ class OtherRoutes:
 
     async def options(self, request: web.Request) -> web.Response:
         """A page of options."""
-        rows = list(self._state.options.values())
+        rows = self._options.listed()
         return OPTIONS.page(request, "product_options", lambda _: rows)
 
     def _option(self, request: web.Request) -> Row:
@@ -228,7 +228,7 @@ class OtherRoutes:
 
     async def items(self, request: web.Request) -> web.Response:
         """A page of inventory items."""
-        rows = list(self._state.items.values())
+        rows = self._inventory.listed()
         return _ITEMS.page(request, "inventory_items", lambda _: rows)
 
     def _item(self, request: web.Request) -> Row:

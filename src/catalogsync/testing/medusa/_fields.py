@@ -94,7 +94,7 @@ KINDS: dict[str, Kind] = {
             f"sku title description thumbnail requires_shipping {_SIZES}"
             " reserved_quantity stocked_quantity"
         ),
-        {"location_levels": "level"},
+        {"location_levels": "level", "variants": "variant"},
         ("id",),
     ),
     "level": Kind(
@@ -103,7 +103,9 @@ KINDS: dict[str, Kind] = {
             " incoming_quantity available_quantity"
         )
     ),
-    "product_option": Kind(_columns("title is_exclusive"), {"values": "value"}),
+    "product_option": Kind(
+        _columns("title is_exclusive"), {"values": "value", "products": "product"}
+    ),
     "option": Kind(_columns("title is_exclusive"), {"values": "value"}, ("id",)),
     "value": Kind(_columns("value rank option_id"), {"option": "bare_option"}),
     "bare_option": Kind(_columns("title is_exclusive"), always=("id",)),

@@ -15,6 +15,15 @@ class Inventory:
     def __init__(self, state: State) -> None:
         self._state = state
 
+    def listed(self) -> list[Row]:
+        """The items with the variants that are made of them."""
+        users: dict[str, list[Row]] = {}
+        for variant in self._state.variants.values():
+            for link in variant["inventory_items"]:
+                users.setdefault(link["inventory_item_id"], []).append(variant)
+        items = self._state.items.values()
+        return [{**item, "variants": users.get(item["id"], [])} for item in items]
+
     def create(self, body: Row) -> Row:
         """Make an inventory item."""
         columns = {k: v for k, v in body.items() if k != "location_levels"}
@@ -35,9 +44,9 @@ class Inventory:
 
     def equip(self, variant: Row, links: list[Row] | None) -> None:
         """Give a variant the items that it asks for, or one of its own."""
+        if not variant["manage_inventory"]:
+            return
         if not links:
-            if not variant["manage_inventory"]:
-                return
             title = variant["title"]
             item = self.create(
                 {"sku": variant["sku"], "title": title, "description": title}

@@ -23,6 +23,15 @@ class Options:
     def __init__(self, state: State) -> None:
         self._state = state
 
+    def listed(self) -> list[Row]:
+        """The options with the products that are linked to them."""
+        users: dict[str, list[Row]] = {}
+        for product in self._state.products.values():
+            for link in product["options"]:
+                users.setdefault(link["id"], []).append(product)
+        options = self._state.options.values()
+        return [{**row, "products": users.get(row["id"], [])} for row in options]
+
     def create(self, body: Row, *, exclusive: bool = False) -> Row:
         """Make an option with its values.
 
@@ -150,10 +159,21 @@ class Options:
     # --- a product's choice ---
 
     def require(self, bodies: list[Any]) -> None:
-        """Refuse options that are asked for by id and are not there."""
-        for body in bodies:
-            if "title" not in body and body["id"] not in self._state.options:
-                raise invalid(f"Some product options were not found: [{body['id']}]")
+        """Refuse options that are asked for by id and are not to be had."""
+        wanted = [body["id"] for body in bodies if "title" not in body]
+        known = self._state.options
+        if missing := ", ".join(key for key in wanted if key not in known):
+            raise invalid(f"Some product options were not found: [{missing}]")
+        taken = [
+            key
+            for key in wanted
+            if known[key]["is_exclusive"] and any(self._links(key))
+        ]
+        if taken:
+            raise invalid(
+                "Product options are already assigned to another product:"
+                f" {', '.join(taken)}"
+            )
 
     def links(self, bodies: Iterable[Row | str], *, exclusive: bool) -> list[Row]:
         """The links for a product, whose new options are made."""

@@ -66,12 +66,15 @@ class Products:
             raise invalid(f"Product options are not provided for: [{titles}].")
         for body in bodies:
             self._require_tags(body)
-            self.options.require(body["options"])
+        self.options.require([option for body in bodies for option in body["options"]])
         products = [self._create_one(body) for body in bodies]
         for product, body in zip(products, bodies, strict=True):
             product["options"] = self.options.links(body["options"], exclusive=True)
+        made: list[tuple[Row, Row]] = []
         for product, body in zip(products, bodies, strict=True):
-            self._create_variants(product, body.get("variants", []))
+            made += self._create_variants(product, body.get("variants", []))
+        for variant, body in made:
+            self.inventory.equip(variant, body.get("inventory_items"))
         return sorted(products, key=lambda row: str(row["id"]))
 
     def _require_tags(self, body: Row) -> None:
@@ -104,14 +107,17 @@ class Products:
         self._note_external_id(product)
         return product
 
-    def _create_variants(self, product: Row, bodies: list[Row]) -> None:
-        variants: list[Row] = []
-        for body in bodies:
-            options = self.variants.choose(product, body)
-            variant = self.variants.create(product, body, options)
-            self.inventory.equip(variant, body.get("inventory_items"))
-            variants.append(variant)
+    def _create_variants(
+        self, product: Row, bodies: list[Row]
+    ) -> list[tuple[Row, Row]]:
+        made = [
+            (self.variants.create(product, body, options), body)
+            for body in bodies
+            for options in [self.variants.choose(product, body)]
+        ]
+        variants = [variant for variant, _ in made]
         product["variants"] = sorted(variants, key=lambda row: str(row["id"]))
+        return made
 
     def _claim_handle(self, product: Row, handle: str) -> None:
         require_url_safe(handle)

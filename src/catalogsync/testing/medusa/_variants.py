@@ -6,12 +6,14 @@ import contextlib
 import itertools
 from typing import Any
 
-from ._errors import MedusaError, Row, invalid, unknown_error
+from ._errors import MedusaError, Row, invalid, refusal, unknown_error
 from ._inventory import Inventory
 from ._state import State
 from ._values import VARIANT_DEFAULTS, clean, merge
 
 _NOT_COLUMNS = {"id", "options", "prices", "inventory_items"}
+_INDEXED = 2690
+"""Longer texts, if they are hard to compress, are too long for PostgreSQL's index."""
 
 
 class Variants:
@@ -88,6 +90,8 @@ class Variants:
     def _claim(self, variant: Row) -> None:
         state = self._state
         for index, column in ((state.skus, "sku"), (state.barcodes, "barcode")):
+            if len(variant[column] or "") > _INDEXED:
+                raise unknown_error()
             name = f"Product variant.{column}"
             state.claim(index, variant[column], variant, name)
 
@@ -126,7 +130,7 @@ class Variants:
             columns["metadata"] = merge(variant["metadata"], columns["metadata"])
         if "prices" in change and "prices" not in variant:
             message = f"Variants with IDs {variant_id} do not have prices associated."
-            raise invalid(message)
+            raise refusal("not_found", message)
         self._apply(variant, columns, change)
         return variant
 

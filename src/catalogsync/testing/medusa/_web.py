@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import Callable
+from email.utils import formatdate
 from typing import Any, Protocol
 
 import attrs
@@ -72,6 +73,18 @@ def log(requests: deque[LoggedRequest]) -> Middleware:
         return response
 
     return note
+
+
+def dated(clock: Callable[[], float]) -> Middleware:
+    """Tell the time of the server's clock."""
+
+    @web.middleware
+    async def tell(request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await handler(request)
+        response.headers["Date"] = formatdate(clock(), usegmt=True)
+        return response
+
+    return tell
 
 
 @web.middleware

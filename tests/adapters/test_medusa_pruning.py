@@ -1,0 +1,299 @@
+"""Retiring, deleting and disowning in Medusa, on the fake and on a real store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+import attrs
+import pytest
+
+from catalogsync import (
+    BatchRefusedError,
+    Change,
+    Ours,
+    OutcomeStatus,
+    Price,
+    Product,
+    ProductKey,
+    ProductStatus,
+    StockLevel,
+    Variant,
+    plan,
+)
+from catalogsync.adapters.medusa import MedusaSettings, MedusaSink
+from catalogsync.changes import Action
+from catalogsync.planning import supplied
+from catalogsync.protocols import Located, NamingSink, PruningSink
+from catalogsync.receipt import Receipt
+
+COLUMNS = (
+    "limit=1000&fields=id,external_id,handle,title,status,description,metadata,"
+    "sales_channels.id,shipping_profile.id,tags.value,variants.id,variants.sku,"
+    "variants.title,variants.metadata,variants.prices.amount,"
+    "variants.inventory_items.inventory_item_id"
+)
+
+
+def settings(medusa: Any, **more: Any) -> MedusaSettings:
+    login = {"email": medusa.email, "password": medusa.password}
+    return MedusaSettings(url=medusa.url, **login, **more)
+
+
+def mug(id_: str, *, source: str = "shop") -> Product:
+    return Product(
+        key=ProductKey(source, id_),
+        title=f"Mug {id_}",
+        brand="Clay & Co",
+        attributes={"care": "by hand"},
+        variants=[
+            Variant(
+                id="only",
+                sku=f"{source}-{id_}",
+                prices=[Price(amount=Decimal("9.90"), currency="USD")],
+                stock=[StockLevel(quantity=3)],
+            )
+        ],
+    )
+
+
+async def create(sink: MedusaSink, products: Iterable[Product]) -> None:
+    changes = [change for p in products if (change := plan(p, None, {}))]
+    outcomes = await sink.write(changes)
+    assert {o.status for o in outcomes} == {OutcomeStatus.CREATED}
+
+
+async def owned(sink: MedusaSink, source: str = "shop") -> dict[str, Ours]:
+    return {h.product.key.id: h async for page in sink.owned(source) for h in page}
+
+
+def removal(held: Ours, action: Action) -> Change:
+    receipt = attrs.evolve(Receipt.parse(held.receipt), retired=True).text()
+    return Change(
+        action=action,
+        product=held.product,
+        fields=frozenset(),
+        receipt=receipt,
+        held=held,
+    )
+
+
+async def remove(sink: MedusaSink, held: Iterable[Ours], action: Action) -> None:
+    changes = [removal(one, action) for one in held]
+    outcomes = await sink.write(changes)
+    assert {(o.key, o.status) for o in outcomes} == {
+        (change.key, change.done().status) for change in changes
+    }
+
+
+async def everything(medusa: Any) -> dict[str, Any]:
+    """The store's products by title."""
+    found = await medusa.get(f"/admin/products?{COLUMNS}")
+    return {raw["title"]: raw for raw in found["products"]}
+
+
+async def delete(medusa: Any, id_: str) -> None:
+    status, body = await medusa.ask("DELETE", f"/admin/products/{id_}")
+    assert status == 200, body
+
+
+async def test_what_the_sink_says_it_can_do(medusa: Any) -> None:
+    async with settings(medusa).open() as sink:
+        assert isinstance(sink, PruningSink)
+        assert isinstance(sink, NamingSink)
+        assert isinstance(sink, Located)
+        assert sink.place == medusa.url
+    async with settings(medusa).open() as sink:
+        sink.client.http.url = sink.client.http.url / "shop/"
+        assert sink.place == f"{medusa.url}/shop"
+
+
+async def test_the_handle_of_the_change_is_given(medusa: Any) -> None:
+    """It may be that of an earlier run, before the title changed."""
+    async with settings(medusa).open() as sink:
+        before = sink.handle(mug("1"))
+        renamed = attrs.evolve(mug("1"), title="Cup")
+        assert sink.handle(renamed) != before
+        change = plan(renamed, None, {})
+        assert change
+        await sink.write([attrs.evolve(change, handle=before)])
+        assert (await everything(medusa))["Cup"]["handle"] == before
+
+
+async def test_a_taken_handle_of_the_change_is_told(medusa: Any) -> None:
+    await medusa.post(
+        "/admin/products",
+        {
+            "title": "Theirs",
+            "handle": "taken",
+            "options": [{"title": "Size", "values": ["S"]}],
+        },
+    )
+    async with settings(medusa).open() as sink:
+        changes = [change for id_ in "12" if (change := plan(mug(id_), None, {}))]
+        changes[1] = attrs.evolve(changes[1], handle="taken")
+        with pytest.raises(BatchRefusedError) as caught:
+            await sink.write(changes)
+        assert caught.value.culprits.keys() == {ProductKey("shop", "2")}
+
+
+async def test_owned_lists_what_is_under_a_sources_keys(medusa: Any) -> None:
+    async with settings(medusa).open() as sink:
+        assert await owned(sink) == {}
+        await create(sink, [mug(str(n)) for n in range(3)])
+        await create(sink, [mug("8", source="shop2"), mug("9", source="sho")])
+        for number, external_id in enumerate(("shop:", "shop", "7", None)):
+            await medusa.post(
+                "/admin/products",
+                {
+                    "title": f"Theirs {number}",
+                    "external_id": external_id,
+                    "options": [{"title": "Size", "values": ["S"]}],
+                },
+            )
+        shown = await everything(medusa)
+        await medusa.post(
+            f"/admin/products/{shown['Mug 1']['id']}", {"status": "proposed"}
+        )
+        found = await owned(sink)
+        assert found.keys() == {"0", "1", "2"}
+        for id_, held in found.items():
+            assert held.product.title == f"Mug {id_}"
+            assert held.receipt == shown[f"Mug {id_}"]["metadata"]["catalogsync"]
+        assert [found[id_].product.status for id_ in "012"] == [
+            ProductStatus.PUBLISHED,
+            ProductStatus.DRAFT,
+            ProductStatus.PUBLISHED,
+        ]
+        assert (await owned(sink, "shop2")).keys() == {"8"}
+
+
+@pytest.mark.parametrize("gone", [slice(498, None), slice(0, 30), slice(460, None)])
+async def test_owned_misses_none_while_others_are_removed(
+    medusa: Any, gone: slice
+) -> None:
+    """Some of the first page go before the second one is read."""
+    async with settings(medusa).open() as sink:
+        for first in range(0, 520, 104):
+            await create(sink, [bare(str(n)) for n in range(first, first + 104)])
+        seen: list[str] = []
+        async for page in sink.owned("shop"):
+            if not seen:
+                await remove(sink, page[gone], Action.DELETE)
+            seen += [held.product.key.id for held in page]
+        assert len(seen) == 520
+        assert set(seen) == {str(n) for n in range(520)}
+
+
+def bare(id_: str) -> Product:
+    return Product(key=ProductKey("shop", id_), title=f"Mug {id_}")
+
+
+async def test_retired_products_are_out_of_sight(medusa: Any) -> None:
+    async with settings(medusa).open() as sink:
+        await create(sink, [mug(str(n)) for n in range(4)])
+        before = await everything(medusa)
+        held = await owned(sink)
+        await delete(medusa, before["Mug 2"]["id"])
+        await medusa.post(
+            f"/admin/products/{before['Mug 3']['id']}", {"external_id": "other:3"}
+        )
+        await remove(sink, [held["0"], held["2"], held["3"]], Action.RETIRE)
+        after = await everything(medusa)
+        assert {title: raw["status"] for title, raw in after.items()} == {
+            "Mug 0": "draft",
+            "Mug 1": "published",
+            "Mug 3": "published",
+        }
+        receipt = Receipt.parse(after["Mug 0"]["metadata"].pop("catalogsync"))
+        assert receipt.retired
+        assert receipt.wrote_variant("only")
+        before["Mug 0"]["metadata"].pop("catalogsync")
+        assert after["Mug 0"] == {**before["Mug 0"], "status": "draft"}
+        again = await owned(sink)
+        assert Receipt.parse(again["0"].receipt).retired
+        assert again["0"].product.status is ProductStatus.DRAFT
+
+
+async def test_a_retired_product_that_comes_back_is_published(medusa: Any) -> None:
+    async with settings(medusa).open() as sink:
+        await create(sink, [mug("1")])
+        await remove(sink, (await owned(sink)).values(), Action.RETIRE)
+        fields = supplied(mug("1"))
+        held = (await sink.find([mug("1")], fields=fields))[mug("1").key]
+        assert isinstance(held, Ours)
+        change = plan(mug("1"), held, {})
+        assert change
+        await sink.write([change])
+        assert (await everything(medusa))["Mug 1"]["status"] == "published"
+        held = (await sink.find([mug("1")], fields=fields))[mug("1").key]
+        assert isinstance(held, Ours)
+        assert plan(mug("1"), held, {}) is None
+
+
+async def test_the_status_is_read_where_it_is_compared(medusa: Any) -> None:
+    hidden = attrs.evolve(mug("1"), status=ProductStatus.DRAFT)
+    async with settings(medusa).open() as sink:
+        await create(sink, [hidden])
+        raw = (await everything(medusa))["Mug 1"]
+        for status, meaning in (
+            ("draft", ProductStatus.DRAFT),
+            ("published", ProductStatus.PUBLISHED),
+            ("rejected", ProductStatus.DRAFT),
+        ):
+            await medusa.post(f"/admin/products/{raw['id']}", {"status": status})
+            held = (await sink.find([hidden], fields=supplied(hidden)))[hidden.key]
+            assert isinstance(held, Ours)
+            assert held.product.status is meaning
+
+
+async def test_deleted_products_are_gone(medusa: Any) -> None:
+    async with settings(medusa).open() as sink:
+        await create(sink, [mug(str(n)) for n in range(4)])
+        held = await owned(sink)
+        raw = await everything(medusa)
+        await delete(medusa, raw["Mug 2"]["id"])
+        await medusa.post(
+            f"/admin/products/{raw['Mug 3']['id']}", {"external_id": None}
+        )
+        await remove(sink, [held["0"], held["2"], held["3"]], Action.DELETE)
+        assert (await everything(medusa)).keys() == {"Mug 1", "Mug 3"}
+        await remove(sink, [held["0"]], Action.DELETE)
+        await create(sink, [mug("0")])
+
+
+async def test_disowned_products_are_left_as_they_are(medusa: Any) -> None:
+    async with settings(medusa).open() as sink:
+        await create(sink, [mug(str(n)) for n in range(4)])
+        before = await everything(medusa)
+        raw = before["Mug 0"]
+        variant = raw["variants"][0]
+        path = f"/admin/products/{raw['id']}"
+        await medusa.post(path, {"metadata": {"note": "ask Kim first"}})
+        await medusa.post(
+            f"{path}/variants/{variant['id']}", {"metadata": {"shelf": "B2"}}
+        )
+        theirs: dict[str, Any] = {"title": "Theirs", "prices": []}
+        await medusa.post(f"/admin/products/{before['Mug 1']['id']}/variants", theirs)
+        before["Mug 1"] = (await everything(medusa))["Mug 1"]
+        held = await owned(sink)
+        await delete(medusa, before["Mug 2"]["id"])
+        requests = sink.requests
+        await remove(sink, [held["0"], held["1"], held["2"]], Action.DISOWN)
+        assert sink.requests - requests == 3
+        after = await everything(medusa)
+        for title in ("Mug 0", "Mug 1"):
+            expected = before[title]
+            expected["external_id"] = None
+            del expected["metadata"]["catalogsync"]
+            for variant in expected["variants"]:
+                if variant["metadata"]:
+                    del variant["metadata"]["catalogsync_id"]
+        before["Mug 0"]["metadata"]["note"] = "ask Kim first"
+        before["Mug 0"]["variants"][0]["metadata"]["shelf"] = "B2"
+        del before["Mug 2"]
+        assert after == before
+        assert (await owned(sink)).keys() == {"3"}
+        assert await sink.find([mug("0")], fields=supplied(mug("0"))) == {}
+        await remove(sink, [held["0"]], Action.DISOWN)
