@@ -76,6 +76,7 @@ class Settler:
     on_written: Callable[[Product], None]
     _successes: int = 0
     _given_up: int = 0
+    _bad: set[ProductKey] = attrs.field(factory=set[ProductKey], init=False)
     _doubted: list[tuple[Planned, Exception]] = attrs.field(
         factory=list[tuple[Planned, Exception]], init=False
     )
@@ -118,6 +119,7 @@ class Settler:
         self._given_up += not isinstance(error, ConflictError)
         reason = str(error)
         for product in products:
+            self._bad.add(product.key)
             self.tally.settle(Outcome(product.key, OutcomeStatus.UNSETTLED, reason))
 
     async def _bring_about(
@@ -242,7 +244,7 @@ class Settler:
             for item in items:
                 self.tally.attempt(item.wanted.key, item.change.done().status)
             await self.ledger.announce(item.change for item in items)
-            self.tally.writes += 1
+            self.tally.batch(len(items))
             self.tally.touched = True
             try:
                 outcomes = await self._send(items)
@@ -265,7 +267,7 @@ class Settler:
             key = item.wanted.key
             if key in named:
                 outcome = Outcome(key, OutcomeStatus.FAILED, named[key], error.said)
-                self.tally.refuse(outcome)
+                self._fail(outcome)
         return [] if self.verdict else rest
 
     def _note(self, items: Sequence[Planned], outcomes: Sequence[Outcome]) -> None:
@@ -276,12 +278,14 @@ class Settler:
             silence = Outcome(key, OutcomeStatus.UNSETTLED, _SILENCE)
             outcome = told.get(key, silence)
             if outcome.status is OutcomeStatus.FAILED:
-                self.tally.refuse(outcome)
+                self._fail(outcome)
                 continue
             self.tally.settle(outcome)
             if outcome.status in _GOOD:
                 good += 1
                 self.on_written(item.wanted)
+            else:
+                self._bad.add(key)
         if good:
             self._successes += good
             self._given_up = 0
@@ -298,14 +302,25 @@ class Settler:
         items = signal.items
         if len(items) > 1:
             middle = len(items) // 2
-            await self._bring_about(items[:middle], mine)
-            await self._bring_about(items[middle:], mine)
+            first, second = items[:middle], items[middle:]
+            await self._bring_about(first, mine)
+            if len(second) > 1 and self._is_right(first):
+                # What is wrong with the whole is in the other half.
+                rest = _TakeApart(second, signal.error, in_doubt=signal.in_doubt)
+                await self._take_apart(rest, mine)
+            else:
+                await self._bring_about(second, mine)
         elif signal.in_doubt and mine is not None:
             mine.extend(items)
         else:
             self._refuse(items, signal.error)
         if mine is not None and doubts is None:
             self._decide(mine, signal.error, before)
+
+    def _is_right(self, items: Iterable[Planned]) -> bool:
+        """Whether the sink has all of these as they should be."""
+        keys = [item.wanted.key for item in items]
+        return not any(self.tally.is_open(key) or key in self._bad for key in keys)
 
     def _decide(
         self, doubted: Sequence[Planned], error: Exception, before: int
@@ -336,4 +351,8 @@ class Settler:
         said = error.said if isinstance(error, RefusedError) else ""
         for item in items:
             outcome = Outcome(item.wanted.key, OutcomeStatus.FAILED, str(error), said)
-            self.tally.refuse(outcome)
+            self._fail(outcome)
+
+    def _fail(self, outcome: Outcome) -> None:
+        self._bad.add(outcome.key)
+        self.tally.refuse(outcome)
