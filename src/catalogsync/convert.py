@@ -5,7 +5,7 @@ Money and sizes are text, so that no digit is lost. What is `UNSET` is left out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from functools import cache
 from types import UnionType
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Union, cast, get_args, get_origin
 import attrs
 
 from .errors import InvalidValueError
-from .models import Json, Product, Unset
+from .models import Json, Product, ProductStatus, Unset
 
 __all__ = ["product_from_json", "product_to_json"]
 
@@ -35,8 +35,6 @@ def product_from_json(tree: object) -> Product:
     Raises:
         InvalidValueError: It is no product; names the path.
     """
-    from cattrs import transform_error
-
     if not isinstance(tree, Mapping):
         raise InvalidValueError("", "must be a product as a JSON object")
     try:
@@ -44,8 +42,16 @@ def product_from_json(tree: object) -> Product:
     except InvalidValueError:
         raise
     except Exception as error:  # noqa: BLE001 - told with its path
-        problems = transform_error(error, format_exception=_words)
-        raise InvalidValueError("", "; ".join(problems)) from None
+        raise InvalidValueError("", _problems(error)) from None
+
+
+def _problems(error: Exception) -> str:
+    from cattrs import transform_error
+
+    try:
+        return "; ".join(transform_error(error, format_exception=_words))
+    except (RecursionError, TypeError):  # too deep, or names that are no text
+        return "is nothing that JSON of a product can be"
 
 
 def _words(error: BaseException, kind: type | None) -> str:
@@ -67,17 +73,20 @@ def _converter() -> Converter:
     # The model checks what it is given; a converter that bends values would hide it.
     for kind in (str, int):
         converter.register_structure_hook(kind, lambda value, _: value)
+    converter.register_unstructure_hook(ProductStatus, lambda status: status.value)
+    converter.register_structure_hook(
+        ProductStatus, lambda value, _: ProductStatus(value)
+    )
 
     converter.register_structure_hook_func(_is_mapping, lambda value, _: value)
     converter.register_structure_hook_func(
         _is_union, lambda value, kind: _chosen(converter, value, kind)
     )
-    converter.register_unstructure_hook_factory(
-        attrs.has,
-        lambda cls: make_dict_unstructure_fn(
-            cls, converter, _cattrs_omit_if_default=True
-        ),
-    )
+
+    def without_defaults(cls: Any) -> Callable[[Any], dict[str, Any]]:
+        return make_dict_unstructure_fn(cls, converter, _cattrs_omit_if_default=True)
+
+    converter.register_unstructure_hook_factory(attrs.has, without_defaults)
     return converter
 
 
@@ -86,6 +95,8 @@ def _chosen(converter: Converter, value: Any, kind: Any) -> Any:
     members = [m for m in get_args(kind) if m not in {Unset, type(None)}]
     if value is None or len(members) != 1:
         return value
+    if get_origin(members[0]) is tuple and not isinstance(value, list):
+        raise InvalidValueError("", "must be a list")
     return converter.structure(value, members[0])
 
 

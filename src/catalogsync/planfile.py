@@ -1,7 +1,7 @@
 """Plans as files: what a run would do, one line of JSON for each change.
 
-The first line says for what the plan is, the last one sums it up; without it the
-file is cut. Every other line is a product or a category or tag, with what differs,
+The first line says for what the plan is, the last one sums it up and has a checksum
+of all others. Every other line is a product or a category or tag, with what differs,
 what the decision was based on, and all that is needed to carry it out.
 """
 
@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from hashlib import blake2b
 from pathlib import Path
 from typing import IO, Any, Self, cast
 
 import attrs
 
-from .changes import Action, Change, ReferenceChange
+from .changes import Action, Change, Reference, ReferenceChange, ReferenceKind
 from .convert import product_from_json, product_to_json
 from .differences import diff
 from .errors import InvalidValueError, MisconfiguredError
@@ -96,25 +97,33 @@ def forecast(report: Report, earlier: Sequence[RunRecord]) -> Forecast:
     )
 
 
-def basis(change: Change) -> str:
+def basis(change: Change | ReferenceChange) -> str:
     """Stands for a change and for all that it was based on.
 
-    Two changes have the same only if they do the same to a product that was found
-    the same, as far as the change concerns it.
+    Two changes have the same only if they do the same to a product, category or tag
+    that was found the same, as far as the change concerns it.
     """
-    held = change.held
+    if isinstance(change, ReferenceChange):
+        return digest(_reference_basis(change))
     differences = [
         [item.path, *(_in_order(item.path, v) for v in (item.old, item.new))]
         for item in diff(change)
     ]
     found: list[object] = [None]
-    if held is not None:
-        product = held.product
-        found = [held.receipt, list(held.gaps), held.foreign]
+    if change.held is not None:
+        product = change.held.product
+        found = [change.held.receipt, list(change.held.gaps), change.held.foreign]
         if change.action is not Action.UPDATE:
             found += [product.title, str(product.status or "")]
     text = json.dumps([change.action.value, differences, found], sort_keys=True)
     return digest(text)
+
+
+def _reference_basis(change: ReferenceChange) -> list[object]:
+    reference, held = change.reference, change.held
+    parent = reference.parent.id if reference.parent else None
+    found = [held.id, held.name, held.parent] if held else None
+    return [reference.name, parent, found]
 
 
 def _in_order(path: str, value: object) -> object:
@@ -134,26 +143,28 @@ class PlanWriter:
         MisconfiguredError: It cannot be written there.
     """
 
+    _file: IO[bytes]
+
     def __init__(self, path: Path, head: PlanHead) -> None:
         self._path = path
-        self._new = path.with_name(f".{path.name}.{os.getpid()}.new")
+        self._new = path
         self._head = head
-        self._file: IO[bytes] | None = None
+        self._check = _checksum()
 
     def __enter__(self) -> Self:
-        try:
+        with self._telling():
+            if self._path.is_file() or not self._path.exists():
+                new = f".{self._path.name}.{os.getpid()}.new"
+                self._new = self._path.with_name(new)
             self._file = self._new.open("wb")
-        except OSError as error:
-            problem = f"cannot be written: {error.strerror}"
-            raise MisconfiguredError(str(self._path), problem) from error
         self._write({"line": "plan", "version": _VERSION, **attrs.asdict(self._head)})
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._file is not None:
+        with suppress(OSError):
             self._file.close()
-            with suppress(FileNotFoundError):
-                self._new.unlink()
+        if self._new != self._path:
+            self._new.unlink(missing_ok=True)
 
     def show(self, change: Change | ReferenceChange) -> None:
         """Write one change."""
@@ -167,15 +178,33 @@ class PlanWriter:
         told = report.to_dict()
         names = ("counts", "categories", "warnings", "failures", "rejected", "problem")
         summary = {name: told[name] for name in names}
-        self._write({"line": "end", **summary, "forecast": attrs.asdict(expected)})
-        if self._file is not None:
+        line = {"line": "end", "check": self._check.hexdigest(), **summary}
+        self._write({**line, "forecast": attrs.asdict(expected)})
+        with self._telling():
             self._file.close()
-            self._new.replace(self._path)
+            if self._new != self._path:
+                self._new.replace(self._path)
 
     def _write(self, line: Mapping[str, Any]) -> None:
-        if self._file is not None:
-            text = json.dumps(line, ensure_ascii=False, separators=(",", ":"))
-            self._file.write(f"{text}\n".encode())
+        text = json.dumps(line, ensure_ascii=False, separators=(",", ":"))
+        # Half of a surrogate pair, as a sink may quote it, is written as `\udc00`.
+        data = f"{text}\n".encode(errors="backslashreplace")
+        self._check.update(data)
+        with self._telling():
+            self._file.write(data)
+
+    @contextmanager
+    def _telling(self) -> Generator[None]:
+        try:
+            yield
+        except OSError as error:
+            problem = f"cannot be written: {error.strerror}"
+            raise MisconfiguredError(str(self._path), problem) from error
+
+
+def _checksum() -> blake2b:
+    """Over all lines but the last, which has it."""
+    return blake2b(digest_size=16)
 
 
 def _reference_line(change: ReferenceChange) -> dict[str, Any]:
@@ -186,7 +215,17 @@ def _reference_line(change: ReferenceChange) -> dict[str, Any]:
         "id": reference.id,
         "name": reference.name,
         "was": change.held.name if change.held else None,
+        "within": _within(reference),
+        "based_on": basis(change),
     }
+
+
+def _within(reference: Reference) -> list[dict[str, str]]:
+    """What contains it, from the root down."""
+    parent = reference.parent
+    if parent is None:
+        return []
+    return [*_within(parent), {"id": parent.id, "name": parent.name}]
 
 
 def _product_line(change: Change) -> dict[str, Any]:
@@ -215,78 +254,163 @@ class Plan:
         path: The file.
         head: For what it is.
         changes: Of each product: the action and its `basis`.
-        references: The categories and tags that are created or renamed, by kind
-            and id.
+        references: The `basis` of each category or tag that is written.
     """
 
     path: Path
     head: PlanHead
     changes: Mapping[ProductKey, tuple[Action, str]]
-    references: frozenset[tuple[str, str]]
+    references: Mapping[Reference, str]
 
     @classmethod
     def read(cls, path: Path) -> Plan:
         """Read a plan file and see to it that it is whole.
 
         Raises:
-            MisconfiguredError: It cannot be read, is none, or is cut; names the
-                line.
+            MisconfiguredError: It cannot be read, is none, is cut or was changed;
+                names the line.
         """
-        head: PlanHead | None = None
-        ended = False
-        changes: dict[ProductKey, tuple[Action, str]] = {}
-        references: set[tuple[str, str]] = set()
-        for number, _, line in _lines(path):
+        reading, number = _Reading(), 0
+        for number, text, line in _lines(path):
             try:
-                match line["line"]:
-                    case "plan":
-                        head = _head(line)
-                    case "product":
-                        key = ProductKey.parse(line["key"])
-                        changes[key] = Action(line["action"]), str(line["based_on"])
-                    case "category" | "tag":
-                        references.add((line["line"], line["id"]))
-                    case "end":
-                        ended = True
-                    case other:
-                        raise InvalidValueError("line", f"unknown: {other!r}")
-            except (KeyError, TypeError, ValueError) as error:
+                reading.take(text, line)
+            except ValueError as error:
                 raise _no_plan(path, number, error) from None
-        if head is None or not ended:
-            problem = "is no whole plan: its first or its last line is missing"
-            raise MisconfiguredError(str(path), problem)
+        if reading.head is None or not reading.ended:
+            where = f"{path}, line {number + 1}"
+            raise MisconfiguredError(where, "is missing: the plan was cut")
         return cls(
-            path=path, head=head, changes=changes, references=frozenset(references)
+            path=path,
+            head=reading.head,
+            changes=reading.changes,
+            references=reading.references,
         )
 
 
-def _head(line: Mapping[str, Any]) -> PlanHead:
+@attrs.define
+class _Reading:
+    """What was read of a plan until now."""
+
+    head: PlanHead | None = None
+    changes: dict[ProductKey, tuple[Action, str]] = attrs.field(
+        factory=dict[ProductKey, tuple[Action, str]]
+    )
+    references: dict[Reference, str] = attrs.field(factory=dict[Reference, str])
+    ended: bool = False
+    _check: blake2b = attrs.field(factory=_checksum)
+
+    def take(self, text: bytes, line: Mapping[str, object]) -> None:
+        """Take one line.
+
+        Raises:
+            ValueError: It is none, or does not stand in its place.
+        """
+        if self.head is None:
+            self.head = _head(line)
+        else:
+            self._take(line, self.head)
+        self._check.update(text)
+
+    def _take(self, line: Mapping[str, object], head: PlanHead) -> None:
+        match "" if self.ended else line.get("line"):
+            case "product":
+                key = ProductKey.parse(_text(line, "key"))
+                action = Action(_text(line, "action"))
+                self.changes[key] = action, _text(line, "based_on")
+            case "category" | "tag":
+                self.references[_reference(line, head)] = _text(line, "based_on")
+            case "end":
+                if line.get("check") != self._check.hexdigest():
+                    raise InvalidValueError("check", "the lines before were changed")
+                self.ended = True
+            case _:
+                raise _misplaced(line)
+
+
+def _misplaced(line: Mapping[str, object]) -> InvalidValueError:
+    return InvalidValueError("line", f"{line.get('line')!r} does not stand here")
+
+
+def _head(line: Mapping[str, object]) -> PlanHead:
+    if line.get("line") != "plan":
+        raise _misplaced(line)
     if line.get("version") != _VERSION:
         raise InvalidValueError("version", "was made by another version; make it anew")
-    names = [field.name for field in attrs.fields(PlanHead)]
-    return PlanHead(**{name: line[name] for name in names})
+    made_at = line.get("made_at")
+    if not isinstance(made_at, int | float):
+        raise InvalidValueError("made_at", "must be a number")
+    return PlanHead(
+        job=_text(line, "job"),
+        source=_text(line, "source"),
+        sink=_text(line, "sink"),
+        place=_text(line, "place"),
+        made_at=made_at,
+    )
 
 
-def _lines(path: Path, start: int = 0) -> Iterator[tuple[int, int, dict[str, Any]]]:
-    """Number, end and content of each line, beginning at a place in the file."""
+def _reference(line: Mapping[str, object], head: PlanHead) -> Reference:
+    within = line.get("within")
+    items = cast("list[object]", within) if isinstance(within, list) else []
+    found: Reference | None = None
+    for item in items:
+        found = _part(line, item, head, found)
+    return _part(line, line, head, found)
+
+
+def _part(
+    line: Mapping[str, object], item: object, head: PlanHead, parent: Reference | None
+) -> Reference:
+    if not isinstance(item, Mapping):
+        raise InvalidValueError("within", "must be objects")
+    told = cast("Mapping[str, object]", item)
+    return Reference(
+        kind=ReferenceKind(_text(line, "line")),
+        source=head.source,
+        id=_text(told, "id"),
+        name=_text(told, "name"),
+        parent=parent,
+    )
+
+
+def _text(line: Mapping[str, object], name: str) -> str:
+    value = line.get(name)
+    if not isinstance(value, str):
+        raise InvalidValueError(name, "must be text")
+    return value
+
+
+def _lines(
+    path: Path, number: int = 0, place: int = 0
+) -> Iterator[tuple[int, bytes, dict[str, object]]]:
+    """Each line with its number, as it stands there and read.
+
+    Args:
+        path: The file.
+        number: Lines that were read before.
+        place: Where they end.
+    """
     try:
         with path.open("rb") as file:
-            file.seek(start)
-            for number, text in enumerate(iter(file.readline, b""), 1):
-                try:
-                    line = json.loads(text)
-                except (ValueError, RecursionError) as error:
-                    raise _no_plan(path, number, error) from None
-                if not isinstance(line, dict):
-                    raise _no_plan(path, number, "not a JSON object")
-                yield number, file.tell(), cast("dict[str, Any]", line)
+            file.seek(place)
+            for text in file:
+                number += 1
+                yield number, text, _parsed(path, number, text)
     except OSError as error:
         problem = f"cannot be read: {error.strerror}"
         raise MisconfiguredError(str(path), problem) from None
 
 
-def _no_plan(path: Path, number: int, error: object) -> MisconfiguredError:
-    why = f"{type(error).__name__}: {error}" if isinstance(error, KeyError) else error
+def _parsed(path: Path, number: int, text: bytes) -> dict[str, object]:
+    try:
+        line = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _no_plan(path, number, error) from None
+    if not isinstance(line, dict):
+        raise _no_plan(path, number, "not a JSON object")
+    return cast("dict[str, object]", line)
+
+
+def _no_plan(path: Path, number: int, why: object) -> MisconfiguredError:
     return MisconfiguredError(f"{path}, line {number}", f"is no line of a plan: {why}")
 
 
@@ -306,18 +430,20 @@ class PlanSource:
         return self.plan.head.source
 
     async def read(self, cursor: Cursor | None, /) -> Page:
-        """Read some lines; the cursor is a place in the file.
+        """Read some lines; the cursor says how many were read and where they end.
 
         Raises:
             MisconfiguredError: The file changed, or a line holds no product.
         """
         products: list[Product] = []
-        for number, end, line in _lines(self.plan.path, int(cursor or 0)):
+        before, place = map(int, (cursor or "0 0").split())
+        for number, text, line in _lines(self.plan.path, before, place):
+            place += len(text)
             if line.get("line") == "product" and "product" in line:
                 try:
                     products.append(product_from_json(line["product"]))
                 except InvalidValueError as error:
                     raise _no_plan(self.plan.path, number, error) from None
                 if len(products) == _PAGE:
-                    return Page(products=products, next=(str(end),))
+                    return Page(products=products, next=(f"{number} {place}",))
         return Page(products=products)

@@ -31,6 +31,7 @@ def test_succeeded(configure: Configure, call: Call) -> None:
     assert "5 fetched = 5 unchanged" in again.stdout
     assert again.stderr == ""
     assert sorted(path.name for path in Path().iterdir()) == [
+        ".catalogsync",
         "catalogsync.toml",
         "report.json",
         "shop.bin",
@@ -67,8 +68,11 @@ def test_defect(configure: Configure, call: Call) -> None:
     result = call("run", "products", "--report", "report.json", "-v")
     assert result.exit_code == 2
     assert "products: failed: " in result.stdout
-    report = json.loads(Path("report.json").read_text())
+    text = Path("report.json").read_text()
+    report = json.loads(text)
     assert report["status"] == "failed"
+    assert "cannot write with ***" in report["problem"]
+    assert CANARY not in text
     assert report["counts"]["created"] == 2
 
 

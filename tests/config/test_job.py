@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from catalogsync import (
@@ -12,6 +14,7 @@ from catalogsync import (
     Options,
     Product,
     ProductKey,
+    StoreSettings,
     as_source,
 )
 from catalogsync.config import Job, secrets_of
@@ -54,8 +57,37 @@ async def test_rehearse() -> None:
     sink = MemorySink()
     report = await Job(name="x", source=SHELF, sink=sink).rehearse(show=changes.append)
     assert [str(change.key) for change in changes] == ["shelf:1", "shelf:2"]
-    assert (report.job, report.counts.created, report.writes) == ("x", 2, 0)
+    assert (report.job, report.counts.created, report.writes) == ("x", 2, 1)
+    assert report.rehearsal
     assert not sink.products
+
+
+async def test_store(tmp_path: Path) -> None:
+    """Runs are noted in a store, which settings open or which is open already."""
+    settings = StoreSettings(url=f"sqlite:///{tmp_path}/runs.db")
+    report = await Job(name="x", source=SHELF, sink=MemorySink(), store=settings).run()
+    async with settings.open() as store:
+        job = Job(name="x", source=SHELF, sink=MemorySink(), store=store)
+        again = await job.run()
+        await job.rehearse(show=lambda _: None)
+        runs = await store.runs(job="x")
+    assert [each.run_id for each in runs] == [again.run_id, report.run_id]
+
+
+async def test_no_store() -> None:
+    """Without one, nothing is remembered."""
+    async with Job(name="x", source=SHELF, sink=BOX).open_store() as store:
+        assert store is None
+
+
+async def test_a_side_alone() -> None:
+    """Each side can be opened by itself."""
+    job = Job(name="x", source=ShelfSettings(url="nowhere"), sink=BOX)
+    async with job.open_sink() as sink:
+        assert sink.name == "memory"
+    with pytest.raises(MisconfiguredError, match=r"^jobs\.x\.source\.url: "):
+        async with job.open_source():
+            pass
 
 
 async def test_wrong_setting() -> None:

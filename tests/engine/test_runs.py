@@ -105,7 +105,7 @@ async def test_finds_ask_for_what_is_compared_and_for_so_many_at_once() -> None:
     sink = FaultySink(limits=Limits(find=7))
     await run(as_source([product(n, tags=["a"]) for n in range(20)]), sink)
     assert [len(keys) for keys in sink.finds] == [7, 7, 6]
-    assert set(sink.asked) == {frozenset({Field.TITLE, Field.TAGS})}
+    assert set(sink.asked) == {frozenset({Field.TITLE, Field.STATUS, Field.TAGS})}
 
 
 @pytest.mark.parametrize(("batch", "size"), [(4, 4), (100, 15), (15, 15)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 
 from catalogsync.changes import Action, Change, FieldDiff, ReferenceChange
@@ -37,10 +38,8 @@ def change_text(change: Change | ReferenceChange, *, whole: bool = False) -> str
     if isinstance(change, ReferenceChange):
         return _reference_text(change, most)
     creates = change.action is Action.CREATE
-    head = _HEADS.get(change.action, "~ update")
     gaps = change.held.gaps if change.held else ()
-    if gaps:
-        head = "~ repair"
+    head = _HEADS.get(change.action, "~ repair" if gaps else "~ update")
     title = shortened(change.product.title, most)
     fields = [
         f"    {_line(item, most, creates=creates)}"
@@ -50,6 +49,8 @@ def change_text(change: Change | ReferenceChange, *, whole: bool = False) -> str
     fields += [f"    half made: {shortened(gap, most)}" for gap in gaps]
     if change.held and change.held.foreign:
         fields.append("    stands there without our key, and is adopted")
+    if change.action is Action.UPDATE and not fields:
+        fields.append("    (only what we note of it)")
     return "\n".join([f"{head} {shortened(str(change.key), most)}  {title}", *fields])
 
 
@@ -109,10 +110,10 @@ def plan_summary(report: Report, expected: Forecast | None = None) -> str:
         lines.append(f"  {report.problem}")
     if expected is not None and expected.writes:
         took = expected.seconds
-        time = "" if took is None else f", about {took:.0f} s"
+        time = "" if took is None else f", about {math.ceil(took)} s"
         lines.append(
-            f"  would take {expected.writes} writes,"
-            f" at least {expected.requests} requests{time}"
+            f"  would take {_counted(expected.writes, 'write')},"
+            f" at least {_counted(expected.requests, 'request')}{time}"
         )
     lines += [f"  warning: {text}" for text in report.warnings]
     lines += [f"  {edit}" for edit in report.edits]
@@ -121,3 +122,7 @@ def plan_summary(report: Report, expected: Forecast | None = None) -> str:
     ]
     lines += [f"  rejected {text}" for text in report.rejected]
     return "\n".join(lines)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -12,16 +12,16 @@ from catalogsync.engine import Run, open_disown
 
 from ._progress import Progress
 from ._runs import tell_run
-from ._session import Session
+from ._session import INCOMPLETE, Session
 
 __all__ = ["disown_job"]
 
 
 def disown_job(session: Session, job: Job, *, sure: bool) -> int:
     """Disown the products of a job, after asking; gives the exit status."""
-    if not sure:
-        question = f"Take our keys off all products of {job.name}?"
-        click.confirm(question, abort=True, err=True)
+    if not sure and not _is_confirmed(job):
+        session.teller.remark("nothing was done")
+        return INCOMPLETE
 
     @asynccontextmanager
     async def opened(progress: Progress) -> AsyncGenerator[Run]:
@@ -36,3 +36,11 @@ def disown_job(session: Session, job: Job, *, sure: bool) -> int:
             )
 
     return tell_run(session, opened)
+
+
+def _is_confirmed(job: Job) -> bool:
+    question = f"Take our keys off all products of {job.name}?"
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort:  # nobody can answer
+        return False

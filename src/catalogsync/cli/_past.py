@@ -4,19 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import attrs
 
 from catalogsync.changes import Change, ReferenceChange
 from catalogsync.config import Job
-from catalogsync.engine import Run, find_failed, open_retry, rehearse
+from catalogsync.engine import (
+    FailedProducts,
+    Run,
+    find_failed,
+    open_retry,
+    rehearse,
+)
+from catalogsync.errors import CatalogSyncError
 from catalogsync.models import ProductKey
-from catalogsync.protocols import Located
+from catalogsync.protocols import Located, Source
 from catalogsync.report import Report
-from catalogsync.runstore import Entry, Failure, RunRecord, RunStore
+from catalogsync.runstore import Entry, Failure, Intent, RunRecord, RunStore
 from catalogsync.stores import StoreSettings
 
 from ._changes import change_text, plan_summary
@@ -64,12 +79,8 @@ def retry_job(
             failed = await find_failed(source, store, job=job.name, keys=keys)
             if failed.gone and not dry_run:
                 await store.drop_failures(job.name, failed.gone)
-            for key in failed.gone:
-                progress.say(f"{key} left the source and is forgotten")
-            for key in failed.lost:
-                progress.say(
-                    f"{key} cannot be tried: the source cannot be asked for it"
-                )
+            for line in _left_out(failed, keys or (), dry_run=dry_run):
+                progress.say(line)
             yield open_retry(
                 failed,
                 sink,
@@ -81,6 +92,21 @@ def retry_job(
             )
 
     return tell_run(session, opened)
+
+
+def _left_out(
+    failed: FailedProducts, asked: Iterable[ProductKey], *, dry_run: bool
+) -> Iterator[str]:
+    """Why products are not tried."""
+    forgotten = "would be" if dry_run else "is"
+    for key in failed.gone:
+        yield f"{key} left the source and {forgotten} forgotten"
+    for key in failed.lost:
+        yield f"{key} cannot be tried: the source cannot be asked for it"
+    known = {*failed.keys, *failed.gone, *failed.lost}
+    for key in asked:
+        if key not in known:
+            yield f"{key} is not failed"
 
 
 def _shower(session: Session) -> Callable[[Change | ReferenceChange], None]:
@@ -97,15 +123,33 @@ class _Story:
         key: Which product.
         history: What became of it, the last first.
         failure: If it is failed.
-        begun: The handle of a creation that began and has no known end.
-        changes: What a run would do now.
-        report: Of the rehearsal.
+        now: What a run would do now, or why that cannot be told.
     """
 
     key: ProductKey
     history: Sequence[Entry]
     failure: Failure | None
-    begun: str | None
+    now: _Now | CatalogSyncError
+
+    @property
+    def status(self) -> int:
+        """The exit status."""
+        if isinstance(self.now, CatalogSyncError):
+            return INCOMPLETE
+        return STATUS.get(self.now.report.status, INCOMPLETE)
+
+
+@attrs.frozen(kw_only=True)
+class _Now:
+    """What a run would do to a product now.
+
+    Attributes:
+        intent: A write that began and has no known end.
+        changes: What would be done.
+        report: Of the rehearsal.
+    """
+
+    intent: Intent | None
     changes: Sequence[Change | ReferenceChange]
     report: Report
 
@@ -115,15 +159,30 @@ def explain_product(session: Session, job: Job, text: str) -> int:
     story = asyncio.run(_story(job, text))
     whole = session.verbose
     session.teller.result("\n".join(_story_lines(story, whole=whole)))
-    return STATUS.get(story.report.status, INCOMPLETE)
+    return story.status
 
 
 async def _story(job: Job, text: str) -> _Story:
-    async with job.open() as (source, sink), job.open_store() as store:
+    async with job.open_source() as source, job.open_store() as store:
         if store is None:
             raise AssertionError("a job of a file has a run store")
         (key,) = keys_of([text], source.name)
-        changes: list[Change | ReferenceChange] = []
+        failures = await store.failures(job.name)
+        story = partial(
+            _Story,
+            key=key,
+            history=await store.history(job.name, key),
+            failure=next((f for f in failures if f.key == key), None),
+        )
+        try:
+            return story(now=await _now(job, source, store, key))
+        except CatalogSyncError as error:
+            return story(now=error)
+
+
+async def _now(job: Job, source: Source, store: RunStore, key: ProductKey) -> _Now:
+    changes: list[Change | ReferenceChange] = []
+    async with job.open_sink() as sink:
         report = await rehearse(
             source,
             sink,
@@ -134,15 +193,7 @@ async def _story(job: Job, text: str) -> _Story:
         )
         place = sink.place if isinstance(sink, Located) else sink.name
         intent = (await store.intents(place, source.name)).get(key)
-        failures = await store.failures(job.name)
-        return _Story(
-            key=key,
-            history=await store.history(job.name, key),
-            failure=next((f for f in failures if f.key == key), None),
-            begun=intent.handle if intent else None,
-            changes=changes,
-            report=report,
-        )
+        return _Now(intent=intent, changes=changes, report=report)
 
 
 def _story_lines(story: _Story, *, whole: bool) -> Iterator[str]:
@@ -158,14 +209,20 @@ def _story_lines(story: _Story, *, whole: bool) -> Iterator[str]:
     if story.failure is not None:
         yield "is failed"
         yield from (f"  {line}" for line in _failure_lines(story.failure))
-    if story.begun is not None:
-        yield f"a creation began and has no known end (handle {story.begun!r})"
+    if isinstance(story.now, CatalogSyncError):
+        yield f"what would happen now cannot be told: {story.now}"
+    else:
+        yield from _now_lines(story.now, whole=whole)
+
+
+def _now_lines(now: _Now, *, whole: bool) -> Iterator[str]:
+    if now.intent is not None:
+        handle = f" (handle {now.intent.handle!r})" if now.intent.handle else ""
+        yield f"a write began and has no known end{handle}"
     yield "what would happen now"
-    for change in story.changes:
-        yield from (
-            f"  {line}" for line in change_text(change, whole=whole).split("\n")
-        )
-    yield from (f"  {line}" for line in plan_summary(story.report).split("\n"))
+    texts = [change_text(change, whole=whole) for change in now.changes]
+    for text in (*texts, plan_summary(now.report)):
+        yield from (f"  {line}" for line in text.split("\n"))
 
 
 def _run_line(record: RunRecord) -> str:
@@ -176,6 +233,9 @@ def _run_line(record: RunRecord) -> str:
     seconds = report.get("duration_s")
     took = f" in {seconds:.1f} s" if isinstance(seconds, float) else ""
     name = record.job or "(no job)"
+    problem = report.get("problem")
+    if problem:
+        parts.append(shortened(problem, _LONG))
     told = f": {', '.join(parts)}" if parts else ""
     return (
         f"{_when(record.started_at)} {name} {record.run_id[:12]} {status}{took}{told}"

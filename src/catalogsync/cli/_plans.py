@@ -15,7 +15,7 @@ from catalogsync.config import Job
 from catalogsync.engine import Run, open_apply, rehearse
 from catalogsync.planfile import Forecast, Plan, PlanHead, PlanWriter, forecast
 from catalogsync.protocols import Located, Sink, Source
-from catalogsync.report import Report, RunStatus
+from catalogsync.report import Report
 from catalogsync.runstore import RunStore
 
 from ._changes import change_text, plan_summary
@@ -54,7 +54,7 @@ def plan_job(session: Session, job: Job, wish: Wish, wanted: Wanted) -> int:
     if wanted.out is not None:
         session.teller.result(f"The plan is in {wanted.out}.")
     if session.report:
-        write_report(session.report, report)
+        write_report(session, session.report, report)
     status = STATUS.get(report.status, INCOMPLETE)
     return (
         CHANGES if wanted.exit_code and status < INCOMPLETE and _any(report) else status
@@ -86,7 +86,7 @@ async def _rehearse(
                     store=store,
                 )
                 expected = await _expected(job, report, store)
-                if writer is not None and report.status is not RunStatus.FAILED:
+                if writer is not None:
                     writer.finish(report, expected)
             return report, expected
 

@@ -135,7 +135,7 @@ class Ended:
         """Write the report, and give the exit status."""
         try:
             if session.report:
-                write_report(session.report, self.report)
+                write_report(session, session.report, self.report)
         finally:
             session.teller.result(str(self.report))
         if self.problem is not None:
@@ -188,13 +188,14 @@ def stopper_of(progress: Progress) -> Stopper:
     return Stopper(task=task, say=progress.say)
 
 
-def write_report(path: Path, report: Report) -> None:
-    """Write a report as JSON: the whole of it, or nothing.
+def write_report(session: Session, path: Path, report: Report) -> None:
+    """Write a report as JSON, without secrets: the whole of it, or nothing.
 
     Raises:
         MisconfiguredError: It cannot be written there.
     """
-    text = json.dumps(report.to_dict(), indent=2, ensure_ascii=False) + "\n"
+    tree = session.teller.censored(report.to_dict())
+    text = json.dumps(tree, indent=2, ensure_ascii=False) + "\n"
     try:
         if path.exists() and not path.is_file():
             path.write_text(text, encoding="utf-8")

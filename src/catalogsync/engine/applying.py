@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import attrs
 
-from catalogsync.changes import Action, Change, Ours, ReferenceChange
+from catalogsync.changes import Action, Change, Ours, Reference, ReferenceChange
 from catalogsync.errors import MisconfiguredError
 from catalogsync.events import EventHook
 from catalogsync.models import ProductKey
@@ -45,9 +45,12 @@ class PlanApproval:
 
     def reference(self, change: ReferenceChange, /) -> bool:
         """Whether a category or tag may be written."""
-        reference = change.reference
-        planned = self.plan.references.get((reference.kind.value, reference.id))
-        return planned == basis(change)
+        return self.plan.references.get(change.reference) == basis(change)
+
+    @property
+    def references(self) -> Iterable[Reference]:
+        """Those that are written, also if no planned product needs them."""
+        return self.plan.references
 
     @property
     def removes(self) -> bool:
@@ -68,7 +71,8 @@ class PlanApproval:
         self._unmet.add(key)
         return None
 
-    def unmet(self, _: int, /) -> str:
+    @property
+    def unmet(self) -> str:
         """Which products stay though they were to be removed; empty: none."""
         if not self._unmet:
             return ""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import attrs
 
-from catalogsync.changes import Action, Change, Ours, ReferenceChange
+from catalogsync.changes import Action, Change, Ours, Reference, ReferenceChange
 from catalogsync.errors import MisconfiguredError
 from catalogsync.events import EventHook
 from catalogsync.protocols import Cursor, Page, PruningSink, Sink
@@ -37,6 +37,8 @@ class _Disowning:
 
     job: str
     removes: bool = True
+    references: Iterable[Reference] = ()
+    unmet: str = ""
 
     def change(self, _: Change, /) -> str:
         """Nothing is written."""
@@ -50,10 +52,6 @@ class _Disowning:
         """What disowns a product."""
         ours = Receipt.parse(held.receipt).job in {"", self.job}
         return removal(held, Action.DISOWN) if ours else None
-
-    def unmet(self, _: int, /) -> str:
-        """However many there are, it is right."""
-        return ""
 
 
 def open_disown(

@@ -79,6 +79,21 @@ class ReferenceBook:
         if unknown:
             await self._settle(list(unknown.values()))
 
+    async def bring_about(self, references: Iterable[Reference]) -> None:
+        """See to it that these are in the sink as they are wanted.
+
+        Raises:
+            TransientError: No try was left.
+        """
+        wanted: dict[_Name, Reference] = {}
+        for reference in references:
+            here: Reference | None = reference
+            while here is not None:
+                wanted.setdefault((here.kind, here.id), here)
+                here = here.parent
+        if wanted:
+            await self._settle(list(wanted.values()))
+
     def resolve(self, product: Product) -> References:
         """The sink's ids of a product's categories and tags.
 

@@ -8,9 +8,9 @@ import attrs
 
 from catalogsync.changes import Action, Ambiguous, Change, Held, Ours, Stranger
 from catalogsync.errors import InvalidValueError, RefusedError, TransientError
-from catalogsync.models import Field, Product, ProductKey
+from catalogsync.models import UNSET, Field, Product, ProductKey
 from catalogsync.outcomes import Outcome, OutcomeStatus
-from catalogsync.ownership import Edits, Rules
+from catalogsync.ownership import Rules
 from catalogsync.planning import compare, supplied
 from catalogsync.protocols import AdoptingSink, NamingSink, ShapingSink, Sink
 
@@ -20,6 +20,8 @@ from .references import ReferenceBook
 from .tally import Tally
 
 __all__ = ["Approve", "Planned", "Survey", "by_action"]
+
+_REFERRING = frozenset({Field.CATEGORIES, Field.TAGS})
 
 Approve = Callable[[Change], str]
 """Why a change must not be made; empty if it may."""
@@ -119,7 +121,8 @@ class Survey:
 
     async def find(self, wanted: Sequence[Product]) -> Mapping[ProductKey, Held]:
         """What the sink has for these, of ours or to be adopted."""
-        fields = frozenset[Field]().union(*map(supplied, wanted))
+        # One that we retired may be among them, whatever the source speaks of.
+        fields = frozenset({Field.STATUS}).union(*map(supplied, wanted))
         with self.tally.phase("find"):
             held = await self.sink.find(wanted, fields=fields)
             missing = [p for p in wanted if not isinstance(held.get(p.key), Ours)]
@@ -142,6 +145,10 @@ class Survey:
         return found
 
     def _shaped(self, product: Product) -> Product | None:
+        never = self.rules.without(creating=True) & _REFERRING
+        if never:
+            # Else they would be created, though no product gets them.
+            product = attrs.evolve(product, **dict.fromkeys(never, UNSET))  # type: ignore[arg-type]
         if self._shape is None:
             return product
         try:
@@ -175,10 +182,10 @@ class Survey:
 
     def _rules(self, key: ProductKey) -> Rules:
         """What was begun and not seen to its end is no edit of a person."""
-        if self.rules.edits is Edits.KEEP and (
-            self.ledger.is_open(key) or self.tally.was_attempted(key)
-        ):
-            return attrs.evolve(self.rules, edits=Edits.OVERWRITE)
+        if self.ledger.is_open(key) or self.tally.was_attempted(key):
+            known = self.tally.edits.get(key, ())
+            paths = frozenset(edit.diff.path for edit in known)
+            return attrs.evolve(self.rules, edited=paths)
         return self.rules
 
     def _approved(self, product: Product, change: Change) -> Planned | None:

@@ -25,6 +25,7 @@ from catalogsync.models import (
     ProductKey,
     ProductStatus,
     StockLevel,
+    Unset,
     Variant,
 )
 
@@ -76,7 +77,7 @@ async def owned_page(
                 key=ProductKey(source, row.source_id),
                 # What somebody typed in by hand must not keep it from being pruned.
                 title=row.title or row.source_id,
-                status=ProductStatus(row.status) if row.status in _STATUSES else UNSET,
+                status=_status(row.status),
             ),
             receipt=row.receipt,
             native=row.id,
@@ -220,6 +221,11 @@ def _product(
     return Product(key=key, title=row.title, **values)
 
 
+def _status(text: str | None) -> ProductStatus | Unset:
+    """The status; a word of the shop's own is none of ours to judge."""
+    return ProductStatus(text) if text in _STATUSES else UNSET
+
+
 def _dimensions(row: sa.Row[Any], _: Parts) -> Dimensions | None:
     size = Dimensions(
         length=_decimal(row.length),
@@ -266,7 +272,7 @@ def _category(
 _FIELDS: Mapping[Field, Callable[[sa.Row[Any], Parts], Any]] = {
     Field.DESCRIPTION: lambda row, _: row.description,
     Field.BRAND: lambda row, _: row.brand,
-    Field.STATUS: lambda row, _: ProductStatus(row.status) if row.status else UNSET,
+    Field.STATUS: lambda row, _: _status(row.status),
     Field.THUMBNAIL: lambda row, _: row.thumbnail,
     Field.WEIGHT: lambda row, _: _decimal(row.weight),
     Field.DIMENSIONS: _dimensions,

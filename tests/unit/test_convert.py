@@ -1,0 +1,120 @@
+"""Products as JSON and back."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+from tests.strategies import json_values, products
+
+from catalogsync import InvalidValueError, Product, ProductKey
+from catalogsync.convert import product_from_json, product_to_json
+
+BARE: dict[str, Any] = {"key": {"source": "shop", "id": "1"}, "title": "Cup"}
+
+
+@given(products())
+def test_there_and_back(product: Product) -> None:
+    """Also through text; no digit is lost, and UNSET stays apart from nothing."""
+    text = json.dumps(product_to_json(product))
+    back = product_from_json(json.loads(text))
+    assert back == product
+    assert repr(back) == repr(product)
+
+
+def test_what_is_not_supplied_is_left_out() -> None:
+    product = Product(key=ProductKey("shop", "1"), title="Cup")
+    assert product_to_json(product) == BARE
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"title": None}, "title: must be text, not NoneType"),
+        ({"key": "shop:1"}, "key"),
+        ({"key": {"source": "a b", "id": "1"}}, "source: must be letters"),
+        ({"colour": "red"}, "extra fields found (colour)"),
+        ({"status": "gone"}, "$.status"),
+        ({"status": []}, "$.status"),
+        ({"tags": "red"}, "must be a list @ $.tags"),
+        ({"tags": {"red": 1}}, "must be a list @ $.tags"),
+        ({"images": ""}, "must be a list @ $.images"),
+        ({"images": [{"url": 5}]}, "url: must be text, not int @ $.images[0]"),
+        ({"weight": 1.5}, "must be a number as text @ $.weight"),
+        ({"weight": "heavy"}, "'heavy' is no number @ $.weight"),
+        ({"weight": "NaN"}, "weight: must be 0 or more, is NaN"),
+        ({"weight": "9" * 101}, "must be a number as text"),
+        ({"weight": "1E+99999999999999999999"}, "is no number"),
+        ({"variants": [{"id": "v", "stock": [{"quantity": True}]}]}, "quantity: must"),
+        ({"attributes": {"a": float("nan")}}, "attributes.a: nan is not a JSON number"),
+        ({1: 2}, "nothing"),
+    ],
+)
+def test_what_is_no_product_is_told(more: dict[Any, Any], told: str) -> None:
+    with pytest.raises(InvalidValueError) as caught:
+        product_from_json({**BARE, **more})
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize("tree", [None, 5, "text", [], [BARE]])
+def test_what_is_no_object(tree: object) -> None:
+    with pytest.raises(InvalidValueError, match="must be a product as a JSON object"):
+        product_from_json(tree)
+
+
+@pytest.mark.parametrize("depth", [300, 1000, 5000])
+def test_nested_beyond_all_measure(depth: int) -> None:
+    category: dict[str, Any] = {"id": "a", "name": "A"}
+    value: Any = 1
+    for _ in range(depth):
+        category = {"id": "a", "name": "A", "parent": category}
+        value = [value]
+    for more in ({"categories": [category]}, {"attributes": {"deep": value}}):
+        with pytest.raises(InvalidValueError):
+            product_from_json({**BARE, **more})
+
+
+def _names(tree: object) -> set[str]:
+    if isinstance(tree, list):
+        return set[str]().union(*map(_names, tree))
+    if isinstance(tree, dict):
+        return {*tree, *_names(list(tree.values()))}
+    return set()
+
+
+@st.composite
+def hostile(draw: st.DrawFn) -> Any:
+    """JSON of a product in which something was put where something else belongs."""
+    tree: Any = product_to_json(draw(products()))
+    names = sorted(_names(tree))
+    here = tree
+    while True:
+        places: list[Any] = (
+            list(here) if isinstance(here, dict) else [*range(len(here))]
+        )
+        if isinstance(here, dict):
+            places += draw(st.lists(st.sampled_from(names), max_size=1))
+        if not places:
+            return tree
+        place = draw(st.sampled_from(places))
+        inner = here.get(place) if isinstance(here, dict) else here[place]
+        if not isinstance(inner, dict | list) or draw(st.booleans()):
+            here[place] = draw(json_values())
+            return tree
+        here = inner
+
+
+@given(hostile())
+def test_a_hostile_tree_is_a_product_or_an_invalid_value(tree: Any) -> None:
+    with suppress(InvalidValueError):
+        product = product_from_json(tree)
+        assert product_from_json(product_to_json(product)) == product
+
+
+@given(json_values())
+def test_any_json_is_no_product(tree: Any) -> None:
+    with pytest.raises(InvalidValueError):
+        product_from_json(tree)

@@ -1,0 +1,680 @@
+"""Who owns a field, what people edited, and products that come back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import assume, given, strategies as st
+from tests.strategies import Additions, additions, histories, products
+
+from catalogsync import (
+    UNSET,
+    Action,
+    Category,
+    Change,
+    Field,
+    Image,
+    InvalidValueError,
+    Ours,
+    Price,
+    Product,
+    ProductKey,
+    ProductStatus,
+    StockLevel,
+    Variant,
+)
+from catalogsync.changes import FieldDiff
+from catalogsync.ownership import Edit, Edits, Owner, Rules, claim
+from catalogsync.planning import Comparison, References, compare
+from catalogsync.receipt import Receipt, write_receipt
+
+KEY = ProductKey("shop", "1")
+KEEP = Rules(edits=Edits.KEEP)
+OVERWRITE = Rules()
+PLAIN = ("title", "description", "brand", "thumbnail", "weight", "dimensions")
+LISTS = ("images", "categories", "tags", "attributes")
+OF_VARIANT = {
+    Field.VARIANT_TITLE: "title",
+    Field.SKU: "sku",
+    Field.BARCODE: "barcode",
+    Field.OPTIONS: "options",
+    Field.PRICES: "prices",
+    Field.STOCK: "stock",
+}
+
+
+def price(amount: str, currency: str = "USD") -> Price:
+    return Price(amount=Decimal(amount), currency=currency)
+
+
+def variant(id_: str = "v", **fields: Any) -> Variant:
+    return Variant(id=id_, **{"options": {"Size": id_}, **fields})
+
+
+VARIANTS = (
+    variant("S", title="Small", sku="s", prices=[price("1"), price("2", "EUR")]),
+    variant("M", barcode="1", prices=[price("3")], stock=[StockLevel(quantity=5)]),
+)
+CUP = Product(
+    key=KEY,
+    title="Cup",
+    description="A cup",
+    status=ProductStatus.PUBLISHED,
+    images=[Image(url="https://a/1.png"), Image(url="https://a/2.png")],
+    categories=[Category(id="cups", name="Cups"), Category(id="new", name="New")],
+    tags=["red", "new"],
+    weight=Decimal("0.5"),
+    attributes={"material": "clay", "year": 2020},
+    variants=VARIANTS,
+)
+
+
+def cup(**fields: Any) -> Product:
+    return attrs.evolve(CUP, **fields)
+
+
+def owns(**owners: str) -> Rules:
+    return Rules(owns={Field(name): Owner(owner) for name, owner in owners.items()})
+
+
+def created(product: Product, rules: Rules = OVERWRITE) -> Ours:
+    """A sink in which we created the product."""
+    change = compare(product, None, rules=rules).change
+    assert change is not None
+    return done(change)
+
+
+def done(change: Change) -> Ours:
+    return Ours(product=change.product, receipt=change.receipt)
+
+
+def by_hand(held: Ours, product: Product) -> Ours:
+    """A person made this of it."""
+    return attrs.evolve(held, product=product)
+
+
+def step(wanted: Product, held: Ours, rules: Rules) -> tuple[Ours, Comparison]:
+    """One run."""
+    result = compare(wanted, held, rules=rules)
+    return (done(result.change) if result.change else held), result
+
+
+# Any rules, any products, any edits
+
+
+@st.composite
+def any_rules(draw: st.DrawFn) -> Rules:
+    owners = draw(st.dictionaries(st.sampled_from(Field), st.sampled_from(Owner)))
+    if owners.get(Field.TITLE) is Owner.NEVER:
+        owners[Field.TITLE] = Owner.ON_CREATE
+    return Rules(owns=owners, edits=draw(st.sampled_from(Edits)), job="job")
+
+
+@st.composite
+def lives(draw: st.DrawFn, moments: int = 3) -> tuple[Product, list[set[str]]]:
+    """What people take over from another product, between two runs."""
+    other = draw(products(key=KEY))
+    names = st.sampled_from([*PLAIN, *LISTS, "variants", "status"])
+    return other, [draw(st.sets(names, max_size=4)) for _ in range(moments)]
+
+
+def edited(product: Product, other: Product, names: Iterable[str]) -> Product:
+    values = {name: getattr(other, name) for name in names}
+    known = {name: value for name, value in values.items() if value is not UNSET}
+    return attrs.evolve(product, **known)
+
+
+def step_or_assume(wanted: Product, held: Ours, rules: Rules) -> tuple[Ours, Any]:
+    """One run; options of ours and of others may not be able to stand together."""
+    try:
+        return step(wanted, held, rules)
+    except InvalidValueError as error:
+        assume("variants" not in str(error))
+        raise
+
+
+@given(histories(moments=3, key=KEY), any_rules(), lives(), additions())
+def test_whatever_happens_a_run_leaves_nothing_to_do(
+    moments: tuple[Product, ...],
+    rules: Rules,
+    life: tuple[Product, list[set[str]]],
+    others: Additions,
+) -> None:
+    other, edits = life
+    held = created(moments[0], rules)
+    held = by_hand(held, others.to(held.product))
+    for wanted, names in zip(moments, edits, strict=True):
+        held = by_hand(held, edited(held.product, other, names))
+        held, _ = step_or_assume(wanted, held, rules)
+        assert compare(wanted, held, rules=rules).change is None
+
+
+@given(histories(moments=2, key=KEY), any_rules(), lives(1))
+def test_what_is_not_owned_is_never_changed(
+    moments: tuple[Product, ...], rules: Rules, life: tuple[Product, list[set[str]]]
+) -> None:
+    other, (names,) = life
+    held = created(moments[0], rules)
+    held = by_hand(held, edited(held.product, other, names))
+    after, result = step_or_assume(moments[1], held, rules)
+    before, now = held.product, after.product
+    if result.change is not None:
+        assert not result.change.fields & rules.without(creating=False)
+    old = {v.id: v for v in before.variants or ()}
+    new = {v.id: v for v in now.variants or ()}
+    for field in rules.without(creating=False):
+        if field is Field.VARIANTS:
+            assert old.keys() == new.keys()
+        elif field in OF_VARIANT:
+            name = OF_VARIANT[field]
+            for id_ in old.keys() & new.keys():
+                assert getattr(new[id_], name) == getattr(old[id_], name)
+        else:
+            assert getattr(now, field) == getattr(before, field)
+
+
+@given(products(key=KEY), any_rules())
+def test_a_creation_has_all_but_what_is_never_written(
+    product: Product, rules: Rules
+) -> None:
+    change = compare(product, None, rules=rules).change
+    assert change is not None
+    assert change.wanted == product
+    for name in (*PLAIN, *LISTS, "status"):
+        never = rules.owns.get(Field(name)) is Owner.NEVER
+        expected = UNSET if never else getattr(product, name)
+        assert getattr(change.product, name) == expected
+    if rules.owns.get(Field.VARIANTS) is Owner.NEVER:
+        assert change.product.variants is UNSET
+        return
+    for told, made in zip(
+        product.variants or (), change.product.variants or (), strict=True
+    ):
+        for field, name in OF_VARIANT.items():
+            never = rules.owns.get(field) is Owner.NEVER
+            empty = {} if field is Field.OPTIONS else UNSET
+            assert getattr(made, name) == (empty if never else getattr(told, name))
+
+
+@given(histories(moments=3, key=KEY), any_rules(), lives())
+def test_a_receipt_never_claims_what_is_never_written(
+    moments: tuple[Product, ...], rules: Rules, life: tuple[Product, list[set[str]]]
+) -> None:
+    other, edits = life
+    never = rules.without(creating=True)
+    held = created(moments[0], rules)
+    for wanted, names in zip(moments, edits, strict=True):
+        held = by_hand(held, edited(held.product, other, names))
+        held, _ = step_or_assume(wanted, held, rules)
+        receipt = Receipt.parse(held.receipt)
+        assert not never & {*receipt.fields, *receipt.lists}
+        assert not (receipt.attributes and Field.ATTRIBUTES in never)
+        claimed = {name for parts in receipt.variants.values() for name in parts}
+        currencies = {name for name in claimed if name.isupper()}
+        assert not claimed & {OF_VARIANT[f] for f in never & OF_VARIANT.keys()}
+        assert not (currencies and Field.PRICES in never)
+
+
+def without_stock(product: Product) -> Product:
+    """Stock is never kept, so a test of what is kept leaves it out."""
+    if not product.variants:
+        return product
+    bare = [attrs.evolve(each, stock=UNSET) for each in product.variants]
+    return attrs.evolve(product, variants=bare)
+
+
+@given(products(key=KEY), lives(1), st.sampled_from([KEEP, owns(status="always")]))
+def test_a_kept_edit_survives_any_number_of_runs(
+    wanted: Product, life: tuple[Product, list[set[str]]], rules: Rules
+) -> None:
+    rules = attrs.evolve(rules, edits=Edits.KEEP)
+    other, (names,) = life
+    wanted, other = without_stock(wanted), without_stock(other)
+    held = created(wanted, rules)
+    held = by_hand(held, edited(held.product, other, names))
+    seen: list[tuple[Edit, ...]] = []
+    for _ in range(3):
+        after, result = step(wanted, held, rules)
+        assert after.product == _with_names_of(wanted, held.product)
+        assert all(edit.kept for edit in result.edits)
+        seen.append(result.edits)
+        held = after
+    assert seen[0] == seen[1] == seen[2]
+
+
+def _with_names_of(wanted: Product, product: Product) -> Product:
+    """The name of a category is the source's, whatever people do to the list."""
+    if not product.categories:
+        return product
+    named = {category.id: category for category in wanted.categories or ()}
+    categories = [named.get(each.id, each) for each in product.categories]
+    return attrs.evolve(product, categories=categories)
+
+
+@given(products(key=KEY), lives(1))
+def test_edits_are_the_same_kept_or_not(
+    wanted: Product, life: tuple[Product, list[set[str]]]
+) -> None:
+    other, (names,) = life
+    held = created(wanted)
+    held = by_hand(held, edited(held.product, other, names))
+    kept = step_or_assume(wanted, held, KEEP)[1].edits
+    overwritten = step_or_assume(wanted, held, OVERWRITE)[1].edits
+    assert [edit.diff for edit in kept] == [edit.diff for edit in overwritten]
+    assert not any(edit.kept for edit in overwritten)
+
+
+@given(histories(moments=4, key=KEY), lives(4))
+def test_what_the_source_changes_wins(
+    moments: tuple[Product, ...], life: tuple[Product, list[set[str]]]
+) -> None:
+    """Whatever was kept before, and even if both came to say the same meanwhile."""
+    other, edits = life
+    rules = Rules(edits=Edits.KEEP, owns={Field.STATUS: Owner.ALWAYS})
+    held, before = created(moments[0], rules), moments[0]
+    for wanted, names in zip((*moments[1:], moments[0]), edits, strict=True):
+        held = by_hand(held, edited(held.product, other, names))
+        held, _ = step_or_assume(wanted, held, rules)
+        for name in (*PLAIN, "status"):
+            then, now = getattr(before, name), getattr(wanted, name)
+            if then is not UNSET and now is not UNSET and then != now:
+                assert getattr(held.product, name) == now
+        before = wanted
+
+
+# Owners, one by one
+
+
+@pytest.mark.parametrize("name", [field for field in Field if field != "title"])
+def test_nothing_is_owned_by_nobody(name: str) -> None:
+    """A field that is never written is not touched, also not in variants."""
+    rules = owns(**{name: "never"})
+    stranger = _other_cup()
+    before = created(CUP, rules)
+    held = by_hand(before, stranger)
+    change = compare(CUP, held, rules=rules).change
+    assert change is not None
+    assert Field(name) not in change.fields
+    assert not any(Field(name) in each.fields for each in change.variants)
+
+
+def _other_cup() -> Product:
+    """A cup in which everything is different."""
+    return Product(
+        key=KEY,
+        title="Mug",
+        description="A mug",
+        status=ProductStatus.DRAFT,
+        variants=[
+            variant("S", title="Tiny", sku="t", prices=[price("9")]),
+            variant("M", barcode="9", prices=[], options={"Size": "X"}),
+        ],
+    )
+
+
+def test_a_product_needs_a_title() -> None:
+    with pytest.raises(InvalidValueError, match="owns\\.title"):
+        owns(title="never")
+
+
+def test_on_create_is_written_once_and_for_new_variants() -> None:
+    rules = owns(prices="on_create", description="on_create", sku="on_create")
+    held = created(cup(variants=VARIANTS[:1]), rules)
+    assert held.product == cup(variants=VARIANTS[:1])
+    dearer = attrs.evolve(VARIANTS[0], prices=[price("100")], sku="other")
+    large = variant("L", sku="l", prices=[price("4")])
+    wanted = cup(description="Other", variants=[dearer, large])
+    after, result = step(wanted, held, rules)
+    assert result.change is not None
+    assert result.change.fields == {Field.VARIANTS}
+    assert after.product == cup(variants=[VARIANTS[0], large])
+    receipt = Receipt.parse(after.receipt)
+    assert receipt.wrote_price("L", "USD")
+    assert receipt.variants["S"] == Receipt.parse(held.receipt).variants["S"]
+    assert compare(wanted, after, rules=rules).change is None
+
+
+def test_variants_that_are_not_owned_neither_come_nor_go() -> None:
+    rules = owns(variants="on_create")
+    held = created(CUP, rules)
+    wanted = cup(variants=[attrs.evolve(VARIANTS[0], title="XS"), variant("L")])
+    after, _ = step(wanted, held, rules)
+    assert after.product == cup(
+        variants=[attrs.evolve(VARIANTS[0], title="XS"), VARIANTS[1]]
+    )
+    assert Receipt.parse(after.receipt).wrote_variant("M")
+
+
+def test_all_variants_of_the_source_are_new_and_none_is_owned() -> None:
+    rules = owns(variants="never")
+    held = created(CUP, rules)
+    assert held.product.variants is UNSET
+    assert compare(CUP, held, rules=rules).change is None
+
+
+def test_options_that_a_person_owns_are_not_claimed() -> None:
+    """Else they would be taken away when the source owns them again."""
+    rules = owns(options="on_create")
+    held = created(cup(variants=VARIANTS[:1]), rules)
+    theirs = attrs.evolve(VARIANTS[0], options={"Size": "Little"})
+    held = by_hand(held, cup(variants=[theirs]))
+    after, _ = step(cup(title="Mug", variants=VARIANTS[:1]), held, rules)
+    assert after.product == cup(title="Mug", variants=[theirs])
+    parts = Receipt.parse(after.receipt).variants["S"]
+    assert parts == Receipt.parse(held.receipt).variants["S"]
+    bare = attrs.evolve(VARIANTS[0], options={})
+    adopted = Ours(product=cup(variants=[theirs]), foreign=True)
+    after, _ = step(cup(variants=[bare]), adopted, rules)
+    assert not Receipt.parse(after.receipt).wrote_options("S")
+    assert compare(cup(variants=[bare]), after).change is None
+
+
+def test_references_that_are_not_owned_are_not_written() -> None:
+    ids: References = {Field.CATEGORIES: ("pcat_1",), Field.TAGS: ("tag_1",)}
+    change = compare(CUP, None, ids, rules=owns(categories="never")).change
+    assert change is not None
+    assert change.references == {Field.TAGS: ("tag_1",)}
+    held = Ours(product=change.product, receipt=change.receipt)
+    there = {Field.TAGS: {"tag_1": "red"}, Field.CATEGORIES: {"pcat_9": "Theirs"}}
+    held = attrs.evolve(held, references=there)
+    assert compare(CUP, held, ids, rules=owns(categories="never")).change is None
+
+
+def test_claim_without_rules_is_the_product_itself() -> None:
+    assert claim(CUP, None, Rules()) is CUP
+    assert claim(CUP, CUP, Rules(edits=Edits.KEEP, job="x")) is CUP
+
+
+# Edits, one by one
+
+
+def paths(edits: Iterable[Edit]) -> dict[str, tuple[Any, Any]]:
+    return {edit.diff.path: (edit.diff.old, edit.diff.new) for edit in edits}
+
+
+def small(**fields: Any) -> tuple[Variant, ...]:
+    return (attrs.evolve(VARIANTS[0], **fields), VARIANTS[1])
+
+
+EDITS: Mapping[str, tuple[dict[str, Any], dict[str, tuple[Any, Any]]]] = {
+    "a text": ({"title": "Mug"}, {"title": ("Mug", "Cup")}),
+    "a text that was emptied": (
+        {"description": None},
+        {"description": (None, "A cup")},
+    ),
+    "a number": ({"weight": Decimal(2)}, {"weight": ("2", "0.5")}),
+    "an image that was removed": (
+        {"images": CUP.images[1:]},  # type: ignore[index]
+        {"images": (["https://a/2.png"], ["https://a/1.png", "https://a/2.png"])},
+    ),
+    "images in another order": (
+        {"images": CUP.images[::-1]},  # type: ignore[index]
+        {
+            "images": (
+                ["https://a/2.png", "https://a/1.png"],
+                ["https://a/1.png", "https://a/2.png"],
+            )
+        },
+    ),
+    "a category": (
+        {"categories": [Category(id="cups", name="Cups")]},
+        {"categories": (["Cups"], ["Cups", "New"])},
+    ),
+    "all tags": ({"tags": []}, {"tags": ([], ["red", "new"])}),
+    "an attribute": (
+        {"attributes": {"material": "glass", "year": 2020}},
+        {"attributes.material": ("glass", "clay")},
+    ),
+    "an attribute that was removed": (
+        {"attributes": {"material": "clay"}},
+        {"attributes.year": (None, 2020)},
+    ),
+    "a SKU": ({"variants": small(sku="x")}, {"variants.S.sku": ("x", "s")}),
+    "options": (
+        {"variants": small(options={"Size": "Little"})},
+        {"variants.S.options": ({"Size": "Little"}, {"Size": "S"})},
+    ),
+    "a price": (
+        {"variants": small(prices=[price("9"), price("2", "EUR")])},
+        {"variants.S.prices.USD": ("9", "1")},
+    ),
+    "a price that was removed": (
+        {"variants": small(prices=[price("1")])},
+        {"variants.S.prices.EUR": (None, "2")},
+    ),
+    "a variant that was removed": (
+        {"variants": VARIANTS[:1]},
+        {"variants.M": (None, "M")},
+    ),
+}
+
+
+@pytest.mark.parametrize(("by_them", "told"), EDITS.values(), ids=EDITS)
+def test_an_edit(by_them: dict[str, Any], told: dict[str, tuple[Any, Any]]) -> None:
+    held = by_hand(created(CUP), cup(**by_them))
+    kept = compare(CUP, held, rules=KEEP)
+    assert (kept.change, paths(kept.edits)) == (None, told)
+    assert all(edit.kept and edit.key == KEY for edit in kept.edits)
+    lost = compare(CUP, held, rules=OVERWRITE)
+    assert lost.change is not None
+    assert paths(lost.edits) == told
+    assert not any(edit.kept for edit in lost.edits)
+    after = done(lost.change).product
+    assert after in (CUP, cup(variants=after.variants))
+
+
+@pytest.mark.parametrize(("by_them", "_"), EDITS.values(), ids=EDITS)
+def test_a_difference_after_a_write_that_broke_off_is_no_edit(
+    by_them: dict[str, Any], _: object
+) -> None:
+    held = by_hand(created(CUP), cup(**by_them))
+    for rules in (KEEP, OVERWRITE):
+        doubt = attrs.evolve(rules, edited=frozenset())
+        result = compare(CUP, held, rules=doubt)
+        assert result.change is not None
+        assert result.edits == ()
+
+
+def test_edits_that_were_known_before_a_write_broke_off_are_kept() -> None:
+    rules = attrs.evolve(KEEP, edited=frozenset({"title"}))
+    halfway = cup(title="Mug", variants=small(prices=[price("9"), price("2", "EUR")]))
+    result = compare(CUP, by_hand(created(CUP), halfway), rules=rules)
+    assert result.change is not None
+    assert result.change.product == cup(title="Mug")
+    assert paths(result.edits) == {"title": ("Mug", "Cup")}
+
+
+def test_a_kept_edit_does_not_keep_other_changes_away() -> None:
+    held = by_hand(created(CUP), cup(title="Mug"))
+    wanted = cup(description="Better", variants=small(sku="t"))
+    after, result = step(wanted, held, KEEP)
+    assert after.product == cup(
+        title="Mug", description="Better", variants=small(sku="t")
+    )
+    assert paths(result.edits) == {"title": ("Mug", "Cup")}
+    assert compare(wanted, after, rules=KEEP).change is None
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"title": "A"}, {"title": "B"}),
+        ({"images": CUP.images}, {"images": CUP.images[:1]}),  # type: ignore[index]
+        ({"tags": ["a"]}, {"tags": ["b"]}),
+        ({"attributes": {"a": 1}}, {"attributes": {"a": 2}}),
+        ({"variants": small(sku="a")}, {"variants": small(sku="b")}),
+        (
+            {"variants": small(prices=[price("1")])},
+            {"variants": small(prices=[price("2")])},
+        ),
+        ({"variants": VARIANTS}, {"variants": VARIANTS[:1]}),
+    ],
+)
+def test_the_source_goes_where_a_person_went_and_comes_back(
+    first: dict[str, Any], second: dict[str, Any]
+) -> None:
+    """Both agree for a while; that is noted, so the way back is no edit."""
+    one, two = cup(**first), cup(**second)
+    held = by_hand(created(one, KEEP), two)
+    noted, result = step(two, held, KEEP)
+    assert result.change is not None
+    assert result.change.fields == frozenset()
+    assert (noted.product, result.edits) == (two, ())
+    assert compare(two, noted, rules=KEEP).change is None
+    back, result = step(one, noted, KEEP)
+    assert result.edits == ()
+    assert back.product in (one, cup(variants=back.product.variants))
+    assert compare(one, back, rules=KEEP).change is None
+
+
+def test_agreement_is_not_noted_where_nothing_is_kept_or_nothing_known() -> None:
+    one, two = CUP, cup(title="Mug")
+    assert compare(two, by_hand(created(one), two)).change is None
+    assert compare(two, Ours(product=two), rules=KEEP).change is None
+
+
+def test_another_order_of_tags_is_nothing_to_note() -> None:
+    shuffled = cup(tags=["new", "red"], categories=CUP.categories[::-1])  # type: ignore[index]
+    assert compare(shuffled, created(CUP), rules=KEEP).change is None
+
+
+def test_two_jobs_do_not_write_each_others_name() -> None:
+    held = created(CUP, attrs.evolve(KEEP, job="one"))
+    other = attrs.evolve(KEEP, job="two")
+    assert compare(CUP, held, rules=other).change is None
+
+
+def test_stock_is_never_kept() -> None:
+    less = attrs.evolve(VARIANTS[1], stock=[StockLevel(quantity=1)])
+    held = by_hand(created(CUP), cup(variants=[VARIANTS[0], less]))
+    after, result = step(CUP, held, KEEP)
+    assert (after.product, result.edits) == (CUP, ())
+
+
+def test_the_status_is_kept_where_the_source_owns_it() -> None:
+    rules = attrs.evolve(owns(status="always"), edits=Edits.KEEP)
+    held = by_hand(created(CUP, rules), cup(status=ProductStatus.DRAFT))
+    result = compare(CUP, held, rules=rules)
+    assert (result.change, paths(result.edits)) == (
+        None,
+        {"status": ("draft", "published")},
+    )
+    hidden = cup(status=ProductStatus.DRAFT)
+    noted, _ = step(hidden, held, rules)
+    after, _ = step(CUP, noted, rules)
+    assert after.product.status is ProductStatus.PUBLISHED
+
+
+def test_what_is_half_made_or_not_ours_has_no_edits() -> None:
+    held = by_hand(created(CUP), cup(title="Mug"))
+    half = attrs.evolve(held, gaps=("no variant",))
+    theirs = attrs.evolve(held, receipt=None)
+    for each in (half, theirs):
+        after, result = step(CUP, each, KEEP)
+        assert (after.product, result.edits) == (CUP, ())
+
+
+def test_edits_of_references_are_told_by_name() -> None:
+    ids: References = {Field.CATEGORIES: ("c1", "c2"), Field.TAGS: ("t1", "t2")}
+    change = compare(CUP, None, ids).change
+    assert change is not None
+    held = Ours(
+        product=cup(categories=UNSET, tags=UNSET),
+        receipt=change.receipt,
+        references={Field.CATEGORIES: {"c1": "Cups"}, Field.TAGS: {"t9": "hot"}},
+    )
+    result = compare(CUP, held, ids, rules=KEEP)
+    assert result.change is None
+    assert paths(result.edits) == {
+        "categories": (["Cups"], ["Cups", "New"]),
+        "tags": (["hot"], ["red", "new"]),
+    }
+
+
+def test_an_edit_says_what_it_is() -> None:
+    diff = FieldDiff(path="title", old="Mug", new="Cup")
+    assert str(Edit(key=KEY, diff=diff, kept=True)) == (
+        "kept an edit: shop:1 title: 'Mug' ('Cup')"
+    )
+    assert str(Edit(key=KEY, diff=diff, kept=False)).startswith("overwrote an edit: ")
+
+
+# Products that come back, are half made, or are adopted
+
+
+def retired(held: Ours, status: ProductStatus = ProductStatus.DRAFT) -> Ours:
+    receipt = attrs.evolve(Receipt.parse(held.receipt), retired=True).text()
+    product = attrs.evolve(held.product, status=status)
+    return attrs.evolve(held, product=product, receipt=receipt)
+
+
+@pytest.mark.parametrize("rules", [OVERWRITE, KEEP, owns(description="never")])
+@pytest.mark.parametrize("says", [UNSET, *ProductStatus])
+def test_a_product_that_comes_back_is_published_again(
+    rules: Rules, says: ProductStatus
+) -> None:
+    """Or is what the source says of a new one; the rules for others do not matter."""
+    wanted = cup(status=says)
+    after, result = step(wanted, retired(created(wanted, rules)), rules)
+    assert result.change is not None
+    assert after.product.status == (says or ProductStatus.PUBLISHED)
+    assert not Receipt.parse(after.receipt).retired
+    assert result.edits == ()
+    assert compare(wanted, after, rules=rules).change is None
+
+
+def test_a_status_that_is_never_written_is_only_given_back() -> None:
+    rules = owns(status="never")
+    wanted = cup(status=ProductStatus.DRAFT)
+    after, _ = step(wanted, retired(created(wanted, rules)), rules)
+    assert after.product.status is ProductStatus.PUBLISHED
+
+
+@pytest.mark.parametrize("says", [UNSET, *ProductStatus])
+def test_what_a_person_published_meanwhile_only_loses_the_mark(
+    says: ProductStatus,
+) -> None:
+    wanted = cup(status=says)
+    held = retired(created(wanted), ProductStatus.PUBLISHED)
+    after, result = step(wanted, held, OVERWRITE)
+    assert result.change is not None
+    assert (result.change.action, result.change.fields) == (Action.UPDATE, frozenset())
+    assert after.product == held.product
+    assert not Receipt.parse(after.receipt).retired
+
+
+def test_gaps_and_adoption_are_changes_though_no_field_differs() -> None:
+    for more in ({"gaps": ("no stock",)}, {"foreign": True, "receipt": None}):
+        held = attrs.evolve(created(CUP), **more)
+        change = compare(CUP, held).change
+        assert change is not None
+        assert (change.action, change.fields) == (Action.UPDATE, frozenset())
+        assert change.held is held
+        assert Receipt.parse(change.receipt).wrote_variant("S")
+
+
+def test_adopting_leaves_to_people_what_the_source_owns_only_at_creation() -> None:
+    rules = owns(title="on_create", prices="on_create", tags="never")
+    theirs = cup(title="Mug", tags=["hot"], variants=small(prices=[price("7")]))
+    adopted = Ours(product=theirs, foreign=True)
+    after, _ = step(cup(description="New"), adopted, rules)
+    assert after.product == attrs.evolve(theirs, description="New")
+    receipt = Receipt.parse(after.receipt)
+    assert "title" not in receipt.fields
+    assert not receipt.wrote(Field.TAGS, "red")
+    assert not receipt.wrote_price("S", "USD")
+
+
+def test_the_job_stands_in_the_receipt() -> None:
+    rules = Rules(job="one")
+    receipt = Receipt.parse(created(CUP, rules).receipt)
+    assert (receipt.job, receipt.retired) == ("one", False)
+    assert Receipt.parse(write_receipt(CUP, {}, receipt)).job == "one"
+    assert Receipt.parse(write_receipt(CUP, {}, receipt, job="two")).job == "two"
+    assert attrs.evolve(receipt, retired=True) == Receipt.parse(
+        attrs.evolve(receipt, retired=True).text()
+    )
