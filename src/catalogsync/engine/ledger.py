@@ -86,6 +86,7 @@ class Ledger:
     _intents: dict[ProductKey, Intent] = attrs.field(
         factory=dict[ProductKey, Intent], init=False
     )
+    _opened_at: float = attrs.field(default=0.0, init=False)
     _failed: set[ProductKey] = attrs.field(factory=set[ProductKey], init=False)
     _fields: dict[ProductKey, tuple[str, ...]] = attrs.field(
         factory=dict[ProductKey, tuple[str, ...]], init=False
@@ -128,6 +129,7 @@ class Ledger:
 
     async def _read(self, store: RunStore) -> None:
         self._intents = dict(await store.intents(self.place, self.source))
+        self._opened_at = time.monotonic()
         if self.writes:
             self._failed = {f.key for f in await store.failures(self.job)}
 
@@ -204,6 +206,14 @@ class Ledger:
     def is_open(self, key: ProductKey) -> bool:
         """Whether something was begun with this product and its end is not known."""
         return key in self._intents
+
+    def is_young(self, key: ProductKey) -> float:
+        """Seconds for which a creation of an earlier run may still be going on."""
+        intent = self._intents.get(key)
+        if intent is None or intent.run_id == self.run_id:
+            return 0.0
+        age = intent.age + time.monotonic() - self._opened_at
+        return max(0.0, self.options.grace - age)
 
     async def left(self, keys: Collection[ProductKey]) -> frozenset[ProductKey]:
         """Those that were in the sink once, and that people deleted for good."""

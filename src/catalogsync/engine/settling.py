@@ -155,7 +155,7 @@ class Settler:
         updated) is put aside into *others*.
         """
         current, last, unexplained = items, "", 0
-        look = in_doubt or any(item.half_made for item in items)
+        look = in_doubt or any(map(self._needs_a_look, items))
         try:
             async for attempt in self.options.retry.tries():
                 with attempt:
@@ -183,10 +183,20 @@ class Settler:
 
     async def _planned_anew(self, items: Sequence[Planned]) -> list[list[Planned]]:
         """What is still missing of these, by action; at least one part."""
-        return by_action(await self.survey.compare([i.wanted for i in items])) or [[]]
+        try:
+            planned = await self.survey.compare([item.wanted for item in items])
+        except TransientError as error:
+            # Looking fails because of the sink, and never because of a product.
+            raise TransientError(str(error), retry_after=error.retry_after) from error
+        return by_action(planned) or [[]]
+
+    def _needs_a_look(self, item: Planned) -> bool:
+        """Whether a request that nobody waits for any more may be at work on it."""
+        young = not self.sink.limits.collides and self.ledger.is_young(item.wanted.key)
+        return item.half_made or bool(young)
 
     def _check_ripe(self, items: Sequence[Planned], before: Sequence[Planned]) -> None:
-        """Leave alone what is half made as long as it may be in the making.
+        """Leave alone what may still be in the making.
 
         Raises:
             ConflictError: Something is; tells when to come again.
@@ -198,12 +208,14 @@ class Settler:
             if (wait := self._ripens_in(item, known[item.wanted.key])) is not None
         ]
         if waits:
-            problem = "half made, and the request that makes it may still be going on"
+            problem = "half made, or a request that makes it may still be going on"
             keys = ", ".join(str(item.wanted.key) for item in items[:3])
             raise ConflictError(f"{problem}: {keys}", retry_after=max(waits) or None)
 
     def _ripens_in(self, item: Planned, before: Planned) -> float | None:
-        """Seconds until a half-made product may be repaired; None: now."""
+        """Seconds until a product may be made or repaired; None: now."""
+        if not self.sink.limits.collides and item.change.held is None:
+            return self.ledger.is_young(item.wanted.key) or None
         if not item.half_made or item.change.held is None:
             return None
         grace, age = self.options.grace, item.change.held.age

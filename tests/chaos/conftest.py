@@ -1,0 +1,22 @@
+"""Where the run stores are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.real import real_is_wanted
+
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    """The URL of a run store in a SQLite file."""
+    return f"sqlite:///{tmp_path}/runs.db"
+
+
+@pytest.fixture(params=["file", *(["postgres"] if real_is_wanted() else [])])
+def runs(request: pytest.FixtureRequest) -> str:
+    """The URL of a new run store that several processes can open, of each kind."""
+    url: str = request.getfixturevalue(request.param)
+    return url

@@ -1,0 +1,133 @@
+"""A sink that takes the same product twice, and loses answers."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from random import Random
+
+import attrs
+from tests.engine.fakes import FAST, check, product
+
+from catalogsync import (
+    Action,
+    Change,
+    Field,
+    Held,
+    Limits,
+    Options,
+    Ours,
+    Outcome,
+    Product,
+    ProductKey,
+    Report,
+    RunStatus,
+    TransientError,
+    as_source,
+    sync,
+)
+
+from .verdicts import Verdict
+
+BATCHES = 13
+GRACE = 0.05
+"""Seconds for which a request that was given up may go on."""
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+@attrs.define
+class Doubling:
+    """Knows no handles: whatever is created is there, as often as it is created.
+
+    Attributes:
+        lost: Writes whose answers are lost, by number.
+        late: Whether such a write is carried out only after the answer was lost.
+        deadly: Writes in which the process dies that sends them. They are carried
+            out just after the next process has looked.
+        rows: What it holds.
+        writes: How many there were.
+    """
+
+    lost: Collection[int] = ()
+    late: bool = False
+    deadly: Collection[int] = ()
+    name: str = "doubling"
+    limits: Limits = Limits(batch=15, writers=2, collides=False)
+    rows: list[tuple[Product, str]] = attrs.field(factory=list)
+    writes: int = 0
+    _left: list[Sequence[Change]] = attrs.field(factory=list, init=False)
+
+    async def find(
+        self, wanted: Sequence[Product], /, *, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, Held]:
+        keys = {each.key for each in wanted}
+        found = {
+            row.key: Ours(product=row, receipt=receipt)
+            for row, receipt in self.rows
+            if row.key in keys
+        }
+        while self._left:
+            self._work(self._left.pop())
+        return found
+
+    async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
+        self.writes += 1
+        if self.writes in self.deadly:
+            self._left.append(changes)
+            raise Killed
+        if self.writes not in self.lost:
+            self._work(changes)
+            return [change.done() for change in changes]
+        loop = asyncio.get_running_loop()
+        if self.late:
+            loop.call_later(GRACE / 2, self._work, changes)
+        else:
+            self._work(changes)
+        raise TransientError("no answer")
+
+    def _work(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            if change.action is not Action.CREATE:
+                self.rows = [row for row in self.rows if row[0].key != change.key]
+            self.rows.append((change.product, change.receipt))
+
+
+async def play_doubling(seed: int, *, late: bool = False) -> Verdict:
+    """194 products in thirteen batches, three of which get no answer."""
+    started = time.perf_counter()
+    wanted = [product(number) for number in range(194)]
+    sink = Doubling(lost=Random(seed).sample(range(1, BATCHES + 1), 3), late=late)
+    report = await _run(wanted, sink)
+    first = sink.writes
+    again = await _run(wanted, sink)
+    held = Counter(row.key for row, _ in sink.rows)
+    twice = [key for key, count in held.items() if count > 1]
+    lost = [each for each in wanted if each.key not in held]
+    right = report.status is RunStatus.SUCCEEDED and report.counts.created == 194
+    is_wrong = [
+        *(f"{key} is there {held[key]} times" for key in twice),
+        *(f"{each.key} is not there" for each in lost),
+        *([] if right else [f"not at once: {report}"]),
+        *([] if sink.writes == first and again.counts.unchanged == 194 else ["no rest"]),
+    ]
+    return Verdict(
+        case=f"doubling-{'late-' if late else ''}{seed}",
+        row="a sink without handles: " + ("carried out later" if late else "answer lost"),
+        duplicates=len(twice),
+        lost=len(lost),
+        finished=right,
+        wrong=tuple(is_wrong),
+        seconds=time.perf_counter() - started,
+    )
+
+
+async def _run(wanted: Sequence[Product], sink: Doubling) -> Report:
+    options = Options(retry=FAST, grace=GRACE)
+    report = await sync(as_source(wanted, name="shop"), sink, options=options)
+    check(report)
+    return report

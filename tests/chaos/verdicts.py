@@ -1,0 +1,30 @@
+"""What a case showed."""
+
+from __future__ import annotations
+
+import attrs
+
+
+@attrs.frozen(kw_only=True)
+class Verdict:
+    """What a case showed.
+
+    Attributes:
+        case: Which one.
+        row: The row of the table that it belongs to.
+        duplicates: Products, categories and tags that are there twice.
+        lost: Products of the source that are not in the sink and not told of.
+        unexplained: Products that are not as they should be and not told of.
+        finished: Whether the one run did it all.
+        wrong: Everything that must not be, in words.
+        seconds: How long all runs took.
+    """
+
+    case: str
+    row: str
+    duplicates: int = 0
+    lost: int = 0
+    unexplained: int = 0
+    finished: bool = False
+    wrong: tuple[str, ...] = ()
+    seconds: float = 0.0
