@@ -6,7 +6,7 @@ STORE = examples/medusa-store
 INSTALLED = $(VENV)/.installed
 SOURCE ?=
 
-.PHONY: help demo medusa test test-fast lint types docs bench clean
+.PHONY: help demo medusa test test-fast chaos fuzz lint types docs bench clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -37,6 +37,13 @@ test: $(INSTALLED) $(if $(shell command -v npm),$(STORE)/node_modules/.installed
 
 test-fast: $(INSTALLED)  ## The tests that need neither Node nor docs
 	CATALOGSYNC_REAL=0 $(BIN)/python -m pytest -n 2 tests
+
+chaos: $(INSTALLED)  ## Every fault, as a table: duplicates, lost, unexplained
+	$(BIN)/python -m tests.chaos
+
+CASES ?= 100000
+fuzz: $(INSTALLED)  ## Hostile records and replies (CASES=N of them), as a table
+	$(BIN)/python -m tests.fuzz --cases $(CASES)
 
 lint: $(INSTALLED)  ## Format, rules and layers
 	$(BIN)/ruff format --check .

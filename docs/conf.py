@@ -35,9 +35,10 @@ nitpicky = True
 nitpick_ignore_regex = [
     # Names of other projects: their pages are elsewhere, and a build needs no network.
     (r"py:.*", r"(asyncio|collections|contextlib|datetime|decimal|enum|importlib)\..*"),
-    (r"py:.*", r"(os|pathlib|typing|aiohttp|attrs|stamina)\..*"),
+    (r"py:.*", r"(logging|os|pathlib|typing|aiohttp|attrs|stamina)\..*"),
     # The same names where an annotation has them without their module.
     (r"py:class", r"ClientSession|Decimal|Path|AbstractAsyncContextManager|EntryPoint"),
+    (r"py:class", r"CollectorRegistry|(Meter|Tracer)Provider"),
     # What the memory source and the test servers keep for themselves.
     (r"py:class", r"Products|deque|FaultKind|Records|State|effects\.Effect"),
     (r"py:class", r"catalogsync\.testing\..*"),

@@ -104,7 +104,15 @@ if TYPE_CHECKING:
         Source,
         WeighingSink,
     )
-    from .report import CategoryCounts, Counts, Discrepancy, Report, RunStatus
+    from .report import (
+        BatchSizes,
+        CategoryCounts,
+        Counts,
+        Discrepancy,
+        Latency,
+        Report,
+        RunStatus,
+    )
     from .retry import RetryPolicy
     from .runstore import (
         BusyError,
@@ -222,9 +230,11 @@ _HOMES = {
         "WeighingSink",
     ),
     "report": (
+        "BatchSizes",
         "CategoryCounts",
         "Counts",
         "Discrepancy",
+        "Latency",
         "Report",
         "RunStatus",
     ),
@@ -272,6 +282,7 @@ __all__ = [
     "AdoptingSink",
     "Ambiguous",
     "BatchRefusedError",
+    "BatchSizes",
     "BrokenReplyError",
     "BusyError",
     "CatalogSyncError",
@@ -305,6 +316,7 @@ __all__ = [
     "InvalidValueError",
     "Job",
     "Json",
+    "Latency",
     "Lease",
     "LeaseLostError",
     "Limits",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Protocol, TypeAlias
 
 import attrs
 
 from .outcomes import Outcome
+from .report import Report
 
 __all__ = [
     "BatchSettled",
@@ -20,12 +23,16 @@ __all__ = [
     "ProductFailed",
     "ProductUnsettled",
     "ReferencesWritten",
+    "Request",
+    "RequestSent",
     "Retrying",
     "RunFinished",
     "RunStarted",
     "RunStopping",
     "emitter",
     "log_event",
+    "observe_requests",
+    "tell_request",
 ]
 
 logger = logging.getLogger("catalogsync")
@@ -66,11 +73,13 @@ class PageRead(Event):
         products: How many products it holds.
         rejected: How many records it holds that are no products.
         total: Size of the whole set, where the source says so.
+        seconds: How long it took, repeats included.
     """
 
     products: int
     rejected: int
     total: int | None
+    seconds: float = 0.0
 
 
 @attrs.frozen(kw_only=True)
@@ -110,10 +119,12 @@ class Compared(Event):
     Attributes:
         products: How many.
         changes: How many of them have to be written.
+        seconds: How long it took, repeats included.
     """
 
     products: int
     changes: int
+    seconds: float = 0.0
 
 
 @attrs.frozen(kw_only=True)
@@ -127,6 +138,36 @@ class BatchSettled(Event):
 
     products: int
     seconds: float
+
+
+@attrs.frozen(kw_only=True)
+class Request:
+    """A request to one of the two sides, and its answer.
+
+    Attributes:
+        method: Such as `GET`.
+        host: Whom it went to.
+        path: What was asked for, without the query.
+        status: HTTP status; None: there was no answer that could be used.
+        seconds: From sending it to the last byte.
+        sent: Bytes of its body.
+        received: Bytes of the answer's body, after decompression.
+    """
+
+    method: str
+    host: str
+    path: str
+    status: int | None
+    seconds: float
+    sent: int = 0
+    received: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class RequestSent(Event):
+    """A request met its end, good or bad."""
+
+    request: Request
 
 
 @attrs.frozen(kw_only=True)
@@ -161,10 +202,12 @@ class RunFinished(Event):
     Attributes:
         status: The report's status; `cancelled` for a run that was.
         summary: The report's first line, or why there is no report.
+        report: The report, if there is one.
     """
 
     status: str
     summary: str
+    report: Report | None = attrs.field(default=None, repr=False, eq=False)
 
 
 class EventHook(Protocol):
@@ -176,6 +219,34 @@ class EventHook(Protocol):
     def __call__(self, event: Event, /) -> None:
         """Take note of an event."""
         ...
+
+
+RequestObserver: TypeAlias = Callable[[Request], None]
+
+_observer: ContextVar[RequestObserver | None] = ContextVar(
+    "catalogsync_request_observer", default=None
+)
+
+
+@contextmanager
+def observe_requests(observer: RequestObserver) -> Generator[None]:
+    """Be told of each request that is sent in this block and in tasks begun in it.
+
+    A run does so for its own length. Two runs that share an adapter each hear of
+    their own requests.
+    """
+    token = _observer.set(observer)
+    try:
+        yield
+    finally:
+        _observer.reset(token)
+
+
+def tell_request(request: Request, /) -> None:
+    """Tell the run in whose name a request was sent; for adapters."""
+    observer = _observer.get()
+    if observer is not None:
+        observer(request)
 
 
 _LEVELS: dict[type[Event], int] = {
@@ -192,7 +263,7 @@ def log_event(event: Event, /) -> None:
     """Hand an event to the logger `catalogsync`; a hook that every run has."""
     level = _LEVELS.get(type(event), logging.DEBUG)
     if logger.isEnabledFor(level):
-        details = attrs.asdict(event, recurse=False)
+        details = attrs.asdict(event, recurse=False, filter=lambda a, _: bool(a.repr))
         text = ", ".join(f"{name}={value}" for name, value in details.items())
         logger.log(level, "%s: %s", type(event).__name__, text, extra={"event": event})
 

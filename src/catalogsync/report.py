@@ -13,9 +13,18 @@ from .models import ProductKey
 from .outcomes import Outcome
 from .ownership import Edit
 
-__all__ = ["CategoryCounts", "Counts", "Discrepancy", "Report", "RunStatus"]
+__all__ = [
+    "BatchSizes",
+    "CategoryCounts",
+    "Counts",
+    "Discrepancy",
+    "Latency",
+    "Report",
+    "RunStatus",
+]
 
 _SHOWN_FAILURES = 10
+_LONGEST = 500
 
 
 class RunStatus(enum.StrEnum):
@@ -70,6 +79,37 @@ class CategoryCounts:
 
 
 @attrs.frozen(kw_only=True)
+class Latency:
+    """How long calls of an adapter took, in seconds.
+
+    The percentiles are right to 2.5 percent.
+
+    Attributes:
+        p50: Half of the calls took no longer.
+        p95: 95 of 100 took no longer.
+        p99: 99 of 100 took no longer.
+        count: How many calls there were, failed ones included.
+    """
+
+    p50: float
+    p95: float
+    p99: float
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.p50:.3f}/{self.p95:.3f}/{self.p99:.3f} s"
+
+
+@attrs.frozen(kw_only=True)
+class BatchSizes:
+    """How many products were in one write; all zero if there was none."""
+
+    least: int = 0
+    mean: float = 0.0
+    most: int = 0
+
+
+@attrs.frozen(kw_only=True)
 class Discrepancy:
     """A written product that the sink does not have as it was written.
 
@@ -96,12 +136,18 @@ class Report:
         counts: Products by outcome.
         categories: Categories by outcome.
         requests: Requests to both sides, where the adapters count them.
-        writes: How many batches were sent to the sink, repeats included.
+        writes: How many batches were sent to the sink, repeats included; in a
+            rehearsal, how many would be.
         retries: How many pages and batches were repeated.
         started_at: Seconds since the epoch.
         duration_s: Seconds from start to end.
         phases: Seconds spent waiting in each phase: `read`, `find`, `plan`,
             `write`. They overlap, so their sum can exceed the duration.
+        latency: How long single calls of the adapters took, in the phases `read`,
+            `find` and `write`.
+        batch_sizes: Products in one write.
+        bytes_sent: Bodies of requests, where the adapters tell of them.
+        bytes_received: Bodies of answers after decompression, the same.
         failures: Every failed or unsettled product.
         rejected: Records that are no products and have no readable key; the
             other rejected records stand among the failures.
@@ -123,6 +169,10 @@ class Report:
     started_at: float
     duration_s: float
     phases: Mapping[str, float] = attrs.field(factory=dict[str, float])
+    latency: Mapping[str, Latency] = attrs.field(factory=dict[str, Latency])
+    batch_sizes: BatchSizes = BatchSizes()
+    bytes_sent: int = 0
+    bytes_received: int = 0
     failures: tuple[Outcome, ...] = ()
     rejected: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -169,6 +219,10 @@ class Report:
             "duration_s": round(self.duration_s, 6),
             "products_per_second": round(self.products_per_second, 3),
             "phases": {name: round(s, 6) for name, s in self.phases.items()},
+            "latency": {name: _latency(each) for name, each in self.latency.items()},
+            "batch_sizes": attrs.asdict(self.batch_sizes),
+            "bytes_sent": self.bytes_sent,
+            "bytes_received": self.bytes_received,
             "failures": [_failure(outcome) for outcome in self.failures],
             "rejected": list(self.rejected),
             "warnings": list(self.warnings),
@@ -186,14 +240,15 @@ class Report:
     def summary(self) -> str:
         """The report in one line."""
         counts = attrs.asdict(self.counts)
-        fetched = counts.pop("fetched")
+        fetched, retired = counts.pop("fetched"), counts.pop("retired")
         parts = [f"{n} {name}" for name, n in counts.items() if n]
         name = f"{self.job}: " if self.job else ""
         if self.rehearsal:
             name += "rehearsal, nothing written: "
         return (
             f"{name}{self.status.value}: {fetched} fetched"
-            f" = {' + '.join(parts) or '0'} in {self.duration_s:.2f} s"
+            f" = {' + '.join(parts) or '0'}{f', {retired} retired' if retired else ''}"
+            f" in {self.duration_s:.2f} s"
         )
 
     def _lines(self) -> list[str]:
@@ -207,6 +262,8 @@ class Report:
             f"  {self.products_per_second:.0f} products/s, {self.requests} requests,"
             f" {self.writes} writes, {self.retries} retries"
         )
+        if self.latency:
+            lines.append(f"  {self._measured}")
         lines += [f"  warning: {text}" for text in self.warnings]
         told = [
             [str(outcome) for outcome in self.failures],
@@ -215,11 +272,33 @@ class Report:
             [str(edit) for edit in self.edits],
         ]
         for texts in told:
-            lines += [f"  {text}" for text in texts[:_SHOWN_FAILURES]]
+            lines += [f"  {_cut(text)}" for text in texts[:_SHOWN_FAILURES]]
         hidden = sum(max(0, len(texts) - _SHOWN_FAILURES) for texts in told)
         if hidden:
             lines.append(f"  ... and {hidden} more in the full report")
         return lines
+
+    @property
+    def _measured(self) -> str:
+        """What the calls of the adapters were like, in one line."""
+        calls = [f"{name} {each}" for name, each in self.latency.items()]
+        parts = [f"calls (p50/p95/p99): {', '.join(calls)}"]
+        sizes = self.batch_sizes
+        if sizes.most:
+            upto = f" to {sizes.most}" if sizes.most > sizes.least else ""
+            parts.append(f"batches of {sizes.least}{upto}")
+        if self.bytes_sent or self.bytes_received:
+            sent, received = self.bytes_sent / 1000, self.bytes_received / 1000
+            parts.append(f"{sent:.1f} kB sent, {received:.1f} kB received")
+        return "; ".join(parts)
+
+
+def _latency(latency: Latency) -> dict[str, float]:
+    return {name: round(value, 6) for name, value in attrs.asdict(latency).items()}
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def _edit(edit: Edit) -> dict[str, Any]:

@@ -20,7 +20,9 @@ def main() -> int:
     rows = [_HEAD, *_rows(verdicts)]
     widths = [max(len(row[n]) for row in rows) for n in range(len(_HEAD))]
     for row in rows:
-        first, *rest = (text.rjust(width) for text, width in zip(row, widths, strict=True))
+        first, *rest = (
+            text.rjust(width) for text, width in zip(row, widths, strict=True)
+        )
         print(first.strip().ljust(widths[0]), *rest, sep="  ")  # noqa: T201
     wrong = [f"{each.case}: {text}" for each in verdicts for text in each.wrong]
     for text in wrong:
@@ -31,7 +33,9 @@ def main() -> int:
 async def _all() -> list[Verdict]:
     verdicts = [await play(case) for case in cases()]
     doubling = [
-        await play_doubling(seed, late=late) for late in (False, True) for seed in (0, 1, 2)
+        await play_doubling(seed, late=late)
+        for late in (False, True)
+        for seed in (0, 1, 2)
     ]
     return [*verdicts, *doubling]
 

@@ -8,7 +8,6 @@ import pytest
 from tests.real import real_is_wanted
 
 
-
 @pytest.fixture
 def file(tmp_path: Path) -> str:
     """The URL of a run store in a SQLite file."""

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from random import Random
 
 import attrs
@@ -57,7 +58,9 @@ class Doubling:
     late: bool = False
     deadly: Collection[int] = ()
     name: str = "doubling"
-    limits: Limits = Limits(batch=15, writers=2, collides=False)
+    limits: Limits = attrs.field(
+        factory=partial(Limits, batch=15, writers=2, collides=False)
+    )
     rows: list[tuple[Product, str]] = attrs.field(factory=list)
     writes: int = 0
     _left: list[Sequence[Change]] = attrs.field(factory=list, init=False)
@@ -113,11 +116,16 @@ async def play_doubling(seed: int, *, late: bool = False) -> Verdict:
         *(f"{key} is there {held[key]} times" for key in twice),
         *(f"{each.key} is not there" for each in lost),
         *([] if right else [f"not at once: {report}"]),
-        *([] if sink.writes == first and again.counts.unchanged == 194 else ["no rest"]),
+        *(
+            []
+            if sink.writes == first and again.counts.unchanged == 194
+            else ["no rest"]
+        ),
     ]
     return Verdict(
         case=f"doubling-{'late-' if late else ''}{seed}",
-        row="a sink without handles: " + ("carried out later" if late else "answer lost"),
+        row="a sink without handles: "
+        + ("carried out later" if late else "answer lost"),
         duplicates=len(twice),
         lost=len(lost),
         finished=right,

@@ -56,6 +56,8 @@ _LASTS: Mapping[str, RunStatus] = {
     "outcome dropped": RunStatus.INCOMPLETE,
 }
 
+_FINISHED = {RunStatus.SUCCEEDED, RunStatus.DEGRADED}
+
 
 @attrs.frozen(kw_only=True)
 class Case:
@@ -117,6 +119,11 @@ class Stage:
         )
         async with settings.open() as source, self.shelf.open(timeout) as sink:
             yield source, sink
+
+    @property
+    def injected(self) -> int:
+        """How many faults struck in the servers."""
+        return len(self.source_plan.injected) + len(self.sink_plan.injected)
 
     async def run(self) -> Report:
         """A run with nothing in its way."""
@@ -226,7 +233,8 @@ async def play(case: Case) -> Verdict:
         await scene.before(second=case.second)
         before = await scene.shelf.held()
         poisoned = _poisoned(case)
-        report, records = await _disturbed(scene, case, steps, poisoned)
+        order = _order(scene, case, steps, poisoned)
+        report, records = await _disturbed(scene, case, order, poisoned)
         judge = _Judge(case=case, report=report, poisoned=poisoned)
         held = await scene.shelf.held()
         judge.look(held.ours, records, wanted(scene.records))
@@ -243,14 +251,39 @@ def _poisoned(case: Case) -> str:
 
 
 async def _disturbed(
-    scene: Stage, case: Case, steps: Steps, poisoned: str
+    scene: Stage, case: Case, order: Ordered, poisoned: str
 ) -> tuple[Report, dict[str, Thing]]:
     """The run of the case, and what the source showed before it."""
+    records = wanted(scene.records)
+    async with scene.ends(_SHORT if case.fault in _TIMED else 60) as (source, sink):
+        meddled = Meddled(sink)  # type: ignore[arg-type]
+        if case.where == "source":
+            scene.source_plan.add(*AT_SOURCE[case.fault](order))
+        elif scene.fake:
+            scene.sink_plan.add(*AT_MEDUSA[case.fault](order))
+        else:
+            assert isinstance(scene.shelf, SqlShelf)
+            meddled.trick = AT_SQL[case.fault](scene.shelf.file, poisoned)
+            meddled.numbers = order.numbers
+        used = sink if scene.fake else meddled
+        report = await sync(source, used, options=OPTIONS)
+        scene.ended.set()
+        for each in order.late:
+            await each.settled()
+    assert scene.injected or meddled.strikes, "the fault has not struck"
+    assert not order.late or any(each.struck for each in order.late)
+    scene.source_plan.clear()
+    scene.sink_plan.clear()
+    return report, records
+
+
+def _order(scene: Stage, case: Case, steps: Steps, poisoned: str) -> Ordered:
+    """What is to be struck, by the case's seed."""
     rng = Random(str(case))
     most = steps.source if case.where == "source" else steps.sink
     if case.fault in {"carried out later", "outcome dropped"}:
         most = steps.writes
-    order = Ordered(
+    return Ordered(
         numbers=rng.sample(range(1, most + 1), min(most, rng.randint(1, 3))),
         rng=rng,
         ended=scene.ended,
@@ -258,27 +291,6 @@ async def _disturbed(
         poison=f'"external_id":"dummyjson:{poisoned}"',
         records=scene.records,
     )
-    timeout = _SHORT if case.fault in _TIMED else 60
-    records = wanted(scene.records)
-    async with scene.ends(timeout) as (source, sink):
-        if case.where == "source":
-            scene.source_plan.add(*AT_SOURCE[case.fault](order))
-        elif scene.fake:
-            scene.sink_plan.add(*AT_MEDUSA[case.fault](order))
-        else:
-            assert isinstance(scene.shelf, SqlShelf)
-            trick = AT_SQL[case.fault](scene.shelf.file, poisoned)
-            sink = Meddled(sink, trick, order.numbers)  # type: ignore[arg-type]
-        report = await sync(source, sink, options=OPTIONS)
-        scene.ended.set()
-        for each in order.late:
-            await each.settled()
-    struck = [*scene.source_plan.injected, *scene.sink_plan.injected]
-    assert struck or getattr(sink, "strikes", 0), "the fault has not struck"
-    assert not order.late or any(each.struck for each in order.late)
-    scene.source_plan.clear()
-    scene.sink_plan.clear()
-    return report, records
 
 
 def _nothing() -> None:
@@ -377,8 +389,7 @@ class _Judge:
             duplicates=self.duplicates,
             lost=self.lost,
             unexplained=self.unexplained,
-            finished=self.report.status is RunStatus.SUCCEEDED,
+            finished=self.report.status in _FINISHED,
             wrong=tuple(self.wrong),
             seconds=seconds,
         )
-

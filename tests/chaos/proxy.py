@@ -26,7 +26,9 @@ async def proxy(target: str, plan: FaultPlan) -> AsyncIterator[str]:
 
         async def forward(request: web.Request) -> web.Response:
             url = URL(f"{target}{request.rel_url.raw_path_qs}", encoded=True)
-            headers = {n: v for n, v in request.headers.items() if n.lower() not in _OWN}
+            headers = {
+                n: v for n, v in request.headers.items() if n.lower() not in _OWN
+            }
             body = await request.read()
             async with client.request(
                 request.method, url, data=body, headers=headers
@@ -34,12 +36,12 @@ async def proxy(target: str, plan: FaultPlan) -> AsyncIterator[str]:
                 return web.Response(
                     status=answer.status,
                     body=await answer.read(),
-                    headers={n: answer.headers[n] for n in _TOLD if n in answer.headers},
+                    headers={
+                        n: answer.headers[n] for n in _TOLD if n in answer.headers
+                    },
                 )
 
-        app = web.Application(
-            middlewares=[plan.middleware()], client_max_size=_LARGEST
-        )
+        app = web.Application(middlewares=[plan.middleware()], client_max_size=_LARGEST)
         app.router.add_route("*", "/{path:.*}", forward)
         async with _served(app) as url:
             yield url

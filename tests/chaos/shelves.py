@@ -140,17 +140,19 @@ class MedusaShelf:
 
 
 def _bare(value: Any) -> Any:
-    """Without ids, and lists in an order of their own."""
+    """Without what is made anew each time, and lists in an order of their own."""
     if isinstance(value, list):
         return sorted(map(_bare, value), key=repr)
     if isinstance(value, dict):
-        bare = {name: _bare(each) for name, each in value.items()}
-        return {name: bare[name] for name in sorted(bare) if name not in _MADE_ANEW}
+        return {n: _bare(value[n]) for n in sorted(value) if not _is_made_anew(n)}
     return value
 
 
-_MADE_ANEW = {"id", "inventory_item_id", "catalogsync"}
-"""The receipt holds digests of ids."""
+def _is_made_anew(name: str) -> bool:
+    """Ids and times, and the receipt, which holds digests of ids."""
+    if name in {"id", "catalogsync"} or name.endswith("_at"):
+        return True
+    return name.endswith("_id") and name not in {"external_id", "catalogsync_id"}
 
 
 @asynccontextmanager
@@ -185,9 +187,7 @@ class SqlShelf:
     async def edit(self, key: str) -> None:
         of_it = "(SELECT id FROM product WHERE source || ':' || source_id = ?)"
         note = f"json_set(coalesce(attributes, '{{}}'), '$.{NOTE}', 'by hand')"
-        self._execute(
-            f"UPDATE product SET attributes = {note} WHERE id = {of_it}", key
-        )
+        self._execute(f"UPDATE product SET attributes = {note} WHERE id = {of_it}", key)
         self._execute("INSERT OR IGNORE INTO tag (text) VALUES (?)", TAG)
         self._execute(
             f"INSERT INTO product_tag SELECT {of_it}, id FROM tag WHERE text = ?",

@@ -11,7 +11,15 @@ import pytest
 from tests.engine.fakes import catalog, check, fast, idle
 from tests.engine.shop import Shop
 
-from catalogsync import RunStatus, RunStore, StoreSettings, as_source, open_run, sync
+from catalogsync import (
+    Run,
+    RunStatus,
+    RunStore,
+    StoreSettings,
+    as_source,
+    open_run,
+    sync,
+)
 
 
 @attrs.frozen
@@ -43,6 +51,18 @@ class Slow:
 
         return slow
 
+    async def let_go(self) -> None:
+        """Wait until it is called, and let it end a moment later."""
+        await self.reached.wait()
+        asyncio.get_running_loop().call_soon(self.go.set)
+
+
+async def _cancel(run: Run, moment: Awaitable[None]) -> None:
+    """Start a run and cancel it at some moment."""
+    async with run:
+        await moment
+        raise asyncio.CancelledError
+
 
 async def _next(shop: Shop, store: RunStore) -> None:
     """Another run, which must not find itself kept out."""
@@ -62,10 +82,7 @@ async def test_while_the_lease_changes_hands(method: str, after: bool) -> None:
         source = as_source(catalog(3), name="shop")
         run = open_run(source, shop, options=fast(), store=cast("RunStore", slow))
         with pytest.raises(asyncio.CancelledError):
-            async with run:
-                await slow.reached.wait()
-                asyncio.get_running_loop().call_soon(slow.go.set)
-                raise asyncio.CancelledError
+            await _cancel(run, slow.let_go())
         await _next(shop, store)
 
 
@@ -74,8 +91,7 @@ async def test_at_any_moment(turns: int) -> None:
     shop = Shop()
     async with StoreSettings().open() as store:
         source = as_source(catalog(3), name="shop")
+        run = open_run(source, shop, options=fast(), store=store)
         with pytest.raises(asyncio.CancelledError):
-            async with open_run(source, shop, options=fast(), store=store):
-                await idle(turns)
-                raise asyncio.CancelledError
+            await _cancel(run, idle(turns))
         await _next(shop, store)

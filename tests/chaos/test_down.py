@@ -21,7 +21,7 @@ from catalogsync import (
     TransientError,
     sync,
 )
-from catalogsync.adapters.dummyjson import DummyJSONSettings, DummyJSONSource
+from catalogsync.adapters.dummyjson import DummyJSONSettings
 from catalogsync.runstore import RunStore
 from catalogsync.testing import FaultPlan, dummyjson_server, fake_medusa
 from catalogsync.testing.catalog import generate_catalog

@@ -166,9 +166,7 @@ async def world(kind: str, folder: Path, killer: Killer) -> AsyncIterator[World]
     async with AsyncExitStack() as stack:
         plan = FaultPlan(Fault("delay", killer))
         records = Records(generate_catalog(SIZE, 4, variants=True))
-        server = await stack.enter_async_context(
-            dummyjson_server(records, faults=plan)
-        )
+        server = await stack.enter_async_context(dummyjson_server(records, faults=plan))
         fake: FakeMedusa | None = None
         shelf: MedusaShelf | SqlShelf = SqlShelf(folder / "catalog.db")
         if kind == "medusa":

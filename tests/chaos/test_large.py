@@ -35,7 +35,9 @@ async def test_all_of_it_arrives_in_one_go() -> None:
         dummyjson_server(records, faults=plans[0]) as server,
         fake_medusa(faults=plans[1]) as fake,
         medusa_shelf(fake) as shelf,
-        DummyJSONSettings(url=server.url, page_size=250, max_requests=0).open() as source,
+        DummyJSONSettings(
+            url=server.url, page_size=250, max_requests=0
+        ).open() as source,
         shelf.open() as sink,
     ):
         for plan in plans:

@@ -112,7 +112,9 @@ def _strikes(line: Line, rng: Random, batches: int) -> list[Fault]:
 
 
 async def _over(
-    place: Scene, make: Callable[[int], list[Fault]], timeout: float = 60  # noqa: ASYNC109
+    place: Scene,
+    make: Callable[[int], list[Fault]],
+    timeout: float = 60,  # noqa: ASYNC109
 ) -> None:
     """A first run and one with changes, each over faults; and then one more."""
     await place.shelf.put_stranger()
@@ -152,7 +154,10 @@ async def test_carried_out_though_nobody_waits_for_it(
     timeout = 8 if "database_url" in medusa.facts else 0.5
     async with scene(medusa, real_records) as place:
         ended = asyncio.Event()
-        line = {"at once": partial(stall, ended), "later": partial(delay, timeout + 0.2)}
+        line = {
+            "at once": partial(stall, ended),
+            "later": partial(delay, timeout + 0.2),
+        }
         strikes = line[begins]
         await _over(place, lambda _: [strikes("POST", BATCH, on=[1])], timeout)
         ended.set()

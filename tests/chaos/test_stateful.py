@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -143,7 +143,9 @@ class Machine(RuleBasedStateMachine):
         self.source = {id_: Wanted(*values) for id_, values in contents.items()}
 
     @rule(id_=ids, title=texts, description=texts, tags=tags)
-    def shows(self, id_: int, title: str, description: str, tags: frozenset[str]) -> None:
+    def shows(
+        self, id_: int, title: str, description: str, tags: frozenset[str]
+    ) -> None:
         self.source[id_] = Wanted(title, description, tags)
 
     @rule(id_=ids)
@@ -185,7 +187,9 @@ class Machine(RuleBasedStateMachine):
 
     # --- bad days ---
 
-    @rule(fault=st.sampled_from([*FAULTS]), done=st.integers(0, 2), skip=st.integers(0, 2))
+    @rule(
+        fault=st.sampled_from([*FAULTS]), done=st.integers(0, 2), skip=st.integers(0, 2)
+    )
     def a_write_will_fail(self, fault: str, done: int, skip: int) -> None:
         if fault == "refused":
             done = 0
@@ -346,12 +350,12 @@ class Machine(RuleBasedStateMachine):
             assert getattr(product, field) in allowed, (id_, field, allowed)
 
 
-async def _cut_short(work: Awaitable[Report], turns: int) -> Report | None:
+async def _cut_short(work: Coroutine[Any, Any, Report], turns: int) -> Report | None:
     """Cancel a run after some turns of the event loop, unless it has ended."""
-    task = asyncio.ensure_future(work)  # noqa: TID251 - cancelled from outside
-    await idle(turns)
-    task.cancel()
-    await asyncio.wait({task})
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(work)
+        await idle(turns)
+        task.cancel()
     return None if task.cancelled() else task.result()
 
 

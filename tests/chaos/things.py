@@ -81,7 +81,8 @@ def _of_record(record: Raw) -> Thing:
         categories=frozenset({record["category"].replace("-", " ").title()}),
         tags=frozenset(record["tags"]),
         variants=_sorted(
-            (each.get("sku") or "", _money(each["price"]), each["stock"]) for each in variants
+            (each.get("sku") or "", _money(each["price"]), each["stock"])
+            for each in variants
         ),
     )
 

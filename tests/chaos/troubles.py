@@ -346,15 +346,11 @@ def _locked(file: Path) -> Trick:
     return Trick(on_any=trick)
 
 
-async def _silent(
-    _: Meddled, real: Real, __: Sequence[Change]
-) -> Sequence[Outcome]:
+async def _silent(_: Meddled, real: Real, __: Sequence[Change]) -> Sequence[Outcome]:
     return (await real())[1:]
 
 
-async def _later(
-    sink: Meddled, real: Real, _: Sequence[Change]
-) -> Sequence[Outcome]:
+async def _later(sink: Meddled, real: Real, _: Sequence[Change]) -> Sequence[Outcome]:
     """Given up, and carried out just after the sink was asked again."""
 
     async def goes_on() -> None:

@@ -15,7 +15,7 @@ class Verdict:
         duplicates: Products, categories and tags that are there twice.
         lost: Products of the source that are not in the sink and not told of.
         unexplained: Products that are not as they should be and not told of.
-        finished: Whether the one run did it all.
+        finished: Whether one run did all that can be done.
         wrong: Everything that must not be, in words.
         seconds: How long all runs took.
     """

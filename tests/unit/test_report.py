@@ -16,6 +16,7 @@ from catalogsync import (
     RunFailedError,
     RunStatus,
 )
+from catalogsync.report import BatchSizes, Latency
 
 
 def failure(number: int, **fields: Any) -> Outcome:
@@ -63,6 +64,40 @@ def test_for_people() -> None:
     assert report.summary == str(report).splitlines()[0]
 
 
+@pytest.mark.parametrize(
+    ("measured", "line"),
+    [
+        (
+            {
+                "latency": {"read": Latency(p50=0.01234, p95=0.5, p99=12.345, count=9)},
+                "batch_sizes": BatchSizes(least=3, mean=3, most=3),
+            },
+            "calls (p50/p95/p99): read 0.012/0.500/12.345 s; batches of 3",
+        ),
+        (
+            {
+                "latency": {
+                    "find": Latency(p50=0.1, p95=0.2, p99=0.3, count=1),
+                    "write": Latency(p50=1, p95=2, p99=3, count=1),
+                },
+                "batch_sizes": BatchSizes(least=5, mean=8, most=10),
+                "bytes_sent": 12_345,
+                "bytes_received": 400,
+            },
+            (
+                "calls (p50/p95/p99): find 0.100/0.200/0.300 s, write 1.000/2.000/3.000 s;"
+                " batches of 5 to 10; 12.3 kB sent, 0.4 kB received"
+            ),
+        ),
+    ],
+)
+def test_measurements_for_people(measured: dict[str, Any], line: str) -> None:
+    """One line, below that of the counts of requests."""
+    lines = str(make(**measured)).splitlines()
+    assert len(lines) == 3
+    assert lines[2] == f"  {line}"
+
+
 def test_for_people_when_nothing_was_there() -> None:
     report = make(counts=Counts(), duration_s=0.0)
     assert report.summary == "succeeded: 0 fetched = 0 in 0.00 s"
@@ -81,6 +116,9 @@ def test_for_programs() -> None:
     report = make(
         failures=[failure(1, said="Price is required")],
         phases={"read": 0.12345678},
+        latency={"read": Latency(p50=0.12345678, p95=1, p99=2, count=7)},
+        batch_sizes=BatchSizes(least=1, mean=2.5, most=4),
+        bytes_received=5,
         rejected=["record 1: no id"],
     )
     read = json.loads(json.dumps(report.to_dict()))
@@ -99,6 +137,10 @@ def test_for_programs() -> None:
         "duration_s",
         "products_per_second",
         "phases",
+        "latency",
+        "batch_sizes",
+        "bytes_sent",
+        "bytes_received",
         "failures",
         "rejected",
         "warnings",
@@ -113,6 +155,10 @@ def test_for_programs() -> None:
     assert read["counts"]["created"] == 10
     assert read["products_per_second"] == 6
     assert read["phases"] == {"read": 0.123457}
+    latency = {"p50": 0.123457, "p95": 1, "p99": 2, "count": 7}
+    assert read["latency"] == {"read": latency}
+    assert read["batch_sizes"] == {"least": 1, "mean": 2.5, "most": 4}
+    assert (read["bytes_sent"], read["bytes_received"]) == (0, 5)
     assert read["failures"] == [
         {
             "key": "shop:1",

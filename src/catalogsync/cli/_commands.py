@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import click
 
@@ -146,6 +146,29 @@ def apply(session: Session, file: Path) -> int:
 def runs(session: Session, job: str | None, limit: int) -> int:
     """List the latest runs."""
     return list_runs(session, job, limit)
+
+
+@cli.command()
+@click.argument("job")
+@click.option(
+    "--runs",
+    "limit",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="How many of the latest runs.",
+)
+@click.option("--json", "form", flag_value="json", help="Write the runs as JSON.")
+@click.option("--csv", "form", flag_value="csv", help="Write the runs as CSV.")
+@command("config")
+def stats(
+    session: Session, job: str, limit: int, form: Literal["json", "csv"] | None
+) -> int:
+    """Show how JOB fared over its latest runs: duration, speed, outcomes, latency."""
+    from ._stats import show_stats
+
+    return show_stats(session, job, limit, form)
 
 
 @cli.command()

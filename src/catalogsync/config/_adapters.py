@@ -106,7 +106,7 @@ class Adapters:
             problem = did_you_mean(name, known, what, listed=True)
             raise MisconfiguredError("type", problem)
         found = known[name]
-        cls = _loaded(found) if isinstance(found, EntryPoint) else found
+        cls = found if isinstance(found, type) else _loaded(found)
         if not attrs.has(cls) or not callable(getattr(cls, "open", None)):
             problem = f"{cls!r} is no attrs class with a method `open`"
             raise MisconfiguredError("type", problem)
@@ -125,7 +125,7 @@ class Adapters:
 
     def _describe(self, kind: AdapterKind, name: str) -> AdapterInfo:
         found = self._of(kind)[name]
-        module = found.module if isinstance(found, EntryPoint) else found.__module__
+        module = found.__module__ if isinstance(found, type) else found.module
         try:
             cls = self.settings(kind, name)
         except (MisconfiguredError, MissingExtraError) as error:

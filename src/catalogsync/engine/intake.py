@@ -8,6 +8,7 @@ products that are through already are not taken again.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
@@ -208,7 +209,7 @@ class Intake:
         self, seen: _Pass, what: str, read: Callable[[], Awaitable[Page]]
     ) -> Page | None:
         """Read by the retry policy; None: no try was left, and the run goes on."""
-        last = ""
+        last, started = "", time.perf_counter()
         try:
             async for attempt in self.options.retry.tries():
                 with attempt:
@@ -216,10 +217,12 @@ class Intake:
                         self.tally.retry(what, attempt.num, last)
                     try:
                         with self.tally.phase("read"):
-                            return await read()
+                            page = await read()
                     except TransientError as error:
                         last = str(error)
                         raise
+                    self._tell(page, time.perf_counter() - started)
+                    return page
         except TransientError as error:
             if not self._has_begun():
                 raise
@@ -234,15 +237,18 @@ class Intake:
         """Whether anything came in, so that there is something to report."""
         return bool(self.tally.fetched or self._rejected)
 
-    async def _take(self, page: Page, seen: _Pass) -> None:
-        seen.page(page)
+    def _tell(self, page: Page, seconds: float) -> None:
         event = PageRead(
             run_id=self.tally.run_id,
             products=len(page.products),
             rejected=len(page.rejected),
             total=page.total,
+            seconds=seconds,
         )
         self.tally.emit(event)
+
+    async def _take(self, page: Page, seen: _Pass) -> None:
+        seen.page(page)
         for record in page.rejected:
             self._reject(record, seen)
         for product in page.products:

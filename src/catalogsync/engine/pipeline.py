@@ -10,14 +10,15 @@ bounded by the pages ahead and the batches in flight.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Protocol
 
 import attrs
 
 from catalogsync.batching import batched
-from catalogsync.changes import Change, Ours, ReferenceChange
+from catalogsync.changes import Change, Ours, Reference, ReferenceChange
 from catalogsync.errors import CatalogSyncError, TransientError
 from catalogsync.events import Compared, RunStopping
 from catalogsync.models import Product
@@ -58,6 +59,11 @@ class Approval(Protocol):
         ...
 
     @property
+    def references(self) -> Iterable[Reference]:
+        """Those that are written, also if no product needs them."""
+        ...
+
+    @property
     def removes(self) -> bool:
         """Whether products are removed."""
         ...
@@ -66,8 +72,9 @@ class Approval(Protocol):
         """The removal of a product, if it may be made."""
         ...
 
-    def unmet(self, removed: int, /) -> str:
-        """What to tell if only so many were removed; empty if it is right."""
+    @property
+    def unmet(self) -> str:
+        """Which removals may not be made any more; empty: all may."""
         ...
 
 
@@ -235,9 +242,8 @@ class Pipeline:
         except TransientError as error:
             self.tally.problem(f"could not remove products: {error}")
             return
-        unmet = approve.unmet(len(changes))
-        if unmet:
-            self.tally.problem(unmet)
+        if approve.unmet:
+            self.tally.problem(approve.unmet)
 
     def _remover(self, sink: PruningSink) -> Remover:
         return Remover(
@@ -314,7 +320,13 @@ class Pipeline:
             await self._groups.put(group)
 
     async def _look(self) -> None:
+        if self.approve is not None and self._survey.book is not None:
+            try:
+                await self._survey.book.bring_about(self.approve.references)
+            except TransientError as error:
+                self.tally.problem(f"could not write categories and tags: {error}")
         while (group := await self._groups.get()) is not None and not self._stopped:
+            started = time.perf_counter()
             try:
                 planned = await self._survey.look(group)
             except TransientError as error:
@@ -324,7 +336,10 @@ class Pipeline:
                 continue
             self._stop_if_hopeless()
             event = Compared(
-                run_id=self.tally.run_id, products=len(group), changes=len(planned)
+                run_id=self.tally.run_id,
+                products=len(group),
+                changes=len(planned),
+                seconds=time.perf_counter() - started,
             )
             self.tally.emit(event)
             for batch in self._batched(planned):
@@ -365,7 +380,7 @@ class Pipeline:
                 await self._settler.settle(batch)
                 self._stop_if_hopeless()
                 continue
-            self.tally.writes += 1
+            self.tally.batch(len(batch))
             for item in batch:
                 self.show(item.change)
                 self.tally.settle(item.change.done())

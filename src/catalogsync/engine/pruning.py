@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TypeVar
@@ -65,10 +66,13 @@ class Remover:
         most = self.sink.limits.batch
         size = min(most, self.options.batch_size or most)
         for batch in batched(changes, size):
+            started = time.perf_counter()
             await self._settle(batch)
             await self.ledger.flush()
             event = BatchSettled(
-                run_id=self.tally.run_id, products=len(batch), seconds=0.0
+                run_id=self.tally.run_id,
+                products=len(batch),
+                seconds=time.perf_counter() - started,
             )
             self.tally.emit(event)
 
@@ -93,7 +97,7 @@ class Remover:
 
     async def _write(self, changes: Sequence[Change]) -> Sequence[Outcome]:
         await self.ledger.announce(changes)
-        self.tally.writes += 1
+        self.tally.batch(len(changes))
         self.tally.touched = True
         with self.tally.phase("write"):
             return await self.sink.write(changes)

@@ -11,8 +11,14 @@ from typing import Protocol, Self, TypeVar, cast, runtime_checkable
 
 import attrs
 
-from catalogsync.errors import CatalogSyncError, MisconfiguredError
-from catalogsync.events import EventHook, RunFinished, RunStarted, emitter
+from catalogsync.errors import MisconfiguredError
+from catalogsync.events import (
+    EventHook,
+    RunFinished,
+    RunStarted,
+    emitter,
+    observe_requests,
+)
 from catalogsync.models import ProductKey
 from catalogsync.protocols import Located, Metered, Sink, Source
 from catalogsync.report import Counts, Report, RunStatus
@@ -115,15 +121,21 @@ class Run:
         )
         tally.emit(event)
         status, summary = "cancelled", "the run was cancelled"
+        report: Report | None = None
         try:
-            report = await self._carry_out()
-            status, summary = report.status, report.summary
-        except CatalogSyncError as error:
-            status, summary = RunStatus.FAILED, str(error)
+            with observe_requests(tally.request):
+                report = await self._carry_out()
+        except Exception as error:
+            status, summary = RunStatus.FAILED, str(error) or type(error).__name__
             raise
+        else:
+            status, summary = report.status, report.summary
+            return report
         finally:
-            tally.emit(RunFinished(run_id=tally.run_id, status=status, summary=summary))
-        return report
+            finished = RunFinished(
+                run_id=tally.run_id, status=status, summary=summary, report=report
+            )
+            tally.emit(finished)
 
     async def _carry_out(self) -> Report:
         """Do the work, with the run noted in the store and the lease held."""
@@ -188,7 +200,11 @@ class Run:
             retries=tally.retries,
             started_at=self._started_at,
             duration_s=time.perf_counter() - self._started,
-            phases=dict(tally.phases),
+            phases=tally.phases,
+            latency=tally.latency,
+            batch_sizes=tally.batch_sizes,
+            bytes_sent=tally.bytes_sent,
+            bytes_received=tally.bytes_received,
             failures=tuple(tally.failures),
             rejected=tuple(tally.rejected),
             warnings=tuple(tally.warnings),

@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 import attrs
 
-from catalogsync.events import EventHook, ProductFailed, ProductUnsettled, Retrying
+from catalogsync.events import (
+    EventHook,
+    ProductFailed,
+    ProductUnsettled,
+    Request,
+    RequestSent,
+    Retrying,
+)
 from catalogsync.models import Product, ProductKey
 from catalogsync.outcomes import Outcome, OutcomeStatus, Rejected
 from catalogsync.ownership import Edit
-from catalogsync.report import CategoryCounts, Counts, Discrepancy
+from catalogsync.report import (
+    BatchSizes,
+    CategoryCounts,
+    Counts,
+    Discrepancy,
+    Latency,
+)
 
-__all__ = ["Tally"]
+__all__ = ["Durations", "Tally"]
+
+_LOG_STEP = math.log(1.05)
+_SHORTEST = 1e-6
+_CALLS = ("read", "find", "write")
 
 _DONE = frozenset({OutcomeStatus.UPDATED, OutcomeStatus.UNCHANGED})
 _GOOD = _DONE | {OutcomeStatus.CREATED}
@@ -40,6 +58,50 @@ class _Open:
 
     product: Product | None
     aim: OutcomeStatus | None = None
+
+
+@attrs.define
+class Durations:
+    """How long something took, each time it happened.
+
+    Only counts are kept, in steps of five percent, so the memory does not grow with
+    the number of times: a few hundred steps lie between a microsecond and a day.
+
+    Attributes:
+        total: The sum, in seconds.
+        count: How many times.
+    """
+
+    total: float = 0.0
+    count: int = 0
+    _longest: float = 0.0
+    _steps: Counter[int] = attrs.field(factory=Counter[int])
+
+    def add(self, seconds: float) -> None:
+        """It happened once more."""
+        self.total += seconds
+        self.count += 1
+        self._longest = max(self._longest, seconds)
+        step = math.floor(math.log(max(seconds, _SHORTEST)) / _LOG_STEP)
+        self._steps[step] += 1
+
+    def percentile(self, percent: float) -> float:
+        """What so many of 100 did not exceed, to 2.5 percent."""
+        rank = math.ceil(self.count * percent / 100)
+        for step in sorted(self._steps):
+            rank -= self._steps[step]
+            if rank <= 0:
+                return min(math.exp((step + 0.5) * _LOG_STEP), self._longest)
+        return 0.0
+
+    def latency(self) -> Latency:
+        """The same in short."""
+        return Latency(
+            p50=self.percentile(50),
+            p95=self.percentile(95),
+            p99=self.percentile(99),
+            count=self.count,
+        )
 
 
 def _ignore(_: Outcome, __: Product | None) -> None:
@@ -67,7 +129,8 @@ class Tally:
     retries: int = 0
     touched: bool = False
     categories: Counter[str] = attrs.field(factory=Counter[str])
-    phases: dict[str, float] = attrs.field(factory=dict[str, float])
+    bytes_sent: int = 0
+    bytes_received: int = 0
     problems: list[str] = attrs.field(factory=list[str])
     failures: list[Outcome] = attrs.field(factory=list[Outcome])
     rejected: list[str] = attrs.field(factory=list[str])
@@ -80,6 +143,10 @@ class Tally:
     on_settled: OnSettled = _ignore
     _open: dict[ProductKey, _Open] = attrs.field(factory=dict[ProductKey, _Open])
     _ended: Counter[OutcomeStatus] = attrs.field(factory=Counter[OutcomeStatus])
+    _durations: defaultdict[str, Durations] = attrs.field(
+        factory=lambda: defaultdict[str, Durations](Durations)
+    )
+    _batches: Counter[int] = attrs.field(factory=Counter[int])
 
     def fetch(self, key: ProductKey, product: Product | None = None) -> None:
         """A product came in, or a record that is none and has a key."""
@@ -158,6 +225,17 @@ class Tally:
         for key in list(self._open):
             self.settle(Outcome(key, OutcomeStatus.UNSETTLED, reason))
 
+    def batch(self, size: int) -> None:
+        """So many products go to the sink in one write."""
+        self.writes += 1
+        self._batches[size] += 1
+
+    def request(self, request: Request) -> None:
+        """An adapter sent a request."""
+        self.bytes_sent += request.sent
+        self.bytes_received += request.received
+        self.emit(RequestSent(run_id=self.run_id, request=request))
+
     def retry(self, what: str, attempt: int, reason: str) -> None:
         """Something is tried again."""
         self.retries += 1
@@ -182,9 +260,27 @@ class Tally:
         try:
             yield
         finally:
-            self.phases[name] = (
-                self.phases.get(name, 0.0) + time.perf_counter() - started
-            )
+            self._durations[name].add(time.perf_counter() - started)
+
+    @property
+    def phases(self) -> dict[str, float]:
+        """Seconds spent in each phase."""
+        return {name: each.total for name, each in self._durations.items()}
+
+    @property
+    def latency(self) -> dict[str, Latency]:
+        """How long the calls of the adapters took."""
+        timed = self._durations
+        return {name: timed[name].latency() for name in _CALLS if name in timed}
+
+    @property
+    def batch_sizes(self) -> BatchSizes:
+        """Products in one write."""
+        sizes = self._batches
+        if not sizes:
+            return BatchSizes()
+        mean = sum(size * n for size, n in sizes.items()) / sizes.total()
+        return BatchSizes(least=min(sizes), mean=round(mean, 3), most=max(sizes))
 
     @property
     def counts(self) -> Counts:

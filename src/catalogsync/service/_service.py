@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
+import time
 import uuid
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Self
 
 import attrs
@@ -19,10 +20,10 @@ import attrs
 from catalogsync.config import Job
 from catalogsync.engine import Run
 from catalogsync.errors import CatalogSyncError, MisconfiguredError
-from catalogsync.events import Event, EventHook
+from catalogsync.events import Event, EventHook, PageRead, RequestSent, RunStarted
 from catalogsync.models import ProductKey
 from catalogsync.report import Counts, Report, RunStatus
-from catalogsync.runstore import BusyError, RunStore, Trigger
+from catalogsync.runstore import BusyError, RunStore, StoreError, Trigger
 
 from ._feed import Feed
 
@@ -35,9 +36,11 @@ Clock = Callable[[], dt.datetime]
 _SCHEDULE = "schedule"
 _CAUGHT_UP = "schedule, made up for"
 _SETTLED = frozenset({RunStatus.SUCCEEDED, RunStatus.DEGRADED})
+_LONGEST_PAUSE = 3600.0
+_TO_FINISH = 5.0
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class JobEvent:
     """An event and the job in whose run it happened.
 
@@ -60,17 +63,25 @@ class JobState:
         job: The job.
         next_at: When it is due next; None: never.
         run: The run that goes on.
-        problem: Why the last run broke off; empty if it did not.
+        started_at: When it began, in seconds since the epoch.
+        total: Products that the source told of in it, if it did.
+        cancelled: Whether somebody cancelled it.
+        problem: Why the last run broke off or was not complete; empty if it was.
         failures: Runs since the last one that settled all.
         wake: Set when there is something to do.
+        turn: Held while wishes are noted or taken.
     """
 
     job: Job
     next_at: dt.datetime | None = None
     run: Run | None = None
+    started_at: float = 0.0
+    total: int | None = None
+    cancelled: bool = False
     problem: str = ""
     failures: int = 0
     wake: asyncio.Event = attrs.field(factory=asyncio.Event)
+    turn: asyncio.Lock = attrs.field(factory=asyncio.Lock)
     _pending: str = attrs.field(default="", init=False)
 
     @property
@@ -88,7 +99,19 @@ class JobState:
     def begin(self) -> str:
         """The run that was to come begins; gives its id."""
         run_id, self._pending = self._pending or uuid.uuid4().hex, ""
+        self.total, self.cancelled = None, False
         return run_id
+
+    def postpone(self, run_id: str) -> None:
+        """The run did not come about, so it is still to come."""
+        self._pending = self._pending or run_id
+
+    def follow(self, event: Event) -> None:
+        """Take note of what happens in the run."""
+        if isinstance(event, RunStarted):
+            self.started_at = time.time()
+        elif isinstance(event, PageRead):
+            self.total = event.total
 
 
 def _now() -> dt.datetime:
@@ -105,8 +128,8 @@ class Service:
         hooks: Called for each event of each run.
         clock: The time, with a zone; replaced in tests.
         retry_after: Seconds after which a run that did not settle all is done again;
-            doubled each time, up to an hour.
-        feed: Hands out all events.
+            doubled each time, up to an hour. New wishes wait only for the first part.
+        feed: Hands out all events but those of single requests.
     """
 
     jobs: Mapping[str, Job]
@@ -118,26 +141,43 @@ class Service:
     _states: dict[str, JobState] = attrs.field(factory=dict[str, JobState], init=False)
     _group: asyncio.TaskGroup | None = attrs.field(default=None, init=False)
     _stopping: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
+    _workers: list[asyncio.Task[None]] = attrs.field(
+        factory=list[asyncio.Task[None]], init=False
+    )
+    _timers: list[asyncio.TimerHandle] = attrs.field(
+        factory=list[asyncio.TimerHandle], init=False
+    )
 
-    async def __aenter__(self) -> Self:
-        now = self.clock()
+    def __attrs_post_init__(self) -> None:
         for name, job in self.jobs.items():
             self._states[name] = JobState(job=job)
-        await self._catch_up(now)
+
+    async def __aenter__(self) -> Self:
+        await self._catch_up(self.clock())
         self._group = asyncio.TaskGroup()
         await self._group.__aenter__()
         for state in self._states.values():
-            work = self._work(state)
-            self._group.create_task(work, name=f"catalogsync-job-{state.job.name}")
+            work, name = self._work(state), f"catalogsync-job-{state.job.name}"
+            self._workers.append(self._group.create_task(work, name=name))
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.stop()
+        if kind is not None:
+            for worker in self._workers:
+                worker.cancel()
         try:
             if self._group is not None:
-                await self._group.__aexit__(kind, *rest)  # type: ignore[arg-type]
+                await self._group.__aexit__(None, None, None)
         finally:
+            for timer in self._timers:
+                timer.cancel()
             self.feed.close()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it was asked to stop."""
+        return self._stopping.is_set()
 
     def states(self) -> Sequence[JobState]:
         """Where all jobs stand."""
@@ -171,20 +211,34 @@ class Service:
             StoreError: The wish cannot be kept.
         """
         state = self.state(job)
-        await self.store.add_trigger(job, keys, by=by)
-        return state.announce()
+        async with state.turn:
+            await self.store.add_trigger(job, keys, by=by)
+            return state.announce()
 
     def cancel(self, run_id: str, *, grace: float = 30.0) -> bool:
-        """Ask a run for an orderly end; False: no such run goes on."""
+        """Ask a run for an orderly end; False: no such run goes on.
+
+        The wishes that it was for are withdrawn: what it did not do is left to the
+        next run.
+        """
         for state in self._states.values():
             if state.run is not None and state.run.run_id == run_id:
+                state.cancelled = True
                 state.run.stop(grace=grace, reason="cancelled on demand")
                 return True
         return False
 
     def stop(self, *, grace: float = 30.0) -> None:
-        """Begin no more runs, and end those that go on within *grace* seconds."""
+        """Begin no more runs, and end those that go on within *grace* seconds.
+
+        One that has not ended soon after, say because it cannot be opened or hangs in
+        its end, is cancelled.
+        """
         self._stopping.set()
+        later = asyncio.get_running_loop().call_later
+        self._timers += [
+            later(grace + _TO_FINISH, worker.cancel) for worker in self._workers
+        ]
         for state in self._states.values():
             state.wake.set()
             if state.run is not None:
@@ -206,16 +260,31 @@ class Service:
 
     async def _work(self, state: JobState) -> None:
         """Run a job whenever it is due or asked for."""
-        while not self._stopping.is_set():
+        while not self.stopping:
             state.wake.clear()
-            triggers = await self.store.triggers(state.job.name)
-            if triggers:
-                settled = await self._run(state, triggers)
-                if not settled:
-                    await self._pause(state)
-                continue
-            if await self._is_due(state):
-                await self.store.add_trigger(state.job.name, by=_SCHEDULE)
+            try:
+                settled = await self._next(state)
+            except StoreError as error:
+                _note_problem(state, error)
+                settled = False
+            if not settled:
+                await self._pause(state)
+
+    async def _next(self, state: JobState) -> bool:
+        """Fulfil the wishes that are there, or wait until there may be some.
+
+        Returns:
+            Whether what was done need not be done again.
+        """
+        async with state.turn:
+            wishes = await self.store.triggers(state.job.name)
+            run_id = state.begin() if wishes else ""
+        if wishes:
+            return await self._run(state, wishes, run_id)
+        if await self._is_due(state):
+            await self.store.add_trigger(state.job.name, by=_SCHEDULE)
+            self._set_next(state)
+        return True
 
     async def _is_due(self, state: JobState) -> bool:
         """Wait until a job is due or woken; says whether it is due."""
@@ -224,64 +293,87 @@ class Service:
             await state.wake.wait()
             return False
         wait = (state.next_at - self.clock()).total_seconds() + schedule.delay()
-        if wait > 0 and await _woken(state.wake, wait):
-            return False
-        state.next_at = schedule.next_after(max(self.clock(), state.next_at))
-        return True
+        return wait <= 0 or not await _woken(state.wake, wait)
+
+    def _set_next(self, state: JobState) -> None:
+        if state.job.schedule is not None and state.next_at is not None:
+            now = max(self.clock(), state.next_at)
+            state.next_at = state.job.schedule.next_after(now)
 
     async def _pause(self, state: JobState) -> None:
         """Wait before a run that did not settle all is done again."""
+        doubled = self.retry_after * 2 ** min(state.failures, 20)
         state.failures += 1
-        wait = min(3600.0, self.retry_after * 2 ** (state.failures - 1))
-        if not self._stopping.is_set():
-            await _woken(state.wake, wait)
+        wait = min(_LONGEST_PAUSE, doubled)
+        first = min(wait, self.retry_after)
+        if not await _woken(self._stopping, first):
+            await _woken(state.wake, wait - first)
 
-    async def _run(self, state: JobState, triggers: Iterable[Trigger]) -> bool:
-        """Fulfil triggers by one run; says whether it did."""
-        wishes = list(triggers)
+    async def _run(
+        self, state: JobState, wishes: Sequence[Trigger], run_id: str
+    ) -> bool:
+        """Fulfil wishes by one run; says whether it need not be done again."""
         keys: set[ProductKey] | None = set()
         for wish in wishes:
             keys = keys | set(wish.keys) if keys is not None and wish.keys else None
-        report: Report | None = None
+        report = await self._attempt(state, keys, run_id)
+        settled = report is not None and report.status in _SETTLED
+        if settled or state.cancelled:
+            state.failures = 0
+            await self.store.drop_triggers([wish.id for wish in wishes])
+            return True
+        if await self.store.run(run_id) is None:
+            state.postpone(run_id)
+        return False
+
+    async def _attempt(
+        self, state: JobState, keys: Collection[ProductKey] | None, run_id: str
+    ) -> Report | None:
+        """Carry out a run; None: it broke off before anything was written."""
         try:
-            report = await self._carry_out(state, keys)
-            state.problem = ""
+            report = await self._carry_out(state, keys, run_id)
         except BusyError as error:
             state.problem = str(error)
         except CatalogSyncError as error:
-            state.problem = str(error)
-            logger.error("job %s: %s", state.job.name, error)  # noqa: TRY400
+            _note_problem(state, error)
         except Exception as error:
             state.problem = f"{type(error).__name__}: {error}"
             logger.exception("job %s broke off", state.job.name)
-        if report is None or report.status not in _SETTLED:
-            return False
-        state.failures = 0
-        await self.store.drop_triggers([wish.id for wish in wishes])
-        return True
+        else:
+            state.problem = report.problem
+            return report
+        return None
 
     async def _carry_out(
-        self, state: JobState, keys: Collection[ProductKey] | None
+        self, state: JobState, keys: Collection[ProductKey] | None, run_id: str
     ) -> Report:
         job = state.job
         if keys is not None:
-            options = attrs.evolve(job.options, keys=tuple(keys))
+            options = attrs.evolve(job.options, keys=tuple(keys), limit=None)
             job = attrs.evolve(job, options=options)
         job = attrs.evolve(job, store=self.store)
 
         def tell(event: Event, /) -> None:
+            state.follow(event)
+            if isinstance(event, RequestSent):
+                return
             counts = state.run.counts if state.run else Counts()
             self.feed.publish(JobEvent(job.name, event, counts))
 
         hooks = [*self.hooks, tell]
-        async with job.start(hooks=hooks, run_id=state.begin()) as run:
+        async with job.start(hooks=hooks, run_id=run_id) as run:
             state.run = run
             try:
-                if self._stopping.is_set():
+                if self.stopping:
                     run.stop(grace=0, reason="the service was stopped")
                 return await run.report()
             finally:
                 state.run = None
+
+
+def _note_problem(state: JobState, error: CatalogSyncError) -> None:
+    state.problem = str(error)
+    logger.error("job %s: %s", state.job.name, error)
 
 
 async def _woken(event: asyncio.Event, seconds: float) -> bool:

@@ -30,10 +30,13 @@ from catalogsync.errors import (
     UnauthorizedError,
 )
 
+from .shapes import Body, shaped
+
 __all__ = ["ApiKey", "Auth", "Login", "MedusaClient", "MedusaRefusedError"]
 
 _SPARE = 300.0
 _TRIES = 3
+_MOST_ROWS = 1_000_000
 _TOKEN = re.compile(r"[!-~]{1,16384}")
 _NO_REASON = frozenset({"unknown_error", "unexpected_state", "database_error"})
 
@@ -185,6 +188,7 @@ class MedusaClient:
         """Read something.
 
         Raises:
+            BrokenReplyError: The answer has not the shape that was asked for.
             MedusaRefusedError: It is not there, or the request is wrong.
             TransientError: It may be had later.
             UnauthorizedError: The credentials are not accepted.
@@ -200,6 +204,29 @@ class MedusaClient:
         body, headers = await self._send("GET", path, query, None)
         return body, _date(headers)
 
+    async def get_all(
+        self, path: str, name: str, query: str, *, size: int
+    ) -> list[dict[str, Any]]:
+        """Read a list, page by page; raises as `get` does.
+
+        Args:
+            path: Of the list.
+            name: What it is called in the answers; its rows have an `id`.
+            query: What else to say.
+            size: Rows in a page.
+        """
+        found: dict[str, dict[str, Any]] = {}
+        while True:
+            reply = await self.get(path, f"limit={size}&offset={len(found)}&{query}")
+            before, count, rows = len(found), reply["count"], reply[name]
+            found |= {row["id"]: row for row in rows}
+            came = len(found) - before
+            if came < len(rows) or count > _MOST_ROWS or (not rows and before < count):
+                problem = f"{len(rows)} rows after {before} of {count}, {came} are new"
+                raise BrokenReplyError(f"GET {path}: {problem}")
+            if len(found) >= count:
+                return list(found.values())
+
     async def post(
         self, path: str, body: Mapping[str, Any] | bytes, query: str = ""
     ) -> dict[str, Any]:
@@ -214,7 +241,7 @@ class MedusaClient:
 
     async def _send(
         self, method: str, path: str, query: str, body: bytes | None
-    ) -> tuple[dict[str, Any], Mapping[str, str]]:
+    ) -> tuple[Body, Mapping[str, str]]:
         for _ in range(_TRIES):
             headers = await self.auth.headers(self.http)
             reply = await self.http.send(
@@ -223,7 +250,7 @@ class MedusaClient:
             if reply.status != 401:
                 found = _checked(self.http, reply)
                 self.auth.accepted()
-                return found, reply.headers
+                return shaped(reply.what, found, query), reply.headers
             error = self.auth.refused(reply, headers)
             if error is not None:
                 raise error

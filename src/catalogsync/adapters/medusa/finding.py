@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from functools import partial
 
 from catalogsync._concurrency import each
+from catalogsync.errors import BrokenReplyError
 from catalogsync.models import Field
 
 from .client import MedusaClient
 from .naming import in_pieces
 from .reading import TAG_COLUMNS, Raw, query_fields
 
-__all__ = ["list_products", "read_products"]
+__all__ = ["check_asked_for", "list_products", "read_products"]
 
 _PRODUCTS = "/admin/products"
 
@@ -27,11 +28,16 @@ async def list_products(
         name: The filter, such as `external_id[]`.
         values: What to look for.
         columns: What to read.
+
+    Raises:
+        BrokenReplyError: The answers hold what was not asked for.
     """
     wanted = list(values)
     found: list[Raw] = []
     for piece in in_pieces(name, wanted):
-        found += await _pages(client, f"fields={columns}&{piece}", size=len(wanted))
+        query = f"fields={columns}&{piece}"
+        found += await client.get_all(_PRODUCTS, "products", query, size=len(wanted))
+    check_asked_for(name.removesuffix("[]"), found, frozenset(wanted))
     return found
 
 
@@ -56,12 +62,18 @@ async def read_products(
     return found
 
 
-async def _pages(client: MedusaClient, query: str, *, size: int) -> list[Raw]:
-    found: list[Raw] = []
-    while True:
-        page = f"limit={size}&offset={len(found)}"
-        reply = await client.get(_PRODUCTS, f"{page}&{query}")
-        products: list[Raw] = reply["products"]
-        found += products
-        if not products or len(found) >= reply["count"]:
-            return found
+def check_asked_for(name: str, found: Iterable[Raw], wanted: Container[str]) -> None:
+    """Notice products under another name: overlooked, they would be made once more.
+
+    Args:
+        name: The column by which they were looked for.
+        found: What came.
+        wanted: The values that were asked for.
+
+    Raises:
+        BrokenReplyError: One has another.
+    """
+    for raw in found:
+        if name in raw and raw[name] not in wanted:
+            problem = f"product {raw['id']} was not asked for by its {name}"
+            raise BrokenReplyError(f"GET {_PRODUCTS}: {problem}")

@@ -20,6 +20,7 @@ from catalogsync.changes import Action, Change, Held, Ours, VariantChange
 from catalogsync.models import UNSET, Field, Product, ProductKey, Unset, Variant
 
 from .client import MedusaClient, MedusaRefusedError
+from .finding import check_asked_for
 from .naming import in_pieces
 from .places import Places
 from .reading import Raw, held_of, is_ours, raw_of, variant_id
@@ -107,9 +108,10 @@ async def look_closer(
     for piece in in_pieces("id[]", half):
         query = f"limit={len(half)}&fields={_CLOSER}&{piece}"
         reply, now = await client.get_dated(_PRODUCTS, query)
+        check_asked_for("id", reply["products"], half)
         for raw in reply["products"]:
             one, native = half[raw["id"]]
-            native = {**native, "sales_channels": raw["sales_channels"]}
+            native = {**native, "sales_channels": raw.get("sales_channels")}
             found[one.product.key] = attrs.evolve(
                 one,
                 native=native,

@@ -175,14 +175,8 @@ class OwnOptions:
         query = f"is_exclusive=true&{_FIELDS}"
         if since:
             query += f"&{_AFTER}={quote(since, safe='')}"
-        found: list[Raw] = []
-        while True:
-            page = f"limit={_PAGE}&offset={len(found)}"
-            reply = await self.client.get(OPTIONS, f"{page}&{query}")
-            options: list[Raw] = reply["product_options"]
-            found += options
-            if not options or len(found) >= reply["count"]:
-                return found
+        name = "product_options"
+        return [*await self.client.get_all(OPTIONS, name, query, size=_PAGE)]
 
 
 def _shape(option: Raw) -> Shape:

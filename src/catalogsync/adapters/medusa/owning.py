@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 from catalogsync.changes import Action, Change, Ours
-from catalogsync.errors import InvalidValueError
+from catalogsync.errors import BrokenReplyError, InvalidValueError
 from catalogsync.models import Field, ProductKey, ProductStatus
 from catalogsync.outcomes import Outcome
 
@@ -26,6 +26,7 @@ __all__ = ["Removals", "all_products", "owned"]
 _PRODUCTS = "/admin/products"
 _BATCH = f"{_PRODUCTS}/batch"
 _PAGE = 500
+_RETREATS = 100
 _OWNED = "id,external_id,title,status,metadata"
 _VARIANTS = "variants.id,variants.metadata"
 
@@ -37,20 +38,25 @@ async def all_products(client: MedusaClient, fields: str) -> AsyncGenerator[list
     with the last product of the page before; if it does not, it is read again from
     further in front.
     """
-    offset, last = 0, ""
+    offset, last, retreats = 0, "", 0
     while True:
         query = f"limit={_PAGE}&offset={offset}&order=id&fields={fields}"
         reply = await client.get(_PRODUCTS, query)
-        products: list[Raw] = reply["products"]
+        products, count = reply["products"], reply["count"]
         if offset and (not products or products[0]["id"] > last):
-            offset = max(0, offset - _PAGE)
+            offset, retreats = max(0, offset - _PAGE), retreats + 1
+            if retreats > _RETREATS:
+                problem = "the list does not hold still"
+                raise BrokenReplyError(f"GET {_PRODUCTS}: {problem}")
             continue
         new = [raw for raw in products if raw["id"] > last]
         if new:
-            last = new[-1]["id"]
+            last, retreats = new[-1]["id"], 0
             yield new
-        if offset + len(products) >= reply["count"]:
+        if offset + len(products) >= count:
             return
+        if not products:
+            raise BrokenReplyError(f"GET {_PRODUCTS}: none of {count} products came")
         offset += len(products) - 1
 
 
@@ -68,9 +74,9 @@ def _owned(raw: Raw, source: str) -> Ours | None:
         return None
     try:
         key = ProductKey.parse(external_id)
+        product = product_of(raw, key, frozenset({Field.STATUS}), "")
     except InvalidValueError:
         return None
-    product = product_of(raw, key, frozenset({Field.STATUS}), "")
     return Ours(product=product, receipt=receipt_of(raw), native=raw)
 
 

@@ -110,15 +110,21 @@ async def discover(
         locations={**names, **{item["id"]: item["id"] for item in locations}},
         currencies=_currencies(store, currency),
         names={item["id"]: item["name"] for item in (channel, profile, location)},
-        linked=channel["id"] in {c["id"] for c in location.get("sales_channels") or ()},
+        linked=channel["id"] in _linked(location),
     )
 
 
 async def _all(client: MedusaClient, lookup: tuple[str, str]) -> list[dict[str, Any]]:
     what, fields = lookup
     path = f"/admin/{what.replace('_', '-')}"
-    found: list[dict[str, Any]] = (await client.get(path, _ALL + fields)).get(what, [])
+    found: list[dict[str, Any]] = (await client.get(path, _ALL + fields))[what]
     return found
+
+
+def _linked(location: Mapping[str, Any]) -> set[str]:
+    """The channels of a location; one that was deleted is null."""
+    channels = location.get("sales_channels") or ()
+    return {channel["id"] for channel in channels if channel}
 
 
 def _choose(

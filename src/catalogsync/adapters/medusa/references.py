@@ -112,6 +112,8 @@ class References:
             held = (await self._categories([reference])).get(reference)
             if held is not None:
                 return ReferenceOutcome(reference=reference, id=held.id)
+            if not await self._list("handle", [category_handle(reference)]):
+                raise
             body["handle"] = category_handle(reference, unique=True)
             reply = await self.client.post(_CATEGORIES, body, "fields=id")
         id_ = reply["product_category"]["id"]

@@ -21,6 +21,7 @@ from catalogsync.changes import (
 )
 from catalogsync.errors import (
     BatchRefusedError,
+    BrokenReplyError,
     ConflictError,
     InvalidValueError,
     TransientError,
@@ -217,13 +218,14 @@ class MedusaSink:
         reply = await self._send_new(changes, loan)
         await self._own_options.used(loan)
         created = {raw["external_id"]: raw for raw in reply["created"]}
+        if absent := [c.key for c in changes if str(c.key) not in created]:
+            raise BrokenReplyError(f"POST {_PRODUCTS}/batch: {absent[0]} is missing")
         stock = StockLevels(self.places)
         for change in changes:
             variants = change.product.variants or ()
             for variant in variants:
                 self._items.pop(variant.sku or "", None)
-            raw = created.get(str(change.key), {})
-            stock.add(variants, raw.get("variants") or ())
+            stock.add(variants, created[str(change.key)]["variants"])
         await self._restock(stock)
         return [change.done() for change in changes]
 
@@ -296,6 +298,8 @@ class MedusaSink:
             path = f"{OPTIONS}/{option['id']}"
             option = (await self.client.post(path, body, fields))["product_option"]
             values = {v["value"]: v["id"] for v in option["values"]}
+        if value not in values:
+            raise BrokenReplyError(f"POST {OPTIONS}: the value {value} is missing")
         return {"id": option["id"], "value_ids": [values[value]]}
 
 

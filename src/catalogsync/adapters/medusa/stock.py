@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from catalogsync.errors import BrokenReplyError
 from catalogsync.models import Variant
 
 from .client import MedusaClient
@@ -23,11 +24,12 @@ _LEVELS = f"{_ITEMS}/location-levels/batch"
 async def find_items(client: MedusaClient, skus: Iterable[str]) -> list[Raw]:
     """The inventory items that have these SKUs."""
     fields = "fields=id,sku,variants.id,location_levels.id"
+    wanted = dict.fromkeys(skus)
     found: list[Raw] = []
-    for piece in in_pieces("sku[]", skus):
+    for piece in in_pieces("sku[]", wanted):
         query = f"limit=10000&{fields}&{piece}"
         found += (await client.get(_ITEMS, query))["inventory_items"]
-    return found
+    return [item for item in found if item["sku"] in wanted]
 
 
 def use_of(item: Raw) -> str | None:
@@ -54,13 +56,20 @@ class StockLevels:
         Args:
             variants: As they will be.
             raw_variants: As they are, with their inventory items.
+
+        Raises:
+            BrokenReplyError: One has none, so that its level would be forgotten.
         """
         found = {variant_id(raw): raw for raw in raw_variants}
         for variant in variants:
-            raw = found.get(variant.id)
-            item = inventory_item(raw) if raw is not None else None
-            if raw is not None and item is not None:
-                self._add(variant, item["inventory_item_id"], levels(raw))
+            if not variant.stock:
+                continue
+            raw = found.get(variant.id, {})
+            item = inventory_item(raw)
+            if item is None:
+                problem = f"variant {variant.id} has no inventory item"
+                raise BrokenReplyError(f"stock levels: {problem}")
+            self._add(variant, item["inventory_item_id"], levels(raw))
 
     def _add(self, variant: Variant, item: str, held: Mapping[str, int]) -> None:
         for level in variant.stock or ():

@@ -1,0 +1,209 @@
+"""Whether an answer has the shape that was asked for.
+
+A request names its columns in `fields`, and a column is of the same kind wherever it
+stands. What was asked for must be there, except links to other modules: Medusa
+leaves out those that lead nowhere. What was not asked for is not looked at.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Final, NoReturn, cast
+
+import attrs
+
+from catalogsync.errors import BrokenReplyError, InvalidValueError
+
+__all__ = ["Body", "shaped"]
+
+_ID = re.compile(r"[\w.:~-]{1,200}", re.ASCII)
+_ABSENT: Final = object()
+
+
+@attrs.frozen
+class _Kind:
+    """What a value may be.
+
+    Attributes:
+        words: The same for people.
+        fits: Whether a value is of this kind.
+    """
+
+    words: str
+    fits: Callable[[object], bool]
+
+    def or_null(self) -> _Kind:
+        """The same, or null."""
+        return _Kind(self.words, lambda value: value is None or self.fits(value))
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in {int, float} and math.isfinite(cast("float", value))
+
+
+def _is_moment(value: object) -> bool:
+    try:
+        return datetime.fromisoformat(cast("str", value)).tzinfo is not None
+    except (TypeError, ValueError):
+        return False
+
+
+_ANYTHING = _Kind("anything", lambda _: True)
+_TEXT = _Kind("text", lambda value: isinstance(value, str))
+_IDENTITY = _Kind("an id", _is_id)
+_NUMBER = _Kind("a number", _is_number)
+_COUNT = _Kind("a whole number", lambda value: type(value) is int)
+_MOMENT = _Kind("a time with its zone", _is_moment)
+_FLAG = _Kind("true or false", lambda value: isinstance(value, bool))
+_OBJECT = _Kind("an object", lambda value: isinstance(value, dict))
+_LIST = _Kind("a list", lambda value: isinstance(value, list))
+
+_NAMES: tuple[tuple[_Kind, str], ...] = (
+    (_IDENTITY, "id inventory_item_id location_id"),
+    (
+        _IDENTITY.or_null(),
+        "default_location_id default_sales_channel_id parent_category_id",
+    ),
+    (_TEXT, "currency_code handle name title url value"),
+    (
+        _TEXT.or_null(),
+        "barcode description external_id sku status thumbnail type",
+    ),
+    (_NUMBER, "amount stocked_quantity"),
+    (
+        _NUMBER.or_null(),
+        "height length max_quantity min_quantity rank weight width",
+    ),
+    (_MOMENT, "created_at updated_at"),
+    (_FLAG, "manage_inventory"),
+    (_OBJECT.or_null(), "metadata"),
+)
+_KINDS = {name: kind for kind, names in _NAMES for name in names.split()}
+_ANSWERS = frozenset(
+    {"created", "inventory_items", "product_categories", "product_category"}
+    | {"product_option", "product_options", "product_tag", "product_tags"}
+    | {"products", "sales_channels", "shipping_profiles", "stock_locations"}
+    | {"stores", "updated"}
+)
+"""What bodies hold rows under, or a single one."""
+_SINGLE = frozenset(
+    {"inventory", "option", "product_category", "product_option", "product_tag"}
+    | {"shipping_profile"}
+)
+_OPTIONAL = frozenset(
+    {"inventory", "inventory_items", "prices", "sales_channels", "shipping_profile"}
+    | {"price_rules"}
+)
+"""Links to other modules, and what comes under another name."""
+
+
+@attrs.frozen
+class _Column:
+    """What a row has.
+
+    Attributes:
+        name: Its name.
+        kind: What it is.
+        inner: The columns of what is related.
+        is_optional: Whether it, or one of its rows, may be null, and it may be missing.
+    """
+
+    name: str
+    kind: _Kind
+    inner: tuple[_Column, ...] = ()
+    is_optional: bool = False
+
+
+class Body(dict[str, Any]):
+    """The body of an answer; what it lacks is the server's fault.
+
+    Attributes:
+        what: The request, for messages.
+    """
+
+    def __init__(self, what: str, body: Mapping[str, Any]) -> None:
+        super().__init__(body)
+        self.what = what
+
+    def __missing__(self, name: str) -> NoReturn:
+        """Tell that the server left out what every such answer has."""
+        raise BrokenReplyError(f"{self.what}: {name}: is missing")
+
+
+def shaped(what: str, body: Mapping[str, Any], query: str) -> Body:
+    """The body of an answer that has the shape that was asked for.
+
+    Args:
+        what: The request, for messages.
+        body: The body.
+        query: The request's query.
+
+    Raises:
+        BrokenReplyError: It has another shape; tells where.
+    """
+    fields = (part for part in query.split("&") if part.startswith("fields="))
+    inner = _columns(next(fields, "").removeprefix("fields="))
+    columns = [_related(name, inner) for name in body if name in _ANSWERS]
+    if "count" in body:
+        columns.append(_Column("count", _COUNT))
+    try:
+        _check_row(body, columns)
+    except InvalidValueError as error:
+        raise BrokenReplyError(f"{what}: {error}") from None
+    return Body(what, body)
+
+
+@lru_cache(maxsize=64)
+def _columns(fields: str) -> tuple[_Column, ...]:
+    related: dict[str, list[str]] = {}
+    for field in filter(None, fields.split(",")):
+        name, _, rest = field.partition(".")
+        related.setdefault(name, []).append(rest)
+    return tuple(
+        _related(name, _columns(",".join(rests)), is_optional=name in _OPTIONAL)
+        if any(rests)
+        else _Column(name, _KINDS.get(name, _ANYTHING))
+        for name, rests in related.items()
+    )
+
+
+def _related(
+    name: str, inner: tuple[_Column, ...], *, is_optional: bool = False
+) -> _Column:
+    return _Column(name, _OBJECT if name in _SINGLE else _LIST, inner, is_optional)
+
+
+def _check_row(row: object, columns: Iterable[_Column]) -> None:
+    if not isinstance(row, dict):
+        raise InvalidValueError("", "must be an object")
+    values = cast("dict[str, object]", row)
+    for column in columns:
+        value = values.get(column.name, _ABSENT)
+        if column.is_optional and (value is None or value is _ABSENT):
+            continue
+        if not column.kind.fits(value):
+            words = column.kind.words
+            problem = "is missing" if value is _ABSENT else f"must be {words}"
+            raise InvalidValueError(column.name, problem)
+        if column.inner:
+            _check_related(column, value)
+
+
+def _check_related(column: _Column, value: object) -> None:
+    rows = cast("list[object]", value if isinstance(value, list) else [value])
+    for index, row in enumerate(rows):
+        if row is None and column.is_optional:
+            continue
+        try:
+            _check_row(row, column.inner)
+        except InvalidValueError as error:
+            place = column.name if row is value else f"{column.name}[{index}]"
+            raise error.under(place) from None

@@ -1,0 +1,106 @@
+"""A job over its last runs: charts for people, JSON and CSV for programs."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import datetime as dt
+import json
+from collections import Counter
+from collections.abc import Sequence
+from io import StringIO
+from typing import Literal
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from catalogsync.stats import RunRow, rows, sparkline, trends
+from catalogsync.stores import StoreSettings
+
+from ._session import Session
+
+__all__ = ["Form", "charts_text", "show_stats"]
+
+_WIDEST = 60
+
+Form = Literal["json", "csv"]
+
+
+def show_stats(session: Session, job: str, limit: int, form: Form | None) -> int:
+    """Tell how a job fared over its last runs."""
+    runs = asyncio.run(_runs(session.job_store(job), job, limit))
+    match form:
+        case "json":
+            told = {"job": job, "runs": [run.to_dict() for run in runs]}
+            text = json.dumps(told, indent=2)
+        case "csv":
+            text = _csv(runs)
+        case _:
+            text = charts_text(job, runs) if runs else f"{job}: no run is known"
+    session.teller.result(text)
+    return 0
+
+
+async def _runs(settings: StoreSettings, job: str, limit: int) -> Sequence[RunRow]:
+    async with settings.open() as store:
+        return rows(await store.runs(job=job, limit=limit))
+
+
+def _csv(runs: Sequence[RunRow]) -> str:
+    header = RunRow(run_id="", started_at=0.0).to_dict()
+    file = StringIO()
+    writer = csv.DictWriter(file, header, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(run.to_dict() for run in runs)
+    return file.getvalue().rstrip("\n")
+
+
+def charts_text(job: str, runs: Sequence[RunRow]) -> str:
+    """Charts of one run or more, for a terminal."""
+    tables = [_trends(runs)]
+    last = next((run for run in reversed(runs) if run.latency), None)
+    if last is not None:
+        tables.append(_latencies(last))
+    console = Console(file=StringIO(), width=200, color_system=None)
+    with console.capture() as captured:
+        console.print(Text(_heading(job, runs)), *tables)
+    return "\n".join(line.rstrip() for line in captured.get().rstrip().splitlines())
+
+
+def _heading(job: str, runs: Sequence[RunRow]) -> str:
+    statuses = Counter(run.status or "without an end" for run in runs)
+    told = ", ".join(f"{n} {status}" for status, n in statuses.most_common())
+    since, until = _when(runs[0].started_at), _when(runs[-1].started_at)
+    return f"{job}: {told}, from {since} to {until}"
+
+
+def _trends(runs: Sequence[RunRow]) -> Table:
+    table = Table("", f"the last {len(runs[-_WIDEST:])} runs", box=SIMPLE_HEAD)
+    for name in ("last", "median", "most"):
+        table.add_column(name, justify="right")
+    for trend in trends(runs):
+        numbers = (trend.last, trend.median, trend.most)
+        table.add_row(
+            trend.name, sparkline(trend.values[-_WIDEST:]), *map(_number, numbers)
+        )
+    return table
+
+
+def _latencies(run: RunRow) -> Table:
+    table = Table("seconds of a call", box=SIMPLE_HEAD)
+    for name in ("calls", "p50", "p95", "p99"):
+        table.add_column(name, justify="right")
+    for call, latency in run.latency.items():
+        seconds = (latency.p50, latency.p95, latency.p99)
+        table.add_row(call, str(latency.count), *(f"{s:.3f}" for s in seconds))
+    return table
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}" if value % 1 and value < 100 else f"{value:.0f}"
+
+
+def _when(at: float) -> str:
+    return dt.datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M")

@@ -1,0 +1,57 @@
+"""Logs that programs can read: one JSON object for each record."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import logging
+from typing import Any
+
+import attrs
+
+from catalogsync.events import Event, Request
+from catalogsync.outcomes import Outcome
+from catalogsync.report import Report
+
+__all__ = ["JsonFormatter"]
+
+
+class JsonFormatter(logging.Formatter):
+    """Writes a record as one line of JSON.
+
+    ```python
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter())
+    logging.getLogger("catalogsync").addHandler(handler)
+    ```
+
+    Every object has `time` (ISO 8601 in UTC), `level`, `logger` and `message`, and
+    `exception` where there was one. That of an event has its name as `event` and its
+    attributes beside it; of a report only what is no list.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as JSON; it holds no line break."""
+        told: dict[str, Any] = {
+            "time": dt.datetime.fromtimestamp(record.created, dt.UTC).isoformat(),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        event = getattr(record, "event", None)
+        if isinstance(event, Event):
+            told["event"] = type(event).__name__
+            told |= attrs.asdict(event, recurse=False)
+        if record.exc_info:
+            told["exception"] = self.formatException(record.exc_info)
+        return json.dumps(told, default=_plain)
+
+
+def _plain(value: object) -> object:
+    """JSON types for what is none."""
+    if isinstance(value, Report):
+        items = value.to_dict().items()
+        return {name: item for name, item in items if not isinstance(item, list)}
+    if isinstance(value, Outcome | Request):
+        return attrs.asdict(value, recurse=False)
+    return str(value)

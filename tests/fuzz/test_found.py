@@ -1,0 +1,155 @@
+"""What the fuzz runs found, each in its smallest form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import pytest
+
+from catalogsync.adapters.medusa.shapes import shaped
+from catalogsync.errors import BrokenReplyError
+
+from .replies import RepliesCase, play_sink
+from .spoiling import ALWAYS, Edit, Kind, Trouble
+
+FIRST = RepliesCase(
+    begin=0, size=2, page_size=2, second=False, damage="", opening=False, troubles=()
+)
+SECOND = attrs.evolve(FIRST, size=3, second=True)
+
+_CATEGORIES = "GET /admin/product-categories"
+_PRODUCTS = "GET /admin/products"
+
+
+def outcome(
+    case: RepliesCase, address: str, kind: Kind, value: Any, times: int = 1
+) -> str:
+    """How a run ends over these answers, in which nothing else may go wrong."""
+    trouble = Trouble(0, times, alike=False, kind=kind, value=value, address=address)
+    verdict = play_sink(attrs.evolve(case, troubles=[trouble]))
+    assert not verdict.problems
+    return verdict.outcome
+
+
+@pytest.mark.parametrize(
+    ("case", "address", "body"),
+    [
+        (FIRST, _CATEGORIES, b"{}"),
+        (FIRST, _CATEGORIES, b'{"product_categories": null}'),
+        (FIRST, _CATEGORIES, b'{"product_categories": [null]}'),
+        (FIRST, _CATEGORIES, b'{"product_categories": [{"id": "x"}]}'),
+        (FIRST, "POST /admin/product-categories", b"{}"),
+        (FIRST, "POST /admin/product-categories", b'{"product_category": []}'),
+        (FIRST, "POST /admin/product-categories", b'{"product_category": {"id": []}}'),
+        (FIRST, "GET /admin/product-tags", b'{"product_tags": ["a"]}'),
+        (FIRST, "POST /admin/product-tags", b'{"product_tag": {"id": {"a": 1}}}'),
+        (FIRST, "GET /admin/product-options", b"{}"),
+        (FIRST, "POST /admin/product-options", b'{"product_option": {"id": "a"}}'),
+        (FIRST, "POST /admin/products/batch", b"{}"),
+        (FIRST, "POST /admin/products/batch", b'{"created": [null]}'),
+        (SECOND, _PRODUCTS, b'{"products": [{"external_id": "dummyjson:1"}]}'),
+    ],
+)
+def test_an_answer_of_another_shape_is_asked_for_again(
+    case: RepliesCase, address: str, body: bytes
+) -> None:
+    """It ended the run with a KeyError, TypeError or AttributeError."""
+    assert outcome(case, address, "body", body) == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        (None, "products[1]: must be an object"),
+        ({}, "products[1].id: is missing"),
+        ({"id": ["a"]}, "products[1].id: must be an id"),
+        ({"id": "../a?b"}, "products[1].id: must be an id"),
+        ({"id": "a", "metadata": []}, "products[1].metadata: must be an object"),
+        ({"variants": None}, "products[1].variants: must be a list"),
+        ({"variants": {}}, "products[1].variants: must be a list"),
+        ({"variants": [3]}, "products[1].variants[0]: must be an object"),
+        ({"variants": [{}]}, "products[1].variants[0].id: is missing"),
+        (
+            {"variants": [{"id": "v", "prices": [{"amount": "9.99"}]}]},
+            "products[1].variants[0].prices[0].amount: must be a number",
+        ),
+        (
+            {"variants": [{"id": "v", "prices": [{"amount": float("inf")}]}]},
+            "products[1].variants[0].prices[0].amount: must be a number",
+        ),
+        (
+            {"variants": [{"id": "v"}], "created_at": "2020-01-01"},
+            "products[1].created_at: must be a time with its zone",
+        ),
+    ],
+)
+def test_where_an_answer_has_another_shape(row: Any, problem: str) -> None:
+    fields = "id,metadata,variants.id,variants.prices.amount,created_at"
+    moment = "2020-01-01T00:00:00.000Z"
+    good: Any = {"id": "p", "metadata": None, "variants": [], "created_at": moment}
+    bad = {**good, **row} if row else row
+    with pytest.raises(BrokenReplyError) as caught:
+        shaped("GET /x", {"products": [good, bad]}, f"limit=2&fields={fields}")
+    assert str(caught.value) == f"GET /x: {problem}"
+
+
+def test_a_count_that_is_none() -> None:
+    with pytest.raises(BrokenReplyError, match=r"^GET /x: count: must be a whole"):
+        shaped("GET /x", {"products": [], "count": "3"}, "fields=id")
+
+
+def test_what_is_left_out_where_there_is_none() -> None:
+    row = {"id": "a", "variants": [{"id": "v", "prices": None}], "anything": [1]}
+    fields = "id,variants.id,variants.prices.id,shipping_profile.id"
+    assert shaped("GET /x", {"products": [row]}, f"fields={fields}")["products"]
+
+
+@pytest.mark.parametrize("count", [10**9, 3])
+def test_a_list_without_an_end(count: int) -> None:
+    """It was read for ever: an empty page, or the same one again and again."""
+    body = b'{"products": [], "count": %d}' % count
+    assert outcome(SECOND, _PRODUCTS, "body", body, ALWAYS).startswith("incomplete")
+    edit = [Edit(("count",), "put", count)]
+    assert outcome(SECOND, _PRODUCTS, "edit", edit, ALWAYS).startswith("incomplete")
+
+
+def test_a_product_under_another_name_is_not_made_again() -> None:
+    """It was taken for missing, and only a handle or an SKU could save it."""
+    edit = [Edit(("products", 0, "external_id"), "put", "dummyjson:777")]
+    told = outcome(SECOND, _PRODUCTS, "edit", edit, ALWAYS)
+    assert "was not asked for by its external_id" in told
+
+
+def test_a_category_that_is_denied_is_not_made_again() -> None:
+    """Refused for its handle, which nobody was said to have, it got another one."""
+    told = outcome(SECOND, _CATEGORIES, "forget", 0, ALWAYS)
+    assert "the sink refused its category" in told
+
+
+@pytest.mark.parametrize(
+    ("case", "address"),
+    [
+        (FIRST, "POST /admin/products/batch"),
+        (attrs.evolve(SECOND, damage="variants"), "/variants/batch"),
+        (attrs.evolve(SECOND, damage="links"), "/variants/batch"),
+    ],
+)
+def test_what_was_made_and_is_not_told_of_gets_its_stock(
+    case: RepliesCase, address: str
+) -> None:
+    """It was counted as done, without its stock level."""
+    assert outcome(case, address, "forget", 0, ALWAYS).startswith("succeeded")
+
+
+def test_a_location_of_a_deleted_channel() -> None:
+    """The link to it is null."""
+    case = attrs.evolve(FIRST, opening=True)
+    edit = [Edit(("stock_locations", 0, "sales_channels", 0), "put", None)]
+    assert outcome(case, "GET /admin/stock-locations", "edit", edit) == "succeeded"
+
+
+def test_a_title_that_no_product_can_have() -> None:
+    """In the list of all that is ours, it ended the run."""
+    edit = [Edit(("products", 0, "title"), "put", "\0")]
+    assert outcome(SECOND, _PRODUCTS, "edit", edit, ALWAYS).startswith("degraded")

@@ -1,0 +1,320 @@
+"""Runs on demand: what is asked for happens, once, and never two at a time."""
+
+from __future__ import annotations
+
+import asyncio
+
+import attrs
+import pytest
+from tests.engine.fakes import FAST
+from tests.service.shops import (
+    Shelf,
+    Shop,
+    Till,
+    finished,
+    job,
+    key,
+    memory_store,
+    open_shop,
+    shelf_of,
+)
+
+from catalogsync import MisconfiguredError, Options, Page, StoreError, TransientError
+from catalogsync.engine import WhenBusy
+from catalogsync.report import RunStatus
+from catalogsync.runstore import Lease
+from catalogsync.service import Service, _service
+
+
+async def test_a_run_on_demand() -> None:
+    """It has the id that was given out, and its wish is fulfilled."""
+    async with open_shop() as shop:
+        run_id = await shop.run()
+        assert len(shop.till.titles) == 5
+        (record,) = await shop.store.runs()
+        assert (record.run_id, record.status) == (run_id, RunStatus.SUCCEEDED)
+        assert await shop.store.triggers() == []
+
+
+async def test_only_the_named_products() -> None:
+    """Only they are fetched and written, whatever limit the job has."""
+    async with open_shop(options=Options(retry=FAST, limit=1)) as shop:
+        await shop.run(3, 1)
+        assert shop.till.titles == {"1": "Thing 1", "3": "Thing 3"}
+        assert (shop.shelf.asked, shop.shelf.passes) == ([["1", "3"]], 0)
+
+
+async def test_wishes_that_come_meanwhile_share_the_next_run() -> None:
+    """However many, they are fulfilled by one, which begins after they came."""
+    async with open_shop() as shop, finished(shop.service) as end:
+        shop.till.gate.clear()
+        first = await shop.ask(0)
+        await shop.till.writing.wait()
+        shop.shelf.titles[2] = "Changed meanwhile"
+        ids = {await shop.ask(number) for number in (1, 2, 2, 3) for _ in range(25)}
+        shop.till.gate.set()
+        events = [await end(), await end()]
+        await shop.store.idle()
+        assert [item.event.run_id for item in events] == [first, *ids]
+        assert shop.shelf.asked == [["0"], ["1", "2", "3"]]
+        assert shop.till.titles["2"] == "Changed meanwhile"
+
+
+async def test_a_wish_for_all_swallows_those_for_some() -> None:
+    """The run that fulfils both reads everything."""
+    async with open_shop() as shop, finished(shop.service) as end:
+        shop.till.gate.clear()
+        await shop.ask(0)
+        await shop.till.writing.wait()
+        await shop.ask(1)
+        await shop.ask()
+        shop.till.gate.set()
+        await end()
+        await end()
+        assert shop.shelf.passes == 1
+        assert len(shop.till.titles) == 5
+
+
+async def test_every_id_that_is_given_out_is_that_of_a_run() -> None:
+    """At whatever moment a wish comes: its run fetches what changed before it."""
+    async with open_shop(1) as shop:
+        seen: dict[str, list[str]] = {}
+
+        async def wish(number: int) -> None:
+            for _ in range(5 * number):
+                await asyncio.sleep(0)
+            shop.shelf.titles[number] = "new"
+            seen.setdefault(await shop.ask(number), []).append(str(number))
+
+        async with asyncio.TaskGroup() as group:
+            for number in range(45):
+                group.create_task(wish(number))
+        await shop.store.until(lambda: len(shop.till.titles) == 45)
+        await shop.store.idle()
+        records = await shop.store.runs(limit=1000)
+        assert {record.run_id for record in records} == set(seen)
+        assert 1 < len(seen) < 45
+        wanted = [sorted(set(numbers)) for numbers in seen.values()]
+        assert sorted(shop.shelf.asked) == sorted(wanted)
+
+
+async def test_a_wish_that_is_seen_before_it_is_confirmed() -> None:
+    """Its run has the id that is given out, however late that is."""
+    async with open_shop() as shop, asyncio.TaskGroup() as group:
+        await shop.store.idle()
+        shop.store.holds["add_trigger"] = confirmed = asyncio.Event()
+        wish = group.create_task(shop.ask(1))
+        while not await shop.store.triggers():
+            pass
+        shop.look(shop.clock.now)
+        for _ in range(50):  # many chances to begin
+            await shop.store.runs()
+        confirmed.set()
+        run_id = await wish
+        await shop.store.until(lambda: ("drop_triggers", None) in shop.store.log)
+        (record,) = await shop.store.runs()
+        assert record.run_id == run_id
+
+
+async def test_never_two_runs_of_a_job() -> None:
+    """Nor two writes, with a single writer."""
+    async with open_shop(20) as shop, finished(shop.service) as end:
+        for _ in range(5):
+            await shop.ask()
+            await shop.till.writing.wait()
+            shop.till.writing.clear()
+            shop.shelf.titles = {n: f"{t}!" for n, t in shop.shelf.titles.items()}
+            await end()
+        assert (shop.till.at_once, shop.service.state("shelf").problem) == (1, "")
+
+
+async def test_jobs_do_not_wait_for_each_other() -> None:
+    """One that hangs leaves the others alone."""
+    shelves = {name: attrs.evolve(shelf_of(2), name="shelf") for name in ("a", "b")}
+    tills = {name: Till() for name in shelves}
+    jobs = {name: job(shelves[name], tills[name], name=name) for name in shelves}
+    async with (
+        memory_store() as store,
+        Service(jobs=jobs, store=store) as service,  # type: ignore[arg-type]
+        finished(service) as end,
+    ):
+        tills["a"].gate.clear()
+        await service.trigger("a")
+        await tills["a"].writing.wait()
+        await service.trigger("b")
+        assert (await end()).job == "b"
+        tills["a"].gate.set()
+        assert (await end()).job == "a"
+
+
+async def test_a_job_that_is_not_there() -> None:
+    async with open_shop() as shop:
+        with pytest.raises(MisconfiguredError, match="there is no job 'other'"):
+            await shop.service.trigger("other")
+
+
+async def test_where_a_run_stands() -> None:
+    """While it goes on, it says so."""
+    async with open_shop() as shop, finished(shop.service) as end:
+        shop.till.gate.clear()
+        run_id = await shop.ask()
+        await shop.till.writing.wait()
+        (state,) = shop.service.states()
+        assert (state.run_id, state.total) == (run_id, None)
+        assert state.run
+        assert state.run.counts.fetched > 0
+        assert state.started_at > 0
+        shop.till.gate.set()
+        await end()
+        await shop.store.idle()
+        assert state.run_id == ""
+
+
+class BrokenShelf(Shelf):
+    """Its second page cannot be read."""
+
+    async def read(self, cursor: str | None, /) -> Page:
+        if cursor is None:
+            return attrs.evolve(await super().read(cursor), next=("2",))
+        if self.passes == 1:
+            raise TransientError("the light went out")
+        return Page(products=[])
+
+
+PROBLEM = "the light went out"
+
+
+def broken_shelf(what: str) -> Shelf:
+    """A source with three products that cannot be read at first."""
+    titles = shelf_of(3).titles
+    match what:
+        case "incomplete":
+            return BrokenShelf(titles=titles)
+        case "defect":
+            return Shelf(titles=titles, faults=[RuntimeError(PROBLEM)])
+        case _:
+            faults = [TransientError(PROBLEM)] * FAST.attempts
+            return Shelf(titles=titles, faults=[*faults])
+
+
+@pytest.mark.parametrize("what", ["broken off", "incomplete", "defect"])
+async def test_what_did_not_work_out_is_done_again(what: str) -> None:
+    """Its wish stays until a run settled all, and the job says why."""
+    async with open_shop(shelf=broken_shelf(what), retry_after=0) as shop:
+        run_id = await shop.ask()
+        await is_mended(shop, PROBLEM)
+        last, *_, first = await shop.store.runs()
+        assert (first.run_id, last.status) == (run_id, RunStatus.SUCCEEDED)
+
+
+async def is_mended(shop: Shop, problem: str) -> None:
+    """Wait until there was a problem, and then a run that settled all."""
+    state = shop.service.state("shelf")
+    await shop.store.until(lambda: problem in state.problem and state.failures)
+    await shop.store.until(lambda: ("drop_triggers", None) in shop.store.log)
+    await shop.store.idle()
+    assert (state.failures, state.problem) == (0, "")
+    assert len(shop.till.titles) == len(shop.shelf.titles)
+
+
+async def test_a_store_that_is_down() -> None:
+    """The service goes on when it is there again."""
+    async with memory_store() as store:
+        store.faults["triggers"] = StoreError(PROBLEM)
+        async with open_shop(3, store=store, retry_after=0) as shop:
+            await shop.store.until(lambda: shop.service.state("shelf").failures)
+            await shop.run()
+            assert len(shop.till.titles) == 3
+
+
+@pytest.mark.parametrize("when_busy", [WhenBusy.FAIL, WhenBusy.SKIP])
+async def test_a_run_that_another_one_keeps_from_beginning(when_busy: WhenBusy) -> None:
+    """It is tried until it can begin, with the id that was given out."""
+    options = Options(retry=FAST, when_busy=when_busy)
+    async with open_shop(3, retry_after=0, options=options) as shop:
+        state = shop.service.state("shelf")
+        name = f"{shop.till.place} <- shelf"
+        lease = await shop.store.take_lease(name, "somebody", ttl=60)
+        assert isinstance(lease, Lease)
+        run_id = await shop.ask()
+        await shop.store.until(lambda: state.failures > 1)
+        await shop.store.drop_lease(lease)
+        await shop.store.until(lambda: ("drop_triggers", None) in shop.store.log)
+        (record,) = await shop.store.runs()
+        assert record.run_id == run_id
+
+
+async def test_cancel() -> None:
+    """The batch in flight ends, and the wish is withdrawn; a later one is not."""
+    async with open_shop() as shop, finished(shop.service) as end:
+        shop.till.gate.clear()
+        run_id = await shop.ask()
+        await shop.till.writing.wait()
+        assert not shop.service.cancel("another")
+        assert shop.service.cancel(run_id)
+        later = await shop.ask(4)
+        shop.till.gate.set()
+        assert (await end()).counts.created == 2
+        assert (await end()).event.run_id == later
+        await shop.store.idle()
+        assert sorted(shop.till.titles) == ["0", "1", "4"]
+        record = await shop.store.run(run_id)
+        assert record.status is RunStatus.INCOMPLETE
+        assert record.report["problem"] == "cancelled on demand"
+        assert not shop.service.cancel(run_id)
+
+
+async def test_stop() -> None:
+    """The batch in flight ends, and the next service does the rest."""
+    async with memory_store() as store:
+        till, shelf = Till(), shelf_of(5)
+        async with open_shop(store=store, shelf=shelf, till=till) as shop:
+            till.gate.clear()
+            run_id = await shop.ask()
+            await till.writing.wait()
+            shop.service.stop()
+            till.gate.set()
+        assert sorted(till.titles) == ["0", "1"]
+        record = await store.run(run_id)
+        assert record.report["problem"] == "the service was stopped"
+        assert len(await store.triggers()) == 1
+        store.log.clear()
+        async with open_shop(store=store, shelf=shelf, till=till) as shop:
+            await store.idle()
+            assert len(till.titles) == 5
+            assert till.writes == [["0", "1"], ["2", "3"], ["4"]]
+
+
+async def test_stop_where_nothing_ends_by_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What hangs is cancelled soon after the grace, and its wish stays."""
+    monkeypatch.setattr(_service, "_TO_FINISH", 0)
+    options = Options(retry=FAST, when_busy=WhenBusy.WAIT)
+    async with memory_store() as store:
+        till = Till()
+        name = f"{till.place} <- shelf"
+        assert isinstance(await store.take_lease(name, "somebody", ttl=60), Lease)
+        async with open_shop(store=store, till=till, options=options) as shop:
+            await shop.ask()
+            await store.until(lambda: [n for n, _ in store.log].count("take_lease") > 1)
+            shop.service.stop(grace=0)
+        assert len(await store.triggers()) == 1
+
+
+async def test_stop_ends_a_pause() -> None:
+    """Nobody waits an hour for it."""
+    async with open_shop() as shop:
+        shop.shelf.faults = [RuntimeError("no")]
+        await shop.ask()
+        await shop.store.until(lambda: shop.service.state("shelf").failures)
+
+
+async def test_a_wish_after_the_end_is_kept() -> None:
+    """Nothing runs any more, and nothing is lost."""
+    async with memory_store() as store:
+        async with open_shop(store=store) as shop:
+            pass
+        await shop.ask(1)
+        (wish,) = await store.triggers()
+        assert wish.keys == (key(1),)

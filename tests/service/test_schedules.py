@@ -1,0 +1,122 @@
+"""Runs by the clock."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+from tests.service.shops import MIDNIGHT, Till, finished, memory_store, open_shop
+
+from catalogsync.report import RunStatus
+from catalogsync.runstore import RunRecord, StoreError
+from catalogsync.schedule import Schedule
+
+HOUR = dt.timedelta(hours=1)
+AT_ONE = Schedule(cron="0 1 * * *")
+
+
+async def test_a_job_that_comes_due() -> None:
+    """Not before, once, and then it waits for the next time."""
+    async with open_shop(schedule=AT_ONE) as shop, finished(shop.service) as end:
+        state = shop.service.state("shelf")
+        assert state.next_at == MIDNIGHT + HOUR
+        await shop.store.idle()
+        shop.look(MIDNIGHT + HOUR / 2)
+        await shop.store.until(lambda: len(shop.store.log) > 2)
+        shop.look(MIDNIGHT + HOUR)
+        await end()
+        await shop.store.idle()
+        assert len(shop.till.titles) == 5
+        assert state.next_at == MIDNIGHT + 25 * HOUR
+        triggers = [each for name, each in shop.store.log if name == "add_trigger"]
+        assert [trigger.by for trigger in triggers] == ["schedule"]
+
+
+async def test_a_time_is_not_lost_when_it_cannot_be_noted() -> None:
+    """The store fails at the very moment, and later the job is done."""
+    async with open_shop(schedule=AT_ONE, retry_after=0) as shop:
+        await shop.store.idle()
+        shop.store.faults["add_trigger"] = StoreError("no room")
+        async with finished(shop.service) as end:
+            shop.look(MIDNIGHT + HOUR)
+            await end()
+        assert len(shop.till.titles) == 5
+
+
+async def test_times_that_pass_during_a_run_are_made_up_once() -> None:
+    """However long it took."""
+    hourly = Schedule(cron="@hourly")
+    async with open_shop(schedule=hourly) as shop, finished(shop.service) as end:
+        await shop.store.idle()
+        shop.till.gate.clear()
+        shop.look(MIDNIGHT + HOUR)
+        await shop.till.writing.wait()
+        shop.clock.now = MIDNIGHT + 5 * HOUR
+        shop.till.gate.set()
+        await end()
+        await end()
+        await shop.store.idle()
+        assert shop.shelf.passes == 2
+        assert shop.service.state("shelf").next_at == MIDNIGHT + 6 * HOUR
+
+
+@pytest.mark.parametrize(
+    ("hours_ago", "catch_up", "runs"),
+    [(1, True, 1), (30, True, 1), (300, True, 1), (30, False, 0), (None, True, 0)],
+)
+async def test_catching_up_after_a_restart(
+    hours_ago: int | None, catch_up: bool, runs: int
+) -> None:
+    """Times that passed while nothing was running are made up for, once."""
+    daily = Schedule(cron="0 0 * * *", catch_up=catch_up)
+    async with memory_store() as store:
+        now = MIDNIGHT + HOUR / 2
+        if hours_ago is not None:
+            record = RunRecord(
+                run_id="r",
+                job="shelf",
+                source="shelf",
+                sink="till",
+                started_at=(now - hours_ago * HOUR).timestamp(),
+                status=RunStatus.SUCCEEDED,
+            )
+            await store.begin_run(record)
+        async with open_shop(store=store, schedule=daily, now=now) as shop:
+            await store.idle()
+            assert shop.shelf.passes == runs
+
+
+async def test_no_catching_up_without_a_reason() -> None:
+    """A job that ran on time has nothing to make up."""
+    async with memory_store() as store:
+        till = Till()
+        async with open_shop(store=store, till=till, schedule=AT_ONE) as shop:
+            await shop.run()
+        now = dt.datetime.now(dt.UTC)
+        async with open_shop(store=store, till=till, schedule=AT_ONE, now=now) as shop:
+            await store.idle()
+            assert shop.shelf.passes == 0
+
+
+async def test_jitter() -> None:
+    """A run begins by chance up to so much later, and no more."""
+    late = Schedule(cron="0 1 * * *", jitter=1e9)
+    async with open_shop(schedule=late) as shop, finished(shop.service) as end:
+        await shop.store.idle()
+        shop.look(MIDNIGHT + HOUR)
+        await shop.store.until(lambda: len(shop.store.log) > 1)
+        shop.look(MIDNIGHT + HOUR + dt.timedelta(seconds=1e9))
+        await end()
+        await shop.store.idle()
+        assert shop.shelf.passes == 1
+
+
+async def test_a_job_without_a_schedule() -> None:
+    """It is never due."""
+    async with open_shop(schedule="never") as shop:
+        assert shop.service.state("shelf").next_at is None
+        await shop.store.idle()
+        shop.look(MIDNIGHT + 10_000 * HOUR)
+        await shop.store.until(lambda: len(shop.store.log) > 1)
+        await shop.run()
+        assert shop.shelf.passes == 1

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from catalogsync import Counts, Report, RunRecord, RunStatus
+from catalogsync.report import Latency
+from catalogsync.stats import RunRow, Trend, rows, sparkline, trends
+
+
+def record(number: int, **report: Any) -> RunRecord:
+    """A run that has ended, the first one earliest."""
+    values = {
+        "run_id": f"r{number}",
+        "job": "cups",
+        "status": RunStatus.DEGRADED,
+        "counts": Counts(fetched=6, created=number, failed=6 - number),
+        "started_at": 1_780_000_000.0 + number,
+        "duration_s": 2.0 * number,
+        **report,
+    }
+    told = Report(**values)
+    return RunRecord(
+        run_id=told.run_id,
+        job=told.job,
+        source="a",
+        sink="b",
+        started_at=told.started_at,
+        finished_at=told.started_at + told.duration_s,
+        status=told.status,
+        report=told.to_dict(),
+    )
+
+
+UNFINISHED = RunRecord(run_id="r9", job="cups", source="a", sink="b", started_at=2e9)
+
+
+def test_runs_come_in_the_order_in_which_they_began() -> None:
+    found = rows([UNFINISHED, record(3), record(1)])
+    assert [row.run_id for row in found] == ["r1", "r3", "r9"]
+
+
+def test_a_row_says_what_the_report_says() -> None:
+    latency = {"read": Latency(p50=0.1, p95=0.2, p99=0.3, count=4)}
+    (row,) = rows([record(2, latency=latency, requests=7, bytes_sent=9)])
+    assert row == RunRow(
+        run_id="r2",
+        started_at=1_780_000_002.0,
+        status="degraded",
+        duration_s=4.0,
+        products_per_second=1.5,
+        counts=Counts(fetched=6, created=2, failed=4),
+        requests=7,
+        bytes_sent=9,
+        latency=latency,
+    )
+
+
+def test_a_run_without_a_report_has_a_row() -> None:
+    (row,) = rows([UNFINISHED])
+    assert (row.status, row.duration_s, row.counts) == ("", None, Counts())
+
+
+def test_a_report_of_an_earlier_version_has_less_to_say() -> None:
+    """It knew of no latency and no bytes."""
+    old = record(1).report
+    assert old is not None
+    report = {k: v for k, v in old.items() if k not in {"latency", "bytes_sent"}}
+    (row,) = rows([RunRecord(**_fields(UNFINISHED), report=report)])
+    assert (row.duration_s, row.bytes_sent, row.latency) == (2.0, 0, {})
+
+
+def _fields(record: RunRecord) -> dict[str, Any]:
+    names = ("run_id", "job", "source", "sink", "started_at")
+    return {name: getattr(record, name) for name in names}
+
+
+def test_a_row_is_flat_and_has_the_same_names_always() -> None:
+    latency = {"read": Latency(p50=0.1, p95=0.2, p99=0.3, count=4)}
+    full, empty = rows([record(2, latency=latency), UNFINISHED])
+    assert list(full.to_dict()) == list(empty.to_dict())
+    told = full.to_dict()
+    assert told["started_at"] == "2026-05-28T20:26:42.000+00:00"
+    assert (told["created"], told["duration_s"]) == (2, 4.0)
+    assert (told["read_p95"], told["read_count"], told["write_p95"]) == (0.2, 4, None)
+
+
+def test_trends() -> None:
+    found = {t.name: t for t in trends(rows([record(1), record(3), UNFINISHED]))}
+    assert found["seconds"].values == [2.0, 6.0, None]
+    assert found["created"].values == [1, 3, None]
+    assert found["failed"].values == [5, 3, None]
+    assert found["products/s"].values == [3.0, 1.0, None]
+
+
+@pytest.mark.parametrize(
+    ("values", "last", "median", "most"),
+    [
+        ([], 0, 0, 0),
+        ([None], 0, 0, 0),
+        ([1.0, 9.0, None, 2.0], 2, 2, 9),
+        ([4.0, 2.0, None], 2, 3, 4),
+    ],
+)
+def test_a_trend_leaves_out_what_is_not_known(
+    values: list[float | None], last: float, median: float, most: float
+) -> None:
+    trend = Trend(name="x", values=values)
+    assert (trend.last, trend.median, trend.most) == (last, median, most)
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        ([], ""),
+        ([0.0, 0.0], "▁▁"),
+        ([5.0], "█"),
+        ([0.0, 7.0, None, 3.5, 0.001], "▁█ ▅▂"),
+        ([None], " "),
+    ],
+)
+def test_sparkline(values: list[float | None], line: str) -> None:
+    assert sparkline(values) == line
+
+
+@given(st.lists(st.floats(min_value=0, max_value=1e12), max_size=50))
+def test_a_bar_is_no_lower_than_that_of_a_smaller_value(values: list[float]) -> None:
+    line = sparkline(values)
+    assert len(line) == len(values)
+    pairs = sorted(zip(values, line, strict=True))
+    bars = [bar for _, bar in pairs]
+    assert bars == sorted(bars)
+    assert all((bar == "▁") is (value == 0) for value, bar in pairs)
