@@ -61,7 +61,8 @@ def _container(value: object) -> str:
 
 def _inner(value: object) -> str:
     """A value within another; quoted at each level, its text would double."""
-    return digest(value) if isinstance(value, Mapping | list) else _canonical(value)
+    nested = isinstance(value, Mapping | list)
+    return digest(cast("object", value)) if nested else _canonical(value)
 
 
 def _number(value: float | Decimal) -> str:

@@ -587,9 +587,7 @@ async def test_status_is_left_to_the_shops_people(medusa: Any) -> None:
 async def test_a_rehearsal_writes_nothing(medusa: Any, real_records: Records) -> None:
     shown: list[Change | ReferenceChange] = []
     async with pair(medusa, real_records[:30]) as both:
-        report = await rehearse(
-            both.source, both.sink, show=shown.append, options=FAST
-        )
+        report = await rehearse(both.source, both.sink, show=shown.append, options=FAST)
         changes = [change for change in shown if isinstance(change, Change)]
         assert report.rehearsal
         assert report.counts.created == len(changes) == 30

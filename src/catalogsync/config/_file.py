@@ -185,9 +185,9 @@ class _Reader:
         source = self._side(AdapterKind.SOURCE, parts, path)
         sink = self._side(AdapterKind.SINK, parts, path)
         options = self._read(parts.get("options", {}), Options, f"{path}.options")
-        schedule = parts.get("schedule", DAILY)
-        kind = Schedule if isinstance(schedule, dict) else str
-        schedule = self._read(schedule, kind, f"{path}.schedule")
+        told = parts.get("schedule", DAILY)
+        kind = Schedule if isinstance(told, dict) else str
+        schedule = self._read(cast("object", told), kind, f"{path}.schedule")
         try:
             job = Job(
                 name=name, source=source, sink=sink, options=options, schedule=schedule
