@@ -61,8 +61,11 @@ def _container(value: object) -> str:
 
 def _inner(value: object) -> str:
     """A value within another; quoted at each level, its text would double."""
-    nested = isinstance(value, Mapping | list)
-    return digest(cast("object", value)) if nested else _canonical(value)
+    return digest(value) if _is_nested(value) else _canonical(value)
+
+
+def _is_nested(value: object) -> bool:
+    return isinstance(value, Mapping | list)
 
 
 def _number(value: float | Decimal) -> str:

@@ -186,8 +186,8 @@ class _Reader:
         sink = self._side(AdapterKind.SINK, parts, path)
         options = self._read(parts.get("options", {}), Options, f"{path}.options")
         told = parts.get("schedule", DAILY)
-        kind = Schedule if isinstance(told, dict) else str
-        schedule = self._read(cast("object", told), kind, f"{path}.schedule")
+        is_table = isinstance(told, dict)
+        schedule = self._read(told, Schedule if is_table else str, f"{path}.schedule")
         try:
             job = Job(
                 name=name, source=source, sink=sink, options=options, schedule=schedule
