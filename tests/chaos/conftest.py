@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from tests.real import real_is_wanted
 
+collect_ignore = [] if real_is_wanted() else ["test_store_kills.py"]
+
 
 @pytest.fixture
 def file(tmp_path: Path) -> str:

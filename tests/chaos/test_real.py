@@ -156,7 +156,7 @@ async def test_carried_out_though_nobody_waits_for_it(
         ended = asyncio.Event()
         line = {
             "at once": partial(stall, ended),
-            "later": partial(delay, timeout + 0.2),
+            "later": partial(delay, timeout * 1.3),
         }
         strikes = line[begins]
         await _over(place, lambda _: [strikes("POST", BATCH, on=[1])], timeout)

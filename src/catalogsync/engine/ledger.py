@@ -6,8 +6,9 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import AsyncGenerator, Callable, Collection, Iterable
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Iterable
 from contextlib import asynccontextmanager
+from typing import Any, TypeVar
 
 import attrs
 
@@ -19,6 +20,7 @@ from catalogsync.outcomes import Outcome, OutcomeStatus
 from catalogsync.ownership import Edits
 from catalogsync.report import Report
 from catalogsync.runstore import (
+    BusyError,
     Entry,
     Failure,
     Intent,
@@ -31,6 +33,8 @@ from catalogsync.runstore import (
 from .options import Missing, Options, WhenBusy
 
 __all__ = ["Ledger"]
+
+T = TypeVar("T")
 
 _LOOK_AGAIN = 2.0
 _TOLD = frozenset(
@@ -104,27 +108,32 @@ class Ledger:
         if self.store is None:
             yield
             return
-        if self.writes:
-            self._lease = await self._take(self.store)
         try:
+            if self.writes:
+                await self._take(self.store)
             await self._read(self.store)
             yield
         finally:
             if self._lease is not None:
-                await self.store.drop_lease(self._lease)
+                await _whole(self.store.drop_lease(self._lease))
 
-    async def _take(self, store: RunStore) -> Lease:
+    async def _take(self, store: RunStore) -> None:
         name = f"{self.place} <- {self.source}"
         what = f"job {self.job}" if self.job else "a run"
         owner = (
             f"{what} ({self.run_id}) on {socket.gethostname()}, process {os.getpid()}"
         )
-        while True:
+
+        async def ask() -> BusyError | None:
             taken = await store.take_lease(name, owner, ttl=self.options.lease)
-            if isinstance(taken, Lease):
+            if isinstance(taken, BusyError):
                 return taken
+            self._lease = taken
+            return None
+
+        while (busy := await _whole(ask())) is not None:
             if self.options.when_busy is not WhenBusy.WAIT:
-                raise taken
+                raise busy
             await asyncio.sleep(min(_LOOK_AGAIN, self.options.lease / 4))
 
     async def _read(self, store: RunStore) -> None:
@@ -290,6 +299,19 @@ class Ledger:
             gone = {key for key in self._failed if not saw(key)}
             if gone:
                 await self.store.drop_failures(self.job, gone)
+
+
+async def _whole(work: Coroutine[Any, Any, T]) -> T:
+    """Do something short to its end, also if this task is cancelled meanwhile.
+
+    A lease that was taken or not given back, and that nobody knows of, would keep
+    all others out until it ends.
+    """
+    task = asyncio.get_running_loop().create_task(work)
+    try:
+        return await asyncio.shield(task)
+    finally:
+        await asyncio.wait({task})
 
 
 def _fields(change: Change) -> tuple[str, ...]:

@@ -133,6 +133,20 @@ class ReferenceBook:
         return (kind, id_) not in self._ids and (kind, id_) not in self._refused
 
     async def _settle(self, wanted: Sequence[Reference]) -> None:
+        """Bring these about; it goes on as long as it gets any further.
+
+        Each of them may be a request of its own, so that in a large catalog hardly
+        any round is without a fault.
+        """
+        while True:
+            known = len(self._ids)
+            try:
+                return await self._repeat(wanted)
+            except TransientError:
+                if len(self._ids) == known:
+                    raise
+
+    async def _repeat(self, wanted: Sequence[Reference]) -> None:
         """Find these and write what is missing, as one unit that is repeated."""
         last = ""
         async for attempt in self.policy.tries():
