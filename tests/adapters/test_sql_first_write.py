@@ -26,7 +26,6 @@ from catalogsync import (
     rehearse,
 )
 from catalogsync.adapters.sql import SQLSettings, SQLSink
-from catalogsync.changes import Change
 from catalogsync.models import Category
 
 EYES = category_reference(Category(id="eyes", name="Eyes"), "shop")
