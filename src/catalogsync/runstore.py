@@ -131,7 +131,7 @@ class Intent:
     Attributes:
         key: Which product.
         handle: The handle that it was given.
-        run_id: The run that began it.
+        run_id: The run that began it, the last time.
         age: Seconds since then.
     """
 
@@ -236,7 +236,8 @@ class RunStore(Protocol):
         Args:
             place: Of the sink.
             run_id: The run that begins them.
-            handles: The handle of each product. One that has an intent keeps it.
+            handles: The handle of each product. One that has an intent keeps its
+                handle, and its age begins anew.
         """
         ...
 

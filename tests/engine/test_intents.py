@@ -14,6 +14,7 @@ from catalogsync import (
     Limits,
     Options,
     Product,
+    ProductKey,
     RefusedError,
     RetryPolicy,
     RunStatus,
@@ -199,3 +200,46 @@ async def test_where_creations_do_not_collide_refusals_do_not_wait() -> None:
     source = as_source([product(1)], name="shop")
     report = await sync(source, shop, options=options)
     assert report.counts.failed == 1
+
+
+@pytest.mark.parametrize(
+    ("job", "grace", "left"),
+    [("j", 0.0, []), ("j", 600.0, [key(1)]), ("other", 0.0, [key(1)])],
+    ids=["over", "young", "of another job"],
+)
+async def test_an_intent_ends_when_its_product_left_the_source(
+    store: RunStore, job: str, grace: float, left: list[ProductKey]
+) -> None:
+    shop = Shop()
+    shop.before.append(die)
+    await killed_in_the_write(shop, store, product(1), product(2))
+    report = await sync(
+        as_source([product(2)], name="shop"),
+        shop,
+        options=Options(retry=FAST, grace=grace),
+        job=job,
+        store=store,
+    )
+    assert report.status is RunStatus.SUCCEEDED
+    assert list(await store.intents(shop.place, "shop")) == left
+
+
+async def test_an_intent_of_a_forgotten_run_ends_too(store: RunStore) -> None:
+    shop = Shop()
+    await store.put_intents(shop.place, "long ago", {key(1): "product-1"})
+    source = as_source([product(2)], name="shop")
+    await sync(source, shop, options=Options(grace=0.0), job="j", store=store)
+    assert await store.intents(shop.place, "shop") == {}
+
+
+async def test_a_repeated_creation_begins_anew(store: RunStore) -> None:
+    """Its age counts from the last request, and the handle is that of the first."""
+    shop = Shop()
+    shop.before.append(die)
+    await killed_in_the_write(shop, store, product(1, title="Old"))
+    (before,) = (await store.intents(shop.place, "shop")).values()
+    shop.before.append(die)
+    await killed_in_the_write(shop, store, product(1, title="New"), options=fast())
+    (after,) = (await store.intents(shop.place, "shop")).values()
+    assert after.run_id != before.run_id
+    assert after.handle == before.handle

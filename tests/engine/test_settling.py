@@ -696,3 +696,13 @@ async def test_scales_without_a_weight_limit_are_not_used() -> None:
     sink = WeighingSink()
     await run(as_source(catalog(12)), sink)
     assert len(sink.writes) == 1
+
+
+async def test_a_small_catalog_and_a_sink_that_is_down() -> None:
+    """Also where there is but one group to ask for, the report says why."""
+    sink = FaultySink()
+    sink.find_faults.extend([TransientError("connection refused")] * 100)
+    report = await run(as_source(catalog(3)), sink, options=fast())
+    assert report.status is RunStatus.INCOMPLETE
+    assert report.counts.unsettled == 3
+    assert report.problem == "could not ask the sink: connection refused"

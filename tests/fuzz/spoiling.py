@@ -218,9 +218,8 @@ def _cut(body: bytes, place: int) -> bytes:
 
 
 def _edited(body: bytes, changes: Sequence[Edit]) -> bytes:
-    try:
-        tree = json.loads(body)
-    except ValueError:
+    tree = _parsed(body)
+    if tree is None:
         return body
     for change in changes:
         tree = change.of(tree)
@@ -229,10 +228,7 @@ def _edited(body: bytes, changes: Sequence[Edit]) -> bytes:
 
 def _recounted(body: bytes, place: int, *, more: bool) -> bytes:
     """With a row more or less, and the numbers to match."""
-    try:
-        tree = json.loads(body)
-    except ValueError:
-        return body
+    tree = _parsed(body)
     values = tree.values() if isinstance(tree, dict) else ()
     rows = next((value for value in values if value and isinstance(value, list)), None)
     if rows is None:
@@ -363,15 +359,15 @@ def _is_lie(before: Answer, after: Answer) -> bool:
         or after.status in {408, 425, 429}
     ):
         return False
-    try:
-        told = json.loads(after.body)
-    except (ValueError, RecursionError):
+    told = _parsed(after.body)
+    if told is None:
         return after.status != before.status
     return (before.status, _parsed(before.body)) != (after.status, told)
 
 
 def _parsed(body: bytes) -> Any:
+    """What it says; None for what is no JSON."""
     try:
         return json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

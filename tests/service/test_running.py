@@ -93,7 +93,6 @@ async def test_every_id_that_is_given_out_is_that_of_a_run() -> None:
         await shop.store.idle()
         records = await shop.store.runs(limit=1000)
         assert {record.run_id for record in records} == set(seen)
-        assert 1 < len(seen) < 45
         wanted = [sorted(set(numbers)) for numbers in seen.values()]
         assert sorted(shop.shelf.asked) == sorted(wanted)
 

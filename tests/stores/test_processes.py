@@ -63,6 +63,9 @@ async def test_time_is_the_stores(url: str, hand: Hand) -> None:
         await hand("UPDATE catalogsync_lease SET ends_at = ends_at - 1000")
         (intent,) = (await store.intents("shop", "pim")).values()
         assert 1000 <= intent.age < 2000
+        await store.put_intents("shop", "r2", {A: "shoe"})
+        (intent,) = (await store.intents("shop", "pim")).values()
+        assert 0 <= intent.age < 1000
         assert isinstance(await store.take_lease("shop", "me", ttl=60), Lease)
 
 

@@ -201,7 +201,7 @@ async def test_failures_are_dropped(store: RunStore) -> None:
 
 
 async def test_intents(store: RunStore) -> None:
-    """One that is there stays as it is."""
+    """One that is there keeps its handle."""
     await store.put_intents("shop", "r1", {A: "shoe", B: "boot"})
     await store.put_intents("shop", "r2", {B: "other", C: "sock"})
     await store.put_intents("shop", "r2", {ProductKey("erp", "a"): "hat"})
@@ -209,7 +209,7 @@ async def test_intents(store: RunStore) -> None:
     found = await store.intents("shop", "pim")
     assert {k: (k == i.key, i.handle, i.run_id) for k, i in found.items()} == {
         A: (True, "shoe", "r1"),
-        B: (True, "boot", "r1"),
+        B: (True, "boot", "r2"),
         C: (True, "sock", "r2"),
     }
     await store.drop_intents("shop", [A, B, key("unknown")])

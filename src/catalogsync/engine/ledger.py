@@ -196,11 +196,11 @@ class Ledger:
                 handles[change.key] = change.handle or ""
             self._fields[change.key] = _fields(change)
         await self.confirm()
-        new = {key: h for key, h in handles.items() if key not in self._intents}
-        if self.store is not None and new:
-            await self.store.put_intents(self.place, self.run_id, new)
-        for key, handle in new.items():
-            self._intents[key] = Intent(key=key, handle=handle, run_id=self.run_id)
+        if self.store is not None and handles:
+            await self.store.put_intents(self.place, self.run_id, handles)
+        for key, handle in handles.items():
+            kept = self.handle(key) or handle
+            self._intents[key] = Intent(key=key, handle=kept, run_id=self.run_id)
 
     @property
     def _notes_updates(self) -> bool:
@@ -294,11 +294,26 @@ class Ledger:
             await self.store.drop_intents(self.place, news.ended)
 
     async def drop_absent(self, saw: Callable[[ProductKey], bool]) -> None:
-        """Forget failed products that left the source."""
-        if self.store is not None:
-            gone = {key for key in self._failed if not saw(key)}
-            if gone:
-                await self.store.drop_failures(self.job, gone)
+        """Forget failures and old intents of products that left the source."""
+        if self.store is None:
+            return
+        gone = {key for key in self._failed if not saw(key)}
+        if gone:
+            await self.store.drop_failures(self.job, gone)
+        over = [
+            intent
+            for key, intent in self._intents.items()
+            if not saw(key) and not self.is_young(key)
+        ]
+        jobs = {id_: await self._job_of(id_) for id_ in {i.run_id for i in over}}
+        left = {i.key for i in over if jobs[i.run_id] in {None, self.job}}
+        if left:
+            await self.store.drop_intents(self.place, left)
+
+    async def _job_of(self, run_id: str) -> str | None:
+        """The job of a run; None: nobody knows it any more."""
+        record = await self.store.run(run_id) if self.store else None
+        return record.job if record else None
 
 
 async def _whole(work: Coroutine[Any, Any, T]) -> T:

@@ -20,6 +20,7 @@ from catalogsync.events import (
     observe_requests,
 )
 from catalogsync.models import ProductKey
+from catalogsync.outcomes import OutcomeStatus
 from catalogsync.protocols import Located, Metered, Sink, Source
 from catalogsync.report import Counts, Report, RunStatus
 from catalogsync.runstore import BusyError, RunStore, StoreError
@@ -185,6 +186,10 @@ class Run:
         if error is not None and not tally.touched:
             raise error
         tally.close(tally.problems[0] if tally.problems else "the run ended early")
+        unsettled = OutcomeStatus.UNSETTLED
+        first = next((o for o in tally.failures if o.status is unsettled), None)
+        if not tally.problems and first is not None:
+            tally.problem(first.reason)
         return self._sum_up()
 
     def _sum_up(self) -> Report:

@@ -225,7 +225,8 @@ class DatabaseStore:
         yield Statement(
             "INSERT INTO catalogsync_intent (place, run_id, source, id, handle,"
             " began_at) SELECT :place, :run_id, {0}, {1}, {2}, {now} FROM {rows}"
-            " WHERE true ON CONFLICT DO NOTHING",
+            " WHERE true ON CONFLICT (place, source, id) DO UPDATE"
+            " SET run_id = excluded.run_id, began_at = excluded.began_at",
             {"place": place, "run_id": run_id, **rows(begun)},
         )
 
