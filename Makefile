@@ -4,9 +4,10 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 STORE = examples/medusa-store
 INSTALLED = $(VENV)/.installed
+FROM_NPM = $(STORE)/node_modules/.installed tests/browser/node_modules/.installed
 SOURCE ?=
 
-.PHONY: help demo medusa test test-fast chaos fuzz lint types docs bench clean
+.PHONY: help demo medusa test test-fast chaos fuzz schedulers lint types docs bench clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -18,8 +19,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 		--constraint constraints.txt --editable '.[all]' --group dev
 	@touch $@
 
-$(STORE)/node_modules/.installed: $(STORE)/package.json
-	cd $(STORE) && npm install --no-audit --no-fund --loglevel=error
+%/node_modules/.installed: %/package.json
+	cd $* && npm install --no-audit --no-fund --no-package-lock --loglevel=error
 	@touch $@
 
 demo: $(INSTALLED)  ## Sync a catalog into demo/catalog.db (SOURCE=URL: a live DummyJSON)
@@ -28,8 +29,9 @@ demo: $(INSTALLED)  ## Sync a catalog into demo/catalog.db (SOURCE=URL: a live D
 medusa: $(STORE)/node_modules/.installed  ## Start a real Medusa store and print how to reach it
 	cd $(STORE) && exec node store.mjs start
 
-# The real Medusa and PostgreSQL take part where Node is; CATALOGSYNC_REAL=1 demands them.
-test: $(INSTALLED) $(if $(shell command -v npm),$(STORE)/node_modules/.installed)  ## All tests
+# The real Medusa and PostgreSQL take part where Node is; CATALOGSYNC_REAL=1 demands them,
+# and the real schedulers too. Tests in Chromium run with CATALOGSYNC_BROWSER=1.
+test: $(INSTALLED) $(if $(shell command -v npm),$(FROM_NPM))  ## All tests
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m coverage run -m pytest
 	$(BIN)/python -m coverage combine --quiet
@@ -44,6 +46,9 @@ chaos: $(INSTALLED)  ## Every fault, as a table: duplicates, lost, unexplained
 CASES ?= 100000
 fuzz: $(INSTALLED)  ## Hostile records and replies (CASES=N of them), as a table
 	$(BIN)/python -m tests.fuzz --cases $(CASES)
+
+schedulers: $(INSTALLED)  ## Let each scheduler of examples/schedulers fire, as a table
+	$(BIN)/python -m tests.schedulers.try_all
 
 lint: $(INSTALLED)  ## Format, rules and layers
 	$(BIN)/ruff format --check .

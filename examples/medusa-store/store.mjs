@@ -4,13 +4,14 @@ import path from "node:path";
 import readline from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { buildAdmin } from "./lib/admin.mjs";
 import { openFolder } from "./lib/folder.mjs";
 import { databaseExists, databaseUrl, query, startPostgres } from "./lib/postgres.mjs";
 import { freePort, killAll, requirePort, stopAll } from "./lib/processes.mjs";
 import { Store } from "./lib/store.mjs";
 
 const HERE = path.dirname(fileURLToPath(import.meta.url));
-const USAGE = `usage: node store.mjs start    [--port N] [--data DIR] [--database NAME] [--fresh] [--json]
+const USAGE = `usage: node store.mjs start    [--port N] [--data DIR] [--database NAME] [--fresh] [--admin] [--json]
        node store.mjs postgres [--data DIR] [--database NAME] [--json]
 
 start       a Medusa store with its own PostgreSQL (or on the server that DATABASE_URL names)
@@ -19,11 +20,12 @@ postgres    only PostgreSQL, on a free port
 --data      where the databases, keys and logs live (default .store beside this file)
 --database  the working database (default medusa, or catalogsync for postgres)
 --fresh     start without the products of the last time
+--admin     with Medusa's admin and catalogsync's plugin in it; built the first time
 --json      print one line of JSON when ready, take commands on stdin, stop when stdin closes
 `;
 const OPTIONS = {
   port: { type: "string" }, data: { type: "string" }, database: { type: "string" },
-  fresh: { type: "boolean" }, json: { type: "boolean" }, help: { type: "boolean", short: "h" },
+  fresh: { type: "boolean" }, admin: { type: "boolean" }, json: { type: "boolean" }, help: { type: "boolean", short: "h" },
 };
 
 const DEFAULT_NAMES = { start: "medusa", postgres: "catalogsync" };
@@ -78,11 +80,12 @@ async function postgres({ folder, name, json }) {
   process.stdout.write(json ? `${JSON.stringify(facts)}\n` : `${facts.database_url}\nStop with Ctrl-C.\n`);
 }
 
-async function start({ folder, name, port, fresh, json, input }) {
+async function start({ folder, name, port, fresh, admin, json, input }) {
   const chosen = await requirePort(Number(port ?? (json ? 0 : 9000)));
   const server = process.env.DATABASE_URL ? databaseUrl(process.env.DATABASE_URL, "postgres") : await startPostgres(folder);
   const say = (text) => process.stderr.write(`${text}\n`);
-  const store = new Store({ server, folder, name, port: chosen, say });
+  const project = admin ? await buildAdmin(folder, say) : undefined;
+  const store = new Store({ server, folder, name, port: chosen, say, project });
   await store.open({ fresh });
   store.onEnd = (how) => fail(new Error(`Medusa ended by itself (${how}); see ${store.medusa.log}`));
   if (!json) return process.stdout.write(readable(store.facts, folder));
@@ -112,13 +115,13 @@ function obey(store, input) {
 
 function readable(facts, folder) {
   const names = {
-    url: "Medusa", email: "Admin e-mail", password: "Admin password", api_key: "Secret API key",
+    url: "Medusa", admin_url: "Admin", email: "Admin e-mail", password: "Admin password", api_key: "Secret API key",
     publishable_key: "Publishable key", other_publishable_key: "Second publishable key",
     sales_channel_id: "Sales channel", other_sales_channel_id: "Second sales channel",
     stock_location_id: "Stock location", region_id: "Region", shipping_profile_id: "Shipping profile",
     database_url: "Database",
   };
-  const lines = Object.entries(names).map(([key, label]) => `  ${label.padEnd(24)}${facts[key]}`);
+  const lines = Object.entries(names).filter(([key]) => facts[key]).map(([key, label]) => `  ${label.padEnd(24)}${facts[key]}`);
   return `The store is ready.\n\n${lines.join("\n")}\n\nIts data is in ${folder}. Stop it with Ctrl-C.\n`;
 }
 

@@ -5,14 +5,15 @@ import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { Child, run, sleep } from "./processes.mjs";
 
-const PROJECT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../medusa"); // Medusa reads every folder below it
+export const PROJECT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../medusa"); // Medusa reads every folder below it
 
 export class Medusa {
-  constructor({ database, port, secrets, folder }) {
+  constructor({ project, database, port, secrets, folder }) {
+    const own = { DATABASE_URL: database, JWT_SECRET: secrets.jwt, COOKIE_SECRET: secrets.cookie };
     this.url = `http://127.0.0.1:${port}`;
     this.port = port;
-    this.log = path.join(folder, "medusa.log");
-    this.options = { cwd: PROJECT, log: this.log, env: environment(database, secrets, quietHome(folder)) };
+    this.options = settings({ cwd: project ?? PROJECT, folder, env: { ...own, ...(project && { STORE_ADMIN: "1" }) } });
+    this.log = this.options.log;
     this.child = undefined;
   }
 
@@ -44,9 +45,14 @@ export class Medusa {
   }
 }
 
-function environment(database, { jwt, cookie }, config) {
-  const own = { NODE_ENV: "production", MEDUSA_DISABLE_TELEMETRY: "true", XDG_CONFIG_HOME: config };
-  return { ...process.env, ...own, DATABASE_URL: database, JWT_SECRET: jwt, COOKIE_SECRET: cookie };
+/** Runs one of Medusa's commands that needs no database. */
+export async function command(args, options) {
+  await run(process.execPath, [cli(), ...args], settings(options));
+}
+
+function settings({ cwd, folder, env }) {
+  const own = { NODE_ENV: "production", MEDUSA_DISABLE_TELEMETRY: "true", XDG_CONFIG_HOME: quietHome(folder) };
+  return { cwd, log: path.join(folder, "medusa.log"), env: { ...process.env, ...own, ...env } };
 }
 
 // MEDUSA_DISABLE_TELEMETRY alone still writes to the home folder and still starts a process that sends.

@@ -20,6 +20,10 @@ export async function setUp(url, { email, password }) {
     default_sales_channel_id: first.id, default_region_id: region.id, default_location_id: location.id,
   });
 
+  // Medusa's admin places a widget below the list, whatever its zone says, until somebody arranges the page.
+  const order = { "widget:catalogsync:status": { order: 0 }, "core:ProductListTable": { order: 1 } };
+  await post("/layouts/product.list/configuration", { is_default: true, configuration: { widgets: order } });
+
   const { api_key: secret } = await post("/api-keys", { title: "catalogsync", type: "secret" });
   const [publishable, other] = [
     await publishableKey(post, "Storefront", first.id), await publishableKey(post, "Second storefront", second.id),

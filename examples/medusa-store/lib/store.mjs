@@ -15,8 +15,8 @@ const CATALOG = /^(product|image$|inventory_|reservation_|cart|credit_line$|pric
 const KEPT = /^price_preference$/;
 
 export class Store {
-  constructor({ server, folder, name, port, say }) {
-    Object.assign(this, { server, folder, name, say, onEnd: () => {} });
+  constructor({ server, folder, name, port, say, project }) {
+    Object.assign(this, { server, folder, name, say, project, onEnd: () => {} });
     this.template = `${name}_template`;
     this.file = path.join(folder, `${name}.json`);
     this.url = databaseUrl(server, name);
@@ -35,7 +35,8 @@ export class Store {
 
   get facts() {
     const { secrets, mark, ...known } = this.state;
-    return { url: this.medusa.url, ...ADMIN, ...known, database_url: this.url };
+    const { url } = this.medusa;
+    return { url, ...(this.project && { admin_url: `${url}/app` }), ...ADMIN, ...known, database_url: this.url };
   }
 
   // --- what tests ask for ---
@@ -65,7 +66,8 @@ export class Store {
   // --- how it comes about ---
 
   serverOn(database, port) {
-    return new Medusa({ database, port, secrets: this.state.secrets, folder: this.folder });
+    const { project, folder, state: { secrets } } = this;
+    return new Medusa({ project, database, port, secrets, folder });
   }
 
   // Our databases carry a mark that the file knows: neither is of use without the other.

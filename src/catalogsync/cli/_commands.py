@@ -229,6 +229,19 @@ def check(session: Session, job: str) -> int:
 
 
 @cli.command()
+@command("config")
+def serve(session: Session) -> int:
+    """Run all jobs on their schedules, and answer over HTTP.
+
+    The table `serve` of the configuration says where, and who may do what. Ctrl-C or
+    SIGTERM stops it after the batches in flight, a second one at once.
+    """
+    from ._serve import serve_jobs
+
+    return serve_jobs(session)
+
+
+@cli.command()
 @command()
 def adapters(session: Session) -> int:
     """List the sources and sinks that are installed, with their settings."""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import logging
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
-from urllib.parse import quote
+from collections.abc import Iterable
+from typing import cast
 
 import click
 
+from catalogsync.config import Censor
 from catalogsync.errors import CatalogSyncError
 from catalogsync.models import Json
 
-__all__ = ["Teller", "printable", "shortened"]
+__all__ = ["LogHandler", "Teller", "printable", "shortened"]
 
 _KEPT = frozenset("\n\t")
 
@@ -41,12 +42,14 @@ class Teller:
     """
 
     def __init__(self, *, verbose: bool = False) -> None:
-        self._verbose = verbose
+        self.verbose = verbose
         self._secrets: set[str] = set()
+        self._censor = Censor()
 
     def keep_secret(self, texts: Iterable[str]) -> None:
         """Let these stand in no line from now on, nor as a message may quote them."""
-        self._secrets.update(form for text in texts for form in _forms(text))
+        self._secrets.update(texts)
+        self._censor = Censor(self._secrets)
 
     def result(self, text: str) -> None:
         """Write what the user asked for, to the standard output."""
@@ -62,9 +65,9 @@ class Teller:
             self.remark(f"error: {error}")
         else:
             kind = type(error).__name__
-            hint = "" if self._verbose else "; -v shows where"
+            hint = "" if self.verbose else "; -v shows where"
             self.remark(f"error: unexpected {kind}: {error}{hint}")
-        if self._verbose:
+        if self.verbose:
             # Never with the values of local variables: settings are among them.
             lines = traceback.TracebackException.from_exception(
                 error, capture_locals=False
@@ -73,27 +76,24 @@ class Teller:
 
     def censored(self, tree: Json) -> Json:
         """The same without the secrets in its texts."""
-        match tree:
-            case str():
-                return self._without_secrets(tree)
-            case list():
-                return [self.censored(item) for item in tree]
-            case Mapping():
-                return {name: self.censored(item) for name, item in tree.items()}
-            case _:
-                return tree
-
-    def _without_secrets(self, text: str) -> str:
-        for secret in sorted(self._secrets, key=len, reverse=True):
-            text = text.replace(secret, "***")
-        return text
+        return cast("Json", self._censor.tree(tree))
 
     def _clean(self, text: str) -> str:
-        return printable(self._without_secrets(text))
+        return printable(self._censor.text(text))
 
 
-def _forms(text: str) -> Iterator[str]:
-    """A text as it is, and as it stands in code, in JSON and in addresses."""
-    yield from (text, repr(text)[1:-1], quote(text), quote(text, safe=""))
-    yield json.dumps(text)[1:-1]
-    yield json.dumps(text, ensure_ascii=False)[1:-1]
+class LogHandler(logging.Handler):
+    """Hands log records to a teller."""
+
+    def __init__(self, teller: Teller, level: int = logging.NOTSET) -> None:
+        super().__init__(level)
+        self._teller = teller
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Tell of one record."""
+        verbose = self._teller.verbose
+        text = self.format(record) if verbose else record.getMessage()
+        try:
+            self._teller.remark(f"{record.levelname.lower()}: {text}")
+        except OSError:
+            self.handleError(record)

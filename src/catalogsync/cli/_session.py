@@ -19,7 +19,7 @@ from catalogsync.config import Job, load_config, load_store, secrets_of
 from catalogsync.errors import MisconfiguredError
 from catalogsync.stores import StoreSettings
 
-from ._output import Teller
+from ._output import LogHandler, Teller
 
 __all__ = ["INCOMPLETE", "INTERRUPTED", "Session", "command", "shared_options"]
 
@@ -170,20 +170,6 @@ def _guarded(session: Session, body: Callable[[], int]) -> int:
     return INCOMPLETE
 
 
-class _Handler(logging.Handler):
-    """Hands log records to the teller."""
-
-    def __init__(self, teller: Teller) -> None:
-        super().__init__()
-        self._teller = teller
-
-    def emit(self, record: logging.LogRecord) -> None:
-        try:
-            self._teller.remark(f"{record.levelname.lower()}: {self.format(record)}")
-        except OSError:
-            self.handleError(record)
-
-
 @contextmanager
 def _logging(session: Session) -> Generator[None]:
     """Log events of a verbose session, and keep all else from the terminal.
@@ -192,7 +178,7 @@ def _logging(session: Session) -> Generator[None]:
     """
     ours, stamina = logging.getLogger("catalogsync"), logging.getLogger("stamina")
     silent = logging.NullHandler()
-    handler = _Handler(session.teller) if session.verbose else silent
+    handler = LogHandler(session.teller) if session.verbose else silent
     level = ours.level
     ours.addHandler(handler)
     stamina.addHandler(silent)

@@ -15,18 +15,25 @@ report = await job.run()
 from __future__ import annotations
 
 from ._adapters import AdapterInfo, AdapterKind, Adapters, SettingInfo
-from ._file import Config, load_config, load_store
+from ._file import Config, load_config, load_serve, load_store
 from ._job import Job
-from ._secrets import secrets_of
+from ._secrets import Censor, secrets_of
+from ._serve import Access, Role, ServeSettings, Token
 
 __all__ = [
+    "Access",
     "AdapterInfo",
     "AdapterKind",
     "Adapters",
+    "Censor",
     "Config",
     "Job",
+    "Role",
+    "ServeSettings",
     "SettingInfo",
+    "Token",
     "load_config",
+    "load_serve",
     "load_store",
     "secrets_of",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,11 +20,12 @@ from ._adapters import AdapterKind, Adapters
 from ._environment import expand
 from ._job import Job
 from ._problems import Problem, ProblemsError, did_you_mean, joined, misconfigured
+from ._serve import ServeSettings
 from ._structure import make_converter, read_settings
 
-__all__ = ["Config", "load_config", "load_store"]
+__all__ = ["Config", "load_config", "load_serve", "load_store"]
 
-_TOP = ("jobs", "store")
+_TOP = ("jobs", "serve", "store")
 _STORE = Path(".catalogsync", "runs.db")
 _JOB = ("source", "sink", "options", "schedule")
 
@@ -120,6 +121,32 @@ def load_store(
     return store
 
 
+def load_serve(
+    path: str | os.PathLike[str], *, environ: Mapping[str, str] = os.environ
+) -> ServeSettings:
+    """Read of a configuration file only how its jobs are served.
+
+    Args:
+        path: The TOML file.
+        environ: What `${NAME}` in a text stands for.
+
+    Raises:
+        MisconfiguredError: The file cannot be read, or something in it is wrong.
+    """
+    content = _parse(Path(path))
+    reader = _Reader(
+        environ=environ, adapters=Adapters.installed(), problems=_unknown(content)
+    )
+    jobs = content.get("jobs", {})
+    if not isinstance(jobs, dict):
+        raise misconfigured([Problem("jobs", "must be a table")])
+    named = cast("dict[str, object]", jobs)
+    settings = reader.serve(content.get("serve", {}), named)
+    if reader.problems or settings is None:
+        raise misconfigured(reader.problems)
+    return settings
+
+
 def _unknown(content: Mapping[str, object]) -> list[Problem]:
     return [
         Problem(name, did_you_mean(name, _TOP, "unknown key"))
@@ -168,6 +195,16 @@ class _Reader:
         settings = {"url": f"sqlite:///{default}", **cast("dict[str, object]", tree)}
         found: StoreSettings | None = self._read(settings, StoreSettings, "store")
         return found
+
+    def serve(self, table: object, jobs: Collection[str]) -> ServeSettings | None:
+        """How these jobs are served."""
+        tree = expand(table, "serve", self.environ, self.problems)
+        settings: ServeSettings | None = self._read(tree, ServeSettings, "serve")
+        for name in settings.webhooks if settings else ():
+            if name not in jobs:
+                problem = did_you_mean(name, jobs, "there is no such job", listed=True)
+                self.problems.append(Problem(f"serve.webhooks.{name}", problem))
+        return settings
 
     def job(self, name: str, table: object) -> Job | None:
         """Make a job; None if something is wrong with it."""

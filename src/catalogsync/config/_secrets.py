@@ -1,15 +1,16 @@
-"""Which settings are secret, so that no message shows their values."""
+"""Which settings are secret, and keeping them out of what people see."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
-from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, cast
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import attrs
 
-__all__ = ["is_secret", "secrets_of"]
+__all__ = ["Censor", "is_secret", "secrets_of"]
 
 _SECRET_NAME = re.compile(r"passw|secret|token|api_?key|credential", re.IGNORECASE)
 _SHORTEST = 4
@@ -55,3 +56,49 @@ def _in_address(text: str) -> Iterator[str]:
     for name, value in parse_qsl(parts.query):
         if _SECRET_NAME.search(name):
             yield value
+
+
+def _sorted_forms(secrets: Iterable[str]) -> tuple[str, ...]:
+    forms = {form for text in secrets for form in _forms(text)}
+    return tuple(sorted(forms, key=len, reverse=True))
+
+
+def _forms(text: str) -> Iterator[str]:
+    """A text as it is, and as it stands in code, in JSON and in addresses."""
+    yield from (text, repr(text)[1:-1], quote(text), quote(text, safe=""))
+    yield json.dumps(text)[1:-1]
+    yield json.dumps(text, ensure_ascii=False)[1:-1]
+
+
+@attrs.frozen
+class Censor:
+    """Replaces secrets in texts, also where the other side repeats them.
+
+    Attributes:
+        secrets: As they are, and as they may be quoted.
+    """
+
+    secrets: tuple[str, ...] = attrs.field(
+        default=(), repr=False, converter=_sorted_forms
+    )
+
+    def text(self, text: str) -> str:
+        """The text without secrets."""
+        for secret in self.secrets:
+            text = text.replace(secret, "***")
+        return text
+
+    def tree(self, tree: Any) -> Any:
+        """The same JSON without secrets in its texts."""
+        if not self.secrets:
+            return tree
+        match tree:
+            case str():
+                return self.text(tree)
+            case list() | tuple():
+                return [self.tree(item) for item in cast("list[Any]", tree)]
+            case Mapping():
+                items = cast("Mapping[str, Any]", tree).items()
+                return {name: self.tree(item) for name, item in items}
+            case _:
+                return tree

@@ -1,0 +1,13 @@
+const when = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" })
+
+/** Seconds since the epoch as a date and time. */
+export const formatTime = (seconds: number) => when.format(seconds * 1000)
+
+export function formatDuration(seconds: number | null | undefined): string {
+  if (seconds == null) return "–"
+  if (seconds < 60) return `${seconds.toFixed(1)} s`
+  const minutes = Math.floor(seconds / 60)
+  return minutes < 60
+    ? `${minutes} min ${Math.round(seconds % 60)} s`
+    : `${Math.floor(minutes / 60)} h ${minutes % 60} min`
+}

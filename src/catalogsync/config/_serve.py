@@ -1,0 +1,156 @@
+"""Who may do what over HTTP, and where the service listens."""
+
+from __future__ import annotations
+
+import enum
+import ipaddress
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import attrs
+
+from catalogsync.errors import MisconfiguredError
+
+__all__ = ["Access", "Role", "ServeSettings", "Token"]
+
+_SHORTEST_SECRET = 16
+_HIGHEST_PORT = 65535
+
+
+class Role(enum.StrEnum):
+    """What a token allows: to look, or also to start and stop."""
+
+    READ = "read"
+    OPERATE = "operate"
+
+    def allows(self, needed: Role) -> bool:
+        """Whether it is enough for what needs the other one."""
+        return needed is Role.READ or self is Role.OPERATE
+
+
+def _check_secret(setting: str, value: str) -> None:
+    if len(value) < _SHORTEST_SECRET or not value.isascii() or not value.isprintable():
+        problem = f"must have {_SHORTEST_SECRET} or more printable ASCII characters"
+        raise MisconfiguredError(setting, problem)
+
+
+def _secret(_: object, attribute: attrs.Attribute[Any], value: str) -> None:
+    _check_secret(attribute.name, value)
+
+
+def _secrets(
+    _: object, attribute: attrs.Attribute[Any], value: Mapping[str, Sequence[str]]
+) -> None:
+    for job, texts in value.items():
+        if not texts:
+            raise MisconfiguredError(f"{attribute.name}.{job}", "needs a secret")
+        for index, text in enumerate(texts):
+            _check_secret(f"{attribute.name}.{job}[{index}]", text)
+
+
+def _origins(_: object, attribute: attrs.Attribute[Any], value: Sequence[str]) -> None:
+    for index, origin in enumerate(value):
+        parts = urlsplit(origin)
+        plain = f"{parts.scheme}://{parts.netloc}"
+        if parts.scheme not in {"http", "https"} or plain != origin:
+            problem = "must be an origin such as https://admin.example.com"
+            raise MisconfiguredError(f"{attribute.name}[{index}]", problem)
+
+
+def _more_than_zero(_: object, attribute: attrs.Attribute[Any], value: float) -> None:
+    if not value > 0:
+        raise MisconfiguredError(attribute.name, f"must be more than 0, is {value}")
+
+
+def _not_negative(_: object, attribute: attrs.Attribute[Any], value: float) -> None:
+    if not value >= 0:
+        raise MisconfiguredError(attribute.name, f"must be 0 or more, is {value}")
+
+
+@attrs.frozen(kw_only=True)
+class Token:
+    """A bearer token.
+
+    Attributes:
+        token: Its text, of at least 16 characters.
+        role: What it allows.
+    """
+
+    token: str = attrs.field(repr=False, validator=_secret)
+    role: Role = Role.READ
+
+
+@attrs.frozen(kw_only=True)
+class Access:
+    """Who may do what over HTTP.
+
+    Attributes:
+        tokens: The bearer tokens, by a name for people.
+        webhooks: By job, the secrets of those who may call its webhook. Any of them
+            is taken, so that they can be changed one after the other.
+        open: Let anybody in without a token who reaches us on this machine's own
+            address (127.0.0.1, ::1), and nobody else.
+        cors: Origins whose pages may call, such as `https://admin.example.com`.
+        requests_per_minute: From one address, in the long run; so many may come at
+            once.
+        refusals_per_minute: Wrong tokens and signatures from one address; then it is
+            not listened to.
+        max_body: Bytes of a request's body.
+    """
+
+    tokens: Mapping[str, Token] = attrs.field(factory=dict[str, Token], repr=False)
+    webhooks: Mapping[str, tuple[str, ...]] = attrs.field(
+        factory=dict[str, tuple[str, ...]], repr=False, validator=_secrets
+    )
+    open: bool = False
+    cors: tuple[str, ...] = attrs.field(default=(), validator=_origins)
+    requests_per_minute: int = attrs.field(default=6000, validator=_more_than_zero)
+    refusals_per_minute: int = attrs.field(default=20, validator=_more_than_zero)
+    max_body: int = attrs.field(default=1 << 20, validator=_more_than_zero)
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """All texts that must stand in no output."""
+        tokens = (token.token for token in self.tokens.values())
+        webhooks = (text for texts in self.webhooks.values() for text in texts)
+        return frozenset((*tokens, *webhooks))
+
+
+@attrs.frozen(kw_only=True)
+class ServeSettings(Access):
+    """How `catalogsync serve` listens.
+
+    Attributes:
+        host: An address of this machine. Other than 127.0.0.1 and ::1 it needs a
+            token.
+        port: 0 takes one that is free.
+        grace: Seconds that a batch in flight may take when the service is stopped.
+        retry_after: Seconds after which a run that did not settle all is done again;
+            doubled each time, up to an hour.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    grace: float = attrs.field(default=30.0, validator=_not_negative)
+    retry_after: float = attrs.field(default=30.0, validator=_not_negative)
+
+    def __attrs_post_init__(self) -> None:
+        if not 0 <= self.port <= _HIGHEST_PORT:
+            problem = f"must be 0 to {_HIGHEST_PORT}, is {self.port}"
+            raise MisconfiguredError("port", problem)
+        if self.open and not _is_loopback(self.host):
+            problem = (
+                f"needs tokens, because host is {self.host}: open is for 127.0.0.1"
+            )
+            raise MisconfiguredError("open", problem)
+        if not self.open and not self.tokens:
+            problem = "needs at least one; or `open = true`, on 127.0.0.1 only"
+            raise MisconfiguredError("tokens", problem)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,16 @@
+"""The HTTP API of a `catalogsync.service.Service`, for any aiohttp application.
+
+```python
+host.add_subapp("/sync", web_app(service, access=Access(tokens={"me": token})))
+```
+"""
+
+from __future__ import annotations
+
+from catalogsync.config import Access, Role, Token
+
+from ._app import web_app
+from ._log import AccessLogger
+from ._webhooks import sign
+
+__all__ = ["Access", "AccessLogger", "Role", "Token", "sign", "web_app"]

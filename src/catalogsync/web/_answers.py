@@ -1,0 +1,175 @@
+"""What the API answers, as JSON types."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import attrs
+
+from catalogsync.changes import Action, Change, ReferenceChange
+from catalogsync.config import Job
+from catalogsync.differences import diff
+from catalogsync.events import Request
+from catalogsync.outcomes import Outcome
+from catalogsync.report import Counts
+from catalogsync.runstore import Failure, RunRecord
+from catalogsync.service import JobEvent, JobState
+
+__all__ = [
+    "Tree",
+    "change_json",
+    "counts_json",
+    "event_json",
+    "failure_json",
+    "job_json",
+    "run_json",
+    "stats_json",
+    "to_text",
+    "whole_run_json",
+]
+
+Tree = dict[str, Any]
+
+_STATS = (
+    *("run_id", "started_at", "duration_s", "status", "products_per_second"),
+    *("counts", "requests", "retries", "latency"),
+)
+
+
+def to_text(tree: object) -> str:
+    """JSON in ASCII, so that half of a surrogate pair spoils nothing."""
+    return json.dumps(tree, separators=(",", ":"), default=_plain)
+
+
+def _plain(value: object) -> object:
+    return dict(cast("Any", value)) if isinstance(value, Mapping) else str(value)
+
+
+def counts_json(counts: Counts) -> Tree:
+    """How many products met which end."""
+    return attrs.asdict(counts)
+
+
+def job_json(
+    state: JobState, last: RunRecord | None, *, waiting: int, failures: int
+) -> Tree:
+    """A job and where it stands.
+
+    Args:
+        state: The job's.
+        last: Its last run.
+        waiting: Triggers that are not fulfilled.
+        failures: Failed products.
+    """
+    job = state.job
+    return {
+        "name": job.name,
+        "source": _name(job.source),
+        "sink": _name(job.sink),
+        "schedule": _schedule(job),
+        "next_at": state.next_at.timestamp() if state.next_at else None,
+        "running": _running(state),
+        "last": run_json(last) if last else None,
+        "problem": state.problem,
+        "waiting": waiting,
+        "failures": failures,
+    }
+
+
+def _name(side: object) -> str:
+    """The name of a source or sink that may not be open."""
+    return str(getattr(side, "name", "")) or type(side).__name__
+
+
+def _schedule(job: Job) -> Tree | None:
+    if job.schedule is None:
+        return None
+    return {"cron": job.schedule.cron, "timezone": job.schedule.timezone}
+
+
+def _running(state: JobState) -> Tree | None:
+    if state.run is None:
+        return None
+    return {
+        "run_id": state.run.run_id,
+        "started_at": state.started_at,
+        "counts": counts_json(state.run.counts),
+        "total": state.total,
+    }
+
+
+def run_json(record: RunRecord) -> Tree:
+    """A run in short."""
+    report = record.report or {}
+    return {
+        "run_id": record.run_id,
+        "job": record.job,
+        "source": record.source,
+        "sink": record.sink,
+        "status": record.status,
+        "started_at": record.started_at,
+        "finished_at": record.finished_at,
+        "duration_s": report.get("duration_s"),
+        "counts": report.get("counts"),
+        "problem": report.get("problem", ""),
+    }
+
+
+def whole_run_json(record: RunRecord) -> Tree:
+    """A run with its report."""
+    return {**run_json(record), "report": record.report}
+
+
+def stats_json(records: Sequence[RunRecord]) -> list[Tree]:
+    """The figures of the runs that have a report."""
+    reports = [record.report for record in records if record.report]
+    return [
+        {name: report[name] for name in _STATS if name in report} for report in reports
+    ]
+
+
+def failure_json(failure: Failure) -> Tree:
+    """A failed product."""
+    return {
+        "key": str(failure.key),
+        "reason": failure.reason,
+        "said": failure.said,
+        "attempts": failure.attempts,
+        "first_at": failure.first_at,
+        "last_at": failure.last_at,
+        "run_id": failure.run_id,
+    }
+
+
+def change_json(change: Change | ReferenceChange) -> Tree:
+    """What would happen to a product, a category or a tag."""
+    if isinstance(change, ReferenceChange):
+        reference, held = change.reference, change.held
+        old = held.name if held else None
+        return {
+            "action": Action.UPDATE if held else Action.CREATE,
+            "key": f"{reference.kind.value}:{reference.id}",
+            "title": reference.name,
+            "diff": [{"path": "name", "old": old, "new": reference.name}],
+        }
+    return {
+        "action": change.action,
+        "key": str(change.key),
+        "title": change.product.title or "",
+        "diff": [attrs.asdict(each, recurse=False) for each in diff(change)],
+    }
+
+
+def event_json(item: JobEvent) -> Tree:
+    """An event with the job, and where the run stood; a report has its own place."""
+    fields = attrs.asdict(item.event, recurse=False)
+    fields.pop("report", None)
+    for name, value in fields.items():
+        if isinstance(value, Outcome):
+            outcome = attrs.asdict(value, recurse=False)
+            fields[name] = {**outcome, "key": str(value.key)}
+        elif isinstance(value, Request):
+            fields[name] = attrs.asdict(value)
+    return {**fields, "job": item.job, "counts": counts_json(item.counts)}

@@ -1,0 +1,79 @@
+"""The application."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from catalogsync.config import Access
+from catalogsync.errors import MisconfiguredError, MissingExtraError
+from catalogsync.service import Service
+
+from ._around import add_headers, answer_errors, answer_preflights, limit_requests
+from ._guard import Guard
+from ._handlers import ENDPOINTS
+from ._site import Endpoint, Metrics, Site
+
+if TYPE_CHECKING:
+    from ._pages_visits import Page
+
+__all__ = ["web_app"]
+
+
+def web_app(
+    service: Service,
+    *,
+    access: Access,
+    metrics: Metrics | None = None,
+    dashboard: bool = True,
+    alive_every: float = 15.0,
+) -> web.Application:
+    """Make the application; a host mounts it where it wants, or serves it alone.
+
+    Args:
+        service: What runs the jobs; the host opens it, and leaves it open for as long
+            as the application is served.
+        access: Who may do what.
+        metrics: What tells Prometheus of the runs; it is a hook of the service, too.
+        dashboard: Whether there are pages for people; they need the extra `serve`.
+        alive_every: Seconds after which a silent stream of events shows that it is
+            there.
+
+    Raises:
+        MisconfiguredError: A webhook is for a job that is not there.
+        MissingExtraError: The extra `serve` is not installed, and there is to be a
+            dashboard.
+    """
+    for job in access.webhooks:
+        if job not in service.jobs:
+            raise MisconfiguredError(f"webhooks.{job}", "there is no such job")
+    site = Site(
+        service=service,
+        guard=Guard(access),
+        metrics=metrics,
+        alive_every=alive_every,
+    )
+    around = [answer_errors(site), limit_requests(site), answer_preflights(site)]
+    app = web.Application(middlewares=around)
+    endpoints: list[Endpoint | Page] = [*ENDPOINTS]
+    if dashboard:
+        endpoints += _pages()
+    for endpoint in endpoints:
+        app.router.add_route(endpoint.method, endpoint.path, endpoint.bind(site))
+
+    async def close(_: web.Application) -> None:
+        site.close()
+
+    app.on_response_prepare.append(add_headers(site))
+    app.on_shutdown.append(close)
+    return app
+
+
+def _pages() -> Sequence[Page]:
+    try:
+        from ._pages import PAGES
+    except ImportError as error:
+        raise MissingExtraError("the dashboard", "serve") from error
+    return PAGES

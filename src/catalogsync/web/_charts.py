@@ -1,0 +1,134 @@
+"""Charts of a job's runs, as images without scripts."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Sequence
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+import attrs
+import pygal  # type: ignore[import-untyped]
+from pygal.style import Style  # type: ignore[import-untyped]
+
+from catalogsync.stats import RunRow, trends
+
+__all__ = ["CHARTS", "Chart", "alt_text", "draw"]
+
+_WIDTH, _HEIGHT = 340, 180
+_FONT = "system-ui, sans-serif"
+_SHOWN = "%d %b %H:%M"
+_CSS = """
+text { fill: #454b54 }
+text.no_data { text-anchor: middle }
+.background { fill: none }
+.axis.x text { text-anchor: middle }
+.axis.x .guides:first-of-type text { text-anchor: start }
+.axis.x .guides:last-of-type text { text-anchor: end }
+.axis.x .guides:only-of-type text { text-anchor: middle }
+.axis.y text { text-anchor: end }
+.guide.line, .axis .line { fill: none; stroke: #c9ced6 }
+.axis.x .line { stroke: none }
+rect.rect { fill: #2456b8 }
+.tooltip { visibility: hidden }
+@media (prefers-color-scheme: dark) {
+  text { fill: #b9c0cc }
+  .guide.line, .axis .line { stroke: #434a57 }
+  rect.rect { fill: #8ab4ff }
+}
+"""
+
+
+@attrs.frozen
+class Chart:
+    """What a chart shows.
+
+    Attributes:
+        title: For people.
+        trend: Name of the trend.
+        unit: Of its values; empty: products.
+    """
+
+    title: str
+    trend: str
+    unit: str = ""
+
+    def told(self, value: float) -> str:
+        """A value with its unit."""
+        return f"{value:.4g}{self.unit}"
+
+    def values(self, runs: Sequence[RunRow]) -> Sequence[float | None]:
+        """One for each run."""
+        (trend,) = (each for each in trends(runs) if each.name == self.trend)
+        return trend.values
+
+
+CHARTS = MappingProxyType(
+    {
+        "duration": Chart("Duration", "seconds", " s"),
+        "speed": Chart("Products a second", "products/s", "/s"),
+        "created": Chart("Created", "created"),
+        "updated": Chart("Updated", "updated"),
+        "failed": Chart("Failed", "failed"),
+    }
+)
+"""The charts by the name in their address."""
+
+
+def alt_text(chart: Chart, runs: Sequence[RunRow]) -> str:
+    """What the chart says, in words."""
+    known = [value for value in chart.values(runs) if value is not None]
+    if not known:
+        return f"{chart.title}: no run has ended yet"
+    last, most = chart.told(known[-1]), chart.told(max(known))
+    return f"{chart.title} of {len(known)} runs: {last} in the last one, {most} at most"
+
+
+def draw(chart: Chart, runs: Sequence[RunRow]) -> bytes:
+    """The chart as an SVG image, in the colours of light and dark pages."""
+    values = chart.values(runs)
+    plot: Any = pygal.Bar(
+        css=[f"inline:{_CSS}"],
+        js=[],
+        style=Style(font_family=_FONT, label_font_size=12, no_data_font_size=16),
+        width=_WIDTH,
+        height=_HEIGHT,
+        margin=8,
+        truncate_label=-1,
+        show_legend=False,
+        no_prefix=True,
+        no_data_text="no run has ended yet",
+        value_formatter=chart.told,
+        x_labels=_moments(runs),
+        y_labels=_steps(values),
+    )
+    plot.add(chart.title, values)
+    plot.add_xml_filter(partial(_finish, chart.title))
+    drawn: bytes = plot.render()
+    return drawn
+
+
+def _moments(runs: Sequence[RunRow]) -> list[str]:
+    """When the first and the last run began; those between are left empty."""
+    moments = [dt.datetime.fromtimestamp(run.started_at, dt.UTC) for run in runs]
+    ends = {0, len(runs) - 1}
+    return [f"{at:{_SHOWN}}" if n in ends else "" for n, at in enumerate(moments)]
+
+
+def _steps(values: Sequence[float | None]) -> list[float]:
+    """Where the lines across are: at zero, half-way and at the top."""
+    most = max((value for value in values if value is not None), default=0.0) or 1.0
+    step = 10 ** math.floor(math.log10(most))
+    top = next(n * step for n in (2, 4, 6, 8, 10) if n * step >= most)
+    return [0.0, top / 2, top]
+
+
+def _finish(title: str, root: Any) -> Any:
+    """Name the image, and take out the script that the library puts in."""
+    root.find("title").text = title
+    defs = root.find("defs")
+    defs.remove(defs.find("script"))
+    del root.attrib["id"]
+    return root

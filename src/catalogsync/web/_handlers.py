@@ -1,0 +1,233 @@
+"""The handlers of the API."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from aiohttp import web
+
+from catalogsync.config import Job, Role
+from catalogsync.models import ProductKey
+from catalogsync.runstore import StoreError
+
+from ._answers import (
+    Tree,
+    failure_json,
+    job_json,
+    run_json,
+    stats_json,
+    whole_run_json,
+)
+from ._bodies import no_keys, parse_json, read_body, read_key, read_keys
+from ._openapi import describe
+from ._refusals import RefusalError
+from ._site import Call, Endpoint
+
+__all__ = ["ENDPOINTS", "failure_tree", "job_tree", "retry_keys"]
+
+_MOST = 1000
+
+
+async def _health(call: Call) -> web.StreamResponse:
+    return call.answer({"status": "ok"})
+
+
+async def _ready(call: Call) -> web.StreamResponse:
+    if call.service.stopping:
+        error = "the service is being stopped"
+        return call.answer({"status": "stopping", "error": error}, status=503)
+    try:
+        await call.service.store.runs(limit=1)
+    except StoreError as error:
+        problem = {"status": "run store down", "error": str(error)}
+        return call.answer(problem, status=503)
+    return call.answer({"status": "ready"})
+
+
+async def _metrics(call: Call) -> web.StreamResponse:
+    metrics = call.site.metrics
+    if metrics is None:
+        raise RefusalError(404, "no metrics are kept here")
+    headers = {"Content-Type": metrics.content_type}
+    return web.Response(body=metrics.text(), headers=headers)
+
+
+async def _openapi(call: Call) -> web.StreamResponse:
+    prefix = call.request.path.removesuffix("/api/openapi.json")
+    jobs = list(call.service.jobs)
+    return call.answer(describe(prefix, jobs=jobs, most=_MOST))
+
+
+async def _jobs(call: Call) -> web.StreamResponse:
+    call.query()
+    jobs = [await job_tree(call, job) for job in call.service.jobs.values()]
+    return call.answer({"jobs": jobs})
+
+
+async def _job(call: Call) -> web.StreamResponse:
+    call.query()
+    return call.answer(await job_tree(call, call.job))
+
+
+async def job_tree(call: Call, job: Job) -> Tree:
+    """A job and where it stands."""
+    store = call.service.store
+    last = await store.runs(job=job.name, limit=1)
+    return job_json(
+        call.service.state(job.name),
+        last[0] if last else None,
+        waiting=len(await store.triggers(job.name)),
+        failures=len(await store.failures(job.name)),
+    )
+
+
+async def _start(call: Call) -> web.StreamResponse:
+    job = call.job
+    keys = read_keys(await call.body(), await _source_name(job))
+    return await _triggered(call, job, keys)
+
+
+async def _triggered(
+    call: Call, job: Job, keys: Collection[ProductKey]
+) -> web.StreamResponse:
+    run_id = await call.service.trigger(job.name, keys, by=call.by)
+    return call.answer({"run_id": run_id}, status=202)
+
+
+async def _source_name(job: Job) -> str:
+    """The name of a job's source; where its settings have none, it is asked."""
+    name = getattr(job.source, "name", None)
+    if isinstance(name, str):
+        return name
+    async with job.open_source() as source:
+        return source.name
+
+
+async def _retry(call: Call) -> web.StreamResponse:
+    job = call.job
+    wanted = read_keys(await call.body(), await _source_name(job))
+    return await _triggered(call, job, await retry_keys(call, job, wanted))
+
+
+async def retry_keys(
+    call: Call, job: Job, wanted: Collection[ProductKey]
+) -> Collection[ProductKey]:
+    """Those of the products that are failed; of all, where none is named.
+
+    Raises:
+        RefusalError: None is.
+    """
+    failed = [failure.key for failure in await call.service.store.failures(job.name)]
+    keys = set(failed).intersection(wanted) if wanted else failed
+    if not keys:
+        raise RefusalError(409, "no such product is failed")
+    return keys
+
+
+async def _plan(call: Call) -> web.StreamResponse:
+    job = call.job
+    no_keys(await call.body())
+    return call.answer(await call.site.plans.make(job))
+
+
+async def _failures(call: Call) -> web.StreamResponse:
+    query = call.query("limit", "after")
+    limit = query.number("limit", default=100, most=_MOST)
+    return call.answer(await failure_tree(call, limit=limit, after=query.text("after")))
+
+
+async def failure_tree(call: Call, *, limit: int, after: str) -> Tree:
+    """Failed products.
+
+    Args:
+        call: Names the job.
+        limit: How many at most.
+        after: Those after this key; empty: from the first.
+    """
+    last = read_key("after", after) if after else None
+    found = await call.service.store.failures(call.job.name)
+    rest = [each for each in found if last is None or _place(each.key) > _place(last)]
+    shown = [failure_json(failure) for failure in rest[:limit]]
+    return {"failures": shown, "total": len(found)}
+
+
+def _place(key: ProductKey) -> tuple[str, str]:
+    return key.source, key.id
+
+
+async def _stats(call: Call) -> web.StreamResponse:
+    limit = call.query("runs").number("runs", default=50, most=_MOST)
+    records = await call.service.store.runs(job=call.job.name, limit=limit)
+    return call.answer({"runs": stats_json(records)})
+
+
+async def _runs(call: Call) -> web.StreamResponse:
+    query = call.query("job", "limit")
+    limit = query.number("limit", default=20, most=_MOST)
+    records = await call.service.store.runs(job=query.text("job") or None, limit=limit)
+    return call.answer({"runs": [run_json(record) for record in records]})
+
+
+async def _run(call: Call) -> web.StreamResponse:
+    call.query()
+    record = await call.service.store.run(call.request.match_info["run_id"])
+    if record is None:
+        raise RefusalError(404, "there is no such run, or it did not begin yet")
+    return call.answer(whole_run_json(record))
+
+
+async def _cancel(call: Call) -> web.StreamResponse:
+    no_keys(await call.body())
+    if not call.service.cancel(call.request.match_info["run_id"]):
+        raise RefusalError(404, "no such run goes on")
+    return call.answer({}, status=202)
+
+
+async def _events(call: Call) -> web.StreamResponse:
+    name = call.query("job").text("job")
+    if name:
+        call.job_of(name)
+    return await call.site.streams.serve(call.request, name)
+
+
+async def _webhook(call: Call) -> web.StreamResponse:
+    request, guard = call.request, call.site.guard
+    name, signatures = request.match_info["job"], call.site.signatures
+    guard.check_address(request)
+    body = await read_body(request, guard.access.max_body)
+    try:
+        seen = signatures.check(name, request.headers, body)
+    except RefusalError:
+        guard.refused(request)
+        raise
+    job = call.job
+    keys = read_keys(parse_json(request, body), await _source_name(job))
+    try:
+        run_id = await call.service.trigger(name, keys, by="webhook")
+    except StoreError:
+        signatures.forget(seen)
+        raise
+    return call.answer({"run_id": run_id}, status=202)
+
+
+_READ, _OPERATE = Role.READ, Role.OPERATE
+
+ENDPOINTS = (
+    Endpoint("GET", "/health", _health, None),
+    Endpoint("GET", "/ready", _ready, None),
+    Endpoint("GET", "/metrics", _metrics, _READ),
+    Endpoint("GET", "/api/openapi.json", _openapi, _READ),
+    Endpoint("GET", "/api/jobs", _jobs, _READ),
+    Endpoint("GET", "/api/jobs/{job}", _job, _READ),
+    Endpoint("POST", "/api/jobs/{job}/runs", _start, _OPERATE),
+    Endpoint("POST", "/api/jobs/{job}/plan", _plan, _OPERATE),
+    Endpoint("GET", "/api/jobs/{job}/failures", _failures, _READ),
+    Endpoint("POST", "/api/jobs/{job}/retry", _retry, _OPERATE),
+    Endpoint("GET", "/api/jobs/{job}/stats", _stats, _READ),
+    Endpoint("GET", "/api/runs", _runs, _READ),
+    Endpoint("GET", "/api/runs/{run_id}", _run, _READ),
+    Endpoint("POST", "/api/runs/{run_id}/cancel", _cancel, _OPERATE),
+    Endpoint("GET", "/api/events", _events, _READ),
+    Endpoint("POST", "/webhooks/{job}", _webhook, None),
+)
+"""All that there is."""

@@ -1,0 +1,25 @@
+"""The access log: no query, no headers, nothing that steers a terminal."""
+
+from __future__ import annotations
+
+from aiohttp import web
+from aiohttp.abc import AbstractAccessLogger
+
+__all__ = ["AccessLogger"]
+
+
+class AccessLogger(AbstractAccessLogger):
+    """Logs address, method, path, status and duration of each request."""
+
+    def log(
+        self, request: web.BaseRequest, response: web.StreamResponse, time: float
+    ) -> None:
+        """One request was answered."""
+        self.logger.info(
+            "%s %s %s %s %.3f s",
+            request.remote,
+            request.method,
+            request.rel_url.raw_path,
+            response.status,
+            time,
+        )

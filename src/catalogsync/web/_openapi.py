@@ -1,0 +1,353 @@
+"""The description of the API for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+import attrs
+
+from catalogsync.report import Counts, RunStatus
+
+__all__ = ["describe"]
+
+Schema = dict[str, Any]
+
+_TEXT: Schema = {"type": "string"}
+_WHOLE: Schema = {"type": "integer", "minimum": 0}
+_NUMBER: Schema = {"type": "number"}
+_MAYBE_NUMBER: Schema = {"type": ["number", "null"]}
+_ANY_TEXT_BUT_NUL = "^[^\\u0000]+$"
+_KEY = "^([A-Za-z0-9._-]+:[^\\u0000]+)?$"
+_MOMENT = "^[0-9]{1,12}([.][0-9]{1,9})?$"
+_SIGNATURES = "^v1=[0-9a-f]{64}(, *v1=[0-9a-f]{64}){0,9}$"
+_REFUSALS = {
+    400: "The request is not as it must be.",
+    401: "There is no token, or a wrong one.",
+    403: "The token's role is not enough.",
+    404: "There is no such thing.",
+    408: "The body did not come to its end.",
+    409: "That cannot be done now.",
+    413: "The body is too large.",
+    415: "The body is no plain JSON.",
+    429: "Too much came from this address.",
+    503: "The run store or the other side cannot be used.",
+}
+_ALWAYS = (400, 401, 403, 429, 503)
+_OF_BODIES = (408, 413, 415)
+
+
+def _object(properties: Schema, *, optional: tuple[str, ...] = ()) -> Schema:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": [name for name in properties if name not in optional],
+        "additionalProperties": False,
+    }
+
+
+def _list(items: Schema) -> Schema:
+    return {"type": "array", "items": items}
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _or_null(schema: Schema) -> Schema:
+    return {"oneOf": [schema, {"type": "null"}]}
+
+
+_STATUS: Schema = {"enum": [*(status.value for status in RunStatus), None]}
+_RUN: Schema = {
+    "run_id": _TEXT,
+    "job": _TEXT,
+    "source": _TEXT,
+    "sink": _TEXT,
+    "status": _STATUS,
+    "started_at": _NUMBER,
+    "finished_at": _MAYBE_NUMBER,
+    "duration_s": _MAYBE_NUMBER,
+    "counts": _or_null(_ref("Counts")),
+    "problem": _TEXT,
+}
+_SCHEMAS: Schema = {
+    "Error": _object({"error": _TEXT}),
+    "Status": _object({"status": _TEXT, "error": _TEXT}, optional=("error",)),
+    "Counts": _object({field.name: _WHOLE for field in attrs.fields(Counts)}),
+    "Run": _object(_RUN),
+    "WholeRun": _object({**_RUN, "report": {"type": ["object", "null"]}}),
+    "Running": _object(
+        {
+            "run_id": _TEXT,
+            "started_at": _NUMBER,
+            "counts": _ref("Counts"),
+            "total": {"type": ["integer", "null"]},
+        }
+    ),
+    "Job": _object(
+        {
+            "name": _TEXT,
+            "source": _TEXT,
+            "sink": _TEXT,
+            "schedule": _or_null(_object({"cron": _TEXT, "timezone": _TEXT})),
+            "next_at": _MAYBE_NUMBER,
+            "running": _or_null(_ref("Running")),
+            "last": _or_null(_ref("Run")),
+            "problem": _TEXT,
+            "waiting": _WHOLE,
+            "failures": _WHOLE,
+        }
+    ),
+    "Failure": _object(
+        {
+            "key": _TEXT,
+            "reason": _TEXT,
+            "said": _TEXT,
+            "attempts": _WHOLE,
+            "first_at": _NUMBER,
+            "last_at": _NUMBER,
+            "run_id": _TEXT,
+        }
+    ),
+    "Change": _object(
+        {
+            "action": _TEXT,
+            "key": _TEXT,
+            "title": _TEXT,
+            "diff": _list(_object({"path": _TEXT, "old": {}, "new": {}})),
+        }
+    ),
+    "Plan": _object(
+        {"changes": _list(_ref("Change")), "counts": _ref("Counts"), "more": _WHOLE}
+    ),
+    "Figures": _object(
+        {
+            "run_id": _TEXT,
+            "started_at": _NUMBER,
+            "duration_s": _NUMBER,
+            "status": _STATUS,
+            "products_per_second": _NUMBER,
+            "counts": _ref("Counts"),
+            "requests": _WHOLE,
+            "retries": _WHOLE,
+            "latency": {},
+        },
+        optional=("latency",),
+    ),
+    "Started": _object({"run_id": _TEXT}),
+    "Nothing": _object({}),
+    "Keys": _object(
+        {
+            "keys": {
+                "description": "Ids, or source:id; without it, all are meant.",
+                "type": "array",
+                "minItems": 1,
+                "items": {"type": "string", "pattern": _ANY_TEXT_BUT_NUL},
+            }
+        },
+        optional=("keys",),
+    ),
+}
+
+
+def _json(schema: Schema) -> Schema:
+    return {"application/json": {"schema": schema}}
+
+
+def _refused(*statuses: int) -> Schema:
+    return {
+        str(status): {"description": _REFUSALS[status], "content": _json(_ref("Error"))}
+        for status in sorted(statuses)
+    }
+
+
+def _get(
+    summary: str, answer: Schema, *parameters: Schema, refusals: tuple[int, ...] = ()
+) -> Schema:
+    good = {"200": {"description": "Here it is.", "content": answer}}
+    return {
+        "summary": summary,
+        "parameters": list(parameters),
+        "responses": {**good, **_refused(*_ALWAYS, *refusals)},
+    }
+
+
+def _post(
+    summary: str,
+    answer: str,
+    body: str,
+    *parameters: Schema,
+    status: int = 202,
+    refusals: tuple[int, ...] = (),
+) -> Schema:
+    good = {"description": "It is.", "content": _json(_ref(answer))}
+    refused = _refused(*_ALWAYS, *_OF_BODIES, *refusals)
+    return {
+        "summary": summary,
+        "parameters": list(parameters),
+        "requestBody": {"content": _json(_ref(body))},
+        "responses": {str(status): good, **refused},
+    }
+
+
+def _in_path(name: str, schema: Schema) -> Schema:
+    return {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _in_query(name: str, schema: Schema, text: str) -> Schema:
+    return {"name": name, "in": "query", "schema": schema, "description": text}
+
+
+def _header(name: str, pattern: str, text: str) -> Schema:
+    return {
+        "name": name,
+        "in": "header",
+        "required": True,
+        "schema": {"type": "string", "pattern": pattern},
+        "description": text,
+    }
+
+
+def _probe(summary: str) -> Schema:
+    answer = {"description": "Yes.", "content": _json(_ref("Status"))}
+    no = {"description": "No.", "content": _json(_ref("Status"))}
+    return {
+        "summary": summary,
+        "security": [],
+        "responses": {"200": answer, "503": no, **_refused(429)},
+    }
+
+
+def _webhook(job: Schema) -> Schema:
+    headers = (
+        _header("X-Catalogsync-Timestamp", _MOMENT, "Seconds since the epoch."),
+        _header(
+            "X-Catalogsync-Signature",
+            _SIGNATURES,
+            "v1=hex of the HMAC-SHA256 of timestamp, a dot and the body; or several.",
+        ),
+    )
+    summary = "Products changed at the source; syncs these, or all if none is named"
+    post = _post(summary, "Started", "Keys", job, *headers)
+    return {**post, "security": []}
+
+
+def _paths(jobs: Sequence[str], most: int) -> Schema:
+    job = _in_path("job", {"type": "string", "enum": list(jobs)})
+    run = _in_path("run_id", {"type": "string", "minLength": 1})
+
+    def up_to(name: str, default: int) -> Schema:
+        limits = {"minimum": 1, "maximum": most, "default": default}
+        return _in_query(name, {"type": "integer", **limits}, "How many.")
+
+    of_job = _in_query("job", _TEXT, "Only of this job.")
+    key: Schema = {"type": "string", "pattern": _KEY}
+    after = _in_query("after", key, "Begin after this key, which is source:id.")
+    all_jobs = _json(_object({"jobs": _list(_ref("Job"))}))
+    runs = _json(_object({"runs": _list(_ref("Run"))}))
+    figures = _json(_object({"runs": _list(_ref("Figures"))}))
+    failures = _json(_object({"failures": _list(_ref("Failure")), "total": _WHOLE}))
+    events = {"text/event-stream": {"schema": _TEXT}}
+    whole = _json(_ref("WholeRun"))
+    missing = (404,)
+    return {
+        "/health": {"get": _probe("Whether the process lives")},
+        "/ready": {"get": _probe("Whether the run store answers")},
+        "/metrics": {
+            "get": _get(
+                "Figures for Prometheus",
+                {"text/plain": {"schema": _TEXT}},
+                refusals=missing,
+            )
+        },
+        "/api/openapi.json": {
+            "get": _get("This description", _json({"type": "object"}))
+        },
+        "/api/jobs": {"get": _get("All jobs", all_jobs)},
+        "/api/jobs/{job}": {
+            "get": _get("A job", _json(_ref("Job")), job, refusals=missing)
+        },
+        "/api/jobs/{job}/runs": {
+            "post": _post("Start a run", "Started", "Keys", job, refusals=missing)
+        },
+        "/api/jobs/{job}/plan": {
+            "post": _post(
+                "What a run would do",
+                "Plan",
+                "Nothing",
+                job,
+                status=200,
+                refusals=(404, 409),
+            )
+        },
+        "/api/jobs/{job}/failures": {
+            "get": _get(
+                "Products that failed and did not succeed since",
+                failures,
+                job,
+                up_to("limit", 100),
+                after,
+                refusals=missing,
+            )
+        },
+        "/api/jobs/{job}/retry": {
+            "post": _post(
+                "Start a run over failed products",
+                "Started",
+                "Keys",
+                job,
+                refusals=(404, 409),
+            )
+        },
+        "/api/jobs/{job}/stats": {
+            "get": _get(
+                "Figures of the latest runs",
+                figures,
+                job,
+                up_to("runs", 50),
+                refusals=missing,
+            )
+        },
+        "/api/runs": {"get": _get("The latest runs", runs, of_job, up_to("limit", 20))},
+        "/api/runs/{run_id}": {
+            "get": _get("A run with its report", whole, run, refusals=missing)
+        },
+        "/api/runs/{run_id}/cancel": {
+            "post": _post(
+                "Ask a run for an orderly end",
+                "Nothing",
+                "Nothing",
+                run,
+                refusals=missing,
+            )
+        },
+        "/api/events": {
+            "get": _get(
+                "What happens, as server-sent events", events, of_job, refusals=missing
+            )
+        },
+        "/webhooks/{job}": {"post": _webhook(job)},
+    }
+
+
+def describe(prefix: str, *, jobs: Sequence[str], most: int) -> Schema:
+    """The description, as OpenAPI 3.1.
+
+    Args:
+        prefix: Where the application is mounted.
+        jobs: Names of all jobs.
+        most: The largest number of items that can be asked for.
+    """
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "catalogsync", "version": version("catalogsync")},
+        "servers": [{"url": prefix or "/"}],
+        "security": [{"bearer": []}],
+        "paths": _paths(jobs, most),
+        "components": {
+            "schemas": _SCHEMAS,
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+        },
+    }

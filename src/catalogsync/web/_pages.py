@@ -1,0 +1,187 @@
+"""The dashboard: pages that need no script."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+from aiohttp import web
+
+from catalogsync.config import Role
+from catalogsync.runstore import Trigger
+from catalogsync.stats import RunRow, rows
+
+from ._answers import whole_run_json
+from ._bodies import read_key
+from ._charts import CHARTS, alt_text, draw
+from ._handlers import failure_tree, job_tree, retry_keys
+from ._pages_visits import Page, Visit, known_place
+from ._refusals import RefusalError
+
+__all__ = ["PAGES"]
+
+_RUNS = 50
+_FAILURES = 50
+_STATIC = Path(__file__).with_name("static")
+_TYPES = {
+    "dashboard.css": "text/css",
+    "dashboard.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
+_CHART_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+
+
+async def _enter(visit: Visit) -> web.StreamResponse:
+    """Where the prefix was called without the slash at its end."""
+    name = visit.call.request.rel_url.raw_path.rpartition("/")[2]
+    return web.Response(status=308, headers={"Location": f"./{name}/"})
+
+
+async def _overview(visit: Visit) -> web.StreamResponse:
+    call = visit.call
+    jobs = [await job_tree(call, job) for job in call.service.jobs.values()]
+    return visit.show("overview.html", {"jobs": jobs})
+
+
+async def _job(visit: Visit) -> web.StreamResponse:
+    call, job = visit.call, visit.call.job
+    runs = await _runs(visit)
+    waiting = await call.service.store.triggers(job.name)
+    charts = [
+        {"name": name, "title": chart.title, "alt": alt_text(chart, runs)}
+        for name, chart in CHARTS.items()
+    ]
+    values = {
+        "job": await job_tree(call, job),
+        "runs": [attrs.asdict(run) for run in reversed(runs)],
+        "charts": charts,
+        "triggers": [_trigger_tree(trigger) for trigger in waiting],
+    }
+    return visit.show("job.html", values)
+
+
+async def _runs(visit: Visit) -> Sequence[RunRow]:
+    """The last runs of the job that the path names, the first one first."""
+    store, job = visit.call.service.store, visit.call.job
+    return rows(await store.runs(job=job.name, limit=_RUNS))
+
+
+def _trigger_tree(trigger: Trigger) -> dict[str, Any]:
+    return {"at": trigger.at, "by": trigger.by, "products": len(trigger.keys)}
+
+
+async def _chart(visit: Visit) -> web.StreamResponse:
+    chart = CHARTS.get(visit.call.request.match_info["chart"])
+    if chart is None:
+        raise RefusalError(404, "there is no such chart")
+    image = await asyncio.to_thread(draw, chart, await _runs(visit))
+    headers = {"Content-Security-Policy": _CHART_POLICY}
+    return web.Response(body=image, headers=headers, content_type="image/svg+xml")
+
+
+async def _run(visit: Visit) -> web.StreamResponse:
+    service, run_id = visit.call.service, visit.call.request.match_info["run_id"]
+    record = await service.store.run(run_id)
+    if record is None:
+        raise RefusalError(404, "there is no such run, or it did not begin yet")
+    job = service.jobs.get(record.job)
+    tree = await job_tree(visit.call, job) if job else None
+    running = tree["running"] if tree else None
+    if running and running["run_id"] != run_id:
+        running = None
+    return visit.show("run.html", {"run": whole_run_json(record), "running": running})
+
+
+async def _failures(visit: Visit) -> web.StreamResponse:
+    after = visit.call.request.query.get("after", "")
+    found = await failure_tree(visit.call, limit=_FAILURES, after=after)
+    values = {**found, "job": visit.call.job.name, "after": after}
+    return visit.show("failures.html", values)
+
+
+async def _plan(visit: Visit) -> web.StreamResponse:
+    job = visit.call.job
+    plan = await visit.call.site.plans.make(job)
+    return visit.show("plan.html", {"job": job.name, "plan": plan})
+
+
+async def _sync(visit: Visit) -> web.StreamResponse:
+    await visit.call.service.trigger(visit.call.job.name, by=visit.call.by)
+    return _back(visit, "sync")
+
+
+async def _retry(visit: Visit) -> web.StreamResponse:
+    job, text = visit.call.job, visit.form.get("key")
+    wanted = [] if text is None else [read_key("key", text)]
+    keys = await retry_keys(visit.call, job, wanted)
+    await visit.call.service.trigger(job.name, keys, by=visit.call.by)
+    return _back(visit, "retry")
+
+
+async def _cancel(visit: Visit) -> web.StreamResponse:
+    if not visit.call.service.cancel(visit.call.request.match_info["run_id"]):
+        raise RefusalError(404, "this run does not go on any more")
+    return _back(visit, "cancel")
+
+
+def _back(visit: Visit, said: str) -> web.StreamResponse:
+    """Back to the page that the form was on."""
+    return visit.go(f"{known_place(visit.form.get('back', ''))}?said={said}")
+
+
+async def _login_page(visit: Visit) -> web.StreamResponse:
+    place = known_place(visit.call.request.query.get("next", ""))
+    if visit.session is not None:
+        return visit.go(place)
+    return visit.show("login.html", {"next": place, "problem": ""})
+
+
+async def _login(visit: Visit) -> web.StreamResponse:
+    place = known_place(visit.form.get("next", ""))
+    response, request = visit.go(place), visit.call.request
+    try:
+        caller = visit.call.site.guard.log_in(request, visit.form.get("token", ""))
+    except RefusalError as refusal:
+        values = {"next": place, "problem": str(refusal)}
+        return visit.show("login.html", values, status=refusal.status)
+    visit.call.site.guard.sessions.begin(caller, request, response)
+    return response
+
+
+async def _logout(visit: Visit) -> web.StreamResponse:
+    response = visit.go("login")
+    visit.call.site.guard.sessions.end(visit.call.request, response)
+    return response
+
+
+async def _static(visit: Visit) -> web.StreamResponse:
+    name = visit.call.request.match_info["name"]
+    if name not in _TYPES:
+        raise RefusalError(404, "there is no such file")
+    headers = {"Content-Type": _TYPES[name], "Cache-Control": "no-cache"}
+    return web.FileResponse(_STATIC / name, headers=headers)
+
+
+_READ, _OPERATE = Role.READ, Role.OPERATE
+
+PAGES = (
+    Page("GET", "/", _overview, _READ),
+    Page("GET", "/login", _login_page, None),
+    Page("POST", "/login", _login, None),
+    Page("POST", "/logout", _logout, _READ),
+    Page("GET", "/static/{name}", _static, None),
+    Page("GET", "/jobs/{job}", _job, _READ),
+    Page("GET", "/jobs/{job}/charts/{chart}.svg", _chart, _READ),
+    Page("GET", "/jobs/{job}/failures", _failures, _READ),
+    Page("POST", "/jobs/{job}/sync", _sync, _OPERATE),
+    Page("POST", "/jobs/{job}/plan", _plan, _OPERATE),
+    Page("POST", "/jobs/{job}/retry", _retry, _OPERATE),
+    Page("GET", "/runs/{run_id}", _run, _READ),
+    Page("POST", "/runs/{run_id}/cancel", _cancel, _OPERATE),
+    # Without a prefix this is the overview once more, so it has to come after that.
+    Page("GET", "", _enter, None),
+)
+"""All that there is."""

@@ -1,0 +1,91 @@
+"""Making pages of templates."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from urllib.parse import quote
+
+import jinja2
+from aiohttp import web
+
+from ._answers import to_text
+
+__all__ = ["render"]
+
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
+    " connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    # Without a referrer, browsers do not say of what origin a form is.
+    "Referrer-Policy": "same-origin",
+}
+_LONGEST = 2000
+
+
+def render(
+    template: str, values: Mapping[str, object], *, status: int = 200
+) -> web.Response:
+    """Make a page.
+
+    Args:
+        template: Name of its template.
+        values: What the template shows; every text in it is escaped.
+        status: Of the answer.
+    """
+    text = _TEMPLATES.get_template(template).render(values)
+    return web.Response(
+        # Half of a surrogate pair becomes a question mark.
+        body=text.encode("utf-8", "replace"),
+        status=status,
+        headers=_HEADERS,
+        content_type="text/html",
+        charset="utf-8",
+    )
+
+
+def _part(text: str) -> str:
+    """A text as one part of an address."""
+    return quote(text, safe="", errors="replace")
+
+
+def _moment(seconds: float) -> str:
+    return f"{dt.datetime.fromtimestamp(seconds, dt.UTC):%Y-%m-%d %H:%M:%SZ}"
+
+
+def _seconds(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.3g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def _value(value: object) -> str:
+    """A value of a product, not too long."""
+    if value is None:
+        return "none"
+    text = value if isinstance(value, str) else to_text(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def _environment() -> jinja2.Environment:
+    templates = jinja2.Environment(
+        autoescape=True,
+        loader=jinja2.PackageLoader("catalogsync.web"),
+        lstrip_blocks=True,
+        trim_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    templates.filters |= {
+        "moment": _moment,
+        "part": _part,
+        "seconds": _seconds,
+        "value": _value,
+    }
+    return templates
+
+
+_TEMPLATES = _environment()

@@ -1,0 +1,124 @@
+"""Who is logged in by a browser; kept in memory, so a restart logs everybody out."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import time
+from collections.abc import Callable
+
+import attrs
+from aiohttp import web
+
+from catalogsync.config import Role
+
+from ._refusals import RefusalError
+
+__all__ = ["Caller", "Session", "Sessions"]
+
+_COOKIE = "catalogsync_session"
+_LASTS = 12 * 3600
+_MOST = 1000
+
+
+@attrs.frozen
+class Caller:
+    """Somebody who may come in.
+
+    Attributes:
+        name: Of the token.
+        role: What they may do.
+    """
+
+    name: str
+    role: Role
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "replace")).digest()
+
+
+@attrs.frozen(eq=False)
+class Session:
+    """A browser that is logged in.
+
+    Attributes:
+        caller: By whom.
+        until: When it ends, by the clock of the sessions.
+        csrf: Stands in each form of its pages; another site cannot know it.
+    """
+
+    caller: Caller
+    until: float
+    csrf: str = attrs.field(factory=secrets.token_urlsafe, init=False, repr=False)
+
+    def check(self, csrf: str) -> None:
+        """See to it that a form is from a page of this session.
+
+        Raises:
+            RefusalError: It is not.
+        """
+        if not hmac.compare_digest(_digest(self.csrf), _digest(csrf)):
+            text = "this form is not from a page of your session; load the page anew"
+            raise RefusalError(403, text)
+
+
+@attrs.define
+class Sessions:
+    """The sessions that are open; their ids are nowhere but in the browsers' cookies.
+
+    Attributes:
+        clock: Seconds; replaced in tests.
+    """
+
+    clock: Callable[[], float] = time.monotonic
+    _open: dict[bytes, Session] = attrs.field(
+        factory=dict[bytes, Session], init=False, repr=False
+    )
+
+    def find(self, request: web.Request) -> Session | None:
+        """The session of a request; takes as long wherever an id differs."""
+        given = _digest(request.cookies.get(_COOKIE, ""))
+        found = None
+        for known, session in self._open.items():
+            if hmac.compare_digest(known, given):
+                found = session
+        return found if found and found.until > self.clock() else None
+
+    def begin(
+        self, caller: Caller, request: web.Request, response: web.Response
+    ) -> None:
+        """Log a browser in, by a cookie for all that is beside the login page."""
+        now = self.clock()
+        self._open = {i: each for i, each in self._open.items() if each.until > now}
+        while len(self._open) >= _MOST:
+            del self._open[next(iter(self._open))]
+        session_id = secrets.token_urlsafe()
+        self._open[_digest(session_id)] = Session(caller, now + _LASTS)
+        _set_cookie(request, response, session_id, _LASTS)
+
+    def end(self, request: web.Request, response: web.Response) -> None:
+        """Log a browser out."""
+        self._open.pop(_digest(request.cookies.get(_COOKIE, "")), None)
+        _set_cookie(request, response, "", 0)
+
+
+def _set_cookie(
+    request: web.Request, response: web.Response, value: str, seconds: int
+) -> None:
+    # Without a path it is for the folder of the page that sets it, and only the
+    # browser knows that one where a proxy changes paths.
+    response.set_cookie(
+        _COOKIE,
+        value,
+        max_age=seconds,
+        path="",
+        secure=_is_secure(request),
+        httponly=True,
+        samesite="Strict",
+    )
+
+
+def _is_secure(request: web.Request) -> bool:
+    return request.secure or request.headers.get("X-Forwarded-Proto") == "https"

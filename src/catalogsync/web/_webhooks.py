@@ -1,0 +1,121 @@
+"""Signed calls that name changed products."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import attrs
+from multidict import MultiMapping
+
+from ._refusals import RefusalError
+
+__all__ = ["Signatures", "sign"]
+
+_TIMESTAMP = "X-Catalogsync-Timestamp"
+_SIGNATURE = "X-Catalogsync-Signature"
+_TIME = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
+_WINDOW = 300.0
+_MOST_SIGNATURES = 10
+
+
+def sign(secret: str, body: bytes, *, at: float | None = None) -> dict[str, str]:
+    """The headers of a webhook call.
+
+    Args:
+        secret: Known to both sides.
+        body: Exactly the bytes that are sent.
+        at: When, in seconds since the epoch; None: now.
+    """
+    timestamp = f"{time.time() if at is None else at:.6f}"
+    return {_TIMESTAMP: timestamp, _SIGNATURE: f"v1={_hmac(secret, timestamp, body)}"}
+
+
+def _hmac(secret: str, timestamp: str, body: bytes) -> str:
+    message = timestamp.encode() + b"." + body
+    return hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()
+
+
+def _refuse(text: str) -> RefusalError:
+    return RefusalError(401, text)
+
+
+@attrs.define
+class Signatures:
+    """Tells right signatures from wrong, old and repeated ones.
+
+    Attributes:
+        secrets: The secrets by job.
+        clock: Seconds since the epoch.
+    """
+
+    secrets: Mapping[str, Sequence[str]] = attrs.field(repr=False)
+    clock: Callable[[], float] = time.time
+    _seen: dict[bytes, float] = attrs.field(factory=dict[bytes, float], init=False)
+
+    def check(self, job: str, headers: MultiMapping[str], body: bytes) -> bytes:
+        """See to it that a call is new and signed with a secret of this job.
+
+        Returns:
+            What stands for the call; `forget` takes it.
+
+        Raises:
+            RefusalError: It is not.
+        """
+        timestamp = _timestamp(headers)
+        moment, now = float(timestamp), self.clock()
+        if abs(now - moment) > _WINDOW:
+            raise _refuse(f"{_TIMESTAMP} is more than {_WINDOW:g} s from our clock")
+        if not self._is_right(job, timestamp, body, _given(headers)):
+            raise _refuse(f"no {_SIGNATURE} is right for this webhook")
+        # What was signed is remembered, and not by which of several secrets.
+        call = hashlib.sha256(f"{job}\n{timestamp}\n".encode() + body).digest()
+        self._forget_old(now)
+        if call in self._seen:
+            raise _refuse("this very call came before; sign a repetition anew")
+        self._seen[call] = moment + _WINDOW
+        return call
+
+    def forget(self, call: bytes) -> None:
+        """Let a call come again, because it was not fulfilled."""
+        self._seen.pop(call, None)
+
+    def _is_right(
+        self, job: str, timestamp: str, body: bytes, given: Sequence[bytes]
+    ) -> bool:
+        right = False
+        for secret in self.secrets.get(job, ()):
+            wanted = _hmac(secret, timestamp, body).encode()
+            for signature in given:
+                right |= hmac.compare_digest(wanted, signature)
+        return right
+
+    def _forget_old(self, now: float) -> None:
+        for call, until in list(self._seen.items()):
+            if until >= now:
+                break
+            del self._seen[call]
+
+
+def _timestamp(headers: MultiMapping[str]) -> str:
+    values = headers.getall(_TIMESTAMP, [])
+    if len(values) != 1 or not _TIME.fullmatch(values[0]):
+        raise RefusalError(400, f"{_TIMESTAMP} must be seconds since the epoch")
+    return values[0]
+
+
+def _given(headers: MultiMapping[str]) -> list[bytes]:
+    texts = ",".join(headers.getall(_SIGNATURE, [])).split(",")
+    parts = (text.strip().partition("=") for text in texts)
+    given = [
+        value.encode("utf-8", "replace")
+        for version, _, value in parts
+        if version == "v1"
+    ]
+    if not given or len(given) > _MOST_SIGNATURES:
+        text = f"{_SIGNATURE} must be v1=hex, or up to {_MOST_SIGNATURES} of these"
+        raise RefusalError(401, text)
+    return given

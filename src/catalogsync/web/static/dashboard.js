@@ -1,0 +1,149 @@
+// Live numbers, and buttons that do not load the page anew. Everything works without.
+"use strict";
+
+const root = document.body.dataset.root;
+const over = new Set(); // runs that ended
+let stream = null, refreshing = false, again = false;
+
+const live = () => document.querySelectorAll("[data-live]");
+
+function say(id, text) {
+  document.getElementById(id).textContent = text;
+}
+
+// Takes the parts that can change from another version of this page.
+function take(page) {
+  for (const part of live()) {
+    const news = page.getElementById(part.id);
+    if (!news || news.outerHTML === part.outerHTML) continue;
+    const focused = part.contains(document.activeElement) ? document.activeElement : null;
+    part.replaceWith(news);
+    if (focused) (twin(news, focused) ?? document.getElementById("main")).focus();
+  }
+}
+
+// What stands in a part for an element that was in its earlier version.
+function twin(part, element) {
+  const is = (name, other) => element.getAttribute(name) === other.getAttribute(name);
+  return [...part.querySelectorAll(element.localName)].find(
+    (other) => is("id", other) && is("href", other) && is("aria-labelledby", other),
+  );
+}
+
+async function load(address, options) {
+  const answer = await fetch(address, options);
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const elsewhere = answer.redirected && new URL(answer.url).pathname !== location.pathname;
+  if (elsewhere) location.assign(answer.url);
+  return { answer, page, elsewhere };
+}
+
+// One at a time: what comes meanwhile is seen by one more.
+async function refresh() {
+  if (refreshing) {
+    again = true;
+    return;
+  }
+  refreshing = true;
+  let fresh = false;
+  try {
+    const { answer, page, elsewhere } = await load(location.href);
+    fresh = answer.ok && !elsewhere;
+    if (fresh) take(page);
+  } catch {
+    // The connection is gone; the stream comes back by itself, or says so.
+  }
+  await new Promise((done) => setTimeout(done, 250));
+  const stale = [...live()].some((part) => over.has(part.dataset.run));
+  const more = fresh && (again || stale);
+  refreshing = again = false;
+  if (more) refresh();
+}
+
+function show(part, counts, total) {
+  const { fetched, retired, ...ends } = counts;
+  const done = Object.values(ends).reduce((sum, number) => sum + number, 0);
+  for (const [name, number] of Object.entries({ ...counts, done })) {
+    const place = part.querySelector(`[data-count="${name}"]`);
+    if (place) place.textContent = number;
+  }
+  const bar = part.querySelector("progress");
+  if (total) {
+    bar.max = total;
+    part.querySelector('[data-count="total"]').textContent = total;
+  }
+  if (!bar.hasAttribute("max")) return;
+  const before = Math.floor(bar.position * 4);
+  bar.value = done;
+  const quarter = Math.floor(bar.position * 4);
+  if (quarter > before && quarter < 4) say("said", `${part.dataset.job}: ${quarter * 25} percent`);
+}
+
+function hear(kind, { job, run_id: run, counts, total, summary }) {
+  const parts = [...live()].filter((part) => part.dataset.job === job);
+  if (!parts.length) return;
+  if (kind === "RunStarted") say("said", `${job}: a run began`);
+  if (kind === "RunFinished") {
+    over.add(run);
+    say("said", summary);
+    refresh();
+    return;
+  }
+  for (const part of parts) {
+    if (part.dataset.run === run) show(part, counts, total);
+    else if ("watch" in part.dataset) refresh();
+  }
+}
+
+const KINDS = [
+  "RunStarted", "PageRead", "Compared", "BatchSettled", "ProductFailed",
+  "ProductUnsettled", "RunStopping", "RunFinished",
+];
+
+function listen() {
+  stream = new EventSource(`${root}api/events`);
+  stream.addEventListener("open", refresh);
+  stream.addEventListener("dropped", () => {
+    stream.close();
+    listen();
+  });
+  stream.addEventListener("error", () => {
+    if (stream.readyState === EventSource.CLOSED) {
+      say("notice", "Live progress is lost; refresh the page.");
+    }
+  });
+  for (const kind of KINDS) {
+    stream.addEventListener(kind, (event) => hear(kind, JSON.parse(event.data)));
+  }
+}
+
+async function send(form) {
+  const button = form.querySelector("button");
+  if (button.getAttribute("aria-disabled")) return;
+  button.setAttribute("aria-disabled", "true");
+  try {
+    const body = new URLSearchParams(new FormData(form));
+    const { answer, page, elsewhere } = await load(form.action, { method: "POST", body });
+    if (elsewhere) return;
+    if (answer.ok) take(page);
+    say("notice", page.getElementById(answer.ok ? "notice" : "problem")?.textContent ?? "That did not work.");
+  } catch {
+    say("notice", "There was no answer; try again.");
+  }
+  button.removeAttribute("aria-disabled");
+}
+
+document.addEventListener("submit", (event) => {
+  if (!event.target.matches("[data-stays]")) return;
+  event.preventDefault();
+  send(event.target);
+});
+
+// A page that nobody sees takes none of the few connections that a browser has.
+if (live().length) {
+  listen();
+  document.addEventListener("visibilitychange", () => {
+    stream.close();
+    if (!document.hidden) listen();
+  });
+}

@@ -1,0 +1,86 @@
+"""`catalogsync serve` as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import attrs
+from tests.web.sites import OPERATE, SECRET
+
+__all__ = ["Served", "configure", "serving"]
+
+_LISTENING = re.compile(r"listening on (http://[^;]+); jobs: (.*)")
+
+
+@attrs.define
+class Served:
+    """A process that serves.
+
+    Attributes:
+        process: The process.
+        url: Where it listens.
+    """
+
+    process: subprocess.Popen[str]
+    url: str = ""
+
+    def line(self) -> str:
+        """What it says next on its standard output."""
+        assert self.process.stdout
+        return self.process.stdout.readline().rstrip("\n")
+
+    def end(self) -> tuple[int, str, str]:
+        """Its exit status, and what it still said, when it has ended."""
+        output, errors = self.process.communicate()
+        return self.process.returncode, output, errors
+
+
+def configure(folder: Path, source: str, serve: str = "", job: str = "") -> None:
+    """Write a configuration with one job into a folder."""
+    (folder / "catalogsync.toml").write_text(
+        f"""
+        [jobs.products]
+        source = {{ type = "dummyjson", url = "{source}", page_size = 2 }}
+        sink = {{ type = "sql", url = "sqlite:///catalog.db", batch = 2 }}
+        schedule = "never"
+        options.retry = {{ attempts = 2, wait_initial = 0, wait_jitter = 0 }}
+        options.lease = 0.2
+        options.when_busy = "wait"
+        {job}
+        [serve]
+        port = 0
+        {serve}
+        [serve.tokens.boss]
+        token = "${{SERVE_TOKEN}}"
+        role = "operate"
+        [serve.webhooks]
+        products = ["${{SERVE_SECRET}}"]
+        """
+    )
+
+
+@contextmanager
+def serving(folder: Path, *options: str) -> Iterator[Served]:
+    """Start it where the configuration is, and wait until it listens."""
+    environ = {**os.environ, "SERVE_TOKEN": OPERATE, "SERVE_SECRET": SECRET}
+    with subprocess.Popen(
+        [sys.executable, "-m", "catalogsync", "serve", *options],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environ,
+    ) as process:
+        try:
+            served = Served(process)
+            found = _LISTENING.fullmatch(served.line())
+            served.url = found[1] if found else ""
+            yield served
+        finally:
+            process.kill()

@@ -1,0 +1,438 @@
+"""What the API does and answers."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Sequence
+from contextlib import nullcontext
+
+import aiohttp
+import attrs
+import pytest
+from tests.engine.fakes import FAST
+from tests.service.shops import MIDNIGHT, Shelf, Till, key, open_shop, shelf_of
+from tests.web.sites import OPERATE, READ, Site, open_site, serving_narrowly
+
+from catalogsync import (
+    BatchRefusedError,
+    Change,
+    Cursor,
+    HeldReference,
+    Outcome,
+    Page,
+    Reference,
+    ReferenceChange,
+    ReferenceKind,
+    StoreError,
+    TransientError,
+)
+from catalogsync.schedule import Schedule
+from catalogsync.web import _bodies
+from catalogsync.web._answers import change_json
+
+PREFIXES = pytest.mark.parametrize("prefix", ["", "/sync", "/a/b"])
+COUNTS = (
+    *("fetched", "created", "updated", "unchanged"),
+    *("skipped", "retired", "failed", "unsettled"),
+)
+
+
+def counts(**some: int) -> dict[str, int]:
+    return {**dict.fromkeys(COUNTS, 0), **some}
+
+
+@attrs.define(kw_only=True)
+class PickyTill(Till):
+    """It takes no product with an even number, as long as it is picky."""
+
+    picky: bool = True
+    reason: str = "is even"
+
+    async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
+        bad = {c.key: self.reason for c in changes if int(c.key.id) % 2 == 0}
+        if bad and self.picky:
+            raise BatchRefusedError("no", said="E42", culprits=bad)
+        return await super().write(changes)
+
+
+async def finish(site: Site, path: str, **more: object) -> str:
+    """Start a run by the API and wait for its end."""
+    async with site.events() as events:
+        run_id = (await site.post(path, **more))["run_id"]
+        data = await events.until("RunFinished")
+        assert data["run_id"] == run_id
+    await site.shop.store.idle()
+    return run_id
+
+
+@PREFIXES
+async def test_from_start_to_report(prefix: str) -> None:
+    """A run is started, seen in the lists and told whole."""
+    async with open_site(prefix=prefix) as site:
+        run_id = await finish(site, "/api/jobs/shelf/runs", json={})
+        (run,) = (await site.get("/api/runs"))["runs"]
+        expected = {
+            "run_id": run_id,
+            "job": "shelf",
+            "source": "shelf",
+            "sink": "till",
+            "status": "succeeded",
+            "counts": counts(fetched=5, created=5),
+            "problem": "",
+        }
+        assert {name: run[name] for name in expected} == expected
+        took = run["finished_at"] - run["started_at"]
+        assert took == pytest.approx(run["duration_s"], abs=1e-3)
+        whole = await site.get(f"/api/runs/{run_id}", token=READ)
+        assert whole.pop("report")["run_id"] == run_id
+        assert whole == run
+        assert await site.get("/api/jobs/shelf", token=READ) == {
+            "name": "shelf",
+            "source": "shelf",
+            "sink": "till",
+            "schedule": None,
+            "next_at": None,
+            "running": None,
+            "last": run,
+            "problem": "",
+            "waiting": 0,
+            "failures": 0,
+        }
+        (figures,) = (await site.get("/api/jobs/shelf/stats?runs=5"))["runs"]
+        assert figures["run_id"] == run_id
+        assert figures["counts"] == counts(fetched=5, created=5)
+        assert figures["products_per_second"] > 0
+
+
+async def test_a_run_that_goes_on() -> None:
+    """The job tells of it, and of what waits behind it."""
+    hourly = Schedule(cron="@hourly", timezone="Europe/Berlin")
+    async with open_site(schedule=hourly) as site:
+        site.shop.till.gate.clear()
+        run_id = (await site.post("/api/jobs/shelf/runs"))["run_id"]
+        await site.shop.till.writing.wait()
+        await site.post("/api/jobs/shelf/runs", json={"keys": ["1"]})
+        (job,) = (await site.get("/api/jobs"))["jobs"]
+        running = job["running"]
+        assert (running["run_id"], running["total"]) == (run_id, None)
+        assert running["counts"]["fetched"] > 0
+        assert job["waiting"] == 2
+        assert job["schedule"] == {"cron": "@hourly", "timezone": "Europe/Berlin"}
+        assert job["next_at"] == (MIDNIGHT + dt.timedelta(hours=1)).timestamp()
+        run = await site.get(f"/api/runs/{run_id}")
+        assert (run["status"], run["counts"], run["report"]) == (None, None, None)
+        site.shop.till.gate.set()
+        await site.shop.store.until(lambda: len(site.shop.till.writes) == 3)
+
+
+async def test_a_run_of_some_products() -> None:
+    """By their ids, or with the name of the source before them."""
+    async with open_site() as site:
+        body = {"keys": ["1", "shelf:3", "other:4"]}
+        await finish(site, "/api/jobs/shelf/runs", json=body)
+        assert site.shop.shelf.asked == [["1", "3", "other:4"]]
+        assert sorted(site.shop.till.titles) == ["1", "3"]
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ("[]", "the body must be an object, not a list"),
+        ("3", "the body must be an object, not a number"),
+        ("{", "the body is not JSON"),
+        ("\ufeff{}", "the body is not JSON"),
+        ("[" * 100_000, "the body is not JSON"),
+        ('{"kes": []}', "kes: unknown key; known: keys"),
+        ('{"keys": null}', "keys: must be a list, not null"),
+        ('{"keys": "1"}', "keys: must be a list, not text"),
+        ('{"keys": []}', "keys: must not be empty; without it, all are meant"),
+        ('{"keys": ["1", 2]}', "keys[1]: must be text, not a number"),
+        ('{"keys": [{}]}', "keys[0]: must be text, not an object"),
+        ('{"keys": ["1", ""]}', "keys[1]: must not be empty"),
+        ('{"keys": ["a\\u0000"]}', "keys[0]: contains a NUL character"),
+        ('{"\\ud800": 1}', "?: unknown key; known: keys"),
+    ],
+)
+async def test_bodies_that_are_refused(body: str, error: str) -> None:
+    """One line says what is wrong, and where; nothing is started."""
+    async with open_site() as site:
+        for path in ("/api/jobs/shelf/runs", "/api/jobs/shelf/retry"):
+            headers = {"Content-Type": "application/json"}
+            answer = await site.post(path, 400, data=body.encode(), headers=headers)
+            assert answer == {"error": error}
+        assert await site.shop.store.triggers() == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Content-Type": "text/plain"}, 415),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, 415),
+        ({"Content-Type": "application/json", "Content-Encoding": "gzip"}, 415),
+        ({"Content-Type": "application/json; charset=utf-8"}, 202),
+    ],
+)
+async def test_kinds_of_bodies(headers: dict[str, str], status: int) -> None:
+    async with open_site() as site:
+        path = "/api/jobs/shelf/runs"
+        await site.post(path, status, data=b'{"keys": ["1"]}', headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "error"),
+    [
+        ("/api/jobs/other", 404, "there is no such job"),
+        ("/api/jobs/other/stats", 404, "there is no such job"),
+        ("/api/jobs/other/failures", 404, "there is no such job"),
+        ("/api/events?job=other", 404, "there is no such job"),
+        ("/api/runs/0", 404, "there is no such run, or it did not begin yet"),
+        ("/api/nothing", 404, "not found"),
+        ("/api/jobs/shelf/runs", 405, "method not allowed"),
+        ("/metrics", 404, "no metrics are kept here"),
+        ("/api/runs?limit=0", 400, "limit: must be a number from 1 to 1000"),
+        ("/api/runs?limit=1001", 400, "limit: must be a number from 1 to 1000"),
+        ("/api/runs?limit=x", 400, "limit: must be a number from 1 to 1000"),
+        ("/api/runs?limit=%D9%A1", 400, "limit: must be a number from 1 to 1000"),
+        ("/api/runs?limit=1&limit=2", 400, "limit: was given more than once"),
+        ("/api/runs?jobb=1", 400, "jobb: unknown parameter; known: job, limit"),
+        ("/api/jobs?x=1", 400, "x: unknown parameter; known: none"),
+        (
+            "/api/jobs/shelf/failures?after=x",
+            400,
+            "after: a product key is source:id, not 'x'",
+        ),
+    ],
+)
+async def test_questions_that_are_refused(path: str, status: int, error: str) -> None:
+    async with open_site() as site:
+        assert await site.ask("GET", path, status) == {"error": error}
+
+
+async def test_failures_and_retry() -> None:
+    """Failed products are listed in pages, tried again and forgotten."""
+    till = PickyTill()
+    async with open_site(till=till) as site:
+        await finish(site, "/api/jobs/shelf/runs")
+        assert (await site.get("/api/jobs/shelf"))["failures"] == 3
+        path = "/api/jobs/shelf/failures"
+        page = await site.get(f"{path}?limit=2", token=READ)
+        assert page["total"] == 3
+        assert [each["key"] for each in page["failures"]] == ["shelf:0", "shelf:2"]
+        assert page["failures"][0]["reason"] == "is even"
+        assert page["failures"][0]["attempts"] == 1
+        rest = await site.get(f"{path}?after=shelf:2")
+        assert [each["key"] for each in rest["failures"]] == ["shelf:4"]
+        till.picky = False
+        retry = "/api/jobs/shelf/retry"
+        await finish(site, retry, json={"keys": ["2", "shelf:1"]})
+        assert (await site.get(path))["total"] == 2
+        await finish(site, retry, json={})
+        assert site.shop.shelf.asked == [["2"], ["0", "4"]]
+        assert await site.get(path) == {"failures": [], "total": 0}
+        assert await site.post(retry, 409) == {"error": "no such product is failed"}
+        assert len(till.titles) == 5
+
+
+async def test_retry_of_nothing_is_no_run_of_all() -> None:
+    async with open_site() as site:
+        await site.post("/api/jobs/shelf/retry", 409)
+        await site.post("/api/jobs/shelf/retry", 409, json={"keys": ["1"]})
+        assert await site.shop.store.triggers() == []
+
+
+async def test_cancel() -> None:
+    async with open_site() as site, site.events("?job=shelf") as events:
+        site.shop.till.gate.clear()
+        run_id = (await site.post("/api/jobs/shelf/runs"))["run_id"]
+        await site.shop.till.writing.wait()
+        assert await site.post(f"/api/runs/{run_id}/cancel") == {}
+        site.shop.till.gate.set()
+        assert (await events.until("RunFinished"))["status"] == "incomplete"
+        run = await site.get(f"/api/runs/{run_id}")
+        assert run["problem"] == "cancelled on demand"
+        error = await site.post(f"/api/runs/{run_id}/cancel", 404)
+        assert error == {"error": "no such run goes on"}
+
+
+async def test_plan() -> None:
+    """What a run would do, and nothing is done."""
+    async with open_site(size=205) as site:
+        plan = await site.post("/api/jobs/shelf/plan", 200)
+        assert plan["counts"] == counts(fetched=205, created=205)
+        assert (len(plan["changes"]), plan["more"]) == (200, 5)
+        assert plan["changes"][0] == {
+            "action": "create",
+            "key": "shelf:0",
+            "title": "Thing 0",
+            "diff": [{"path": "title", "old": None, "new": "Thing 0"}],
+        }
+        assert (site.shop.till.titles, await site.shop.store.runs()) == ({}, [])
+
+
+@attrs.define(kw_only=True)
+class SlowShelf(Shelf):
+    """A source that waits before it answers."""
+
+    reading: asyncio.Event = attrs.field(factory=asyncio.Event)
+    gate: asyncio.Event = attrs.field(factory=asyncio.Event)
+
+    async def read(self, cursor: Cursor | None, /) -> Page:
+        self.reading.set()
+        await self.gate.wait()
+        return await super().read(cursor)
+
+
+async def test_one_plan_at_a_time() -> None:
+    """A job's second one is refused while the first is being made."""
+    shelf = SlowShelf(titles=shelf_of(2).titles)
+    path = "/api/jobs/shelf/plan"
+    async with open_site(shelf=shelf) as site, asyncio.TaskGroup() as group:
+        first = group.create_task(site.post(path, 200))
+        await shelf.reading.wait()
+        error = await site.post(path, 409)
+        assert error == {"error": "a plan of this job is being made"}
+        shelf.gate.set()
+        assert (await first)["counts"]["created"] == 2
+
+
+async def test_the_end_of_the_host_ends_a_plan() -> None:
+    """Whoever waits for it is cut off."""
+    shelf = SlowShelf(titles=shelf_of(2).titles)
+    async with (
+        open_shop(shelf=shelf) as shop,
+        serving_narrowly(shop) as site,
+        asyncio.TaskGroup() as group,
+    ):
+
+        async def ask() -> None:
+            with pytest.raises(aiohttp.ServerDisconnectedError):
+                await site.post("/api/jobs/shelf/plan", 200)
+
+        group.create_task(ask())
+        await shelf.reading.wait()
+        await site.runner.cleanup()
+
+
+def test_changes_of_categories() -> None:
+    """They are among the changes of a plan."""
+    books = Reference(kind=ReferenceKind.CATEGORY, source="s", id="7", name="Books")
+    new = change_json(ReferenceChange(reference=books))
+    diff = {"path": "name", "old": None, "new": "Books"}
+    expected = {"action": "create", "key": "category:7", "title": "Books"}
+    assert new == {**expected, "diff": [diff]}
+    held = HeldReference(id="x", name="Book", ours=True)
+    renamed = change_json(ReferenceChange(reference=books, held=held))
+    diff = {"path": "name", "old": "Book", "new": "Books"}
+    assert renamed == {**expected, "action": "update", "diff": [diff]}
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"Content-Length: 10\r\n\r\n{", b"408"),
+        (b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", b"400"),
+    ],
+)
+async def test_bodies_without_an_end(
+    sent: bytes, status: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for them for long."""
+    monkeypatch.setattr(_bodies, "_PATIENCE", 0)
+    async with open_site() as site:
+        host, port = site.url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        lines = (
+            *("POST /api/jobs/shelf/runs HTTP/1.1", "Host: x", "Connection: close"),
+            *(f"Authorization: Bearer {OPERATE}", "Content-Type: application/json", ""),
+        )
+        writer.write("\r\n".join(lines).encode() + sent)
+        assert (await reader.readline()).split()[1] == status
+        writer.close()
+        await writer.wait_closed()
+        assert await site.shop.store.triggers() == []
+
+
+async def test_a_plan_that_cannot_be_made() -> None:
+    """The source is down."""
+    async with open_site() as site:
+        site.shop.shelf.faults = [TransientError("the light is out")] * FAST.attempts
+        error = await site.post("/api/jobs/shelf/plan", 503)
+        assert error == {"error": "the light is out"}
+        await site.post("/api/jobs/shelf/plan", 200)
+
+
+async def test_the_list_of_runs() -> None:
+    """The last first, of one job or of all, and not too many."""
+    async with open_site() as site:
+        ids = [await finish(site, "/api/jobs/shelf/runs") for _ in range(3)]
+        for query, found in [
+            ("", ids[::-1]),
+            ("?limit=2", ids[:0:-1]),
+            ("?job=shelf&limit=1", [ids[2]]),
+            ("?job=", ids[::-1]),
+            ("?job=other", []),
+        ]:
+            runs = (await site.get(f"/api/runs{query}"))["runs"]
+            assert [run["run_id"] for run in runs] == found
+
+
+async def test_health_and_readiness() -> None:
+    """Nobody needs a token for them; readiness needs the run store."""
+    async with open_site() as site:
+        assert await site.get("/health", token=None) == {"status": "ok"}
+        assert await site.get("/ready", token=None) == {"status": "ready"}
+        site.shop.store.faults["runs"] = StoreError("the disk is full")
+        answer = await site.ask("GET", "/ready", 503, token=None)
+        assert answer == {"status": "run store down", "error": "the disk is full"}
+        site.shop.store.faults["runs"] = StoreError("the disk is full")
+        answer = await site.ask("GET", "/api/runs", 503)
+        assert answer == {"error": "the disk is full"}
+        site.shop.service.stop()
+        answer = await site.ask("GET", "/ready", 503, token=None)
+        assert answer["status"] == "stopping"
+        assert await site.get("/health", token=None) == {"status": "ok"}
+
+
+async def test_the_unexpected(caplog: pytest.LogCaptureFixture) -> None:
+    """It is told to the log, and not to the caller."""
+    async with open_site() as site:
+        site.shop.store.faults["runs"] = RuntimeError("inner parts")
+        answer = await site.ask("GET", "/api/runs?job=private", 500)
+        assert answer["error"].startswith("something unexpected")
+        assert "inner parts" in caplog.text
+        assert "private" not in caplog.text
+
+
+class Figures:
+    """What counts for Prometheus."""
+
+    content_type = "text/plain; version=1.0.0; charset=utf-8"
+
+    def text(self) -> bytes:
+        return b"runs_total 1\n"
+
+
+async def test_metrics() -> None:
+    async with open_site(metrics=Figures()) as site:
+        response, text = await site.answer("GET", "/metrics", token=READ)
+        assert text == "runs_total 1\n"
+        assert response.headers["Content-Type"] == Figures.content_type
+        await site.ask("GET", "/metrics", 401, token=None)
+
+
+async def test_a_source_whose_settings_have_no_name() -> None:
+    """It is asked for its name when keys are given."""
+    async with open_site() as site:
+        job = site.shop.service.jobs["shelf"]
+
+        class Settings:
+            def open(self) -> object:
+                return nullcontext(shelf_of(5))
+
+        site.shop.service.jobs["shelf"] = attrs.evolve(job, source=Settings())
+        site.shop.till.gate.clear()
+        await site.post("/api/jobs/shelf/runs", json={"keys": ["shelf:2"]})
+        (wish,) = await site.shop.store.triggers()
+        assert wish.keys == (key(2),)
+        site.shop.till.gate.set()

@@ -1,0 +1,416 @@
+"""The dashboard as a browser without scripts sees it."""
+
+from __future__ import annotations
+
+import html
+import re
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urljoin
+from xml.etree import ElementTree as ET
+
+import aiohttp
+import attrs
+import pytest
+from aiohttp import web
+from tests.service.shops import Shelf, Shop, Till, key, open_shop
+from tests.web.sites import ACCESS, OPERATE, READ
+
+from catalogsync import (
+    Change,
+    MemorySink,
+    MissingExtraError,
+    Outcome,
+    RefusedError,
+    StoreError,
+)
+from catalogsync.runstore import Failure, RunRecord
+from catalogsync.testing import serve
+from catalogsync.web import Access, web_app
+
+HOSTILE = "<script>alert(1)</script>\"' onload=x {{7*7}} \u202e\ud800"
+_HIDDEN = re.compile(r'name="(csrf|back|key|next)" value="([^"]*)"')
+
+
+@attrs.frozen
+class Seen:
+    """A page as it came."""
+
+    status: int
+    url: str
+    text: str
+    headers: Mapping[str, str]
+
+    def form(self, action: str) -> tuple[str, dict[str, str]]:
+        """The address of a form, and the fields that it hides."""
+        for form in re.findall(r"<form.*?</form>", self.text, re.DOTALL):
+            address = html.unescape(re.search(r'action="([^"]*)"', form)[1])
+            if address.endswith(action):
+                fields = {k: html.unescape(v) for k, v in _HIDDEN.findall(form)}
+                return urljoin(self.url, address), fields
+        raise AssertionError(f"no form leads to {action}")
+
+
+@attrs.frozen
+class Browser:
+    """Follows links and sends forms, and keeps cookies.
+
+    Attributes:
+        shop: What is served.
+        url: Where.
+        client: What keeps the cookies.
+    """
+
+    shop: Shop
+    url: str
+    client: aiohttp.ClientSession
+
+    async def ask(self, method: str, url: str, **more: Any) -> Seen:
+        async with self.client.request(method, url, **more) as response:
+            text = await response.text()
+            return Seen(response.status, str(response.url), text, response.headers)
+
+    async def open(self, path: str, status: int = 200, **more: Any) -> Seen:
+        seen = await self.ask("GET", self.url + path, **more)
+        assert seen.status == status, seen.text
+        return seen
+
+    async def send(
+        self, page: Seen, action: str, status: int = 200, **fields: str
+    ) -> Seen:
+        """Fill in a form of a page and send it."""
+        url, hidden = page.form(action)
+        seen = await self.ask("POST", url, data={**hidden, **fields})
+        assert seen.status == status, seen.text
+        return seen
+
+    async def log_in(self, token: str, path: str = "/login", **more: Any) -> Seen:
+        return await self.send(await self.open(path), "login", token=token, **more)
+
+
+@asynccontextmanager
+async def browsing(
+    token: str = OPERATE,
+    *,
+    prefix: str = "",
+    access: Access = ACCESS,
+    dashboard: bool = True,
+    **more: Any,
+) -> AsyncIterator[Browser]:
+    """A shop that is served, and a browser, logged in unless its token is empty."""
+    # The server is at an address without a name, whose cookies are not kept else.
+    jar = aiohttp.CookieJar(unsafe=True)
+    async with open_shop(**more) as shop:
+        app = web_app(shop.service, access=access, dashboard=dashboard)
+        if prefix:
+            host = web.Application()
+            host.add_subapp(prefix, app)
+            app = host
+        async with (
+            serve(app) as url,
+            aiohttp.ClientSession(cookie_jar=jar) as client,
+        ):
+            browser = Browser(shop, url + prefix, client)
+            if token:
+                await browser.log_in(token)
+            yield browser
+
+
+@attrs.define
+class Picky:
+    """A sink that refuses some titles."""
+
+    refused: set[str]
+    inner: MemorySink = attrs.field(factory=MemorySink)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    async def write(self, changes: list[Change], /) -> list[Outcome]:
+        for change in changes:
+            if change.product.title in self.refused:
+                raise RefusedError(f"not {change.product.title}")
+        return list(await self.inner.write(changes))
+
+
+@pytest.mark.parametrize("prefix", ["", "/tools/sync"])
+async def test_from_login_to_a_run(prefix: str) -> None:
+    """Where it is mounted does not matter."""
+    async with browsing("", prefix=prefix) as browser:
+        seen = await browser.open("/")
+        assert seen.url == f"{browser.url}/login?next="
+        seen = await browser.log_in(OPERATE)
+        assert seen.url == f"{browser.url}/"
+        assert "none yet" in seen.text
+        seen = await browser.send(seen, "jobs/shelf/sync")
+        assert seen.url == f"{browser.url}/?said=sync"
+        assert "A run was asked for." in seen.text
+        store = browser.shop.store
+        await store.until(lambda: ("drop_triggers", None) in store.log)
+        seen = await browser.open("/jobs/shelf")
+        assert '<td><span class="status succeeded">' in seen.text
+        (run,) = set(re.findall(r'href="../(runs/[^"]+)"', seen.text))
+        assert "5</b> created" in (await browser.open(f"/{run}")).text
+
+
+async def test_the_prefix_alone_leads_to_the_overview() -> None:
+    """A folder's address ends in a slash, else relative links would lead astray."""
+    async with browsing(prefix="/sync") as browser:
+        assert (await browser.open("")).url == f"{browser.url}/"
+
+
+PAGES = ["/", "/login", "/jobs/shelf", "/jobs/shelf/failures", "/jobs/none"]
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_no_page_lets_in_what_is_not_ours(path: str) -> None:
+    """Nothing is inline, and the policy would not have it."""
+    async with browsing() as browser:
+        seen = await browser.ask("GET", browser.url + path)
+        assert seen.headers["Content-Security-Policy"] == (
+            "default-src 'none'; script-src 'self'; style-src 'self';"
+            " img-src 'self'; connect-src 'self'; form-action 'self';"
+            " frame-ancestors 'none'; base-uri 'none'"
+        )
+        assert seen.headers["Cache-Control"] == "no-store"
+        assert seen.headers["Referrer-Policy"] == "same-origin"
+        assert not re.findall(r"<style|<script(?! src)|style=|\son\w+=", seen.text)
+        assert not re.findall(r'(?:src|href|action)="(?:https?:)?//', seen.text)
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_links_and_files_are_there(path: str) -> None:
+    """Also from below a prefix."""
+    async with browsing(prefix="/a/b") as browser:
+        seen = await browser.ask("GET", browser.url + path)
+        links = re.findall(r'(?:src|href)="([^"#]+)"', seen.text)
+        assert links
+        for link in set(links) - {f"../{path[1:]}"}:
+            found = await browser.ask("GET", urljoin(seen.url, html.unescape(link)))
+            assert found.status == 200, link
+
+
+async def test_a_job_without_any_run() -> None:
+    """Everything says so, and the charts can be drawn."""
+    async with browsing() as browser:
+        assert "none yet" in (await browser.open("/")).text
+        assert "No run has begun yet." in (await browser.open("/jobs/shelf")).text
+        seen = await browser.open("/jobs/shelf/failures")
+        assert "No product is failed." in seen.text
+        chart = await browser.open("/jobs/shelf/charts/created.svg")
+        assert "no run has ended yet" in chart.text
+
+
+async def test_the_first_run_while_it_goes_on() -> None:
+    """It is seen on every page, can be cancelled, and has no report yet."""
+    till = Till()
+    till.gate.clear()
+    async with browsing(till=till) as browser:
+        run_id = await browser.shop.ask()
+        await till.writing.wait()
+        for path in ("/", "/jobs/shelf", f"/runs/{run_id}"):
+            seen = await browser.open(path)
+            assert "Running</label>" in seen.text
+            seen.form(f"runs/{run_id}/cancel")
+        seen = await browser.send(await browser.open("/"), f"runs/{run_id}/cancel")
+        assert "The run was asked to end." in seen.text
+        till.gate.set()
+        store = browser.shop.store
+        await store.until(lambda: ("drop_triggers", None) in store.log)
+        seen = await browser.open(f"/runs/{run_id}")
+        assert "cancelled on demand" in seen.text
+        page = Seen(200, seen.url, f"{_cancel(run_id)}{seen.text}", {})
+        csrf = (await browser.open("/")).form("sync")[1]["csrf"]
+        seen = await browser.send(page, f"runs/{run_id}/cancel", 404, csrf=csrf)
+        assert "does not go on" in seen.text
+
+
+def _cancel(run_id: str) -> str:
+    return f'<form action="../runs/{run_id}/cancel"></form>'
+
+
+CHARTS = ["duration", "speed", "created", "updated", "failed"]
+
+
+async def test_charts_are_images_without_scripts() -> None:
+    """Each has words beside it, and numbers in the table."""
+    async with browsing() as browser:
+        await browser.shop.run()
+        seen = await browser.open("/jobs/shelf")
+        images = re.findall(r'<img src="([^"]+)" alt="([^"]+)"', seen.text)
+        assert [re.search(r"(\w+)\.svg", src)[1] for src, _ in images] == CHARTS
+        assert "Created of 1 runs: 5 in the last one, 5 at most" in images[2][1]
+        for src, _ in images:
+            chart = await browser.ask("GET", urljoin(seen.url, html.unescape(src)))
+            assert chart.headers["Content-Type"] == "image/svg+xml"
+            assert "prefers-color-scheme: dark" in re.sub(r":(?=d)", ": ", chart.text)
+            assert "<script" not in chart.text
+            ET.fromstring(chart.text.encode())
+        await browser.open("/jobs/shelf/charts/none.svg", 404)
+
+
+async def test_hostile_texts_stay_texts() -> None:
+    """Wherever they come from, and however they are broken."""
+    shelf = Shelf(titles={1: HOSTILE.replace("\ud800", ""), 2: "Plain"})
+    sink = Picky({shelf.titles[1]})
+    async with browsing(shelf=shelf, till=sink) as browser:
+        seen = await browser.send(await browser.open("/jobs/shelf"), "jobs/shelf/plan")
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in seen.text
+        run_id = await browser.shop.run()
+        for path in ("/", "/jobs/shelf", "/jobs/shelf/failures", f"/runs/{run_id}"):
+            seen = await browser.open(path)
+            assert "<script>alert" not in seen.text
+            assert "{{7*7}}" in seen.text or path in {"/", "/jobs/shelf"}
+        seen = await browser.open("/jobs/%3Cscript%3Ealert(1)%3C%2Fscript%3E", 404)
+        assert "<script>alert" not in seen.text
+        await browser.open("/jobs/shelf/failures?after=%3Cscript%3E", 400)
+
+
+async def test_half_of_a_surrogate_pair_breaks_no_page() -> None:
+    """Such a text cannot be encoded."""
+    async with browsing() as browser:
+        browser.shop.service.state("shelf").problem = HOSTILE
+        assert "onload=x {{7*7}}" in (await browser.open("/")).text
+
+
+@pytest.mark.parametrize("one", [True, False])
+async def test_failed_products_are_tried_again(one: bool) -> None:
+    """One of them, or all."""
+    sink = Picky({"Thing 1", "Thing 2"})
+    async with browsing(till=sink) as browser:
+        await browser.shop.run()
+        seen = await browser.open("/jobs/shelf/failures")
+        assert "2 failed" in seen.text
+        assert "not Thing 1" in seen.text
+        sink.refused.clear()
+        browser.shop.store.log.clear()
+        more = {"key": "shelf:1"} if one else {}
+        seen = await browser.send(seen, "jobs/shelf/retry", **more)
+        assert seen.url.endswith("/jobs/shelf/failures?said=retry")
+        store = browser.shop.store
+        await store.until(lambda: ("drop_triggers", None) in store.log)
+        seen = await browser.open("/jobs/shelf/failures")
+        told = "1 failed" if one else "No product is failed."
+        assert told in seen.text
+        assert ("shelf:2" in seen.text) is one
+        assert "shelf:1" not in seen.text
+
+
+async def test_many_failed_products_come_in_parts() -> None:
+    """Each is on one page."""
+    failed = [Failure(key=key(number), reason="refused") for number in range(120)]
+    async with browsing() as browser:
+        await browser.shop.store.put_failures("shelf", failed)
+        path, found = "/jobs/shelf/failures", list[str]()
+        for expected in (50, 50, 20):
+            seen = await browser.open(path)
+            keys = re.findall(r"<h2>([^<]+)</h2>", seen.text)
+            assert len(keys) == expected
+            found += keys
+            link = re.search(r'href="([^"]+)">Next', seen.text)
+            path = path if link is None else link[1].removeprefix("../..")
+        assert len(set(found)) == 120
+
+
+async def test_a_plan_writes_nothing() -> None:
+    """It tells what a run would do."""
+    async with browsing() as browser:
+        seen = await browser.send(await browser.open("/jobs/shelf"), "jobs/shelf/plan")
+        assert seen.text.count("<details") == 5
+        assert "Thing 3" in seen.text
+        assert browser.shop.till.titles == {}
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/jobs/shelf", "/jobs/shelf/failures", "/runs/x"]
+)
+async def test_a_run_store_that_is_down(path: str) -> None:
+    """The page says so, and does not say that all is well."""
+    async with browsing() as browser:
+        store = browser.shop.store
+        for name in ("run", "runs", "failures"):
+            store.faults[name] = StoreError("the disk <b>is</b> full")
+        seen = await browser.open(path, 503)
+        assert "the disk &lt;b&gt;is&lt;/b&gt; full" in seen.text
+        assert "<h1>Out of order for now</h1>" in seen.text
+
+
+async def test_secrets_are_on_no_page() -> None:
+    """Not even where the other side repeats them."""
+    async with browsing() as browser:
+        browser.shop.service.state("shelf").problem = f"wrong token {OPERATE}"
+        seen = await browser.open("/")
+        assert "wrong token ***" in seen.text
+
+
+async def test_whoever_may_only_look_has_no_buttons() -> None:
+    """And cannot do without them either."""
+    async with browsing(READ) as browser:
+        for path in ("/", "/jobs/shelf"):
+            assert "Sync now" not in (await browser.open(path)).text
+        fields = {"csrf": (await browser.open("/")).form("logout")[1]["csrf"]}
+        url = f"{browser.url}/jobs/shelf/sync"
+        seen = await browser.ask("POST", url, data=fields)
+        assert seen.status == 403
+        assert await browser.shop.store.triggers() == []
+
+
+async def test_open_on_this_machine_needs_no_login() -> None:
+    """There is nobody to log out, and forms are still protected."""
+    async with browsing("", access=Access(open=True)) as browser:
+        seen = await browser.open("/")
+        assert "Log out" not in seen.text
+        url, _ = seen.form("sync")
+        assert (await browser.ask("POST", url, data={"csrf": "x"})).status == 403
+        await browser.send(seen, "sync")
+        strange = {"Host": "shop.example"}
+        await browser.open("/", 403, headers=strange)
+
+
+async def test_without_a_dashboard() -> None:
+    """The API is there alone."""
+    async with browsing("", dashboard=False) as browser:
+        await browser.open("/", 404)
+        await browser.open("/login", 404)
+        await browser.open("/api/jobs", 401)
+
+
+async def test_what_the_dashboard_needs_is_not_installed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What mends it is told."""
+    monkeypatch.setitem(sys.modules, "catalogsync.web._pages", None)
+    with pytest.raises(MissingExtraError, match=r"catalogsync\[serve\]"):
+        async with browsing():
+            pass
+
+
+@pytest.mark.parametrize(
+    "report", [None, {}, {"counts": {"fetched": 3}, "problem": "gone"}]
+)
+async def test_a_run_that_tells_little(
+    report: dict[str, Any] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process died, or it is from an earlier version."""
+    record = RunRecord(
+        run_id="x/y", job="gone", source="a", sink="b", started_at=0.0, report=report
+    )
+
+    async def tell(_: str) -> RunRecord:
+        return record
+
+    async with browsing() as browser:
+        monkeypatch.setattr(browser.shop.store, "run", tell, raising=False)
+        seen = await browser.open("/runs/x%2Fy")
+        assert "Run of gone" in seen.text
+        assert ("there is no report" in seen.text) is not bool(report)
+
+
+async def test_a_page_beside_the_api_costs_no_rights() -> None:
+    """The tokens of the API are for the API."""
+    async with browsing("") as browser:
+        headers = {"Authorization": f"Bearer {OPERATE}"}
+        seen = await browser.open("/", headers=headers)
+        assert seen.url.endswith("/login?next=")

@@ -1,0 +1,169 @@
+"""`catalogsync serve`: what it promises outlives it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.web.served import configure, serving
+from tests.web.sites import JSON, OPERATE, SECRET
+
+from catalogsync.testing import FaultPlan, dummyjson_app, serve_in_thread
+from catalogsync.testing.catalog import generate_catalog
+from catalogsync.testing.faults import delay
+from catalogsync.web import sign
+
+BOSS = {"Authorization": f"Bearer {OPERATE}"}
+STOPPING = "stopping after the batches in flight; once more to stop at once\n"
+
+
+@pytest.fixture
+def faults() -> FaultPlan:
+    return FaultPlan()
+
+
+@pytest.fixture
+def source(faults: FaultPlan) -> Iterator[str]:
+    """A server with ten products."""
+    records = generate_catalog(10, 2, awkward=False)
+    with serve_in_thread(lambda: dummyjson_app(records, faults=faults)) as url:
+        yield url
+
+
+def ask(url: str, body: bytes | None = None, **headers: str) -> tuple[int, Any]:
+    """The status and the JSON of an answer."""
+    request = urllib.request.Request(url, data=body, headers={**JSON, **headers})
+    with urllib.request.urlopen(request) as response:
+        return response.status, json.load(response)
+
+
+def ids(folder: Path) -> set[str]:
+    """The products in the sink."""
+    with closing(sqlite3.connect(folder / "catalog.db")) as database:
+        found = database.execute("SELECT source_id FROM product").fetchall()
+    return {row[0] for row in found}
+
+
+def test_serving(tmp_path: Path, source: str) -> None:
+    """It says where it listens and what runs came to, and ends in order."""
+    configure(tmp_path, source)
+    with serving(tmp_path) as served:
+        assert served.url.startswith("http://127.0.0.1:")
+        assert ask(f"{served.url}/ready") == (200, {"status": "ready"})
+        status, _ = ask(f"{served.url}/api/jobs/products/runs", b"{}", **BOSS)
+        assert status == 202
+        assert served.line().startswith("products: succeeded: 10 fetched = 10 created")
+        request = urllib.request.Request(f"{served.url}/metrics", headers=BOSS)
+        with urllib.request.urlopen(request) as response:
+            assert b"catalogsync_runs_total{" in response.read()
+        served.process.send_signal(signal.SIGTERM)
+        assert served.end() == (0, "", STOPPING)
+    assert len(ids(tmp_path)) == 10
+
+
+def test_a_call_outlives_the_process(
+    tmp_path: Path, source: str, faults: FaultPlan
+) -> None:
+    """Killed as soon as it has answered 202, it does what it promised afterwards."""
+    configure(tmp_path, source)
+    faults.add(delay(asyncio.Event(), path="/products/*"))
+    body = b'{"keys":["3","7"]}'
+    with serving(tmp_path) as served:
+        headers = sign(SECRET, body)
+        status, _ = ask(f"{served.url}/webhooks/products", body, **headers)
+        served.process.kill()
+        assert status == 202
+        assert served.end()[0] == -signal.SIGKILL
+    faults.clear()
+    with serving(tmp_path) as served:
+        assert served.line().startswith("products: succeeded: 2 fetched = 2 created")
+        assert ids(tmp_path) == {"3", "7"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stopped_in_the_midst_of_a_run(
+    tmp_path: Path, source: str, faults: FaultPlan, number: signal.Signals
+) -> None:
+    """What was read is written or unsettled, and the next process does the rest."""
+    configure(tmp_path, source)
+    faults.add(delay(asyncio.Event(), path="*skip=6*"))
+    with serving(tmp_path) as served:
+        url = f"{served.url}/api/events"
+        with urllib.request.urlopen(
+            urllib.request.Request(url, headers=BOSS)
+        ) as events:
+            ask(f"{served.url}/api/jobs/products/runs", b"{}", **BOSS)
+            while b"BatchSettled" not in events.readline():
+                pass
+            served.process.send_signal(number)
+            assert b"event: RunFinished\n" in events.readlines()
+        status, output, errors = served.end()
+        assert (status, errors) == (0, STOPPING)
+        assert output.startswith("products: incomplete: ")
+    faults.clear()
+    first = ids(tmp_path)
+    assert 2 <= len(first) < 10
+    with serving(tmp_path) as served:
+        line = served.line()
+        assert line.startswith("products: succeeded: 10 fetched = ")
+        assert f"{10 - len(first)} created" in line
+    assert len(ids(tmp_path)) == 10
+
+
+def test_stopped_twice(tmp_path: Path, source: str, faults: FaultPlan) -> None:
+    """The second signal ends it at once, whatever it waits for."""
+    configure(tmp_path, source)
+    faults.add(delay(asyncio.Event(), path="*skip=2*"))
+    with (
+        other_run(tmp_path),
+        serving(tmp_path) as served,
+        closing(raw_events(served.url)) as events,
+    ):
+        ask(f"{served.url}/api/jobs/products/runs", b"{}", **BOSS)
+        while b"RunStarted" not in events.recv(1 << 16):
+            pass
+        served.process.send_signal(signal.SIGTERM)
+        assert served.process.stderr
+        assert served.process.stderr.readline() == STOPPING
+        served.process.send_signal(signal.SIGTERM)
+        status, _, errors = served.end()
+        assert (status, errors) == (130, "interrupted\n")
+
+
+@contextmanager
+def other_run(folder: Path) -> Iterator[None]:
+    """A process that runs the job, and does not come to its end."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "catalogsync", "run", "products", "-v"],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr
+        while "PageRead" not in process.stderr.readline():
+            assert process.poll() is None
+        yield
+        process.kill()
+
+
+def raw_events(url: str) -> socket.socket:
+    """A stream of events on a bare socket."""
+    host, port = url.removeprefix("http://").split(":")
+    stream = socket.create_connection((host, int(port)))
+    lines = ("GET /api/events HTTP/1.1", "Host: x", f"Authorization: Bearer {OPERATE}")
+    stream.sendall("\r\n".join((*lines, "", "")).encode())
+    received = b""
+    while b"events follow" not in received:
+        received += stream.recv(1 << 16)
+    return stream
