@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
+from io import StringIO
 from operator import attrgetter
 from statistics import median
 from typing import Any, cast
 
 import attrs
 
-from .report import Counts, Latency
+from .report import BatchSizes, Counts, Latency
 from .runstore import RunRecord
 
-__all__ = ["RunRow", "Trend", "rows", "sparkline", "trends"]
+__all__ = ["RunRow", "Trend", "rows", "sparkline", "to_csv", "trends"]
 
 _CALLS = ("read", "find", "write")
+_PHASES = ("read", "find", "plan", "write")
 _CHARTED = {
     "seconds": "duration_s",
     "products/s": "products_per_second",
@@ -43,8 +46,10 @@ class RunRow:
         requests: Requests to both sides.
         writes: Batches that were sent to the sink.
         retries: Pages and batches that were repeated.
+        batch_sizes: Products in one of these.
         bytes_sent: Bodies of requests.
         bytes_received: Bodies of answers.
+        phases: Seconds spent in each phase; phases overlap.
         latency: How long the calls of the adapters took.
     """
 
@@ -57,8 +62,10 @@ class RunRow:
     requests: int = 0
     writes: int = 0
     retries: int = 0
+    batch_sizes: BatchSizes = attrs.field(factory=BatchSizes)
     bytes_sent: int = 0
     bytes_received: int = 0
+    phases: Mapping[str, float] = attrs.field(factory=dict[str, float])
     latency: Mapping[str, Latency] = attrs.field(factory=dict[str, Latency])
 
     def to_dict(self) -> dict[str, str | int | float | None]:
@@ -74,6 +81,10 @@ class RunRow:
         }
         for name in ("requests", "writes", "retries", "bytes_sent", "bytes_received"):
             told[name] = getattr(self, name)
+        for name, value in attrs.asdict(self.batch_sizes).items():
+            told[f"batch_{name}"] = value
+        for phase in _PHASES:
+            told[f"{phase}_seconds"] = self.phases.get(phase)
         for call in _CALLS:
             latency = self.latency.get(call)
             for field in ("count", "p50", "p95", "p99"):
@@ -135,7 +146,7 @@ def _row(record: RunRecord) -> RunRow:
         name: report[name]
         for name in (
             *("duration_s", "products_per_second", "requests", "writes", "retries"),
-            *("bytes_sent", "bytes_received"),
+            *("bytes_sent", "bytes_received", "phases"),
         )
         if name in report  # those of earlier versions have fewer
     }
@@ -143,8 +154,19 @@ def _row(record: RunRecord) -> RunRow:
         row,
         **numbers,
         counts=Counts(**counts),
+        batch_sizes=BatchSizes(**report.get("batch_sizes", {})),
         latency={call: Latency(**values) for call, values in latency.items()},
     )
+
+
+def to_csv(runs: Iterable[RunRow]) -> str:
+    """A line for each run, below one with the names of `RunRow.to_dict`."""
+    header = RunRow(run_id="", started_at=0.0).to_dict()
+    file = StringIO()
+    writer = csv.DictWriter(file, header, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(run.to_dict() for run in runs)
+    return file.getvalue()
 
 
 def trends(runs: Sequence[RunRow]) -> list[Trend]:

@@ -36,6 +36,14 @@ async def test_a_run_on_demand() -> None:
         assert await shop.store.triggers() == []
 
 
+async def test_old_runs_are_forgotten() -> None:
+    """The service may live for years."""
+    async with open_shop() as shop:
+        shop.service.keep_runs = 2
+        ids = [await shop.run() for _ in range(4)]
+        assert [run.run_id for run in await shop.store.runs()] == [ids[3], ids[2]]
+
+
 async def test_only_the_named_products() -> None:
     """Only they are fetched and written, whatever limit the job has."""
     async with open_shop(options=Options(retry=FAST, limit=1)) as shop:

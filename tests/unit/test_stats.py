@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from catalogsync import Counts, Report, RunRecord, RunStatus
-from catalogsync.report import Latency
+from catalogsync.report import BatchSizes, Latency
 from catalogsync.stats import RunRow, Trend, rows, sparkline, trends
 
 
@@ -43,8 +43,14 @@ def test_runs_come_in_the_order_in_which_they_began() -> None:
 
 
 def test_a_row_says_what_the_report_says() -> None:
-    latency = {"read": Latency(p50=0.1, p95=0.2, p99=0.3, count=4)}
-    (row,) = rows([record(2, latency=latency, requests=7, bytes_sent=9)])
+    more: dict[str, Any] = {
+        "requests": 7,
+        "batch_sizes": BatchSizes(least=1, mean=2.5, most=4),
+        "bytes_sent": 9,
+        "phases": {"read": 0.5},
+        "latency": {"read": Latency(p50=0.1, p95=0.2, p99=0.3, count=4)},
+    }
+    (row,) = rows([record(2, **more)])
     assert row == RunRow(
         run_id="r2",
         started_at=1_780_000_002.0,
@@ -52,9 +58,7 @@ def test_a_row_says_what_the_report_says() -> None:
         duration_s=4.0,
         products_per_second=1.5,
         counts=Counts(fetched=6, created=2, failed=4),
-        requests=7,
-        bytes_sent=9,
-        latency=latency,
+        **more,
     )
 
 
@@ -79,11 +83,13 @@ def _fields(record: RunRecord) -> dict[str, Any]:
 
 def test_a_row_is_flat_and_has_the_same_names_always() -> None:
     latency = {"read": Latency(p50=0.1, p95=0.2, p99=0.3, count=4)}
-    full, empty = rows([record(2, latency=latency), UNFINISHED])
+    measured = record(2, latency=latency, phases={"plan": 0.5})
+    full, empty = rows([measured, UNFINISHED])
     assert list(full.to_dict()) == list(empty.to_dict())
     told = full.to_dict()
     assert told["started_at"] == "2026-05-28T20:26:42.000+00:00"
     assert (told["created"], told["duration_s"]) == (2, 4.0)
+    assert (told["plan_seconds"], told["read_seconds"]) == (0.5, None)
     assert (told["read_p95"], told["read_count"], told["write_p95"]) == (0.2, 4, None)
 
 

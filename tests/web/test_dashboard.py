@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import html
 import re
 import sys
@@ -249,6 +250,20 @@ async def test_charts_are_images_without_scripts() -> None:
             assert "<script" not in chart.text
             ET.fromstring(chart.text.encode())
         await browser.open("/jobs/shelf/charts/none.svg", 404)
+
+
+async def test_the_history_can_be_taken_along() -> None:
+    """As the command line tells it."""
+    async with browsing() as browser:
+        run_id = await browser.shop.run()
+        seen = await browser.open("/jobs/shelf")
+        (link,) = re.findall(r'href="([^"]+/runs\.csv)" download', seen.text)
+        found = await browser.ask("GET", urljoin(seen.url, link))
+        assert found.headers["Content-Type"].startswith("text/csv")
+        assert "attachment" in found.headers["Content-Disposition"]
+        (row,) = csv.DictReader(found.text.splitlines())
+        assert (row["run_id"], row["status"]) == (run_id, "succeeded")
+        assert (row["created"], row["batch_most"]) == ("5", "2")
 
 
 async def test_hostile_texts_stay_texts() -> None:

@@ -53,6 +53,8 @@ async def _serve(teller: Teller, config: Config, settings: ServeSettings) -> Non
             store=store,
             hooks=[tell, *([metrics] if metrics else [])],
             retry_after=settings.retry_after,
+            keep_days=config.store.keep_days,
+            keep_runs=config.store.keep_runs,
         )
         app = web_app(service, access=settings, metrics=metrics)
         with _stopped(teller) as stopped:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import csv
 import datetime as dt
 import json
 from collections import Counter
@@ -16,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from catalogsync.stats import RunRow, rows, sparkline, trends
+from catalogsync.stats import RunRow, rows, sparkline, to_csv, trends
 from catalogsync.stores import StoreSettings
 
 from ._session import Session
@@ -36,7 +35,7 @@ def show_stats(session: Session, job: str, limit: int, form: Form | None) -> int
             told = {"job": job, "runs": [run.to_dict() for run in runs]}
             text = json.dumps(told, indent=2)
         case "csv":
-            text = _csv(runs)
+            text = to_csv(runs).rstrip("\n")
         case _:
             text = charts_text(job, runs) if runs else f"{job}: no run is known"
     session.teller.result(text)
@@ -46,15 +45,6 @@ def show_stats(session: Session, job: str, limit: int, form: Form | None) -> int
 async def _runs(settings: StoreSettings, job: str, limit: int) -> Sequence[RunRow]:
     async with settings.open() as store:
         return rows(await store.runs(job=job, limit=limit))
-
-
-def _csv(runs: Sequence[RunRow]) -> str:
-    header = RunRow(run_id="", started_at=0.0).to_dict()
-    file = StringIO()
-    writer = csv.DictWriter(file, header, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(run.to_dict() for run in runs)
-    return file.getvalue().rstrip("\n")
 
 
 def charts_text(job: str, runs: Sequence[RunRow]) -> str:

@@ -86,7 +86,7 @@ class JobState:
 
     @property
     def run_id(self) -> str:
-        """The run that goes on; empty: none does."""
+        """Identity of the run that goes on; empty if none does."""
         return self.run.run_id if self.run else ""
 
     def announce(self) -> str:
@@ -129,6 +129,8 @@ class Service:
         clock: The time, with a zone; replaced in tests.
         retry_after: Seconds after which a run that did not settle all is done again;
             doubled each time, up to an hour. New wishes wait only for the first part.
+        keep_days: Runs that began longer ago are forgotten, as `StoreSettings` says.
+        keep_runs: Of each job, all but so many runs are forgotten.
         feed: Hands out all events but those of single requests.
     """
 
@@ -137,6 +139,8 @@ class Service:
     hooks: Sequence[EventHook] = ()
     clock: Clock = _now
     retry_after: float = 30.0
+    keep_days: float = 90
+    keep_runs: int = 200
     feed: Feed[JobEvent] = attrs.field(factory=Feed[JobEvent])
     _states: dict[str, JobState] = attrs.field(factory=dict[str, JobState], init=False)
     _group: asyncio.TaskGroup | None = attrs.field(default=None, init=False)
@@ -321,6 +325,7 @@ class Service:
         if settled or state.cancelled:
             state.failures = 0
             await self.store.drop_triggers([wish.id for wish in wishes])
+            await self.store.trim(days=self.keep_days, runs=self.keep_runs)
             return True
         if await self.store.run(run_id) is None:
             state.postpone(run_id)

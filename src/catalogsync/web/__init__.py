@@ -11,6 +11,7 @@ from catalogsync.config import Access, Role, Token
 
 from ._app import web_app
 from ._log import AccessLogger
+from ._site import Metrics
 from ._webhooks import sign
 
-__all__ = ["Access", "AccessLogger", "Role", "Token", "sign", "web_app"]
+__all__ = ["Access", "AccessLogger", "Metrics", "Role", "Token", "sign", "web_app"]

@@ -34,7 +34,8 @@ Tree = dict[str, Any]
 
 _STATS = (
     *("run_id", "started_at", "duration_s", "status", "products_per_second"),
-    *("counts", "requests", "retries", "latency"),
+    *("counts", "requests", "writes", "retries", "batch_sizes"),
+    *("bytes_sent", "bytes_received", "phases", "latency"),
 )
 
 

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from catalogsync.config import Role
 from catalogsync.runstore import Trigger
-from catalogsync.stats import RunRow, rows
+from catalogsync.stats import RunRow, rows, to_csv
 
 from ._answers import whole_run_json
 from ._bodies import read_key
@@ -67,6 +67,14 @@ async def _runs(visit: Visit) -> Sequence[RunRow]:
     """The last runs of the job that the path names, the first one first."""
     store, job = visit.call.service.store, visit.call.job
     return rows(await store.runs(job=job.name, limit=_RUNS))
+
+
+async def _csv(visit: Visit) -> web.StreamResponse:
+    return web.Response(
+        text=to_csv(await _runs(visit)),
+        content_type="text/csv",
+        headers={"Content-Disposition": 'attachment; filename="runs.csv"'},
+    )
 
 
 def _trigger_tree(trigger: Trigger) -> dict[str, Any]:
@@ -175,6 +183,7 @@ PAGES = (
     Page("GET", "/static/{name}", _static, None),
     Page("GET", "/jobs/{job}", _job, _READ),
     Page("GET", "/jobs/{job}/charts/{chart}.svg", _chart, _READ),
+    Page("GET", "/jobs/{job}/runs.csv", _csv, _READ),
     Page("GET", "/jobs/{job}/failures", _failures, _READ),
     Page("POST", "/jobs/{job}/sync", _sync, _OPERATE),
     Page("POST", "/jobs/{job}/plan", _plan, _OPERATE),

@@ -1,0 +1,7 @@
+"""What needs the real Medusa can be left out."""
+
+from __future__ import annotations
+
+from tests.real import real_is_wanted
+
+collect_ignore = [] if real_is_wanted() else ["test_serve_real.py"]
