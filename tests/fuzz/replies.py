@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Literal
@@ -256,17 +256,30 @@ async def _disturbed(
 
 
 def _held(state: State) -> Held:
-    """What the store holds, with the prices that everybody pays."""
+    """What the store holds, with the prices that everybody pays and the stock there is.
+
+    A store that gave a wrong location has stock at one that is not there.
+    """
+    places = state.locations.keys()
     products = [
-        {**product, "variants": [*map(_plainly_priced, product["variants"])]}
-        for product in state.products.values()
+        {**raw, "variants": [_plainly(variant, places) for variant in raw["variants"]]}
+        for raw in state.products.values()
     ]
     return held_by_medusa(products, state.categories.values())
 
 
-def _plainly_priced(variant: Mapping[str, Any]) -> Mapping[str, Any]:
-    plain = [row for row in variant.get("prices") or () if not row["rules"]]
-    return {**variant, "prices": plain}
+def _plainly(variant: Mapping[str, Any], places: Collection[str]) -> Mapping[str, Any]:
+    prices = [row for row in variant.get("prices") or () if not row["rules"]]
+    items = [
+        {**link, "inventory": _at(link["inventory"], places)}
+        for link in variant["inventory_items"] or ()
+    ]
+    return {**variant, "prices": prices, "inventory_items": items}
+
+
+def _at(item: Mapping[str, Any], places: Collection[str]) -> Mapping[str, Any]:
+    there = [each for each in item["location_levels"] if each["location_id"] in places]
+    return {**item, "location_levels": there}
 
 
 def _once(verdict: Verdict, held: Held) -> None:

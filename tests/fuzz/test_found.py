@@ -114,6 +114,23 @@ def test_a_list_without_an_end(count: int) -> None:
     assert outcome(SECOND, _PRODUCTS, "edit", edit, ALWAYS).startswith("incomplete")
 
 
+def test_a_row_that_never_comes() -> None:
+    """The list of all that is ours was read for ever."""
+    drop = [Edit(6, "drop")]
+    trouble = Trouble(21, ALWAYS, alike=False, kind="edit", value=drop)
+    case = attrs.evolve(SECOND, begin=2, size=2, damage="key", opening=True)
+    verdict = play_sink(attrs.evolve(case, page_size=30, troubles=[trouble]))
+    assert not verdict.problems
+    assert "none is new" in verdict.outcome
+
+
+def test_a_location_by_another_name() -> None:
+    """Stock went where there is no location; the next run brings it where it belongs."""
+    case = attrs.evolve(FIRST, opening=True)
+    edit = [Edit(("stock_locations", 0, "id"), "put", "sloc_elsewhere")]
+    assert outcome(case, "GET /admin/stock-locations", "edit", edit) == "succeeded"
+
+
 def test_a_product_under_another_name_is_not_made_again() -> None:
     """It was taken for missing, and only a handle or an SKU could save it."""
     edit = [Edit(("products", 0, "external_id"), "put", "dummyjson:777")]

@@ -55,8 +55,9 @@ async def all_products(client: MedusaClient, fields: str) -> AsyncGenerator[list
             yield new
         if offset + len(products) >= count:
             return
-        if not products:
-            raise BrokenReplyError(f"GET {_PRODUCTS}: none of {count} products came")
+        if not new:
+            problem = f"{len(products)} rows at {offset} of {count}, none is new"
+            raise BrokenReplyError(f"GET {_PRODUCTS}: {problem}")
         offset += len(products) - 1
 
 
