@@ -12,6 +12,9 @@ import pytest
 
 pytest.importorskip("prometheus_client")
 
+from grafana_foundation_sdk.cog import plugins
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.dashboard import Dashboard
 from prometheus_client.parser import text_string_to_metric_families
 from tests.hooks.happenings import HAPPENINGS, STARTED, finished
 
@@ -109,6 +112,17 @@ def test_the_dashboard_is_one_that_grafana_takes() -> None:
     found = re.fullmatch(r"label_values\((\w+), (\w+)\)", query)
     assert found
     assert found[2] in SAMPLES[found[1]]
+
+
+def test_the_dashboard_is_all_read_by_the_models_of_grafana() -> None:
+    """What they do not know, Grafana would drop."""
+    plugins.register_default_plugins()
+    read = json.loads(JSONEncoder().encode(Dashboard.from_json(DASHBOARD)))
+    assert read.keys() >= DASHBOARD.keys()
+    for ours, theirs in zip(PANELS, read["panels"], strict=True):
+        assert theirs.keys() >= ours.keys()
+        for before, after in zip(ours["targets"], theirs["targets"], strict=True):
+            assert after["expr"] == before["expr"]
 
 
 def test_the_page_lists_every_metric_and_no_other() -> None:
