@@ -33,7 +33,8 @@ medusa: $(STORE)/node_modules/.installed  ## Start a real Medusa store and print
 # and the real schedulers too. Tests in Chromium run with CATALOGSYNC_BROWSER=1.
 test: $(INSTALLED) $(if $(shell command -v npm),$(FROM_NPM))  ## All tests
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -m coverage run -m pytest
+	$(BIN)/python -m coverage run -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests
+	$(BIN)/python -m coverage run -m pytest README.md docs
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from playwright.async_api import Browser, BrowserContext, Locator, Page
 
 AXE = Path(__file__).with_name("node_modules") / "axe-core" / "axe.min.js"
+pytestmark = pytest.mark.patient
+
 PRODUCTS = 600
 AT_ONCE = 500
 HOSTILE = "<img src=x onerror=alert(1)>"

@@ -28,6 +28,8 @@ from catalogsync.testing.servers import serve
 if TYPE_CHECKING:
     from playwright.async_api import BrowserContext, Locator, Page, Response, Route
 
+pytestmark = pytest.mark.patient
+
 TOKEN = "browser-tests-token-5f3c"
 JOB = "products"
 PRODUCTS = 250

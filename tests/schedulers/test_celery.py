@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.schedulers.hosts import Shop, celery, counts
 
 from catalogsync.testing import FaultPlan
 from catalogsync.testing.faults import status
+
+pytestmark = pytest.mark.patient
 
 
 async def test_it_comes_due_again_and_again(shop: Shop) -> None:

@@ -11,6 +11,7 @@ from catalogsync.testing import FaultPlan
 from catalogsync.testing.faults import status
 
 
+@pytest.mark.patient
 async def test_it_comes_due(shop: Shop) -> None:
     """In the bare environment that cron gives."""
     fired = await shop.fire(*cron(shop), patience=120)

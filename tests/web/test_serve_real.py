@@ -9,6 +9,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.conftest import RealStore
 from tests.web.served import Served, serving
 from tests.web.sites import OPERATE
@@ -16,6 +17,8 @@ from tests.web.sites import OPERATE
 from catalogsync.testing import serve_in_thread
 from catalogsync.testing.catalog import generate_catalog
 from catalogsync.testing.dummyjson import Records, dummyjson_app
+
+pytestmark = pytest.mark.patient
 
 PRODUCTS = 60
 MINUTE = 60
