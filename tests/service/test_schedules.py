@@ -10,6 +10,7 @@ from tests.service.shops import MIDNIGHT, Till, finished, memory_store, open_sho
 from catalogsync.report import RunStatus
 from catalogsync.runstore import RunRecord, StoreError
 from catalogsync.schedule import Schedule
+from catalogsync.service import _service
 
 HOUR = dt.timedelta(hours=1)
 AT_ONE = Schedule(cron="0 1 * * *")
@@ -30,6 +31,16 @@ async def test_a_job_that_comes_due() -> None:
         assert state.next_at == MIDNIGHT + 25 * HOUR
         triggers = [each for name, each in shop.store.log if name == "add_trigger"]
         assert [trigger.by for trigger in triggers] == ["schedule"]
+
+
+async def test_a_machine_that_slept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock is looked at now and then, whatever the wait was thought to be."""
+    monkeypatch.setattr(_service, "_LONGEST_LOOK", 0.001)
+    async with open_shop(schedule=AT_ONE) as shop, finished(shop.service) as end:
+        await shop.store.idle()
+        shop.clock.now = MIDNIGHT + HOUR
+        await end()
+        assert len(shop.till.titles) == 5
 
 
 async def test_a_time_is_not_lost_when_it_cannot_be_noted() -> None:

@@ -37,6 +37,7 @@ _SCHEDULE = "schedule"
 _CAUGHT_UP = "schedule, made up for"
 _SETTLED = frozenset({RunStatus.SUCCEEDED, RunStatus.DEGRADED})
 _LONGEST_PAUSE = 3600.0
+_LONGEST_LOOK = 30.0
 _TO_FINISH = 5.0
 
 
@@ -296,8 +297,12 @@ class Service:
         if schedule is None or state.next_at is None:
             await state.wake.wait()
             return False
-        wait = (state.next_at - self.clock()).total_seconds() + schedule.delay()
-        return wait <= 0 or not await _woken(state.wake, wait)
+        due = state.next_at + dt.timedelta(seconds=schedule.delay())
+        while (wait := (due - self.clock()).total_seconds()) > 0:
+            # A machine that slept, or whose clock was set, is noticed this way.
+            if await _woken(state.wake, min(wait, _LONGEST_LOOK)):
+                return False
+        return True
 
     def _set_next(self, state: JobState) -> None:
         if state.job.schedule is not None and state.next_at is not None:
