@@ -115,6 +115,7 @@ if TYPE_CHECKING:
     )
     from .retry import RetryPolicy
     from .runstore import (
+        Backlog,
         BusyError,
         Entry,
         Failure,
@@ -254,6 +255,7 @@ _HOMES = {
         "forecast",
     ),
     "runstore": (
+        "Backlog",
         "BusyError",
         "Entry",
         "Failure",
@@ -281,6 +283,7 @@ __all__ = [
     "AdoptBy",
     "AdoptingSink",
     "Ambiguous",
+    "Backlog",
     "BatchRefusedError",
     "BatchSizes",
     "BrokenReplyError",

@@ -43,6 +43,11 @@ class RunStatus(enum.StrEnum):
     FAILED = "failed"
     SKIPPED = "skipped"
 
+    @property
+    def settled(self) -> bool:
+        """Whether everything was seen and settled: succeeded or degraded."""
+        return self in {RunStatus.SUCCEEDED, RunStatus.DEGRADED}
+
 
 @attrs.frozen(kw_only=True)
 class Counts:

@@ -22,6 +22,7 @@ from .outcomes import Outcome
 from .report import Report, RunStatus
 
 __all__ = [
+    "Backlog",
     "BusyError",
     "Entry",
     "Failure",
@@ -65,6 +66,7 @@ class RunRecord:
         source: Name of the source.
         sink: Name of the sink.
         started_at: When it began.
+        partial: Whether it was to take chosen products only.
         finished_at: When it ended; None: it goes on, or its process died.
         status: How it ended; None as long as it did not.
         report: Its report as JSON types (`Report.to_dict`); None as long as it did
@@ -76,6 +78,7 @@ class RunRecord:
     source: str
     sink: str
     started_at: float
+    partial: bool = False
     finished_at: float | None = None
     status: RunStatus | None = None
     report: Mapping[str, Json] | None = None
@@ -157,6 +160,19 @@ class Lease:
 
 
 @attrs.frozen(kw_only=True)
+class Backlog:
+    """What waits in a job.
+
+    Attributes:
+        triggers: Wishes that are not fulfilled.
+        failures: Products that failed and did not succeed since.
+    """
+
+    triggers: int
+    failures: int
+
+
+@attrs.frozen(kw_only=True)
 class Trigger:
     """A wish for a run that is not yet fulfilled.
 
@@ -226,6 +242,10 @@ class RunStore(Protocol):
         self, job: str, /, *, limit: int | None = None
     ) -> Sequence[Failure]:
         """The products that failed and did not succeed since, by key."""
+        ...
+
+    async def backlog(self, job: str, /) -> Backlog:
+        """How much waits in a job."""
         ...
 
     async def put_intents(

@@ -64,8 +64,9 @@ class Schedule:
 
         expression = _ALIASES.get(self.cron.strip().lower(), self.cron)
         try:
+            # In an hour that comes twice it also gives times that are over.
             times = CronSim(expression, moment.astimezone(self._zone()))
-            return next(times)
+            return next(time for time in times if time.astimezone(dt.UTC) > moment)
         except (CronSimError, StopIteration) as error:
             what = str(error).lower() or "it is never due"
             problem = f"{self.cron!r} is no cron expression ({what})"

@@ -215,3 +215,20 @@ async def test_the_lease_is_kept_while_nothing_is_written(store: RunStore) -> No
         store=Counting(store),  # type: ignore[arg-type]
     )
     assert report.status is RunStatus.SUCCEEDED
+
+
+async def test_a_stop_ends_the_wait(store: RunStore) -> None:
+    """It waits for nobody any more, and nothing was begun."""
+    gate, shop = Gate(), Shop()
+    shop.before.append(gate)
+    wait = options(WhenBusy.WAIT)
+    async with open_run(source(), shop, options=options(), store=store):
+        await gate.reached.wait()
+        async with open_run(source(), shop, options=wait, store=store) as second:
+            for _ in range(20):
+                await asyncio.sleep(0)
+            second.stop(reason="enough")
+            report = await second.report()
+        gate.open.set()
+    assert report.status is RunStatus.INCOMPLETE
+    assert (report.problem, report.counts.fetched) == ("enough", 0)

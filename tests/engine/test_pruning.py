@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from catalogsync import (
+    Change,
     Options,
     OutcomeStatus,
     Product,
@@ -21,11 +23,13 @@ from catalogsync import (
     RunStatus,
     StoreSettings,
     TransientError,
+    as_source,
+    open_run,
     rehearse,
     sync,
 )
 
-from .fakes import FAST, LookupSource, PagedSource, check, key, product
+from .fakes import FAST, LookupSource, PagedSource, check, key, product, server_error
 from .shop import Row, Shop, loses
 
 BUSY = TransientError("busy", retry_after=0)
@@ -316,3 +320,72 @@ async def test_whatever_left(
         if row.key and row.product.status is not ProductStatus.DRAFT
     }
     assert visible == (before | after) - removed
+
+
+async def test_a_stop_lets_a_removal_end() -> None:
+    """Its answer is not lost; the batches after it are left to the next run."""
+    shop = await filled(1, 2, 3, 4)
+    reached, gate = asyncio.Event(), asyncio.Event()
+
+    async def wait(_: Shop, __: Sequence[Change]) -> None:
+        reached.set()
+        await gate.wait()
+
+    shop.after.append(wait)
+    source = LookupSource(products=catalog(1))
+    async with StoreSettings().open() as store:
+        options = pruning(batch_size=2)
+        async with open_run(
+            source, shop, options=options, job="j", store=store
+        ) as handle:
+            await reached.wait()
+            handle.stop(grace=60)
+            for _ in range(20):
+                await asyncio.sleep(0)
+            gate.set()
+            report = await handle.report()
+        history = await store.history("j", key(2))
+    assert report.status is RunStatus.INCOMPLETE
+    assert report.counts.retired == 2
+    assert shop.writes == [["delete 2", "delete 3"]]
+    assert history[0].outcome.status is OutcomeStatus.RETIRED
+
+
+async def test_one_product_that_cannot_be_removed() -> None:
+    """A 500 that says nothing; its neighbours are removed, and it is told."""
+    shop = await filled(*range(1, 9))
+
+    async def refuses(_: Shop, changes: Sequence[Change]) -> None:
+        shop.before.append(refuses)
+        if key(5) in {change.key for change in changes}:
+            raise server_error()
+
+    shop.before.append(refuses)
+    report = await run(catalog(1), shop, pruning())
+    assert report.status is RunStatus.DEGRADED
+    assert report.counts.retired == 6
+    assert report.warnings == ("shop:5 left the source and stays: 500",)
+
+
+async def test_a_sink_that_removes_nothing_is_left_in_peace() -> None:
+    """It explains nothing and takes nothing: that is no fault of a product."""
+    shop = await filled(*range(1, 40))
+
+    async def refuses(_: Shop, __: Sequence[Change]) -> None:
+        shop.before.append(refuses)
+        raise server_error()
+
+    shop.before.append(refuses)
+    report = await run(catalog(1), shop, pruning())
+    assert report.status is RunStatus.INCOMPLETE
+    assert "could not remove what left the source: 500" in report.problem
+    assert len(shop.writes) < 60
+
+
+async def test_a_source_that_is_called_otherwise_than_its_keys() -> None:
+    """Nothing of it could ever be removed, so it says so."""
+    shop = Shop()
+    source = as_source(catalog(1, 2), name="other")
+    report = await sync(source, shop, options=pruning())
+    (warning,) = report.warnings
+    assert "keys begin with shop, the source is called other" in warning

@@ -751,3 +751,17 @@ async def test_one_attempt_means_no_repeat() -> None:
     source = PagedSource(products=catalog(5), faults={0: [BUSY]})
     with pytest.raises(TransientError):
         await run(source, FaultySink(), options=fast(retry=RetryPolicy(attempts=1)))
+
+
+async def test_an_error_that_ends_loops_does_not_end_the_run_well() -> None:
+    """`await anext(...)` on what is exhausted looked like the end of the source."""
+
+    class Exhausted(PagedSource):
+        async def read(self, cursor: Cursor | None, /) -> Page:
+            if cursor is not None:
+                raise StopAsyncIteration
+            return await super().read(cursor)
+
+    report = await run(Exhausted(products=catalog(6), page_size=2), FaultySink())
+    assert report.status is RunStatus.FAILED
+    assert "the source raised StopAsyncIteration" in report.problem

@@ -238,3 +238,26 @@ async def test_what_was_written_is_told_in_time(store: RunStore) -> None:
     sink.steps.extend([look] * 3)
     await run(sink, store, *map(product, range(6)), batch_size=2)
     assert known == [0, 1, 1]
+
+
+async def test_news_that_could_not_be_told_are_told_at_the_end(store: RunStore) -> None:
+    """The store fails once, and a failed product is kept all the same."""
+
+    @attrs.define
+    class Once:
+        inner: RunStore
+        failed: bool = False
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.inner, name)
+
+        async def put_failures(self, *given: Any) -> None:
+            if not self.failed:
+                self.failed = True
+                raise StoreError("busy")
+            await self.inner.put_failures(*given)
+
+    await run(sink_that_refuses(1), Once(store), product(1), product(2))  # type: ignore[arg-type]
+    assert [failure.key for failure in await store.failures("j")] == [key(1)]
+    told = [entry.outcome.status for entry in await store.history("j", key(1))]
+    assert told == [OutcomeStatus.FAILED], "and once"

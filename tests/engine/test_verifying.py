@@ -9,6 +9,7 @@ import pytest
 
 from catalogsync import (
     Change,
+    Edits,
     Field,
     Report,
     RunStatus,
@@ -98,3 +99,21 @@ async def test_what_belongs_to_the_shop_is_no_discrepancy() -> None:
         Dropping(), verify=True, owns={Field.TAGS: "never"}, verify_sample=0
     )
     assert report.status is RunStatus.SUCCEEDED
+
+
+class Cutting(FaultySink):
+    """Cuts what it is sent."""
+
+    def work(self, changes: Sequence[Change]) -> list:  # type: ignore[override,type-arg]
+        outcomes = super().work(changes)
+        for change in changes:
+            held = self.products[change.key]
+            self.products[change.key] = attrs.evolve(held, title=held.title[:3])
+        return outcomes
+
+
+@pytest.mark.parametrize("edits", Edits)
+async def test_what_the_sink_did_is_no_edit_of_a_person(edits: Edits) -> None:
+    report = await go(Cutting(), verify=True, edits=edits)
+    assert len(report.discrepancies) == 10
+    assert report.discrepancies[0].fields == ("title",)

@@ -76,6 +76,7 @@ async def test_an_older_store_is_read(version: Path, url: str, hand: Hand) -> No
                     source="pim",
                     sink="shop",
                     started_at=1000.5,
+                    partial=True,
                     finished_at=1003.0,
                     status=RunStatus.DEGRADED,
                     report={"run_id": "r1", "problem": "Füße"},

@@ -43,8 +43,10 @@ def serve_jobs(session: Session) -> int:
 
 async def _serve(teller: Teller, config: Config, settings: ServeSettings) -> None:
     def tell(event: Event, /) -> None:
-        if isinstance(event, RunFinished):
-            teller.result(event.summary)
+        # Of a run without a report the service itself tells.
+        if isinstance(event, RunFinished) and event.report is not None:
+            parts = (event.summary, event.report.problem)
+            teller.result("; ".join(part for part in parts if part))
 
     metrics = _metrics()
     async with config.store.open() as store:

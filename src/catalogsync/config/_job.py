@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+import uuid
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import (
     AbstractAsyncContextManager,
@@ -15,12 +17,12 @@ import attrs
 
 from catalogsync.changes import Change, ReferenceChange
 from catalogsync.engine import Options, Run, open_run, rehearse
-from catalogsync.engine.run import Openable
+from catalogsync.engine.run import Openable, note_no_start
 from catalogsync.errors import MisconfiguredError
 from catalogsync.events import EventHook
 from catalogsync.protocols import Sink, Source
 from catalogsync.report import Report
-from catalogsync.runstore import RunStore
+from catalogsync.runstore import RunRecord, RunStore
 from catalogsync.schedule import Schedule
 
 from ._problems import joined
@@ -98,21 +100,37 @@ class Job:
     async def start(
         self, *, hooks: Iterable[EventHook] = (), run_id: str | None = None
     ) -> AsyncGenerator[Run]:
-        """Open both sides and start a run, which can be watched and stopped."""
-        async with (
-            self.open_store() as store,
-            self.open() as (source, sink),
-            open_run(
+        """Open both sides and start a run, which can be watched and stopped.
+
+        Hooks and run store hear of a run that cannot begin, too.
+        """
+        record = RunRecord(
+            run_id=run_id or uuid.uuid4().hex,
+            job=self.name,
+            source=_name(self.source),
+            sink=_name(self.sink),
+            started_at=time.time(),
+            partial=self.options.partial,
+        )
+        async with self.open_store() as store, AsyncExitStack() as stack:
+            try:
+                source, sink = await stack.enter_async_context(self.open())
+            except Exception as error:
+                await note_no_start(
+                    record=record, error=error, hooks=hooks, store=store
+                )
+                raise
+            run = open_run(
                 source,
                 sink,
                 options=self.options,
                 job=self.name,
                 hooks=hooks,
                 store=store,
-                run_id=run_id,
-            ) as run,
-        ):
-            yield run
+                run_id=record.run_id,
+            )
+            async with run:
+                yield run
 
     async def rehearse(
         self,
@@ -158,6 +176,11 @@ class Job:
     def open_store(self) -> AbstractAsyncContextManager[RunStore | None]:
         """Open the run store alone; raises as `open_source` does."""
         return _named(self.store, "store")
+
+
+def _name(side: object) -> str:
+    """The name of a side that may not be open."""
+    return str(getattr(side, "name", "")) or type(side).__name__
 
 
 @asynccontextmanager

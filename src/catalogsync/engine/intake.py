@@ -227,7 +227,9 @@ class Intake:
             if not self._has_begun():
                 raise
             seen.lose(what, error)
-        return None
+            return None
+        # What repeats takes this one error for the end of its loop.
+        raise RuntimeError(f"{what}: the source raised StopAsyncIteration")
 
     def saw(self, key: ProductKey) -> bool:
         """Whether any pass saw a record with this key."""
@@ -249,9 +251,15 @@ class Intake:
 
     async def _take(self, page: Page, seen: _Pass) -> None:
         seen.page(page)
+        name = self.source.name
         for record in page.rejected:
             self._reject(record, seen)
         for product in page.products:
+            if product.key.source != name and self.options.prune is not None:
+                what = (
+                    f"keys begin with {product.key.source}, the source is called {name}"
+                )
+                self.tally.warn(f"nothing is removed: {what}")
             if seen.first_time(product.key):
                 await self._offer(product)
 

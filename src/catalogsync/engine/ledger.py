@@ -6,8 +6,16 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Iterable,
+)
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any, TypeVar
 
 import attrs
@@ -28,6 +36,7 @@ from catalogsync.runstore import (
     LeaseLostError,
     RunRecord,
     RunStore,
+    StoreError,
 )
 
 from .options import Missing, Options, WhenBusy
@@ -35,6 +44,7 @@ from .options import Missing, Options, WhenBusy
 __all__ = ["Ledger"]
 
 T = TypeVar("T")
+_TellKeys = Callable[[Collection[ProductKey]], Awaitable[None]]
 
 _LOOK_AGAIN = 2.0
 _TOLD = frozenset(
@@ -62,6 +72,13 @@ class _News:
     held: set[ProductKey] = attrs.field(factory=set[ProductKey])
     gone: set[ProductKey] = attrs.field(factory=set[ProductKey])
 
+    def add(self, other: _News) -> None:
+        """Take over what is not told there."""
+        self.entries += other.entries
+        self.failures += other.failures
+        for name in ("mended", "ended", "held", "gone"):
+            getattr(self, name).update(getattr(other, name))
+
 
 @attrs.define(kw_only=True)
 class Ledger:
@@ -76,6 +93,8 @@ class Ledger:
         sink: Name of the sink.
         options: Of the run.
         writes: Whether the run writes; a rehearsal leaves the store as it is.
+        partial: Whether the run takes chosen products only.
+        stopping: Set when the run is to end, so that it waits for nobody.
     """
 
     store: RunStore | None
@@ -86,6 +105,8 @@ class Ledger:
     sink: str
     options: Options
     writes: bool = True
+    partial: bool = False
+    stopping: asyncio.Event = attrs.field(factory=asyncio.Event)
     _lease: Lease | None = attrs.field(default=None, init=False)
     _intents: dict[ProductKey, Intent] = attrs.field(
         factory=dict[ProductKey, Intent], init=False
@@ -132,9 +153,11 @@ class Ledger:
             return None
 
         while (busy := await _whole(ask())) is not None:
-            if self.options.when_busy is not WhenBusy.WAIT:
+            if self.options.when_busy is not WhenBusy.WAIT or self.stopping.is_set():
                 raise busy
-            await asyncio.sleep(min(_LOOK_AGAIN, self.options.lease / 4))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(_LOOK_AGAIN, self.options.lease / 4)):
+                    await self.stopping.wait()
 
     async def _read(self, store: RunStore) -> None:
         self._intents = dict(await store.intents(self.place, self.source))
@@ -151,6 +174,7 @@ class Ledger:
                 source=self.source,
                 sink=self.sink,
                 started_at=started_at,
+                partial=self.partial,
             )
             await self.store.begin_run(record)
 
@@ -276,22 +300,34 @@ class Ledger:
 
     async def flush(self) -> None:
         """Tell the store what it does not know yet."""
-        news = self._news
         if self.store is None or not self.writes:
             return
-        self._news = _News()
+        news, self._news = self._news, _News()
+        try:
+            await self._tell(self.store, news)
+        except StoreError:
+            self._news.add(news)
+            raise
+
+    async def _tell(self, store: RunStore, news: _News) -> None:
+        """Tell what there is; what is told is taken off *news*."""
+        job, place = self.job, self.place
         if news.entries:
-            await self.store.add_entries(self.job, news.entries)
+            await store.add_entries(job, news.entries)
+            news.entries.clear()
         if news.failures:
-            await self.store.put_failures(self.job, news.failures)
-        if news.mended:
-            await self.store.drop_failures(self.job, news.mended)
-        if news.held:
-            await self.store.remember(self.place, news.held)
-        if news.gone:
-            await self.store.forget(self.place, news.gone)
-        if news.ended:
-            await self.store.drop_intents(self.place, news.ended)
+            await store.put_failures(job, news.failures)
+            news.failures.clear()
+        keyed: tuple[tuple[set[ProductKey], _TellKeys], ...] = (
+            (news.mended, partial(store.drop_failures, job)),
+            (news.held, partial(store.remember, place)),
+            (news.gone, partial(store.forget, place)),
+            (news.ended, partial(store.drop_intents, place)),
+        )
+        for keys, tell in keyed:
+            if keys:
+                await tell(keys)
+                keys.clear()
 
     async def drop_absent(self, saw: Callable[[ProductKey], bool]) -> None:
         """Forget failures and old intents of products that left the source."""

@@ -126,6 +126,11 @@ class Options:
     def __attrs_post_init__(self) -> None:
         self.rules("")
 
+    @property
+    def partial(self) -> bool:
+        """Whether only chosen products are taken."""
+        return self.keys is not None or self.limit is not None
+
     def rules(self, job: str) -> Rules:
         """What a run of this job may do to a product that is there."""
         return Rules(owns=self.owns, edits=self.edits, job=job)

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import attrs
 
@@ -105,6 +105,8 @@ class Pipeline:
     _survey: Survey = attrs.field(init=False)
     _verifier: Verifier = attrs.field(init=False)
     _settler: Settler = attrs.field(init=False)
+    _remover: Remover = attrs.field(init=False)
+    _finishing: asyncio.TaskGroup = attrs.field(factory=asyncio.TaskGroup, init=False)
     _group: list[Product] = attrs.field(factory=list[Product], init=False)
     _groups: asyncio.Queue[list[Product] | None] = attrs.field(init=False)
     _batches: asyncio.Queue[list[Planned] | None] = attrs.field(init=False)
@@ -113,6 +115,9 @@ class Pipeline:
     )
     _writers: list[asyncio.Task[None]] = attrs.field(
         factory=list[asyncio.Task[None]], init=False
+    )
+    _removals: list[asyncio.Task[Any]] = attrs.field(
+        factory=list[asyncio.Task[Any]], init=False
     )
     _timers: list[asyncio.TimerHandle] = attrs.field(
         factory=list[asyncio.TimerHandle], init=False
@@ -142,6 +147,13 @@ class Pipeline:
             tally=tally,
             ledger=ledger,
             on_written=self._verifier.note,
+        )
+        self._remover = Remover(
+            sink=self.sink,
+            options=options,
+            tally=tally,
+            ledger=ledger,
+            carry_out=self._in_flight,
         )
         tally.on_settled = ledger.note
         self._groups = asyncio.Queue(maxsize=1)
@@ -185,7 +197,8 @@ class Pipeline:
         if not self._stopped:
             self._settler.close()
             self._front.clear()
-            async with asyncio.TaskGroup() as group:
+            self._writers.clear()
+            async with self._finishing as group:
                 work = self._guarded(self._finish)
                 self._front.append(group.create_task(work, name="catalogsync-finish"))
         self._ended = True
@@ -213,6 +226,7 @@ class Pipeline:
                     options=self.options,
                     tally=self.tally,
                     ledger=self.ledger,
+                    remover=self._remover,
                     saw=saw,
                     show=self.show,
                 ).run(self.options.prune)
@@ -238,24 +252,31 @@ class Pipeline:
             changes = await repeated(
                 look, "list what is ours", self.tally, self.options
             )
-            await self._remover(sink).remove(changes)
+            await self._remover.remove(changes)
         except TransientError as error:
             self.tally.problem(f"could not remove products: {error}")
             return
         if approve.unmet:
             self.tally.problem(approve.unmet)
 
-    def _remover(self, sink: PruningSink) -> Remover:
-        return Remover(
-            sink=sink, options=self.options, tally=self.tally, ledger=self.ledger
-        )
+    async def _in_flight(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do what a stop lets end within its grace, as it does with the writers."""
+        task = self._finishing.create_task(_caught(work), name="catalogsync-remove")
+        self._removals.append(task)
+        error = await asyncio.shield(task)
+        if error is not None:
+            raise error
 
     @property
     def _is_complete(self) -> bool:
         """Whether the whole source was seen, and nothing of it is in doubt."""
-        chosen = self.options.keys is not None or self.options.limit is not None
-        whole = not chosen and self.approve is None
+        whole = not self.options.partial and self.approve is None
         return whole and not self.tally.problems and not self.tally.counts.unsettled
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was stopped."""
+        return self._stopped
 
     def stop(self, reason: str, grace: float) -> None:
         """Begin nothing new; cancel after *grace* seconds what is in flight.
@@ -266,6 +287,7 @@ class Pipeline:
             return
         if not self._stopped:
             self._stopped = True
+            self.ledger.stopping.set()
             self.tally.problem(reason)
             self.tally.emit(RunStopping(run_id=self.tally.run_id, reason=reason))
             self._begin_nothing_new()
@@ -281,7 +303,7 @@ class Pipeline:
             self._batches.put_nowait(None)
 
     def _cancel_writers(self) -> None:
-        for task in self._writers:
+        for task in (*self._writers, *self._removals):
             task.cancel()
 
     async def _guarded(self, work: Stage) -> None:
@@ -389,6 +411,15 @@ class Pipeline:
         reason = self._settler.verdict
         if reason:
             self.stop(reason, grace=30.0)
+
+
+async def _caught(work: Coroutine[Any, Any, None]) -> Exception | None:
+    """The error, so that it is raised where the work is awaited."""
+    try:
+        await work
+    except Exception as error:  # noqa: BLE001 - raised again by who waits
+        return error
+    return None
 
 
 def _told(error: Exception) -> str:

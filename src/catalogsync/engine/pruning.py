@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import attrs
 
@@ -25,6 +25,7 @@ from .tally import Tally
 __all__ = ["Pruner", "Remover", "removal", "repeated"]
 
 _LOOKUP = 50
+_GIVE_UP = 2
 
 T = TypeVar("T")
 
@@ -50,12 +51,15 @@ class Remover:
         options: When a batch is repeated.
         tally: Takes the outcomes.
         ledger: Told before each write.
+        carry_out: Does the work on a batch, so that a stop lets it end.
     """
 
-    sink: PruningSink
+    sink: Sink
     options: Options
     tally: Tally
     ledger: Ledger
+    carry_out: Callable[[Coroutine[Any, Any, None]], Awaitable[None]]
+    _in_doubt: int = attrs.field(default=0, init=False)
 
     async def remove(self, changes: Sequence[Change]) -> None:
         """Bring these about; what cannot be is told as a warning.
@@ -66,15 +70,18 @@ class Remover:
         most = self.sink.limits.batch
         size = min(most, self.options.batch_size or most)
         for batch in batched(changes, size):
-            started = time.perf_counter()
-            await self._settle(batch)
-            await self.ledger.flush()
-            event = BatchSettled(
-                run_id=self.tally.run_id,
-                products=len(batch),
-                seconds=time.perf_counter() - started,
-            )
-            self.tally.emit(event)
+            await self.carry_out(self._bring_about(batch))
+
+    async def _bring_about(self, batch: Sequence[Change]) -> None:
+        started = time.perf_counter()
+        await self._settle(batch)
+        await self.ledger.flush()
+        event = BatchSettled(
+            run_id=self.tally.run_id,
+            products=len(batch),
+            seconds=time.perf_counter() - started,
+        )
+        self.tally.emit(event)
 
     async def _settle(self, changes: Sequence[Change]) -> None:
         try:
@@ -85,15 +92,32 @@ class Remover:
                 self.options,
             )
         except RefusedError as error:
-            if len(changes) > 1:
-                middle = len(changes) // 2
-                await self._settle(changes[:middle])
-                await self._settle(changes[middle:])
-                return
-            failed = OutcomeStatus.FAILED
-            outcomes = [Outcome(changes[0].key, failed, error.reason, error.said)]
-        for outcome in outcomes:
-            self.tally.retire(outcome)
+            await self._take_apart(changes, error, error.said)
+        except TransientError as error:
+            if not error.unexplained or self._in_doubt >= _GIVE_UP:
+                raise
+            await self._take_apart(changes, error)
+        else:
+            self._in_doubt = 0
+            for outcome in outcomes:
+                self.tally.retire(outcome)
+
+    async def _take_apart(
+        self, changes: Sequence[Change], error: Exception, said: str = ""
+    ) -> None:
+        """Halve; a product that stands alone stays.
+
+        Raises:
+            TransientError: The sink explains nothing and takes nothing.
+        """
+        if len(changes) > 1:
+            middle = len(changes) // 2
+            await self._settle(changes[:middle])
+            await self._settle(changes[middle:])
+            return
+        self._in_doubt += isinstance(error, TransientError)
+        failed = OutcomeStatus.FAILED
+        self.tally.retire(Outcome(changes[0].key, failed, str(error), said))
 
     async def _write(self, changes: Sequence[Change]) -> Sequence[Outcome]:
         await self.ledger.announce(changes)
@@ -134,6 +158,7 @@ class Pruner:
         options: How much may be removed.
         tally: The books.
         ledger: Knows what earlier runs missed.
+        remover: Brings the removals about.
         saw: Whether this run saw a product at the source.
         show: Takes each change instead of the sink.
     """
@@ -143,6 +168,7 @@ class Pruner:
     options: Options
     tally: Tally
     ledger: Ledger
+    remover: Remover
     saw: Callable[[ProductKey], bool]
     show: Callable[[Change], None] | None = None
 
@@ -183,10 +209,7 @@ class Pruner:
         action = Action.DELETE if prune is Prune.DELETE else Action.RETIRE
         changes = [removal(held, action) for held in gone]
         if self.show is None:
-            remover = Remover(
-                sink=sink, options=self.options, tally=self.tally, ledger=self.ledger
-            )
-            await remover.remove(changes)
+            await self.remover.remove(changes)
             return
         for change in changes:
             self.show(change)

@@ -6,7 +6,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Iterable
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from typing import Protocol, Self, TypeVar, cast, runtime_checkable
 
 import attrs
@@ -23,7 +23,7 @@ from catalogsync.models import ProductKey
 from catalogsync.outcomes import OutcomeStatus
 from catalogsync.protocols import Located, Metered, Sink, Source
 from catalogsync.report import Counts, Report, RunStatus
-from catalogsync.runstore import BusyError, RunStore, StoreError
+from catalogsync.runstore import BusyError, RunRecord, RunStore, StoreError
 
 from .ledger import Ledger
 from .options import Options, WhenBusy
@@ -145,6 +145,8 @@ class Run:
             async with ledger.opened():
                 return await self._noted(ledger)
         except BusyError as error:
+            if self._pipeline.stopped:  # while it waited for the other run
+                return self._sum_up()
             if self._pipeline.options.when_busy is not WhenBusy.SKIP:
                 raise
             self._tally.warn(f"skipped: {error}")
@@ -231,6 +233,48 @@ class Run:
     def _count_requests(self) -> int:
         sides = (self._pipeline.source, self._pipeline.sink)
         return sum(side.requests for side in sides if isinstance(side, Metered))
+
+
+async def note_no_start(
+    *,
+    record: RunRecord,
+    error: Exception,
+    hooks: Iterable[EventHook],
+    store: RunStore | None,
+) -> None:
+    """Tell hooks and store of a run that could not begin, such as for a wrong login.
+
+    Args:
+        record: The run as it would have begun.
+        error: Why it did not.
+        hooks: Told that it began and failed.
+        store: Keeps it with a report, if it can.
+    """
+    emit, summary = emitter(hooks), str(error) or type(error).__name__
+    started = RunStarted(
+        run_id=record.run_id, job=record.job, source=record.source, sink=record.sink
+    )
+    emit(started)
+    report = Report(
+        run_id=record.run_id,
+        job=record.job,
+        status=RunStatus.FAILED,
+        counts=Counts(fetched=0),
+        started_at=record.started_at,
+        duration_s=time.time() - record.started_at,
+        problem=summary,
+    )
+    if store is not None:
+        with suppress(StoreError):
+            await store.begin_run(record)
+            await store.end_run(report)
+    finished = RunFinished(
+        run_id=record.run_id,
+        status=RunStatus.FAILED,
+        summary=summary,
+        report=None,
+    )
+    emit(finished)
 
 
 def open_run(
@@ -439,6 +483,7 @@ def make_run(  # noqa: PLR0913 - the one place where all of a run comes together
         sink=sink.name,
         options=options,
         writes=show is None,
+        partial=options.partial or approve is not None,
     )
     pipeline = Pipeline(
         source=source,

@@ -182,11 +182,14 @@ class Survey:
 
     def _rules(self, key: ProductKey) -> Rules:
         """What was begun and not seen to its end is no edit of a person."""
-        if self.ledger.is_open(key) or self.tally.was_attempted(key):
-            known = self.tally.edits.get(key, ())
-            paths = frozenset(edit.diff.path for edit in known)
-            return attrs.evolve(self.rules, edited=paths)
-        return self.rules
+        begun = self.ledger.is_open(key) or self.tally.was_attempted(key)
+        return self.rules_after(key) if begun else self.rules
+
+    def rules_after(self, key: ProductKey) -> Rules:
+        """Those for a product of ours that was written: no edits but those known."""
+        known = self.tally.edits.get(key, ())
+        paths = frozenset(edit.diff.path for edit in known)
+        return attrs.evolve(self.rules, edited=paths)
 
     def _approved(self, product: Product, change: Change) -> Planned | None:
         problem = self.approve(change)

@@ -69,7 +69,8 @@ class Verifier:
         if isinstance(held, Ours):
             book = self.survey.book
             references = book.resolve(wanted) if book else None
-            change = compare(wanted, held, references, rules=self.survey.rules).change
+            rules = self.survey.rules_after(wanted.key)
+            change = compare(wanted, held, references, rules=rules).change
             if change is None:
                 return
             differing = (*(item.path for item in diff(change)), *held.gaps)

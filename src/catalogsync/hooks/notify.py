@@ -116,16 +116,18 @@ class Notifier:
         timeout: float = 30.0,
     ) -> None:
         self._channels = tuple(channels)
-        self._on = frozenset(on)
+        self._on = _statuses(on)
         self._tell_recovered = recovered
         self._store = store
         self._timeout = timeout
         self._jobs: dict[str, str] = {}
         self._troubled: dict[str, bool] = {}
         self._group = asyncio.TaskGroup()
+        self._opened = False
 
     async def __aenter__(self) -> Self:
         await self._group.__aenter__()
+        self._opened = True
         return self
 
     async def __aexit__(
@@ -138,7 +140,15 @@ class Notifier:
         await self._group.__aexit__(None, None, None)
 
     def __call__(self, event: Event, /) -> None:
-        """See whether an event is the end of a run that people are told of."""
+        """See whether an event is the end of a run that people are told of.
+
+        Raises:
+            RuntimeError: It is not open.
+        """
+        if not self._opened:
+            raise RuntimeError(
+                "nobody is notified: use it in `async with Notifier(...)`"
+            )
         if isinstance(event, RunStarted):
             self._jobs[event.run_id] = event.job
         elif isinstance(event, RunFinished):
@@ -182,17 +192,32 @@ class Notifier:
         return bool(earlier) and earlier[0] in self._on
 
     async def _send(self, notice: Notice) -> None:
-        for channel in self._channels:
-            try:
-                async with asyncio.timeout(self._timeout):
-                    await channel.send(notice)
-            except Exception as error:  # noqa: BLE001 - any channel, never the run
-                why = str(error) or type(error).__name__
-                logger.error("could not notify by %s: %s", channel, why)  # noqa: TRY400
+        async with asyncio.TaskGroup() as group:
+            for channel in self._channels:
+                group.create_task(self._send_by(channel, notice))
+
+    async def _send_by(self, channel: Channel, notice: Notice) -> None:
+        try:
+            async with asyncio.timeout(self._timeout):
+                await channel.send(notice)
+        except Exception as error:  # noqa: BLE001 - any channel, never the run
+            why = str(error) or type(error).__name__
+            logger.error("could not notify by %s: %s", channel, why)  # noqa: TRY400
 
 
-def _template(setting: str, text: str) -> Template:
+def _statuses(on: Collection[str]) -> frozenset[str]:
+    known = [*RunStatus, "cancelled"]
+    for status in on:
+        if status not in known:
+            problem = f"{status!r} is no status; known: {', '.join(known)}"
+            raise MisconfiguredError("on", problem)
+    return frozenset(on)
+
+
+def _template(setting: str, text: object) -> Template:
     known = Notice(run_id="", job="", status="", summary="").fields()
+    if not isinstance(text, str):
+        raise MisconfiguredError(setting, "must be a text")
     template = Template(text)
     names = template.get_identifiers()
     if not template.is_valid() or not known.keys() >= set(names):
@@ -315,6 +340,8 @@ class Email:
     timeout: float = 20.0
 
     def __attrs_post_init__(self) -> None:
+        if isinstance(self.recipients, str):
+            raise MisconfiguredError("recipients", "must be a list of addresses")
         if self.password and self.security == "none":
             problem = "a password is not sent without encryption"
             raise MisconfiguredError("security", problem)

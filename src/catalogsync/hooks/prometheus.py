@@ -30,7 +30,6 @@ _JOB = ("job_name",)  # `job` is a label of Prometheus itself
 _STEPS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _RUNS = (1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400)
 _OUTCOMES = tuple(f.name for f in attrs.fields(Counts) if f.name != "fetched")
-_GOOD = frozenset({RunStatus.SUCCEEDED, RunStatus.DEGRADED})
 
 
 class _Shared(TypedDict):
@@ -173,5 +172,5 @@ class PrometheusHook:
     def _count_products(self, job: str, report: Report) -> None:
         for outcome in _OUTCOMES:
             self._products.labels(job, outcome).inc(getattr(report.counts, outcome))
-        if report.status in _GOOD:
+        if report.status.settled:
             self._last_success.labels(job).set(report.started_at + report.duration_s)

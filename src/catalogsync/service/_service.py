@@ -19,6 +19,7 @@ import attrs
 
 from catalogsync.config import Job
 from catalogsync.engine import Run
+from catalogsync.engine.pages import is_cancelled
 from catalogsync.errors import CatalogSyncError, MisconfiguredError
 from catalogsync.events import Event, EventHook, PageRead, RequestSent, RunStarted
 from catalogsync.models import ProductKey
@@ -34,8 +35,8 @@ logger = logging.getLogger("catalogsync.service")
 Clock = Callable[[], dt.datetime]
 
 _SCHEDULE = "schedule"
+_CANCELLED = "cancelled on demand"
 _CAUGHT_UP = "schedule, made up for"
-_SETTLED = frozenset({RunStatus.SUCCEEDED, RunStatus.DEGRADED})
 _LONGEST_PAUSE = 3600.0
 _LONGEST_LOOK = 30.0
 _TO_FINISH = 5.0
@@ -63,12 +64,14 @@ class JobState:
     Attributes:
         job: The job.
         next_at: When it is due next; None: never.
-        run: The run that goes on.
+        run: The run that goes on; None also while it is opened and closed.
         started_at: When it began, in seconds since the epoch.
         total: Products that the source told of in it, if it did.
         cancelled: Whether somebody cancelled it.
         problem: Why the last run broke off or was not complete; empty if it was.
         failures: Runs since the last one that settled all.
+        run_id: Identity of the run that goes on; empty if none does.
+        scope: Ends what goes on, also while it is opened and closed.
         wake: Set when there is something to do.
         turn: Held while wishes are noted or taken.
     """
@@ -81,14 +84,11 @@ class JobState:
     cancelled: bool = False
     problem: str = ""
     failures: int = 0
+    run_id: str = ""
+    scope: asyncio.Timeout | None = None
     wake: asyncio.Event = attrs.field(factory=asyncio.Event)
     turn: asyncio.Lock = attrs.field(factory=asyncio.Lock)
     _pending: str = attrs.field(default="", init=False)
-
-    @property
-    def run_id(self) -> str:
-        """Identity of the run that goes on; empty if none does."""
-        return self.run.run_id if self.run else ""
 
     def announce(self) -> str:
         """The id of the run that is to come."""
@@ -99,9 +99,9 @@ class JobState:
 
     def begin(self) -> str:
         """The run that was to come begins; gives its id."""
-        run_id, self._pending = self._pending or uuid.uuid4().hex, ""
+        self.run_id, self._pending = self._pending or uuid.uuid4().hex, ""
         self.total, self.cancelled = None, False
-        return run_id
+        return self.run_id
 
     def postpone(self, run_id: str) -> None:
         """The run did not come about, so it is still to come."""
@@ -167,7 +167,8 @@ class Service:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self.stop()
+        if not self.stopping:
+            self.stop()
         if kind is not None:
             for worker in self._workers:
                 worker.cancel()
@@ -227,10 +228,14 @@ class Service:
         next run.
         """
         for state in self._states.values():
-            if state.run is not None and state.run.run_id == run_id:
-                state.cancelled = True
-                state.run.stop(grace=grace, reason="cancelled on demand")
-                return True
+            if state.run_id != run_id or state.scope is None:
+                continue
+            state.cancelled = True
+            if state.run is not None:
+                state.run.stop(grace=grace, reason=_CANCELLED)
+            else:  # it is being opened, or closed
+                state.scope.reschedule(asyncio.get_running_loop().time())
+            return True
         return False
 
     def stop(self, *, grace: float = 30.0) -> None:
@@ -256,22 +261,26 @@ class Service:
             if schedule is None:
                 continue
             state.next_at = schedule.next_after(now)
-            last = await self.store.runs(job=name, limit=1)
-            if not last or not schedule.catch_up:
-                continue
-            began = dt.datetime.fromtimestamp(last[0].started_at, dt.UTC)
-            if schedule.is_due(began, now):
+            last = await self._last_whole(name) if schedule.catch_up else None
+            if last is not None and schedule.is_due(last, now):
                 await self.store.add_trigger(name, by=_CAUGHT_UP)
+
+    async def _last_whole(self, job: str) -> dt.datetime | None:
+        """When the last run began that took all and settled it; None: none is known."""
+        runs = await self.store.runs(job=job, limit=self.keep_runs)
+        whole = (r for r in runs if r.status and r.status.settled and not r.partial)
+        last = next(whole, None)
+        return dt.datetime.fromtimestamp(last.started_at, dt.UTC) if last else None
 
     async def _work(self, state: JobState) -> None:
         """Run a job whenever it is due or asked for."""
         while not self.stopping:
             state.wake.clear()
+            settled = False
             try:
                 settled = await self._next(state)
-            except StoreError as error:
+            except BaseException as error:  # noqa: BLE001 - one job harms no other
                 _note_problem(state, error)
-                settled = False
             if not settled:
                 await self._pause(state)
 
@@ -282,14 +291,23 @@ class Service:
             Whether what was done need not be done again.
         """
         async with state.turn:
-            wishes = await self.store.triggers(state.job.name)
+            wishes = [*await self.store.triggers(state.job.name)]
+            if wishes and state.next_at is not None and state.next_at <= self.clock():
+                # Wishes that come all the time, or fail, put off no schedule.
+                wishes.append(await self._come_due(state))
             run_id = state.begin() if wishes else ""
         if wishes:
             return await self._run(state, wishes, run_id)
         if await self._is_due(state):
-            await self.store.add_trigger(state.job.name, by=_SCHEDULE)
-            self._set_next(state)
+            await self._come_due(state)
         return True
+
+    async def _come_due(self, state: JobState) -> Trigger:
+        wish = await self.store.add_trigger(state.job.name, by=_SCHEDULE)
+        if state.job.schedule is not None and state.next_at is not None:
+            now = max(self.clock(), state.next_at)
+            state.next_at = state.job.schedule.next_after(now)
+        return wish
 
     async def _is_due(self, state: JobState) -> bool:
         """Wait until a job is due or woken; says whether it is due."""
@@ -304,19 +322,19 @@ class Service:
                 return False
         return True
 
-    def _set_next(self, state: JobState) -> None:
-        if state.job.schedule is not None and state.next_at is not None:
-            now = max(self.clock(), state.next_at)
-            state.next_at = state.job.schedule.next_after(now)
-
     async def _pause(self, state: JobState) -> None:
         """Wait before a run that did not settle all is done again."""
         doubled = self.retry_after * 2 ** min(state.failures, 20)
         state.failures += 1
         wait = min(_LONGEST_PAUSE, doubled)
         first = min(wait, self.retry_after)
-        if not await _woken(self._stopping, first):
-            await _woken(state.wake, wait - first)
+        if await _woken(self._stopping, first):
+            return
+        rest = wait - first
+        if state.next_at is not None:
+            due = (state.next_at - self.clock()).total_seconds()
+            rest = max(0.0, min(rest, due))
+        await _woken(state.wake, rest)
 
     async def _run(
         self, state: JobState, wishes: Sequence[Trigger], run_id: str
@@ -326,32 +344,43 @@ class Service:
         for wish in wishes:
             keys = keys | set(wish.keys) if keys is not None and wish.keys else None
         report = await self._attempt(state, keys, run_id)
-        settled = report is not None and report.status in _SETTLED
+        settled = report is not None and report.status.settled
         if settled or state.cancelled:
             state.failures = 0
             await self.store.drop_triggers([wish.id for wish in wishes])
             await self.store.trim(days=self.keep_days, runs=self.keep_runs)
             return True
-        if await self.store.run(run_id) is None:
+        if not await self._is_known(run_id):
             state.postpone(run_id)
         return False
+
+    async def _is_known(self, run_id: str) -> bool:
+        """Whether a run is in the store; not if that cannot be told."""
+        try:
+            return await self.store.run(run_id) is not None
+        except StoreError:
+            return False
 
     async def _attempt(
         self, state: JobState, keys: Collection[ProductKey] | None, run_id: str
     ) -> Report | None:
         """Carry out a run; None: it broke off before anything was written."""
         try:
-            report = await self._carry_out(state, keys, run_id)
+            async with asyncio.timeout(None) as state.scope:
+                report = await self._carry_out(state, keys, run_id)
         except BusyError as error:
             state.problem = str(error)
-        except CatalogSyncError as error:
-            _note_problem(state, error)
-        except Exception as error:
-            state.problem = f"{type(error).__name__}: {error}"
-            logger.exception("job %s broke off", state.job.name)
+            logger.warning("job %s: %s", state.job.name, error)
+        except BaseException as error:  # noqa: BLE001 - one job harms no other
+            if state.cancelled and isinstance(error, TimeoutError):
+                state.problem = _CANCELLED
+            else:
+                _note_problem(state, error)
         else:
-            state.problem = report.problem
+            state.problem = report.problem or "; ".join(_skipped(report))
             return report
+        finally:
+            state.scope, state.run_id = None, ""
         return None
 
     async def _carry_out(
@@ -381,9 +410,26 @@ class Service:
                 state.run = None
 
 
-def _note_problem(state: JobState, error: CatalogSyncError) -> None:
-    state.problem = str(error)
-    logger.error("job %s: %s", state.job.name, error)
+def _note_problem(state: JobState, error: BaseException) -> None:
+    """Tell of what a job raised, whatever it is.
+
+    What ends the process, and the cancellation of the job's own task, go on.
+    """
+    if isinstance(error, KeyboardInterrupt | SystemExit):
+        raise error
+    if isinstance(error, asyncio.CancelledError) and is_cancelled():
+        raise error
+    if isinstance(error, CatalogSyncError):
+        state.problem = str(error)
+        logger.error("job %s: %s", state.job.name, error)
+        return
+    state.problem = f"{type(error).__name__}: {error}"
+    logger.error("job %s broke off", state.job.name, exc_info=error)
+
+
+def _skipped(report: Report) -> Sequence[str]:
+    """Why a run did not begin, if it did not."""
+    return report.warnings if report.status is RunStatus.SKIPPED else ()
 
 
 async def _woken(event: asyncio.Event, seconds: float) -> bool:

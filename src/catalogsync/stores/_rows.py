@@ -54,6 +54,7 @@ def run_parameters(record: RunRecord) -> dict[str, Value]:
         "source": record.source,
         "sink": record.sink,
         "started_at": record.started_at,
+        "partial": int(record.partial),
         "finished_at": record.finished_at,
         "status": record.status,
         "report": None if record.report is None else dump(record.report),
@@ -62,13 +63,14 @@ def run_parameters(record: RunRecord) -> dict[str, Value]:
 
 def read_run(row: Row) -> RunRecord:
     """The attributes in their order."""
-    run_id, job, source, sink, started_at, finished_at, status, report = row
+    run_id, job, source, sink, started_at, partial, finished_at, status, report = row
     return RunRecord(
         run_id=run_id,
         job=job,
         source=source,
         sink=sink,
         started_at=started_at,
+        partial=bool(partial),
         finished_at=finished_at,
         status=None if status is None else RunStatus(status),
         report=None if report is None else json.loads(report),

@@ -27,6 +27,7 @@ MIGRATIONS = (
         source {text} NOT NULL,
         sink {text} NOT NULL,
         started_at DOUBLE PRECISION NOT NULL,
+        partial BIGINT NOT NULL,
         finished_at DOUBLE PRECISION,
         status {text},
         report {text}

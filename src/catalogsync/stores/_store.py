@@ -12,6 +12,7 @@ import attrs
 from catalogsync.models import ProductKey
 from catalogsync.report import Report
 from catalogsync.runstore import (
+    Backlog,
     BusyError,
     Entry,
     Failure,
@@ -87,8 +88,9 @@ class DatabaseStore:
         number = yield from _count()
         yield Statement(
             "INSERT INTO catalogsync_run (number, run_id, job, source, sink,"
-            " started_at, finished_at, status, report) VALUES (:number, :run_id, :job,"
-            " :source, :sink, :started_at, :finished_at, :status, :report)"
+            " started_at, partial, finished_at, status, report) VALUES (:number,"
+            " :run_id, :job, :source, :sink, :started_at, :partial, :finished_at,"
+            " :status, :report)"
             " ON CONFLICT DO NOTHING",
             {"number": number, **run_parameters(record)},
         )
@@ -113,8 +115,8 @@ class DatabaseStore:
     ) -> Steps[Sequence[RunRecord]]:
         """The latest runs."""
         found = yield Statement(
-            "SELECT run_id, job, source, sink, started_at, finished_at, status, report"
-            " FROM catalogsync_run WHERE job = COALESCE(CAST(:job AS TEXT), job)"
+            "SELECT run_id, job, source, sink, started_at, partial, finished_at, status,"
+            " report FROM catalogsync_run WHERE job = COALESCE(CAST(:job AS TEXT), job)"
             " ORDER BY started_at DESC, number DESC LIMIT :limit",
             {"job": job, "limit": limit},
         )
@@ -124,8 +126,8 @@ class DatabaseStore:
     def run(self, run_id: str, /) -> Steps[RunRecord | None]:
         """One run."""
         found = yield Statement(
-            "SELECT run_id, job, source, sink, started_at, finished_at, status, report"
-            " FROM catalogsync_run WHERE run_id = :run_id",
+            "SELECT run_id, job, source, sink, started_at, partial, finished_at, status,"
+            " report FROM catalogsync_run WHERE run_id = :run_id",
             {"run_id": run_id},
         )
         return read_run(found[0]) if found else None
@@ -213,6 +215,16 @@ class DatabaseStore:
             {"job": job, "limit": _ALL if limit is None else limit},
         )
         return [read_failure(row) for row in found]
+
+    @_reading
+    def backlog(self, job: str, /) -> Steps[Backlog]:
+        """How much waits in a job."""
+        ((triggers, failures),) = yield Statement(
+            "SELECT (SELECT COUNT(*) FROM catalogsync_trigger WHERE job = :job),"
+            " (SELECT COUNT(*) FROM catalogsync_failure WHERE job = :job)",
+            {"job": job},
+        )
+        return Backlog(triggers=triggers, failures=failures)
 
     # --- what the sink holds ---
 

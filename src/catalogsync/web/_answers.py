@@ -14,7 +14,7 @@ from catalogsync.differences import diff
 from catalogsync.events import Request
 from catalogsync.outcomes import Outcome
 from catalogsync.report import Counts
-from catalogsync.runstore import Failure, RunRecord
+from catalogsync.runstore import Backlog, Failure, RunRecord
 from catalogsync.service import JobEvent, JobState
 
 __all__ = [
@@ -53,16 +53,13 @@ def counts_json(counts: Counts) -> Tree:
     return attrs.asdict(counts)
 
 
-def job_json(
-    state: JobState, last: RunRecord | None, *, waiting: int, failures: int
-) -> Tree:
+def job_json(state: JobState, last: RunRecord | None, backlog: Backlog) -> Tree:
     """A job and where it stands.
 
     Args:
         state: The job's.
         last: Its last run.
-        waiting: Triggers that are not fulfilled.
-        failures: Failed products.
+        backlog: What waits in it.
     """
     job = state.job
     return {
@@ -74,8 +71,8 @@ def job_json(
         "running": _running(state),
         "last": run_json(last) if last else None,
         "problem": state.problem,
-        "waiting": waiting,
-        "failures": failures,
+        "waiting": backlog.triggers,
+        "failures": backlog.failures,
     }
 
 

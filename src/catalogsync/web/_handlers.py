@@ -76,8 +76,7 @@ async def job_tree(call: Call, job: Job) -> Tree:
     return job_json(
         call.service.state(job.name),
         last[0] if last else None,
-        waiting=len(await store.triggers(job.name)),
-        failures=len(await store.failures(job.name)),
+        await store.backlog(job.name),
     )
 
 

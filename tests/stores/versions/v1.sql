@@ -70,12 +70,13 @@ CREATE TABLE catalogsync_run (
   source TEXT NOT NULL,
   sink TEXT NOT NULL,
   started_at DOUBLE PRECISION NOT NULL,
+  partial BIGINT NOT NULL,
   finished_at DOUBLE PRECISION,
   status TEXT,
   report TEXT
 );
-INSERT INTO catalogsync_run VALUES(1,'r1','nightly','pim','shop',1000.5,1003.0,'degraded','{"run_id": "r1", "problem": "F\u00fc\u00dfe"}');
-INSERT INTO catalogsync_run VALUES(2,'r2','nightly','pim','shop',2000.0,NULL,NULL,NULL);
+INSERT INTO catalogsync_run VALUES(1,'r1','nightly','pim','shop',1000.5,1,1003.0,'degraded','{"run_id": "r1", "problem": "F\u00fc\u00dfe"}');
+INSERT INTO catalogsync_run VALUES(2,'r2','nightly','pim','shop',2000.0,0,NULL,NULL,NULL);
 CREATE TABLE catalogsync_trigger (
   number BIGINT PRIMARY KEY,
   job TEXT NOT NULL,

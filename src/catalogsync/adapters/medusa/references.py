@@ -73,8 +73,12 @@ class References:
         handles = {category_handle(r): r for r in wanted if r not in found}
         for raw in await self._list("handle", handles):
             reference = handles.get(raw["handle"])
-            if reference is not None and not _is_of(raw, reference.source):
-                found[reference] = _held(raw, ours=False)
+            if reference is None:
+                continue
+            # A store may deny a category and show it the next moment.
+            ours = raw["external_id"] == category_external_id(reference)
+            if ours or not _is_of(raw, reference.source):
+                found[reference] = _held(raw, ours=ours)
         return found
 
     async def _list(self, name: str, values: Iterable[str]) -> list[dict[str, Any]]:
