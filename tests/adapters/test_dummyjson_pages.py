@@ -401,6 +401,13 @@ async def test_a_word_of_the_servers_own_is_no_id() -> None:
     assert ran.reasons == {"search": "id: is missing"}
 
 
+async def test_an_id_that_spoils_its_own_answer_only() -> None:
+    """`/products/categories` answers with a list; the others are there."""
+    ran = await run(things(3), keys=[key("categories"), key(1)])
+    assert ran.ids == ["1"]
+    assert ran.reasons == {"categories": "id: is answered with what is no product"}
+
+
 @attrs.define
 class Turning(Clock):
     """A clock that also goes forward whenever the engine waits."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import attrs
 import pytest
@@ -21,6 +23,7 @@ from tests.service.shops import (
 
 from catalogsync import MisconfiguredError, Options, Page, StoreError, TransientError
 from catalogsync.engine import WhenBusy
+from catalogsync.events import Event, RunFinished, RunStarted
 from catalogsync.report import RunStatus
 from catalogsync.runstore import Lease
 from catalogsync.service import Service, _service
@@ -297,16 +300,105 @@ async def test_stop_where_nothing_ends_by_itself(
 ) -> None:
     """What hangs is cancelled soon after the grace, and its wish stays."""
     monkeypatch.setattr(_service, "_TO_FINISH", 0)
-    options = Options(retry=FAST, when_busy=WhenBusy.WAIT)
     async with memory_store() as store:
-        till = Till()
-        name = f"{till.place} <- shelf"
-        assert isinstance(await store.take_lease(name, "somebody", ttl=60), Lease)
-        async with open_shop(store=store, till=till, options=options) as shop:
+        door = Door()
+        async with open_shop(store=store, shelf=door) as shop:  # type: ignore[arg-type]
             await shop.ask()
-            await store.until(lambda: [n for n, _ in store.log].count("take_lease") > 1)
+            await door.opening.wait()
             shop.service.stop(grace=0)
         assert len(await store.triggers()) == 1
+
+
+async def test_the_grace_of_a_stop_is_that_which_was_given() -> None:
+    """Leaving the block does not shorten it."""
+    async with open_shop() as shop:
+        shop.till.gate.clear()
+        await shop.ask()
+        await shop.till.writing.wait()
+        run = shop.service.state("shelf").run
+        assert run is not None
+        graces: list[float] = []
+        stop = run.stop
+        run.stop = lambda **more: (graces.append(more["grace"]), stop(**more))[1]  # type: ignore[method-assign]
+        shop.service.stop(grace=120)
+        shop.till.gate.set()
+    assert graces == [120]
+
+
+@attrs.define
+class Door:
+    """Settings of a source that can be opened only when they may.
+
+    Attributes:
+        name: Of the source.
+        fault: What opening raises; None: it waits.
+        opening: Set when it is tried.
+    """
+
+    name: str = "shelf"
+    fault: BaseException | None = None
+    opening: asyncio.Event = attrs.field(factory=asyncio.Event)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Shelf]:
+        self.opening.set()
+        if self.fault is None:
+            await asyncio.Event().wait()
+        elif not isinstance(self.fault, AssertionError):
+            fault, self.fault = self.fault, AssertionError()
+            raise fault
+        yield shelf_of(5)
+
+
+async def test_cancel_while_it_is_opened() -> None:
+    """It has not begun, and the wish is withdrawn."""
+    door = Door()
+    async with open_shop(shelf=door) as shop:  # type: ignore[arg-type]
+        run_id = await shop.ask()
+        await door.opening.wait()
+        assert shop.service.cancel(run_id)
+        await shop.store.idle()
+        assert shop.service.state("shelf").problem == "cancelled on demand"
+        assert await shop.store.triggers() == []
+
+
+class Panic(BaseException):
+    """As those of extensions in other languages."""
+
+
+@pytest.mark.parametrize(
+    "fault", [MisconfiguredError("url", "no"), asyncio.CancelledError(), Panic("no")]
+)
+async def test_a_side_that_cannot_be_opened(fault: BaseException) -> None:
+    """Whatever it raises: the job is tried again, and hooks and store know of it."""
+    door = Door(fault=fault)
+    told: list[Event] = []
+    async with open_shop(shelf=door, retry_after=0) as shop:  # type: ignore[arg-type]
+        shop.service.hooks = [told.append]
+        run_id = await shop.ask()
+        await shop.store.until(lambda: len(shop.till.titles) == 5)
+        await shop.store.idle()
+        runs = await shop.store.runs()
+    assert runs[0].status is RunStatus.SUCCEEDED
+    if isinstance(fault, Exception):
+        assert (runs[1].run_id, runs[1].status) == (run_id, RunStatus.FAILED)
+        assert runs[1].report["problem"] == "jobs.shelf.source.url: no"
+        began, ended = told[:2]
+        assert isinstance(began, RunStarted)
+        assert isinstance(ended, RunFinished)
+        assert (ended.status, ended.report) == (RunStatus.FAILED, None)
+
+
+async def test_an_id_outlives_a_store_that_fails() -> None:
+    """The run that fulfils the wish has the id that was given out."""
+    async with open_shop(retry_after=0) as shop:
+        await shop.store.idle()
+        shop.store.faults |= {"take_lease": StoreError("a"), "run": StoreError("b")}
+        run_id = await shop.ask()
+        await shop.store.until(lambda: len(shop.till.titles) == 5)
+        await shop.store.idle()
+        (record,) = await shop.store.runs()
+    assert record.run_id == run_id
 
 
 async def test_stop_ends_a_pause() -> None:

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 
 import pytest
-from tests.service.shops import MIDNIGHT, Till, finished, memory_store, open_shop
+from tests.service.shops import (
+    MIDNIGHT,
+    Shelf,
+    Till,
+    finished,
+    memory_store,
+    open_shop,
+)
 
+from catalogsync import Page, ProductKey, TransientError
 from catalogsync.report import RunStatus
 from catalogsync.runstore import RunRecord, StoreError
 from catalogsync.schedule import Schedule
@@ -97,13 +106,66 @@ async def test_catching_up_after_a_restart(
             assert shop.shelf.passes == runs
 
 
+@pytest.mark.parametrize(
+    ("status", "partial"),
+    [(RunStatus.SUCCEEDED, True), (RunStatus.FAILED, False), (None, False)],
+    ids=["of some products", "failed", "broke off"],
+)
+async def test_what_does_not_make_up_for_a_missed_time(
+    status: RunStatus | None, partial: bool
+) -> None:
+    """A run of some products, or one that failed, is not the one that was missed."""
+    async with memory_store() as store:
+        for run_id, hours, how, some in (
+            ("r1", -22, RunStatus.SUCCEEDED, False),
+            ("r2", 2, status, partial),
+        ):
+            record = RunRecord(
+                run_id=run_id,
+                job="shelf",
+                source="shelf",
+                sink="till",
+                started_at=(MIDNIGHT + hours * HOUR).timestamp(),
+                status=how,
+                partial=some,
+            )
+            await store.begin_run(record)
+        now = MIDNIGHT + 3 * HOUR
+        async with open_shop(store=store, schedule=AT_ONE, now=now) as shop:
+            await store.idle()
+            assert shop.shelf.passes == 1
+
+
+async def test_wishes_that_never_end_put_off_no_schedule() -> None:
+    """One that fails again and again is taken along by the run that is due."""
+
+    class Picky(Shelf):
+        async def get(self, keys: Sequence[ProductKey], /) -> Page:
+            raise TransientError("not this one")
+
+    shelf = Picky(titles={n: f"Thing {n}" for n in range(5)})
+    async with open_shop(shelf=shelf, schedule=AT_ONE, retry_after=0) as shop:
+        await shop.store.idle()
+        state = shop.service.state("shelf")
+        await shop.ask(3)
+        await shop.store.until(lambda: state.failures > 3)
+        assert shelf.passes == 0
+        shop.look(MIDNIGHT + HOUR)
+        await shop.store.until(lambda: len(shop.till.titles) == 5)
+        await shop.store.idle()
+        assert (shelf.passes, await shop.store.triggers()) == (1, [])
+        assert state.next_at == MIDNIGHT + 25 * HOUR
+
+
 async def test_no_catching_up_without_a_reason() -> None:
     """A job that ran on time has nothing to make up."""
     async with memory_store() as store:
         till = Till()
         async with open_shop(store=store, till=till, schedule=AT_ONE) as shop:
             await shop.run()
-        now = dt.datetime.now(dt.UTC)
+            (record,) = await shop.store.runs()
+        began = dt.datetime.fromtimestamp(record.started_at, dt.UTC)
+        now = AT_ONE.next_after(began) - dt.timedelta(seconds=1)
         async with open_shop(store=store, till=till, schedule=AT_ONE, now=now) as shop:
             await store.idle()
             assert shop.shelf.passes == 0
@@ -116,6 +178,7 @@ async def test_jitter() -> None:
         await shop.store.idle()
         shop.look(MIDNIGHT + HOUR)
         await shop.store.until(lambda: len(shop.store.log) > 1)
+        assert not [name for name, _ in shop.store.log if name == "add_trigger"]
         shop.look(MIDNIGHT + HOUR + dt.timedelta(seconds=1e9))
         await end()
         await shop.store.idle()

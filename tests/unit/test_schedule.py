@@ -68,6 +68,20 @@ def test_what_is_no_time_zone(timezone: str) -> None:
         Schedule(timezone=timezone)
 
 
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/St_Johns", "UTC"])
+@pytest.mark.parametrize("cron", ["30 2 * * *", "0 * * * *", "15 1,2 * * *"])
+def test_each_time_is_later(zone: str, cron: str) -> None:
+    """Also in the hour that comes twice."""
+    schedule = Schedule(cron=cron, timezone=zone)
+    for day in (
+        dt.datetime(2025, 10, 26, tzinfo=dt.UTC),
+        dt.datetime(2025, 11, 2, tzinfo=dt.UTC),
+    ):
+        for minutes in range(0, 8 * 60, 5):
+            moment = day + dt.timedelta(minutes=minutes)
+            assert schedule.next_after(moment).astimezone(dt.UTC) > moment
+
+
 def test_missed_times() -> None:
     schedule = Schedule(cron="0 3 * * *")
     last = dt.datetime(2026, 11, 24, 3, tzinfo=dt.UTC)

@@ -150,6 +150,7 @@ async def test_a_run_of_some_products() -> None:
         ('{"keys": ["1", 2]}', "keys[1]: must be text, not a number"),
         ('{"keys": [{}]}', "keys[0]: must be text, not an object"),
         ('{"keys": ["1", ""]}', "keys[1]: must not be empty"),
+        (f'{{"keys": ["{"9" * 1001}"]}}', "keys[0]: longer than 1000 characters"),
         ('{"keys": ["a\\u0000"]}', "keys[0]: contains a NUL character"),
         ('{"\\ud800": 1}', "?: unknown key; known: keys"),
     ],

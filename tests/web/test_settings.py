@@ -88,6 +88,10 @@ def test_other_commands_need_none_of_it(tmp_path: Path) -> None:
             TOKENS + f'webhooks.shel = ["{SECRET}"]',
             "serve.webhooks.shel: there is no such job; did you mean `shelf`?",
         ),
+        (
+            f'tokens.a.token = "{OPERATE}"\ntokens.b.token = "{OPERATE}"',
+            "serve.tokens.b.token: is the same as that of 'a': give each its own",
+        ),
         (TOKENS + 'cors = ["*"]', "serve.cors[0]: must be an origin such as"),
         (TOKENS + 'cors = ["https://a/b"]', "serve.cors[0]: must be an origin"),
     ],

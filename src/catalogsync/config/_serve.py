@@ -68,6 +68,17 @@ def _not_negative(_: object, attribute: attrs.Attribute[Any], value: float) -> N
         raise MisconfiguredError(attribute.name, f"must be 0 or more, is {value}")
 
 
+def _tokens(
+    _: object, attribute: attrs.Attribute[Any], value: Mapping[str, Token]
+) -> None:
+    owners: dict[str, str] = {}
+    for name, token in value.items():
+        other = owners.setdefault(token.token, name)
+        if other != name:
+            problem = f"is the same as that of {other!r}: give each its own"
+            raise MisconfiguredError(f"{attribute.name}.{name}.token", problem)
+
+
 @attrs.frozen(kw_only=True)
 class Token:
     """A bearer token.
@@ -99,7 +110,9 @@ class Access:
         max_body: Bytes of a request's body.
     """
 
-    tokens: Mapping[str, Token] = attrs.field(factory=dict[str, Token], repr=False)
+    tokens: Mapping[str, Token] = attrs.field(
+        factory=dict[str, Token], repr=False, validator=_tokens
+    )
     webhooks: Mapping[str, tuple[str, ...]] = attrs.field(
         factory=dict[str, tuple[str, ...]], repr=False, validator=_secrets
     )

@@ -20,6 +20,7 @@ from ._refusals import RefusalError
 __all__ = ["Query", "no_keys", "parse_json", "read_body", "read_key", "read_keys"]
 
 _PATIENCE = 30.0
+_LONGEST_KEY = 1000
 _DIGITS = re.compile(r"[0-9]{1,9}")
 _EXPECTED: dict[type, str] = {
     str: "text",
@@ -119,6 +120,9 @@ def read_keys(tree: dict[str, Any], source: str) -> list[ProductKey]:
 def _key(index: int, text: object, source: str) -> ProductKey:
     if not isinstance(text, str):
         raise RefusalError(400, f"keys[{index}]: must be text, not {_kind(text)}")
+    if len(text) > _LONGEST_KEY:
+        problem = f"longer than {_LONGEST_KEY} characters"
+        raise RefusalError(400, f"keys[{index}]: {problem}")
     try:
         return ProductKey(source, text.removeprefix(f"{source}:"))
     except InvalidValueError as error:

@@ -17,6 +17,7 @@ from ._refusals import RefusalError
 __all__ = ["Plans"]
 
 _SHOWN = 200
+_LONGEST = 300.0
 
 
 @attrs.define
@@ -50,7 +51,7 @@ class Plans:
         """Make one.
 
         Raises:
-            RefusalError: One of this job is being made.
+            RefusalError: One of this job is being made, or it takes too long.
             CatalogSyncError: It broke off.
         """
         if job.name in self._tasks:
@@ -59,7 +60,11 @@ class Plans:
         self._tasks[job.name] = cast("asyncio.Task[Any]", asyncio.current_task())
         try:
             job = attrs.evolve(job, store=self.store)
-            report = await job.rehearse(show=changes)
+            async with asyncio.timeout(_LONGEST):
+                report = await job.rehearse(show=changes)
+        except TimeoutError:
+            problem = f"the plan was not ready within {_LONGEST:g} s"
+            raise RefusalError(503, problem) from None
         finally:
             del self._tasks[job.name]
         return {

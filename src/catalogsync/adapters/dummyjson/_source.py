@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = ["DummyJSONSettings", "DummyJSONSource"]
 
 _WINDOW = 10.0
+_NO_ID = frozenset({400, 414, 431})
 _MOST_PRODUCTS = 100_000_000
 _MOST_CATEGORIES = 100_000
 _SELECT = ",".join(FIELDS)
@@ -165,7 +166,10 @@ class DummyJSONSource:
         return records[:overlap], records[overlap:], total
 
     async def get(self, keys: Sequence[ProductKey], /) -> Page:
-        """Read single products by id; raises as `read` does."""
+        """Read single products by id; raises as `read` does.
+
+        An id that the server refuses, or takes for something else, is rejected.
+        """
         mapper = await self._prepared()
         products: list[Product] = []
         rejected: list[Rejected] = []
@@ -177,7 +181,7 @@ class DummyJSONSource:
             if reply.status == 404:
                 continue
             try:
-                products.append(_asked_for(mapper, key, _body(reply)))
+                products.append(_asked_for(mapper, key, _record(reply)))
             except InvalidValueError as error:
                 where = f"product {key.id}"
                 rejected.append(Rejected(key=key, reason=str(error), where=where))
@@ -217,6 +221,21 @@ def _body(reply: Reply) -> Mapping[str, Any]:
     body = reply.json()
     if not isinstance(body, dict):
         raise BrokenReplyError(f"{reply.what}: not a JSON object")
+    return cast("dict[str, Any]", body)
+
+
+def _record(reply: Reply) -> Mapping[str, Any]:
+    """What was answered for an id.
+
+    Raises:
+        InvalidValueError: It is none, though nothing is wrong with the server.
+    """
+    if reply.status in _NO_ID:
+        raise InvalidValueError("id", f"is refused with HTTP {reply.status}")
+    _check_status(reply)
+    body = reply.json()
+    if not isinstance(body, dict):
+        raise InvalidValueError("id", "is answered with what is no product")
     return cast("dict[str, Any]", body)
 
 
