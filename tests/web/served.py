@@ -6,15 +6,18 @@ import os
 import re
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import attrs
 from tests.web.sites import OPERATE, SECRET
 
-__all__ = ["Served", "configure", "serving"]
+__all__ = ["Served", "configure", "read_events", "serving", "skip_to"]
 
+_BOSS = {"Authorization": f"Bearer {OPERATE}"}
 _LISTENING = re.compile(r"listening on (http://[^;]+); jobs: (.*)")
 
 
@@ -84,3 +87,17 @@ def serving(folder: Path, *options: str) -> Iterator[Served]:
             yield served
         finally:
             process.kill()
+
+
+def read_events(url: str) -> Any:
+    """The stream of events."""
+    request = urllib.request.Request(f"{url}/api/events", headers=_BOSS)
+    return urllib.request.urlopen(request, timeout=60)
+
+
+def skip_to(events: Any, what: bytes) -> None:
+    """Read on until something is told."""
+    for line in iter(events.readline, b""):
+        if what in line:
+            return
+    raise AssertionError(f"the stream ended before {what!r}")

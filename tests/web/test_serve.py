@@ -5,22 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import socket
 import sqlite3
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.web.served import configure, serving
+from tests.web.served import configure, read_events, serving, skip_to
 from tests.web.sites import JSON, OPERATE, SECRET
 
 from catalogsync.testing import FaultPlan, dummyjson_app, serve_in_thread
 from catalogsync.testing.catalog import generate_catalog
+from catalogsync.testing.dummyjson import Records
 from catalogsync.testing.faults import delay
 from catalogsync.web import sign
 
@@ -99,13 +97,9 @@ def test_stopped_in_the_midst_of_a_run(
     configure(tmp_path, source)
     faults.add(delay(asyncio.Event(), path="*skip=6*"))
     with serving(tmp_path) as served:
-        url = f"{served.url}/api/events"
-        with urllib.request.urlopen(
-            urllib.request.Request(url, headers=BOSS)
-        ) as events:
+        with closing(read_events(served.url)) as events:
             ask(f"{served.url}/api/jobs/products/runs", b"{}", **BOSS)
-            while b"BatchSettled" not in events.readline():
-                pass
+            skip_to(events, b"BatchSettled")
             served.process.send_signal(number)
             assert b"event: RunFinished\n" in events.readlines()
         status, output, errors = served.end()
@@ -121,49 +115,25 @@ def test_stopped_in_the_midst_of_a_run(
     assert len(ids(tmp_path)) == 10
 
 
-def test_stopped_twice(tmp_path: Path, source: str, faults: FaultPlan) -> None:
-    """The second signal ends it at once, whatever it waits for."""
-    configure(tmp_path, source)
-    faults.add(delay(asyncio.Event(), path="*skip=2*"))
+def test_stopped_twice(tmp_path: Path) -> None:
+    """The second signal ends it at once, also while a write is waited for."""
+    records = Records(generate_catalog(4, 2, awkward=False))
     with (
-        other_run(tmp_path),
-        serving(tmp_path) as served,
-        closing(raw_events(served.url)) as events,
+        serve_in_thread(lambda: dummyjson_app(records)) as source,
+        closing(sqlite3.connect(tmp_path / "catalog.db")) as other,
     ):
-        ask(f"{served.url}/api/jobs/products/runs", b"{}", **BOSS)
-        while b"RunStarted" not in events.recv(1 << 16):
-            pass
-        served.process.send_signal(signal.SIGTERM)
-        assert served.process.stderr
-        assert served.process.stderr.readline() == STOPPING
-        served.process.send_signal(signal.SIGTERM)
-        status, _, errors = served.end()
-        assert (status, errors) == (130, "interrupted\n")
-
-
-@contextmanager
-def other_run(folder: Path) -> Iterator[None]:
-    """A process that runs the job, and does not come to its end."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "catalogsync", "run", "products", "-v"],
-        cwd=folder,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stderr
-        while "PageRead" not in process.stderr.readline():
-            assert process.poll() is None
-        yield
-        process.kill()
-
-
-def raw_events(url: str) -> socket.socket:
-    """A stream of events on a bare socket."""
-    host, port = url.removeprefix("http://").split(":")
-    stream = socket.create_connection((host, int(port)))
-    lines = ("GET /api/events HTTP/1.1", "Host: x", f"Authorization: Bearer {OPERATE}")
-    stream.sendall("\r\n".join((*lines, "", "")).encode())
-    received = b""
-    while b"events follow" not in received:
-        received += stream.recv(1 << 16)
-    return stream
+        configure(tmp_path, source)
+        with serving(tmp_path) as served, closing(read_events(served.url)) as events:
+            ask(f"{served.url}/api/jobs/products/runs", b"{}", **BOSS)
+            skip_to(events, b"event: RunFinished")
+            other.execute("BEGIN IMMEDIATE")
+            records.by_id(3)["price"] = 3.33
+            ask(f"{served.url}/api/jobs/products/runs", b"{}", **BOSS)
+            skip_to(events, b"event: Compared")
+            served.process.send_signal(signal.SIGTERM)
+            assert served.process.stderr
+            assert served.process.stderr.readline() == STOPPING
+            served.process.send_signal(signal.SIGTERM)
+            assert served.process.stderr.readline() == "interrupted\n"
+            other.rollback()
+            assert served.end()[0] == 130

@@ -6,12 +6,13 @@ import json
 import signal
 import time
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.conftest import RealStore
-from tests.web.served import Served, serving
+from tests.web.served import Served, read_events, serving, skip_to
 from tests.web.sites import OPERATE
 
 from catalogsync.testing import serve_in_thread
@@ -44,12 +45,9 @@ def ask(served: Served, path: str, body: bytes | None = None) -> Any:
 
 def stop_in_the_midst(served: Served) -> None:
     """Ask for a run, and send SIGTERM when its first batch is written."""
-    headers = {"Authorization": f"Bearer {OPERATE}"}
-    url = f"{served.url}/api/events"
-    with urllib.request.urlopen(urllib.request.Request(url, headers=headers)) as events:
+    with closing(read_events(served.url)) as events:
         ask(served, "/api/jobs/products/runs", b"{}")
-        while b"BatchSettled" not in events.readline():
-            pass
+        skip_to(events, b"BatchSettled")
         served.process.send_signal(signal.SIGTERM)
 
 
