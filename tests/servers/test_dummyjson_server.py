@@ -251,3 +251,20 @@ def running(*options: str) -> Iterator[str]:
 def read(url: str) -> Any:
     with urllib.request.urlopen(url) as response:
         return json.load(response)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"), [(None, "No such file"), ("{", "has no products")]
+)
+def test_a_file_that_cannot_be_served(
+    tmp_path: Path, content: str | None, told: str
+) -> None:
+    """One line says so."""
+    file = tmp_path / "products.json"
+    if content is not None:
+        file.write_text(content)
+    command = [sys.executable, "-m", "catalogsync.testing.dummyjson", f"--file={file}"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert told in ended.stderr.splitlines()[-1]
+    assert "Traceback" not in ended.stderr

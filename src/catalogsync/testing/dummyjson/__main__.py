@@ -19,8 +19,15 @@ from . import dummyjson_app
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve until interrupted."""
-    options = _parser().parse_args(arguments)
-    asyncio.run(_serve(options))
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        asyncio.run(_serve(options))
+    except OSError as error:
+        what = error.filename or f"port {options.port}"
+        parser.error(f"{what}: {error.strerror}")
+    except (ValueError, KeyError, TypeError) as error:
+        parser.error(f"{options.file}: has no products ({error})")
 
 
 def _parser() -> argparse.ArgumentParser:
