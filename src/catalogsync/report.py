@@ -45,7 +45,7 @@ class RunStatus(enum.StrEnum):
 
     @property
     def settled(self) -> bool:
-        """Whether everything was seen and settled: succeeded or degraded."""
+        """Whether everything was seen and settled, as when succeeded or degraded."""
         return self in {RunStatus.SUCCEEDED, RunStatus.DEGRADED}
 
 
