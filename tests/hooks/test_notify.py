@@ -33,6 +33,7 @@ from catalogsync import (
     RunStatus,
     RunStore,
     StoreSettings,
+    as_source,
     sync,
 )
 from catalogsync.events import RunFinished, RunStarted
@@ -430,3 +431,30 @@ async def test_a_wrong_password_is_told_without_it(
     assert "could not notify by e-mail by localhost" in caplog.text
     assert "n0t-it" not in caplog.text
     assert not mailbox.messages
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda: Notifier([], on={"bad"}), "'bad' is no status; known: succeeded"),
+        (
+            lambda: Email(host="h", sender="a@b.c", recipients="d@e.f"),
+            "must be a list of addresses",
+        ),
+        (
+            lambda: Webhook(url="https://h.test/x", template={"x": 1}),  # type: ignore[arg-type]
+            "must be a text",
+        ),
+    ],
+)
+def test_settings_that_would_never_notify(make: Any, told: str) -> None:
+    with pytest.raises(MisconfiguredError, match=told):
+        make()
+
+
+async def test_a_notifier_that_is_not_open(caplog: pytest.LogCaptureFixture) -> None:
+    """The run goes on, and the log says what to do."""
+    notifier = Notifier([Collected()])
+    report = await sync(as_source([], name="cups"), MemorySink(), hooks=[notifier])
+    assert report.counts.fetched == 0
+    assert "async with Notifier" in caplog.text
