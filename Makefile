@@ -68,3 +68,4 @@ bench: $(INSTALLED)  ## Engine cost, memory and real syncs, beside a replay and 
 
 clean:  ## Forget everything that was made
 	rm -rf $(VENV) build dist demo docs/_build .coverage* .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(STORE)/node_modules $(STORE)/.admin tests/browser/node_modules
