@@ -405,7 +405,7 @@ async def test_an_id_that_spoils_its_own_answer_only() -> None:
     """`/products/categories` answers with a list; the others are there."""
     ran = await run(things(3), keys=[key("categories"), key(1)])
     assert ran.ids == ["1"]
-    assert ran.reasons == {"categories": "id: is answered with what is no product"}
+    assert ran.reasons == {"categories": "id: is a word of the server's own"}
 
 
 @attrs.define

@@ -189,9 +189,7 @@ async def test_history_and_charts(board: Board, page: Page) -> None:
     charts = page.get_by_role("img")
     await expect(charts).to_have_count(5)
     for chart in await charts.all():
-        await chart.scroll_into_view_if_needed()
-        await chart.evaluate("image => image.decode()")
-        assert await chart.evaluate("image => image.naturalWidth") > 0
+        await expect(chart).to_have_js_property("naturalWidth", 340)
     alt = f"Created of 2 runs: 0 in the last one, {PRODUCTS} at most"
     await expect(page.get_by_role("img", name=alt)).to_be_visible()
 

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = ["DummyJSONSettings", "DummyJSONSource"]
 
 _WINDOW = 10.0
+_WORDS = frozenset({"categories", "category-list"})  # what is there is a list
 _NO_ID = frozenset({400, 414, 431})
 _MOST_PRODUCTS = 100_000_000
 _MOST_CATEGORIES = 100_000
@@ -176,16 +177,25 @@ class DummyJSONSource:
         for key in keys:
             if key.source != self.name:
                 continue
-            path = f"/products/{quote(key.id, safe='')}"
-            reply = await self.client.send("GET", path, query=f"select={_SELECT}")
-            if reply.status == 404:
-                continue
             try:
-                products.append(_asked_for(mapper, key, _record(reply)))
+                product = await self._single(mapper, key)
             except InvalidValueError as error:
                 where = f"product {key.id}"
                 rejected.append(Rejected(key=key, reason=str(error), where=where))
+                continue
+            if product is not None:
+                products.append(product)
         return Page(products=products, rejected=rejected)
+
+    async def _single(self, mapper: Mapper, key: ProductKey) -> Product | None:
+        """A product by its id; None: it is not there."""
+        if key.id in _WORDS:
+            raise InvalidValueError("id", "is a word of the server's own")
+        path = f"/products/{quote(key.id, safe='')}"
+        reply = await self.client.send("GET", path, query=f"select={_SELECT}")
+        if reply.status == 404:
+            return None
+        return _asked_for(mapper, key, _record(reply))
 
     async def check(self) -> Sequence[Finding]:
         """Reach the server and count its products."""
@@ -233,10 +243,7 @@ def _record(reply: Reply) -> Mapping[str, Any]:
     if reply.status in _NO_ID:
         raise InvalidValueError("id", f"is refused with HTTP {reply.status}")
     _check_status(reply)
-    body = reply.json()
-    if not isinstance(body, dict):
-        raise InvalidValueError("id", "is answered with what is no product")
-    return cast("dict[str, Any]", body)
+    return _body(reply)
 
 
 def _categories(reply: Reply) -> dict[str, Category]:
