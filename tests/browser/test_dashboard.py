@@ -189,7 +189,7 @@ async def test_history_and_charts(board: Board, page: Page) -> None:
     charts = page.get_by_role("img")
     await expect(charts).to_have_count(5)
     for chart in await charts.all():
-        await expect(chart).to_have_js_property("naturalWidth", 340)
+        await expect(chart).not_to_have_js_property("naturalWidth", 0)
     alt = f"Created of 2 runs: 0 in the last one, {PRODUCTS} at most"
     await expect(page.get_by_role("img", name=alt)).to_be_visible()
 
