@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -319,7 +320,7 @@ async def fill(board: Board) -> list[str]:
 async def history(store: RunStore) -> None:
     """Runs of the days before."""
     for day in range(20):
-        run_id, began = f"earlier-{day}", 1_780_000_000.0 + day * 86400
+        run_id, began = f"earlier-{day}", time.time() + (day - 21) * 86400
         counts = Counts(
             fetched=PRODUCTS,
             created=PRODUCTS if day == 0 else day % 4,

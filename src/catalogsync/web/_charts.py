@@ -111,9 +111,12 @@ def draw(chart: Chart, runs: Sequence[RunRow]) -> bytes:
 
 
 def _moments(runs: Sequence[RunRow]) -> list[str]:
-    """When the first and the last run began; those between are left empty."""
+    """When the first and the last run began; those between are left empty.
+
+    Of two runs it is the last alone: both would not have room.
+    """
     moments = [dt.datetime.fromtimestamp(run.started_at, dt.UTC) for run in runs]
-    ends = {0, len(runs) - 1}
+    ends = {0, len(runs) - 1} if len(runs) > 2 else {len(runs) - 1}
     return [f"{at:{_SHOWN}}" if n in ends else "" for n, at in enumerate(moments)]
 
 
