@@ -144,6 +144,15 @@ def test_a_category_that_is_denied_is_not_made_again() -> None:
     assert "the sink refused its category" in told
 
 
+def test_a_category_that_is_denied_for_a_moment_is_not_made_again() -> None:
+    """Its handle was taken, by itself, and it got another one."""
+    trouble = Trouble(0, 3, alike=True, kind="forget", value=0)
+    case = attrs.evolve(FIRST, size=1, page_size=30, second=True, damage="key")
+    verdict = play_sink(attrs.evolve(case, troubles=[trouble]))
+    assert not verdict.problems
+    assert verdict.outcome == "succeeded"
+
+
 @pytest.mark.parametrize(
     ("case", "address"),
     [
