@@ -84,6 +84,16 @@ class Job:
     store: RunStore | Openable[RunStore] | None = None
     schedule: Schedule | None = attrs.field(factory=Schedule, converter=_schedule)
 
+    @property
+    def source_name(self) -> str:
+        """The name of the source, which may not be open; else that of its class."""
+        return _name(self.source)
+
+    @property
+    def sink_name(self) -> str:
+        """The name of the sink, in the same way."""
+        return _name(self.sink)
+
     async def run(self, *, hooks: Iterable[EventHook] = ()) -> Report:
         """Bring the sink in step with the source.
 
@@ -107,8 +117,8 @@ class Job:
         record = RunRecord(
             run_id=run_id or uuid.uuid4().hex,
             job=self.name,
-            source=_name(self.source),
-            sink=_name(self.sink),
+            source=self.source_name,
+            sink=self.sink_name,
             started_at=time.time(),
             partial=self.options.partial,
         )
@@ -179,7 +189,6 @@ class Job:
 
 
 def _name(side: object) -> str:
-    """The name of a side that may not be open."""
     return str(getattr(side, "name", "")) or type(side).__name__
 
 

@@ -64,8 +64,8 @@ def job_json(state: JobState, last: RunRecord | None, backlog: Backlog) -> Tree:
     job = state.job
     return {
         "name": job.name,
-        "source": _name(job.source),
-        "sink": _name(job.sink),
+        "source": job.source_name,
+        "sink": job.sink_name,
         "schedule": _schedule(job),
         "next_at": state.next_at.timestamp() if state.next_at else None,
         "running": _running(state),
@@ -74,11 +74,6 @@ def job_json(state: JobState, last: RunRecord | None, backlog: Backlog) -> Tree:
         "waiting": backlog.triggers,
         "failures": backlog.failures,
     }
-
-
-def _name(side: object) -> str:
-    """The name of a source or sink that may not be open."""
-    return str(getattr(side, "name", "")) or type(side).__name__
 
 
 def _schedule(job: Job) -> Tree | None:
