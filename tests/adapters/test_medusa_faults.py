@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 import attrs
 import pytest
+from yarl import URL
 
 from catalogsync import (
     Event,
+    HttpOptions,
     Options,
     Report,
     RetryPolicy,
@@ -19,9 +22,10 @@ from catalogsync import (
     UnauthorizedError,
     sync,
 )
+from catalogsync._http import HttpClient, open_http
 from catalogsync.adapters.dummyjson import DummyJSONSettings
 from catalogsync.adapters.medusa import MedusaSettings, MedusaSink
-from catalogsync.adapters.medusa.client import Login
+from catalogsync.adapters.medusa.client import Login, MedusaClient
 from catalogsync.events import BatchSettled
 from catalogsync.testing import FakeMedusa, FaultPlan, dummyjson_server, fake_medusa
 from catalogsync.testing.faults import bad_gateway, lost, reset, status, truncated
@@ -85,9 +89,55 @@ async def test_nothing_doubles_and_nothing_is_lost(
 
 
 async def test_a_token_is_renewed_before_it_ends(real_records: Records) -> None:
-    async with fake_medusa(token_lifetime=1) as fake:
+    """With less than five minutes left, each request gets a new one."""
+    async with fake_medusa(token_lifetime=200) as fake:
         report = await synced(fake, real_records)
         assert (report.counts.created, report.retries) == (194, 0)
+        paths = [request.path for request in fake.requests]
+        assert paths.count("/auth/user/emailpass") == 1
+        assert paths.count("/auth/token/refresh") > report.writes
+
+
+async def test_a_token_that_ends_on_the_way_is_replaced() -> None:
+    """A slow network, or a machine that slept: nothing is wrong with the login."""
+    now = [1_800_000_000.0]
+
+    class Late(Login):
+        async def headers(self, http: HttpClient) -> Mapping[str, str]:
+            headers = await super().headers(http)
+            if not late:
+                late.append(True)
+                now[0] += 60
+            return headers
+
+    late: list[bool] = []
+    async with (
+        fake_medusa(token_lifetime=60, clock=lambda: now[0]) as fake,
+        open_http(URL(fake.url), HttpOptions()) as http,
+    ):
+        login = Late(fake.email, fake.password, clock=lambda: now[0])
+        client = MedusaClient(http, login)
+        assert (await client.get("/admin/stores"))["stores"]
+        paths = [request.path for request in fake.requests]
+        assert paths.count("/auth/user/emailpass") == 2
+
+
+async def test_a_clock_that_is_days_ahead_renews_no_token() -> None:
+    async with (
+        fake_medusa() as fake,
+        open_http(URL(fake.url), HttpOptions()) as http,
+    ):
+        ahead = Login(fake.email, fake.password, clock=lambda: time.time() + 1e6)
+        client = MedusaClient(http, ahead)
+        for _ in range(3):
+            await client.get("/admin/stores")
+        paths = [request.path for request in fake.requests]
+        assert [path.startswith("/auth") for path in paths] == [
+            True,
+            False,
+            False,
+            False,
+        ]
 
 
 async def test_a_token_that_is_forgotten_is_replaced(real_records: Records) -> None:

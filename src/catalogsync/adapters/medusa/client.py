@@ -132,10 +132,10 @@ class Login:
         self._fresh = False
 
     def refused(self, reply: Reply, sent: Mapping[str, str]) -> Exception | None:
-        """Log in once more; a token that is refused at once is final."""
+        """Log in once more; a new token that has not ended on the way is final."""
         if sent != self._headers():
             return None
-        if self._fresh:
+        if self._fresh and self.clock() < self._ends:
             problem = "Medusa does not accept the login (email, password)"
             return UnauthorizedError(f"{reply.what}: {problem}")
         self._token = ""
@@ -162,19 +162,22 @@ class Login:
             raise BrokenReplyError(f"{reply.what}: no token")
         http.keep_secret(token)
         self._token, self._fresh = token, True
-        self._ends = _expiry(token, self.clock())
+        self._ends = self.clock() + _lifetime(token)
 
 
-def _expiry(token: str, now: float) -> float:
-    """When a JWT ends; unreadable ones are taken to last for ever."""
+def _lifetime(token: str) -> float:
+    """The seconds that a JWT lasts, whatever the server's clock says.
+
+    One that does not say so is taken to last for ever.
+    """
     try:
         payload = token.split(".")[1]
         data = _json.loads(
             base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
         )
-        return float(data["exp"])
+        return float(data["exp"] - data["iat"])
     except (IndexError, KeyError, TypeError, ValueError, binascii.Error):
-        return now + float("inf")
+        return float("inf")
 
 
 @attrs.define
