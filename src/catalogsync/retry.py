@@ -44,7 +44,7 @@ class RetryPolicy:
             It does not cut a try short: requests have timeouts of their own.
     """
 
-    attempts: int = attrs.field(default=4, validator=attrs.validators.ge(1))
+    attempts: int = attrs.field(default=6, validator=attrs.validators.ge(1))
     wait_initial: float = attrs.field(default=1.0, validator=attrs.validators.ge(0))
     wait_multiplier: float = attrs.field(default=2.0, validator=attrs.validators.ge(1))
     wait_max: float = attrs.field(default=30.0, validator=attrs.validators.ge(0))

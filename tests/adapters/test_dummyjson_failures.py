@@ -313,7 +313,7 @@ async def test_the_server_goes_down_in_the_middle() -> None:
     assert ran.ids == ["1", "2", "3", "4", "5"]
     assert ran.report.status is RunStatus.INCOMPLETE
     assert "HTTP 503" in ran.report.problem
-    assert len(ran.pages) <= 1 + 3 * 4
+    assert len(ran.pages) <= 1 + 3 * AT_ONCE.attempts
 
 
 @pytest.mark.parametrize(
@@ -355,7 +355,7 @@ async def test_nobody_is_there() -> None:
     async with DummyJSONSettings(url=url).open() as source:
         with pytest.raises(TransientError, match="Connection refused"):
             await sync(source, sink, options=Options(retry=AT_ONCE))
-        assert source.requests == 4
+        assert source.requests == AT_ONCE.attempts
         with pytest.raises(TransientError, match="cannot connect"):
             await source.check()
     assert sink.products == {}

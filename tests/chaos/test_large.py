@@ -15,7 +15,7 @@ from .things import once, wanted
 
 SIZE = 10_000
 RATE = 0.1
-OPTIONS = Options(retry=RetryPolicy(attempts=6, wait_initial=0, wait_jitter=0))
+OPTIONS = Options(retry=RetryPolicy(wait_initial=0, wait_jitter=0))
 
 
 def faults() -> list[Fault]:

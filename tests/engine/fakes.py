@@ -40,7 +40,7 @@ from catalogsync import (
     sync,
 )
 
-FAST = RetryPolicy(wait_initial=0, wait_jitter=0)
+FAST = RetryPolicy(attempts=4, wait_initial=0, wait_jitter=0)
 HANGS = 60.0
 """Seconds after which a run counts as hanging; no test comes near."""
 

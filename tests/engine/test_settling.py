@@ -31,7 +31,6 @@ from catalogsync import (
 )
 
 from .fakes import (
-    FAST,
     FaultySink,
     Seen,
     answers,
@@ -627,10 +626,6 @@ async def test_variants_that_cannot_stand_beside_those_of_others() -> None:
     report = await run(source, sink)
     assert report.counts.unchanged == 1
     assert "cannot stand beside what others added" in report.failures[0].reason
-
-
-def test_fast_policy_has_as_many_tries_as_the_default() -> None:
-    assert FAST.attempts == RetryPolicy().attempts
 
 
 def _timeout() -> TransientError:

@@ -16,7 +16,7 @@ from tests.strategies import json_values
 
 from catalogsync import Product, ProductKey, as_source, sync
 from catalogsync.adapters.medusa import MedusaSettings
-from catalogsync.adapters.medusa.client import _date, _expiry
+from catalogsync.adapters.medusa.client import _date, _lifetime
 from catalogsync.errors import (
     BrokenReplyError,
     CatalogSyncError,
@@ -106,14 +106,15 @@ async def test_an_answer_that_is_no_object(body: bytes) -> None:
 def test_any_token_has_an_end(payload: Any) -> None:
     """Or none; what it says of it is not believed blindly."""
     data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-    for exp in (data, b'{"exp": %s}' % data):
-        token = f"a.{urlsafe_b64encode(exp).decode()}.c"
-        assert isinstance(_expiry(token, 1000.0), float)
+    said = b'{"exp": %s, "iat": 1}', b'{"exp": 1, "iat": %s}'
+    for claims in (data, *(about % data for about in said)):
+        token = f"a.{urlsafe_b64encode(claims).decode()}.c"
+        assert isinstance(_lifetime(token), float)
 
 
 @given(st.text())
 def test_any_text_may_be_a_token(token: str) -> None:
-    assert isinstance(_expiry(token, 1000.0), float)
+    assert isinstance(_lifetime(token), float)
 
 
 @pytest.mark.parametrize(

@@ -63,8 +63,8 @@ async def always_fail(policy: RetryPolicy, note: Callable[[Attempt], None]) -> N
 
 
 def test_default_waits_1_2_4() -> None:
-    assert RetryPolicy().delays() == (1, 2, 4)
-    assert RetryPolicy().attempts == 4
+    assert RetryPolicy().delays() == (1, 2, 4, 8, 16)
+    assert RetryPolicy().attempts == 6
 
 
 def test_delays_are_capped() -> None:
