@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 import attrs
 import pytest
 from tests.adapters.sql_databases import Hand
+from tests.holdup import gate
 from tests.real import real_is_wanted
 
 from catalogsync import (
@@ -470,17 +471,20 @@ async def test_the_age_is_by_the_servers_clock() -> None:
 async def test_a_server_that_is_killed_in_mid_batch(
     real_store: Any, table: str
 ) -> None:
-    """Killed as soon as it has written something into a table."""
+    """Killed when it has written something into a table, and before it goes on."""
     products = [shirt(str(n)) if n % 4 else mug(str(n)) for n in range(30)]
     async with real_shop(real_store) as shop:
-        hand = Hand(real_store.facts["database_url"])
         changes = [change for p in products if (change := plan(p, None, {}))]
-        async with asyncio.TaskGroup() as group:
-            writing = group.create_task(_lost(shop.sink.write(changes)))
-            while not await hand(f"SELECT 1 FROM {table} LIMIT 1"):
-                assert not writing.done()
-            real_store.do("kill")
-        real_store.do("boot")
+        try:
+            async with (
+                gate(real_store.facts["database_url"], f"{table} t") as reached,
+                asyncio.TaskGroup() as group,
+            ):
+                writing = group.create_task(_lost(shop.sink.write(changes)))
+                await reached(writing)
+                await asyncio.to_thread(real_store.do, "kill")
+        finally:
+            real_store.do("boot")
         held = await shop.sink.find(products, fields=supplied(shirt()))
         assert any(isinstance(one, Ours) and one.gaps for one in held.values())
         await _complete(shop, products)

@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
-import asyncpg
 import attrs
 import pytest
 from tests.engine.fakes import check
+from tests.holdup import gate
 
 from catalogsync import CatalogSyncError, Options, Report, RetryPolicy, RunStatus, sync
 from catalogsync.adapters.dummyjson import DummyJSONSettings
@@ -32,17 +32,17 @@ OPTIONS = Options(
     grace=2,
 )
 CREATES = {
-    "products": "product",
-    "variants": "product_variant",
-    "inventory items": "inventory_item",
-    "links to inventory": "product_variant_inventory_item",
-    "prices": "price",
+    "products": "product t",
+    "variants": "product_variant t",
+    "inventory items": "inventory_item t",
+    "links to inventory": "product_variant_inventory_item t",
+    "prices": "price t",
 }
 UPDATES = {
-    "titles": "product WHERE title LIKE '%(new)'",
-    "prices": "price WHERE amount = 12.5",
-    "stock": "inventory_level WHERE stocked_quantity = 77",
-    "removals": "product WHERE deleted_at IS NOT NULL",
+    "titles": "product t WHERE t.title LIKE '%(new)'",
+    "prices": "price t WHERE t.amount = 12.5",
+    "stock": "inventory_level t WHERE t.stocked_quantity = 77",
+    "removals": "product t WHERE t.deleted_at IS NOT NULL",
     "tags": "product_tags t JOIN product_tag p ON p.id = t.product_tag_id"
     " WHERE p.value = 'changed'",
 }
@@ -74,21 +74,18 @@ class Scene:
 
     async def run_killed(self, rows: str, most: int) -> None:
         """A run; the store is killed when there are more than so many rows."""
-        async with asyncio.TaskGroup() as group:
-            running = group.create_task(self.run())
-            killing = group.create_task(self._kill(rows, most))
-            report = await running
-            await killing
+        try:
+            async with (
+                gate(self.store.facts["database_url"], rows, most) as reached,
+                asyncio.TaskGroup() as group,
+            ):
+                running = group.create_task(self.run())
+                await reached(running)
+                await asyncio.to_thread(self.store.do, "kill")
+                report = await running
+        finally:
+            await asyncio.to_thread(self.store.do, "boot")
         assert report is None or report.status is not RunStatus.SUCCEEDED, str(report)
-        await asyncio.to_thread(self.store.do, "boot")
-
-    async def _kill(self, rows: str, most: int) -> None:
-        database = await asyncpg.connect(self.store.facts["database_url"])
-        query = f"SELECT count(*) FROM {rows}"
-        while await database.fetchval(query) <= most:  # noqa: ASYNC110 - no event
-            await asyncio.sleep(0)
-        await asyncio.to_thread(self.store.do, "kill")
-        await database.close()
 
     async def mend(self) -> dict[str, Any]:
         """Run until all is done; gives everything that is there then."""

@@ -24,11 +24,12 @@ Call = Callable[..., Result]
 
 
 def test_check(configure: Configure, call: Call, server: str) -> None:
-    """Both sides tell what they find."""
+    """Both sides tell what they find, and the run store can be opened."""
     result = call("check", "products")
     assert result.exit_code == 0
     assert result.stdout == (
         f"ok  source: {server} has 5 products\nok  sink: till: password ***\n"
+        "ok  run store: can be opened\n"
     )
     assert not Path("shop.bin").exists()
 
@@ -42,10 +43,26 @@ def test_check_finds_something(
     faults.add(status(404))
     result = call("check", "products", "-v")
     assert result.exit_code == 2
-    source, sink = result.stdout.splitlines()
+    source, sink, store = result.stdout.splitlines()
     assert source.startswith("BAD source: url: ")
     assert source.endswith("HTTP 404; is it a DummyJSON?")
     assert sink.startswith("BAD sink: ")
+    assert store.startswith("ok  run store: ")
+
+
+def test_check_of_a_run_store_that_cannot_be_opened(
+    configure: Configure, call: Call
+) -> None:
+    Path("no-folder").write_text("")
+    config = Path("catalogsync.toml")
+    config.write_text(
+        '[store]\nurl = "sqlite:///no-folder/runs.db"\n' + config.read_text()
+    )
+    result = call("check", "products")
+    assert result.exit_code == 2
+    assert result.stdout.splitlines()[-1].startswith(
+        "BAD run store: the folder of the "
+    )
 
 
 def test_check_of_a_side_without(configure: Configure, call: Call) -> None:
@@ -53,7 +70,7 @@ def test_check_of_a_side_without(configure: Configure, call: Call) -> None:
     configure('sink.mode = "plain"')
     result = call("check", "products")
     assert result.exit_code == 0
-    assert "ok  sink: can be opened; it has no check of its own" in result.stdout
+    assert "ok  sink: can be opened\n" in result.stdout
 
 
 def test_adapters(configure: Configure, call: Call) -> None:

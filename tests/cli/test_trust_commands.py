@@ -272,7 +272,23 @@ def test_runs(configure: Configure, call: Call, faults: FaultPlan) -> None:
     assert len(told) == 2
     assert len(lines(call("runs", "--limit", "1"))) == 1
     assert lines(call("runs", "--job", "products")) == told
-    assert call("runs", "--job", "others").stdout == "no run is known\n"
+    misspelt = call("runs", "--job", "product")
+    assert (misspelt.exit_code, misspelt.stdout) == (2, "")
+    assert "did you mean `products`?" in misspelt.stderr
+
+
+def test_a_run_that_cannot_begin_is_among_the_runs(
+    configure: Configure, call: Call
+) -> None:
+    """Somebody who looks in the morning sees that it was tried, and why it failed."""
+    call("run", "products")
+    configure(file="/no-such-folder/catalog.db")
+    broken = call("run", "products", "--key", "1")
+    assert broken.exit_code == 2
+    told = lines(call("runs"))
+    assert len(told) == 2
+    assert re.search(r" products [0-9a-f]{12} failed in ", told[0])
+    assert "no-such-folder" in told[0]
 
 
 def test_failures_and_retry(configure: Configure, call: Call, records: Records) -> None:
@@ -398,7 +414,10 @@ def test_disown_asks(configure: Configure, call: Call, answer: str) -> None:
     call("run", "products")
     result = CliRunner().invoke(cli, ["disown", "products"], input=answer)
     assert result.exit_code == 2
-    assert "Take our keys off all products of products? [y/N]" in result.stderr
+    assert (
+        "Take our keys off all products of products (dummyjson in sql)? [y/N]"
+        in result.stderr
+    )
     assert result.stderr.endswith("nothing was done\n")
     assert len(titles()) == 5
 

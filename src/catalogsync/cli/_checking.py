@@ -1,4 +1,4 @@
-"""Looking at both sides of a job without changing anything."""
+"""Looking at both sides of a job and the run store without changing anything."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ __all__ = ["check_job"]
 
 
 def check_job(session: Session, job: Job) -> int:
-    """Tell what both sides find out about themselves; give the exit status."""
+    """Tell what the sides and the run store find out; give the exit status."""
     return INCOMPLETE if asyncio.run(_check(session, job)) else 0
 
 
 async def _check(session: Session, job: Job) -> int:
-    """Look at both sides; gives how many findings are bad."""
+    """Look at all that a run needs; gives how many findings are bad."""
     task = cast("asyncio.Task[object]", asyncio.current_task())
     bad = 0
     with interrupts(Stopper(task=task, say=session.teller.remark)):
         for side, opening in (
             ("source", job.open_source()),
             ("sink", job.open_sink()),
+            ("run store", job.open_store()),
         ):
             for finding in await _findings(session, opening):
                 bad += not finding.ok
@@ -46,8 +47,7 @@ async def _findings(
         async with opening as side:
             if isinstance(side, Checkable):
                 return await side.check()
-            text = "can be opened; it has no check of its own"
-            return [Finding(ok=True, what="", text=text)]
+            return [Finding(ok=True, what="", text="can be opened")]
     except CatalogSyncError as error:
         if session.verbose:
             session.teller.error(error)

@@ -224,7 +224,10 @@ def disown(session: Session, job: str, *, yes: bool) -> int:
 @click.argument("job")
 @command("config")
 def check(session: Session, job: str) -> int:
-    """Reach both sides of JOB, look at the settings, and write nothing."""
+    """Reach both sides of JOB and the run store, and look at the settings.
+
+    Nothing is written to either side; a run store that is missing is made.
+    """
     return check_job(session, session.job(job))
 
 

@@ -39,7 +39,8 @@ def disown_job(session: Session, job: Job, *, sure: bool) -> int:
 
 
 def _is_confirmed(job: Job) -> bool:
-    question = f"Take our keys off all products of {job.name}?"
+    sides = f"{job.source_name} in {job.sink_name}"
+    question = f"Take our keys off all products of {job.name} ({sides})?"
     try:
         return click.confirm(question, err=True)
     except click.Abort:  # nobody can answer

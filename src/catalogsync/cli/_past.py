@@ -49,6 +49,8 @@ _LONG = 160
 def list_runs(session: Session, job: str | None, limit: int) -> int:
     """List the latest runs."""
     runs = _ask(session.store(), lambda store: store.runs(job=job, limit=limit))
+    if job is not None and not runs:
+        session.job(job)  # one that is misspelt is told so
     lines = [_run_line(record) for record in runs]
     session.teller.result("\n".join(lines) or "no run is known")
     return 0

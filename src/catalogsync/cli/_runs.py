@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import uuid
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -51,6 +52,11 @@ class Wish:
     keys: Sequence[str] = ()
     limit: int | None = None
     max_prune: float | None = None
+
+    @property
+    def partial(self) -> bool:
+        """Whether products are chosen."""
+        return bool(self.keys) or self.limit is not None
 
     def options(self, given: Options, source: str) -> Options:
         """A job's options with what is wished.
@@ -103,8 +109,10 @@ def tell_run(session: Session, opening: Callable[[Progress], Opening]) -> int:
 
 @asynccontextmanager
 async def opened(job: Job, wish: Wish, progress: Progress) -> AsyncGenerator[Run]:
-    """Open a job and make a run of it."""
-    async with job.open() as (source, sink), job.open_store() as store:
+    """Open a job and make a run of it; the run store hears if that fails."""
+    run_id, partial = uuid.uuid4().hex, wish.partial or job.options.partial
+    opening = job.open_for_run(run_id, partial=partial)
+    async with opening as (source, sink, store):
         options = wish.options(job.options, source.name)
         progress.standing.options = options
         yield open_run(
@@ -114,6 +122,7 @@ async def opened(job: Job, wish: Wish, progress: Progress) -> AsyncGenerator[Run
             job=job.name,
             hooks=[progress],
             store=store,
+            run_id=run_id,
         )
 
 

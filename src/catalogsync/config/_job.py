@@ -114,13 +114,39 @@ class Job:
 
         Hooks and run store hear of a run that cannot begin, too.
         """
+        run_id, partial = run_id or uuid.uuid4().hex, self.options.partial
+        opening = self.open_for_run(run_id, partial=partial, hooks=hooks)
+        async with opening as (source, sink, store):
+            run = open_run(
+                source,
+                sink,
+                options=self.options,
+                job=self.name,
+                hooks=hooks,
+                store=store,
+                run_id=run_id,
+            )
+            async with run:
+                yield run
+
+    @asynccontextmanager
+    async def open_for_run(
+        self, run_id: str, *, partial: bool, hooks: Iterable[EventHook] = ()
+    ) -> AsyncGenerator[tuple[Source, Sink, RunStore | None]]:
+        """Open both sides and the run store for a run that is about to begin.
+
+        Args:
+            run_id: Identity of the run.
+            partial: Whether it is to take chosen products only.
+            hooks: Told, as the run store is, of a run whose sides cannot be opened.
+        """
         record = RunRecord(
-            run_id=run_id or uuid.uuid4().hex,
+            run_id=run_id,
             job=self.name,
             source=self.source_name,
             sink=self.sink_name,
             started_at=time.time(),
-            partial=self.options.partial,
+            partial=partial,
         )
         async with self.open_store() as store, AsyncExitStack() as stack:
             try:
@@ -130,17 +156,7 @@ class Job:
                     record=record, error=error, hooks=hooks, store=store
                 )
                 raise
-            run = open_run(
-                source,
-                sink,
-                options=self.options,
-                job=self.name,
-                hooks=hooks,
-                store=store,
-                run_id=record.run_id,
-            )
-            async with run:
-                yield run
+            yield source, sink, store
 
     async def rehearse(
         self,
