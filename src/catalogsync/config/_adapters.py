@@ -75,7 +75,7 @@ class Adapters:
     """Settings classes by the name that a configuration uses.
 
     A settings class is an attrs class whose method `open` gives the adapter for
-    the length of a block (`catalogsync.engine.run.Openable`).
+    the length of a block (`catalogsync.engine.Openable`).
 
     Attributes:
         sources: Of sources; an entry point is loaded when it is used.

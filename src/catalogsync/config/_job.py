@@ -9,15 +9,21 @@ from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
     asynccontextmanager,
-    nullcontext,
 )
-from typing import Any, TypeVar, cast
+from typing import TypeVar
 
 import attrs
 
 from catalogsync.changes import Change, ReferenceChange
-from catalogsync.engine import Options, Run, open_run, rehearse
-from catalogsync.engine.run import Openable, note_no_start
+from catalogsync.engine import (
+    Openable,
+    Options,
+    Run,
+    note_no_start,
+    open_run,
+    opened,
+    rehearse,
+)
 from catalogsync.errors import MisconfiguredError
 from catalogsync.events import EventHook
 from catalogsync.protocols import Sink, Source
@@ -213,14 +219,8 @@ async def _named(side: T | Openable[T], path: str) -> AsyncGenerator[T]:
     """Open a side; a setting that turns out to be wrong is told with its path."""
     async with AsyncExitStack() as stack:
         try:
-            opened = await stack.enter_async_context(_opened(side))
+            open_side = await stack.enter_async_context(opened(side))
         except MisconfiguredError as error:
             setting = joined(path, error.setting)
             raise MisconfiguredError(setting, error.problem) from error
-        yield opened
-
-
-def _opened(side: T | Openable[T]) -> AbstractAsyncContextManager[T]:
-    if isinstance(side, Openable):
-        return cast("Openable[Any]", side).open()
-    return nullcontext(side)
+        yield open_side

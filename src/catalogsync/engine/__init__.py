@@ -7,9 +7,10 @@ from .disowning import open_disown
 from .options import Missing, Options, Prune, Transform, WhenBusy
 from .pipeline import Show
 from .retrying import FailedProducts, find_failed, open_retry
-from .run import (
+from .run import Run
+from .starting import (
     Openable,
-    Run,
+    note_no_start,
     open_run,
     opened,
     rehearse,
@@ -28,6 +29,7 @@ __all__ = [
     "Transform",
     "WhenBusy",
     "find_failed",
+    "note_no_start",
     "open_apply",
     "open_disown",
     "open_retry",
