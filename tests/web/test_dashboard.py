@@ -98,13 +98,16 @@ async def browsing(
     prefix: str = "",
     access: Access = ACCESS,
     dashboard: bool = True,
+    alive_every: float = 15.0,
     **more: Any,
 ) -> AsyncIterator[Browser]:
     """A shop that is served, and a browser, logged in unless its token is empty."""
     # The server is at an address without a name, whose cookies are not kept else.
     jar = aiohttp.CookieJar(unsafe=True)
     async with open_shop(**more) as shop:
-        app = web_app(shop.service, access=access, dashboard=dashboard)
+        app = web_app(
+            shop.service, access=access, dashboard=dashboard, alive_every=alive_every
+        )
         if prefix:
             host = web.Application()
             host.add_subapp(prefix, app)

@@ -79,6 +79,23 @@ async def test_logging_out_ends_the_session_for_good() -> None:
         assert "/login" in (await browser.open("/", headers=headers)).url
 
 
+async def test_logging_out_ends_its_stream_of_events() -> None:
+    """With the next event or sign of life; those of others go on."""
+    async with browsing(READ, alive_every=0.001) as browser:
+        address, key = f"{browser.url}/api/events", {"Authorization": f"Bearer {READ}"}
+        async with (
+            browser.client.get(address) as own,
+            aiohttp.request("GET", address, headers=key) as other,
+        ):
+            assert await own.content.readline() == b": events follow\n"
+            await browser.send(await browser.open("/"), "logout")
+            async for line in own.content:
+                assert line in {b"\n", b": still here\n"}
+            assert (own.status, other.status) == (200, 200)
+            for _ in range(100):
+                assert await other.content.readline()
+
+
 @pytest.mark.parametrize(
     ("asked", "reached"),
     [

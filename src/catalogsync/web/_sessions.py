@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 import secrets
 import time
 from collections.abc import Callable
@@ -39,7 +40,7 @@ def _digest(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8", "replace")).digest()
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class Session:
     """A browser that is logged in.
 
@@ -84,7 +85,11 @@ class Sessions:
         for known, session in self._open.items():
             if hmac.compare_digest(known, given):
                 found = session
-        return found if found and found.until > self.clock() else None
+        return found if found and self.is_open(found) else None
+
+    def is_open(self, session: Session) -> bool:
+        """Whether it has not ended."""
+        return session.until > self.clock()
 
     def begin(
         self, caller: Caller, request: web.Request, response: web.Response
@@ -93,15 +98,19 @@ class Sessions:
         now = self.clock()
         self._open = {i: each for i, each in self._open.items() if each.until > now}
         while len(self._open) >= _MOST:
-            del self._open[next(iter(self._open))]
+            self._close(next(iter(self._open)))
         session_id = secrets.token_urlsafe()
         self._open[_digest(session_id)] = Session(caller, now + _LASTS)
         _set_cookie(request, response, session_id, _LASTS)
 
     def end(self, request: web.Request, response: web.Response) -> None:
         """Log a browser out."""
-        self._open.pop(_digest(request.cookies.get(_COOKIE, "")), None)
+        self._close(_digest(request.cookies.get(_COOKIE, "")))
         _set_cookie(request, response, "", 0)
+
+    def _close(self, digest: bytes) -> None:
+        if session := self._open.pop(digest, None):
+            session.until = -math.inf
 
 
 def _set_cookie(

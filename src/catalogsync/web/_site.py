@@ -73,7 +73,9 @@ class Site:
         self.requests = Buckets(access.requests_per_minute)
         self.signatures = Signatures(access.webhooks)
         self.censor = Censor(access.secrets | secrets_of(*sides))
-        self.streams = Streams(service.feed, self._data, self.alive_every)
+        self.streams = Streams(
+            service.feed, self.guard.sessions, self._data, self.alive_every
+        )
         self.plans = Plans(service.store)
 
     def _data(self, item: JobEvent) -> str:

@@ -12,6 +12,7 @@ from aiohttp import web
 from catalogsync.service import Feed, JobEvent, Reader
 
 from ._refusals import RefusalError
+from ._sessions import Session, Sessions
 
 __all__ = ["Streams"]
 
@@ -32,12 +33,14 @@ class _Stream:
         reader: Of the feed.
         response: Where it is written.
         request: Of whom asked.
+        session: Of a browser; the stream ends with it.
         writing: Bounds the write that is under way.
     """
 
     reader: Reader[JobEvent]
     response: web.StreamResponse
     request: web.Request
+    session: Session | None
     writing: asyncio.Timeout | None = None
 
     async def write(self, data: bytes) -> None:
@@ -67,11 +70,13 @@ class Streams:
 
     Attributes:
         feed: What they are fed from.
+        sessions: The browsers that are logged in.
         data: Makes the data of an event.
         alive_every: Seconds after which a silent stream shows that it is there.
     """
 
     feed: Feed[JobEvent]
+    sessions: Sessions
     data: Callable[[JobEvent], str]
     alive_every: float
     _open: set[_Stream] = attrs.field(factory=set[_Stream], init=False)
@@ -95,7 +100,8 @@ class Streams:
         if self.feed.readers >= self.feed.most:
             raise RefusalError(503, "there are as many readers as there may be")
         with self.feed.reading() as reader:
-            stream = _Stream(reader, response, request)
+            session = self.sessions.find(request)
+            stream = _Stream(reader, response, request, session)
             self._open.add(stream)
             try:
                 await response.prepare(request)
@@ -117,6 +123,8 @@ class Streams:
     async def _send(self, stream: _Stream, job: str) -> None:
         await stream.write(_HELLO)
         while (item := await self._next(stream.reader)) is not None:
+            if stream.session and not self.sessions.is_open(stream.session):
+                return  # logged out
             if item is _ALIVE:
                 await stream.write(_ALIVE)
             elif isinstance(item, JobEvent) and job in {"", item.job}:
