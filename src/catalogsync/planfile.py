@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import IO, Any, Self, cast
@@ -113,10 +114,30 @@ def basis(change: Change | ReferenceChange) -> str:
     if change.held is not None:
         product = change.held.product
         found = [change.held.receipt, list(change.held.gaps), change.held.foreign]
-        if change.action is not Action.UPDATE:
+        if change.action is Action.DELETE:
+            found.append(_whole(product))
+        elif change.action is not Action.UPDATE:
             found += [product.title, str(product.status or "")]
     text = json.dumps([change.action.value, differences, found], sort_keys=True)
     return digest(text)
+
+
+def _whole(product: Product) -> dict[str, Any]:
+    """All that people could have changed; stock changes by itself."""
+    whole: dict[str, Any] = {**product_to_json(product)}
+    for name in _UNORDERED:
+        whole[name] = _sorted(whole.get(name))
+    whole["variants"] = _sorted(
+        [
+            {**variant, "stock": None, "prices": _sorted(variant.get("prices"))}
+            for variant in whole.get("variants") or ()
+        ]
+    )
+    return whole
+
+
+def _sorted(items: list[Any] | None) -> list[Any]:
+    return sorted(items or (), key=partial(json.dumps, sort_keys=True))
 
 
 def _reference_basis(change: ReferenceChange) -> list[object]:

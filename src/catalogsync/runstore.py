@@ -296,6 +296,16 @@ class RunStore(Protocol):
         """
         ...
 
+    async def absences(self, job: str, place: str, /) -> frozenset[ProductKey]:
+        """What was noted last by `note_absences`."""
+        ...
+
+    async def drop_absences(
+        self, job: str, place: str, keys: Collection[ProductKey], /
+    ) -> None:
+        """Note that these were seen at the source again."""
+        ...
+
     async def take_lease(
         self, name: str, owner: str, /, *, ttl: float
     ) -> Lease | BusyError:

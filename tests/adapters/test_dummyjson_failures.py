@@ -29,6 +29,7 @@ from catalogsync import (
     MemorySink,
     MisconfiguredError,
     Options,
+    ProductKey,
     RetryPolicy,
     RunStatus,
     TransientError,
@@ -38,7 +39,7 @@ from catalogsync import (
 from catalogsync._http import HttpOptions
 from catalogsync.adapters.dummyjson import DummyJSONSettings
 from catalogsync.errors import BrokenReplyError
-from catalogsync.testing import generate_catalog
+from catalogsync.testing import FaultPlan, dummyjson_server, generate_catalog
 from catalogsync.testing.dummyjson import Records
 from catalogsync.testing.faults import (
     Fault,
@@ -359,6 +360,19 @@ async def test_nobody_is_there() -> None:
         with pytest.raises(TransientError, match="cannot connect"):
             await source.check()
     assert sink.products == {}
+
+
+async def test_a_404_of_somebody_else_does_not_say_that_a_product_is_gone() -> None:
+    """DummyJSON says it as JSON; a proxy or a wrong address gives a page."""
+    page = status(404, "GET", "/products/7*", body="<html>not here</html>")
+    async with (
+        dummyjson_server(things(3), faults=FaultPlan(page)) as server,
+        DummyJSONSettings(url=server.url).open() as source,
+    ):
+        keys = [ProductKey("dummyjson", id_) for id_ in ("9", "7")]
+        assert not (await source.get(keys[:1])).products
+        with pytest.raises(MisconfiguredError, match="HTTP 404; is it a DummyJSON"):
+            await source.get(keys)
 
 
 async def test_no_repeats_where_none_are_allowed() -> None:

@@ -211,9 +211,12 @@ def test_removals_are_planned_and_carried_out(
     assert lines(result)[1].endswith(", 1 to remove")
     call("plan", "products", "--out", "plan.jsonl")
     assert len(titles()) == 5
-    for _ in range(2):
-        assert call("apply", "plan.jsonl").exit_code == 0
-        assert len(titles()) == left
+    assert call("apply", "plan.jsonl").exit_code == 0
+    assert len(titles()) == left
+    again = call("apply", "plan.jsonl")
+    assert again.exit_code == (1 if prune == "delete" else 0)
+    assert ("dummyjson:5: not there any more" in again.stdout) == (prune == "delete")
+    assert len(titles()) == left
     drafts = by_hand("SELECT source_id FROM product WHERE status = 'draft'")
     assert drafts == ([("5",)] if prune == "draft" else [])
     assert call("plan", "products", "--exit-code").exit_code == 0
@@ -381,6 +384,26 @@ def test_explain(configure: Configure, call: Call, records: Records) -> None:
     assert told[4] == "what would happen now"
     assert told[6] == '      title: "Other" -> "Another"'
     assert "is failed" not in told
+
+
+def test_explain_tells_of_a_removal(
+    configure: Configure, call: Call, records: Records
+) -> None:
+    call("run", "products")
+    del records[4]
+    word = "a run reads the whole source without it"
+    assert word not in call("explain", "products", "5").stdout
+    configure('options.prune = "draft"\noptions.max_prune = 3')
+    assert (
+        f"  - retire dummyjson:5, if {word}" in call("explain", "products", "5").stdout
+    )
+    call("run", "products")
+    assert word not in call("explain", "products", "5").stdout
+    assert word not in call("explain", "products", "99").stdout
+    configure('options.prune = "delete"\noptions.max_prune = 3')
+    assert (
+        f"  - delete dummyjson:5, if {word}" in call("explain", "products", "5").stdout
+    )
 
 
 def test_explain_without_an_answer(

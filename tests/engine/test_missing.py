@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Any
 
+import pytest
 import pytest_asyncio
 
 from catalogsync import (
@@ -21,8 +22,8 @@ from catalogsync import (
     sync,
 )
 
-from .fakes import FAST, check, key, product
-from .shop import Row, Shop
+from .fakes import FAST, LookupSource, check, key, product
+from .shop import Row, Shop, loses
 
 
 @pytest_asyncio.fixture
@@ -67,8 +68,6 @@ async def test_or_left(store: RunStore) -> None:
 
 
 async def test_one_that_we_removed_is_created_again(store: RunStore) -> None:
-    from .fakes import LookupSource
-
     shop = Shop()
     leave = {"missing": Missing.LEAVE, "prune": "delete", "max_prune": 9}
     await run(shop, store, product(1), product(2), **leave)
@@ -86,8 +85,6 @@ async def test_one_that_we_removed_is_created_again(store: RunStore) -> None:
 async def test_one_whose_creation_got_no_answer_is_not_taken_for_deleted(
     store: RunStore,
 ) -> None:
-    from .shop import loses
-
     shop = Shop()
     shop.before.extend([loses()] * 4)
     leave = {"missing": Missing.LEAVE}
@@ -95,6 +92,57 @@ async def test_one_whose_creation_got_no_answer_is_not_taken_for_deleted(
     assert report.counts.unsettled == 1
     report = await run(shop, store, product(1), **leave)
     assert report.counts.created == 1
+
+
+@pytest.mark.parametrize("prune", ["delete", "draft"])
+async def test_a_removal_without_an_answer_is_ours_all_the_same(
+    store: RunStore, prune: str
+) -> None:
+    """What we deleted is no person's doing; what we retired is still there."""
+    shop = Shop()
+    leave = {"missing": Missing.LEAVE, "prune": prune, "max_prune": 9}
+    options = Options(retry=FAST, **leave)  # type: ignore[arg-type]
+    await run(shop, store, product(1), product(2), **leave)
+    shop.after.extend([loses()] * FAST.attempts)
+    report = await sync(
+        LookupSource(products=[product(1)]), shop, options=options, store=store
+    )
+    assert report.status is RunStatus.INCOMPLETE
+    report = await run(shop, store, product(1), product(2), **leave)
+    assert (report.counts.skipped, report.counts.fetched) == (0, 2)
+    assert sorted(shop.titles()) == ["1", "2"]
+
+
+async def test_a_draft_of_ours_that_a_person_deleted_stays_away(
+    store: RunStore,
+) -> None:
+    shop = Shop()
+    leave = {"missing": Missing.LEAVE, "prune": "draft", "max_prune": 9}
+    await run(shop, store, product(1), product(2), **leave)
+    await sync(
+        LookupSource(products=[product(1)]),
+        shop,
+        options=Options(retry=FAST, **leave),  # type: ignore[arg-type]
+        store=store,
+    )
+    shop.rows.remove(shop.one(key(2)))
+    report = await run(shop, store, product(1), product(2), **leave)
+    assert (report.counts.created, report.counts.skipped) == (0, 1)
+
+
+async def test_one_that_a_person_deleted_while_an_update_was_open(
+    store: RunStore,
+) -> None:
+    """An update that began does not make it one that we wanted to create."""
+    shop = Shop()
+    leave = {"missing": Missing.LEAVE, "edits": "keep"}
+    await run(shop, store, product(1), **leave)
+    shop.before.extend([loses()] * FAST.attempts)
+    report = await run(shop, store, product(1, title="Other"), **leave)
+    assert report.counts.unsettled == 1
+    shop.rows.clear()
+    report = await run(shop, store, product(1, title="Other"), **leave)
+    assert (report.counts.created, report.counts.skipped) == (0, 1)
 
 
 def foreign(title: str) -> Row:

@@ -291,8 +291,12 @@ async def test_removals(store: Store, tmp_path: Path, prune: Prune) -> None:
     drafts = dict.fromkeys("345", "draft")
     assert listed(store) == (left if prune is Prune.DELETE else left | drafts)
     again = await apply(plan, store.sink, options)
-    assert (again.status, again.problem) == (RunStatus.SUCCEEDED, "")
-    assert (again.counts.retired, again.writes) == (0, 0)
+    assert (again.counts.retired, again.writes, again.problem) == (0, 0, "")
+    if prune is Prune.DELETE:
+        (warning,) = again.warnings
+        assert "not removed: shop:3, shop:4, shop:5: not there any more" in warning
+    else:
+        assert again.status is RunStatus.SUCCEEDED
 
 
 @pytest.mark.parametrize("prune", Prune)
@@ -322,8 +326,39 @@ async def test_only_planned_products_are_removed(store: Store, tmp_path: Path) -
     await run([product(8)], store.sink)
     store.by_hand("DELETE FROM product WHERE source_id = '5'")
     report = await apply(plan, store.sink, options)
-    assert (report.status, report.counts.retired) == (RunStatus.SUCCEEDED, 2)
+    assert (report.status, report.counts.retired) == (RunStatus.DEGRADED, 2)
+    assert report.warnings[0].startswith("not removed: shop:5: not there any more")
     assert store.titles().keys() == {"1", "2", "8"}
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "UPDATE product SET description = 'by a person' WHERE source_id = '4'",
+        "UPDATE product SET brand = 'Theirs' WHERE source_id = '4'",
+        "UPDATE product SET weight = 9 WHERE source_id = '4'",
+    ],
+)
+async def test_a_deletion_looks_at_the_whole_product(
+    store: Store, tmp_path: Path, edit: str
+) -> None:
+    plan, options = await removals(store, tmp_path)
+    store.by_hand(edit)
+    report = await apply(plan, store.sink, options)
+    assert report.status is RunStatus.INCOMPLETE
+    assert report.problem.startswith("not removed: shop:4: it is no longer as it was")
+    assert "4" in store.titles()
+
+
+async def test_one_that_was_disowned_meanwhile_is_told(
+    store: Store, tmp_path: Path
+) -> None:
+    plan, options = await removals(store, tmp_path)
+    by_hand = "SET source = NULL, source_id = NULL, receipt = NULL"
+    store.by_hand(f"UPDATE product {by_hand} WHERE source_id = '4'")
+    report = await apply(plan, store.sink, options)
+    assert (report.status, report.counts.retired) == (RunStatus.DEGRADED, 2)
+    assert "shop:4: not there any more, or not ours" in report.warnings[0]
 
 
 async def test_a_long_list_of_what_stays_is_cut(store: Store, tmp_path: Path) -> None:

@@ -12,8 +12,10 @@ from hypothesis import given, strategies as st
 
 from catalogsync import (
     Change,
+    InvalidValueError,
     Options,
     OutcomeStatus,
+    Page,
     Product,
     ProductKey,
     ProductStatus,
@@ -92,6 +94,26 @@ async def test_a_retired_product_that_a_person_published_stays_so() -> None:
     row.product = attrs.evolve(row.product, status=ProductStatus.PUBLISHED)
     shop.writes.clear()
     await run(catalog(1), shop, pruning(Prune.DRAFT))
+    assert shop.writes == []
+
+
+async def test_nor_is_it_deleted_then() -> None:
+    shop = await filled(1, 2)
+    await run(catalog(1), shop, pruning(Prune.DRAFT))
+    row = shop.one(key(2))
+    row.product = attrs.evolve(row.product, status=ProductStatus.PUBLISHED)
+    await run(catalog(1), shop, pruning(Prune.DELETE))
+    assert sorted(shop.titles()) == ["1", "2"]
+
+
+async def test_what_a_person_hid_is_not_published_when_it_comes_back() -> None:
+    shop = await filled(1, 2)
+    row = shop.one(key(2))
+    row.product = attrs.evolve(row.product, status=ProductStatus.DRAFT)
+    for products in (catalog(1), catalog(1, 2)):
+        report = await run(products, shop, pruning(Prune.DRAFT))
+        assert report.status is RunStatus.SUCCEEDED
+    assert shop.one(key(2)).product.status is ProductStatus.DRAFT
     assert shop.writes == []
 
 
@@ -232,6 +254,69 @@ async def test_a_source_that_cannot_be_asked_has_to_miss_it_twice() -> None:
         assert (await again(1)).counts.retired == 0
         assert (await again(1)).counts.retired == 1
     assert sorted(shop.titles()) == ["1"]
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        pytest.param({"prune": None}, id="a run that removes nothing"),
+        pytest.param({"keys": [key(3)]}, id="a run of this product only"),
+    ],
+)
+async def test_one_that_was_seen_meanwhile_is_missing_anew(
+    between: dict[str, Any],
+) -> None:
+    async with StoreSettings().open() as store:
+        shop = await filled(1, 2, 3)
+
+        async def go(*numbers: int, **options: Any) -> Report:
+            source = as_source(catalog(*numbers), name="shop")
+            return await sync(source, shop, options=pruning(**options), store=store)
+
+        await go(1, 2)
+        await go(1, 2, 3, **between)
+        assert (await go(1, 2)).counts.retired == 0
+        assert (await go(1, 2)).counts.retired == 1
+
+
+async def test_an_empty_answer_is_no_sign_of_absence() -> None:
+    async with StoreSettings().open() as store:
+        shop = await filled(1, 2, 3)
+        degraded, succeeded = RunStatus.DEGRADED, RunStatus.SUCCEEDED
+        for numbers, status in (((), degraded), ((1, 2), succeeded)):
+            source = as_source(catalog(*numbers), name="shop")
+            report = await sync(source, shop, options=pruning(), store=store)
+            assert (report.counts.retired, report.status) == (0, status)
+        assert sorted(shop.titles()) == ["1", "2", "3"]
+
+
+async def test_an_answer_without_a_key_confirms_nothing() -> None:
+    @attrs.define(kw_only=True)
+    class Garbled(LookupSource):
+        async def get(self, keys: Sequence[ProductKey], /) -> Page:
+            found = await super().get(keys)
+            rejected = [Rejected(key=None, reason="no id", where="answer")]
+            return attrs.evolve(found, rejected=rejected)
+
+    shop = await filled(1, 2)
+    report = await sync(Garbled(products=catalog(1)), shop, options=pruning())
+    assert report.status is RunStatus.DEGRADED
+    assert "could be any of them" in report.warnings[0]
+    assert sorted(shop.titles()) == ["1", "2"]
+
+
+@pytest.mark.parametrize(("owned", "most"), [(100, 0.29), (100, 0.57), (50, 0.58)])
+async def test_the_limit_is_counted_as_people_count(owned: int, most: float) -> None:
+    left = range(round(owned * most), owned)
+    shop = await filled(*range(owned))
+    report = await run(catalog(*left), shop, pruning(max_prune=most))
+    assert report.counts.retired == round(owned * most)
+
+
+@pytest.mark.parametrize("most", [0, -1, float("inf"), float("nan")])
+def test_a_limit_that_is_none(most: float) -> None:
+    with pytest.raises(InvalidValueError, match="max_prune: must be a number above 0"):
+        Options(max_prune=most)
 
 
 async def test_without_a_store_nobody_knows() -> None:
@@ -383,9 +468,12 @@ async def test_a_sink_that_removes_nothing_is_left_in_peace() -> None:
 
 
 async def test_a_source_that_is_called_otherwise_than_its_keys() -> None:
-    """Nothing of it could ever be removed, so it says so."""
+    """What is not seen under its name may be there under another."""
     shop = Shop()
-    source = as_source(catalog(1, 2), name="other")
+    other = Product(key=ProductKey("other", "1"), title="Other")
+    await sync(as_source([other], name="other"), shop)
+    source = LookupSource(name="other", products=catalog(1, 2))
     report = await sync(source, shop, options=pruning())
     (warning,) = report.warnings
     assert "keys begin with shop, the source is called other" in warning
+    assert len(shop.rows) == 3

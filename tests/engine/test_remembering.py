@@ -13,20 +13,34 @@ from catalogsync import (
     BatchRefusedError,
     Change,
     OutcomeStatus,
+    Page,
     Product,
+    ProductKey,
     Rejected,
     Report,
     RunStatus,
     RunStore,
     StoreError,
     StoreSettings,
+    TransientError,
     UnauthorizedError,
+    find_failed,
     product_from_json,
     rehearse,
     sync,
 )
 
-from .fakes import FaultySink, LookupSource, check, fails, fast, key, poison, product
+from .fakes import (
+    FAST,
+    FaultySink,
+    LookupSource,
+    check,
+    fails,
+    fast,
+    key,
+    poison,
+    product,
+)
 
 
 @pytest_asyncio.fixture
@@ -111,6 +125,44 @@ async def test_a_failure_ends(store: RunStore, ending: str) -> None:
     else:
         await run(sink, store, product(1), product(2))
     assert await store.failures("j") == []
+
+
+async def test_what_an_unreadable_source_does_not_show_is_kept(
+    store: RunStore,
+) -> None:
+    """As is what an empty one does not: neither says that it is gone."""
+    await run(sink_that_refuses(1), store, product(1), product(2))
+    nameless = [Rejected(key=None, reason="no id", where="record 5")]
+    await run(FaultySink(), store, product(2), rejected=nameless)
+    assert [f.key for f in await store.failures("j")] == [key(1)]
+    await run(FaultySink(), store)
+    assert [f.key for f in await store.failures("j")] == [key(1)]
+    await run(FaultySink(), store, product(2))
+    assert await store.failures("j") == []
+
+
+async def test_failed_products_are_asked_for_again(store: RunStore) -> None:
+    await run(sink_that_refuses(1, 2), store, product(1), product(2))
+    source = LookupSource(products=[product(1)])
+    source.lookup_faults.append(TransientError("busy", retry_after=0))
+    failed = await find_failed(source, store, job="j", retry=FAST)
+    assert (failed.keys, failed.gone, failed.lost) == ((key(1),), [key(2)], ())
+    source.lookup_faults += [TransientError("busy", retry_after=0)] * FAST.attempts
+    with pytest.raises(TransientError, match="busy"):
+        await find_failed(source, store, job="j", retry=FAST)
+
+
+async def test_an_answer_without_a_key_says_of_none_that_it_is_gone(
+    store: RunStore,
+) -> None:
+    class Garbled(LookupSource):
+        async def get(self, keys: Sequence[ProductKey], /) -> Page:
+            nameless = [Rejected(key=None, reason="no id", where="answer")]
+            return attrs.evolve(await super().get(keys), rejected=nameless)
+
+    await run(sink_that_refuses(1, 2), store, product(1), product(2))
+    failed = await find_failed(Garbled(products=[product(1)]), store, job="j")
+    assert (failed.keys, failed.gone, failed.lost) == ((key(1),), (), [key(2)])
 
 
 async def test_a_run_over_some_forgets_no_others(store: RunStore) -> None:

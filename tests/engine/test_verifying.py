@@ -14,10 +14,11 @@ from catalogsync import (
     Report,
     RunStatus,
     TransientError,
+    Variant,
     as_source,
 )
 
-from .fakes import FaultySink, fast, key, priced, product, run
+from .fakes import FAST, FaultySink, fast, key, priced, product, run
 
 
 class Dropping(FaultySink):
@@ -88,10 +89,37 @@ async def test_one_that_vanished_is_told() -> None:
 
 async def test_a_sink_that_cannot_be_read_then_is_a_warning() -> None:
     sink = FaultySink()
-    sink.find_faults.extend([None, TransientError("down")])
+    sink.find_faults.extend([None, *[TransientError("down")] * FAST.attempts])
     report = await go(sink, verify=True)
     assert report.status is RunStatus.DEGRADED
     assert report.warnings == ("what was written could not be read back: down",)
+
+
+async def test_one_lost_answer_is_asked_for_again() -> None:
+    sink = Dropping()
+    sink.find_faults.extend([None, TransientError("down")])
+    report = await go(sink, verify=True)
+    assert (report.retries, len(report.discrepancies)) == (1, 9)
+
+
+async def test_what_a_person_did_meanwhile_can_stand_in_the_way() -> None:
+    """Their variant has the options of ours."""
+
+    class Meddled(FaultySink):
+        def work(self, changes: Sequence[Change]) -> list:  # type: ignore[override,type-arg]
+            outcomes = super().work(changes)
+            theirs = Variant(id="theirs", options={"Size": "M"})
+            held = self.products[key(1)]
+            rest = (held.variants or ())[1:]
+            self.products[key(1)] = attrs.evolve(held, variants=[theirs, *rest])
+            return outcomes
+
+    sizes = [Variant(id=size, options={"Size": size}) for size in "ML"]
+    source = as_source([product(1, variants=sizes)], name="shop")
+    report = await run(source, Meddled(), options=fast(verify=True))
+    assert report.status is RunStatus.DEGRADED
+    ((found,),) = [each.fields for each in report.discrepancies]
+    assert found.startswith("cannot stand beside what others added: variants[2]")
 
 
 async def test_what_belongs_to_the_shop_is_no_discrepancy() -> None:

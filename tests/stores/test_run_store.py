@@ -257,6 +257,19 @@ async def test_absences(
     assert found == {key(id_) for id_ in expected}
 
 
+async def test_absences_that_were_seen_again(store: RunStore) -> None:
+    for job, place in (("nightly", "shop"), ("nightly", "market"), ("other", "shop")):
+        await store.note_absences(job, place, "r1", [A, B, C])
+    assert await store.absences("nightly", "shop") == {A, B, C}
+    await store.drop_absences("nightly", "shop", [B, key("z")])
+    await store.drop_absences("nightly", "shop", [])
+    assert await store.absences("nightly", "shop") == {A, C}
+    assert await store.note_absences("nightly", "shop", "r2", [A, B]) == {A}
+    for job, place in (("nightly", "market"), ("other", "shop")):
+        assert await store.absences(job, place) == {A, B, C}
+    assert await store.absences("weekly", "shop") == frozenset()
+
+
 async def test_a_large_catalog(store: RunStore) -> None:
     """More keys than a statement has parameters, in every method that takes keys."""
     keys = [key(f"{number}") for number in range(35_000)]

@@ -18,18 +18,19 @@ from typing import Any, TypeVar, cast
 
 import attrs
 
-from catalogsync.changes import Change, ReferenceChange
+from catalogsync.changes import Change, Ours, ReferenceChange
 from catalogsync.config import Job
 from catalogsync.engine import (
     FailedProducts,
     Run,
     find_failed,
+    is_removed,
     open_retry,
     rehearse,
 )
 from catalogsync.errors import CatalogSyncError
-from catalogsync.models import ProductKey
-from catalogsync.protocols import Located, Source
+from catalogsync.models import Field, Product, ProductKey
+from catalogsync.protocols import Located, PruningSink, Sink, Source
 from catalogsync.report import Report
 from catalogsync.runstore import Entry, Failure, Intent, RunRecord, RunStore
 from catalogsync.stores import StoreSettings
@@ -44,6 +45,7 @@ __all__ = ["explain_product", "list_failures", "list_runs", "retry_job"]
 
 T = TypeVar("T")
 _LONG = 160
+_STATUS = frozenset({Field.STATUS})
 
 
 def list_runs(session: Session, job: str | None, limit: int) -> int:
@@ -78,7 +80,9 @@ def retry_job(
             if store is None:
                 raise AssertionError("a job of a file has a run store")
             keys = keys_of(texts, source.name) if texts else None
-            failed = await find_failed(source, store, job=job.name, keys=keys)
+            failed = await find_failed(
+                source, store, job=job.name, keys=keys, retry=job.options.retry
+            )
             if failed.gone and not dry_run:
                 await store.drop_failures(job.name, failed.gone)
             for line in _left_out(failed, keys or (), dry_run=dry_run):
@@ -149,11 +153,14 @@ class _Now:
         intent: A write that began and has no known end.
         changes: What would be done.
         report: Of the rehearsal.
+        removal: What a run that reads the whole source would do to it, if it is gone
+            there; empty: nothing.
     """
 
     intent: Intent | None
     changes: Sequence[Change | ReferenceChange]
     report: Report
+    removal: str = ""
 
 
 def explain_product(session: Session, job: Job, text: str) -> int:
@@ -195,7 +202,21 @@ async def _now(job: Job, source: Source, store: RunStore, key: ProductKey) -> _N
         )
         place = sink.place if isinstance(sink, Located) else sink.name
         intent = (await store.intents(place, source.name)).get(key)
-        return _Now(intent=intent, changes=changes, report=report)
+        removal = "" if report.counts.fetched else await _removal(job, sink, key)
+        return _Now(intent=intent, changes=changes, report=report, removal=removal)
+
+
+async def _removal(job: Job, sink: Sink, key: ProductKey) -> str:
+    """What becomes of a product that the source does not have."""
+    prune = job.options.prune
+    if prune is None or not isinstance(sink, PruningSink):
+        return ""
+    held = (await sink.find([Product(key=key, title=f"{key}")], fields=_STATUS)).get(
+        key
+    )
+    if not isinstance(held, Ours) or not is_removed(held, prune, job.name):
+        return ""
+    return f"- {prune.action.value} {key}, if a run reads the whole source without it"
 
 
 def _story_lines(story: _Story, *, whole: bool) -> Iterator[str]:
@@ -223,7 +244,8 @@ def _now_lines(now: _Now, *, whole: bool) -> Iterator[str]:
         yield f"a write began and has no known end{handle}"
     yield "what would happen now"
     texts = [change_text(change, whole=whole) for change in now.changes]
-    for text in (*texts, plan_summary(now.report)):
+    removal = [now.removal] if now.removal else []
+    for text in (*texts, *removal, plan_summary(now.report)):
         yield from (f"  {line}" for line in text.split("\n"))
 
 

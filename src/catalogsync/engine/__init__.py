@@ -6,6 +6,7 @@ from .applying import open_apply
 from .disowning import open_disown
 from .options import Missing, Options, Prune, Transform, WhenBusy
 from .pipeline import Show
+from .pruning import is_removed
 from .retrying import FailedProducts, find_failed, open_retry
 from .run import Run
 from .starting import (
@@ -29,6 +30,7 @@ __all__ = [
     "Transform",
     "WhenBusy",
     "find_failed",
+    "is_removed",
     "note_no_start",
     "open_apply",
     "open_disown",

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 import attrs
 
-from catalogsync.changes import Action, Change, Ours, Reference, ReferenceChange
+from catalogsync.changes import Action, Change, Reference, ReferenceChange
 from catalogsync.errors import MisconfiguredError
 from catalogsync.events import EventHook
 from catalogsync.models import ProductKey
 from catalogsync.planfile import Plan, PlanSource, basis
-from catalogsync.protocols import Located, Sink
+from catalogsync.protocols import Located, PruningSink, Sink
 from catalogsync.receipt import Receipt
 from catalogsync.runstore import RunStore
 
 from .options import Options
-from .pruning import removal
+from .pruning import in_full, removal
 from .run import Run, make_run
 
 __all__ = ["open_apply"]
@@ -36,6 +36,7 @@ class PlanApproval:
 
     plan: Plan
     _unmet: set[ProductKey] = attrs.field(factory=set[ProductKey], init=False)
+    _absent: set[ProductKey] = attrs.field(factory=set[ProductKey], init=False)
 
     def change(self, change: Change, /) -> str:
         """Why a change must not be made; empty if it may."""
@@ -55,30 +56,63 @@ class PlanApproval:
     @property
     def removes(self) -> bool:
         """Whether products are removed."""
-        return any(action in _REMOVALS for action, _ in self.plan.changes.values())
+        return bool(self._removed())
 
-    def removal(self, held: Ours, /) -> Change | None:
-        """The removal of a product, if the plan has it and it is as it was."""
-        key = held.product.key
-        action, planned = self.plan.changes.get(key, (None, ""))
-        if action is None or action not in _REMOVALS:
-            return None
-        if action is Action.RETIRE and Receipt.parse(held.receipt).retired:
-            return None
-        change = removal(held, action)
-        if basis(change) == planned:
-            return change
-        self._unmet.add(key)
-        return None
+    def _removed(self) -> dict[ProductKey, Action]:
+        changes = self.plan.changes.items()
+        return {key: action for key, (action, _) in changes if action in _REMOVALS}
+
+    async def removals(self, sink: PruningSink, source: str, /) -> Sequence[Change]:
+        """The removals of those that are as they were when the plan was made."""
+        removed = self._removed()
+        there = [
+            removal(held, removed[held.product.key])
+            async for page in sink.owned(source)
+            for held in page
+            if held.product.key in removed
+        ]
+        deleted = [c.held for c in there if c.held and c.action is Action.DELETE]
+        full = await in_full(sink, deleted)
+        self._unmet.clear()
+        self._absent.clear()
+        self._absent.update(removed)
+        changes: list[Change] = []
+        for change in (
+            *(change for change in there if change.action is Action.RETIRE),
+            *(removal(held, Action.DELETE) for held in full),
+        ):
+            done = change.action is Action.RETIRE and _is_retired(change)
+            met = basis(change) == self.plan.changes[change.key][1]
+            self._absent.discard(change.key)
+            if done:
+                continue
+            if met:
+                changes.append(change)
+            else:
+                self._unmet.add(change.key)
+        return changes
 
     @property
     def unmet(self) -> str:
         """Which products stay though they were to be removed; empty: none."""
-        if not self._unmet:
+        return f"not removed: {_told(self._unmet)}: {_CHANGED}" if self._unmet else ""
+
+    @property
+    def absent(self) -> str:
+        """Which products were to be removed and are not ours to remove; empty: none."""
+        if not self._absent:
             return ""
-        keys = sorted(map(str, self._unmet))
-        more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
-        return f"not removed: {', '.join(keys[:_SHOWN])}{more}: {_CHANGED}"
+        return f"not removed: {_told(self._absent)}: not there any more, or not ours"
+
+
+def _told(keys: Collection[ProductKey]) -> str:
+    texts = sorted(map(str, keys))
+    more = f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
+    return ", ".join(texts[:_SHOWN]) + more
+
+
+def _is_retired(change: Change) -> bool:
+    return Receipt.parse(change.held.receipt if change.held else None).retired
 
 
 def open_apply(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import attrs
 
-from catalogsync.changes import Action, Change, Ours, Reference, ReferenceChange
+from catalogsync.changes import Action, Change, Reference, ReferenceChange
 from catalogsync.errors import MisconfiguredError
 from catalogsync.events import EventHook
 from catalogsync.protocols import Cursor, Page, PruningSink, Sink
@@ -39,6 +39,7 @@ class _Disowning:
     removes: bool = True
     references: Iterable[Reference] = ()
     unmet: str = ""
+    absent: str = ""
 
     def change(self, _: Change, /) -> str:
         """Nothing is written."""
@@ -48,10 +49,14 @@ class _Disowning:
         """Nothing is written."""
         return False
 
-    def removal(self, held: Ours, /) -> Change | None:
-        """What disowns a product."""
-        ours = Receipt.parse(held.receipt).job in {"", self.job}
-        return removal(held, Action.DISOWN) if ours else None
+    async def removals(self, sink: PruningSink, source: str, /) -> Sequence[Change]:
+        """What disowns the products of the job."""
+        return [
+            removal(held, Action.DISOWN)
+            async for page in sink.owned(source)
+            for held in page
+            if Receipt.parse(held.receipt).job in {"", self.job}
+        ]
 
 
 def open_disown(

@@ -117,6 +117,7 @@ class Intake:
     _rejected: dict[ProductKey | str, Rejected] = attrs.field(
         factory=dict[ProductKey | str, Rejected]
     )
+    _misnamed: str = attrs.field(default="", init=False)
 
     async def run(self) -> None:
         """Read everything that is asked for.
@@ -235,6 +236,17 @@ class Intake:
         """Whether any pass saw a record with this key."""
         return hash(key) in self._known or hash(key) in self._seen
 
+    @property
+    def doubt(self) -> str:
+        """Why a product that was not seen may be there all the same; empty: it is not."""
+        if self._misnamed:
+            return f"keys begin with {self._misnamed}, the source is called {self.source.name}"
+        count = len(self.tally.rejected)
+        if count:
+            what = "a record" if count == 1 else f"{count} records"
+            return f"{what} without a readable key could be any product"
+        return "" if self.tally.fetched else "the source is empty"
+
     def _has_begun(self) -> bool:
         """Whether anything came in, so that there is something to report."""
         return bool(self.tally.fetched or self._rejected)
@@ -255,11 +267,8 @@ class Intake:
         for record in page.rejected:
             self._reject(record, seen)
         for product in page.products:
-            if product.key.source != name and self.options.prune is not None:
-                what = (
-                    f"keys begin with {product.key.source}, the source is called {name}"
-                )
-                self.tally.warn(f"nothing is removed: {what}")
+            if product.key.source != name:
+                self._misnamed = product.key.source
             if seen.first_time(product.key):
                 await self._offer(product)
 

@@ -12,7 +12,7 @@ from collections.abc import (
     Callable,
     Collection,
     Coroutine,
-    Iterable,
+    Mapping,
 )
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -56,6 +56,7 @@ _TOLD = frozenset(
         OutcomeStatus.UNSETTLED,
     }
 )
+_REMOVED = frozenset({Action.DELETE, Action.DISOWN})
 _HELD = frozenset(
     {OutcomeStatus.CREATED, OutcomeStatus.UPDATED, OutcomeStatus.UNCHANGED}
 )
@@ -70,13 +71,13 @@ class _News:
     mended: set[ProductKey] = attrs.field(factory=set[ProductKey])
     ended: set[ProductKey] = attrs.field(factory=set[ProductKey])
     held: set[ProductKey] = attrs.field(factory=set[ProductKey])
-    gone: set[ProductKey] = attrs.field(factory=set[ProductKey])
+    back: set[ProductKey] = attrs.field(factory=set[ProductKey])
 
     def add(self, other: _News) -> None:
         """Take over what is not told there."""
         self.entries += other.entries
         self.failures += other.failures
-        for name in ("mended", "ended", "held", "gone"):
+        for name in ("mended", "ended", "held", "back"):
             getattr(self, name).update(getattr(other, name))
 
 
@@ -113,6 +114,7 @@ class Ledger:
     )
     _opened_at: float = attrs.field(default=0.0, init=False)
     _failed: set[ProductKey] = attrs.field(factory=set[ProductKey], init=False)
+    _missed: frozenset[ProductKey] = attrs.field(default=frozenset(), init=False)
     _fields: dict[ProductKey, tuple[str, ...]] = attrs.field(
         factory=dict[ProductKey, tuple[str, ...]], init=False
     )
@@ -164,6 +166,7 @@ class Ledger:
         self._opened_at = time.monotonic()
         if self.writes:
             self._failed = {f.key for f in await store.failures(self.job)}
+            self._missed = await store.absences(self.job, self.place)
 
     async def begin(self, started_at: float) -> None:
         """Note that the run began."""
@@ -208,7 +211,7 @@ class Ledger:
                 f"{problem} for {self.options.lease:g} s; nothing more is written"
             )
 
-    async def announce(self, changes: Iterable[Change]) -> None:
+    async def announce(self, changes: Collection[Change]) -> None:
         """Note what is about to be written.
 
         Raises:
@@ -220,11 +223,25 @@ class Ledger:
                 handles[change.key] = change.handle or ""
             self._fields[change.key] = _fields(change)
         await self.confirm()
-        if self.store is not None and handles:
-            await self.store.put_intents(self.place, self.run_id, handles)
+        if self.store is not None:
+            await self._prepare(self.store, changes, handles)
         for key, handle in handles.items():
             kept = self.handle(key) or handle
             self._intents[key] = Intent(key=key, handle=kept, run_id=self.run_id)
+
+    async def _prepare(
+        self,
+        store: RunStore,
+        changes: Collection[Change],
+        handles: Mapping[ProductKey, str],
+    ) -> None:
+        if handles:
+            await store.put_intents(self.place, self.run_id, handles)
+        # Whatever becomes of these, one that is not there then is no person's doing.
+        leaves = self.options.missing is Missing.LEAVE
+        unsure = _REMOVED | {Action.CREATE} if leaves else _REMOVED
+        if keys := [change.key for change in changes if change.action in unsure]:
+            await store.forget(self.place, keys)
 
     @property
     def _notes_updates(self) -> bool:
@@ -252,8 +269,7 @@ class Ledger:
         """Those that were in the sink once, and that people deleted for good."""
         if self.options.missing is not Missing.LEAVE or self.store is None or not keys:
             return frozenset()
-        known = await self.store.remembered(self.place, keys)
-        return known - self._intents.keys()
+        return await self.store.remembered(self.place, keys)
 
     async def missed_before(
         self, keys: Collection[ProductKey]
@@ -283,8 +299,8 @@ class Ledger:
             news.mended.add(key)
         if self.options.missing is Missing.LEAVE and outcome.status in _HELD:
             news.held.add(key)
-        if outcome.status is OutcomeStatus.RETIRED:
-            news.gone.add(key)
+        if outcome.status is not OutcomeStatus.RETIRED and key in self._missed:
+            news.back.add(key)
 
     def _failure(self, outcome: Outcome, product: Product | None) -> Failure:
         now = time.time()
@@ -321,7 +337,7 @@ class Ledger:
         keyed: tuple[tuple[set[ProductKey], _TellKeys], ...] = (
             (news.mended, partial(store.drop_failures, job)),
             (news.held, partial(store.remember, place)),
-            (news.gone, partial(store.forget, place)),
+            (news.back, partial(store.drop_absences, job, place)),
             (news.ended, partial(store.drop_intents, place)),
         )
         for keys, tell in keyed:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 import attrs
 
+from catalogsync.changes import Action
 from catalogsync.errors import InvalidValueError
 from catalogsync.models import Field, Product, ProductKey
 from catalogsync.ownership import Edits, Owner, Rules
@@ -25,6 +27,11 @@ class Prune(enum.StrEnum):
 
     DRAFT = "draft"
     DELETE = "delete"
+
+    @property
+    def action(self) -> Action:
+        """What is done to each."""
+        return Action.DELETE if self is Prune.DELETE else Action.RETIRE
 
 
 class Missing(enum.StrEnum):
@@ -45,6 +52,11 @@ class WhenBusy(enum.StrEnum):
 def _positive(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if isinstance(value, int) and value < 1:
         raise InvalidValueError(attribute.name, f"must be 1 or more, is {value}")
+
+
+def _finite_and_positive(_: object, attribute: attrs.Attribute[Any], n: float) -> None:
+    if not 0 < n < math.inf:
+        raise InvalidValueError(attribute.name, f"must be a number above 0, is {n}")
 
 
 def _keys(value: Iterable[ProductKey] | None) -> tuple[ProductKey, ...] | None:
@@ -117,7 +129,7 @@ class Options:
     prune: Prune | None = attrs.field(
         default=None, converter=attrs.converters.optional(Prune)
     )
-    max_prune: float = attrs.field(default=0.1, validator=attrs.validators.gt(0))
+    max_prune: float = attrs.field(default=0.1, validator=_finite_and_positive)
     verify: bool = False
     verify_sample: int = attrs.field(default=100, validator=attrs.validators.ge(0))
     when_busy: WhenBusy = attrs.field(default=WhenBusy.FAIL, converter=WhenBusy)

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
 import attrs
 
 from catalogsync.batching import batched
-from catalogsync.changes import Change, Ours, Reference, ReferenceChange
+from catalogsync.changes import Change, Reference, ReferenceChange
 from catalogsync.errors import CatalogSyncError, TransientError
 from catalogsync.events import Compared, RunStopping
 from catalogsync.models import Product
@@ -68,13 +68,18 @@ class Approval(Protocol):
         """Whether products are removed."""
         ...
 
-    def removal(self, held: Ours, /) -> Change | None:
-        """The removal of a product, if it may be made."""
+    async def removals(self, sink: PruningSink, source: str, /) -> Sequence[Change]:
+        """Look what there is of a source, and give the removals that may be made."""
         ...
 
     @property
     def unmet(self) -> str:
         """Which removals may not be made any more; empty: all may."""
+        ...
+
+    @property
+    def absent(self) -> str:
+        """Which removals have nothing left to remove; empty: none."""
         ...
 
 
@@ -216,8 +221,8 @@ class Pipeline:
         """What can only be done when all is read and written."""
         await self.ledger.flush()
         if self._is_complete:
-            saw = self._intake.saw
-            if self.show is None:
+            saw, doubt = self._intake.saw, self._intake.doubt
+            if self.show is None and not doubt:
                 await self.ledger.drop_absent(saw)
             if self.options.prune is not None:
                 await Pruner(
@@ -228,6 +233,7 @@ class Pipeline:
                     ledger=self.ledger,
                     remover=self._remover,
                     saw=saw,
+                    doubt=doubt,
                     show=self.show,
                 ).run(self.options.prune)
         if self.approve is not None:
@@ -238,16 +244,7 @@ class Pipeline:
         """The removals of a plan; those whose product changed since are told."""
         if not approve.removes or not isinstance(self.sink, PruningSink):
             return
-        sink, name = self.sink, self.source.name
-
-        async def look() -> list[Change]:
-            return [
-                change
-                async for page in sink.owned(name)
-                for held in page
-                if (change := approve.removal(held))
-            ]
-
+        look = partial(approve.removals, self.sink, self.source.name)
         try:
             changes = await repeated(
                 look, "list what is ours", self.tally, self.options
@@ -255,9 +252,10 @@ class Pipeline:
             await self._remover.remove(changes)
         except TransientError as error:
             self.tally.problem(f"could not remove products: {error}")
-            return
         if approve.unmet:
             self.tally.problem(approve.unmet)
+        if approve.absent:
+            self.tally.warn(approve.absent)
 
     async def _in_flight(self, work: Coroutine[Any, Any, None]) -> None:
         """Do what a stop lets end within its grace, as it does with the writers."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from decimal import Decimal
 from functools import partial
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ from catalogsync.batching import batched
 from catalogsync.changes import Action, Change, Ours
 from catalogsync.errors import RefusedError, TransientError
 from catalogsync.events import BatchSettled
-from catalogsync.models import ProductKey
+from catalogsync.models import Field, ProductKey, ProductStatus
 from catalogsync.outcomes import Outcome, OutcomeStatus
 from catalogsync.protocols import LookupSource, PruningSink, Sink, Source
 from catalogsync.receipt import Receipt
@@ -22,7 +23,7 @@ from .ledger import Ledger
 from .options import Options, Prune
 from .tally import Tally
 
-__all__ = ["Pruner", "Remover", "removal", "repeated"]
+__all__ = ["Pruner", "Remover", "in_full", "is_removed", "removal", "repeated"]
 
 _LOOKUP = 50
 _GIVE_UP = 2
@@ -40,6 +41,39 @@ def removal(held: Ours, action: Action) -> Change:
         receipt=attrs.evolve(receipt, retired=True).text(),
         held=held,
     )
+
+
+def is_removed(held: Ours, prune: Prune, job: str) -> bool:
+    """Whether a product of ours that left the source is this job's to remove."""
+    ours = Receipt.parse(held.receipt).job in {"", job}
+    return ours and not _left_alone(held, prune)
+
+
+def _left_alone(held: Ours, prune: Prune) -> bool:
+    """Whether a product stays as it is, though it left the source.
+
+    One that people published again is theirs now. One that they hid is out of the
+    shoppers' sight as it is, and not ours to publish when it comes back.
+    """
+    retired = Receipt.parse(held.receipt).retired
+    if retired and held.product.status is ProductStatus.PUBLISHED:
+        return True
+    hidden = held.product.status is ProductStatus.DRAFT
+    return prune is Prune.DRAFT and (retired or hidden)
+
+
+async def in_full(sink: Sink, held: Sequence[Ours]) -> list[Ours]:
+    """The same products with all fields, without those that are gone meanwhile.
+
+    Raises:
+        TransientError: They may be had later.
+    """
+    full: list[Ours] = []
+    for some in batched(held, sink.limits.find):
+        found = await sink.find([h.product for h in some], fields=frozenset(Field))
+        ours = (found.get(h.product.key) for h in some)
+        full += [each for each in ours if isinstance(each, Ours)]
+    return full
 
 
 @attrs.define(kw_only=True)
@@ -160,6 +194,7 @@ class Pruner:
         ledger: Knows what earlier runs missed.
         remover: Brings the removals about.
         saw: Whether this run saw a product at the source.
+        doubt: Why one that it did not see may be there all the same; empty: it is not.
         show: Takes each change instead of the sink.
     """
 
@@ -170,6 +205,7 @@ class Pruner:
     ledger: Ledger
     remover: Remover
     saw: Callable[[ProductKey], bool]
+    doubt: str
     show: Callable[[Change], None] | None = None
 
     async def run(self, prune: Prune) -> None:
@@ -177,40 +213,40 @@ class Pruner:
         if not isinstance(self.sink, PruningSink):
             self.tally.warn("nothing is removed: this sink cannot do it")
             return
-        if self.tally.rejected:
-            count = len(self.tally.rejected)
-            what = "a record" if count == 1 else f"{count} records"
-            self.tally.warn(
-                f"nothing is removed: {what} without a readable key could be any product"
-            )
-            return
         try:
             await self._prune(self.sink, prune)
         except TransientError as error:
             self.tally.problem(f"could not remove what left the source: {error}")
 
     async def _prune(self, sink: PruningSink, prune: Prune) -> None:
-        look = partial(self._absent, sink, prune)
         owned, absent = await repeated(
-            look, "list what is ours", self.tally, self.options
+            partial(self._absent, sink, prune),
+            "list what is ours",
+            self.tally,
+            self.options,
         )
+        if self.doubt:
+            if owned or self.tally.fetched:
+                self.tally.warn(f"nothing is removed: {self.doubt}")
+            return
         most = self._most(owned)
         gone = await self._confirmed(absent, most)
         if not gone:
             return
-        if self.tally.fetched == 0:
-            self.tally.warn(
-                f"nothing is removed: the source is empty, and {owned} products are ours"
-            )
-            return
         if len(gone) > most:
             self.tally.warn(self._too_many(len(gone), owned, most))
             return
-        action = Action.DELETE if prune is Prune.DELETE else Action.RETIRE
+        action = prune.action
         changes = [removal(held, action) for held in gone]
         if self.show is None:
             await self.remover.remove(changes)
             return
+        if action is Action.DELETE:
+            look = partial(in_full, sink, gone)
+            gone = await repeated(
+                look, "look at what is to go", self.tally, self.options
+            )
+            changes = [removal(held, action) for held in gone]
         for change in changes:
             self.show(change)
             self.tally.retire(change.done())
@@ -224,17 +260,15 @@ class Pruner:
         with self.tally.phase("find"):
             async for page in sink.owned(self.source.name):
                 for held in page:
-                    receipt = Receipt.parse(held.receipt)
-                    done = receipt.retired and prune is Prune.DRAFT
-                    owned += not done
-                    ours = receipt.job in {"", self.ledger.job}
-                    if ours and not done and not self.saw(held.product.key):
-                        absent[held.product.key] = held
+                    owned += not _left_alone(held, prune)
+                    key = held.product.key
+                    if is_removed(held, prune, self.ledger.job) and not self.saw(key):
+                        absent[key] = held
         return owned, absent
 
     def _most(self, owned: int) -> int:
-        most = self.options.max_prune
-        return int(owned * most) if most < 1 else int(most)
+        most = Decimal(repr(self.options.max_prune))
+        return int(owned * most if most < 1 else most)
 
     def _too_many(self, gone: int, owned: int, most: int) -> str:
         count = f"at least {gone}" if gone < owned else str(gone)
@@ -261,6 +295,10 @@ class Pruner:
         gone: list[Ours] = []
         for keys in batched(absent, _LOOKUP):
             present = await self._present(self.source, keys)
+            if None in present:
+                what = "a record without a readable key could be any of them"
+                self.tally.warn(f"nothing is removed: asked for products, {what}")
+                return []
             gone += [absent[key] for key in keys if key not in present]
             if len(gone) > most:
                 break

@@ -13,6 +13,7 @@ from catalogsync.events import EventHook
 from catalogsync.models import Product, ProductKey
 from catalogsync.outcomes import Rejected
 from catalogsync.protocols import Cursor, LookupSource, Page, Sink, Source
+from catalogsync.retry import RetryPolicy
 from catalogsync.runstore import Failure, RunStore
 
 from .options import Options
@@ -59,6 +60,7 @@ async def find_failed(
     *,
     job: str,
     keys: Collection[ProductKey] | None = None,
+    retry: RetryPolicy | None = None,
 ) -> FailedProducts:
     """Get the failed products of a job anew.
 
@@ -70,9 +72,10 @@ async def find_failed(
         store: Where the failures are.
         job: Of which job.
         keys: Only these; None: all.
+        retry: When the source is asked again; None: as by default.
 
     Raises:
-        TransientError: The source cannot be asked now.
+        TransientError: The source cannot be asked now, and no try was left.
         StoreError: The store cannot be used.
     """
     failures = [
@@ -81,19 +84,34 @@ async def find_failed(
         if keys is None or failure.key in keys
     ]
     if isinstance(source, LookupSource):
-        return await _fetched(source, [failure.key for failure in failures])
+        wanted = [failure.key for failure in failures]
+        return await _fetched(source, wanted, retry or RetryPolicy())
     return _unpacked(source.name, failures)
 
 
-async def _fetched(source: LookupSource, keys: Sequence[ProductKey]) -> FailedProducts:
-    pages = [await source.get(some) for some in batched(keys, _LOOKUP)]
+async def _fetched(
+    source: LookupSource, keys: Sequence[ProductKey], retry: RetryPolicy
+) -> FailedProducts:
+    pages = [await _asked(source, some, retry) for some in batched(keys, _LOOKUP)]
     found = FailedProducts(
         name=source.name,
         products=[product for page in pages for product in page.products],
         rejected=[record for page in pages for record in page.rejected],
     )
     known = set(found.keys)
-    return attrs.evolve(found, gone=[key for key in keys if key not in known])
+    absent = [key for key in keys if key not in known]
+    if any(record.key is None for record in found.rejected):  # it may be any of them
+        return attrs.evolve(found, lost=absent)
+    return attrs.evolve(found, gone=absent)
+
+
+async def _asked(
+    source: LookupSource, keys: Sequence[ProductKey], retry: RetryPolicy
+) -> Page:
+    async for attempt in retry.tries():
+        with attempt:
+            return await source.get(keys)
+    raise AssertionError("unreachable")
 
 
 def _unpacked(name: str, failures: Iterable[Failure]) -> FailedProducts:

@@ -255,7 +255,7 @@ class Settler:
         while items:
             for item in items:
                 self.tally.attempt(item.wanted.key, item.change.done().status)
-            await self.ledger.announce(item.change for item in items)
+            await self.ledger.announce([item.change for item in items])
             self.tally.batch(len(items))
             self.tally.touched = True
             try:

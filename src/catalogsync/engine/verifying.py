@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 
 import attrs
 
 from catalogsync.batching import batched
 from catalogsync.changes import Held, Ours
 from catalogsync.differences import diff
-from catalogsync.errors import TransientError
+from catalogsync.errors import InvalidValueError, RefusedError, TransientError
 from catalogsync.models import Product
 from catalogsync.planning import compare
 from catalogsync.protocols import Sink
 from catalogsync.report import Discrepancy
 
 from .options import Options
+from .pruning import repeated
 from .survey import Survey
 from .tally import Tally
 
@@ -58,7 +60,12 @@ class Verifier:
         """Read the sample back."""
         try:
             for products in batched(self._sample, self.sink.limits.find):
-                held = await self.survey.find(products)
+                held = await repeated(
+                    partial(self.survey.find, products),
+                    "read back what was written",
+                    self.tally,
+                    self.options,
+                )
                 for product in products:
                     self._compare(product, held.get(product.key))
         except TransientError as error:
@@ -67,11 +74,19 @@ class Verifier:
     def _compare(self, wanted: Product, held: Held | None) -> None:
         differing: tuple[str, ...] = ("the whole product",)
         if isinstance(held, Ours):
-            book = self.survey.book
-            references = book.resolve(wanted) if book else None
-            rules = self.survey.rules_after(wanted.key)
-            change = compare(wanted, held, references, rules=rules).change
-            if change is None:
-                return
-            differing = (*(item.path for item in diff(change)), *held.gaps)
-        self.tally.discrepancies.append(Discrepancy(key=wanted.key, fields=differing))
+            try:
+                differing = self._differing(wanted, held)
+            except (InvalidValueError, RefusedError) as error:
+                differing = (f"cannot stand beside what others added: {error}",)
+        if differing:
+            found = Discrepancy(key=wanted.key, fields=differing)
+            self.tally.discrepancies.append(found)
+
+    def _differing(self, wanted: Product, held: Ours) -> tuple[str, ...]:
+        book = self.survey.book
+        references = book.resolve(wanted) if book else None
+        rules = self.survey.rules_after(wanted.key)
+        change = compare(wanted, held, references, rules=rules).change
+        if change is None:
+            return ()
+        return (*(item.path for item in diff(change)), *held.gaps)

@@ -317,6 +317,27 @@ class DatabaseStore:
         )
         return frozenset(map(read_key, again))
 
+    @_reading
+    def absences(self, job: str, place: str, /) -> Steps[frozenset[ProductKey]]:
+        """What the last complete run did not see at the source."""
+        found = yield Statement(
+            "SELECT source, id FROM catalogsync_absence"
+            " WHERE job = :job AND place = :place",
+            {"job": job, "place": place},
+        )
+        return frozenset(map(read_key, found))
+
+    @_writing
+    def drop_absences(
+        self, job: str, place: str, keys: Collection[ProductKey], /
+    ) -> Steps[None]:
+        """Note that these were seen at the source again."""
+        yield Statement(
+            "DELETE FROM catalogsync_absence WHERE job = :job AND place = :place"
+            " AND (source, id) IN (SELECT {0}, {1} FROM {rows})",
+            {"job": job, "place": place, **rows(key_rows(keys))},
+        )
+
     # --- who may run, and who asks for a run ---
 
     @_writing

@@ -193,7 +193,7 @@ class DummyJSONSource:
             raise InvalidValueError("id", "is a word of the server's own")
         path = f"/products/{quote(key.id, safe='')}"
         reply = await self.client.send("GET", path, query=f"select={_SELECT}")
-        if reply.status == 404:
+        if reply.status == 404 and _is_object(reply):  # another 404 is not its own
             return None
         return _asked_for(mapper, key, _record(reply))
 
@@ -224,6 +224,13 @@ def _check_status(reply: Reply) -> None:
     if reply.status != 200:
         problem = f"{reply.what} answers HTTP {reply.status}; is it a DummyJSON?"
         raise MisconfiguredError("url", problem)
+
+
+def _is_object(reply: Reply) -> bool:
+    try:
+        return isinstance(reply.json(), dict)
+    except BrokenReplyError:
+        return False
 
 
 def _body(reply: Reply) -> Mapping[str, Any]:
