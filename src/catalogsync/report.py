@@ -161,6 +161,7 @@ class Report:
         discrepancies: What was read back and differs; see `Options.verify`.
         problem: Why the status is incomplete or failed; empty otherwise.
         rehearsal: Whether nothing was written, and the counts say what would be.
+        partial: Whether it was to take chosen products only.
     """
 
     run_id: str
@@ -185,6 +186,7 @@ class Report:
     discrepancies: tuple[Discrepancy, ...] = ()
     problem: str = ""
     rehearsal: bool = False
+    partial: bool = False
 
     @property
     def products_per_second(self) -> float:
@@ -215,6 +217,7 @@ class Report:
             "status": self.status.value,
             "problem": self.problem,
             "rehearsal": self.rehearsal,
+            "partial": self.partial,
             "counts": attrs.asdict(self.counts),
             "categories": attrs.asdict(self.categories),
             "requests": self.requests,

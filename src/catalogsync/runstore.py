@@ -346,10 +346,15 @@ class RunStore(Protocol):
         """Note that these wishes are fulfilled."""
         ...
 
+    async def last_whole(self, job: str, /) -> RunRecord | None:
+        """The last run of a job that took everything and settled it."""
+        ...
+
     async def trim(self, *, days: float, runs: int) -> int:
         """Forget old runs and their entries.
 
-        A job's last run stays, and so do failures, intents, leases and triggers.
+        A job's last run stays, and so do its `last_whole` run, failures, intents,
+        leases and triggers.
 
         Args:
             days: Forget runs that began longer ago.

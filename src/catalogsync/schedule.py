@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import random
 from collections.abc import Callable
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -16,6 +17,7 @@ __all__ = ["DAILY", "Schedule"]
 DAILY = "@daily"
 """At midnight."""
 
+_FIELDS = 5
 _ALIASES = {
     "@hourly": "0 * * * *",
     "@daily": "0 0 * * *",
@@ -36,8 +38,8 @@ class Schedule:
             as cron has them; 0 and 7 are Sunday; or `@hourly`, `@daily`, `@weekly`,
             `@monthly`, `@yearly`.
         timezone: The IANA time zone that it is meant in. A time that the change to
-            summer time leaves out is kept an hour later; one that comes twice is
-            kept once.
+            summer time leaves out is kept when the hour is over, if the expression
+            names a single one; an expression for every hour goes by the clock.
         jitter: Seconds; each run begins by chance up to so much later.
         catch_up: Whether a time that passed while nothing was running is made up
             for, once.
@@ -45,7 +47,9 @@ class Schedule:
 
     cron: str = DAILY
     timezone: str = "UTC"
-    jitter: float = attrs.field(default=0.0, validator=attrs.validators.ge(0))
+    jitter: float = attrs.field(
+        default=0.0, validator=[attrs.validators.ge(0), attrs.validators.lt(math.inf)]
+    )
     catch_up: bool = True
 
     def __attrs_post_init__(self) -> None:
@@ -63,6 +67,10 @@ class Schedule:
         from cronsim import CronSim, CronSimError
 
         expression = _ALIASES.get(self.cron.strip().lower(), self.cron)
+        fields = len(expression.split())
+        if fields != _FIELDS:
+            problem = f"{self.cron!r} is no cron expression ({fields} fields, not 5)"
+            raise MisconfiguredError("cron", problem)
         try:
             # In an hour that comes twice it also gives times that are over.
             times = CronSim(expression, moment.astimezone(self._zone()))

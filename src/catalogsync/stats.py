@@ -18,6 +18,7 @@ from .runstore import RunRecord
 __all__ = ["RunRow", "Trend", "rows", "sparkline", "to_csv", "trends"]
 
 _CALLS = ("read", "find", "write")
+_ALWAYS = ("run_id", "started_at", "status", "partial")
 _PHASES = ("read", "find", "plan", "write")
 _CHARTED = {
     "seconds": "duration_s",
@@ -40,6 +41,7 @@ class RunRow:
         run_id: Its identity.
         started_at: Seconds since the epoch.
         status: How it ended; empty: it goes on, or its process died.
+        partial: Whether it was to take chosen products only.
         duration_s: Seconds from start to end; None as long as there is no report.
         products_per_second: Products fetched, for each second of it.
         counts: Products by outcome.
@@ -56,6 +58,7 @@ class RunRow:
     run_id: str
     started_at: float
     status: str = ""
+    partial: bool = False
     duration_s: float | None = None
     products_per_second: float = 0.0
     counts: Counts = attrs.field(factory=Counts)
@@ -69,12 +72,16 @@ class RunRow:
     latency: Mapping[str, Latency] = attrs.field(factory=dict[str, Latency])
 
     def to_dict(self) -> dict[str, str | int | float | None]:
-        """One level of names and values, the same names for each run."""
+        """One level of names and values, the same names for each run.
+
+        Without a report there is None for all that only a report knows.
+        """
         began = dt.datetime.fromtimestamp(self.started_at, dt.UTC)
         told: dict[str, str | int | float | None] = {
             "run_id": self.run_id,
             "started_at": began.isoformat(timespec="milliseconds"),
             "status": self.status,
+            "partial": self.partial,
             "duration_s": self.duration_s,
             "products_per_second": self.products_per_second,
             **attrs.asdict(self.counts),
@@ -90,6 +97,8 @@ class RunRow:
             for field in ("count", "p50", "p95", "p99"):
                 value = getattr(latency, field) if latency else None
                 told[f"{call}_{field}"] = value
+        if self.duration_s is None:
+            return dict.fromkeys(told) | {name: told[name] for name in _ALWAYS}
         return told
 
 
@@ -136,6 +145,7 @@ def _row(record: RunRecord) -> RunRow:
         run_id=record.run_id,
         started_at=record.started_at,
         status=record.status.value if record.status else "",
+        partial=record.partial,
     )
     if record.report is None:
         return row

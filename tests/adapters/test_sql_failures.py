@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 from tests.adapters.sql_databases import (
     Hand,
     assert_no_secret,
@@ -200,6 +203,42 @@ async def test_somebody_else_locks_the_file(database: str, tmp_path: Path) -> No
         assert not finding.ok
         other.close()
         await sink.write([creation()])
+
+
+@sqlite_only
+async def test_a_write_that_is_cancelled_twice_hangs_nowhere(
+    database: str, tmp_path: Path
+) -> None:
+    """While the connection's thread waits for a lock, nothing can close it in order."""
+    tasks, threads = asyncio.all_tasks(), set(threading.enumerate())
+    begun = asyncio.Event()
+    async with SQLSettings(url=database).open() as sink, asyncio.TaskGroup() as group:
+        await sink.write([])
+        engine = sink._database._writing.sync_engine
+        event.listen(engine, "begin", lambda _: begun.set())
+        with closing(sqlite3.connect(tmp_path / "catalog.db")) as other:
+            other.execute("BEGIN IMMEDIATE")
+            writing = group.create_task(sink.write([creation()]))
+            await begun.wait()
+            for _ in range(2):  # the second time, the connection is being closed
+                await _turns()
+                writing.cancel()
+            await asyncio.wait({writing})
+            assert writing.cancelled()
+            closing_it = asyncio.all_tasks() - tasks
+            assert closing_it
+            for task in closing_it:  # as the end of the program does
+                task.cancel()
+            _, stuck = await asyncio.wait(closing_it, timeout=10)
+            assert not stuck
+            other.rollback()
+            for thread in set(threading.enumerate()) - threads:
+                await asyncio.to_thread(thread.join, 10)
+
+
+async def _turns() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
 
 
 # --- secrets ---

@@ -98,7 +98,7 @@ async def test_wrong_setting() -> None:
     assert caught.value.setting == "jobs.x.source.url"
 
 
-@pytest.mark.parametrize("name", ["", " ", "a\x1b[31m"])
+@pytest.mark.parametrize("name", ["", " ", "a\x1b[31m", ".", ".."])
 def test_bad_name(name: str) -> None:
     """A name is something to be read."""
     with pytest.raises(MisconfiguredError, match=r"^name: "):

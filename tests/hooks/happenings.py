@@ -27,7 +27,7 @@ HAPPENINGS: tuple[Event, ...] = (
 )
 
 
-def finished(status: RunStatus, *, rehearsal: bool = False) -> RunFinished:
+def finished(status: RunStatus, **more: bool) -> RunFinished:
     """The end of a run, with a report."""
     report = Report(
         run_id="r1",
@@ -36,6 +36,6 @@ def finished(status: RunStatus, *, rehearsal: bool = False) -> RunFinished:
         counts=Counts(fetched=9, created=5, updated=2, failed=2, retired=1),
         started_at=1000.0,
         duration_s=2.5,
-        rehearsal=rehearsal,
+        **more,
     )
     return RunFinished(run_id="r1", status=status, summary="", report=report)

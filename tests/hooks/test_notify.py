@@ -50,7 +50,7 @@ def run(notifier: Notifier, status: str, *, job: str = "cups", **more: Any) -> N
     notifier(RunFinished(run_id=run_id, status=status, summary="so it ended", **more))
 
 
-def report(status: str, *, rehearsal: bool = False) -> Report:
+def report(status: str, **more: bool) -> Report:
     return Report(
         run_id="r1",
         job="cups",
@@ -58,7 +58,7 @@ def report(status: str, *, rehearsal: bool = False) -> Report:
         counts=Counts(fetched=2, created=1, failed=1),
         started_at=1.0,
         duration_s=2.0,
-        rehearsal=rehearsal,
+        **more,
     )
 
 
@@ -109,6 +109,17 @@ async def test_which_runs_are_told(
         for status in statuses:
             run(notifier, status)
     assert channel.titles == told
+
+
+async def test_a_run_of_some_products_is_no_recovery() -> None:
+    some = report(WELL, partial=True)
+    channel = Collected()
+    async with Notifier([channel]) as notifier:
+        run(notifier, BAD)
+        run(notifier, WELL, report=some)
+        run(notifier, WELL, report=report(WELL))
+    assert channel.titles == ["cups failed", "cups recovered (succeeded)"]
+    assert channel.notices[1].report == report(WELL)
 
 
 async def test_jobs_are_told_apart() -> None:

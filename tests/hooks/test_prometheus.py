@@ -77,6 +77,12 @@ def test_only_a_run_that_settled_all_is_a_success(
     assert ("catalogsync_last_success_timestamp_seconds",) not in found
 
 
+def test_a_run_of_some_products_does_not_say_that_all_is_in_step() -> None:
+    found = fed(STARTED, finished(RunStatus.SUCCEEDED, partial=True))
+    assert found["catalogsync_runs_total", "succeeded"] == 1
+    assert ("catalogsync_last_success_timestamp_seconds",) not in found
+
+
 def test_a_rehearsal_is_no_run() -> None:
     found = fed(STARTED, finished(RunStatus.SUCCEEDED, rehearsal=True))
     assert not any(v for k, v in found.items() if not k[0].endswith("_created"))

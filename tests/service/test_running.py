@@ -229,12 +229,13 @@ async def is_mended(shop: Shop, problem: str) -> None:
 
 async def test_a_store_that_is_down() -> None:
     """The service goes on when it is there again."""
-    async with memory_store() as store:
-        store.faults["triggers"] = StoreError(PROBLEM)
-        async with open_shop(3, store=store, retry_after=0) as shop:
-            await shop.store.until(lambda: shop.service.state("shelf").failures)
-            await shop.run()
-            assert len(shop.till.titles) == 3
+    async with open_shop(3, retry_after=0) as shop:
+        await shop.store.idle()
+        shop.store.faults["triggers"] = StoreError(PROBLEM)
+        shop.service.state("shelf").wake.set()
+        await shop.store.until(lambda: shop.service.state("shelf").failures)
+        await shop.run()
+        assert len(shop.till.titles) == 3
 
 
 @pytest.mark.parametrize("when_busy", [WhenBusy.FAIL, WhenBusy.SKIP])

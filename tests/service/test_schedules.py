@@ -52,6 +52,35 @@ async def test_a_machine_that_slept(monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(shop.till.titles) == 5
 
 
+async def test_a_clock_that_was_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When it is set right, the next run is planned anew."""
+    monkeypatch.setattr(_service, "_LONGEST_LOOK", 0.001)
+    ahead = MIDNIGHT + dt.timedelta(days=400)
+    async with (
+        open_shop(schedule=AT_ONE, now=ahead) as shop,
+        finished(shop.service) as end,
+    ):
+        state = shop.service.state("shelf")
+        assert state.next_at == ahead + HOUR
+        await shop.store.idle()
+        shop.clock.now = MIDNIGHT
+        await shop.store.until(lambda: state.next_at == MIDNIGHT + HOUR)
+        shop.clock.now = MIDNIGHT + HOUR
+        await end()
+        assert len(shop.till.titles) == 5
+
+
+async def test_wishes_for_a_job_that_is_not_here(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with memory_store() as store:
+        await store.add_trigger("renamed")
+        async with open_shop(store=store):
+            pass
+        assert "wishes wait for job renamed, which is not here" in caplog.text
+        assert len(await store.triggers()) == 1
+
+
 async def test_a_time_is_not_lost_when_it_cannot_be_noted() -> None:
     """The store fails at the very moment, and later the job is done."""
     async with open_shop(schedule=AT_ONE, retry_after=0) as shop:
@@ -82,7 +111,14 @@ async def test_times_that_pass_during_a_run_are_made_up_once() -> None:
 
 @pytest.mark.parametrize(
     ("hours_ago", "catch_up", "runs"),
-    [(1, True, 1), (30, True, 1), (300, True, 1), (30, False, 0), (None, True, 0)],
+    [
+        (1, True, 1),
+        (30, True, 1),
+        (300, True, 1),
+        (-9000, True, 1),  # by a clock that was wrong
+        (30, False, 0),
+        (None, True, 0),
+    ],
 )
 async def test_catching_up_after_a_restart(
     hours_ago: int | None, catch_up: bool, runs: int

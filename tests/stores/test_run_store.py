@@ -371,6 +371,27 @@ async def test_trim(store: RunStore, days: float, runs: int, stay: str) -> None:
     assert await store.trim(days=days, runs=runs) == 0
 
 
+async def test_the_last_run_that_took_everything(store: RunStore) -> None:
+    """It stays when later ones of some products push the rest out."""
+    assert await store.last_whole("nightly") is None
+    ends = [
+        ("a", RunStatus.SUCCEEDED, False),
+        ("b", RunStatus.DEGRADED, False),
+        ("c", RunStatus.INCOMPLETE, False),
+        ("d", RunStatus.SUCCEEDED, True),
+        ("e", None, False),
+    ]
+    for number, (run_id, status, partial) in enumerate(ends):
+        told = record(run_id, started_at=DAY * number, partial=partial, status=status)
+        await store.begin_run(told)
+    await store.begin_run(record("z", job="other", started_at=9 * DAY))
+    assert await store.trim(days=1, runs=1) == 3
+    assert await run_ids(store, "nightly") == "eb"
+    last = await store.last_whole("nightly")
+    assert last is not None
+    assert (last.run_id, last.status) == ("b", RunStatus.DEGRADED)
+
+
 async def test_trim_leaves_what_is_not_a_run(store: RunStore) -> None:
     """Of a run that is forgotten."""
     await store.begin_run(record("r1"))

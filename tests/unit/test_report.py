@@ -128,6 +128,7 @@ def test_for_programs() -> None:
         "status",
         "problem",
         "rehearsal",
+        "partial",
         "counts",
         "categories",
         "requests",

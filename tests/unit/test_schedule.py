@@ -56,10 +56,19 @@ def test_days_on_which_the_clock_is_changed() -> None:
     ]
 
 
-@pytest.mark.parametrize("cron", ["", "daily", "* * * *", "61 * * * *", "0 0 31 2 *"])
+@pytest.mark.parametrize(
+    "cron",
+    ["", "daily", "* * * *", "61 * * * *", "0 0 31 2 *", "* * * * * *", "0 0 0 * * *"],
+)
 def test_what_is_none(cron: str) -> None:
     with pytest.raises(MisconfiguredError, match="is no cron expression"):
         Schedule(cron=cron)
+
+
+@pytest.mark.parametrize("jitter", [-1, float("inf"), float("nan")])
+def test_what_is_no_jitter(jitter: float) -> None:
+    with pytest.raises(ValueError):
+        Schedule(jitter=jitter)
 
 
 @pytest.mark.parametrize("timezone", ["", "Mars/Olympus", "../etc/passwd"])

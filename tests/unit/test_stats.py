@@ -86,6 +86,8 @@ def test_a_row_is_flat_and_has_the_same_names_always() -> None:
     measured = record(2, latency=latency, phases={"plan": 0.5})
     full, empty = rows([measured, UNFINISHED])
     assert list(full.to_dict()) == list(empty.to_dict())
+    known = {name for name, value in empty.to_dict().items() if value is not None}
+    assert known == {"run_id", "started_at", "status", "partial"}
     told = full.to_dict()
     assert told["started_at"] == "2026-05-28T20:26:42.000+00:00"
     assert (told["created"], told["duration_s"]) == (2, 4.0)

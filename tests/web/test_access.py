@@ -13,6 +13,7 @@ from tests.service.shops import finished, open_shop
 from tests.web.sites import ACCESS, JSON, OPERATE, READ, SECRET, open_site
 
 from catalogsync import MisconfiguredError, StoreError
+from catalogsync.service import Service
 from catalogsync.web import Access, AccessLogger, Role, Token, web_app
 from catalogsync.web._guard import Guard
 from catalogsync.web._handlers import ENDPOINTS
@@ -289,6 +290,18 @@ def test_nothing_secret_is_shown() -> None:
     """However they are looked at."""
     for thing in (ACCESS, Guard(ACCESS), Token(token=OPERATE)):
         assert not any(secret in repr(thing) for secret in (READ, OPERATE, SECRET))
+
+
+async def test_a_secret_that_stands_in_a_name() -> None:
+    """It would have to be kept back wherever the name is shown."""
+    async with open_shop() as shop:
+        token = Token(token="shelf-shelf-shelf")
+        web_app(shop.service, access=Access(tokens={"me": token}))
+        job = attrs.evolve(shop.service.jobs["shelf"], name="my shelf-shelf-shelf")
+        service = Service(jobs={job.name: job}, store=shop.store)
+        with pytest.raises(MisconfiguredError, match="stands in the name") as caught:
+            web_app(service, access=Access(tokens={"me": token}))
+        assert "shelf-shelf" not in str(caught.value)
 
 
 async def test_secrets_that_the_other_side_repeats() -> None:

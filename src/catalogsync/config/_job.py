@@ -56,6 +56,8 @@ def _schedule(value: Schedule | str | None) -> Schedule | None:
 def _check_name(_: object, __: object, value: str) -> None:
     if not value.isprintable() or not value.strip():
         raise MisconfiguredError("name", "a job needs a name of printable characters")
+    if value in {".", ".."}:  # no address of a page could end with these
+        raise MisconfiguredError("name", f"a job cannot be called {value}")
 
 
 @attrs.frozen(kw_only=True)

@@ -215,6 +215,7 @@ class Run:
             discrepancies=tuple(tally.discrepancies),
             problem="; ".join(tally.problems),
             rehearsal=self._pipeline.show is not None,
+            partial=self._pipeline.ledger.partial,
         )
 
     def _status(self) -> RunStatus:

@@ -225,6 +225,7 @@ async def note_no_start(
         started_at=record.started_at,
         duration_s=time.time() - record.started_at,
         problem=summary,
+        partial=record.partial,
     )
     if store is not None:
         with suppress(StoreError):

@@ -101,7 +101,7 @@ class Notifier:
     Args:
         channels: Where to send.
         on: The statuses to tell of; `cancelled` can be among them.
-        recovered: Also tell of a run that went well after one of those.
+        recovered: Also tell of a run over everything that went well after one of those.
         store: Knows how the run before ended, if that was in another process.
         timeout: Seconds for one notice in one channel.
     """
@@ -167,7 +167,7 @@ class Notifier:
         if notice.status in self._on:
             self._troubled[job] = True
             self._group.create_task(self._send(notice))
-        elif notice.status in _WELL:
+        elif notice.status in _WELL and not (notice.report and notice.report.partial):
             before = self._troubled.get(job)
             self._troubled[job] = False
             if self._tell_recovered and before is not False:
@@ -187,7 +187,8 @@ class Notifier:
         earlier = [
             run.status
             for run in runs
-            if run.run_id != notice.run_id and run.status in self._on | _WELL
+            if run.run_id != notice.run_id
+            and (run.status in self._on or (run.status in _WELL and not run.partial))
         ]
         return bool(earlier) and earlier[0] in self._on
 

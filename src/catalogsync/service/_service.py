@@ -13,6 +13,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Self
 
 import attrs
@@ -40,6 +41,7 @@ _CAUGHT_UP = "schedule, made up for"
 _LONGEST_PAUSE = 3600.0
 _LONGEST_LOOK = 30.0
 _TO_FINISH = 5.0
+_SET_BACK = dt.timedelta(minutes=1)
 
 
 @attrs.frozen(eq=False)
@@ -64,6 +66,7 @@ class JobState:
     Attributes:
         job: The job.
         next_at: When it is due next; None: never.
+        looked_at: What the clock said the last time.
         run: The run that goes on; None also while it is opened and closed.
         started_at: When it began, in seconds since the epoch.
         total: Products that the source told of in it, if it did.
@@ -78,6 +81,7 @@ class JobState:
 
     job: Job
     next_at: dt.datetime | None = None
+    looked_at: dt.datetime | None = None
     run: Run | None = None
     started_at: float = 0.0
     total: int | None = None
@@ -210,7 +214,9 @@ class Service:
             by: Who or what asks, for people.
 
         Returns:
-            The id of the run that fulfils it; wishes that come together share one.
+            The id of the run that is to fulfil it; wishes that come together share
+            one. If that run does not come about, because the service ends or another
+            process is at work, a later one fulfils it under an id of its own.
 
         Raises:
             MisconfiguredError: There is no such job.
@@ -256,20 +262,27 @@ class Service:
 
     async def _catch_up(self, now: dt.datetime) -> None:
         """Make up, once, for times that passed while nothing was running."""
+        await self._tell_strays()
         for name, state in self._states.items():
             schedule = state.job.schedule
             if schedule is None:
                 continue
             state.next_at = schedule.next_after(now)
             last = await self._last_whole(name) if schedule.catch_up else None
-            if last is not None and schedule.is_due(last, now):
+            # One in the future was noted by a clock that was wrong.
+            if last is not None and (last > now or schedule.is_due(last, now)):
                 await self.store.add_trigger(name, by=_CAUGHT_UP)
+
+    async def _tell_strays(self) -> None:
+        """Tell of wishes for jobs that are not here, say because of a new name."""
+        with suppress(StoreError):  # it is told where the store is needed
+            strays = {wish.job for wish in await self.store.triggers()}
+            for job in sorted(strays - self._states.keys()):
+                logger.warning("wishes wait for job %s, which is not here", job)
 
     async def _last_whole(self, job: str) -> dt.datetime | None:
         """When the last run began that took all and settled it; None: none is known."""
-        runs = await self.store.runs(job=job, limit=self.keep_runs)
-        whole = (r for r in runs if r.status and r.status.settled and not r.partial)
-        last = next(whole, None)
+        last = await self.store.last_whole(job)
         return dt.datetime.fromtimestamp(last.started_at, dt.UTC) if last else None
 
     async def _work(self, state: JobState) -> None:
@@ -291,6 +304,7 @@ class Service:
             Whether what was done need not be done again.
         """
         async with state.turn:
+            self._look(state)
             wishes = [*await self.store.triggers(state.job.name)]
             if wishes and state.next_at is not None and state.next_at <= self.clock():
                 # Wishes that come all the time, or fail, put off no schedule.
@@ -318,8 +332,18 @@ class Service:
         due = state.next_at + dt.timedelta(seconds=schedule.delay())
         while (wait := (due - self.clock()).total_seconds()) > 0:
             # A machine that slept, or whose clock was set, is noticed this way.
-            if await _woken(state.wake, min(wait, _LONGEST_LOOK)):
+            woken = await _woken(state.wake, min(wait, _LONGEST_LOOK))
+            if self._look(state) or woken:
                 return False
+        return True
+
+    def _look(self, state: JobState) -> bool:
+        """Look at the clock; says whether it was set back, so that all is planned anew."""
+        now, before, schedule = self.clock(), state.looked_at, state.job.schedule
+        state.looked_at = now
+        if schedule is None or before is None or before - now < _SET_BACK:
+            return False
+        state.next_at = schedule.next_after(now)
         return True
 
     async def _pause(self, state: JobState) -> None:

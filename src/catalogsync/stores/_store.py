@@ -132,6 +132,18 @@ class DatabaseStore:
         )
         return read_run(found[0]) if found else None
 
+    @_reading
+    def last_whole(self, job: str, /) -> Steps[RunRecord | None]:
+        """The last run of a job that took everything and settled it."""
+        found = yield Statement(
+            "SELECT run_id, job, source, sink, started_at, partial, finished_at, status,"
+            " report FROM catalogsync_run WHERE job = :job AND partial = 0"
+            " AND status IN ('succeeded', 'degraded')"
+            " ORDER BY started_at DESC, number DESC LIMIT 1",
+            {"job": job},
+        )
+        return read_run(found[0]) if found else None
+
     @_writing
     def trim(self, *, days: float, runs: int) -> Steps[int]:
         """Forget old runs and their entries."""
@@ -139,7 +151,11 @@ class DatabaseStore:
             "SELECT run_id FROM (SELECT run_id, started_at, row_number() OVER"
             " (PARTITION BY job ORDER BY started_at DESC, number DESC) AS place"
             " FROM catalogsync_run) AS ranked WHERE place > 1 AND (place > :runs"
-            " OR started_at < {now} - CAST(:seconds AS DOUBLE PRECISION))",
+            " OR started_at < {now} - CAST(:seconds AS DOUBLE PRECISION))"
+            " AND run_id NOT IN (SELECT run_id FROM (SELECT run_id, row_number() OVER"
+            " (PARTITION BY job ORDER BY started_at DESC, number DESC) AS place"
+            " FROM catalogsync_run WHERE partial = 0"
+            " AND status IN ('succeeded', 'degraded')) AS whole WHERE place = 1)",
             {"runs": runs, "seconds": days * _DAY},
         )
         yield Statement(

@@ -102,6 +102,7 @@ def run_json(record: RunRecord) -> Tree:
         "source": record.source,
         "sink": record.sink,
         "status": record.status,
+        "partial": record.partial,
         "started_at": record.started_at,
         "finished_at": record.finished_at,
         "duration_s": report.get("duration_s"),

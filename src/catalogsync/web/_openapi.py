@@ -63,6 +63,7 @@ _STATUS: Schema = {"enum": [*(status.value for status in RunStatus), None]}
 _RUN: Schema = {
     "run_id": _TEXT,
     "job": _TEXT,
+    "partial": {"type": "boolean"},
     "source": _TEXT,
     "sink": _TEXT,
     "status": _STATUS,

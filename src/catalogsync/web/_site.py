@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Protocol, TypeAlias
 
 import attrs
 from aiohttp import web
 
 from catalogsync.config import Censor, Job, Role, secrets_of
+from catalogsync.errors import MisconfiguredError
 from catalogsync.service import JobEvent, Service
 
 from ._answers import event_json, to_text
@@ -70,9 +71,11 @@ class Site:
             for job in service.jobs.values()
             for side in (job.source, job.sink, job.store)
         )
+        secrets = access.secrets | secrets_of(*sides)
+        _check_names(service.jobs.values(), secrets)
         self.requests = Buckets(access.requests_per_minute)
         self.signatures = Signatures(access.webhooks)
-        self.censor = Censor(access.secrets | secrets_of(*sides))
+        self.censor = Censor(secrets)
         self.streams = Streams(
             service.feed, self.guard.sessions, self._data, self.alive_every
         )
@@ -89,6 +92,18 @@ class Site:
         """End what would go on for long."""
         self.streams.close()
         self.plans.close()
+
+
+def _check_names(jobs: Iterable[Job], secrets: Collection[str]) -> None:
+    """See to it that no name has to be kept back as a secret.
+
+    Raises:
+        MisconfiguredError: One has.
+    """
+    names = {n for job in jobs for n in (job.name, job.source_name, job.sink_name)}
+    if any(secret in name for secret in secrets for name in names):
+        problem = "a password, token or secret stands in the name of a job or side"
+        raise MisconfiguredError("jobs", f"{problem}, which is shown; change either")
 
 
 @attrs.frozen(kw_only=True)

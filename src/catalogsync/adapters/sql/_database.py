@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -209,10 +209,30 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
     connection.isolation_level = None
     # Text that is not UTF-8 must not hurt the products beside it.
     to_text = partial(str, encoding="utf-8", errors="replace")
-    connection.driver_connection.text_factory = to_text
+    driver = connection.driver_connection
+    driver.text_factory = to_text
+    driver.stop = _only_once(driver.stop)
     cursor = connection.cursor()
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
+
+
+def _only_once(stop: Callable[[], object]) -> Callable[[], object]:
+    """What stops a connection's thread; again, there is nothing to wait for.
+
+    A close that is cancelled stops it a second time, and would wait for an answer of
+    a thread that has ended.
+    """
+    stopped = False
+
+    def stop_once() -> object:
+        nonlocal stopped
+        if stopped:
+            return None
+        stopped = True
+        return stop()
+
+    return stop_once
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
