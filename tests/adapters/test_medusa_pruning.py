@@ -4,23 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
+from tests.engine.fakes import LookupSource
 
 from catalogsync import (
     BatchRefusedError,
     Change,
+    Options,
     Ours,
     OutcomeStatus,
+    Plan,
+    PlanHead,
+    PlanWriter,
     Price,
     Product,
     ProductKey,
     ProductStatus,
+    Prune,
     StockLevel,
     Variant,
+    as_source,
+    forecast,
+    open_apply,
     plan,
+    rehearse,
+    sync,
 )
 from catalogsync.adapters.medusa import MedusaSettings, MedusaSink
 from catalogsync.changes import Action
@@ -96,6 +108,45 @@ async def everything(medusa: Any) -> dict[str, Any]:
 async def delete(medusa: Any, id_: str) -> None:
     status, body = await medusa.ask("DELETE", f"/admin/products/{id_}")
     assert status == 200, body
+
+
+async def test_a_planned_deletion_looks_at_the_whole_product(
+    medusa: Any, tmp_path: Path
+) -> None:
+    """Whatever a person changed since keeps it; a sale does not."""
+    options = Options(prune=Prune.DELETE, max_prune=9)
+    async with settings(medusa).open() as sink:
+        mugs = [mug(str(n)) for n in range(6)]
+        await sync(as_source(mugs, name="shop"), sink, job="mugs")
+        head = PlanHead(
+            job="mugs", source="shop", sink=sink.name, place=sink.place, made_at=0.0
+        )
+        left = LookupSource(products=mugs[:2])
+        with PlanWriter(tmp_path / "plan", head) as writer:
+            report = await rehearse(
+                left, sink, show=writer.show, options=options, job="mugs"
+            )
+            writer.finish(report, forecast(report, []))
+        assert report.counts.retired == 4
+        raw = await everything(medusa)
+        for number, body in (
+            (2, {"description": "by a person"}),
+            (3, {"tags": []}),  # says what is there already
+        ):
+            status, _ = await medusa.ask(
+                "POST", f"/admin/products/{raw[f'Mug {number}']['id']}", body
+            )
+            assert status == 200
+        variant = raw["Mug 4"]["variants"][0]
+        prices = {"prices": [{"currency_code": "usd", "amount": 7}]}
+        address = f"/admin/products/{raw['Mug 4']['id']}/variants/{variant['id']}"
+        assert (await medusa.ask("POST", address, prices))[0] == 200
+        planned = Plan.read(tmp_path / "plan")
+        async with open_apply(planned, sink, options=options) as run:
+            report = await run.report()
+        assert report.counts.retired == 2
+        assert report.problem.startswith("not removed: shop:2, shop:4: it is no longer")
+        assert sorted(await everything(medusa)) == ["Mug 0", "Mug 1", "Mug 2", "Mug 4"]
 
 
 async def test_what_the_sink_says_it_can_do(medusa: Any) -> None:
