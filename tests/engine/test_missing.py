@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Any
 
+import attrs
 import pytest
 import pytest_asyncio
+from hypothesis import given, settings, strategies as st
+from tests import strategies  # noqa: F401 - settings of Hypothesis
 
 from catalogsync import (
     AdoptBy,
@@ -143,6 +146,97 @@ async def test_one_that_a_person_deleted_while_an_update_was_open(
     shop.rows.clear()
     report = await run(shop, store, product(1, title="Other"), **leave)
     assert (report.counts.created, report.counts.skipped) == (0, 1)
+
+
+IDS = st.integers(0, 1)
+ALWAYS = 9  # an empty source removes nothing
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.sampled_from(["shown", "dropped", "deleted by hand"]), IDS),
+        st.tuples(st.just("lost"), st.integers(1, 2)),
+        st.tuples(st.just("run"), st.booleans()),
+    ),
+    max_size=25,
+)
+
+
+@attrs.define
+class Story:
+    """A shop, its source, and who deleted what.
+
+    Attributes:
+        store: The run store.
+        certain: In the sink, and in the books of a run that settled everything.
+        away: Deleted by people, for good.
+    """
+
+    store: RunStore
+    shop: Shop = attrs.field(factory=Shop)
+    source: LookupSource = attrs.field(
+        factory=lambda: LookupSource(products=[product(ALWAYS)])
+    )
+    certain: set[int] = attrs.field(factory=set)
+    away: set[int] = attrs.field(factory=set)
+
+    @property
+    def numbers(self) -> set[int]:
+        return {int(p.key.id) for p in self.source.products}
+
+    def show(self, numbers: set[int]) -> None:
+        self.source.products = [product(n) for n in sorted({*numbers, ALWAYS})]
+
+    def lose(self, number: int) -> None:
+        """The next answer, or all that one batch may have, after the work or before."""
+        answers = [loses()] * (FAST.attempts if number > 1 else 1)
+        (self.shop.before if number % 2 else self.shop.after).extend(answers)
+
+    async def delete_by_hand(self, number: int) -> None:
+        for row in self.shop.of(key(number)):
+            self.shop.rows.remove(row)
+            if number in self.certain & self.numbers:
+                self.away.add(number)
+            else:  # a run may not know yet that it was there
+                await self.store.forget(self.shop.place, [key(number)])
+
+    async def run(self, *, prune: bool) -> None:
+        options = Options(
+            retry=FAST,
+            missing=Missing.LEAVE,
+            prune="delete" if prune else None,
+            max_prune=99,
+        )
+        report = await sync(self.source, self.shop, options=options, store=self.store)
+        check(report)
+        self.certain = self.numbers if report.status.settled else set()
+
+    async def rest(self) -> None:
+        """Without faults, what people deleted stays away, and nothing else does."""
+        self.shop.before.clear()
+        self.shop.after.clear()
+        await self.run(prune=True)
+        assert self.certain == self.numbers
+        present = {int(row.key.id) for row in self.shop.rows if row.key}
+        assert present == self.numbers - self.away
+
+
+@settings(max_examples=300)
+@given(steps=STEPS)
+async def test_whatever_people_and_runs_delete(steps: list[tuple[str, int]]) -> None:
+    async with StoreSettings().open() as store:
+        story = Story(store=store)
+        for step, number in [*steps, ("run", True)]:
+            match step:
+                case "shown":
+                    story.show(story.numbers | {number})
+                case "dropped":
+                    story.show(story.numbers - {number})
+                case "deleted by hand":
+                    await story.delete_by_hand(number)
+                case "lost":
+                    story.lose(number)
+                case _:
+                    await story.run(prune=bool(number))
+        await story.rest()
 
 
 def foreign(title: str) -> Row:

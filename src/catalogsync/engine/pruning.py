@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from decimal import Decimal
 from functools import partial
 from typing import Any, TypeVar
 
@@ -27,6 +26,7 @@ __all__ = ["Pruner", "Remover", "in_full", "is_removed", "removal", "repeated"]
 
 _LOOKUP = 50
 _GIVE_UP = 2
+_ROUNDING = 1e-9  # 0.29 of 100 is 29, also in binary
 
 T = TypeVar("T")
 
@@ -267,8 +267,8 @@ class Pruner:
         return owned, absent
 
     def _most(self, owned: int) -> int:
-        most = Decimal(repr(self.options.max_prune))
-        return int(owned * most if most < 1 else most)
+        most = self.options.max_prune
+        return int(owned * most + _ROUNDING) if most < 1 else int(most)
 
     def _too_many(self, gone: int, owned: int, most: int) -> str:
         count = f"at least {gone}" if gone < owned else str(gone)
