@@ -57,7 +57,7 @@ class Scene:
     shelf: MedusaShelf
     runs: RunStore
 
-    async def run(self) -> Report | None:
+    async def run(self, options: Options = OPTIONS) -> Report | None:
         """A run; None if the store was not there at all."""
         try:
             async with (
@@ -65,21 +65,23 @@ class Scene:
                 self.shelf.open() as sink,
             ):
                 report = await sync(
-                    source, sink, options=OPTIONS, job="j", store=self.runs
+                    source, sink, options=options, job="j", store=self.runs
                 )
         except CatalogSyncError:
             return None
         check(report)
         return report
 
-    async def run_killed(self, rows: str, most: int) -> None:
+    async def run_killed(
+        self, rows: str, most: int, options: Options = OPTIONS
+    ) -> None:
         """A run; the store is killed when there are more than so many rows."""
         try:
             async with (
                 gate(self.store.facts["database_url"], rows, most) as reached,
                 asyncio.TaskGroup() as group,
             ):
-                running = group.create_task(self.run())
+                running = group.create_task(self.run(options))
                 await reached(running)
                 await asyncio.to_thread(self.store.do, "kill")
                 report = await running
@@ -164,5 +166,8 @@ async def test_while_it_updates(
     async with scene(real_store, real_records) as place:
         await place.mend()
         change(place.server.records)
-        await place.run_killed(UPDATES[stage], 0)
+        # After the last write nothing would be held up: two removals at a time of three.
+        size = 2 if stage == "removals" else OPTIONS.batch_size
+        options = attrs.evolve(OPTIONS, batch_size=size)
+        await place.run_killed(UPDATES[stage], 0, options)
         assert not differing(await place.mend(), expected)
