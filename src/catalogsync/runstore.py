@@ -307,7 +307,7 @@ class RunStore(Protocol):
         ...
 
     async def take_lease(
-        self, name: str, owner: str, /, *, ttl: float
+        self, name: str, owner: str, /, *, ttl: float, dead: str | None = None
     ) -> Lease | BusyError:
         """Take a lease, if it is free or its holder was not heard of in time.
 
@@ -315,6 +315,8 @@ class RunStore(Protocol):
             name: What it is for.
             owner: Who takes it, in words for people.
             ttl: Seconds that it lasts without being renewed.
+            dead: An owner whose process is known to have ended; a lease of exactly
+                this owner counts as free.
 
         Returns:
             The lease; a `BusyError`, not raised, that tells who has it.

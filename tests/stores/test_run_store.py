@@ -323,6 +323,23 @@ async def test_a_lease_that_ran_out_and_was_not_taken(store: RunStore) -> None:
     assert await taken(store)
 
 
+async def test_the_lease_of_an_owner_that_is_dead_is_free(store: RunStore) -> None:
+    """Exactly theirs: whoever took it in the meantime keeps it."""
+    first = await taken(store, owner="dead")
+    for other in ("", "dea", "dead ", "DEAD"):
+        refused = await store.take_lease("shop", "me", ttl=60, dead=other)
+        assert isinstance(refused, BusyError)
+        assert refused.holder == "dead"
+    second = await store.take_lease("shop", "me", ttl=60, dead="dead")
+    assert isinstance(second, Lease)
+    assert second.token > first.token
+    assert not await store.renew_lease(first, ttl=60)
+    assert isinstance(
+        await store.take_lease("shop", "me too", ttl=60, dead="dead"), BusyError
+    )
+    assert await store.renew_lease(second, ttl=60)
+
+
 # --- triggers ---
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 import time
 from collections.abc import (
     AsyncGenerator,
@@ -40,6 +38,7 @@ from catalogsync.runstore import (
 )
 
 from .options import Missing, Options, WhenBusy
+from .owners import is_dead, this_process
 
 __all__ = ["Ledger"]
 
@@ -143,12 +142,13 @@ class Ledger:
     async def _take(self, store: RunStore) -> None:
         name = f"{self.place} <- {self.source}"
         what = f"job {self.job}" if self.job else "a run"
-        owner = (
-            f"{what} ({self.run_id}) on {socket.gethostname()}, process {os.getpid()}"
-        )
+        owner = f"{what} ({self.run_id}) on {this_process()}"
+        ttl = self.options.lease
 
         async def ask() -> BusyError | None:
-            taken = await store.take_lease(name, owner, ttl=self.options.lease)
+            taken = await store.take_lease(name, owner, ttl=ttl)
+            if isinstance(taken, BusyError) and is_dead(taken.holder):
+                taken = await store.take_lease(name, owner, ttl=ttl, dead=taken.holder)
             if isinstance(taken, BusyError):
                 return taken
             self._lease = taken

@@ -358,12 +358,13 @@ class DatabaseStore:
 
     @_writing
     def take_lease(
-        self, name: str, owner: str, /, *, ttl: float
+        self, name: str, owner: str, /, *, ttl: float, dead: str | None = None
     ) -> Steps[Lease | BusyError]:
         """Take a lease, if it is free or ran out."""
         held = yield Statement(
-            "SELECT owner FROM catalogsync_lease WHERE name = :name AND ends_at > {now}",
-            {"name": name},
+            "SELECT owner FROM catalogsync_lease WHERE name = :name AND ends_at > {now}"
+            " AND (CAST(:dead AS TEXT) IS NULL OR owner <> CAST(:dead AS TEXT))",
+            {"name": name, "dead": dead},
         )
         if held:
             ((holder,),) = held
