@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from .errors import RunFailedError
-from .models import ProductKey
+from .models import Json, ProductKey
 from .outcomes import Outcome
 from .ownership import Edit
 
@@ -21,8 +21,10 @@ __all__ = [
     "Latency",
     "Report",
     "RunStatus",
+    "summary_of",
 ]
 
+_LISTS = frozenset({"failures", "rejected", "warnings", "edits", "discrepancies"})
 _SHOWN_FAILURES = 10
 _LONGEST = 500
 
@@ -299,6 +301,11 @@ class Report:
             sent, received = self.bytes_sent / 1000, self.bytes_received / 1000
             parts.append(f"{sent:.1f} kB sent, {received:.1f} kB received")
         return "; ".join(parts)
+
+
+def summary_of(report: Mapping[str, Json]) -> dict[str, Json]:
+    """A report as JSON types, without the lists that grow with the catalog."""
+    return {name: value for name, value in report.items() if name not in _LISTS}
 
 
 def _latency(latency: Latency) -> dict[str, float]:

@@ -69,8 +69,8 @@ class RunRecord:
         partial: Whether it was to take chosen products only.
         finished_at: When it ended; None: it goes on, or its process died.
         status: How it ended; None as long as it did not.
-        report: Its report as JSON types (`Report.to_dict`); None as long as it did
-            not end.
+        report: Its report as JSON types (`Report.to_dict`), or the summary of it
+            (`catalogsync.report.summary_of`); None as long as the run did not end.
     """
 
     run_id: str
@@ -209,7 +209,11 @@ class RunStore(Protocol):
     async def runs(
         self, *, job: str | None = None, limit: int = 20
     ) -> Sequence[RunRecord]:
-        """The latest runs, the last one first; of one job, or of all."""
+        """The latest runs, the last one first; of one job, or of all.
+
+        Their reports are summaries, without what grows with the catalog; `run` gives
+        a whole one.
+        """
         ...
 
     async def run(self, run_id: str, /) -> RunRecord | None:
@@ -349,7 +353,7 @@ class RunStore(Protocol):
         ...
 
     async def last_whole(self, job: str, /) -> RunRecord | None:
-        """The last run of a job that took everything and settled it."""
+        """The last run of a job that took everything and settled it; as in `runs`."""
         ...
 
     async def trim(self, *, days: float, runs: int) -> int:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+import tracemalloc
 from collections.abc import Mapping
+from typing import cast
 
+import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from tests.strategies import json_values, product_keys
 
 from catalogsync.models import Json, ProductKey
 from catalogsync.outcomes import Outcome, OutcomeStatus
-from catalogsync.report import RunStatus
+from catalogsync.report import RunStatus, summary_of
 from catalogsync.runstore import (
     BusyError,
     Entry,
@@ -66,7 +69,34 @@ async def test_a_run_that_ended(store: RunStore) -> None:
         report=report("r1").to_dict(),
     )
     assert await store.run("r1") == ended
-    assert await store.runs() == [ended]
+    (listed,) = await store.runs()
+    assert listed == attrs.evolve(ended, report=summary_of(report("r1").to_dict()))
+
+
+async def test_lists_of_runs_load_no_whole_reports(store: RunStore) -> None:
+    """However many products failed, a line about a run takes no more memory."""
+    products = 2000
+    failures = tuple(
+        Outcome(key(f"{n}"), OutcomeStatus.FAILED, "no price" * 10)
+        for n in range(products)
+    )
+    for n in range(20):
+        await store.begin_run(record(f"r{n}"))
+        await store.end_run(attrs.evolve(report(f"r{n}"), failures=failures))
+    tracemalloc.start()
+    try:
+        records = await store.runs(job="nightly")
+        last = await store.last_whole("nightly")
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(records) == 20
+    assert last in records
+    assert most < 1_000_000
+    whole = await store.run("r0")
+    assert whole is not None
+    assert whole.report is not None
+    assert len(cast("list[object]", whole.report["failures"])) == products
 
 
 async def test_a_run_is_noted_with_its_end(store: RunStore) -> None:
@@ -537,7 +567,8 @@ async def test_any_run_comes_back(
     )
     await store.begin_run(run)
     assert await store.run(run_id) == run
-    assert run in await store.runs(job=job, limit=1000)
+    listed = attrs.evolve(run, report=summary_of(tree))
+    assert listed in await store.runs(job=job, limit=1000)
 
 
 # --- several at once ---

@@ -14,6 +14,7 @@ import pytest
 
 from catalogsync.runstore import StoreError
 from catalogsync.stores import StoreSettings
+from catalogsync.stores._schema import MIGRATIONS
 from catalogsync.stores._steps import Statement, Steps
 
 from .values import failed
@@ -102,7 +103,7 @@ async def kept(path: Path) -> Path:
 async def test_a_store_can_be_told_by_its_file(kept: Path) -> None:
     """By its number and its version; several can read while one writes."""
     assert execute(kept, "PRAGMA application_id") == [(int.from_bytes(b"cats"),)]
-    assert execute(kept, "PRAGMA user_version") == [(1,)]
+    assert execute(kept, "PRAGMA user_version") == [(len(MIGRATIONS),)]
     assert execute(kept, "PRAGMA journal_mode") == [("wal",)]
 
 

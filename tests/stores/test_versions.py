@@ -129,21 +129,21 @@ async def test_a_migration_that_fails(
     url: str, hand: Hand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those before it stay, and it leaves nothing behind; the next time it is done."""
-    first = _schema.MIGRATIONS[0]
+    known = _schema.MIGRATIONS
     second = "CREATE TABLE two (x {text}); INSERT INTO two VALUES ('done')"
     third = "CREATE TABLE three (x {text}); INSERT INTO four VALUES ('done')"
     settings = StoreSettings(url=url)
     async with settings.open() as store:
         trigger = await store.add_trigger("nightly")
 
-    monkeypatch.setattr(_schema, "MIGRATIONS", (first, second, third))
+    monkeypatch.setattr(_schema, "MIGRATIONS", (*known, second, third))
     with pytest.raises(StoreError, match="four"):
         async with settings.open():
             pass
     assert await hand("SELECT x FROM two") == [("done",)]
 
     monkeypatch.setattr(
-        _schema, "MIGRATIONS", (first, second, third.replace("four", "three"))
+        _schema, "MIGRATIONS", (*known, second, third.replace("four", "three"))
     )
     async with settings.open() as store:
         assert await store.triggers() == [trigger]

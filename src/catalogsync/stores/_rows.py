@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import attrs
 
-from catalogsync.models import ProductKey
+from catalogsync.models import Json, ProductKey
 from catalogsync.outcomes import Outcome, OutcomeStatus
-from catalogsync.report import RunStatus
+from catalogsync.report import RunStatus, summary_of
 from catalogsync.runstore import Entry, Failure, Intent, RunRecord, Trigger
 
 from ._steps import Row, Value
@@ -25,7 +25,9 @@ __all__ = [
     "read_intent",
     "read_key",
     "read_run",
+    "read_summary",
     "read_trigger",
+    "report_parameters",
     "run_parameters",
 ]
 
@@ -57,8 +59,15 @@ def run_parameters(record: RunRecord) -> dict[str, Value]:
         "partial": int(record.partial),
         "finished_at": record.finished_at,
         "status": record.status,
-        "report": None if record.report is None else dump(record.report),
+        **report_parameters(record.report),
     }
+
+
+def report_parameters(report: Mapping[str, Json] | None) -> dict[str, Value]:
+    """The whole report, and its summary for lists of runs."""
+    if report is None:
+        return {"report": None, "summary": None}
+    return {"report": dump(report), "summary": dump(summary_of(report))}
 
 
 def read_run(row: Row) -> RunRecord:
@@ -75,6 +84,11 @@ def read_run(row: Row) -> RunRecord:
         status=None if status is None else RunStatus(status),
         report=None if report is None else json.loads(report),
     )
+
+
+def read_summary(report: str | None) -> Mapping[str, Json] | None:
+    """The summary of a whole report."""
+    return None if report is None else summary_of(json.loads(report))
 
 
 def entry_row(number: int, entry: Entry) -> Sequence[Value]:

@@ -106,6 +106,8 @@ MIGRATIONS = (
         asked_by {text} NOT NULL
     )
     """,
+    # The report without what grows with the catalog, for lists of runs.
+    "ALTER TABLE catalogsync_run ADD COLUMN summary {text}",
 )
 """SQL scripts for all databases; the one at index n makes version n + 1."""
 

@@ -33,10 +33,12 @@ from ._rows import (
     read_intent,
     read_key,
     read_run,
+    read_summary,
     read_trigger,
+    report_parameters,
     run_parameters,
 )
-from ._steps import Database, Statement, Steps, Value, rows
+from ._steps import Database, Row, Statement, Steps, Value, rows
 
 __all__ = ["DatabaseStore"]
 
@@ -88,9 +90,9 @@ class DatabaseStore:
         number = yield from _count()
         yield Statement(
             "INSERT INTO catalogsync_run (number, run_id, job, source, sink,"
-            " started_at, partial, finished_at, status, report) VALUES (:number,"
-            " :run_id, :job, :source, :sink, :started_at, :partial, :finished_at,"
-            " :status, :report)"
+            " started_at, partial, finished_at, status, report, summary) VALUES"
+            " (:number, :run_id, :job, :source, :sink, :started_at, :partial,"
+            " :finished_at, :status, :report, :summary)"
             " ON CONFLICT DO NOTHING",
             {"number": number, **run_parameters(record)},
         )
@@ -100,12 +102,12 @@ class DatabaseStore:
         """Note how a run ended."""
         yield Statement(
             "UPDATE catalogsync_run SET finished_at = :finished_at, status = :status,"
-            " report = :report WHERE run_id = :run_id",
+            " report = :report, summary = :summary WHERE run_id = :run_id",
             {
                 "run_id": report.run_id,
                 "finished_at": report.started_at + report.duration_s,
                 "status": report.status,
-                "report": dump(report.to_dict()),
+                **report_parameters(report.to_dict()),
             },
         )
 
@@ -113,14 +115,14 @@ class DatabaseStore:
     def runs(
         self, *, job: str | None = None, limit: int = 20
     ) -> Steps[Sequence[RunRecord]]:
-        """The latest runs."""
+        """The latest runs, with the summaries of their reports."""
         found = yield Statement(
             "SELECT run_id, job, source, sink, started_at, partial, finished_at, status,"
-            " report FROM catalogsync_run WHERE job = COALESCE(CAST(:job AS TEXT), job)"
+            " summary FROM catalogsync_run WHERE job = COALESCE(CAST(:job AS TEXT), job)"
             " ORDER BY started_at DESC, number DESC LIMIT :limit",
             {"job": job, "limit": limit},
         )
-        return [read_run(row) for row in found]
+        return (yield from _summarized(found))
 
     @_reading
     def run(self, run_id: str, /) -> Steps[RunRecord | None]:
@@ -137,12 +139,13 @@ class DatabaseStore:
         """The last run of a job that took everything and settled it."""
         found = yield Statement(
             "SELECT run_id, job, source, sink, started_at, partial, finished_at, status,"
-            " report FROM catalogsync_run WHERE job = :job AND partial = 0"
+            " summary FROM catalogsync_run WHERE job = :job AND partial = 0"
             " AND status IN ('succeeded', 'degraded')"
             " ORDER BY started_at DESC, number DESC LIMIT 1",
             {"job": job},
         )
-        return read_run(found[0]) if found else None
+        records = yield from _summarized(found)
+        return records[0] if records else None
 
     @_writing
     def trim(self, *, days: float, runs: int) -> Steps[int]:
@@ -439,6 +442,19 @@ class DatabaseStore:
             " WHERE number IN (SELECT CAST({0} AS BIGINT) FROM {rows})",
             rows((number,) for number in ids),
         )
+
+
+def _summarized(found: Sequence[Row]) -> Steps[Sequence[RunRecord]]:
+    """Runs with summaries; those that ended under version 1 have none yet."""
+    records = [read_run(row) for row in found]
+    for place, record in enumerate(records):
+        if record.report is None and record.status is not None:
+            ((report,),) = yield Statement(
+                "SELECT report FROM catalogsync_run WHERE run_id = :run_id",
+                {"run_id": record.run_id},
+            )
+            records[place] = attrs.evolve(record, report=read_summary(report))
+    return records
 
 
 def _count(by: int = 1) -> Steps[int]:
