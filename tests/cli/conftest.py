@@ -106,13 +106,16 @@ def start(
     """Start the command line as a process of its own."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(*arguments: str, encoding: str = "utf-8") -> subprocess.Popen[str]:
+    def start(
+        *arguments: str, encoding: str = "utf-8", start_new_session: bool = False
+    ) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [sys.executable, "-m", "catalogsync", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             encoding=encoding,
+            start_new_session=start_new_session,
             env={**os.environ, "PYTHONPATH": str(plugins)},
         )
         started.append(process)

@@ -79,7 +79,7 @@ def run(
 ) -> int:
     """Bring the sink of JOB in step with its source.
 
-    Ctrl-C stops it after the batches in flight, a second one at once.
+    Ctrl-C, SIGTERM or SIGHUP stops it after the batches in flight, a second at once.
     """
     wish = Wish(keys=keys, limit=limit, max_prune=max_prune)
     return run_job(session, session.job(job), wish)
@@ -236,8 +236,8 @@ def check(session: Session, job: str) -> int:
 def serve(session: Session) -> int:
     """Run all jobs on their schedules, and answer over HTTP.
 
-    The table `serve` of the configuration says where, and who may do what. Ctrl-C or
-    SIGTERM stops it after the batches in flight, a second one at once.
+    The table `serve` of the configuration says where, and who may do what. Ctrl-C,
+    SIGTERM or SIGHUP stops it after the batches in flight, a second one at once.
     """
     from ._serve import serve_jobs
 

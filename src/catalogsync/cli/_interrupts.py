@@ -1,18 +1,27 @@
-"""Ctrl-C and SIGTERM: once in order, twice at once."""
+"""Ctrl-C, SIGTERM and SIGHUP: the first stops in order, the second at once."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
+from typing import Any
 
 import attrs
 
 from catalogsync.engine import Run
 
-__all__ = ["Stopper", "interrupts"]
+__all__ = ["STOPPING", "Stopper", "interrupts"]
+
+STOPPING = "stopping after the batches in flight; once more to stop at once"
+
+_MOMENT = 0.5
+_STOPS = ("SIGINT", "SIGTERM", "SIGHUP")
+_OUTPUTS = (1, 2)
 
 
 @attrs.define(kw_only=True)
@@ -30,6 +39,7 @@ class Stopper:
     say: Callable[[str], None]
     run: Run | None = None
     times: int = 0
+    _stopped: bool = attrs.field(default=False, init=False)
 
     def __call__(self) -> None:
         """An interrupt arrived."""
@@ -37,37 +47,103 @@ class Stopper:
         if self.run is None or self.times > 1:
             self.task.cancel()
             return
+        self._stopped = True
         self.run.stop(reason="stopped by the user")
-        self.say("stopping after the batches in flight; once more to stop at once")
+
+    def announce(self) -> None:
+        """Say what goes on, and what another interrupt would do."""
+        if self._stopped and self.times == 1:
+            self.say(STOPPING)
 
 
 @contextmanager
-def interrupts(handler: Callable[[], None]) -> Generator[None]:
-    """Call a handler in the event loop for SIGINT and SIGTERM within a block.
+def interrupts(
+    handler: Callable[[], None], announce: Callable[[], None] | None = None
+) -> Generator[None]:
+    """Call a handler in the event loop when a signal asks this process to stop.
 
+    Signals that follow within a moment are the same request: `timeout` signals the
+    process and then its whole group, a terminal that closes signals through the shell
+    and by itself, and wrappers pass on a Ctrl-C that the terminal has sent to all.
     Outside the main thread signals cannot be handled and are left alone.
+
+    Args:
+        handler: Called once for each request.
+        announce: Called a moment after the first one, when a second would count.
     """
-    with ExitStack() as stack:
-        if threading.current_thread() is threading.main_thread():
-            loop = asyncio.get_running_loop()
-            for number in (signal.SIGINT, signal.SIGTERM):
-                stack.callback(_install(loop, number, handler))
+    if threading.current_thread() is not threading.main_thread():
         yield
-
-
-def _install(
-    loop: asyncio.AbstractEventLoop,
-    number: signal.Signals,
-    handler: Callable[[], None],
-) -> Callable[[], object]:
-    """Install a handler; gives what removes it."""
+        return
+    loop = asyncio.get_running_loop()
+    signals = _Signals(loop=loop, handler=handler, announce=announce)
+    signals.install()
     try:
-        loop.add_signal_handler(number, handler)
-    except NotImplementedError:  # the event loop of Windows
+        yield
+    finally:
+        signals.leave()
 
-        def told(_: int, __: object) -> None:
-            loop.call_soon_threadsafe(handler)
 
-        before = signal.signal(number, told)
-        return lambda: signal.signal(number, before)
-    return lambda: loop.remove_signal_handler(number)
+@attrs.define(kw_only=True)
+class _Signals:
+    """Handles this process's signals by Python's own handlers."""
+
+    loop: asyncio.AbstractEventLoop
+    handler: Callable[[], None]
+    announce: Callable[[], None] | None = None
+    clock: Callable[[], float] = time.monotonic
+    _before: dict[int, Any] = attrs.field(factory=dict[int, Any], init=False)
+    _terminals: list[int] = attrs.field(factory=list[int], init=False)
+    _requests: int = attrs.field(default=0, init=False)
+    _last: float = attrs.field(default=0.0, init=False)
+    _timer: asyncio.TimerHandle | None = attrs.field(default=None, init=False)
+
+    def install(self) -> None:
+        """Handle them from now on; a SIGHUP that `nohup` ignores stays ignored."""
+        self._terminals = [number for number in _OUTPUTS if os.isatty(number)]
+        for name in _STOPS:
+            number = getattr(signal, name, None)  # Windows has no SIGHUP
+            ignored = number and signal.getsignal(number) is signal.SIG_IGN
+            if number and not (name == "SIGHUP" and ignored):
+                self._before[number] = signal.signal(number, self._arrived)
+
+    def leave(self) -> None:
+        """Restore what was there before.
+
+        A stop in order goes on to its report, so the rest of its moment passes here:
+        otherwise an echo of the signal would end the process by default.
+        """
+        if self._requests == 1:
+            time.sleep(max(0.0, self._last + _MOMENT - self.clock()))
+        if self._timer is not None:
+            self._timer.cancel()
+            self._announce()
+        for number, before in self._before.items():
+            signal.signal(number, before)
+
+    def _arrived(self, number: int, _: object) -> None:
+        if number == getattr(signal, "SIGHUP", None):
+            _forsake(self._terminals)
+        now = self.clock()
+        if self._requests and now - self._last < _MOMENT:
+            return
+        self._requests, self._last = self._requests + 1, now
+        self.loop.call_soon_threadsafe(self._accept)
+
+    def _accept(self) -> None:
+        self.handler()
+        if self.announce and self._timer is None and self._requests == 1:
+            self._timer = self.loop.call_later(_MOMENT, self._announce)
+
+    def _announce(self) -> None:
+        announce, self.announce = self.announce, None
+        if announce is not None:
+            announce()
+
+
+def _forsake(terminals: list[int]) -> None:
+    """Write into the void what went to a terminal that has closed."""
+    for number in terminals:
+        if not os.isatty(number):
+            void = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(void, number)
+            os.close(void)

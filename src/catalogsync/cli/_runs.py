@@ -164,7 +164,7 @@ async def carry_out(opening: Opening, progress: Progress) -> Ended:
     stopper = stopper_of(progress)
     ended: Ended | None = None
     try:
-        with interrupts(stopper):
+        with interrupts(stopper, stopper.announce):
             async with opening as run:
                 report = await _watch(run, stopper, progress)
                 ended = Ended(report, stopper.times > 0)

@@ -20,7 +20,7 @@ from catalogsync.hooks.prometheus import PrometheusHook
 from catalogsync.service import Service
 from catalogsync.web import AccessLogger, web_app
 
-from ._interrupts import interrupts
+from ._interrupts import STOPPING, interrupts
 from ._output import LogHandler, Teller
 from ._session import Session
 
@@ -130,13 +130,9 @@ def _stopped(teller: Teller) -> Generator[asyncio.Event]:
     def handle() -> None:
         if stopped.is_set():
             task.cancel()
-        else:
-            teller.remark(
-                "stopping after the batches in flight; once more to stop at once"
-            )
-            stopped.set()
+        stopped.set()
 
-    with interrupts(handle):
+    with interrupts(handle, lambda: teller.remark(STOPPING)):
         yield stopped
 
 
