@@ -27,6 +27,8 @@ __all__ = ["Receipt", "digest", "write_receipt"]
 
 _VERSION = 1
 _READABLE = 10**1000
+_PARTS = frozenset("flav")
+_WHOLE = _PARTS | {"version"}
 
 
 def digest(value: object) -> str:
@@ -87,7 +89,8 @@ class Receipt:
         lists: Digests of the elements of `images`, `tags` and `categories`.
         attributes: Digest of each attribute, by name.
         variants: The plain fields and prices of each variant, by its id.
-        job: Name of the job that wrote it; empty where it is not known.
+        job: Name of the job that wrote it; empty for a job without a name, None
+            where it cannot be read who did.
         retired: Whether we took the product out of the shoppers' sight.
     """
 
@@ -99,7 +102,7 @@ class Receipt:
     variants: Mapping[str, Mapping[str, str]] = attrs.field(
         factory=dict[str, Mapping[str, str]]
     )
-    job: str = ""
+    job: str | None = None
     retired: bool = False
 
     @classmethod
@@ -124,7 +127,7 @@ class Receipt:
                 for id_, parts in _mapping(tree.get("v")).items()
                 if _mapping(parts) is parts
             },
-            job=job if isinstance(job := tree.get("j"), str) else "",
+            job=_writer(tree),
             retired=tree.get("r") is True,
         )
 
@@ -219,7 +222,16 @@ def write_receipt(
         }
         if Field.VARIANTS in without:
             variants = {**before.variants, **variants}
-    return Receipt(fields, lists, attributes, variants, job or before.job).text()
+    return Receipt(fields, lists, attributes, variants, job or before.job or "").text()
+
+
+def _writer(tree: Mapping[str, object]) -> str | None:
+    """The job that wrote a receipt; None unless it is whole, as we write them."""
+    is_whole = tree.keys() - {"j", "r"} == _WHOLE and all(
+        isinstance(tree[name], dict) for name in _PARTS
+    )
+    job = tree.get("j", "")
+    return job if is_whole and isinstance(job, str) else None
 
 
 def _of_variant(

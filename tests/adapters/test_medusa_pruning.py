@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from catalogsync import (
     Options,
     Ours,
     OutcomeStatus,
+    Page,
     Plan,
     PlanHead,
     PlanWriter,
@@ -348,3 +349,40 @@ async def test_disowned_products_are_left_as_they_are(medusa: Any) -> None:
         assert (await owned(sink)).keys() == {"3"}
         assert await sink.find([mug("0")], fields=supplied(mug("0"))) == {}
         await remove(sink, [held["0"]], Action.DISOWN)
+
+
+async def test_a_product_without_a_readable_receipt_is_nobodys(medusa: Any) -> None:
+    """Neither a job that never saw it nor one without a name takes it away."""
+    async with settings(medusa).open() as sink:
+        mugs = [mug(str(n)) for n in range(4)]
+        await sync(as_source(mugs[:3], name="shop"), sink, job="mugs")
+        raw = await everything(medusa)
+        for number, receipt in ((0, ""), (1, "{broken")):
+            path = f"/admin/products/{raw[f'Mug {number}']['id']}"
+            await medusa.post(path, {"metadata": {"catalogsync": receipt}})
+        options = Options(prune=Prune.DELETE, max_prune=9)
+        for job in ("", "cups", "mugs"):
+            source = LookupSource(products=mugs[3:])
+            await sync(source, sink, options=options, job=job)
+        assert sorted(await everything(medusa)) == ["Mug 0", "Mug 1", "Mug 3"]
+
+
+async def test_one_that_is_published_while_the_source_is_asked_stays(
+    medusa: Any,
+) -> None:
+    class Slow(LookupSource):
+        async def get(self, keys: Sequence[ProductKey], /) -> Page:
+            raw = await everything(medusa)
+            path = f"/admin/products/{raw['Mug 1']['id']}"
+            await medusa.post(path, {"status": "published"})
+            return await super().get(keys)
+
+    async with settings(medusa).open() as sink:
+        mugs = [mug(str(n)) for n in range(3)]
+        left = LookupSource(products=mugs[:1])
+        await sync(as_source(mugs, name="shop"), sink)
+        await sync(left, sink, options=Options(prune=Prune.DRAFT, max_prune=9))
+        options = Options(prune=Prune.DELETE, max_prune=9)
+        report = await sync(Slow(products=mugs[:1]), sink, options=options)
+        assert report.counts.retired == 1
+        assert sorted(await everything(medusa)) == ["Mug 0", "Mug 1"]

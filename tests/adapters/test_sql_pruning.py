@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,10 @@ from tests.adapters.sql_products import (
     found,
     product,
 )
+from tests.engine.fakes import LookupSource
 from tests.strategies import product_keys
 
+from catalogsync import Options, Page, Prune, as_source, sync
 from catalogsync.adapters.sql import SQLSettings, SQLSink
 from catalogsync.changes import Action, Change, Ours
 from catalogsync.errors import ConflictError
@@ -320,3 +323,39 @@ async def test_status_is_a_field(sink: SQLSink, hand: Hand) -> None:
     lean = await find_one(sink, fields=frozenset())
     assert isinstance(lean, Ours)
     assert lean.product.status is UNSET
+
+
+@pytest.mark.parametrize("receipt", [None, "{broken"])
+async def test_a_product_without_a_readable_receipt_is_nobodys(
+    sink: SQLSink, hand: Hand, receipt: str | None
+) -> None:
+    """Neither a job that never saw it nor one without a name takes it away."""
+    ones = [product(str(n)) for n in range(3)]
+    await sync(as_source(ones[:2], name="shop"), sink, job="ones")
+    damage = "UPDATE product SET receipt = :receipt WHERE source_id = '0'"
+    await hand(damage, receipt=receipt)
+    options = Options(prune=Prune.DELETE, max_prune=9)
+    for job in ("", "others", "ones"):
+        source = LookupSource(products=ones[2:])
+        await sync(source, sink, options=options, job=job)
+    left = await hand("SELECT source_id FROM product ORDER BY 1")
+    assert left == [("0",), ("2",)]
+
+
+async def test_one_that_is_published_while_the_source_is_asked_stays(
+    sink: SQLSink, hand: Hand
+) -> None:
+    class Slow(LookupSource):
+        async def get(self, keys: Sequence[ProductKey], /) -> Page:
+            await hand("UPDATE product SET status = 'published' WHERE source_id = '1'")
+            return await super().get(keys)
+
+    ones = [product(str(n)) for n in range(3)]
+    await sync(as_source(ones, name="shop"), sink)
+    left = ones[:1]
+    draft = Options(prune=Prune.DRAFT, max_prune=9)
+    await sync(LookupSource(products=left), sink, options=draft)
+    options = Options(prune=Prune.DELETE, max_prune=9)
+    report = await sync(Slow(products=left), sink, options=options)
+    assert report.counts.retired == 1
+    assert await hand("SELECT source_id FROM product ORDER BY 1") == [("0",), ("1",)]

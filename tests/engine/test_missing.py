@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 import attrs
@@ -13,6 +13,7 @@ from tests import strategies  # noqa: F401 - settings of Hypothesis
 
 from catalogsync import (
     AdoptBy,
+    Change,
     Missing,
     Options,
     Product,
@@ -21,6 +22,7 @@ from catalogsync import (
     RunStatus,
     RunStore,
     StoreSettings,
+    TransientError,
     as_source,
     sync,
 )
@@ -106,11 +108,17 @@ async def test_a_removal_without_an_answer_is_ours_all_the_same(
     leave = {"missing": Missing.LEAVE, "prune": prune, "max_prune": 9}
     options = Options(retry=FAST, **leave)  # type: ignore[arg-type]
     await run(shop, store, product(1), product(2), **leave)
-    shop.after.extend([loses()] * FAST.attempts)
+
+    async def is_lost(_: Shop, __: Sequence[Change]) -> None:
+        shop.find_faults.extend([TransientError("busy", retry_after=0)] * 9)
+        raise TransientError("no answer", retry_after=0)
+
+    shop.after.append(is_lost)
     report = await sync(
         LookupSource(products=[product(1)]), shop, options=options, store=store
     )
     assert report.status is RunStatus.INCOMPLETE
+    shop.find_faults.clear()
     report = await run(shop, store, product(1), product(2), **leave)
     assert (report.counts.skipped, report.counts.fetched) == (0, 2)
     assert sorted(shop.titles()) == ["1", "2"]

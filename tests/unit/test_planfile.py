@@ -44,7 +44,7 @@ from catalogsync import (
     forecast,
     plan,
 )
-from catalogsync.engine.pruning import removal
+from catalogsync.engine.removing import removal
 from catalogsync.planfile import basis
 from catalogsync.report import CategoryCounts
 

@@ -43,7 +43,7 @@ _MAX_PRUNE = click.option(
     "--max-prune",
     metavar="N",
     type=click.FloatRange(min=0, min_open=True),
-    help="Remove at most so many; below 1: that part of all that is ours.",
+    help="Remove at most so many; below 1: that part of the job's products.",
 )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 import attrs
 
-from catalogsync.changes import Action, Change, Reference, ReferenceChange
+from catalogsync.changes import Action, Change, Ours, Reference, ReferenceChange
 from catalogsync.errors import MisconfiguredError
 from catalogsync.events import EventHook
 from catalogsync.models import ProductKey
@@ -16,7 +16,7 @@ from catalogsync.receipt import Receipt
 from catalogsync.runstore import RunStore
 
 from .options import Options
-from .pruning import in_full, removal
+from .removing import in_full, is_writer, removal
 from .run import Run, make_run
 
 __all__ = ["open_apply"]
@@ -83,6 +83,7 @@ class PlanApproval:
         ):
             done = change.action is Action.RETIRE and _is_retired(change)
             met = basis(change) == self.plan.changes[change.key][1]
+            met = met and is_writer(_receipt(change.held), self.plan.head.job)
             self._absent.discard(change.key)
             if done:
                 continue
@@ -91,6 +92,16 @@ class PlanApproval:
             else:
                 self._unmet.add(change.key)
         return changes
+
+    def remains(self, change: Change, held: Ours, /) -> bool:
+        """Whether a product is still as it was when its removal was approved."""
+        if change.action is Action.DELETE:
+            same = basis(removal(held, change.action)) == basis(change)
+        else:
+            same = change.held is not None and _shown(held) == _shown(change.held)
+        if not same:
+            self._unmet.add(change.key)
+        return same
 
     @property
     def unmet(self) -> str:
@@ -112,7 +123,16 @@ def _told(keys: Collection[ProductKey]) -> str:
 
 
 def _is_retired(change: Change) -> bool:
-    return Receipt.parse(change.held.receipt if change.held else None).retired
+    return _receipt(change.held).retired
+
+
+def _receipt(held: Ours | None) -> Receipt:
+    return Receipt.parse(held.receipt if held else None)
+
+
+def _shown(held: Ours) -> tuple[object, ...]:
+    """What is looked at before a product is retired."""
+    return held.receipt, held.product.title, held.product.status
 
 
 def open_apply(

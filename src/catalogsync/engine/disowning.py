@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
-from catalogsync.changes import Action, Change, Reference, ReferenceChange
+from catalogsync.changes import Action, Change, Ours, Reference, ReferenceChange
 from catalogsync.errors import MisconfiguredError
 from catalogsync.events import EventHook
 from catalogsync.protocols import Cursor, Page, PruningSink, Sink
@@ -14,7 +14,7 @@ from catalogsync.receipt import Receipt
 from catalogsync.runstore import RunStore
 
 from .options import Options
-from .pruning import removal
+from .removing import is_writer, removal
 from .run import Run, make_run
 
 __all__ = ["open_disown"]
@@ -31,7 +31,7 @@ class _Nothing:
         return Page(products=())
 
 
-@attrs.frozen
+@attrs.define
 class _Disowning:
     """Allows one thing: to take our key off the products of a job."""
 
@@ -51,12 +51,23 @@ class _Disowning:
 
     async def removals(self, sink: PruningSink, source: str, /) -> Sequence[Change]:
         """What disowns the products of the job."""
-        return [
-            removal(held, Action.DISOWN)
-            async for page in sink.owned(source)
-            for held in page
-            if Receipt.parse(held.receipt).job in {"", self.job}
-        ]
+        held = [held async for page in sink.owned(source) for held in page]
+        unclear = sum(Receipt.parse(each.receipt).job is None for each in held)
+        self.absent = (
+            f"{unclear} products keep our key, because their receipts do not say which"
+            f" job wrote them; run the job to write them again"
+            if unclear
+            else ""
+        )
+        ours = (each for each in held if self._is_ours(each))
+        return [removal(each, Action.DISOWN) for each in ours]
+
+    def remains(self, _: Change, held: Ours, /) -> bool:
+        """Whether a product is still the job's to disown."""
+        return self._is_ours(held)
+
+    def _is_ours(self, held: Ours) -> bool:
+        return is_writer(Receipt.parse(held.receipt), self.job)
 
 
 def open_disown(

@@ -101,8 +101,8 @@ class Options:
         adopt: Make products ours that stand there without our key, where they can be
             recognised so; tried in this order.
         prune: What becomes of products that left the source; None: nothing.
-        max_prune: How many may be removed in a run. Below 1 it is the part of all
-            that we own; if there are more, none is removed.
+        max_prune: How many may be removed in a run. Below 1 it is the part of the
+            products that the job may remove; if there are more, none is removed.
         verify: Read what was written back at the end, and report what differs.
         verify_sample: How many of the written products; 0: all of them.
         when_busy: What to do while another run writes the same products; needs a

@@ -18,10 +18,10 @@ from typing import Any, Protocol
 import attrs
 
 from catalogsync.batching import batched
-from catalogsync.changes import Change, Reference, ReferenceChange
+from catalogsync.changes import Action, Change, Ours, Reference, ReferenceChange
 from catalogsync.errors import CatalogSyncError, TransientError
 from catalogsync.events import Compared, RunStopping
-from catalogsync.models import Product
+from catalogsync.models import Field, Product
 from catalogsync.protocols import (
     PruningSink,
     ReferencingSink,
@@ -34,8 +34,9 @@ from .intake import Intake
 from .ledger import Ledger
 from .options import Options
 from .pages import LEAK, is_cancelled
-from .pruning import Pruner, Remover, repeated
+from .pruning import Pruner
 from .references import ReferenceBook
+from .removing import Look, Remover, Sight, look_again, repeated
 from .settling import Settler
 from .survey import Planned, Survey, by_action
 from .tally import Tally
@@ -70,6 +71,10 @@ class Approval(Protocol):
 
     async def removals(self, sink: PruningSink, source: str, /) -> Sequence[Change]:
         """Look what there is of a source, and give the removals that may be made."""
+        ...
+
+    def remains(self, change: Change, held: Ours, /) -> bool:
+        """Whether a removal may still be made, now that the product is like this."""
         ...
 
     @property
@@ -249,13 +254,23 @@ class Pipeline:
             changes = await repeated(
                 look, "list what is ours", self.tally, self.options
             )
-            await self._remover.remove(changes)
+            await self._remover.remove(changes, self._look_at_approved(approve))
         except TransientError as error:
             self.tally.problem(f"could not remove products: {error}")
         if approve.unmet:
             self.tally.problem(approve.unmet)
         if approve.absent:
             self.tally.warn(approve.absent)
+
+    def _look_at_approved(self, approve: Approval) -> Look:
+        async def look(changes: Sequence[Change]) -> Sight:
+            deletes = changes[0].action is Action.DELETE
+            fields = frozenset(Field if deletes else {Field.STATUS})
+            return await look_again(
+                self.sink, changes, approve.remains, self.tally, fields=fields
+            )
+
+        return look
 
     async def _in_flight(self, work: Coroutine[Any, Any, None]) -> None:
         """Do what a stop lets end within its grace, as it does with the writers."""

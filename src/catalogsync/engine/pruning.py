@@ -2,184 +2,93 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, TypeVar
 
 import attrs
 
 from catalogsync.batching import batched
 from catalogsync.changes import Action, Change, Ours
-from catalogsync.errors import RefusedError, TransientError
-from catalogsync.events import BatchSettled
-from catalogsync.models import Field, ProductKey, ProductStatus
-from catalogsync.outcomes import Outcome, OutcomeStatus
+from catalogsync.errors import TransientError
+from catalogsync.models import ProductKey, ProductStatus
 from catalogsync.protocols import LookupSource, PruningSink, Sink, Source
 from catalogsync.receipt import Receipt
 
 from .ledger import Ledger
+from .marks import Marks
 from .options import Options, Prune
+from .removing import Remover, Sight, in_full, is_writer, look_again, removal, repeated
 from .tally import Tally
 
-__all__ = ["Pruner", "Remover", "in_full", "is_removed", "removal", "repeated"]
+__all__ = ["Pruner", "is_removed"]
 
 _LOOKUP = 50
-_GIVE_UP = 2
 _ROUNDING = 1e-9  # 0.29 of 100 is 29, also in binary
-
-T = TypeVar("T")
-
-
-def removal(held: Ours, action: Action) -> Change:
-    """The change that retires, deletes or disowns a product."""
-    receipt = Receipt.parse(held.receipt)
-    return Change(
-        action=action,
-        product=held.product,
-        fields=frozenset(),
-        receipt=attrs.evolve(receipt, retired=True).text(),
-        held=held,
-    )
+_UNREADABLE = (
+    "nothing is removed: asked for products, a record without a readable key could"
+    " be any of them"
+)
 
 
 def is_removed(held: Ours, prune: Prune, job: str) -> bool:
     """Whether a product of ours that left the source is this job's to remove."""
-    ours = Receipt.parse(held.receipt).job in {"", job}
-    return ours and not _left_alone(held, prune)
+    receipt = Receipt.parse(held.receipt)
+    return is_writer(receipt, job) and not _left_alone(held, receipt, prune)
 
 
-def _left_alone(held: Ours, prune: Prune) -> bool:
+def _writer(held: Ours) -> str | None:
+    return Receipt.parse(held.receipt).job
+
+
+def _left_alone(held: Ours, receipt: Receipt, prune: Prune) -> bool:
     """Whether a product stays as it is, though it left the source.
 
     One that people published again is theirs now. One that they hid is out of the
     shoppers' sight as it is, and not ours to publish when it comes back.
     """
-    retired = Receipt.parse(held.receipt).retired
-    if retired and held.product.status is ProductStatus.PUBLISHED:
-        return True
     hidden = held.product.status is ProductStatus.DRAFT
-    return prune is Prune.DRAFT and (retired or hidden)
+    if receipt.retired and not hidden:
+        return True
+    return prune is Prune.DRAFT and hidden
 
 
-async def in_full(sink: Sink, held: Sequence[Ours]) -> list[Ours]:
-    """The same products with all fields, without those that are gone meanwhile.
-
-    Raises:
-        TransientError: They may be had later.
-    """
-    full: list[Ours] = []
-    for some in batched(held, sink.limits.find):
-        found = await sink.find([h.product for h in some], fields=frozenset(Field))
-        ours = (found.get(h.product.key) for h in some)
-        full += [each for each in ours if isinstance(each, Ours)]
-    return full
-
-
-@attrs.define(kw_only=True)
-class Remover:
-    """Brings removals about; they may be repeated as they are.
+@attrs.frozen
+class _Owned:
+    """The products that a job may remove, wherever they are at the source.
 
     Attributes:
-        sink: Where the products are.
-        options: When a batch is repeated.
-        tally: Takes the outcomes.
-        ledger: Told before each write.
-        carry_out: Does the work on a batch, so that a stop lets it end.
+        writers: How many there are of each writer: this job, and jobs without a name.
+        absent: Those that this run should have seen and did not.
     """
 
-    sink: Sink
-    options: Options
-    tally: Tally
-    ledger: Ledger
-    carry_out: Callable[[Coroutine[Any, Any, None]], Awaitable[None]]
-    _in_doubt: int = attrs.field(default=0, init=False)
+    writers: Counter[str | None] = attrs.field(factory=Counter[str | None])
+    absent: dict[ProductKey, Ours] = attrs.field(factory=dict[ProductKey, Ours])
 
-    async def remove(self, changes: Sequence[Change]) -> None:
-        """Bring these about; what cannot be is told as a warning.
+    def excess(self, gone: Counter[str | None], most: float) -> str:
+        """Why so many of each writer may not be removed; empty: they may.
 
-        Raises:
-            TransientError: No try was left.
+        A share is taken of each writer's products by themselves, so that one with
+        many does not make room for removing all of another's.
         """
-        most = self.sink.limits.batch
-        size = min(most, self.options.batch_size or most)
-        for batch in batched(changes, size):
-            await self.carry_out(self._bring_about(batch))
-
-    async def _bring_about(self, batch: Sequence[Change]) -> None:
-        started = time.perf_counter()
-        await self._settle(batch)
-        await self.ledger.flush()
-        event = BatchSettled(
-            run_id=self.tally.run_id,
-            products=len(batch),
-            seconds=time.perf_counter() - started,
-        )
-        self.tally.emit(event)
-
-    async def _settle(self, changes: Sequence[Change]) -> None:
-        try:
-            outcomes = await repeated(
-                partial(self._write, changes),
-                "remove products",
-                self.tally,
-                self.options,
-            )
-        except RefusedError as error:
-            await self._take_apart(changes, error, error.said)
-        except TransientError as error:
-            if not error.unexplained or self._in_doubt >= _GIVE_UP:
-                raise
-            await self._take_apart(changes, error)
-        else:
-            self._in_doubt = 0
-            for outcome in outcomes:
-                self.tally.retire(outcome)
-
-    async def _take_apart(
-        self, changes: Sequence[Change], error: Exception, said: str = ""
-    ) -> None:
-        """Halve; a product that stands alone stays.
-
-        Raises:
-            TransientError: The sink explains nothing and takes nothing.
-        """
-        if len(changes) > 1:
-            middle = len(changes) // 2
-            await self._settle(changes[:middle])
-            await self._settle(changes[middle:])
-            return
-        self._in_doubt += isinstance(error, TransientError)
-        failed = OutcomeStatus.FAILED
-        self.tally.retire(Outcome(changes[0].key, failed, str(error), said))
-
-    async def _write(self, changes: Sequence[Change]) -> Sequence[Outcome]:
-        await self.ledger.announce(changes)
-        self.tally.batch(len(changes))
-        self.tally.touched = True
-        with self.tally.phase("write"):
-            return await self.sink.write(changes)
+        if most >= 1:
+            return _too_many(gone.total(), self.writers.total(), int(most), most)
+        for writer, count in gone.items():
+            owned = self.writers[writer]
+            if told := _too_many(count, owned, int(owned * most + _ROUNDING), most):
+                return told
+        return ""
 
 
-async def repeated(
-    work: Callable[[], Awaitable[T]], what: str, tally: Tally, options: Options
-) -> T:
-    """Do something by the retry policy.
-
-    Raises:
-        TransientError: No try was left.
-    """
-    last = ""
-    async for attempt in options.retry.tries():
-        with attempt:
-            if attempt.num > 1:
-                tally.retry(what, attempt.num, last)
-            try:
-                return await work()
-            except TransientError as error:
-                last = str(error)
-                raise
-    raise AssertionError("unreachable")
+def _too_many(gone: int, owned: int, allowed: int, most: float) -> str:
+    if gone <= allowed:
+        return ""
+    count = f"at least {gone}" if gone < owned else str(gone)
+    return (
+        f"nothing is removed: {count} of {owned} products left the source, and"
+        f" max_prune = {most:g} allows {allowed}; if that is right,"
+        f" run once with a higher max_prune"
+    )
 
 
 @attrs.define(kw_only=True)
@@ -192,7 +101,7 @@ class Pruner:
         options: How much may be removed.
         tally: The books.
         ledger: Knows what earlier runs missed.
-        remover: Brings the removals about.
+        remover: Carries the removals out.
         saw: Whether this run saw a product at the source.
         doubt: Why one that it did not see may be there all the same; empty: it is not.
         show: Takes each change instead of the sink.
@@ -219,64 +128,70 @@ class Pruner:
             self.tally.problem(f"could not remove what left the source: {error}")
 
     async def _prune(self, sink: PruningSink, prune: Prune) -> None:
-        owned, absent = await repeated(
-            partial(self._absent, sink, prune),
+        owned = await repeated(
+            partial(self._owned, sink, prune),
             "list what is ours",
             self.tally,
             self.options,
         )
         if self.doubt:
-            if owned or self.tally.fetched:
+            if owned.writers or self.tally.fetched:
                 self.tally.warn(f"nothing is removed: {self.doubt}")
             return
-        most = self._most(owned)
-        gone = await self._confirmed(absent, most)
-        if not gone:
+        gone = await self._confirmed(owned)
+        writers = Counter(map(_writer, gone))
+        if excess := owned.excess(writers, self.options.max_prune):
+            self.tally.warn(excess)
             return
-        if len(gone) > most:
-            self.tally.warn(self._too_many(len(gone), owned, most))
-            return
-        action = prune.action
-        changes = [removal(held, action) for held in gone]
         if self.show is None:
-            await self.remover.remove(changes)
+            changes = [removal(held, prune.action) for held in gone]
+            await self.remover.remove(changes, partial(self._again, sink, prune))
             return
-        if action is Action.DELETE:
+        if prune.action is Action.DELETE:
             look = partial(in_full, sink, gone)
             gone = await repeated(
                 look, "look at what is to go", self.tally, self.options
             )
-            changes = [removal(held, action) for held in gone]
-        for change in changes:
+        for held in gone:
+            change = removal(held, prune.action)
             self.show(change)
             self.tally.retire(change.done())
 
-    async def _absent(
-        self, sink: PruningSink, prune: Prune
-    ) -> tuple[int, dict[ProductKey, Ours]]:
-        """How many are ours, and those that this run should have seen and did not."""
-        owned = 0
-        absent: dict[ProductKey, Ours] = {}
+    async def _owned(self, sink: PruningSink, prune: Prune) -> _Owned:
+        """What this job may remove, each product once."""
+        owned, listed = _Owned(), Marks()
         with self.tally.phase("find"):
             async for page in sink.owned(self.source.name):
                 for held in page:
-                    owned += not _left_alone(held, prune)
                     key = held.product.key
-                    if is_removed(held, prune, self.ledger.job) and not self.saw(key):
-                        absent[key] = held
-        return owned, absent
+                    if not is_removed(held, prune, self.ledger.job):
+                        continue
+                    if listed.add(hash(key)):
+                        owned.writers[_writer(held)] += 1
+                    if not self.saw(key):
+                        # It is found again before it is removed.
+                        owned.absent[key] = attrs.evolve(held, native=None)
+        return owned
 
-    def _most(self, owned: int) -> int:
-        most = self.options.max_prune
-        return int(owned * most + _ROUNDING) if most < 1 else int(most)
+    async def _again(
+        self, sink: PruningSink, prune: Prune, changes: Sequence[Change]
+    ) -> Sight:
+        """What of a batch is still gone from the source and ours to remove."""
+        present: set[ProductKey | None] = set()
+        if isinstance(self.source, LookupSource):
+            for some in batched(changes, _LOOKUP):
+                keys = [change.key for change in some]
+                present |= await self._present(self.source, keys)
 
-    def _too_many(self, gone: int, owned: int, most: int) -> str:
-        count = f"at least {gone}" if gone < owned else str(gone)
-        return (
-            f"nothing is removed: {count} of {owned} products left the source, and"
-            f" max_prune = {self.options.max_prune:g} allows {most}; if that is right,"
-            f" run once with a higher max_prune"
-        )
+        def still(_: Change, held: Ours) -> bool:
+            return is_removed(held, prune, self.ledger.job)
+
+        sight = await look_again(sink, changes, still, self.tally)
+        if None in present:
+            self.tally.warn(_UNREADABLE)
+            return Sight((), sight.done)
+        changes = [change for change in sight.changes if change.key not in present]
+        return Sight(changes, sight.done)
 
     def _untold(self, count: int) -> str:
         what = f"{count} products of ours were not seen"
@@ -285,22 +200,26 @@ class Pruner:
             return f"nothing is removed: {what}, and {why}"
         return f"{what}; a run removes those that an earlier run missed as well"
 
-    async def _confirmed(self, absent: dict[ProductKey, Ours], most: int) -> list[Ours]:
+    async def _confirmed(self, owned: _Owned) -> list[Ours]:
         """Those that are gone for sure; no more are asked for than may be removed."""
+        absent = owned.absent
         if not isinstance(self.source, LookupSource):
             missed = await self.ledger.missed_before(absent)
             if missed is None and absent:
                 self.tally.warn(self._untold(len(absent)))
             return [absent[key] for key in absent if key in (missed or ())]
         gone: list[Ours] = []
+        writers = Counter[str | None]()
         for keys in batched(absent, _LOOKUP):
-            present = await self._present(self.source, keys)
+            look = partial(self._present, self.source, keys)
+            present = await repeated(look, "look up products", self.tally, self.options)
             if None in present:
-                what = "a record without a readable key could be any of them"
-                self.tally.warn(f"nothing is removed: asked for products, {what}")
+                self.tally.warn(_UNREADABLE)
                 return []
-            gone += [absent[key] for key in keys if key not in present]
-            if len(gone) > most:
+            more = [absent[key] for key in keys if key not in present]
+            gone += more
+            writers.update(map(_writer, more))
+            if owned.excess(writers, self.options.max_prune):
                 break
         return gone
 
@@ -308,8 +227,6 @@ class Pruner:
         self, source: LookupSource, keys: Sequence[ProductKey]
     ) -> set[ProductKey | None]:
         with self.tally.phase("read"):
-            page = await repeated(
-                partial(source.get, keys), "look up products", self.tally, self.options
-            )
+            page = await source.get(keys)
         products = {product.key for product in page.products}
         return products | {record.key for record in page.rejected}

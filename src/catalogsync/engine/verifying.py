@@ -17,7 +17,7 @@ from catalogsync.protocols import Sink
 from catalogsync.report import Discrepancy
 
 from .options import Options
-from .pruning import repeated
+from .removing import repeated
 from .survey import Survey
 from .tally import Tally
 

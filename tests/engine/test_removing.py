@@ -1,0 +1,411 @@
+"""Whose a product is, and that it is looked at again right before it is removed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given, strategies as st
+
+from catalogsync import (
+    Action,
+    Change,
+    Held,
+    MemorySink,
+    Options,
+    Page,
+    Plan,
+    PlanHead,
+    PlanWriter,
+    Product,
+    ProductKey,
+    ProductStatus,
+    Prune,
+    Report,
+    RunStatus,
+    TransientError,
+    forecast,
+    open_apply,
+    open_disown,
+    rehearse,
+    sync,
+)
+from catalogsync.models import Field
+from catalogsync.receipt import Receipt
+
+from .fakes import FAST, LookupSource, check, key, product
+from .shop import Shop, loses
+
+JOBS = ("", "cups", "pots")
+
+
+def catalog(*numbers: int) -> list[Product]:
+    return [product(number) for number in numbers]
+
+
+def pruning(prune: Prune = Prune.DELETE, **options: Any) -> Options:
+    return Options(**{"retry": FAST, "prune": prune, "max_prune": 50, **options})
+
+
+async def filled(*numbers: int, job: str = "") -> Shop:
+    shop = Shop()
+    await sync(LookupSource(products=catalog(*numbers)), shop, job=job)
+    shop.writes.clear()
+    return shop
+
+
+# --- whose it is ---
+
+
+async def prune_beside(
+    writers: Mapping[str, Sequence[int]], job: str, left: Sequence[int], most: float
+) -> tuple[MemorySink, Report]:
+    """A run of a job over a store into which several jobs wrote."""
+    sink = MemorySink()
+    for name, numbers in writers.items():
+        await sync(LookupSource(products=catalog(*numbers)), sink, job=name)
+    source = LookupSource(products=catalog(*left))
+    options = pruning(max_prune=most)
+    report = await sync(source, sink, options=options, job=job)
+    check(report)
+    return sink, report
+
+
+@pytest.mark.parametrize("big", ["", "cups"])
+async def test_the_share_is_one_of_the_jobs_own_products(big: str) -> None:
+    """A job with many products makes no room for losing all of another's."""
+    pots = range(20)
+    cups = range(100, 1100)
+
+    class All(LookupSource):
+        """Only pots are selected; cups can be asked for all the same."""
+
+        async def get(self, keys: Sequence[ProductKey], /) -> Page:
+            some = [k for k in keys if int(k.id) in cups]
+            return Page(products=[product(k.id) for k in some])
+
+    sink = MemorySink()
+    await sync(LookupSource(products=catalog(*cups)), sink, job=big)
+    await sync(LookupSource(products=catalog(*pots)), sink, job="pots")
+    source = All(products=catalog(0))
+    options = pruning(max_prune=0.1)
+    report = await sync(source, sink, options=options, job="pots")
+    assert report.counts.retired == 0
+    assert "of 20 products left the source" in report.warnings[0]
+    assert len(sink.products) == 1020
+
+
+@pytest.mark.parametrize("job", JOBS)
+@pytest.mark.parametrize(
+    "receipt",
+    [
+        None,
+        "",
+        "{broken",
+        "null",
+        "[]",
+        '{"version": 1}',
+        '{"version": 2, "f": {}, "l": {}, "a": {}, "v": {}}',
+        '{"version": 1, "f": {}, "l": {}, "a": {}, "v": {}, "j": 7}',
+        '{"version": 1, "f": {}, "l": {}, "a": {}, "v": {}, "k": "cups"}',
+        '{"version": 1, "f": {}, "l": {}, "a": {}, "v": []}',
+    ],
+)
+async def test_a_receipt_that_cannot_be_read_makes_a_product_nobodys(
+    job: str, receipt: str | None
+) -> None:
+    shop = await filled(1, 2, 3, job=job)
+    shop.one(key(2)).receipt = receipt
+    source = LookupSource(products=catalog(1))
+    for prune in Prune:
+        await sync(source, shop, options=pruning(prune), job=job)
+    assert shop.titles().keys() == {"1", "2"}
+    assert shop.one(key(2)).product.status is not ProductStatus.DRAFT
+    report = await disown(shop, job)
+    assert report.counts.retired == 1
+    assert "1 products keep our key" in report.warnings[0]
+    assert shop.titles().keys() == {"2"}
+
+
+async def disown(shop: Shop, job: str) -> Report:
+    async with open_disown("shop", shop, job=job) as run:
+        return await run.report()
+
+
+async def test_a_job_without_a_name_removes_only_what_such_a_job_wrote() -> None:
+    sink, report = await prune_beside({"": [1, 2], "cups": [3, 4]}, "", [1], 50)
+    assert report.counts.retired == 1
+    assert sink.products.keys() == {key(1), key(3), key(4)}
+
+
+@st.composite
+def stores(draw: st.DrawFn) -> dict[int, tuple[str, Any]]:
+    """Products with the job that wrote each, and what became of its receipt."""
+    damage = st.one_of(
+        st.just(None),
+        st.sampled_from(["lost", "{", "{}", '"cups"', '{"version": 1, "j": "cups"}']),
+        st.floats(0, 0.99),
+    )
+    one = st.tuples(st.sampled_from(JOBS), st.one_of(st.just(None), damage))
+    return draw(st.dictionaries(st.integers(0, 60), one, min_size=1, max_size=40))
+
+
+def damaged(receipt: str, how: object) -> str | None:
+    """The receipt as it is after the damage; a number is the part that is left."""
+    if isinstance(how, float):
+        return receipt[: int(len(receipt) * how)]
+    return None if how == "lost" else str(how)
+
+
+@given(
+    store=stores(),
+    job=st.sampled_from(JOBS),
+    left=st.sets(st.integers(0, 60), min_size=1),
+    most=st.one_of(st.floats(0.01, 0.99), st.integers(1, 30)),
+    prune=st.sampled_from(Prune),
+)
+async def test_whoever_wrote_what(
+    store: dict[int, tuple[str, Any]],
+    job: str,
+    left: set[int],
+    most: float,
+    prune: Prune,
+) -> None:
+    """A job removes what it may, within the limit of each writer, or nothing."""
+    sink = MemorySink()
+    for name in JOBS:
+        mine = [number for number, (by, _) in store.items() if by == name]
+        await sync(LookupSource(products=catalog(*mine)), sink, job=name)
+    for number, (_, how) in store.items():
+        if how is not None:
+            text = damaged(sink.receipts.pop(key(number)), how)
+            if text is not None:
+                sink.receipts[key(number)] = text
+    readable = {n: by for n, (by, how) in store.items() if how is None}
+    source = LookupSource(products=catalog(*left))
+    report = await sync(source, sink, options=pruning(prune, max_prune=most), job=job)
+    # What was at the source is the job's from now on, where it had no other writer.
+    for number in left - store.keys():
+        readable[number] = job
+    owned = {n: by for n, by in readable.items() if by in {"", job}}
+    gone = {n: by for n, by in owned.items() if n not in left}
+    writers = Counter(owned.values())
+    limits = {by: int(n * most + 1e-9) for by, n in writers.items()}
+    fits = len(gone) <= int(most)
+    if most < 1:
+        fits = all(n <= limits[by] for by, n in Counter(gone.values()).items())
+    visible = {
+        int(each.key.id)
+        for each in sink.products.values()
+        if each.status is not ProductStatus.DRAFT
+    }
+    removed = (store.keys() | left) - visible
+    assert removed == (gone.keys() if fits else set[int]())
+    assert report.counts.retired == len(removed)
+
+
+# --- looked at again ---
+
+
+@attrs.define(kw_only=True)
+class Slow(LookupSource):
+    """Something happens while it is asked for products.
+
+    Attributes:
+        meanwhile: Called with the number of each request.
+    """
+
+    meanwhile: Callable[[int], None]
+
+    async def get(self, keys: Sequence[ProductKey], /) -> Page:
+        page = await super().get(keys)
+        self.meanwhile(len(self.lookups))
+        return page
+
+
+def publish(shop: Shop, number: int) -> None:
+    row = shop.one(key(number))
+    row.product = attrs.evolve(row.product, status=ProductStatus.PUBLISHED)
+
+
+async def test_one_that_a_person_publishes_while_the_source_is_asked() -> None:
+    shop = await filled(1, 2, 3)
+    await sync(LookupSource(products=catalog(1)), shop, options=pruning(Prune.DRAFT))
+    source = Slow(products=catalog(1), meanwhile=lambda _: publish(shop, 2))
+    report = await sync(source, shop, options=pruning())
+    assert report.counts.retired == 1
+    assert shop.titles().keys() == {"1", "2"}
+
+
+@pytest.mark.parametrize("prune", Prune)
+@pytest.mark.parametrize("number", range(1, 8))
+async def test_one_that_changes_hands_before_its_batch(
+    prune: Prune, number: int
+) -> None:
+    """Each batch is looked at again, not only the first."""
+    shop = await filled(*range(9), job="cups")
+
+    async def hand_over(_: Shop, __: Sequence[Change]) -> None:
+        row = shop.one(key(number))
+        row.receipt = attrs.evolve(Receipt.parse(row.receipt), job="pots").text()
+
+    shop.after.extend([*[None] * (number - 1), hand_over])
+    options = pruning(prune, batch_size=1)
+    source = LookupSource(products=catalog(8))
+    report = await sync(source, shop, options=options, job="cups")
+    assert (report.status, report.counts.retired) == (RunStatus.SUCCEEDED, 7)
+    shown = [r for r in shop.rows if r.product.status is not ProductStatus.DRAFT]
+    assert {r.key for r in shown} == {key(8), key(number)}
+
+
+@pytest.mark.parametrize("prune", Prune)
+async def test_one_that_comes_back_to_the_source_before_its_batch(prune: Prune) -> None:
+    shop = await filled(*range(6))
+    left = catalog(0)
+    source = Slow(products=left, meanwhile=lambda n: left.extend(catalog(n + 1)))
+    report = await sync(source, shop, options=pruning(prune, batch_size=1))
+    # Before each batch one more is back, and the batches come in order.
+    assert report.counts.retired == 1
+    assert sum(row.product.status is not ProductStatus.DRAFT for row in shop.rows) == 5
+
+
+async def test_an_answer_that_is_lost_is_looked_for() -> None:
+    """What is gone was removed by us, and counts; the batch is not sent again."""
+    shop = await filled(1, 2, 3)
+    shop.after.append(loses())
+    report = await sync(LookupSource(products=catalog(1)), shop, options=pruning())
+    assert (report.status, report.counts.retired) == (RunStatus.SUCCEEDED, 2)
+    assert shop.writes == [["delete 2", "delete 3"]]
+
+
+async def test_what_somebody_else_removed_meanwhile_does_not_count() -> None:
+    shop = await filled(1, 2, 3)
+
+    def remove(_: int) -> None:
+        shop.rows = [row for row in shop.rows if row.key != key(2)]
+
+    source = Slow(products=catalog(1), meanwhile=remove)
+    report = await sync(source, shop, options=pruning())
+    assert (report.status, report.counts.retired) == (RunStatus.SUCCEEDED, 1)
+    assert shop.writes == [["delete 3"]]
+
+
+async def test_one_that_is_in_doubt_stays_and_is_told() -> None:
+    from catalogsync import Ambiguous
+
+    class Doubtful(Shop):
+        async def find(
+            self, wanted: Sequence[Product], /, *, fields: frozenset[Field]
+        ) -> Mapping[ProductKey, Held]:
+            found = await super().find(wanted, fields=fields)
+            doubt = {key(2): Ambiguous(reason="two products have its key")}
+            return {**found, **doubt} if key(2) in found else found
+
+    shop = Doubtful()
+    await sync(LookupSource(products=catalog(1, 2, 3)), shop)
+    report = await sync(LookupSource(products=catalog(1)), shop, options=pruning())
+    assert (report.status, report.counts.retired) == (RunStatus.DEGRADED, 1)
+    assert report.warnings == (
+        "shop:2 left the source and stays: two products have its key",
+    )
+
+
+async def test_a_side_that_cannot_be_looked_at_blames_no_product() -> None:
+    """A 500 of a look is not taken for the refusal of a removal."""
+    shop = await filled(1, 2, 3)
+    faults = [TransientError("500", unexplained=True, retry_after=0)] * 2
+
+    def fail(number: int) -> None:
+        if number == 1:
+            shop.find_faults.extend(faults)
+
+    source = Slow(products=catalog(1), meanwhile=fail)
+    report = await sync(source, shop, options=pruning())
+    assert (report.status, report.counts.retired) == (RunStatus.SUCCEEDED, 2)
+    assert shop.writes == [["delete 2", "delete 3"]]
+
+
+# --- what was approved ---
+
+
+async def planned(shop: Shop, folder: Path, prune: Prune) -> Plan:
+    """A plan that removes all but the first."""
+    head = PlanHead(job="", source="shop", sink="shop", place=shop.place, made_at=0.0)
+    with PlanWriter(folder / "plan", head) as writer:
+        report = await rehearse(
+            LookupSource(products=catalog(0)),
+            shop,
+            show=writer.show,
+            options=pruning(prune),
+        )
+        writer.finish(report, forecast(report, []))
+    return Plan.read(folder / "plan")
+
+
+async def apply(plan: Plan, shop: Shop, **options: Any) -> Report:
+    async with open_apply(plan, shop, options=pruning(**options)) as run:
+        return await run.report()
+
+
+@pytest.mark.parametrize("prune", Prune)
+async def test_a_planned_removal_looks_again_before_each_batch(
+    tmp_path: Path, prune: Prune
+) -> None:
+    shop = await filled(*range(4))
+    plan = await planned(shop, tmp_path, prune)
+
+    async def edit(_: Shop, __: Sequence[Change]) -> None:
+        row = shop.one(key(3))
+        row.product = attrs.evolve(row.product, title="Ours now")
+
+    shop.after.append(edit)
+    report = await apply(plan, shop, batch_size=1)
+    assert (report.status, report.counts.retired) == (RunStatus.INCOMPLETE, 2)
+    assert report.problem.startswith("not removed: shop:3: it is no longer as it was")
+    assert shop.one(key(3)).product.status is not ProductStatus.DRAFT
+
+
+async def test_a_plan_removes_nothing_that_is_not_the_jobs(tmp_path: Path) -> None:
+    """Whatever the file says."""
+    shop = await filled(*range(3), job="cups")
+    options = pruning()
+    head = PlanHead(
+        job="pots", source="shop", sink="shop", place=shop.place, made_at=0.0
+    )
+    with PlanWriter(tmp_path / "plan", head) as writer:
+        report = await rehearse(
+            LookupSource(products=catalog(0)),
+            shop,
+            show=writer.show,
+            options=options,
+            job="cups",
+        )
+        writer.finish(report, forecast(report, []))
+    assert report.counts.retired == 2
+    report = await apply(Plan.read(tmp_path / "plan"), shop)
+    assert report.counts.retired == 0
+    assert report.status is RunStatus.INCOMPLETE
+    assert shop.titles().keys() == {"0", "1", "2"}
+
+
+async def test_disowning_looks_again_before_each_batch() -> None:
+    shop = await filled(1, 2, 3, job="cups")
+
+    async def hand_over(_: Shop, __: Sequence[Change]) -> None:
+        row = shop.one(key(3))
+        row.receipt = attrs.evolve(Receipt.parse(row.receipt), job="pots").text()
+
+    shop.after.append(hand_over)
+    options = Options(retry=FAST, batch_size=1)
+    async with open_disown("shop", shop, job="cups", options=options) as run:
+        report = await run.report()
+    assert report.counts.retired == 2
+    assert shop.titles().keys() == {"3"}
+    assert {change for batch in shop.writes for change in batch} == {
+        f"{Action.DISOWN} 1",
+        f"{Action.DISOWN} 2",
+    }
