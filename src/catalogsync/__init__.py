@@ -81,7 +81,7 @@ if TYPE_CHECKING:
         Unset,
         Variant,
     )
-    from .outcomes import Outcome, OutcomeStatus, Rejected
+    from .outcomes import Again, Outcome, OutcomeStatus, Rejected
     from .ownership import Edit, Edits, Owner, Rules
     from .planfile import Forecast, Plan, PlanHead, PlanSource, PlanWriter, forecast
     from .planning import Comparison, compare, plan
@@ -190,7 +190,7 @@ _HOMES = {
         "Unset",
         "Variant",
     ),
-    "outcomes": ("Outcome", "OutcomeStatus", "Rejected"),
+    "outcomes": ("Again", "Outcome", "OutcomeStatus", "Rejected"),
     "planning": (
         "Comparison",
         "compare",
@@ -282,6 +282,7 @@ __all__ = [
     "Adapters",
     "AdoptBy",
     "AdoptingSink",
+    "Again",
     "Ambiguous",
     "Backlog",
     "BatchRefusedError",

@@ -9,8 +9,9 @@ from typing import Any, TypeAlias, cast
 
 import attrs
 
+from .errors import TransientError
 from .models import Dimensions, Field, Json, Product, ProductKey, Unset, Variant
-from .outcomes import Outcome, OutcomeStatus
+from .outcomes import Again, Outcome, OutcomeStatus
 
 __all__ = [
     "Action",
@@ -171,6 +172,25 @@ class Change:
     def done(self) -> Outcome:
         """The outcome of this change when the sink has carried it out."""
         return Outcome(self.key, _DONE.get(self.action, OutcomeStatus.UPDATED))
+
+    def failed(self, reason: str, *, said: str = "") -> Outcome:
+        """The outcome of this change when the sink refuses it; others may be done.
+
+        Args:
+            reason: Why, for a person.
+            said: The sink's own words, if it gave any.
+        """
+        return Outcome(self.key, OutcomeStatus.FAILED, reason, said)
+
+    def again(self, error: TransientError) -> Again:
+        """The answer for a change that may succeed later; others may be done.
+
+        The engine finds and plans this product again before it writes it again.
+
+        Args:
+            error: What went wrong, as it would be raised if the whole call had failed.
+        """
+        return Again(self.key, error)
 
 
 _DONE = {

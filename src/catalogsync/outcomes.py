@@ -6,9 +6,10 @@ import enum
 
 import attrs
 
+from .errors import TransientError
 from .models import ProductKey
 
-__all__ = ["Outcome", "OutcomeStatus", "Rejected"]
+__all__ = ["Again", "Outcome", "OutcomeStatus", "Rejected"]
 
 
 class OutcomeStatus(enum.StrEnum):
@@ -46,6 +47,19 @@ class Outcome:
     def __str__(self) -> str:
         said = f' ("{self.said}")' if self.said else ""
         return f"{self.status.value} {self.key}: {self.reason}{said}"
+
+
+@attrs.frozen
+class Again:
+    """What a sink answers for a change that it should be given once more.
+
+    Attributes:
+        key: Which product.
+        error: Why it was not carried out, or may not have been.
+    """
+
+    key: ProductKey
+    error: TransientError
 
 
 @attrs.frozen(kw_only=True)

@@ -28,7 +28,7 @@ from .changes import (
 )
 from .errors import InvalidValueError
 from .models import Field, Product, ProductKey
-from .outcomes import Outcome, Rejected
+from .outcomes import Again, Outcome, Rejected
 
 __all__ = [
     "AdoptBy",
@@ -165,14 +165,18 @@ class Sink(Protocol):
         """
         ...
 
-    async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
-        """Bring these changes about; one outcome each, in any order.
+    async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome | Again]:
+        """Bring these changes about; one answer each, in any order.
 
         All of them have the same action. A product is never in two calls at once.
-        After an error that may have done part of the work, the engine finds and
-        plans again before it writes again, so a sink never has to undo.
+        What is answered for a change (`change.done()`, `change.failed(reason)`,
+        `change.again(error)`) stands, whatever becomes of the others. An error that
+        is raised speaks of the whole call: after one that may have done part of
+        the work, the engine finds and plans again before it writes again, so a
+        sink never has to undo.
 
         Raises:
+            RefusedError: As BatchRefusedError, without culprits.
             BatchRefusedError: Nothing of the batch is acceptable as it stands.
                 The engine sets the culprits aside, or halves the batch.
             ConflictError: The sink changed since `find`; find and plan again.

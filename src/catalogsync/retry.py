@@ -17,6 +17,7 @@ from .errors import TransientError
 __all__ = ["RetryPolicy", "retry_after"]
 
 _LONGEST_WAIT = 86_400.0
+_COUNTED = 10_000
 
 
 def _above_zero(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
@@ -54,6 +55,13 @@ class RetryPolicy:
     def delays(self) -> tuple[float, ...]:
         """The waits between all tries in seconds, without what chance adds."""
         return tuple(self._delay(n) for n in range(1, self.attempts))
+
+    @property
+    def patience(self) -> float:
+        """Seconds that pass between the first and the last try, at least."""
+        repeats = range(1, min(self.attempts, _COUNTED))
+        waits = sum(map(self._delay, repeats))
+        return waits if self.timeout is None else min(waits, self.timeout)
 
     def _delay(self, repeat: int) -> float:
         try:

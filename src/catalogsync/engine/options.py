@@ -59,6 +59,11 @@ def _finite_and_positive(_: object, attribute: attrs.Attribute[Any], n: float) -
         raise InvalidValueError(attribute.name, f"must be a number above 0, is {n}")
 
 
+def _not_negative(_: object, attribute: attrs.Attribute[Any], n: float | None) -> None:
+    if n is not None and not 0 <= n < math.inf:
+        raise InvalidValueError(attribute.name, f"must be 0 or more, is {n}")
+
+
 def _keys(value: Iterable[ProductKey] | None) -> tuple[ProductKey, ...] | None:
     return None if value is None else tuple(dict.fromkeys(value))
 
@@ -94,6 +99,10 @@ class Options:
             Younger products that are half made are left to it.
         max_refusals: Stop when so many products were refused one after the other,
             with no success in between.
+        give_up_products: Stop when the sink failed for so many products in a row, in
+            two or more calls, with no success in between.
+        give_up_after: And not before it failed for so many seconds after the first of
+            them had no try left; None: for as long as `retry` keeps trying.
         owns: Who decides on which field; see `Owner`.
         edits: What becomes of values of ours that people edited; see `Edits`.
         missing: What becomes of products of ours that people deleted; LEAVE needs a
@@ -120,6 +129,8 @@ class Options:
     keys: tuple[ProductKey, ...] | None = attrs.field(default=None, converter=_keys)
     grace: float = attrs.field(default=60.0, validator=attrs.validators.ge(0))
     max_refusals: int = attrs.field(default=20, validator=_positive)
+    give_up_products: int = attrs.field(default=10, validator=_positive)
+    give_up_after: float | None = attrs.field(default=None, validator=_not_negative)
     owns: Mapping[Field, Owner] = attrs.field(
         factory=dict[Field, Owner], converter=_owns
     )

@@ -30,6 +30,7 @@ from catalogsync.protocols import (
     WeighingSink,
 )
 
+from .breaker import Breaker
 from .intake import Intake
 from .ledger import Ledger
 from .options import Options
@@ -115,6 +116,7 @@ class Pipeline:
     _survey: Survey = attrs.field(init=False)
     _verifier: Verifier = attrs.field(init=False)
     _settler: Settler = attrs.field(init=False)
+    _finding: Breaker = attrs.field(init=False)
     _remover: Remover = attrs.field(init=False)
     _finishing: asyncio.TaskGroup = attrs.field(factory=asyncio.TaskGroup, init=False)
     _group: list[Product] = attrs.field(factory=list[Product], init=False)
@@ -157,7 +159,9 @@ class Pipeline:
             tally=tally,
             ledger=ledger,
             on_written=self._verifier.note,
+            breaker=Breaker.of(options),
         )
+        self._finding = Breaker.of(options)
         self._remover = Remover(
             sink=self.sink,
             options=options,
@@ -363,12 +367,15 @@ class Pipeline:
         while (group := await self._groups.get()) is not None and not self._stopped:
             started = time.perf_counter()
             try:
-                planned = await self._survey.look(group)
+                policy = self._finding.policy(self.options.retry)
+                planned = await self._survey.look(group, policy)
             except TransientError as error:
                 problem = TransientError(f"could not ask the sink: {error}")
-                self._settler.give_up(group, problem)
+                self._settler.leave(group, problem)
+                self._finding.failed(len(group), problem)
                 self._stop_if_hopeless()
                 continue
+            self._finding.worked()
             self._stop_if_hopeless()
             event = Compared(
                 run_id=self.tally.run_id,
@@ -421,7 +428,7 @@ class Pipeline:
                 self.tally.settle(item.change.done())
 
     def _stop_if_hopeless(self) -> None:
-        reason = self._settler.verdict
+        reason = self._settler.verdict or self._finding.verdict
         if reason:
             self.stop(reason, grace=30.0)
 

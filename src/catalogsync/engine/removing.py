@@ -18,6 +18,7 @@ from catalogsync.outcomes import Outcome, OutcomeStatus
 from catalogsync.protocols import Sink
 from catalogsync.receipt import Receipt
 
+from .answers import SomeAgainError, sorted_answers
 from .ledger import Ledger
 from .options import Options
 from .tally import Tally
@@ -179,23 +180,29 @@ class Remover:
         self.tally.emit(event)
 
     async def _settle(self, changes: Sequence[Change], look: Look) -> None:
+        left = {change.key: change for change in changes}
         try:
-            outcomes = await repeated(
-                partial(self._write, changes, look),
+            await repeated(
+                partial(self._write, left, look),
                 "remove products",
                 self.tally,
                 self.options,
             )
         except RefusedError as error:
-            await self._take_apart(changes, look, error, error.said)
+            await self._take_apart(list(left.values()), look, error, error.said)
         except TransientError as error:
+            if isinstance(error, SomeAgainError) and len(left) < len(changes):
+                self._leave(error)
+                return
             if not error.unexplained or self._in_doubt >= _GIVE_UP:
                 raise
-            await self._take_apart(changes, look, error)
-        else:
-            self._in_doubt = 0
-            for outcome in outcomes:
-                self.tally.retire(outcome)
+            await self._take_apart(list(left.values()), look, error)
+
+    def _leave(self, error: SomeAgainError) -> None:
+        """The sink removes others, so that these alone stay."""
+        for key, reason in error.errors.items():
+            outcome = Outcome(key, OutcomeStatus.UNSETTLED, str(reason))
+            self.tally.retire(outcome)
 
     async def _take_apart(
         self, changes: Sequence[Change], look: Look, error: Exception, said: str = ""
@@ -214,26 +221,38 @@ class Remover:
         failed = OutcomeStatus.FAILED
         self.tally.retire(Outcome(changes[0].key, failed, str(error), said))
 
-    async def _write(self, changes: Sequence[Change], look: Look) -> Sequence[Outcome]:
-        """Look, write, and say what became of those that left.
+    async def _write(self, left: dict[ProductKey, Change], look: Look) -> None:
+        """Look, write, and take off *left* what has an outcome.
 
         What an earlier try sent, and a look finds done, is done by us.
         """
+        changes = list(left.values())
         try:
             sight = await look(changes)
         except TransientError as error:
             # Looking fails because of a side, and never because of a product.
             raise TransientError(str(error), retry_after=error.retry_after) from error
         ours = self._sent.intersection(sight.done)
-        outcomes = [change.done() for change in changes if change.key in ours]
+        self._note(left, [c.done() for c in changes if c.key in ours])
         if not sight.changes or self.ledger.stopping.is_set():
-            return outcomes
+            return
         await self.ledger.announce(sight.changes)
         self.tally.batch(len(sight.changes))
         self.tally.touched = True
         self._sent.update(change.key for change in sight.changes)
         with self.tally.phase("write"):
-            return [*outcomes, *await self.sink.write(sight.changes)]
+            answers = await self.sink.write(sight.changes)
+        outcomes, again = sorted_answers(sight.changes, answers)
+        self._note(left, outcomes)
+        if again:
+            raise SomeAgainError(again)
+
+    def _note(self, left: dict[ProductKey, Change], outcomes: list[Outcome]) -> None:
+        for outcome in outcomes:
+            if outcome.status is OutcomeStatus.RETIRED:
+                self._in_doubt = 0
+            del left[outcome.key]
+            self.tally.retire(outcome)
 
 
 async def repeated(

@@ -22,9 +22,11 @@ from catalogsync.errors import (
 )
 from catalogsync.events import BatchSettled
 from catalogsync.models import Product, ProductKey
-from catalogsync.outcomes import Outcome, OutcomeStatus
+from catalogsync.outcomes import Again, Outcome, OutcomeStatus
 from catalogsync.protocols import Sink
 
+from .answers import SomeAgainError, error_of, sorted_answers
+from .breaker import Breaker
 from .ledger import Ledger
 from .options import Options
 from .survey import Planned, Survey, by_action
@@ -32,9 +34,10 @@ from .tally import Tally
 
 __all__ = ["Settler"]
 
-_GIVE_UP = 2
-_SILENCE = "the sink did not say what became of it"
 _GOOD = frozenset({OutcomeStatus.CREATED, OutcomeStatus.UPDATED})
+
+Doubt = tuple[Planned, Exception]
+"""A product that failed without a reason, and the error."""
 
 
 class _TakeApart(Exception):  # noqa: N818 - a signal, not an error
@@ -66,6 +69,7 @@ class Settler:
         tally: Takes the outcomes.
         ledger: Told before each write.
         on_written: Told of each product that was written.
+        breaker: Says when the sink is given up.
     """
 
     sink: Sink
@@ -74,18 +78,17 @@ class Settler:
     tally: Tally
     ledger: Ledger
     on_written: Callable[[Product], None]
+    breaker: Breaker
     _successes: int = 0
-    _given_up: int = 0
     _bad: set[ProductKey] = attrs.field(factory=set[ProductKey], init=False)
-    _doubted: list[tuple[Planned, Exception]] = attrs.field(
-        factory=list[tuple[Planned, Exception]], init=False
-    )
+    _doubted: list[Doubt] = attrs.field(factory=list[Doubt], init=False)
+    _suspects: list[Doubt] = attrs.field(factory=list[Doubt], init=False)
 
     @property
     def verdict(self) -> str:
         """Why nothing more is to be written; empty as long as all is well."""
-        if self._given_up >= _GIVE_UP:
-            return "gave up: the sink failed several times in a row"
+        if verdict := self.breaker.verdict:
+            return verdict
         refused = self.tally.refused_in_a_row
         if refused >= self.options.max_refusals:
             last = next(
@@ -105,6 +108,7 @@ class Settler:
         """
         started = time.perf_counter()
         await self._bring_about(batch, None)
+        await self._try_suspects()
         await self.ledger.flush()
         event = BatchSettled(
             run_id=self.tally.run_id,
@@ -113,17 +117,35 @@ class Settler:
         )
         self.tally.emit(event)
 
-    def give_up(self, products: Iterable[Product], error: TransientError) -> None:
+    def leave(self, products: Iterable[Product], error: TransientError) -> None:
         """Leave these for the next run."""
-        # A product that others are at work on says nothing against the sink.
-        self._given_up += not isinstance(error, ConflictError)
-        reason = str(error)
         for product in products:
+            reason = str(error_of(product.key, error))
             self._bad.add(product.key)
             self.tally.settle(Outcome(product.key, OutcomeStatus.UNSETTLED, reason))
 
+    def _give_up(self, items: Sequence[Planned], error: TransientError) -> None:
+        """No try is left for these, which may be the sink's fault."""
+        self.leave([item.wanted for item in items], error)
+        # A product that others are at work on says nothing against the sink.
+        errors = [error_of(item.wanted.key, error) for item in items]
+        against = [e for e in errors if not isinstance(e, ConflictError)]
+        if against:
+            self._accuse(len(against), against[-1])
+
+    def _accuse(self, products: int, error: Exception) -> None:
+        self.breaker.failed(products, error)
+        if self.breaker.verdict:
+            self._leave_doubted()
+
+    def _leave_doubted(self) -> None:
+        """The sink is to blame, and none of the products."""
+        for item, error in self._doubted:
+            self.leave([item.wanted], TransientError(str(error)))
+        self._doubted.clear()
+
     async def _bring_about(
-        self, items: Sequence[Planned], doubts: list[Planned] | None
+        self, items: Sequence[Planned], doubts: list[Doubt] | None
     ) -> None:
         """Settle these, or take them apart.
 
@@ -156,8 +178,9 @@ class Settler:
         """
         current, last, unexplained = items, "", 0
         look = in_doubt or any(map(self._needs_a_look, items))
+        patient = self.breaker.is_suspect and not in_doubt
         try:
-            async for attempt in self.options.retry.tries():
+            async for attempt in self.breaker.policy(self.options.retry).tries():
                 with attempt:
                     if attempt.num > 1:
                         self.tally.retry("write a batch", attempt.num, last)
@@ -173,13 +196,13 @@ class Settler:
                         last = str(error)
                         unexplained += error.unexplained
                         spare = 1 if len(current) == 1 or not in_doubt else 0
-                        if unexplained > spare:
+                        if unexplained > spare and not patient:
                             raise _TakeApart(current, error, in_doubt=True) from error
                         raise
         except TransientError as error:
             if error.unexplained:
                 raise _TakeApart(current, error, in_doubt=True) from error
-            self.give_up([item.wanted for item in current], error)
+            self._give_up(current, error)
 
     async def _planned_anew(self, items: Sequence[Planned]) -> list[list[Planned]]:
         """What is still missing of these, by action; at least one part."""
@@ -227,24 +250,28 @@ class Settler:
         )
         return None if stands else 0.0
 
-    async def _send(self, items: Sequence[Planned]) -> Sequence[Outcome]:
-        """Hand them to the sink.
-
-        Where creations do not collide, a second one could double one that is still
-        going on, so one that got no answer is given its time.
-        """
+    async def _send(self, items: Sequence[Planned]) -> None:
+        """Hand them to the sink, and take note of its answers."""
         try:
             with self.tally.phase("write"):
-                return await self.sink.write([item.change for item in items])
+                answers = await self.sink.write([item.change for item in items])
         except TransientError as error:
-            creates = items[0].change.action is Action.CREATE
-            if self.sink.limits.collides or not creates:
+            later = self._given_time(items[0].change.action, error)
+            if later is error:
                 raise
-            raise TransientError(
-                str(error),
-                retry_after=max(self.options.grace, error.retry_after or 0.0),
-                unexplained=error.unexplained,
-            ) from error
+            raise later from error
+        self._note(items, answers)
+
+    def _given_time(self, action: Action, error: TransientError) -> TransientError:
+        """Where a second creation would double the first, one without an answer waits.
+
+        An error without a reason is an answer, and so is a conflict.
+        """
+        answered = error.unexplained or isinstance(error, ConflictError)
+        if answered or self.sink.limits.collides or action is not Action.CREATE:
+            return error
+        wait = max(self.options.grace, error.retry_after or 0.0)
+        return TransientError(str(error), retry_after=wait)
 
     def _open(self, items: Sequence[Planned]) -> list[Planned]:
         """Those of these that met no end yet."""
@@ -259,12 +286,11 @@ class Settler:
             self.tally.batch(len(items))
             self.tally.touched = True
             try:
-                outcomes = await self._send(items)
+                await self._send(items)
             except RefusedError as error:
                 items = self._without_culprits(items, error)
-                continue
-            self._note(items, outcomes)
-            return
+            else:
+                return
 
     def _without_culprits(
         self, items: Sequence[Planned], error: RefusedError
@@ -282,32 +308,52 @@ class Settler:
                 self._fail(outcome)
         return [] if self.verdict else rest
 
-    def _note(self, items: Sequence[Planned], outcomes: Sequence[Outcome]) -> None:
-        told = {outcome.key: outcome for outcome in outcomes}
+    def _note(
+        self, items: Sequence[Planned], answers: Sequence[Outcome | Again]
+    ) -> None:
+        """Take the answers; each stands by itself.
+
+        Raises:
+            TransientError: The sink wants some of the changes again.
+        """
+        outcomes, again = sorted_answers([item.change for item in items], answers)
+        wanted = {item.wanted.key: item.wanted for item in items}
         good = 0
-        for item in items:
-            key = item.wanted.key
-            silence = Outcome(key, OutcomeStatus.UNSETTLED, _SILENCE)
-            outcome = told.get(key, silence)
+        for outcome in outcomes:
             if outcome.status is OutcomeStatus.FAILED:
                 self._fail(outcome)
                 continue
             self.tally.settle(outcome)
             if outcome.status in _GOOD:
                 good += 1
-                self.on_written(item.wanted)
+                self.on_written(wanted[outcome.key])
             else:
-                self._bad.add(key)
+                self._bad.add(outcome.key)
         if good:
-            self._successes += good
-            self._given_up = 0
-            self.close()
+            self._works(good)
+        if again:
+            action = items[0].change.action
+            times = {key: self._given_time(action, e) for key, e in again.items()}
+            raise SomeAgainError(times)
 
-    async def _take_apart(
-        self, signal: _TakeApart, doubts: list[Planned] | None
-    ) -> None:
+    def _works(self, successes: int) -> None:
+        """The sink took something, so what is in doubt is tried by itself."""
+        self._successes += successes
+        self.breaker.worked()
+        self._suspects += self._doubted
+        self._doubted.clear()
+
+    async def _try_suspects(self) -> None:
+        """What fails again while the sink takes other products is refused."""
+        while self._suspects and not self.verdict:
+            item, _ = self._suspects.pop()
+            doubts: list[Doubt] = []
+            await self._bring_about([item], doubts)
+            self._blame(doubts)
+
+    async def _take_apart(self, signal: _TakeApart, doubts: list[Doubt] | None) -> None:
         """Halve; a product that stands alone is refused."""
-        mine: list[Planned] | None = doubts
+        mine: list[Doubt] | None = doubts
         if signal.in_doubt and doubts is None:
             mine = []
         before = self._successes
@@ -323,47 +369,42 @@ class Settler:
             else:
                 await self._bring_about(second, mine)
         elif signal.in_doubt and mine is not None:
-            mine.extend(items)
+            mine.extend((item, signal.error) for item in items)
         else:
-            self._refuse(items, signal.error)
-        if mine is not None and doubts is None:
-            self._decide(mine, signal.error, before)
+            self._blame((item, signal.error) for item in items)
+        if mine and doubts is None:
+            self._decide(mine, before)
 
     def _is_right(self, items: Iterable[Planned]) -> bool:
         """Whether the sink has all of these as they should be."""
         keys = [item.wanted.key for item in items]
         return not any(self.tally.is_open(key) or key in self._bad for key in keys)
 
-    def _decide(
-        self, doubted: Sequence[Planned], error: Exception, before: int
-    ) -> None:
-        """Blame the products, or the sink if it takes nothing else.
+    def _decide(self, doubted: Sequence[Doubt], before: int) -> None:
+        """Blame the products, unless the sink took nothing else meanwhile.
 
-        A product that is alone in doubt is kept back until another one is written,
-        which clears the sink, or comes into doubt as well, which convicts it.
+        Then they are kept back until it takes another product, which clears it, or
+        so many are in doubt that it is given up.
         """
         if self._successes > before:
-            self._refuse(doubted, error)
+            self._blame(doubted)
             return
-        earlier = len(self._doubted)
-        self._doubted += [(item, error) for item in doubted]
-        if len(self._doubted) > 1:
-            items = [item.wanted for item, _ in self._doubted]
-            self._doubted.clear()
-            self._given_up += earlier
-            self.give_up(items, TransientError(str(error)))
+        self._doubted += doubted
+        _, error = doubted[-1]
+        self._accuse(len(doubted), error)
 
     def close(self) -> None:
-        """Nothing speaks against the sink: what is in doubt is refused."""
-        for item, error in self._doubted:
-            self._refuse([item], error)
+        """All is written: too few products in doubt say nothing against the sink."""
+        if self.breaker.is_enough:
+            self._leave_doubted()
+        self._blame(self._doubted)
         self._doubted.clear()
 
-    def _refuse(self, items: Sequence[Planned], error: Exception) -> None:
-        said = error.said if isinstance(error, RefusedError) else ""
-        for item in items:
-            outcome = Outcome(item.wanted.key, OutcomeStatus.FAILED, str(error), said)
-            self._fail(outcome)
+    def _blame(self, doubted: Iterable[Doubt]) -> None:
+        for item, error in doubted:
+            said = error.said if isinstance(error, RefusedError) else ""
+            key = item.wanted.key
+            self._fail(Outcome(key, OutcomeStatus.FAILED, str(error), said))
 
     def _fail(self, outcome: Outcome) -> None:
         self._bad.add(outcome.key)

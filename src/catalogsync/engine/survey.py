@@ -13,6 +13,7 @@ from catalogsync.outcomes import Outcome, OutcomeStatus
 from catalogsync.ownership import Rules
 from catalogsync.planning import compare, supplied
 from catalogsync.protocols import AdoptingSink, NamingSink, ShapingSink, Sink
+from catalogsync.retry import RetryPolicy
 
 from .ledger import Ledger
 from .options import Missing, Options
@@ -87,7 +88,9 @@ class Survey:
             what = "without a run store nobody knows what people deleted"
             self.tally.warn(f"missing = leave does nothing: {what}")
 
-    async def look(self, products: Sequence[Product]) -> list[Planned]:
+    async def look(
+        self, products: Sequence[Product], policy: RetryPolicy
+    ) -> list[Planned]:
         """Say what has to change for these; repeated by the policy.
 
         Products that need no change, or can have none, get their outcome.
@@ -99,7 +102,7 @@ class Survey:
         if self.book is not None:
             await self.book.prepare(wanted)
         last = ""
-        async for attempt in self.options.retry.tries():
+        async for attempt in policy.tries():
             with attempt:
                 if attempt.num > 1:
                     self.tally.retry("find products", attempt.num, last)
