@@ -70,8 +70,14 @@ class Rejected:
         key: Its identity, where it can be read.
         reason: What is wrong, with the path to the bad value.
         where: The place in the source, such as `page skip=30, record 7`.
+        path: The path by itself, for programs, such as `price`; empty where there
+            is none.
     """
 
     key: ProductKey | None
     reason: str
     where: str
+    path: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.reason}"

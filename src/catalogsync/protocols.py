@@ -62,7 +62,8 @@ class Page:
         products: Whole products. A key appears once in a pass.
         rejected: Records that are no products.
         next: The pages that follow. None: this is the end. One: go on there.
-            Several: all the rest; they may be read in parallel.
+            Several: all the rest; they may be read in parallel. They are taken from
+            it one by one, so a lazy sequence costs no memory.
         total: Size of the whole set, where the source says so.
         before: The record that stands before this page, where the source can tell
             by reading it again; it must be the `last` of the page before. If it is
@@ -72,7 +73,7 @@ class Page:
 
     products: Sequence[Product]
     rejected: Sequence[Rejected] = ()
-    next: tuple[Cursor, ...] = ()
+    next: Sequence[Cursor] = ()
     total: int | None = None
     before: ProductKey | None = None
     last: ProductKey | None = None

@@ -10,7 +10,7 @@ import attrs
 
 from .errors import RunFailedError
 from .models import Json, ProductKey
-from .outcomes import Outcome
+from .outcomes import Outcome, Rejected
 from .ownership import Edit
 
 __all__ = [
@@ -156,8 +156,9 @@ class Report:
         bytes_sent: Bodies of requests, where the adapters tell of them.
         bytes_received: Bodies of answers after decompression, the same.
         failures: Every failed or unsettled product.
-        rejected: Records that are no products and have no readable key; the
-            other rejected records stand among the failures.
+        rejected: Records without a readable key, and those with a key that another
+            record has too; the other records that are no products stand among the
+            failures.
         warnings: What is not as it should be, though the run is complete.
         edits: Values of ours that people edited in the sink.
         discrepancies: What was read back and differs; see `Options.verify`.
@@ -182,7 +183,7 @@ class Report:
     bytes_sent: int = 0
     bytes_received: int = 0
     failures: tuple[Outcome, ...] = ()
-    rejected: tuple[str, ...] = ()
+    rejected: tuple[Rejected, ...] = ()
     warnings: tuple[str, ...] = ()
     edits: tuple[Edit, ...] = ()
     discrepancies: tuple[Discrepancy, ...] = ()
@@ -234,7 +235,7 @@ class Report:
             "bytes_sent": self.bytes_sent,
             "bytes_received": self.bytes_received,
             "failures": [_failure(outcome) for outcome in self.failures],
-            "rejected": list(self.rejected),
+            "rejected": [_rejected(record) for record in self.rejected],
             "warnings": list(self.warnings),
             "edits": [_edit(edit) for edit in self.edits],
             "discrepancies": [
@@ -318,6 +319,15 @@ def _cut(text: str) -> str:
 
 def _edit(edit: Edit) -> dict[str, Any]:
     return {"key": str(edit.key), "kept": edit.kept, **attrs.asdict(edit.diff)}
+
+
+def _rejected(record: Rejected) -> dict[str, str | None]:
+    return {
+        "key": None if record.key is None else str(record.key),
+        "where": record.where,
+        "path": record.path,
+        "reason": record.reason,
+    }
 
 
 def _failure(outcome: Outcome) -> dict[str, str]:

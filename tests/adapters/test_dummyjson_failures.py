@@ -264,12 +264,13 @@ async def test_a_total_that_never_stands_still() -> None:
 async def test_a_key_that_comes_twice() -> None:
     ran = await run([*things(3), record(2, title="Second thing 2"), *things(6)[3:]])
     assert ran.ids == ["1", "2", "3", "4", "5", "6"]
-    assert ran.report.status is RunStatus.INCOMPLETE
-    assert ran.report.problem == (
-        "the source gave dummyjson:2 twice, also when it was read again"
+    assert ran.report.status is RunStatus.DEGRADED
+    (rejected,) = ran.report.rejected
+    assert str(rejected) == (
+        "record 3: dummyjson:2 stands twice in the source: first as record 2"
     )
     assert ran.passes == 2
-    assert ran.report.counts.fetched == 6
+    assert ran.report.counts.fetched == 7
 
 
 async def test_a_key_that_comes_twice_once() -> None:
@@ -284,7 +285,8 @@ async def test_a_key_that_comes_twice_once() -> None:
 async def test_an_id_as_number_and_as_text_is_the_same_key() -> None:
     ran = await run([record(1), {**record(2), "id": "1"}])
     assert ran.ids == ["1"]
-    assert "dummyjson:1 twice" in ran.report.problem
+    (rejected,) = ran.report.rejected
+    assert rejected.reason.startswith("dummyjson:1 stands twice")
 
 
 async def test_a_bad_record_counts_once_though_all_is_read_twice() -> None:

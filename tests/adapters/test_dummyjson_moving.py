@@ -277,7 +277,7 @@ async def test_the_record_before_a_page_is_rejected_once(
     assert (ran.report.counts.created, ran.report.counts.failed) == (13, 1)
     assert ran.report.status is RunStatus.DEGRADED
     failed = [outcome.reason for outcome in ran.report.failures]
-    (reason,) = [*failed, *ran.report.rejected]
+    (reason,) = [*failed, *map(str, ran.report.rejected)]
     assert told in reason
     assert "page skip=0, record 4" in reason
     assert ran.passes == 1

@@ -168,7 +168,9 @@ async def test_what_is_no_id(id_: object, problem: str) -> None:
     ran = await run_of(record(1), record(2, id=id_), record(3))
     assert ran.ids == ["1", "3"]
     assert ran.report.counts.failed == 1
-    assert ran.report.rejected == (f"page skip=0, record 1: id: {problem}",)
+    (rejected,) = ran.report.rejected
+    assert str(rejected) == f"page skip=0, record 1: id: {problem}"
+    assert (rejected.key, rejected.path) == (None, "id")
     assert ran.report.status is RunStatus.DEGRADED
 
 
@@ -186,7 +188,8 @@ async def test_what_is_no_record(nothing: object, kind: str) -> None:
     ran = await run_of(record(1), nothing, record(3))
     assert ran.ids == ["1", "3"]
     problem = f"record: must be an object, not {kind}"
-    assert ran.report.rejected == (f"page skip=0, record 1: {problem}",)
+    (rejected,) = ran.report.rejected
+    assert str(rejected) == f"page skip=0, record 1: {problem}"
 
 
 @pytest.mark.parametrize(

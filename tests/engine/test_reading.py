@@ -57,6 +57,11 @@ def rejected(number: object, where: str = "record 1") -> Rejected:
     return Rejected(key=key(number), reason="price: is missing", where=where)
 
 
+def twice(number: object, first: int, second: int) -> Rejected:
+    reason = f"{key(number)} stands twice in the source: first as record {first}"
+    return Rejected(key=key(number), reason=reason, where=f"record {second}")
+
+
 @pytest.mark.parametrize("parallel", [False, True])
 @pytest.mark.parametrize("size", [0, 1, 9, 10, 11, 95])
 async def test_every_product_arrives_once_and_in_order(
@@ -237,7 +242,7 @@ async def test_rejected_records_are_counted_and_told() -> None:
     report = await run(source, FaultySink(), hooks=[seen])
     assert report.status is RunStatus.DEGRADED
     assert (report.counts.fetched, report.counts.failed) == (17, 2)
-    assert report.rejected == ("page 0, record 3: id: is missing",)
+    assert report.rejected == (nameless,)
     assert [(o.key, o.reason) for o in report.failures] == [
         (key(99), "price: is missing (record 1)")
     ]
@@ -459,17 +464,20 @@ async def test_a_key_that_comes_twice_in_a_page_counts_once() -> None:
     source = PagedSource(products=[product(1), product(1, title="Other")])
     sink = FaultySink()
     report = await run(source, sink)
-    assert report.status is RunStatus.INCOMPLETE
-    assert f"gave {key(1)} twice" in report.problem
-    assert report.counts.created == 1
+    assert report.status is RunStatus.DEGRADED
+    assert report.rejected == (twice(1, 1, 2),)
+    assert (report.counts.created, report.counts.failed) == (1, 1)
     assert sink.holds(product(1))
 
 
 async def test_a_rejected_record_with_the_key_of_a_product_counts_once() -> None:
     source = PagedSource(products=catalog(3), rejected={0: [rejected(1)]})
-    report = await run(source, FaultySink())
-    assert report.status is RunStatus.INCOMPLETE
-    assert report.counts.fetched == 3
+    sink = FaultySink()
+    report = await run(source, sink)
+    assert report.status is RunStatus.DEGRADED
+    assert report.rejected == (twice(1, 1, 3),)
+    assert (report.counts.fetched, report.counts.created) == (4, 3)
+    assert sink.holds(*catalog(3))
 
 
 async def test_products_that_only_the_second_pass_shows_are_taken() -> None:

@@ -12,11 +12,14 @@ from catalogsync import (
     Outcome,
     OutcomeStatus,
     ProductKey,
+    Rejected,
     Report,
     RunFailedError,
     RunStatus,
 )
 from catalogsync.report import BatchSizes, Latency
+
+NO_ID = Rejected(key=None, reason="id: is missing", where="record 1", path="id")
 
 
 def failure(number: int, **fields: Any) -> Outcome:
@@ -50,7 +53,7 @@ def test_for_people() -> None:
             failure(1, said="Price is required"),
             failure(2, status=OutcomeStatus.UNSETTLED, reason="timeout"),
         ],
-        rejected=["page 3, record 7: id is missing"],
+        rejected=[Rejected(key=None, reason="id is missing", where="page 3, record 7")],
     )
     assert str(report) == (
         "nightly: degraded: 3 fetched = 1 created + 1 failed + 1 unsettled in 2.00 s\n"
@@ -105,7 +108,7 @@ def test_for_people_when_nothing_was_there() -> None:
 
 
 def test_for_people_names_only_the_first_failures() -> None:
-    report = make(failures=[failure(n) for n in range(12)], rejected=["no id"] * 13)
+    report = make(failures=[failure(n) for n in range(12)], rejected=[NO_ID] * 13)
     lines = str(report).splitlines()
     assert sum("failed shop:" in line for line in lines) == 10
     assert sum("rejected" in line for line in lines) == 10
@@ -113,13 +116,14 @@ def test_for_people_names_only_the_first_failures() -> None:
 
 
 def test_for_programs() -> None:
+    twice = Rejected(key=ProductKey("shop", "1"), reason="twice", where="record 9")
     report = make(
         failures=[failure(1, said="Price is required")],
         phases={"read": 0.12345678},
         latency={"read": Latency(p50=0.12345678, p95=1, p99=2, count=7)},
         batch_sizes=BatchSizes(least=1, mean=2.5, most=4),
         bytes_received=5,
-        rejected=["record 1: no id"],
+        rejected=[NO_ID, twice],
     )
     read = json.loads(json.dumps(report.to_dict()))
     assert list(read) == [
@@ -167,6 +171,10 @@ def test_for_programs() -> None:
             "reason": "no price",
             "said": "Price is required",
         }
+    ]
+    assert read["rejected"] == [
+        {"key": None, "where": "record 1", "path": "id", "reason": "id: is missing"},
+        {"key": "shop:1", "where": "record 9", "path": "", "reason": "twice"},
     ]
 
 

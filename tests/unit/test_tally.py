@@ -60,7 +60,7 @@ def test_a_rejected_record_is_one_that_came_in_and_failed() -> None:
     tally.reject(Rejected(key=ONE, reason="no price", where="record 1"))
     tally.reject(Rejected(key=None, reason="no id", where="record 2"))
     assert (tally.counts.fetched, tally.counts.failed) == (2, 2)
-    assert tally.rejected == ["record 2: no id"]
+    assert [str(each) for each in tally.rejected] == ["record 2: no id"]
     assert [type(event).__name__ for event in events] == ["ProductFailed"]
 
 

@@ -1,8 +1,10 @@
 """Taking in what a source gives, and noticing when it breaks its word.
 
 One pass reads every page once. A source that broke its word during a pass (the
-total or the list moved, a key came twice, the count is short) is read once more;
-products that are through already are not taken again.
+total or the list moved, a key came twice, the count is short, it does not end) is
+read once more; products that are through already are not taken again. A key that
+stands twice in the same places again is a mistake in the source: its first record is
+taken, the others are rejected.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from catalogsync.protocols import Cursor, LookupSource, Page, Source
 from .marks import Marks
 from .options import Options
 from .pages import read_ahead
+from .passes import Pass
 from .tally import Tally
 
 __all__ = ["Intake"]
@@ -35,63 +38,6 @@ _LOST_IN_A_ROW = 2
 
 class _LimitReached(Exception):  # noqa: N818 - a signal, not an error
     """As many products as were asked for are in."""
-
-
-@attrs.define
-class _Pass:
-    """What one pass saw, to tell whether the source kept its word.
-
-    Attributes:
-        keys: Of all records, by their hash.
-        records: How many there were.
-        total: How many the source told of.
-        last: Where the page before ended; None: it cannot be said, or was lost.
-        lost: Pages that could not be read, and why.
-        problem: How the source broke its word.
-    """
-
-    keys: Marks = attrs.field(factory=Marks)
-    records: int = 0
-    total: int | None = None
-    last: ProductKey | None = None
-    lost: list[str] = attrs.field(factory=list[str])
-    problem: str = ""
-
-    def lose(self, what: str, error: TransientError) -> None:
-        text = f"could not {what}: {error}"
-        self.lost.append(text)
-        if isinstance(error, BrokenReplyError):
-            self.problem = text
-
-    def page(self, page: Page) -> None:
-        self.records += len(page.products) + len(page.rejected)
-        self._follow(page)
-        if page.total is None:
-            return
-        if self.total is not None and page.total != self.total:
-            self.problem = f"the source's total moved from {self.total} to {page.total}"
-        self.total = page.total
-
-    def _follow(self, page: Page) -> None:
-        before, last = page.before, self.last
-        if before is not None and last is not None and before != last:
-            stands = f"{before} stands where {last} stood"
-            self.problem = f"the source's list moved while it was read ({stands})"
-        self.last = page.last
-
-    def first_time(self, key: ProductKey) -> bool:
-        if self.keys.add(hash(key)):
-            return True
-        self.problem = f"the source gave {key} twice"
-        return False
-
-    def verdict(self) -> str:
-        """What the source did wrong; empty if it kept its word."""
-        if self.problem or self.lost or self.total is None:
-            return self.problem
-        if self.records != self.total:
-            return f"the source gave {self.records} of {self.total} products"
-        return ""
 
 
 @attrs.define
@@ -114,8 +60,11 @@ class Intake:
     _known: Marks = attrs.field(factory=Marks, init=False)
     _seen: Marks = attrs.field(factory=Marks, init=False)
     _wanted: frozenset[ProductKey] | None = attrs.field(default=None, init=False)
-    _rejected: dict[ProductKey | str, Rejected] = attrs.field(
-        factory=dict[ProductKey | str, Rejected]
+    _rejected: dict[ProductKey, Rejected] = attrs.field(
+        factory=dict[ProductKey, Rejected], init=False
+    )
+    _set_aside: dict[tuple[Rejected, int], Rejected] = attrs.field(
+        factory=dict[tuple[Rejected, int], Rejected], init=False
     )
     _misnamed: str = attrs.field(default="", init=False)
 
@@ -143,8 +92,8 @@ class Intake:
             names = ", ".join(map(str, absent))
             self.tally.warn(f"the source does not have {names}")
 
-    async def _look_up(self, source: LookupSource, keys: Sequence[ProductKey]) -> _Pass:
-        seen = _Pass()
+    async def _look_up(self, source: LookupSource, keys: Sequence[ProductKey]) -> Pass:
+        seen = Pass()
         for chunk in batched(keys, _LOOKUP):
             what = f"look up {len(chunk)} products"
             page = await self._repeat(seen, what, partial(source.get, chunk))
@@ -153,8 +102,8 @@ class Intake:
         self._tell_lost(seen)
         return seen
 
-    async def _passes(self) -> _Pass:
-        seen = await self._pass()
+    async def _passes(self) -> Pass:
+        seen = first = await self._pass()
         verdict = seen.verdict()
         if verdict:
             event = PassRepeated(run_id=self.tally.run_id, reason=verdict)
@@ -166,18 +115,26 @@ class Intake:
                 self.tally.problem(f"{verdict}; {error}")
                 return seen
             verdict = seen.verdict()
-        if verdict:
+        if verdict and seen.repeats_as(first):
+            self._set_repeats_aside(seen)
+        elif verdict:
             self.tally.problem(f"{verdict}, also when it was read again")
         self._tell_lost(seen)
         return seen
 
-    def _tell_lost(self, seen: _Pass) -> None:
+    def _set_repeats_aside(self, seen: Pass) -> None:
+        """Take the first record of each key, which was delivered; reject the others."""
+        for repeat in seen.repeats:
+            if self._wanted is None or repeat.key in self._wanted:
+                self._put_aside(repeat.rejected(), 1)
+
+    def _tell_lost(self, seen: Pass) -> None:
         for text in seen.lost:
             if text != seen.problem:
                 self.tally.problem(text)
 
-    async def _pass(self) -> _Pass:
-        seen = _Pass()
+    async def _pass(self) -> Pass:
+        seen = Pass()
         ahead = self.options.pages_ahead
         try:
             async with aclosing(
@@ -190,24 +147,25 @@ class Intake:
             seen.problem = str(error)
         return seen
 
-    async def _take_all(self, pages: AsyncIterator[Page | None], seen: _Pass) -> None:
+    async def _take_all(self, pages: AsyncIterator[Page | None], seen: Pass) -> None:
         lost = 0
         async for page in pages:
             if page is not None:
                 lost = 0
                 await self._take(page, seen)
+                seen.end(page)
                 continue
             seen.last = None
             lost += 1
             if lost == _LOST_IN_A_ROW:
                 return
 
-    async def _page(self, seen: _Pass, cursor: Cursor | None) -> Page | None:
+    async def _page(self, seen: Pass, cursor: Cursor | None) -> Page | None:
         what = "read the first page" if cursor is None else f"read page {cursor}"
         return await self._repeat(seen, what, partial(self.source.read, cursor))
 
     async def _repeat(
-        self, seen: _Pass, what: str, read: Callable[[], Awaitable[Page]]
+        self, seen: Pass, what: str, read: Callable[[], Awaitable[Page]]
     ) -> Page | None:
         """Read by the retry policy; None: no try was left, and the run goes on."""
         last, started = "", time.perf_counter()
@@ -241,7 +199,7 @@ class Intake:
         """Why a product that was not seen may be there all the same; empty: it is not."""
         if self._misnamed:
             return f"keys begin with {self._misnamed}, the source is called {self.source.name}"
-        count = len(self.tally.rejected)
+        count = sum(record.key is None for record in self.tally.rejected)
         if count:
             what = "a record" if count == 1 else f"{count} records"
             return f"{what} without a readable key could be any product"
@@ -249,7 +207,7 @@ class Intake:
 
     def _has_begun(self) -> bool:
         """Whether anything came in, so that there is something to report."""
-        return bool(self.tally.fetched or self._rejected)
+        return bool(self.tally.fetched or self._rejected or self._set_aside)
 
     def _tell(self, page: Page, seconds: float) -> None:
         event = PageRead(
@@ -261,30 +219,39 @@ class Intake:
         )
         self.tally.emit(event)
 
-    async def _take(self, page: Page, seen: _Pass) -> None:
-        seen.page(page)
+    async def _take(self, page: Page, seen: Pass) -> None:
+        seen.begin(page)
         name = self.source.name
         for record in page.rejected:
             self._reject(record, seen)
         for product in page.products:
             if product.key.source != name:
                 self._misnamed = product.key.source
-            if seen.first_time(product.key):
+            # Beside a record that is no product, the one that is one counts.
+            if seen.first_time(product.key) or product.key in self._rejected:
                 await self._offer(product)
 
-    def _reject(self, record: Rejected, seen: _Pass) -> None:
+    def _reject(self, record: Rejected, seen: Pass) -> None:
         """Note it; whether it stays rejected is known when all is read."""
         if record.key is None:
+            number = seen.first_nameless(record)
             if self.options.keys is None:
-                self._rejected.setdefault(f"{record.where}: {record.reason}", record)
+                self._put_aside(record, number)
         elif seen.first_time(record.key) and self._is_wanted(record.key):
             self._rejected.setdefault(record.key, record)
         self._check_limit()
 
+    def _put_aside(self, record: Rejected, number: int) -> None:
+        """Note a record; the *number*th of its like counts once in all passes."""
+        self._set_aside.setdefault((record, number), record)
+
     def _settle_rejected(self) -> None:
         for record in self._rejected.values():
             self.tally.reject(record)
+        for record in self._set_aside.values():
+            self.tally.set_aside(record)
         self._rejected.clear()
+        self._set_aside.clear()
 
     async def _offer(self, product: Product) -> None:
         if not self._is_wanted(product.key):
@@ -297,7 +264,7 @@ class Intake:
         self._check_limit()
 
     def _check_limit(self) -> None:
-        taken = self.tally.fetched + len(self._rejected)
+        taken = self.tally.fetched + len(self._rejected) + len(self._set_aside)
         if self.options.limit is not None and taken >= self.options.limit:
             raise _LimitReached
 

@@ -4,16 +4,49 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
+
+import attrs
 
 from catalogsync.errors import BrokenReplyError
 from catalogsync.protocols import Cursor, Page
+
+from .marks import Marks
 
 __all__ = ["LEAK", "is_cancelled", "read_ahead"]
 
 LEAK = "an adapter let the cancellation of a task of its own escape"
 
 ReadPage = Callable[[Cursor | None], Awaitable[Page | None]]
+
+
+@attrs.define
+class _Cursors:
+    """The cursors that a source named, taken one by one and each once.
+
+    Attributes:
+        twice: One that was named twice; then there are no more.
+    """
+
+    twice: Cursor | None = None
+    _named: deque[Iterator[Cursor]] = attrs.field(factory=deque[Iterator[Cursor]])
+    _known: Marks = attrs.field(factory=Marks)
+
+    def add(self, named: Iterable[Cursor]) -> None:
+        """The source named these."""
+        self._named.append(iter(named))
+
+    def pop(self) -> Cursor | None:
+        """The next one; None: there is none now."""
+        while self._named and self.twice is None:
+            cursor = next(self._named[0], None)
+            if cursor is None:
+                self._named.popleft()
+            elif self._known.add(hash(cursor)):
+                return cursor
+            else:
+                self.twice = cursor
+        return None
 
 
 async def read_ahead(
@@ -33,13 +66,13 @@ async def read_ahead(
         BrokenReplyError: The source named a page twice.
     """
     first = await read(None)
-    cursors = deque(first.next if first else ())
-    known = set(cursors)
+    cursors = _Cursors()
+    cursors.add(first.next if first else ())
     window: deque[asyncio.Task[Page | Exception | None]] = deque()
 
     def fill() -> None:
-        while cursors and len(window) < ahead:
-            work = _settled(read, cursors.popleft())
+        while len(window) < ahead and (cursor := cursors.pop()) is not None:
+            work = _settled(read, cursor)
             window.append(group.create_task(work, name="catalogsync-read"))
 
     try:
@@ -49,16 +82,14 @@ async def read_ahead(
             page = await window.popleft()
             if isinstance(page, Exception):
                 raise page
-            named = page.next if page else ()
-            cursors.extend(cursor for cursor in named if cursor not in known)
+            cursors.add(page.next if page else ())
             fill()
             yield page
-            for cursor in known.intersection(named):
-                raise BrokenReplyError(f"the source named page {cursor} twice")
-            known.update(named)
     finally:
         for task in window:
             task.cancel()
+    if cursors.twice is not None:
+        raise BrokenReplyError(f"the source named page {cursors.twice} twice")
 
 
 async def _settled(read: ReadPage, cursor: Cursor) -> Page | Exception | None:

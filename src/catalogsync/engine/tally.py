@@ -133,7 +133,7 @@ class Tally:
     bytes_received: int = 0
     problems: list[str] = attrs.field(factory=list[str])
     failures: list[Outcome] = attrs.field(factory=list[Outcome])
-    rejected: list[str] = attrs.field(factory=list[str])
+    rejected: list[Rejected] = attrs.field(factory=list[Rejected])
     warnings: list[str] = attrs.field(factory=list[str])
     edits: dict[ProductKey, tuple[Edit, ...]] = attrs.field(
         factory=dict[ProductKey, tuple[Edit, ...]]
@@ -156,13 +156,17 @@ class Tally:
     def reject(self, record: Rejected) -> None:
         """A record came in that is no product."""
         if record.key is None:
-            self.fetched += 1
-            self._ended[OutcomeStatus.FAILED] += 1
-            self.rejected.append(f"{record.where}: {record.reason}")
+            self.set_aside(record)
             return
         self.fetch(record.key)
         reason = f"{record.reason} ({record.where})"
         self.settle(Outcome(record.key, OutcomeStatus.FAILED, reason))
+
+    def set_aside(self, record: Rejected) -> None:
+        """A record came in that stands for no product of its own."""
+        self.fetched += 1
+        self._ended[OutcomeStatus.FAILED] += 1
+        self.rejected.append(record)
 
     def is_open(self, key: ProductKey) -> bool:
         """Whether a product has met no end yet."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, overload
 from urllib.parse import quote
 
 import attrs
@@ -140,12 +140,12 @@ class DummyJSONSource:
         size = self.settings.page_size
         skip = int(cursor or 0)
         before, records, total = await self._records(skip, overlap=min(skip, 1))
-        following = range(size, total, size) if cursor is None else ()
+        following = _Skips(range(size, total, size)) if cursor is None else ()
         products, rejected = _sorted_out(mapper, records, f"page skip={skip}")
         return Page(
             products=products,
             rejected=rejected,
-            next=tuple(map(str, following)),
+            next=following,
             total=total,
             before=_last_key(mapper, before),
             last=_last_key(mapper, records),
@@ -180,8 +180,7 @@ class DummyJSONSource:
             try:
                 product = await self._single(mapper, key)
             except InvalidValueError as error:
-                where = f"product {key.id}"
-                rejected.append(Rejected(key=key, reason=str(error), where=where))
+                rejected.append(_rejected(key, error, f"product {key.id}"))
                 continue
             if product is not None:
                 products.append(product)
@@ -215,6 +214,25 @@ class DummyJSONSource:
             mapper.categories.update(_categories(reply))
             self._mapper = mapper
         return self._mapper
+
+
+@attrs.frozen
+class _Skips(Sequence[Cursor]):
+    """The cursors of pages, made one by one: a server may tell of any number."""
+
+    skips: range
+
+    def __len__(self) -> int:
+        return len(self.skips)
+
+    @overload
+    def __getitem__(self, index: int) -> Cursor: ...
+    @overload
+    def __getitem__(self, index: slice) -> _Skips: ...
+    def __getitem__(self, index: int | slice) -> Cursor | _Skips:
+        if isinstance(index, slice):
+            return _Skips(self.skips[index])
+        return str(self.skips[index])
 
 
 def _check_status(reply: Reply) -> None:
@@ -305,8 +323,12 @@ def _sorted_out(
             key = mapper.key(record)
             products.append(mapper.product(key, cast("Mapping[str, Any]", record)))
         except InvalidValueError as error:
-            rejected.append(Rejected(key=key, reason=str(error), where=where))
+            rejected.append(_rejected(key, error, where))
     return products, rejected
+
+
+def _rejected(key: ProductKey | None, error: InvalidValueError, where: str) -> Rejected:
+    return Rejected(key=key, reason=str(error), where=where, path=error.path)
 
 
 def _last_key(mapper: Mapper, records: Sequence[object]) -> ProductKey | None:
