@@ -80,6 +80,7 @@ if TYPE_CHECKING:
         StockLevel,
         Unset,
         Variant,
+        unchecked,
     )
     from .outcomes import Again, Outcome, OutcomeStatus, Rejected
     from .ownership import Edit, Edits, Owner, Rules
@@ -189,6 +190,7 @@ _HOMES = {
         "StockLevel",
         "Unset",
         "Variant",
+        "unchecked",
     ),
     "outcomes": ("Again", "Outcome", "OutcomeStatus", "Rejected"),
     "planning": (
@@ -402,6 +404,7 @@ __all__ = [
     "rehearse",
     "run_blocking",
     "sync",
+    "unchecked",
 ]
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "ReferenceOutcome",
     "Stranger",
     "VariantChange",
+    "by_name",
     "shown",
 ]
 
@@ -274,6 +275,12 @@ class ReferenceOutcome:
     id: str | None
     created: bool = False
     reason: str = ""
+
+
+def by_name(attributes: object) -> Mapping[str, Json]:
+    """A product's attributes; what stands in a store may be no mapping at all."""
+    found = cast("Mapping[str, Json]", attributes)
+    return found if isinstance(attributes, Mapping) else {}
 
 
 def shown(value: object) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from .changes import Action, Change, FieldDiff, shown
+from .changes import Action, Change, FieldDiff, by_name, shown
 from .models import Field, Json, Product, Variant
 
 __all__ = ["diff"]
@@ -39,13 +39,16 @@ def diff(change: Change) -> tuple[FieldDiff, ...]:
     found += _reference_diffs(change)
     if Field.ATTRIBUTES in change.fields:
         old = _attributes(before)
+        if before and before.attributes and not old:  # text that is no JSON object
+            was = shown(before.attributes)
+            found.append(FieldDiff(path="attributes", old=was, new=None))
         found += _entries("attributes", old, _attributes(change.product))
     found += _variant_diffs(change)
     return tuple(found)
 
 
 def _attributes(product: Product | None) -> Mapping[str, Json]:
-    return (product.attributes or {}) if product else {}
+    return by_name(product.attributes) if product else {}
 
 
 def _entries(

@@ -3,7 +3,8 @@
 Frozen values without any wire format or sink id. `UNSET` means "the source does
 not say" and leaves the sink's value alone; `None` or an empty list means "the
 source says: nothing". Every class checks its values when it is made and raises
-`InvalidValueError` with the path to the bad one.
+`InvalidValueError` with the path to the bad one. What a store holds need not follow
+these rules: `unchecked` builds the same classes from it without any check.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ __all__ = [
     "StockLevel",
     "Unset",
     "Variant",
+    "evolve_unchecked",
+    "unchecked",
 ]
 
 Json: TypeAlias = "str | int | float | bool | list[Json] | Mapping[str, Json] | None"
@@ -86,6 +89,41 @@ def _frozen(value: Iterable[T]) -> tuple[T, ...]:
 def _copied(value: Mapping[str, T]) -> Mapping[str, T]:
     """A mapping that does not change with the caller's."""
     return dict(value) if hasattr(value, "keys") else value
+
+
+def unchecked(cls: type[T], /, **values: Any) -> T:
+    """Build a value of the model from what a store holds, without any check.
+
+    People and other programs put values into a store that no source may supply: a
+    negative stock, an empty title, the same price twice. Such a product must still
+    be compared, so a sink builds what it reads with this. Converters do not run
+    either: give lists as tuples.
+
+    Args:
+        cls: Such as `Product` or `Variant`.
+        values: Its attributes; the others have their defaults.
+    """
+    made = object.__new__(cls)
+    for field in attrs.fields(cast("Any", cls)):
+        value = values.pop(field.name) if field.name in values else _default(field)
+        object.__setattr__(made, field.name, value)
+    if values:
+        raise TypeError(f"{cls.__name__} has no {', '.join(values)}")
+    return made
+
+
+def _default(field: attrs.Attribute[Any]) -> object:
+    default: Any = field.default
+    if default is attrs.NOTHING:
+        raise TypeError(f"{field.name} is missing")
+    return default.factory() if hasattr(default, "factory") else default
+
+
+def evolve_unchecked(value: T, /, **changes: Any) -> T:
+    """As `attrs.evolve`, without any check: for values that a store holds."""
+    cls: Any = type(value)
+    old = {field.name: getattr(value, field.name) for field in attrs.fields(cls)}
+    return unchecked(type(value), **(old | changes))
 
 
 @attrs.frozen(order=True, cache_hash=True)

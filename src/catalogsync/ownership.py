@@ -9,7 +9,7 @@ import attrs
 
 from .changes import FieldDiff
 from .errors import InvalidValueError
-from .models import UNSET, Field, Product, ProductKey, Variant
+from .models import UNSET, Field, Product, ProductKey, Variant, evolve_unchecked
 
 __all__ = ["Edit", "Edits", "Owner", "Rules", "claim"]
 
@@ -137,7 +137,8 @@ def claim(wanted: Product, held: Product | None, rules: Rules) -> Product:
         values["title"] = held.title
     if wanted.variants:
         values["variants"] = _variants(wanted.variants, held, rules) or UNSET
-    return attrs.evolve(wanted, **values)  # type: ignore[arg-type]
+    # The title may be the sink's, and follow no rules.
+    return evolve_unchecked(wanted, **values)
 
 
 def _variants(
@@ -159,4 +160,4 @@ def _variant(wanted: Variant, held: Variant | None, rules: Rules) -> Variant:
     }
     if Field.OPTIONS in without:
         values["options"] = held.options if held else {}
-    return attrs.evolve(wanted, **values)  # type: ignore[arg-type]
+    return evolve_unchecked(wanted, **values)

@@ -7,13 +7,14 @@ we wrote and the source dropped goes.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import attrs
 
-from .changes import Action, Change, FieldDiff, Ours, VariantChange, shown
+from .changes import Action, Change, FieldDiff, Ours, VariantChange, by_name, shown
 from .models import (
     UNSET,
     Field,
@@ -25,6 +26,8 @@ from .models import (
     StockLevel,
     Unset,
     Variant,
+    evolve_unchecked,
+    unchecked,
 )
 from .ownership import Edit, Edits, Rules, claim
 from .receipt import Receipt, digest, write_receipt
@@ -33,6 +36,9 @@ __all__ = ["Comparison", "References", "compare", "own_references", "plan", "sup
 
 References: TypeAlias = Mapping[Field, tuple[str, ...]]
 """The elements of `categories` and `tags`, as the sink names them."""
+
+K = TypeVar("K")
+T = TypeVar("T")
 
 _PLAIN = (
     Field.TITLE,
@@ -84,10 +90,13 @@ class Comparison:
     Attributes:
         change: What has to be done; None: nothing.
         edits: Values of ours that people edited, kept or not.
+        conflicts: What the change leaves out because others' values stand in its
+            way, and why.
     """
 
     change: Change | None
     edits: tuple[Edit, ...] = ()
+    conflicts: tuple[str, ...] = ()
 
 
 def plan(
@@ -108,10 +117,6 @@ def plan(
 
     Returns:
         The change, or None where nothing has to be done.
-
-    Raises:
-        InvalidValueError: What others added and what is wanted cannot stand
-            together, such as two variants with the same options.
     """
     return compare(wanted, held, references, rules=rules).change
 
@@ -123,7 +128,7 @@ def compare(
     *,
     rules: Rules | None = None,
 ) -> Comparison:
-    """As `plan`, and say which values people edited."""
+    """As `plan`, and say which values people edited and what stands in the way."""
     rules = rules or Rules()
     told = wanted
     # What is half made is still being created.
@@ -154,6 +159,8 @@ class _Comparison:
     Attributes:
         told: The wanted product as it was given.
         wanted: Without what is not the source's to decide.
+        unwritten: Variants whose options others have, as they stay; None: they are
+            not created.
     """
 
     told: Product
@@ -168,6 +175,10 @@ class _Comparison:
     )
     fields: set[Field] = attrs.field(factory=set[Field])
     edits: list[Edit] = attrs.field(factory=list[Edit])
+    conflicts: list[str] = attrs.field(factory=list[str])
+    unwritten: dict[str, Variant | None] = attrs.field(
+        factory=dict[str, "Variant | None"]
+    )
 
     @cached_property
     def receipt(self) -> Receipt:
@@ -179,7 +190,7 @@ class _Comparison:
         if elements is None:
             elements = own_references(self.wanted)
         return write_receipt(
-            self.wanted,
+            self._written(),
             elements,
             self.receipt,
             without=self.without,
@@ -196,10 +207,10 @@ class _Comparison:
         self._elements(Field.TAGS)
         variants = self._variants()
         if not self.fields and not self._is_forced():
-            return Comparison(None, tuple(self.edits))
+            return Comparison(None, tuple(self.edits), tuple(self.conflicts))
         change = Change(
             action=Action.UPDATE,
-            product=attrs.evolve(self.held.product, **self.values),
+            product=evolve_unchecked(self.held.product, **self.values),
             fields=frozenset(self.fields),
             variants=variants,
             references={} if self.references is None else self.merged,
@@ -207,7 +218,15 @@ class _Comparison:
             held=self.held,
             wanted=self.told,
         )
-        return Comparison(change, tuple(self.edits))
+        return Comparison(change, tuple(self.edits), tuple(self.conflicts))
+
+    def _written(self) -> Product:
+        """The wanted product as far as it is written."""
+        if not self.unwritten:
+            return self.wanted
+        found = (self.unwritten.get(v.id, v) for v in self.wanted.variants or ())
+        variants = tuple(variant for variant in found if variant is not None)
+        return evolve_unchecked(self.wanted, variants=variants)
 
     def _is_forced(self) -> bool:
         """Whether there is something to do though no field differs."""
@@ -282,7 +301,7 @@ class _Comparison:
             return
         same = self._listed_before(Field.IMAGES) == [digest(url) for url in new]
         if not self._keeps_list(Field.IMAGES, old, new, same=same):
-            self._set(Field.IMAGES, tuple(Image(url=url) for url in urls))
+            self._set(Field.IMAGES, tuple(unchecked(Image, url=url) for url in urls))
 
     def _listed_before(self, field: Field) -> list[str]:
         return list(self.receipt.lists.get(field, ()))
@@ -296,9 +315,10 @@ class _Comparison:
         return self._keeps(field.value, before, old=list(old), new=told)
 
     def _attributes(self) -> None:
-        wanted, held = self.wanted.attributes, self.held.product.attributes or {}
-        if isinstance(wanted, Unset) or _same(wanted, held):
+        wanted, there = self.wanted.attributes, self.held.product.attributes or {}
+        if isinstance(wanted, Unset) or _same(wanted, there):
             return
+        held = by_name(there)
         theirs = {
             name: value
             for name, value in held.items()
@@ -310,7 +330,7 @@ class _Comparison:
             if not self._keeps_attribute(name, value, held)
         }
         target = {**theirs, **ours}
-        if not _same(target, held):
+        if not _same(target, there):
             self._set(Field.ATTRIBUTES, target)
 
     def _keeps_attribute(
@@ -371,16 +391,53 @@ class _Comparison:
         wanted, held = self.wanted.variants, self.held.product.variants or ()
         if isinstance(wanted, Unset) or wanted == held:
             return ()
-        changes = tuple(self._variant_changes(wanted, {v.id: v for v in held}))
+        before = {v.id: v for v in held}
+        changes = self._without_conflicts(
+            tuple(self._variant_changes(wanted, before)), before
+        )
+        for change in changes:
+            self.fields |= change.fields or {Field.VARIANTS}
         if changes:
-            after = {v.id: v for v in held}
-            for change in changes:
-                if change.action is Action.REMOVE:
-                    del after[change.variant.id]
-                else:
-                    after[change.variant.id] = change.variant
-            self.values["variants"] = tuple(after.values())
+            self.values["variants"] = tuple(_after(before, changes).values())
         return changes
+
+    def _without_conflicts(
+        self, changes: tuple[VariantChange, ...], before: Mapping[str, Variant]
+    ) -> tuple[VariantChange, ...]:
+        """The changes, without the options of ours that a variant of others has."""
+        while True:
+            owners = _owners(changes, before)
+            rest: list[VariantChange] = []
+            for change in changes:
+                other = owners.get(_combination(change.variant))
+                if other is None or other == change.variant.id or not _reshapes(change):
+                    rest.append(change)
+                else:
+                    rest += self._leave_out(change, other, before)
+            if len(rest) == len(changes) and all(map(operator.is_, rest, changes)):
+                return changes
+            changes = tuple(rest)
+
+    def _leave_out(
+        self, change: VariantChange, other: str, before: Mapping[str, Variant]
+    ) -> Iterator[VariantChange]:
+        """The rest of a change whose options another variant has; tells why."""
+        variant = change.variant
+        options = ", ".join(f"{n}: {v}" for n, v in sorted(variant.options.items()))
+        what = "is not created" if change.action is Action.ADD else "keeps its options"
+        self.conflicts.append(
+            f"variant {variant.id} {what}: variant {other}, which is not the source's,"
+            f" has the same options ({options})"
+        )
+        if change.action is Action.ADD:
+            self.unwritten[variant.id] = None
+            return
+        kept = before[variant.id].options
+        self.unwritten[variant.id] = evolve_unchecked(variant, options=kept)
+        fields = change.fields - {Field.OPTIONS}
+        if fields:
+            variant = evolve_unchecked(variant, options=kept)
+            yield VariantChange(action=Action.UPDATE, variant=variant, fields=fields)
 
     def _variant_changes(
         self, wanted: Sequence[Variant], held: Mapping[str, Variant]
@@ -388,19 +445,16 @@ class _Comparison:
         for variant in wanted:
             if variant.id not in held:
                 if not self._removed_by_others(variant):
-                    self.fields.add(Field.VARIANTS)
                     yield VariantChange(action=Action.ADD, variant=variant)
                 continue
             after, fields = self._variant(variant, held[variant.id])
             if fields:
-                self.fields |= fields
                 yield VariantChange(action=Action.UPDATE, variant=after, fields=fields)
         if Field.VARIANTS in self.without:
             return
         stay = {variant.id for variant in wanted}
         for id_, variant in held.items():
             if id_ not in stay and self.receipt.wrote_variant(id_):
-                self.fields.add(Field.VARIANTS)
                 yield VariantChange(action=Action.REMOVE, variant=variant)
 
     def _removed_by_others(self, variant: Variant) -> bool:
@@ -431,7 +485,7 @@ class _Comparison:
         if stock is not None:
             values[Field.STOCK] = stock
         names = {_VARIANT_FIELDS.get(f, f.value): v for f, v in values.items()}
-        return attrs.evolve(held, **names), frozenset(values)
+        return evolve_unchecked(held, **names), frozenset(values)
 
     def _overwrites(self, held: Variant, name: str, new: object) -> bool:
         """Whether a plain field or the options of a variant are to be written."""
@@ -451,20 +505,23 @@ class _Comparison:
     def _prices(self, wanted: Variant, held: Variant) -> tuple[Price, ...] | None:
         if isinstance(wanted.prices, Unset):
             return None
-        held_prices = {price.currency: price for price in held.prices or ()}
+        there = held.prices or ()
+        held_prices = {price.currency: price for price in there}
         ours = {
             price.currency: price
             for price in wanted.prices
             if not self._keeps_price(held.id, price, held_prices)
         }
         told = {price.currency for price in wanted.prices}
-        after = {
-            currency: price
-            for currency, price in held_prices.items()
-            if currency in told or not self.receipt.wrote_price(held.id, currency)
-        }
-        after.update(ours)
-        return None if after == held_prices else tuple(after.values())
+        stay = tuple(
+            price
+            for price in there
+            if price.currency in told
+            or not self.receipt.wrote_price(held.id, price.currency)
+        )
+        kept = {c: price for c, price in held_prices.items() if c in told}
+        after = _put(stay, kept | ours, lambda price: price.currency)
+        return None if after == there else after
 
     def _keeps_price(
         self, variant: str, wanted: Price, held: Mapping[str, Price]
@@ -484,9 +541,57 @@ def _stock(
     wanted: tuple[StockLevel, ...] | Unset, held: tuple[StockLevel, ...]
 ) -> tuple[StockLevel, ...] | None:
     """The levels after; the source wins, other locations are left alone."""
-    before = {level.location: level for level in held}
-    after = {**before, **{level.location: level for level in wanted or ()}}
-    return None if after == before else tuple(after.values())
+    ours = {level.location: level for level in wanted or ()}
+    after = _put(held, ours, lambda level: level.location)
+    return None if after == held else after
+
+
+def _put(
+    held: Sequence[T], ours: Mapping[K, T], name: Callable[[T], K]
+) -> tuple[T, ...]:
+    """A list with ours, each once, where one of the same name stood first."""
+    rest = dict(ours)
+    after = [
+        rest.pop(name(each), each)
+        for each in held
+        if name(each) not in ours or name(each) in rest
+    ]
+    return (*after, *rest.values())
+
+
+def _combination(variant: Variant) -> frozenset[tuple[str, str]]:
+    return frozenset(variant.options.items())
+
+
+def _reshapes(change: VariantChange) -> bool:
+    """Whether a change gives a variant options."""
+    return change.action is Action.ADD or Field.OPTIONS in change.fields
+
+
+def _after(
+    before: Mapping[str, Variant], changes: Iterable[VariantChange]
+) -> dict[str, Variant]:
+    """The variants by id, once these changes are made."""
+    after = dict(before)
+    for change in changes:
+        if change.action is Action.REMOVE:
+            after.pop(change.variant.id, None)
+        else:
+            after[change.variant.id] = change.variant
+    return after
+
+
+def _owners(
+    changes: Iterable[VariantChange], before: Mapping[str, Variant]
+) -> dict[frozenset[tuple[str, str]], str]:
+    """Whose the options are after these changes: of one that has them now, first."""
+    reshaped = {change.variant.id for change in changes if _reshapes(change)}
+    after = _after(before, changes).values()
+    owners: dict[frozenset[tuple[str, str]], str] = {}
+    for variant in sorted(after, key=lambda variant: variant.id in reshaped):
+        if variant.options:
+            owners.setdefault(_combination(variant), variant.id)
+    return owners
 
 
 def _same(one: Json, other: Json) -> bool:

@@ -256,17 +256,17 @@ async def test_two_have_the_same_external_id(sink: SQLSink, hand: Hand) -> None:
     )
 
 
-async def test_a_damaged_row_is_told(sink: SQLSink, hand: Hand) -> None:
-    """As it is for a product of ours."""
+async def test_what_no_source_could_supply_is_adopted(
+    sink: SQLSink, hand: Hand
+) -> None:
+    """As it is written over in a product of ours."""
     await sink.write([])
     row = await add(hand, A)
     await add(hand, B)
     await hand("UPDATE product SET title = '' WHERE id = :row", row=row)
     held = await look(sink, wanted("1"), wanted("2", BOTH[1]))
-    damaged = held[KEY]
-    assert isinstance(damaged, Ambiguous)
-    assert damaged.reason.startswith(f"row {row} of table product is no product: ")
-    assert isinstance(held[ProductKey("shop", "2")], Ours)
+    assert all(isinstance(each, Ours) and each.foreign for each in held.values())
+    assert held.keys() == {KEY, ProductKey("shop", "2")}
 
 
 async def test_many_are_looked_for_at_once(sink: SQLSink, hand: Hand) -> None:

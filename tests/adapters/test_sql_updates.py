@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from tests.adapters.sql_databases import Hand
 from tests.adapters.sql_products import (
-    ALL,
     bring_about,
     found,
     planned,
@@ -17,7 +16,6 @@ from tests.adapters.sql_products import (
 )
 
 from catalogsync.adapters.sql import SQLSink
-from catalogsync.changes import Ambiguous, Ours
 from catalogsync.errors import ConflictError
 from catalogsync.models import (
     Category,
@@ -234,32 +232,6 @@ async def test_rows_without_a_key_are_never_touched(sink: SQLSink, hand: Hand) -
     await bring_about(sink, product())
     await bring_about(sink, product(title="New"))
     assert await hand(theirs) == before
-
-
-@pytest.mark.parametrize(
-    ("damage", "told"),
-    [
-        ("UPDATE product SET title = '' WHERE source_id = '1'", "title"),
-        ("UPDATE product SET attributes = '[1]' WHERE source_id = '1'", "attributes"),
-        ("UPDATE product SET attributes = '{' WHERE source_id = '1'", "property name"),
-        ("UPDATE price SET currency = 'usd' WHERE variant_id = 1", "variants.default"),
-        ("UPDATE price SET amount = -1 WHERE variant_id = 1", "amount"),
-        ("UPDATE image SET url = '' WHERE product_id = 1", "url"),
-    ],
-)
-async def test_a_damaged_row_hurts_no_other(
-    sink: SQLSink, hand: Hand, damage: str, told: str
-) -> None:
-    """What a product cannot be is told, and the products beside it are found."""
-    await bring_about(sink, product("1"), product("2"))
-    await hand(damage)
-    wanted = [product("1"), product("2")]
-    held = await sink.find(wanted, fields=ALL)
-    damaged = held[wanted[0].key]
-    assert isinstance(damaged, Ambiguous)
-    assert damaged.reason.startswith("row 1 of table product is no product: ")
-    assert told in damaged.reason
-    assert isinstance(held[wanted[1].key], Ours)
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)

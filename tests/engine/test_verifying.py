@@ -119,7 +119,7 @@ async def test_what_a_person_did_meanwhile_can_stand_in_the_way() -> None:
     report = await run(source, Meddled(), options=fast(verify=True))
     assert report.status is RunStatus.DEGRADED
     ((found,),) = [each.fields for each in report.discrepancies]
-    assert found.startswith("cannot stand beside what others added: variants[2]")
+    assert found.startswith("shop:1: variant M is not created: variant theirs,")
 
 
 async def test_what_belongs_to_the_shop_is_no_discrepancy() -> None:

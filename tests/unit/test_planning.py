@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
 import attrs
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from tests.strategies import Additions, additions, histories, products
 
 from catalogsync import (
@@ -17,7 +18,6 @@ from catalogsync import (
     Dimensions,
     Field,
     Image,
-    InvalidValueError,
     Ours,
     Price,
     Product,
@@ -25,8 +25,13 @@ from catalogsync import (
     ProductStatus,
     StockLevel,
     Variant,
+    _lenient,
+    compare,
+    diff,
     plan,
+    product_to_json,
 )
+from catalogsync.models import evolve_unchecked, unchecked
 from catalogsync.planning import References, own_references, supplied
 
 KEY = ProductKey("shop", "1")
@@ -132,7 +137,7 @@ def test_a_change_leaves_nothing_to_change(
     held = written(moments[0])
     for wanted in moments[1:]:
         held = attrs.evolve(held, product=others.to(_without(others, held.product)))
-        change = _plan_or_assume(wanted, held)
+        change = plan(wanted, held)
         if change is not None:
             held = after(change)
         assert plan(wanted, held) is None
@@ -168,7 +173,7 @@ def test_what_others_added_stays(
 ) -> None:
     held = written(moments[0])
     with_others = others.to(held.product)
-    change = _plan_or_assume(moments[1], attrs.evolve(held, product=with_others))
+    change = plan(moments[1], attrs.evolve(held, product=with_others))
     if change is not None:
         assert others.missing(change.product, with_others) == []
 
@@ -179,7 +184,7 @@ def test_unsupplied_fields_are_left_alone(
 ) -> None:
     held = written(moments[0])
     held = attrs.evolve(held, product=others.to(held.product))
-    change = _plan_or_assume(moments[1], held)
+    change = plan(moments[1], held)
     if change is None:
         return
     assert change.fields <= supplied(moments[1])
@@ -205,16 +210,6 @@ def _without(others: Additions, product: Product) -> Product:
         attributes=attributes,
         variants=variants or UNSET,
     )
-
-
-def _plan_or_assume(wanted: Product, held: Ours) -> Change | None:
-    """The plan; where a variant by hand has other options there can be none."""
-    try:
-        return plan(wanted, held)
-    except InvalidValueError:
-        ids = [v.id for v in held.product.variants or ()]
-        assume(Additions.VARIANT not in ids)
-        raise
 
 
 def _supplied_of(product: Product) -> list[str]:
@@ -412,12 +407,66 @@ def test_a_variant_may_take_the_options_of_one_that_goes() -> None:
     )
 
 
-def test_two_variants_with_the_same_options_cannot_stand_together() -> None:
+def test_a_variant_whose_options_others_have_is_left_out() -> None:
+    """Everything else is written, and every plan names the reason."""
     held = written(make(variants=[VARIANTS[0]]))
     theirs = variant("by hand", options={"Size": "M"})
     held = attrs.evolve(held, product=make(variants=[VARIANTS[0], theirs]))
-    with pytest.raises(InvalidValueError, match=r"variants\[2\]"):
-        plan(make(), held)
+    for number in range(2):
+        found = compare(make(title="Mug"), held)
+        (conflict,) = found.conflicts
+        assert conflict == (
+            "variant M is not created: variant by hand, which is not the source's,"
+            " has the same options (Size: M)"
+        )
+        if number:
+            assert found.change is None
+        else:
+            assert found.change
+            assert found.change.fields == {"title"}
+            held = after(found.change)
+    free = attrs.evolve(held, product=make(title="Mug", variants=[VARIANTS[0]]))
+    change = update(make(title="Mug"), free)
+    assert [each.variant.id for each in change.variants] == ["M"]
+
+
+def test_options_that_others_have_are_left_out() -> None:
+    """The variant keeps those that it has; its price is written."""
+    theirs = variant("by hand", options={"Size": "L"})
+    held = written(make(variants=[VARIANTS[0]]))
+    held = attrs.evolve(held, product=make(variants=[VARIANTS[0], theirs]))
+    wanted = make(variants=[variant("S", options={"Size": "L"}, prices=[price("77")])])
+    found = compare(wanted, held)
+    assert "variant S keeps its options" in found.conflicts[0]
+    assert found.change
+    (change,) = found.change.variants
+    assert (change.fields, change.variant.options) == ({"prices"}, {"Size": "S"})
+    again = compare(wanted, after(found.change))
+    assert (again.change, again.edits) == (None, ())
+    assert again.conflicts == found.conflicts
+
+
+@pytest.mark.parametrize("amount", ["-1", "NaN", "abc"])
+def test_what_no_source_could_supply_is_written_over(amount: str) -> None:
+    """It is left alone where the source says nothing."""
+    bad = unchecked(Price, amount=_lenient.amount(amount), currency="USD")
+    low = unchecked(StockLevel, quantity=-3)
+    held = written(make())
+    first = evolve_unchecked(VARIANTS[0], prices=(bad, bad), stock=(low, low), sku="")
+    product = evolve_unchecked(
+        make(), title="", attributes="[", variants=(first, *VARIANTS[1:])
+    )
+    held = attrs.evolve(held, product=product)
+    assert update(make(description="new"), held).fields >= {"title", "description"}
+    small = variant("S", stock=[StockLevel(quantity=1)], prices=[price("5")])
+    wanted = [small, *VARIANTS[1:]]
+    change = update(make(attributes={"a": 1}, variants=wanted), held)
+    assert change.product.attributes == {"a": 1}
+    assert change.variants[0].variant.prices == (price("5"),)
+    assert change.variants[0].variant.stock == (StockLevel(quantity=1),)
+    json.dumps([attrs.asdict(item) for item in diff(change)], allow_nan=False)
+    json.dumps(product_to_json(product), allow_nan=False)
+    assert plan(make(attributes={"a": 1}, variants=wanted), after(change)) is None
 
 
 def test_stock_elsewhere_is_left_alone() -> None:

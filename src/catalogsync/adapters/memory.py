@@ -15,8 +15,15 @@ from uuid import uuid4
 import attrs
 
 from catalogsync.changes import Action, Ambiguous, Change, Held, Ours
-from catalogsync.errors import ConflictError, InvalidValueError, MisconfiguredError
-from catalogsync.models import Field, Product, ProductKey, ProductStatus
+from catalogsync.errors import ConflictError, MisconfiguredError
+from catalogsync.models import (
+    UNSET,
+    Field,
+    Product,
+    ProductKey,
+    ProductStatus,
+    evolve_unchecked,
+)
 from catalogsync.outcomes import Outcome
 from catalogsync.protocols import AdoptBy, Cursor, Limits, Page
 
@@ -186,7 +193,8 @@ class MemorySink:
                 self.receipts.pop(key, None)
             case Action.RETIRE:
                 draft = ProductStatus.DRAFT
-                self.products[key] = attrs.evolve(self.products[key], status=draft)
+                found = self.products[key]
+                self.products[key] = evolve_unchecked(found, status=draft)
                 self.receipts[key] = change.receipt
             case _:
                 self.foreign = [each for each in self.foreign if each is not theirs]
@@ -201,12 +209,11 @@ def _skus(product: Product) -> set[object]:
 def _as_foreign(wanted: Product, theirs: Product) -> Held:
     """A product without a key as the wanted one, with the ids of its variants."""
     ids: dict[object, str] = {v.sku: v.id for v in wanted.variants or () if v.sku}
-    variants = [
-        attrs.evolve(variant, id=ids.get(variant.sku, variant.id))
+    variants = tuple(
+        evolve_unchecked(variant, id=ids.get(variant.sku, variant.id))
         for variant in theirs.variants or ()
-    ]
-    try:
-        product = attrs.evolve(theirs, key=wanted.key, variants=variants)
-    except InvalidValueError as error:  # two variants with one id
-        return Ambiguous(reason=f"{theirs.title}: {error}")
+    )
+    if len({variant.id for variant in variants}) < len(variants):
+        return Ambiguous(reason=f"{theirs.title}: two variants would get one id")
+    product = evolve_unchecked(theirs, key=wanted.key, variants=variants or UNSET)
     return Ours(product=product, foreign=True, native=theirs)

@@ -20,7 +20,7 @@ from .options import Missing, Options
 from .references import ReferenceBook
 from .tally import Tally
 
-__all__ = ["Approve", "Planned", "Survey", "by_action"]
+__all__ = ["Approve", "Planned", "Survey", "by_action", "conflict_text"]
 
 _REFERRING = frozenset({Field.CATEGORIES, Field.TAGS})
 
@@ -47,6 +47,11 @@ def by_action(items: Iterable[Planned]) -> list[list[Planned]]:
     for item in items:
         parts.setdefault((item.change.action, item.half_made), []).append(item)
     return list(parts.values())
+
+
+def conflict_text(key: ProductKey, conflict: str) -> str:
+    """The warning that a part of a product is not written."""
+    return f"{key}: {conflict}"
 
 
 def _anything(_: Change) -> str:
@@ -174,9 +179,8 @@ class Survey:
         except RefusedError as error:
             self._fail(product, error.reason, error.said)
             return None
-        except InvalidValueError as error:
-            self._fail(product, f"cannot stand beside what others added: {error}")
-            return None
+        for conflict in result.conflicts:
+            self.tally.warn(conflict_text(product.key, conflict))
         self.tally.note_edits(product.key, result.edits)
         if result.change is None:
             self.tally.settle(Outcome(product.key, OutcomeStatus.UNCHANGED))

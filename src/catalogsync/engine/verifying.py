@@ -10,7 +10,7 @@ import attrs
 from catalogsync.batching import batched
 from catalogsync.changes import Held, Ours
 from catalogsync.differences import diff
-from catalogsync.errors import InvalidValueError, RefusedError, TransientError
+from catalogsync.errors import RefusedError, TransientError
 from catalogsync.models import Product
 from catalogsync.planning import compare
 from catalogsync.protocols import Sink
@@ -18,7 +18,7 @@ from catalogsync.report import Discrepancy
 
 from .options import Options
 from .removing import repeated
-from .survey import Survey
+from .survey import Survey, conflict_text
 from .tally import Tally
 
 __all__ = ["Verifier"]
@@ -76,8 +76,8 @@ class Verifier:
         if isinstance(held, Ours):
             try:
                 differing = self._differing(wanted, held)
-            except (InvalidValueError, RefusedError) as error:
-                differing = (f"cannot stand beside what others added: {error}",)
+            except RefusedError as error:
+                differing = (error.reason,)
         if differing:
             found = Discrepancy(key=wanted.key, fields=differing)
             self.tally.discrepancies.append(found)
@@ -86,7 +86,9 @@ class Verifier:
         book = self.survey.book
         references = book.resolve(wanted) if book else None
         rules = self.survey.rules_after(wanted.key)
-        change = compare(wanted, held, references, rules=rules).change
-        if change is None:
-            return ()
-        return (*(item.path for item in diff(change)), *held.gaps)
+        found = compare(wanted, held, references, rules=rules)
+        new = (conflict_text(wanted.key, text) for text in found.conflicts)
+        conflicts = [text for text in new if text not in self.tally.warnings]
+        differing = [item.path for item in diff(found.change)] if found.change else []
+        gaps = held.gaps if found.change else ()
+        return (*differing, *conflicts, *gaps)

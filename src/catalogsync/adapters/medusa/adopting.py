@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import attrs
 
 from catalogsync.changes import Ambiguous, Change, Held, Ours
-from catalogsync.errors import ConflictError, InvalidValueError
+from catalogsync.errors import ConflictError
 from catalogsync.models import Field, Json, Product, ProductKey, Variant
 from catalogsync.protocols import AdoptBy
 
@@ -29,6 +29,7 @@ from .reading import (
     held_of,
     held_references,
     is_ours,
+    metadata_of,
     option_values,
     product_of,
     raw_of,
@@ -127,11 +128,7 @@ class Foreign:
 
     def _held(self, wanted: Product, raw: Raw, fields: frozenset[Field]) -> Held:
         raw = _matched(wanted.variants or (), raw)
-        try:
-            product = product_of(raw, wanted.key, fields, self.places.location)
-        except InvalidValueError as error:
-            reason = f"product {raw['id']} cannot be compared: {error}"
-            return Ambiguous(reason=reason)
+        product = product_of(raw, wanted.key, fields, self.places.location)
         references = held_references(raw)
         return Ours(product=product, references=references, native=raw, foreign=True)
 
@@ -144,7 +141,7 @@ def _ambiguous(could_be: Sequence[Raw]) -> Ambiguous:
 
 
 def _marks_of(raw: Raw) -> set[str]:
-    metadata: Mapping[str, Json] = raw.get("metadata") or {}
+    metadata = metadata_of(raw)
     return {text for name in _MARKS if (text := _mark(metadata.get(name)))}
 
 
@@ -203,7 +200,7 @@ def _has_options(variant: Variant, raw: Raw) -> bool:
 
 
 def _with_id(raw_variant: Raw, id_: str | None) -> Raw:
-    metadata: dict[str, Json] = {**(raw_variant.get("metadata") or {})}
+    metadata: dict[str, Json] = {**metadata_of(raw_variant)}
     metadata[VARIANT_ID] = id_
     return {**raw_variant, "metadata": metadata}
 

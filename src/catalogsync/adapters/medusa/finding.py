@@ -11,7 +11,7 @@ from catalogsync.models import Field
 
 from .client import MedusaClient
 from .naming import in_pieces
-from .reading import TAG_COLUMNS, Raw, query_fields
+from .reading import TAG_COLUMNS, Raw, cleaned, query_fields
 
 __all__ = ["check_asked_for", "list_products", "read_products"]
 
@@ -38,7 +38,7 @@ async def list_products(
         query = f"fields={columns}&{piece}"
         found += await client.get_all(_PRODUCTS, "products", query, size=len(wanted))
     check_asked_for(name.removesuffix("[]"), found, frozenset(wanted))
-    return found
+    return [cleaned(raw) if "variants" in raw else raw for raw in found]
 
 
 async def read_products(

@@ -17,7 +17,15 @@ from typing import Any, cast
 import attrs
 
 from catalogsync.changes import Action, Change, Held, Ours, VariantChange
-from catalogsync.models import UNSET, Field, Product, ProductKey, Unset, Variant
+from catalogsync.models import (
+    UNSET,
+    Field,
+    Product,
+    ProductKey,
+    Unset,
+    Variant,
+    evolve_unchecked,
+)
 
 from .client import MedusaClient, MedusaRefusedError
 from .finding import check_asked_for
@@ -239,7 +247,7 @@ def _anew(variant: Variant, raw: Raw) -> Variant:
     )
     if variant.stock or was_counted:
         return variant
-    return attrs.evolve(variant, stock=UNSET)
+    return evolve_unchecked(variant, stock=UNSET)
 
 
 def _first_variants(change: Change) -> Sequence[Variant]:

@@ -75,9 +75,9 @@ def _owned(raw: Raw, source: str) -> Ours | None:
         return None
     try:
         key = ProductKey.parse(external_id)
-        product = product_of(raw, key, frozenset({Field.STATUS}), "")
     except InvalidValueError:
         return None
+    product = product_of(raw, key, frozenset({Field.STATUS}), "")
     return Ours(product=product, receipt=receipt_of(raw), native=raw)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
 from typing import Any, cast
 
+from catalogsync import _lenient
 from catalogsync._checks import check_json
 from catalogsync.changes import Change, Ours
+from catalogsync.errors import InvalidValueError
 from catalogsync.models import (
     Dimensions,
     Field,
@@ -19,6 +20,7 @@ from catalogsync.models import (
     ProductStatus,
     StockLevel,
     Variant,
+    unchecked,
 )
 
 __all__ = [
@@ -27,12 +29,14 @@ __all__ = [
     "TAG_COLUMNS",
     "VARIANT_ID",
     "Raw",
+    "cleaned",
     "held_of",
     "held_references",
     "inventory_item",
     "is_ours",
     "is_plain_price",
     "levels",
+    "metadata_of",
     "option_values",
     "product_of",
     "query_fields",
@@ -115,28 +119,61 @@ def query_fields(fields: frozenset[Field]) -> str:
 def product_of(
     raw: Raw, key: ProductKey, fields: frozenset[Field], location: str
 ) -> Product:
-    """A product as the store has it.
+    """A product as the store has it, however people changed it.
 
     Args:
         raw: The product.
         key: Its key.
         fields: What was asked for; the rest stays UNSET.
         location: The stock location that levels without a name belong to.
-
-    Raises:
-        InvalidValueError: People made of it what the model cannot hold.
     """
     values: dict[str, Any] = {
         field.value: read(raw) for field, read in _READERS.items() if field in fields
     }
     if Field.VARIANTS in fields and raw.get("variants"):
-        values["variants"] = [_variant(v, fields, location) for v in raw["variants"]]
-    return Product(key=key, title=raw["title"] or "untitled", **values)
+        values["variants"] = tuple(
+            _variant(v, fields, location) for v in raw["variants"]
+        )
+    title = _lenient.text(raw.get("title")) or ""
+    return unchecked(Product, key=key, title=title, **values)
+
+
+def cleaned(raw: Raw) -> Raw:
+    """A product whose variants have each id of ours once, and no rows that are null.
+
+    Where several variants have one id of ours, the oldest keeps it: Medusa's ids grow
+    with time. The others are somebody's copies of it.
+    """
+    variants: Sequence[Raw] = raw.get("variants") or ()
+    owners: dict[str, str] = {}
+    for variant in sorted(variants, key=lambda variant: str(variant["id"])):
+        owners.setdefault(variant_id(variant), variant["id"])
+    return {
+        **raw,
+        "variants": [
+            _cleaned_variant(v, is_copy=owners[variant_id(v)] != v["id"])
+            for v in variants
+        ],
+    }
+
+
+def _cleaned_variant(raw: Raw, *, is_copy: bool) -> Raw:
+    changed: dict[str, Any] = {
+        name: [row for row in raw[name] if row is not None]
+        for name in ("prices", "inventory_items")
+        if raw.get(name)
+    }
+    if raw.get("options"):
+        changed["options"] = [o for o in raw["options"] if o.get("option")]
+    if is_copy:
+        metadata = metadata_of(raw).items()
+        changed["metadata"] = {n: v for n, v in metadata if n != VARIANT_ID}
+    return {**raw, **changed} if changed else raw
 
 
 def receipt_of(raw: Raw) -> str | None:
     """The receipt that is kept with a product."""
-    text = _metadata(raw).get(RECEIPT)
+    text = metadata_of(raw).get(RECEIPT)
     return text if isinstance(text, str) else None
 
 
@@ -162,13 +199,14 @@ def held_references(raw: Raw) -> dict[Field, dict[str, str]]:
 
 def variant_id(raw: Raw) -> str:
     """The id that the source gave a variant; others' get one of their own."""
-    id_ = _metadata(raw).get(VARIANT_ID)
+    id_ = metadata_of(raw).get(VARIANT_ID)
     return id_ if isinstance(id_, str) and id_ else f"medusa:{raw['id']}"
 
 
 def is_ours(raw_variant: Raw) -> bool:
     """Whether a variant has an id of ours."""
-    return bool(_metadata(raw_variant).get(VARIANT_ID))
+    id_ = metadata_of(raw_variant).get(VARIANT_ID)
+    return isinstance(id_, str) and bool(id_)
 
 
 def option_values(raw_variant: Raw) -> dict[str, str]:
@@ -188,12 +226,14 @@ def inventory_item(raw_variant: Raw) -> Raw | None:
     return items[0] if items else None
 
 
-def levels(raw_variant: Raw) -> dict[str, int]:
-    """Pieces of a variant by stock location."""
+def levels(raw_variant: Raw) -> dict[str, Any]:
+    """Pieces of a variant by stock location; text where they are no whole number."""
     item: Raw = inventory_item(raw_variant) or {}
     inventory: Raw = item.get("inventory") or {}
     found: Sequence[Raw] = inventory.get("location_levels") or ()
-    return {x["location_id"]: int(x["stocked_quantity"]) for x in found}
+    return {
+        x["location_id"]: _lenient.quantity(x["stocked_quantity"]) for x in found if x
+    }
 
 
 def js_number(value: Json) -> Json:
@@ -217,28 +257,35 @@ def _variant(raw: Raw, fields: frozenset[Field], location: str) -> Variant:
         (Field.BARCODE, "barcode"),
     ):
         if field in fields:
-            values[name] = raw.get(name)
+            values[name] = _lenient.text(raw.get(name))
     if Field.OPTIONS in fields:
         values["options"] = option_values(raw)
     if Field.PRICES in fields:
         plain = filter(is_plain_price, raw.get("prices") or ())
         values["prices"] = tuple(
-            Price(
-                amount=Decimal(repr(price["amount"])),
+            unchecked(
+                Price,
+                amount=_lenient.amount(price["amount"]),
                 currency=str(price["currency_code"]).upper(),
             )
             for price in plain
         )
     if Field.STOCK in fields:
         values["stock"] = tuple(
-            StockLevel(quantity=quantity, location=None if id_ == location else id_)
+            unchecked(
+                StockLevel,
+                quantity=quantity,
+                location=None if id_ == location else id_,
+            )
             for id_, quantity in levels(raw).items()
         )
-    return Variant(id=variant_id(raw), **values)
+    return unchecked(Variant, id=variant_id(raw), **values)
 
 
-def _metadata(raw: Raw) -> Mapping[str, Json]:
-    return raw.get("metadata") or {}
+def metadata_of(raw: Raw) -> Mapping[str, Json]:
+    """The metadata of a product or variant; what is no object is nothing."""
+    found: object = raw.get("metadata")
+    return cast("dict[str, Json]", found) if isinstance(found, dict) else {}
 
 
 def _status(raw: Raw) -> ProductStatus:
@@ -248,39 +295,45 @@ def _status(raw: Raw) -> ProductStatus:
 
 
 def _brand(raw: Raw) -> str | None:
-    brand = _metadata(raw).get(BRAND)
-    return brand if isinstance(brand, str) else None
+    return _lenient.text(metadata_of(raw).get(BRAND))
 
 
 def _attributes(raw: Raw) -> dict[str, Json]:
-    found = _metadata(raw).items()
-    theirs = {name: value for name, value in found if name not in {BRAND, RECEIPT}}
-    for name, value in theirs.items():
-        check_json(f"attributes.{name}", value)
-    return {name: js_number(value) for name, value in theirs.items()}
+    found = metadata_of(raw).items()
+    return {
+        name: _attribute(value) for name, value in found if name not in {BRAND, RECEIPT}
+    }
 
 
-def _images(raw: Raw) -> list[Image]:
+def _attribute(value: Json) -> Json:
+    """A value that others put there may be nested deeper than can be compared."""
+    try:
+        check_json("", value)
+    except InvalidValueError as error:
+        return f"({error.problem})"
+    return js_number(value)
+
+
+def _images(raw: Raw) -> tuple[Image, ...]:
     ranked = sorted(raw.get("images") or (), key=lambda image: image.get("rank") or 0)
-    return [Image(url=url) for url in dict.fromkeys(image["url"] for image in ranked)]
-
-
-def _decimal(value: float | None) -> Decimal | None:
-    return None if value is None else Decimal(repr(value))
+    urls = dict.fromkeys(image["url"] for image in ranked)
+    return tuple(unchecked(Image, url=url) for url in urls)
 
 
 def _dimensions(raw: Raw) -> Dimensions | None:
-    sizes = {name: _decimal(raw.get(name)) for name in ("length", "width", "height")}
-    return Dimensions(**sizes) if any(v is not None for v in sizes.values()) else None
+    names = ("length", "width", "height")
+    sizes = {name: _lenient.amount(raw.get(name)) for name in names}
+    is_there = any(v is not None for v in sizes.values())
+    return unchecked(Dimensions, **sizes) if is_there else None
 
 
 _READERS: dict[Field, Callable[[Raw], object]] = {
-    Field.DESCRIPTION: lambda raw: raw.get("description"),
+    Field.DESCRIPTION: lambda raw: _lenient.text(raw.get("description")),
     Field.BRAND: _brand,
     Field.STATUS: _status,
-    Field.THUMBNAIL: lambda raw: raw.get("thumbnail"),
+    Field.THUMBNAIL: lambda raw: _lenient.text(raw.get("thumbnail")),
     Field.IMAGES: _images,
-    Field.WEIGHT: lambda raw: _decimal(raw.get("weight")),
+    Field.WEIGHT: lambda raw: _lenient.amount(raw.get("weight")),
     Field.DIMENSIONS: _dimensions,
     Field.ATTRIBUTES: _attributes,
 }

@@ -99,8 +99,8 @@ _SINGLE = frozenset(
     | {"shipping_profile"}
 )
 _OPTIONAL = frozenset(
-    {"inventory", "inventory_items", "prices", "sales_channels", "shipping_profile"}
-    | {"price_rules"}
+    {"inventory", "inventory_items", "option", "prices", "sales_channels"}
+    | {"price_rules", "shipping_profile"}
 )
 """Links to other modules, and what comes under another name."""
 

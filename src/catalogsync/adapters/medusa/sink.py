@@ -23,7 +23,6 @@ from catalogsync.errors import (
     BatchRefusedError,
     BrokenReplyError,
     ConflictError,
-    InvalidValueError,
     TransientError,
 )
 from catalogsync.models import Field, Product, ProductKey
@@ -200,11 +199,7 @@ class MedusaSink:
             ids = ", ".join(raw["id"] for raw in raws)
             return Ambiguous(reason=f"several products have our external id: {ids}")
         raw = raws[0]
-        try:
-            product = product_of(raw, key, fields, self.places.location)
-        except InvalidValueError as error:
-            reason = f"product {raw['id']} cannot be compared: {error}"
-            return Ambiguous(reason=reason)
+        product = product_of(raw, key, fields, self.places.location)
         return Ours(
             product=product,
             receipt=receipt_of(raw),

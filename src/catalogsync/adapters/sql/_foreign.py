@@ -14,12 +14,19 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from catalogsync.batching import batched
-from catalogsync.changes import Ambiguous, Change, Held, Ours
+from catalogsync.changes import Ambiguous, Change, Held
 from catalogsync.errors import BatchRefusedError, ConflictError
-from catalogsync.models import UNSET, Field, Product, ProductKey, Variant
+from catalogsync.models import (
+    UNSET,
+    Field,
+    Product,
+    ProductKey,
+    Variant,
+    evolve_unchecked,
+)
 from catalogsync.protocols import AdoptBy
 
-from ._reading import Parts, held, read_parts
+from ._reading import PRODUCT_COLUMNS, Parts, held, read_parts
 from ._tables import IDS, product, variant
 
 __all__ = ["adopt", "find_foreign"]
@@ -36,7 +43,7 @@ _WITH_SKU = (
 _WITH_EXTERNAL_ID = sa.select(product.c.id, product.c.attributes).where(
     product.c.attributes.contains("external_id", autoescape=True), _HAS_NO_KEY
 )
-_ROWS = sa.select(product).where(product.c.id.in_(IDS))
+_ROWS = sa.select(*PRODUCT_COLUMNS).where(product.c.id.in_(IDS))
 _LOCKED = (
     sa.select(product.c.id)
     .where(product.c.id.in_(IDS), _HAS_NO_KEY)
@@ -165,14 +172,14 @@ def _foreign(
 ) -> Held:
     """A row as the wanted product, with the wanted variants' ids."""
     there = held(row, parts, fields, wanted.key)
-    if not isinstance(there, Ours):
-        return there
     ours, theirs = wanted.variants or (), there.product.variants or ()
     if _is_doubled(ours, theirs):
         problem = "has several variants with one of the SKUs"
         return Ambiguous(reason=f"row {row.id} of table product {problem}")
     ids = _new_ids(ours, theirs)
-    variants = [attrs.evolve(each, id=ids.get(each.id, each.id)) for each in theirs]
+    variants = tuple(
+        evolve_unchecked(each, id=ids.get(each.id, each.id)) for each in theirs
+    )
     differ = {
         each.id: ids[each.source_id]
         for each in parts[variant][row.id]
@@ -180,7 +187,7 @@ def _foreign(
     }
     return attrs.evolve(
         there,
-        product=attrs.evolve(there.product, variants=variants or UNSET),
+        product=evolve_unchecked(there.product, variants=variants or UNSET),
         # Whatever it says, all of the product is theirs until now.
         receipt=None,
         native=_Foreign(row.id, differ),

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence, Set as AbstractSet
-from decimal import Decimal, InvalidOperation
 from typing import Any, TypeAlias, cast
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from catalogsync.changes import Ambiguous, Held, Ours
+from catalogsync import _lenient
+from catalogsync.changes import Held, Ours
 from catalogsync.errors import InvalidValueError
 from catalogsync.models import (
     UNSET,
@@ -27,6 +28,7 @@ from catalogsync.models import (
     StockLevel,
     Unset,
     Variant,
+    unchecked,
 )
 
 from ._tables import (
@@ -45,7 +47,14 @@ from ._tables import (
     variant_option,
 )
 
-__all__ = ["Parts", "find_products", "held", "owned_page", "read_parts"]
+__all__ = [
+    "PRODUCT_COLUMNS",
+    "Parts",
+    "find_products",
+    "held",
+    "owned_page",
+    "read_parts",
+]
 
 Parts: TypeAlias = Mapping[sa.Table, Mapping[int, Sequence[sa.Row[Any]]]]
 """Rows by table, and by the id of what they belong to."""
@@ -70,20 +79,28 @@ async def owned_page(
     connection: AsyncConnection, source: str, after: object
 ) -> Sequence[Ours]:
     """The next products of a source, by their rows, after the row *after*."""
-    found = await connection.execute(_OWNED, {"of": source, "after": after})
-    return [
-        Ours(
-            product=Product(
-                key=ProductKey(source, row.source_id),
-                # What somebody typed in by hand must not keep it from being pruned.
-                title=row.title or row.source_id,
-                status=_status(row.status),
-            ),
-            receipt=row.receipt,
-            native=row.id,
-        )
-        for row in found
-    ]
+    page: list[Ours] = []
+    while not page:
+        found = await connection.execute(_OWNED, {"of": source, "after": after})
+        rows: list[Any] = list(found)
+        if not rows:
+            break
+        after = rows[-1].id
+        page = [each for row in rows if (each := _owned(row, source))]
+    return page
+
+
+def _owned(row: sa.Row[Any], source: str) -> Ours | None:
+    try:
+        key = ProductKey(source, row.source_id)
+    except InvalidValueError:  # no source has such a product, so that it left none
+        return None
+    title = _lenient.text(row.title) or row.source_id
+    return Ours(
+        product=unchecked(Product, key=key, title=title, status=_status(row.status)),
+        receipt=row.receipt,
+        native=row.id,
+    )
 
 
 async def read_parts(
@@ -121,7 +138,9 @@ def _rows_of(table: sa.Table) -> sa.Select[Any]:
     return sa.select(table).join(variant).where(variant.c.product_id.in_(IDS))
 
 
-_PRODUCTS = sa.select(product).where(has_key(product))
+PRODUCT_COLUMNS = [c for c in product.c if not isinstance(c.type, sa.DateTime)]
+"""All but the times, which are not compared, and which people may have broken."""
+_PRODUCTS = sa.select(*PRODUCT_COLUMNS).where(has_key(product))
 _STATUSES = frozenset(ProductStatus)
 _OWNED = (
     sa.select(
@@ -178,27 +197,18 @@ _PARTS: Mapping[sa.Table, tuple[_Fields, str, sa.Select[Any]]] = {
 # --- products ---
 
 
-def held(row: sa.Row[Any], parts: Parts, fields: _Fields, key: ProductKey) -> Held:
-    """What the database has in a row of `product`, as far as it is asked for.
-
-    A row that somebody changed by hand, so that no product can be like it, is told
-    by its number; it does not hurt the others.
-    """
-    try:
-        found = _product(row, parts, fields, key)
-    except (ValueError, TypeError) as error:
-        problem = f"row {row.id} of table product is no product: {error}"
-        return Ambiguous(reason=problem)
+def held(row: sa.Row[Any], parts: Parts, fields: _Fields, key: ProductKey) -> Ours:
+    """What the database has in a row of `product`, as far as it is asked for."""
     references = {
         Field.CATEGORIES: {
-            str(each.id): each.name
+            str(each.id): str(each.name)
             for link in parts[product_category][row.id]
             for each in parts[category][link.category_id]
         },
-        Field.TAGS: {str(t.tag_id): t.text for t in parts[product_tag][row.id]},
+        Field.TAGS: {str(t.tag_id): str(t.text) for t in parts[product_tag][row.id]},
     }
     return Ours(
-        product=found,
+        product=_product(row, parts, fields, key),
         receipt=row.receipt,
         references={f: names for f, names in references.items() if f in fields},
         native=row.id,
@@ -215,10 +225,11 @@ def _product(
     }
     if Field.CATEGORIES in fields:
         values["categories"] = _categories(row, parts, key.source)
-    variants = [_variant(each, parts, fields) for each in parts[variant][row.id]]
+    variants = tuple(_variant(each, parts, fields) for each in parts[variant][row.id])
     if variants:
         values["variants"] = variants
-    return Product(key=key, title=row.title, **values)
+    title = _lenient.text(row.title) or ""
+    return unchecked(Product, key=key, title=title, **values)
 
 
 def _status(text: str | None) -> ProductStatus | Unset:
@@ -227,32 +238,44 @@ def _status(text: str | None) -> ProductStatus | Unset:
 
 
 def _dimensions(row: sa.Row[Any], _: Parts) -> Dimensions | None:
-    size = Dimensions(
-        length=_decimal(row.length),
-        width=_decimal(row.width),
-        height=_decimal(row.height),
+    size = unchecked(
+        Dimensions,
+        length=_lenient.amount(row.length),
+        width=_lenient.amount(row.width),
+        height=_lenient.amount(row.height),
     )
     return None if size == _NO_SIZE else size
 
 
-def _attributes(row: sa.Row[Any], _: Parts) -> Mapping[str, Json]:
-    tree: object = json.loads(row.attributes) if row.attributes else {}
-    if not isinstance(tree, dict):
-        raise InvalidValueError("attributes", "must be a JSON object")
-    return cast("dict[str, Json]", tree)
+def _attributes(row: sa.Row[Any], _: Parts) -> Mapping[str, Json] | str:
+    """The attributes; the text itself where it is no JSON object."""
+    text = _lenient.text(row.attributes)
+    if text is None:
+        return {}
+    try:
+        tree: object = json.loads(text, parse_constant=str, parse_float=_float)
+    except (ValueError, RecursionError):
+        return text
+    return cast("dict[str, Json]", tree) if isinstance(tree, dict) else text
 
 
-def _images(row: sa.Row[Any], parts: Parts) -> list[Image]:
+def _float(text: str) -> float | str:
+    """A number, or its text where it is beyond all bounds."""
+    number = float(text)
+    return number if math.isfinite(number) else text
+
+
+def _images(row: sa.Row[Any], parts: Parts) -> tuple[Image, ...]:
     # Somebody else may have added the same one at the same time.
-    urls = dict.fromkeys(each.url for each in parts[image][row.id])
-    return [Image(url=url) for url in urls]
+    urls = dict.fromkeys(str(each.url) for each in parts[image][row.id])
+    return tuple(unchecked(Image, url=url) for url in urls)
 
 
-def _categories(row: sa.Row[Any], parts: Parts, source: str) -> list[Category]:
+def _categories(row: sa.Row[Any], parts: Parts, source: str) -> tuple[Category, ...]:
     """Those of the product's own source; others' have no id in it."""
     links = parts[product_category][row.id]
     found = (_category(link.category_id, source, parts[category]) for link in links)
-    return [each for each in found if each]
+    return tuple(each for each in found if each)
 
 
 def _category(
@@ -265,20 +288,24 @@ def _category(
         above = tree[above[0].parent_id]
     found = None
     for row in reversed(line.values()):
-        found = Category(id=row.source_id, name=row.name, parent=found)
+        found = unchecked(
+            Category, id=str(row.source_id), name=str(row.name), parent=found
+        )
     return found
 
 
 _FIELDS: Mapping[Field, Callable[[sa.Row[Any], Parts], Any]] = {
-    Field.DESCRIPTION: lambda row, _: row.description,
-    Field.BRAND: lambda row, _: row.brand,
+    Field.DESCRIPTION: lambda row, _: _lenient.text(row.description),
+    Field.BRAND: lambda row, _: _lenient.text(row.brand),
     Field.STATUS: lambda row, _: _status(row.status),
-    Field.THUMBNAIL: lambda row, _: row.thumbnail,
-    Field.WEIGHT: lambda row, _: _decimal(row.weight),
+    Field.THUMBNAIL: lambda row, _: _lenient.text(row.thumbnail),
+    Field.WEIGHT: lambda row, _: _lenient.amount(row.weight),
     Field.DIMENSIONS: _dimensions,
     Field.ATTRIBUTES: _attributes,
     Field.IMAGES: _images,
-    Field.TAGS: lambda row, parts: [t.text for t in parts[product_tag][row.id]],
+    Field.TAGS: lambda row, parts: tuple(
+        str(t.text) for t in parts[product_tag][row.id]
+    ),
 }
 
 
@@ -287,31 +314,26 @@ _FIELDS: Mapping[Field, Callable[[sa.Row[Any], Parts], Any]] = {
 
 def _variant(row: sa.Row[Any], parts: Parts, fields: _Fields) -> Variant:
     lists: dict[str, Any] = {}
-    try:
-        if Field.PRICES in fields:
-            lists["prices"] = [
-                Price(amount=cast("Decimal", _decimal(p.amount)), currency=p.currency)
-                for p in parts[price][row.id]
-            ]
-        if Field.STOCK in fields:
-            lists["stock"] = [
-                StockLevel(quantity=level.quantity, location=level.location)
-                for level in parts[stock_level][row.id]
-            ]
-        return Variant(
-            id=row.source_id,
-            title=row.title or UNSET,
-            sku=row.sku,
-            barcode=row.barcode,
-            options={each.name: each.value for each in parts[variant_option][row.id]},
-            **lists,
+    if Field.PRICES in fields:
+        lists["prices"] = tuple(
+            unchecked(Price, amount=_lenient.amount(p.amount), currency=str(p.currency))
+            for p in parts[price][row.id]
         )
-    except InvalidValueError as error:
-        raise error.under(f"variants.{row.source_id}") from None
-
-
-def _decimal(value: Decimal | str | None) -> Decimal | None:
-    try:
-        return None if value is None else Decimal(value)
-    except InvalidOperation:
-        raise ValueError(f"{value!r} is not a number") from None
+    if Field.STOCK in fields:
+        lists["stock"] = tuple(
+            unchecked(
+                StockLevel,
+                quantity=_lenient.quantity(level.quantity),
+                location=_lenient.text(level.location),
+            )
+            for level in parts[stock_level][row.id]
+        )
+    return unchecked(
+        Variant,
+        id=str(row.source_id),
+        title=_lenient.text(row.title) or UNSET,
+        sku=_lenient.text(row.sku),
+        barcode=_lenient.text(row.barcode),
+        options={str(o.name): str(o.value) for o in parts[variant_option][row.id]},
+        **lists,
+    )

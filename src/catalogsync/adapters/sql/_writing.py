@@ -167,6 +167,8 @@ def _product_columns(wanted: Product, fields: frozenset[Field]) -> NewRow:
     if Field.ATTRIBUTES in fields:
         # A `Mapping` inside is an object.
         text = json.dumps(wanted.attributes or {}, ensure_ascii=False, default=dict)
+        # Others may have left half of a surrogate pair, which JSON can name.
+        text = text.encode(errors="backslashreplace").decode()
         row["attributes"] = text if wanted.attributes else None
     return row
 
@@ -278,14 +280,14 @@ class _Rows:
         ours is a conflict.
         """
         owner_name, name = _ELEMENTS[table]
-        before = {row[name]: row for row in found}
-        after = {row[name]: row for row in wanted}
-        for element, row in before.items():
-            if after.get(element) != row:
+        before, after = _by(name, found), _by(name, wanted)
+        for element, rows in before.items():
+            if after.get(element) != rows:
                 self.add(_delete, table, {owner_name: owner, name: element})
-        for element, row in after.items():
-            if before.get(element) != row:
-                self.add(_insert, table, {owner_name: owner, **row})
+        for element, rows in after.items():
+            if before.get(element) != rows:
+                for row in rows:
+                    self.add(_insert, table, {owner_name: owner, **row})
 
     async def write(self, connection: AsyncConnection) -> None:
         """Execute all statements, deletions first, and forget them."""
@@ -294,6 +296,14 @@ class _Rows:
                 if statement is step:
                     await connection.execute(statement(table, columns), rows)
         self._alike.clear()
+
+
+def _by(name: str, rows: Iterable[NewRow]) -> dict[Any, list[NewRow]]:
+    """The rows by one column; two levels of stock may stand at no location."""
+    found: dict[Any, list[NewRow]] = {}
+    for row in rows:
+        found.setdefault(row[name], []).append(row)
+    return found
 
 
 def _delete(table: sa.Table, columns: _Columns) -> sa.Executable:

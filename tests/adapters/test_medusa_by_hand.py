@@ -1,0 +1,186 @@
+"""The Medusa sink: what people make of products, and no source could supply."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import attrs
+import pytest
+from tests.conftest import Medusa
+
+from catalogsync import (
+    Image,
+    Options,
+    Price,
+    Product,
+    ProductKey,
+    RetryPolicy,
+    StockLevel,
+    Variant,
+    as_source,
+    sync,
+)
+from catalogsync.adapters.medusa import MedusaSettings
+
+FAST = Options(retry=RetryPolicy(wait_initial=0, wait_jitter=0))
+FIELDS = "id,title,metadata,variants.id,variants.title,variants.sku,variants.metadata"
+
+
+def variant(id_: str, options: dict[str, str] | None = None, **more: Any) -> Variant:
+    values: dict[str, Any] = {
+        "sku": f"SKU-{id_}",
+        "title": f"Title {id_}",
+        "options": options or {},
+        "prices": [Price(amount=Decimal("5.50"), currency="USD")],
+        "stock": [StockLevel(quantity=3)],
+    }
+    return Variant(id=id_, **{**values, **more})
+
+
+def product(*variants: Variant, id_: str = "1", **more: Any) -> Product:
+    values: dict[str, Any] = {
+        "title": "Thing",
+        "description": "Long",
+        "brand": "Brand",
+        "weight": Decimal(5),
+        "images": [Image(url="https://example.com/1.png")],
+        "attributes": {"ours": 1},
+    }
+    key = ProductKey("shop", id_)
+    return Product(key=key, variants=variants, **{**values, **more})
+
+
+class Shop:
+    """A store, its sink, and somebody at the admin pages."""
+
+    def __init__(self, medusa: Medusa) -> None:
+        self.medusa = medusa
+        self._settings = MedusaSettings(
+            url=medusa.url, email=medusa.email, password=medusa.password
+        )
+
+    async def put(self, *products: Product) -> Any:
+        async with self._settings.open() as sink:
+            return await sync(as_source(products, name="shop"), sink, options=FAST)
+
+    async def found(self, id_: str = "1", fields: str = FIELDS) -> Any:
+        path = f"/admin/products?external_id=shop:{id_}&fields={fields}"
+        (found,) = (await self.medusa.get(path))["products"]
+        return found
+
+    async def settle(self, wanted: Product) -> None:
+        """What was changed by hand is written over, once."""
+        report = await self.put(wanted)
+        assert (report.failures, report.warnings) == ((), ())
+        assert report.counts.updated == 1
+        again = await self.put(wanted)
+        assert again.counts.unchanged == 1
+
+
+@pytest.fixture
+def shop(medusa: Medusa) -> Shop:
+    return Shop(medusa)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"weight": -4},
+        {"length": -1, "width": 1e30},
+        {"metadata": {"brand": {"a": []}, "theirs": [[[]]], "more": None}},
+        {"metadata": {"catalogsync": {"version": "?"}}, "title": "x"},
+        {"description": "", "title": " "},
+        {
+            "images": [{"url": "https://example.com/1.png"}, {"url": "x y"}],
+            "title": "x",
+        },
+    ],
+    ids=str,
+)
+async def test_a_product_of_any_shape(shop: Shop, body: dict[str, Any]) -> None:
+    wanted = product(variant("a"))
+    await shop.put(wanted)
+    id_ = (await shop.found())["id"]
+    await shop.medusa.post(f"/admin/products/{id_}", body)
+    wanted = attrs.evolve(wanted, dimensions=None, tags=["new"])
+    await shop.settle(wanted)
+    assert (await shop.found())["title"] == "Thing"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"title": ""},
+        {"prices": [{"amount": -3, "currency_code": "usd"}]},
+        {"prices": [{"amount": n, "currency_code": "usd"} for n in (1, 5.5, 2)]},
+        {"sku": "", "barcode": ""},
+    ],
+    ids=str,
+)
+async def test_a_variant_of_any_shape(shop: Shop, body: dict[str, Any]) -> None:
+    wanted = product(variant("a"))
+    await shop.put(wanted)
+    found = await shop.found()
+    path = f"/admin/products/{found['id']}/variants/{found['variants'][0]['id']}"
+    await shop.medusa.post(path, body)
+    await shop.settle(attrs.evolve(wanted, title="New"))
+    fields = "title,variants.title,variants.sku,variants.prices.amount"
+    (found,) = (await shop.found(fields=fields))["variants"]
+    assert (found["title"], found["sku"]) == ("Title a", "SKU-a")
+    assert [each["amount"] for each in found["prices"]] == [5.5]
+
+
+async def test_stock_that_is_no_whole_number(shop: Shop) -> None:
+    wanted = product(variant("a"))
+    await shop.put(wanted)
+    item = "variants.inventory_items.inventory_item_id"
+    (found,) = (await shop.found(fields=item))["variants"]
+    (link,) = found["inventory_items"]
+    location = shop.medusa.stock_location_id
+    level = {**link, "location_id": location, "stocked_quantity": 3.5}
+    path = "/admin/inventory-items/location-levels/batch"
+    await shop.medusa.post(path, {"update": [level]})
+    await shop.settle(wanted)
+
+
+async def test_a_copy_of_a_variant_of_ours(shop: Shop) -> None:
+    """It has our id, too; the older one is ours, and the copy is left alone."""
+    sizes = [variant(size, {"Size": size}) for size in "SM"]
+    await shop.put(product(*sizes))
+    found = await shop.found()
+    options = await shop.found(fields="options.id")
+    add = {"product_option_id": options["options"][0]["id"], "add": [{"value": "L"}]}
+    path = f"/admin/products/{found['id']}"
+    await shop.medusa.post(f"{path}/options/batch", {"update": [add]})
+    copy = {
+        "title": "Copy",
+        "options": {"Size": "L"},
+        "prices": [],
+        "metadata": {"catalogsync_id": "S"},
+    }
+    await shop.medusa.post(f"{path}/variants", copy)
+    await shop.settle(product(*sizes, title="New"))
+    titles = {each["title"] for each in (await shop.found())["variants"]}
+    assert titles == {"Title S", "Title M", "Copy"}
+
+
+async def test_others_have_the_options_of_a_new_variant(shop: Shop) -> None:
+    """All else is written, and each run says what is not."""
+    small = variant("S", {"Size": "S"})
+    await shop.put(product(small))
+    found = await shop.found()
+    options = await shop.found(fields="options.id")
+    add = {"product_option_id": options["options"][0]["id"], "add": [{"value": "L"}]}
+    path = f"/admin/products/{found['id']}"
+    await shop.medusa.post(f"{path}/options/batch", {"update": [add]})
+    theirs = {"title": "Theirs", "options": {"Size": "L"}, "prices": []}
+    await shop.medusa.post(f"{path}/variants", theirs)
+    wanted = product(small, variant("L", {"Size": "L"}), title="New")
+    for updated in (1, 0):
+        report = await shop.put(wanted)
+        assert report.failures == ()
+        assert report.counts.updated == updated
+        (warning,) = report.warnings
+        assert warning.startswith("shop:1: variant L is not created: variant medusa:")
+    assert (await shop.found())["title"] == "New"
