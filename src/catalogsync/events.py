@@ -200,7 +200,7 @@ class RunFinished(Event):
     """A run is over.
 
     Attributes:
-        status: The report's status; `cancelled` for a run that was.
+        status: The report's status; `cancelled` also for a run without a report.
         summary: The report's first line, or why there is no report.
         report: The report, if there is one.
     """

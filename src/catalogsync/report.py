@@ -36,6 +36,9 @@ class RunStatus(enum.StrEnum):
     is a warning.
     `INCOMPLETE`: not everything was seen or settled; the next run goes on.
     `FAILED`: the run broke off; what was done until then is in the counts.
+    `CANCELLED`: a person, a signal or the end of the service stopped the run before
+    its end; what was done until then is in the counts. Neither a failure nor a
+    success.
     `SKIPPED`: nothing was done, because another run was at work.
     """
 
@@ -43,6 +46,7 @@ class RunStatus(enum.StrEnum):
     DEGRADED = "degraded"
     INCOMPLETE = "incomplete"
     FAILED = "failed"
+    CANCELLED = "cancelled"
     SKIPPED = "skipped"
 
     @property
@@ -162,7 +166,7 @@ class Report:
         warnings: What is not as it should be, though the run is complete.
         edits: Values of ours that people edited in the sink.
         discrepancies: What was read back and differs; see `Options.verify`.
-        problem: Why the status is incomplete or failed; empty otherwise.
+        problem: Why the status is incomplete, failed or cancelled; empty otherwise.
         rehearsal: Whether nothing was written, and the counts say what would be.
         partial: Whether it was to take chosen products only.
     """

@@ -51,10 +51,10 @@ def test_stop_in_order(
     output, errors = process.communicate()
     assert process.returncode == 130
     assert STOPPING in errors
-    assert "products: incomplete: 2 fetched = " in output
+    assert "products: cancelled: 2 fetched = " in output
     assert "stopped by the user" in output
     report = json.loads(Path("report.json").read_text())
-    assert report["status"] == "incomplete"
+    assert report["status"] == "cancelled"
 
 
 @pytest.mark.parametrize("number", STOPS)

@@ -181,7 +181,7 @@ async def test_a_cancelled_run_gives_it_back_and_is_noted(store: RunStore) -> No
         await gate.reached.wait()
         task.cancel()
     (record,) = await store.runs(job="j")
-    assert record.status is RunStatus.INCOMPLETE
+    assert record.status is RunStatus.CANCELLED
     report = await sync(source(), shop, options=options(), store=store)
     assert report.status is RunStatus.SUCCEEDED
 
@@ -230,5 +230,5 @@ async def test_a_stop_ends_the_wait(store: RunStore) -> None:
             second.stop(reason="enough")
             report = await second.report()
         gate.open.set()
-    assert report.status is RunStatus.INCOMPLETE
+    assert report.status is RunStatus.CANCELLED
     assert (report.problem, report.counts.fetched) == ("enough", 0)

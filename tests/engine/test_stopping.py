@@ -50,7 +50,7 @@ async def stopped(handle: Run, **arguments: Any) -> Report:
     handle.stop(**arguments)
     report = await handle.report()
     check(report)
-    assert report.status is RunStatus.INCOMPLETE
+    assert report.status is RunStatus.CANCELLED
     assert report.problem == arguments.get("reason", "stopped by request")
     assert not running()
     return report
@@ -445,3 +445,44 @@ async def test_an_end_in_the_very_first_turns_leaves_nothing_behind(
         await work()
     gc.collect()
     assert not running()
+
+
+async def test_what_goes_wrong_in_a_cancelled_run_is_told() -> None:
+    """Even a defect in its last batch does not make it a failed one."""
+    gate = asyncio.Event()
+    sink = FaultySink()
+
+    async def break_down(*_: Any) -> Any:
+        await gate.wait()
+        raise RuntimeError("out of paper")
+
+    sink.steps.append(break_down)
+    async with open_run(as_source(catalog(5)), sink) as handle:
+        await until(lambda: sink.writes)
+        handle.stop(reason="enough")
+        gate.set()
+        report = await handle.report()
+    check(report)
+    assert report.status is RunStatus.CANCELLED
+    assert report.problem.startswith("enough")
+    assert "out of paper" in report.problem
+
+
+async def test_a_stop_after_the_run_broke_off_changes_nothing() -> None:
+    gate = asyncio.Event()
+    sink = FaultySink(limits=Limits(writers=2, find=10))
+
+    async def break_down(*_: Any) -> Any:
+        raise UnauthorizedError("401")
+
+    sink.steps += [works, break_down, hangs(gate)]
+    options = fast(batch_size=10)
+    seen = Seen()
+    async with open_run(
+        as_source(catalog(50)), sink, options=options, hooks=[seen]
+    ) as handle:
+        await until(lambda: seen.of(RunStopping))
+        handle.stop(reason="enough")
+        gate.set()
+        report = await handle.report()
+    assert report.status is RunStatus.FAILED

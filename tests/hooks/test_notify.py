@@ -87,6 +87,8 @@ class Collected:
         (["cancelled"], {"on": {"cancelled"}}, ["cups cancelled"]),
         ([BAD, BAD, WELL], {}, ["cups failed"] * 2 + ["cups recovered (succeeded)"]),
         ([BAD, WELL, WELL], {}, ["cups failed", "cups recovered (succeeded)"]),
+        (["cancelled", WELL], {}, []),
+        ([BAD, "cancelled", WELL], {}, ["cups failed", "cups recovered (succeeded)"]),
         ([BAD, "skipped", WELL], {}, ["cups failed", "cups recovered (succeeded)"]),
         ([BAD, WELL], {"recovered": False}, ["cups failed"]),
         (

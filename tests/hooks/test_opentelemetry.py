@@ -162,7 +162,8 @@ def test_a_step_has_the_time_that_it_took(host: Host) -> None:
         (finished("skipped"), False),
         (finished("incomplete"), True),
         (RunFinished(run_id="r1", status="failed", summary="well"), True),
-        (RunFinished(run_id="r1", status="cancelled", summary="well"), True),
+        (finished("cancelled"), False),
+        (RunFinished(run_id="r1", status="cancelled", summary="well"), False),
     ],
     ids=lambda value: getattr(value, "status", ""),
 )

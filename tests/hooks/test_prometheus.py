@@ -66,6 +66,7 @@ def test_a_run_that_goes_on_is_told() -> None:
         (finished(RunStatus.INCOMPLETE), "incomplete"),
         (finished(RunStatus.FAILED), "failed"),
         (finished(RunStatus.SKIPPED), "skipped"),
+        (finished(RunStatus.CANCELLED), "cancelled"),
         (RunFinished(run_id="r1", status="cancelled", summary=""), "cancelled"),
     ],
 )

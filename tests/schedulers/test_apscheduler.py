@@ -42,7 +42,7 @@ async def test_a_run_that_fails_ends_no_schedule(
 
 @pytest.mark.parametrize(
     ("program", "fault", "end"),
-    [(BLOCKING, delay(1, times=1), "succeeded"), (ASYNC, delay(60), "incomplete")],
+    [(BLOCKING, delay(1, times=1), "succeeded"), (ASYNC, delay(60), "cancelled")],
 )
 async def test_sigterm_during_a_run(
     shop: Shop, faults: FaultPlan, program: Program, fault: Fault, end: str

@@ -270,8 +270,9 @@ async def test_cancel() -> None:
         await shop.store.idle()
         assert sorted(shop.till.titles) == ["0", "1", "4"]
         record = await shop.store.run(run_id)
-        assert record.status is RunStatus.INCOMPLETE
+        assert record.status is RunStatus.CANCELLED
         assert record.report["problem"] == "cancelled on demand"
+        assert shop.service.state("shelf").problem == ""
         assert not shop.service.cancel(run_id)
 
 
@@ -287,6 +288,7 @@ async def test_stop() -> None:
             till.gate.set()
         assert sorted(till.titles) == ["0", "1"]
         record = await store.run(run_id)
+        assert record.status is RunStatus.CANCELLED
         assert record.report["problem"] == "the service was stopped"
         assert len(await store.triggers()) == 1
         store.log.clear()
@@ -359,8 +361,11 @@ async def test_cancel_while_it_is_opened() -> None:
         await door.opening.wait()
         assert shop.service.cancel(run_id)
         await shop.store.idle()
-        assert shop.service.state("shelf").problem == "cancelled on demand"
+        assert shop.service.state("shelf").problem == ""
         assert await shop.store.triggers() == []
+        record = await shop.store.run(run_id)
+        assert record.status is RunStatus.CANCELLED
+        assert "before it began" in record.report["problem"]
 
 
 class Panic(BaseException):

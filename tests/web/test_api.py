@@ -249,7 +249,7 @@ async def test_cancel() -> None:
         await site.shop.till.writing.wait()
         assert await site.post(f"/api/runs/{run_id}/cancel") == {}
         site.shop.till.gate.set()
-        assert (await events.until("RunFinished"))["status"] == "incomplete"
+        assert (await events.until("RunFinished"))["status"] == "cancelled"
         run = await site.get(f"/api/runs/{run_id}")
         assert run["problem"] == "cancelled on demand"
         error = await site.post(f"/api/runs/{run_id}/cancel", 404)

@@ -104,7 +104,7 @@ def test_stopped_in_the_midst_of_a_run(
             assert b"event: RunFinished\n" in events.readlines()
         status, output, errors = served.end()
         assert (status, errors) == (0, STOPPING)
-        assert output.startswith("products: incomplete: ")
+        assert output.startswith("products: cancelled: ")
     faults.clear()
     first = ids(tmp_path)
     assert 2 <= len(first) < 10

@@ -95,13 +95,13 @@ def test_three_runs_by_itself_and_a_stop_in_the_midst(
     assert f"= 1 updated + {PRODUCTS - 1} unchanged" in lines[1]
     assert f"= {PRODUCTS} unchanged" in lines[2]
     assert status == 0
-    assert output.startswith("products: incomplete: ")
+    assert output.startswith("products: cancelled: ")
     assert last.startswith(f"products: succeeded: {PRODUCTS} fetched = ")
     assert titles(real_store) == {
         str(number): f"Changed {number}" for number in range(1, PRODUCTS + 1)
     }
     told = [run["status"] for run in runs]
-    assert told[:5] == ["succeeded", "incomplete", *["succeeded"] * 3]
+    assert told[:5] == ["succeeded", "cancelled", *["succeeded"] * 3]
     third, second, first = (run["started_at"] // MINUTE for run in runs[2:5])
     assert (second, third) == (first + 1, first + 2)
     assert 0 < wait <= MINUTE

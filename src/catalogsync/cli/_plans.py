@@ -55,10 +55,9 @@ def plan_job(session: Session, job: Job, wish: Wish, wanted: Wanted) -> int:
         session.teller.result(f"The plan is in {wanted.out}.")
     if session.report:
         write_report(session, session.report, report)
-    status = STATUS.get(report.status, INCOMPLETE)
-    return (
-        CHANGES if wanted.exit_code and status < INCOMPLETE and _any(report) else status
-    )
+    if wanted.exit_code and report.status.settled and _any(report):
+        return CHANGES
+    return STATUS.get(report.status, INCOMPLETE)
 
 
 def _any(report: Report) -> bool:

@@ -36,7 +36,12 @@ __all__ = [
     "write_report",
 ]
 
-STATUS = {RunStatus.SUCCEEDED: 0, RunStatus.SKIPPED: 0, RunStatus.DEGRADED: 1}
+STATUS = {
+    RunStatus.SUCCEEDED: 0,
+    RunStatus.SKIPPED: 0,
+    RunStatus.DEGRADED: 1,
+    RunStatus.CANCELLED: INTERRUPTED,
+}
 
 
 @attrs.frozen(kw_only=True)
@@ -132,12 +137,10 @@ class Ended:
 
     Attributes:
         report: Its report.
-        interrupted: Whether the user stopped it.
         problem: What went wrong afterwards, when both sides were closed.
     """
 
     report: Report
-    interrupted: bool
     problem: Exception | None = None
 
     def tell(self, session: Session) -> int:
@@ -150,8 +153,7 @@ class Ended:
         if self.problem is not None:
             session.teller.error(self.problem)
             return INCOMPLETE
-        status = STATUS.get(self.report.status, INCOMPLETE)
-        return INTERRUPTED if self.interrupted and status == INCOMPLETE else status
+        return STATUS.get(self.report.status, INCOMPLETE)
 
 
 async def carry_out(opening: Opening, progress: Progress) -> Ended:
@@ -167,7 +169,7 @@ async def carry_out(opening: Opening, progress: Progress) -> Ended:
         with interrupts(stopper, stopper.announce):
             async with opening as run:
                 report = await _watch(run, stopper, progress)
-                ended = Ended(report, stopper.times > 0)
+                ended = Ended(report)
     except CatalogSyncError as error:
         if ended is None:
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import AsyncGenerator, Callable, Iterable
@@ -159,7 +160,7 @@ class Job:
         async with self.open_store() as store, AsyncExitStack() as stack:
             try:
                 source, sink = await stack.enter_async_context(self.open())
-            except Exception as error:
+            except (Exception, asyncio.CancelledError) as error:
                 await note_no_start(
                     record=record, error=error, hooks=hooks, store=store
                 )

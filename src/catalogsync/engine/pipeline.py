@@ -102,6 +102,7 @@ class Pipeline:
         show: Takes each change instead of the sink; None: changes are written.
         approve: Asked for each change of an apply; None: everything may be done.
         error: What broke the run off, if anything did.
+        cancelled: Whether the run was asked to stop before it ended by itself.
     """
 
     source: Source
@@ -112,6 +113,7 @@ class Pipeline:
     show: Show | None = None
     approve: Approval | None = None
     error: Exception | None = None
+    cancelled: bool = False
     _intake: Intake = attrs.field(init=False)
     _survey: Survey = attrs.field(init=False)
     _verifier: Verifier = attrs.field(init=False)
@@ -295,6 +297,12 @@ class Pipeline:
         """Whether it was stopped."""
         return self._stopped
 
+    def cancel(self, reason: str, grace: float) -> None:
+        """Stop because somebody asked for it; see `stop`."""
+        if not self._ended and not self._stopped:
+            self.cancelled = True
+        self.stop(reason, grace)
+
     def stop(self, reason: str, grace: float) -> None:
         """Begin nothing new; cancel after *grace* seconds what is in flight.
 
@@ -337,6 +345,8 @@ class Pipeline:
     def _break(self, error: Exception) -> None:
         if self.error is None:
             self.error = error
+        if self.cancelled:  # it ends anyway; what went wrong on the way is told
+            self.tally.problem(_told(error))
         self.stop(_told(error), grace=30.0)
 
     async def _read(self, group: asyncio.TaskGroup) -> None:

@@ -86,9 +86,9 @@ class Run:
         """Ask for an orderly end; returns at once.
 
         Nothing new begins, batches in flight may end within *grace* seconds, and
-        everything else stays unsettled.
+        everything else stays unsettled. The status of the run is `cancelled`.
         """
-        self._pipeline.stop(reason, grace)
+        self._pipeline.cancel(reason, grace)
 
     async def report(self) -> Report:
         """Wait for the end of the run.
@@ -117,7 +117,7 @@ class Run:
             sink=pipeline.sink.name,
         )
         tally.emit(event)
-        status, summary = "cancelled", "the run was cancelled"
+        status, summary = RunStatus.CANCELLED, "the run was cancelled"
         report: Report | None = None
         try:
             with observe_requests(tally.request):
@@ -151,7 +151,7 @@ class Run:
     async def _noted(self, ledger: Ledger) -> Report:
         await ledger.begin(self._started_at)
         report: Report | None = None
-        status, problem = RunStatus.INCOMPLETE, "the run was cancelled"
+        status, problem = RunStatus.CANCELLED, "the run was cancelled"
         try:
             async with asyncio.TaskGroup() as group:
                 beat = group.create_task(self._pipeline.keep_lease())
@@ -181,7 +181,7 @@ class Run:
             CatalogSyncError: The run broke off before anything was written.
         """
         tally, error = self._tally, self._pipeline.error
-        if error is not None and not tally.touched:
+        if error is not None and not tally.touched and not self._pipeline.cancelled:
             raise error
         tally.close(tally.problems[0] if tally.problems else "the run ended early")
         unsettled = OutcomeStatus.UNSETTLED
@@ -220,6 +220,8 @@ class Run:
 
     def _status(self) -> RunStatus:
         counts = self._tally.counts
+        if self._pipeline.cancelled:
+            return RunStatus.CANCELLED
         if self._pipeline.error is not None:
             return RunStatus.FAILED
         if self._tally.problems or counts.unsettled:

@@ -200,7 +200,7 @@ def _is_adapter(side: object) -> bool:
 async def note_no_start(
     *,
     record: RunRecord,
-    error: Exception,
+    error: Exception | asyncio.CancelledError,
     hooks: Iterable[EventHook],
     store: RunStore | None,
 ) -> None:
@@ -208,11 +208,15 @@ async def note_no_start(
 
     Args:
         record: The run as it would have begun.
-        error: Why it did not.
-        hooks: Told that it began and failed.
+        error: Why it did not; of a run that was cancelled while its sides were opened,
+            the cancellation.
+        hooks: Told that it began and how it ended.
         store: Keeps it with a report, if it can.
     """
-    emit, summary = emitter(hooks), str(error) or type(error).__name__
+    emit, status = emitter(hooks), RunStatus.FAILED
+    summary = str(error) or type(error).__name__
+    if isinstance(error, asyncio.CancelledError):
+        status, summary = RunStatus.CANCELLED, "the run was cancelled before it began"
     started = RunStarted(
         run_id=record.run_id, job=record.job, source=record.source, sink=record.sink
     )
@@ -220,7 +224,7 @@ async def note_no_start(
     report = Report(
         run_id=record.run_id,
         job=record.job,
-        status=RunStatus.FAILED,
+        status=status,
         counts=Counts(fetched=0),
         started_at=record.started_at,
         duration_s=time.time() - record.started_at,
@@ -233,7 +237,7 @@ async def note_no_start(
             await store.end_run(report)
     finished = RunFinished(
         run_id=record.run_id,
-        status=RunStatus.FAILED,
+        status=status,
         summary=summary,
         report=None,
     )

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["OpenTelemetryHook"]
 
 _SECOND = 1_000_000_000
-_GOOD = frozenset({RunStatus.SUCCEEDED, RunStatus.DEGRADED, RunStatus.SKIPPED})
+_BAD = frozenset({RunStatus.INCOMPLETE, RunStatus.FAILED})
 _Attributes = Mapping[str, str | int | float]
 
 
@@ -189,7 +189,7 @@ class OpenTelemetryHook:
     def _finish(self, begun: _Begun, event: RunFinished) -> None:
         del self._begun[event.run_id]
         begun.span.set_attribute("catalogsync.status", event.status)
-        if event.status not in _GOOD:
+        if event.status in _BAD:
             begun.span.set_status(self._trace.StatusCode.ERROR, event.summary)
         self._running.add(-1, begun.labels)
         report = event.report

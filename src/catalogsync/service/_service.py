@@ -397,11 +397,11 @@ class Service:
             logger.warning("job %s: %s", state.job.name, error)
         except BaseException as error:  # noqa: BLE001 - one job harms no other
             if state.cancelled and isinstance(error, TimeoutError):
-                state.problem = _CANCELLED
+                state.problem = ""
             else:
                 _note_problem(state, error)
         else:
-            state.problem = report.problem or "; ".join(_skipped(report))
+            state.problem = _problem(report)
             return report
         finally:
             state.scope, state.run_id = None, ""
@@ -451,9 +451,15 @@ def _note_problem(state: JobState, error: BaseException) -> None:
     logger.error("job %s broke off", state.job.name, exc_info=error)
 
 
-def _skipped(report: Report) -> Sequence[str]:
-    """Why a run did not begin, if it did not."""
-    return report.warnings if report.status is RunStatus.SKIPPED else ()
+def _problem(report: Report) -> str:
+    """What keeps a run from being complete, unless somebody wanted it to end."""
+    match report.status:
+        case RunStatus.CANCELLED:
+            return ""
+        case RunStatus.SKIPPED:
+            return "; ".join(report.warnings)
+        case _:
+            return report.problem
 
 
 async def _woken(event: asyncio.Event, seconds: float) -> bool:

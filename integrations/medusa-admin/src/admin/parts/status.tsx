@@ -7,6 +7,7 @@ const STATUSES = {
   degraded: ["Finished with problems", "orange"],
   incomplete: ["Incomplete", "orange"],
   failed: ["Failed", "red"],
+  cancelled: ["Cancelled", "grey"],
   skipped: ["Skipped", "grey"],
   broken: ["Broke off", "red"],
   never: ["Never run", "grey"],
