@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -10,6 +11,7 @@ from typing import Protocol, TypeAlias
 
 import attrs
 
+from ._texts import about
 from .outcomes import Outcome
 from .report import Report
 
@@ -99,17 +101,26 @@ class ReferencesWritten(Event):
 
 @attrs.frozen(kw_only=True)
 class Retrying(Event):
-    """Something failed and is tried again.
+    """Something failed and will be tried again.
 
     Attributes:
-        what: Such as `read page 30` or `write batch 4`.
-        attempt: The attempt that begins now; the first repeat is 2.
-        reason: Why the attempt before did not do.
+        what: Such as `read page 30` or `write a batch`.
+        attempt: The number of the next attempt; the first repeat is 2.
+        reason: Why the last attempt failed.
+        next_at: When the next attempt begins, in seconds since the epoch.
     """
 
     what: str
     attempt: int
     reason: str
+    next_at: float = 0.0
+
+    def __str__(self) -> str:
+        wait = self.next_at - time.time()
+        when = f"in {about(wait)}" if wait > 0 else "now"
+        return (
+            f"trying again {when} (attempt {self.attempt}): {self.what}: {self.reason}"
+        )
 
 
 @attrs.frozen(kw_only=True)

@@ -18,6 +18,7 @@ from typing import IO, Any, Self, cast
 
 import attrs
 
+from ._texts import about, counted
 from .changes import Action, Change, Reference, ReferenceChange, ReferenceKind
 from .convert import product_from_json, product_to_json
 from .differences import diff
@@ -76,6 +77,14 @@ class Forecast:
     requests: int
     seconds: float | None
 
+    def __str__(self) -> str:
+        took = self.seconds
+        time = "" if took is None else f", about {about(took)}"
+        return (
+            f"would take {counted(self.writes, 'write')},"
+            f" at least {counted(self.requests, 'request')}{time}"
+        )
+
 
 def forecast(report: Report, earlier: Sequence[RunRecord]) -> Forecast:
     """What carrying out what a rehearsal showed will take.
@@ -85,17 +94,25 @@ def forecast(report: Report, earlier: Sequence[RunRecord]) -> Forecast:
         earlier: The latest runs of the job.
     """
     references = report.categories.created + report.categories.updated
+    return Forecast(
+        writes=report.writes,
+        requests=report.requests + report.writes + references,
+        seconds=_seconds(report, earlier),
+    )
+
+
+def _seconds(report: Report, earlier: Sequence[RunRecord]) -> float | None:
+    """How long a run takes: it reads while it writes, and writes several at once."""
     writes, seconds = 0, 0.0
     for record in earlier:
         told = cast("Mapping[str, Any]", record.report or {})
         writes += told.get("writes", 0)
         seconds += told.get("phases", {}).get("write", 0.0)
-    each = seconds / writes if writes else None
-    return Forecast(
-        writes=report.writes,
-        requests=report.requests + report.writes + references,
-        seconds=None if each is None else report.duration_s + each * report.writes,
-    )
+    if not writes:
+        return None
+    each = seconds / writes
+    at_once = max(1, min(report.writers, report.writes))
+    return max(report.duration_s + each, each * report.writes / at_once)
 
 
 def basis(change: Change | ReferenceChange) -> str:

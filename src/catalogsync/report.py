@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
 
+from ._texts import counted, duration
 from .errors import RunFailedError
 from .models import Json, ProductKey
 from .outcomes import Outcome, Rejected
@@ -25,7 +26,7 @@ __all__ = [
 ]
 
 _LISTS = frozenset({"failures", "rejected", "warnings", "edits", "discrepancies"})
-_SHOWN_FAILURES = 10
+_SHOWN = 10
 _LONGEST = 500
 
 
@@ -149,6 +150,7 @@ class Report:
         requests: Requests to both sides, where the adapters count them.
         writes: How many batches were sent to the sink, repeats included; in a
             rehearsal, how many would be.
+        writers: How many batches may be under way at once.
         retries: How many pages and batches were repeated.
         started_at: Seconds since the epoch.
         duration_s: Seconds from start to end.
@@ -169,6 +171,8 @@ class Report:
         problem: Why the status is incomplete, failed or cancelled; empty otherwise.
         rehearsal: Whether nothing was written, and the counts say what would be.
         partial: Whether it was to take chosen products only.
+        still_failing: Products of the job that failed, in this run or an earlier one,
+            and did not succeed since; None: nobody knows, as without a run store.
     """
 
     run_id: str
@@ -178,6 +182,7 @@ class Report:
     categories: CategoryCounts = CategoryCounts()
     requests: int = 0
     writes: int = 0
+    writers: int = 1
     retries: int = 0
     started_at: float
     duration_s: float
@@ -194,6 +199,7 @@ class Report:
     problem: str = ""
     rehearsal: bool = False
     partial: bool = False
+    still_failing: int | None = None
 
     @property
     def products_per_second(self) -> float:
@@ -222,13 +228,17 @@ class Report:
             "run_id": self.run_id,
             "job": self.job,
             "status": self.status.value,
+            "summary": self.summary,
+            "reasons": list(self.reasons),
             "problem": self.problem,
             "rehearsal": self.rehearsal,
             "partial": self.partial,
+            "still_failing": self.still_failing,
             "counts": attrs.asdict(self.counts),
             "categories": attrs.asdict(self.categories),
             "requests": self.requests,
             "writes": self.writes,
+            "writers": self.writers,
             "retries": self.retries,
             "started_at": self.started_at,
             "duration_s": round(self.duration_s, 6),
@@ -254,32 +264,81 @@ class Report:
     @property
     def summary(self) -> str:
         """The report in one line."""
+        name = f"{self.job}: " if self.job else ""
+        chosen = " (chosen products)" if self.partial else ""
+        told = self._planned if self.rehearsal else self._done
+        still = f"; {self._still_failing}" if self._still_failing else ""
+        took = "" if self.rehearsal else f" in {duration(self.duration_s)}"
+        return f"{name}{told}{chosen}{took}{still}"
+
+    @property
+    def _done(self) -> str:
         counts = attrs.asdict(self.counts)
         fetched, retired = counts.pop("fetched"), counts.pop("retired")
         parts = [f"{n} {name}" for name, n in counts.items() if n]
-        name = f"{self.job}: " if self.job else ""
-        if self.rehearsal:
-            name += "rehearsal, nothing written: "
-        return (
-            f"{name}{self.status.value}: {fetched} fetched"
-            f" = {' + '.join(parts) or '0'}{f', {retired} retired' if retired else ''}"
-            f" in {self.duration_s:.2f} s"
-        )
+        removed = f", {retired} retired" if retired else ""
+        return f"{self.status.value}: {fetched} fetched = {' + '.join(parts) or '0'}{removed}"
+
+    @property
+    def _planned(self) -> str:
+        counts = self.counts
+        parts = [
+            f"{counts.created} to create",
+            f"{counts.updated} to update",
+            f"{counts.unchanged} unchanged",
+            *([f"{counts.retired} to remove"] if counts.retired else []),
+            *([f"{counts.skipped} skipped"] if counts.skipped else []),
+            *([f"{counts.failed} failed"] if counts.failed else []),
+            *([f"{counts.unsettled} unsettled"] if counts.unsettled else []),
+        ]
+        return ", ".join(parts)
+
+    @property
+    def _still_failing(self) -> str:
+        """How many products fail, if that is more than this run says."""
+        number = self.still_failing or 0
+        if number <= self.counts.failed:
+            return ""
+        verb = "fails" if number == 1 else "fail"
+        return f"{counted(number, 'product')} of the job still {verb}"
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why the status is what it is, and what else a person should know.
+
+        A few lines whatever the size of the catalog. Terminal, JSON, dashboard and
+        Medusa widget all show these.
+        """
+        failed = [each for each in self.failures if each.status == "failed"]
+        texts = [
+            *([self.problem] if self.problem else []),
+            *_gathered(failed, "product", "failed"),
+            *_gathered(
+                [f"rejected {each}" for each in self.rejected], "record", "rejected"
+            ),
+            *_gathered(self.discrepancies, "product", "not kept by the sink"),
+            *(f"warning: {text}" for text in self.warnings[:_SHOWN]),
+        ]
+        hidden = len(self.warnings) - _SHOWN
+        if hidden > 0:
+            texts.append(f"... and {counted(hidden, 'more warning')}")
+        if self._still_failing:
+            texts.append(self._still_failing)
+        return tuple(map(_cut, texts))
 
     def _lines(self) -> list[str]:
-        lines = [self.summary]
-        if self.problem:
-            lines.append(f"  {self.problem}")
+        reasons = self.reasons
+        lines = [self.summary, *(f"  {reason}" for reason in reasons)]
         if any(attrs.astuple(self.categories)):
             parts = [f"{n} {k}" for k, n in attrs.asdict(self.categories).items() if n]
             lines.append(f"  categories: {', '.join(parts)}")
         lines.append(
-            f"  {self.products_per_second:.0f} products/s, {self.requests} requests,"
-            f" {self.writes} writes, {self.retries} retries"
+            f"  {counted(round(self.products_per_second), 'product')}/s,"
+            f" {counted(self.requests, 'request')}, {counted(self.writes, 'write')},"
+            f" {counted(self.retries, 'retry', 'retries')}"
         )
         if self.latency:
             lines.append(f"  {self._measured}")
-        lines += [f"  warning: {text}" for text in self.warnings]
         told = [
             [str(outcome) for outcome in self.failures],
             [f"rejected {text}" for text in self.rejected],
@@ -287,8 +346,9 @@ class Report:
             [str(edit) for edit in self.edits],
         ]
         for texts in told:
-            lines += [f"  {_cut(text)}" for text in texts[:_SHOWN_FAILURES]]
-        hidden = sum(max(0, len(texts) - _SHOWN_FAILURES) for texts in told)
+            shown = map(_cut, texts[:_SHOWN])
+            lines += [f"  {text}" for text in shown if text not in reasons]
+        hidden = sum(max(0, len(texts) - _SHOWN) for texts in told)
         if hidden:
             lines.append(f"  ... and {hidden} more in the full report")
         return lines
@@ -311,6 +371,20 @@ class Report:
 def summary_of(report: Mapping[str, Json]) -> dict[str, Json]:
     """A report as JSON types, without the lists that grow with the catalog."""
     return {name: value for name, value in report.items() if name not in _LISTS}
+
+
+def _gathered(items: Sequence[object], what: str, did: str) -> list[str]:
+    """One line for all of these; none if there are none."""
+    match items:
+        case []:
+            return []
+        case [only]:
+            return [str(only)]
+        case [first, *_]:
+            example = str(first).removeprefix(did).lstrip(": ")
+            return [f"{counted(len(items), what)} {did}, for example {example}"]
+        case _:
+            raise AssertionError("unreachable")
 
 
 def _latency(latency: Latency) -> dict[str, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import random
 import time
 from collections.abc import AsyncIterable, Callable, Mapping
 from email.utils import parsedate_to_datetime
@@ -14,7 +15,10 @@ import stamina
 
 from .errors import TransientError
 
-__all__ = ["RetryPolicy", "retry_after"]
+__all__ = ["OnRetry", "RetryPolicy", "retry_after"]
+
+OnRetry = Callable[[TransientError, int, float], None]
+"""Told of an error, the number of the next attempt, and the seconds until then."""
 
 _LONGEST_WAIT = 86_400.0
 _COUNTED = 10_000
@@ -71,7 +75,10 @@ class RetryPolicy:
         return min(self.wait_max, wait)
 
     def tries(
-        self, *, clock: Callable[[], float] = time.monotonic
+        self,
+        *,
+        on_retry: OnRetry | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> AsyncIterable[stamina.Attempt]:
         """The tries; each is a context manager around the work.
 
@@ -82,6 +89,8 @@ class RetryPolicy:
         ```
 
         Args:
+            on_retry: Called before each wait, with the error, the number of the next
+                attempt, and the seconds until it begins.
             clock: Seconds, for the time left; replaced in tests.
 
         Raises:
@@ -89,16 +98,20 @@ class RetryPolicy:
         """
         end = None if self.timeout is None else clock() + self.timeout
 
-        repeats = itertools.count(1)
+        numbers = itertools.count(1)
 
         def again(error: Exception) -> bool | float:
             if not isinstance(error, TransientError):
                 return False
-            asked, own = error.retry_after, self._delay(next(repeats))
-            wait = own if asked is None else asked
-            if end is not None and clock() + wait > end:
+            number, asked = next(numbers), error.retry_after
+            wait = self._delay(number) if asked is None else asked
+            if number >= self.attempts or (end is not None and clock() + wait > end):
                 return False
-            return True if asked is None else asked
+            if asked is None:
+                wait = min(self.wait_max, wait + random.uniform(0, self.wait_jitter))  # noqa: S311
+            if on_retry is not None:
+                on_retry(error, number + 1, wait)
+            return wait
 
         return stamina.retry_context(
             on=again,

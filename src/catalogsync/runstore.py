@@ -12,7 +12,7 @@ intents) are by the store's own clock, so that hosts need not agree on theirs.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 import attrs
 
@@ -33,6 +33,7 @@ __all__ = [
     "RunStore",
     "StoreError",
     "Trigger",
+    "reasons_of",
 ]
 
 
@@ -82,6 +83,13 @@ class RunRecord:
     finished_at: float | None = None
     status: RunStatus | None = None
     report: Mapping[str, Json] | None = None
+
+
+def reasons_of(record: RunRecord) -> list[str]:
+    """Why a run has its status, as `Report.reasons` said when it ended."""
+    report = cast("Mapping[str, Any]", record.report or {})
+    problem = report.get("problem")
+    return list(report.get("reasons", [problem] if problem else []))
 
 
 @attrs.frozen(kw_only=True)

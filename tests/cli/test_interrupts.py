@@ -73,8 +73,8 @@ def test_a_signal_for_the_process_and_its_group(
     os.killpg(process.pid, number)
     output, errors = process.communicate()
     assert (process.returncode, errors.count(STOPPING)) == (130, 1)
-    assert "products: incomplete: 2 fetched = " in output
-    assert json.loads(Path("report.json").read_text())["status"] == "incomplete"
+    assert "products: cancelled: 2 fetched = " in output
+    assert json.loads(Path("report.json").read_text())["status"] == "cancelled"
 
 
 TERMINAL = """
@@ -104,7 +104,7 @@ def test_a_terminal_that_closes(
         shown += os.read(ours, 1 << 16)
     os.close(ours)
     assert process.wait() == 130
-    assert json.loads(Path("report.json").read_text())["status"] == "incomplete"
+    assert json.loads(Path("report.json").read_text())["status"] == "cancelled"
 
 
 async def test_signals_within_a_moment_are_one_request() -> None:

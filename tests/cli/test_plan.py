@@ -89,7 +89,9 @@ def test_unchanged(configure: Configure, call: Call) -> None:
     """Nothing to do is one line."""
     call("run", "products")
     result = call("plan", "products", "--limit", "3", "--no-progress")
-    assert result.output == "products: 0 to create, 0 to update, 3 unchanged\n"
+    assert result.output == (
+        "products: 0 to create, 0 to update, 3 unchanged (chosen products)\n"
+    )
 
 
 def test_problems(configure: Configure, call: Call, records: Records) -> None:

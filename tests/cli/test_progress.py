@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
@@ -71,7 +73,7 @@ def test_line() -> None:
     """Pages, products, batches, rate and the time left."""
     counts = Counts(fetched=60, created=30, failed=1, skipped=1, retired=9, unsettled=8)
     lines, progress = plain(STARTED, page(), page(), BATCH, counts=counts)
-    line = "2 pages, 40 of 100 products, 1 batch, 13/s, 4 s left"
+    line = "2 pages, 40 of 100 products, 1 batch, 13/s, 5 s left"
     assert progress.standing.line() == line
     assert len(lines.lines) == 2
 
@@ -80,6 +82,16 @@ def test_line_of_a_rehearsal() -> None:
     """Without counts, what was read is shown; without a total, no time left."""
     _, progress = plain(STARTED, page(None), BATCH, BATCH)
     assert progress.standing.line() == "1 page, 31 products, 2 batches, 10/s"
+
+
+def test_line_while_nothing_goes_on() -> None:
+    """Why, and when it is tried again; gone after the next success."""
+    soon = attrs.evolve(AGAIN, next_at=time.time() + 3000, reason="no answer")
+    _, progress = plain(STARTED, soon)
+    line = progress.standing.line()
+    assert re.search(r"trying again in \d+ min \d+ s \(attempt 2\): read page 30", line)
+    progress(page())
+    assert "again" not in progress.standing.line()
 
 
 def test_total() -> None:
@@ -108,7 +120,9 @@ def test_what_is_told_at_once() -> None:
     """Repeats have lines of their own; a quiet progress shows nothing."""
     repeated = PassRepeated(run_id="r", reason="it moved")
     lines, progress = plain(AGAIN, repeated)
-    assert lines.lines[0].startswith("again (2): read page 30, because [red]no")
+    assert lines.lines[0].startswith(
+        "trying again now (attempt 2): read page 30: [red]"
+    )
     assert lines.lines[1] == "reading the source once more: it moved"
     progress.quiet = True
     progress(AGAIN)
@@ -127,7 +141,7 @@ def test_live() -> None:
     output = console.file.getvalue()  # type: ignore[attr-defined]
     assert "0 pages" in output
     assert "1 page, 31 of 100 products, 1 batch" in output
-    assert "again (2): read page 30, because [red]no\\x1b[0m" in output
+    assert "trying again now (attempt 2): read page 30: [red]no\\x1b[0m" in output
 
 
 def test_live_on_a_terminal(configure: Configure, plugins: Path) -> None:

@@ -95,8 +95,8 @@ def test_source_that_recovers(
     faults.add(status(503, path="*skip=1*", times=1))
     result = call("run", "products")
     assert result.exit_code == 0
-    assert "again (2): read page 2, because GET " in result.stderr
-    assert "1 retries" in result.stdout
+    assert "(attempt 2): read page 2: GET " in result.stderr
+    assert "1 retry" in result.stdout
 
 
 def test_closing_fails(configure: Configure, call: Call) -> None:

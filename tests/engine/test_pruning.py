@@ -432,7 +432,7 @@ async def test_a_stop_lets_a_removal_end() -> None:
             gate.set()
             report = await handle.report()
         history = await store.history("j", key(2))
-    assert report.status is RunStatus.INCOMPLETE
+    assert report.status is RunStatus.CANCELLED
     assert report.counts.retired == 2
     assert shop.writes == [["delete 2", "delete 3"]]
     assert history[0].outcome.status is OutcomeStatus.RETIRED

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import time
 from typing import Any
 
 import attrs
@@ -23,7 +24,7 @@ from catalogsync import (
     open_run,
     sync,
 )
-from catalogsync.events import RunFinished, RunStopping
+from catalogsync.events import Retrying, RunFinished, RunStopping
 
 from .fakes import (
     FaultySink,
@@ -486,3 +487,19 @@ async def test_a_stop_after_the_run_broke_off_changes_nothing() -> None:
         gate.set()
         report = await handle.report()
     assert report.status is RunStatus.FAILED
+
+
+async def test_a_wait_is_told_before_it_begins() -> None:
+    """Who watches sees why nothing goes on, and when it will."""
+    sink = FaultySink()
+    sink.steps.append(fails(TransientError("busy")))
+    seen, before = Seen(), time.time()
+    async with open_run(
+        as_source(catalog(5)), sink, options=fast(retry=SLOW), hooks=[seen]
+    ) as handle:
+        await until(lambda: seen.of(Retrying))
+        (event,) = seen.of(Retrying)
+        handle.stop(grace=0)
+        await handle.report()
+    assert (event.what, event.attempt, event.reason) == ("write a batch", 2, "busy")
+    assert event.next_at >= before + 3600

@@ -58,9 +58,11 @@ REPORT = Report(
     ("event", "level", "fields"),
     [
         (
-            Retrying(run_id="r1", what="read page 3", attempt=2, reason='"x"'),
+            Retrying(
+                run_id="r1", what="read page 3", attempt=2, reason='"x"', next_at=9.5
+            ),
             "warning",
-            {"what": "read page 3", "attempt": 2, "reason": '"x"'},
+            {"what": "read page 3", "attempt": 2, "reason": '"x"', "next_at": 9.5},
         ),
         (
             ProductFailed(run_id="r1", outcome=FAILED),

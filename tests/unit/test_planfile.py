@@ -498,7 +498,14 @@ def test_a_forecast_by_what_earlier_runs_took() -> None:
         )
         for each in (ran, idle, None)
     ]
-    assert forecast(report, records).seconds == 2.0 + 4 * 6.0 / 4
+    each = 6.0 / 4
+    assert forecast(report, records).seconds == 4 * each
+    reads_long = attrs.evolve(report, duration_s=60.0)
+    assert forecast(reads_long, records).seconds == 60.0 + each
+    at_once = attrs.evolve(report, writes=40, writers=6)
+    assert forecast(at_once, records).seconds == 40 * each / 6
+    few = attrs.evolve(report, writes=2, writers=6)
+    assert forecast(few, records).seconds == 2.0 + each
     assert forecast(report, records[1:]).seconds is None
 
 

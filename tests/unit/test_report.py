@@ -17,7 +17,7 @@ from catalogsync import (
     RunFailedError,
     RunStatus,
 )
-from catalogsync.report import BatchSizes, Latency
+from catalogsync.report import BatchSizes, Discrepancy, Latency
 
 NO_ID = Rejected(key=None, reason="id: is missing", where="record 1", path="id")
 
@@ -58,11 +58,11 @@ def test_for_people() -> None:
     assert str(report) == (
         "nightly: degraded: 3 fetched = 1 created + 1 failed + 1 unsettled in 2.00 s\n"
         "  the source's total moved\n"
-        "  categories: 2 created, 5 existing\n"
-        "  2 products/s, 9 requests, 2 writes, 1 retries\n"
         '  failed shop:1: no price ("Price is required")\n'
-        "  unsettled shop:2: timeout\n"
-        "  rejected page 3, record 7: id is missing"
+        "  rejected page 3, record 7: id is missing\n"
+        "  categories: 2 created, 5 existing\n"
+        "  2 products/s, 9 requests, 2 writes, 1 retry\n"
+        "  unsettled shop:2: timeout"
     )
     assert report.summary == str(report).splitlines()[0]
 
@@ -110,8 +110,10 @@ def test_for_people_when_nothing_was_there() -> None:
 def test_for_people_names_only_the_first_failures() -> None:
     report = make(failures=[failure(n) for n in range(12)], rejected=[NO_ID] * 13)
     lines = str(report).splitlines()
+    assert lines[1] == "  12 products failed, for example shop:0: no price"
+    assert lines[2] == "  13 records rejected, for example record 1: id: is missing"
     assert sum("failed shop:" in line for line in lines) == 10
-    assert sum("rejected" in line for line in lines) == 10
+    assert sum("  rejected" in line for line in lines) == 10
     assert lines[-1] == "  ... and 5 more in the full report"
 
 
@@ -130,13 +132,17 @@ def test_for_programs() -> None:
         "run_id",
         "job",
         "status",
+        "summary",
+        "reasons",
         "problem",
         "rehearsal",
         "partial",
+        "still_failing",
         "counts",
         "categories",
         "requests",
         "writes",
+        "writers",
         "retries",
         "started_at",
         "duration_s",
@@ -192,3 +198,48 @@ def test_raise_for_status(status: RunStatus, accept_degraded: bool) -> None:
     assert caught.value.report is report
     assert isinstance(caught.value, CatalogSyncError)
     assert status.value in str(caught.value)
+
+
+def test_a_run_of_some_products_tells_what_still_fails() -> None:
+    """Else one product that went well would look as if all did."""
+    report = make(
+        job="nightly",
+        counts=Counts(fetched=1, updated=1),
+        partial=True,
+        still_failing=35,
+    )
+    assert report.status is RunStatus.SUCCEEDED
+    assert report.summary == (
+        "nightly: succeeded: 1 fetched = 1 updated (chosen products) in 2.00 s;"
+        " 35 products of the job still fail"
+    )
+    assert report.reasons == ("35 products of the job still fail",)
+    assert str(report).splitlines()[1] == "  35 products of the job still fail"
+    assert report.to_dict()["still_failing"] == 35
+
+
+def test_what_this_run_says_of_failures_is_not_said_twice() -> None:
+    report = make(
+        counts=Counts(fetched=1, failed=1), failures=[failure(1)], still_failing=1
+    )
+    assert report.reasons == ("failed shop:1: no price",)
+
+
+def test_no_run_is_degraded_without_a_reason() -> None:
+    """However much there is to tell, it is a few lines."""
+    report = make(
+        status=RunStatus.DEGRADED,
+        warnings=[f"the source does not have shop:{n}" for n in range(500)],
+        failures=[failure(n) for n in range(5000)],
+        discrepancies=[
+            Discrepancy(key=ProductKey("shop", "1"), fields=("title",)),
+            Discrepancy(key=ProductKey("shop", "2"), fields=("title",)),
+        ],
+    )
+    assert report.reasons[:3] == (
+        "5000 products failed, for example shop:0: no price",
+        "2 products not kept by the sink, for example shop:1: title",
+        "warning: the source does not have shop:0",
+    )
+    assert report.reasons[-1] == "... and 490 more warnings"
+    assert len(report.reasons) < 20

@@ -253,3 +253,28 @@ _dates = st.builds(
 def test_any_header_gives_seconds_or_none(text: str) -> None:
     seconds = retry_after({"Retry-After": text}, now=lambda: NOW)
     assert seconds is None or seconds >= 0
+
+
+async def test_who_waits_hears_of_it_before(waits: list[float]) -> None:
+    """With the number of the next attempt, and how long until it begins."""
+    told: list[tuple[str, int, float]] = []
+    errors = [
+        TransientError("a", retry_after=0),
+        TransientError("b"),
+        TransientError("c"),
+    ]
+    policy = RetryPolicy(attempts=3, wait_initial=0, wait_jitter=0.5)
+
+    def note(error: TransientError, attempt: int, wait: float) -> None:
+        told.append((str(error), attempt, wait))
+        assert len(waits) == len(told) - 1
+
+    async def fail() -> None:
+        async for attempt in policy.tries(on_retry=note):
+            with attempt:
+                raise errors[attempt.num - 1]
+
+    with pytest.raises(TransientError, match="c"):
+        await fail()
+    assert [each[:2] for each in told] == [("a", 2), ("b", 3)]
+    assert [wait for *_, wait in told] == waits

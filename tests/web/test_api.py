@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 
@@ -19,11 +20,13 @@ from catalogsync import (
     Change,
     Cursor,
     HeldReference,
+    Options,
     Outcome,
     Page,
     Reference,
     ReferenceChange,
     ReferenceKind,
+    RetryPolicy,
     StoreError,
     TransientError,
 )
@@ -240,6 +243,51 @@ async def test_retry_of_nothing_is_no_run_of_all() -> None:
         await site.post("/api/jobs/shelf/retry", 409)
         await site.post("/api/jobs/shelf/retry", 409, json={"keys": ["1"]})
         assert await site.shop.store.triggers() == []
+
+
+async def test_a_run_of_one_product_does_not_hide_that_others_fail() -> None:
+    """Neither in its own words nor where the job stands."""
+    async with open_site(till=PickyTill()) as site:
+        await finish(site, "/api/jobs/shelf/runs")
+        last = (await site.get("/api/jobs/shelf"))["last"]
+        assert last["reasons"] == [
+            '3 products failed, for example shelf:0: is even ("E42")'
+        ]
+        await finish(site, "/api/jobs/shelf/runs", json={"keys": ["3"]})
+        job = await site.get("/api/jobs/shelf")
+        last = job["last"]
+        assert (last["status"], last["counts"]["failed"]) == ("succeeded", 0)
+        assert (last["still_failing"], job["failures"]) == (3, 3)
+        assert last["reasons"] == ["3 products of the job still fail"]
+        assert last["summary"].endswith("; 3 products of the job still fail")
+
+
+async def test_a_key_that_nobody_knows_is_a_reason() -> None:
+    async with open_site() as site:
+        await finish(site, "/api/jobs/shelf/runs", json={"keys": ["99"]})
+        last = (await site.get("/api/jobs/shelf"))["last"]
+        assert last["status"] == "degraded"
+        (reason,) = last["reasons"]
+        assert "shelf:99" in reason
+
+
+async def test_a_source_that_is_down_is_shown() -> None:
+    """Why nothing goes on, and when it is tried again."""
+    slow = RetryPolicy(wait_initial=3600, wait_max=3600, timeout=None)
+    async with open_site(options=Options(retry=slow)) as site:
+        site.shop.shelf.faults = [TransientError("no answer")]
+        async with site.events() as events:
+            await site.post("/api/jobs/shelf/runs")
+            event = await events.until("Retrying")
+        running = (await site.get("/api/jobs/shelf"))["running"]
+        assert running["retrying"] == {
+            "what": "read the first page",
+            "attempt": 2,
+            "reason": "no answer",
+            "next_at": event["next_at"],
+        }
+        assert event["next_at"] > time.time() + 3000
+        site.shop.service.stop(grace=0)
 
 
 async def test_cancel() -> None:

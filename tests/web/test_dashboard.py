@@ -245,7 +245,7 @@ async def test_charts_are_images_without_scripts() -> None:
         seen = await browser.open("/jobs/shelf")
         images = re.findall(r'<img src="([^"]+)" alt="([^"]+)"', seen.text)
         assert [re.search(r"(\w+)\.svg", src)[1] for src, _ in images] == CHARTS
-        assert "Created of 1 runs: 5 in the last one, 5 at most" in images[2][1]
+        assert "Created of 1 run: 5 in the last one, 5 at most" in images[2][1]
         for src, _ in images:
             chart = await browser.ask("GET", urljoin(seen.url, html.unescape(src)))
             assert chart.headers["Content-Type"] == "image/svg+xml"
@@ -300,7 +300,7 @@ async def test_failed_products_are_tried_again(one: bool) -> None:
     async with browsing(till=sink) as browser:
         await browser.shop.run()
         seen = await browser.open("/jobs/shelf/failures")
-        assert "2 failed" in seen.text
+        assert "2 products failed" in seen.text
         assert "not Thing 1" in seen.text
         sink.refused.clear()
         browser.shop.store.log.clear()
@@ -310,7 +310,7 @@ async def test_failed_products_are_tried_again(one: bool) -> None:
         store = browser.shop.store
         await store.until(lambda: ("drop_triggers", None) in store.log)
         seen = await browser.open("/jobs/shelf/failures")
-        told = "1 failed" if one else "No product is failed."
+        told = "1 product failed" if one else "No product is failed."
         assert told in seen.text
         assert ("shelf:2" in seen.text) is one
         assert "shelf:1" not in seen.text

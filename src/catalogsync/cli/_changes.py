@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator
 
 from catalogsync.changes import Action, Change, FieldDiff, ReferenceChange
@@ -90,39 +89,19 @@ def _value(value: Json, most: int) -> str:
 
 def plan_summary(report: Report, expected: Forecast | None = None) -> str:
     """What a rehearsal came to, and what carrying it out would take."""
-    counts, categories = report.counts, report.categories
-    parts = [
-        f"{counts.created} to create",
-        f"{counts.updated} to update",
-        f"{counts.unchanged} unchanged",
-        *([f"{counts.retired} to remove"] if counts.retired else []),
-        *([f"{counts.skipped} skipped"] if counts.skipped else []),
-        *([f"{counts.failed} failed"] if counts.failed else []),
-        *([f"{counts.unsettled} unsettled"] if counts.unsettled else []),
-    ]
-    lines = [f"{report.job}: {', '.join(parts)}"]
+    reasons, categories = report.reasons, report.categories
+    lines = [report.summary, *(f"  {reason}" for reason in reasons)]
     if categories.created or categories.updated:
         lines.append(
             f"  categories: {categories.created} to create,"
             f" {categories.updated} to update, {categories.existing} existing"
         )
-    if report.problem:
-        lines.append(f"  {report.problem}")
     if expected is not None and expected.writes:
-        took = expected.seconds
-        time = "" if took is None else f", about {math.ceil(took)} s"
-        lines.append(
-            f"  would take {_counted(expected.writes, 'write')},"
-            f" at least {_counted(expected.requests, 'request')}{time}"
-        )
-    lines += [f"  warning: {text}" for text in report.warnings]
-    lines += [f"  {edit}" for edit in report.edits]
-    lines += [
-        f"  {each.status.value} {each.key}: {each.reason}" for each in report.failures
+        lines.append(f"  {expected}")
+    told = [
+        *(f"warning: {text}" for text in report.warnings),
+        *map(str, report.edits),
+        *map(str, report.failures),
+        *(f"rejected {text}" for text in report.rejected),
     ]
-    lines += [f"  rejected {text}" for text in report.rejected]
-    return "\n".join(lines)
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+    return "\n".join([*lines, *(f"  {text}" for text in told if text not in reasons)])

@@ -18,6 +18,7 @@ from typing import Any, TypeVar, cast
 
 import attrs
 
+from catalogsync._texts import counted, duration, natural
 from catalogsync.changes import Change, Ours, ReferenceChange
 from catalogsync.config import Job
 from catalogsync.engine import (
@@ -32,7 +33,14 @@ from catalogsync.errors import CatalogSyncError
 from catalogsync.models import Field, Product, ProductKey
 from catalogsync.protocols import Located, PruningSink, Sink, Source
 from catalogsync.report import Report
-from catalogsync.runstore import Entry, Failure, Intent, RunRecord, RunStore
+from catalogsync.runstore import (
+    Entry,
+    Failure,
+    Intent,
+    RunRecord,
+    RunStore,
+    reasons_of,
+)
 from catalogsync.stores import StoreSettings
 
 from ._changes import change_text, plan_summary
@@ -61,7 +69,7 @@ def list_runs(session: Session, job: str | None, limit: int) -> int:
 def list_failures(session: Session, job: str) -> int:
     """List the failed products of a job; the status is 1 if there are any."""
     found = _ask(session.job_store(job), lambda store: store.failures(job))
-    for failure in found:
+    for failure in sorted(found, key=lambda each: natural(str(each.key))):
         session.teller.result("\n".join(_failure_lines(failure)))
     if not found:
         session.teller.result(f"{job}: no product is failed")
@@ -255,19 +263,15 @@ def _run_line(record: RunRecord) -> str:
     parts = [f"{n} {name}" for name, n in counts.items() if n and name != "fetched"]
     status = record.status.value if record.status else "going on, or its process died"
     seconds = report.get("duration_s")
-    took = f" in {seconds:.1f} s" if isinstance(seconds, float) else ""
+    took = f" in {duration(seconds)}" if isinstance(seconds, float) else ""
     name = record.job or "(no job)"
-    problem = report.get("problem")
-    if problem:
-        parts.append(shortened(problem, _LONG))
-    told = f": {', '.join(parts)}" if parts else ""
-    return (
-        f"{_when(record.started_at)} {name} {record.run_id[:12]} {status}{took}{told}"
-    )
+    why = "; ".join(shortened(text, _LONG) for text in reasons_of(record))
+    told = "; ".join(text for text in (", ".join(parts), why) if text)
+    return f"{_when(record.started_at)} {name} {record.run_id[:12]} {status}{took}{': ' if told else ''}{told}"
 
 
 def _failure_lines(failure: Failure) -> Iterator[str]:
-    runs = "1 run" if failure.attempts == 1 else f"{failure.attempts} runs"
+    runs = counted(failure.attempts, "run")
     since = _when(failure.first_at)
     yield f"{failure.key}: {shortened(failure.reason, _LONG)}"
     if failure.said:

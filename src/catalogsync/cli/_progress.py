@@ -14,9 +14,11 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress as Bar, TextColumn
 from rich.text import Text
 
+from catalogsync._texts import about, counted
 from catalogsync.engine import Options
 from catalogsync.events import (
     BatchSettled,
+    Compared,
     Event,
     PageRead,
     PassRepeated,
@@ -42,6 +44,7 @@ class Standing:
         options: Of the run; bound how many products there can be.
         clock: Seconds, for the rate.
         counts: The run's counts; None where nothing settles, as in a rehearsal.
+        retrying: What failed and will be tried again; None after the next success.
     """
 
     options: Options = attrs.field(factory=Options)
@@ -49,6 +52,7 @@ class Standing:
     counts: Callable[[], Counts] | None = None
     pages: int = 0
     batches: int = 0
+    retrying: Retrying | None = None
     _read: int = 0
     _total: int | None = None
     _started: float = attrs.field(init=False)
@@ -66,6 +70,10 @@ class Standing:
             self._total = event.total
         elif isinstance(event, BatchSettled):
             self.batches += 1
+        elif isinstance(event, Retrying):
+            self.retrying = event
+        if isinstance(event, PageRead | Compared | BatchSettled):
+            self.retrying = None
 
     @property
     def settled(self) -> int:
@@ -94,13 +102,15 @@ class Standing:
         settled, total, rate = self.settled, self.total, self.rate
         products = f"{settled}" if total is None else f"{settled} of {total}"
         parts = [
-            f"{self.pages} page{'' if self.pages == 1 else 's'}",
-            f"{products} products",
-            f"{self.batches} batch{'' if self.batches == 1 else 'es'}",
+            counted(self.pages, "page"),
+            f"{products} product{'' if (total or settled) == 1 else 's'}",
+            counted(self.batches, "batch", "batches"),
             f"{rate:.0f}/s",
         ]
-        if total is not None and settled:
-            parts.append(f"{max(0, total - settled) / rate:.0f} s left")
+        if self.retrying is not None:
+            parts.append(str(self.retrying))
+        elif total is not None and settled:
+            parts.append(f"{about(max(0, total - settled) / rate)} left")
         return ", ".join(parts)
 
 
@@ -216,7 +226,7 @@ _SHOWN = (PageRead, BatchSettled)
 def _told(event: Event) -> str:
     """A line about an event that the user wants to see by itself, if it is one."""
     if isinstance(event, Retrying):
-        return f"again ({event.attempt}): {event.what}, because {event.reason}"
+        return str(event)
     if isinstance(event, PassRepeated):
         return f"reading the source once more: {event.reason}"
     return ""

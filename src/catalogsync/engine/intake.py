@@ -168,18 +168,12 @@ class Intake:
         self, seen: Pass, what: str, read: Callable[[], Awaitable[Page]]
     ) -> Page | None:
         """Read by the retry policy; None: no try was left, and the run goes on."""
-        last, started = "", time.perf_counter()
+        started, on_retry = time.perf_counter(), self.tally.retrying(what)
         try:
-            async for attempt in self.options.retry.tries():
+            async for attempt in self.options.retry.tries(on_retry=on_retry):
                 with attempt:
-                    if attempt.num > 1:
-                        self.tally.retry(what, attempt.num, last)
-                    try:
-                        with self.tally.phase("read"):
-                            page = await read()
-                    except TransientError as error:
-                        last = str(error)
-                        raise
+                    with self.tally.phase("read"):
+                        page = await read()
                     self._tell(page, time.perf_counter() - started)
                     return page
         except TransientError as error:

@@ -181,11 +181,15 @@ class Ledger:
             )
             await self.store.begin_run(record)
 
-    async def end(self, report: Report) -> None:
-        """Note how the run ended."""
-        if self.store is not None and self.writes:
-            await self.flush()
-            await self.store.end_run(report)
+    async def end(self, report: Report) -> Report:
+        """Note how the run ended; gives the report with what the store adds to it."""
+        if self.store is None or not self.writes:
+            return report
+        await self.flush()
+        backlog = await self.store.backlog(self.job)
+        report = attrs.evolve(report, still_failing=backlog.failures)
+        await self.store.end_run(report)
+        return report
 
     async def heartbeat(self) -> None:
         """Keep the lease; ends only by an error.

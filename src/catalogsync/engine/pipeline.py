@@ -173,7 +173,7 @@ class Pipeline:
         )
         tally.on_settled = ledger.note
         self._groups = asyncio.Queue(maxsize=1)
-        self._batches = asyncio.Queue(maxsize=self._width)
+        self._batches = asyncio.Queue(maxsize=self.width)
 
     def _book(self) -> ReferenceBook | None:
         if not isinstance(self.sink, ReferencingSink):
@@ -191,7 +191,7 @@ class Pipeline:
         return book
 
     @property
-    def _width(self) -> int:
+    def width(self) -> int:
         """Writers at once."""
         most = self.sink.limits.writers
         return min(most, self.options.writers or most)
@@ -206,7 +206,7 @@ class Pipeline:
                 return group.create_task(self._guarded(work), name=name)
 
             self._writers += [
-                start(self._write, f"catalogsync-write-{n}") for n in range(self._width)
+                start(self._write, f"catalogsync-write-{n}") for n in range(self.width)
             ]
             self._front.append(start(self._look, "catalogsync-survey"))
             self._front.append(start(partial(self._read, group), "catalogsync-intake"))

@@ -148,16 +148,10 @@ class ReferenceBook:
 
     async def _repeat(self, wanted: Sequence[Reference]) -> None:
         """Find these and write what is missing, as one unit that is repeated."""
-        last = ""
-        async for attempt in self.policy.tries():
+        on_retry = self.tally.retrying("write categories and tags")
+        async for attempt in self.policy.tries(on_retry=on_retry):
             with attempt:
-                if attempt.num > 1:
-                    self.tally.retry("write categories and tags", attempt.num, last)
-                try:
-                    await self._bring_about(wanted)
-                except TransientError as error:
-                    last = str(error)
-                    raise
+                await self._bring_about(wanted)
 
     async def _bring_about(self, wanted: Sequence[Reference]) -> None:
         with self.tally.phase("find"):

@@ -263,14 +263,7 @@ async def repeated(
     Raises:
         TransientError: No try was left.
     """
-    last = ""
-    async for attempt in options.retry.tries():
+    async for attempt in options.retry.tries(on_retry=tally.retrying(what)):
         with attempt:
-            if attempt.num > 1:
-                tally.retry(what, attempt.num, last)
-            try:
-                return await work()
-            except TransientError as error:
-                last = str(error)
-                raise
+            return await work()
     raise AssertionError("unreachable")

@@ -10,6 +10,7 @@ from typing import Self
 
 import attrs
 
+from catalogsync._texts import natural
 from catalogsync.errors import MisconfiguredError
 from catalogsync.events import (
     EventHook,
@@ -19,7 +20,7 @@ from catalogsync.events import (
     observe_requests,
 )
 from catalogsync.models import ProductKey
-from catalogsync.outcomes import OutcomeStatus
+from catalogsync.outcomes import Outcome, OutcomeStatus
 from catalogsync.protocols import Located, Metered, Sink, Source
 from catalogsync.report import Counts, Report, RunStatus
 from catalogsync.runstore import BusyError, RunStore, StoreError
@@ -165,10 +166,11 @@ class Run:
             try:
                 if report is None:
                     report = self._broken_off(status, problem)
-                await ledger.end(report)
+                report = await ledger.end(report)
             except StoreError as error:
                 self._tally.warn(f"the end of the run could not be noted: {error}")
-        return self._sum_up()
+                report = self._sum_up()
+        return report
 
     def _broken_off(self, status: RunStatus, problem: str) -> Report:
         """For the store: what there is to tell of a run that gives no report."""
@@ -200,6 +202,7 @@ class Run:
             categories=tally.category_counts,
             requests=self._count_requests() - self._requests,
             writes=tally.writes,
+            writers=self._pipeline.width,
             retries=tally.retries,
             started_at=self._started_at,
             duration_s=time.perf_counter() - self._started,
@@ -208,7 +211,7 @@ class Run:
             batch_sizes=tally.batch_sizes,
             bytes_sent=tally.bytes_sent,
             bytes_received=tally.bytes_received,
-            failures=tuple(tally.failures),
+            failures=tuple(sorted(tally.failures, key=_in_order)),
             rejected=tuple(tally.rejected),
             warnings=tuple(tally.warnings),
             edits=tuple(edit for edits in tally.edits.values() for edit in edits),
@@ -232,6 +235,10 @@ class Run:
     def _count_requests(self) -> int:
         sides = (self._pipeline.source, self._pipeline.sink)
         return sum(side.requests for side in sides if isinstance(side, Metered))
+
+
+def _in_order(outcome: Outcome) -> tuple[object, ...]:
+    return natural(str(outcome.key))
 
 
 def make_run(  # noqa: PLR0913 - the one place where all of a run comes together

@@ -176,14 +176,14 @@ class Settler:
         What a repeat finds to be of another action (a product that is half made is
         updated) is put aside into *others*.
         """
-        current, last, unexplained = items, "", 0
+        current, unexplained = items, 0
+        on_retry = self.tally.retrying("write a batch")
         look = in_doubt or any(map(self._needs_a_look, items))
         patient = self.breaker.is_suspect and not in_doubt
         try:
-            async for attempt in self.breaker.policy(self.options.retry).tries():
+            policy = self.breaker.policy(self.options.retry)
+            async for attempt in policy.tries(on_retry=on_retry):
                 with attempt:
-                    if attempt.num > 1:
-                        self.tally.retry("write a batch", attempt.num, last)
                     try:
                         if attempt.num > 1 or look:
                             before = current
@@ -193,7 +193,6 @@ class Settler:
                         await self._write(current)
                     except TransientError as error:
                         current = self._open(current)
-                        last = str(error)
                         unexplained += error.unexplained
                         spare = 1 if len(current) == 1 or not in_doubt else 0
                         if unexplained > spare and not patient:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import attrs
 
 from catalogsync.changes import Action, Ambiguous, Change, Held, Ours, Stranger
-from catalogsync.errors import InvalidValueError, RefusedError, TransientError
+from catalogsync.errors import InvalidValueError, RefusedError
 from catalogsync.models import UNSET, Field, Product, ProductKey
 from catalogsync.outcomes import Outcome, OutcomeStatus
 from catalogsync.ownership import Rules
@@ -106,16 +106,10 @@ class Survey:
         wanted = [p for product in products if (p := self._shaped(product))]
         if self.book is not None:
             await self.book.prepare(wanted)
-        last = ""
-        async for attempt in policy.tries():
+        on_retry = self.tally.retrying("find products")
+        async for attempt in policy.tries(on_retry=on_retry):
             with attempt:
-                if attempt.num > 1:
-                    self.tally.retry("find products", attempt.num, last)
-                try:
-                    return await self.compare(wanted)
-                except TransientError as error:
-                    last = str(error)
-                    raise
+                return await self.compare(wanted)
         raise AssertionError("unreachable")
 
     async def compare(self, wanted: Sequence[Product]) -> list[Planned]:

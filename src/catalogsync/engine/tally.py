@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import attrs
 
+from catalogsync.errors import TransientError
 from catalogsync.events import (
     EventHook,
     ProductFailed,
@@ -28,6 +29,7 @@ from catalogsync.report import (
     Discrepancy,
     Latency,
 )
+from catalogsync.retry import OnRetry
 
 __all__ = ["Durations", "Tally"]
 
@@ -240,12 +242,21 @@ class Tally:
         self.bytes_received += request.received
         self.emit(RequestSent(run_id=self.run_id, request=request))
 
-    def retry(self, what: str, attempt: int, reason: str) -> None:
-        """Something is tried again."""
-        self.retries += 1
-        self.emit(
-            Retrying(run_id=self.run_id, what=what, attempt=attempt, reason=reason)
-        )
+    def retrying(self, what: str) -> OnRetry:
+        """What `RetryPolicy.tries` calls before it tries something again."""
+
+        def note(error: TransientError, attempt: int, wait: float) -> None:
+            self.retries += 1
+            event = Retrying(
+                run_id=self.run_id,
+                what=what,
+                attempt=attempt,
+                reason=str(error),
+                next_at=time.time() + wait,
+            )
+            self.emit(event)
+
+        return note
 
     def problem(self, text: str) -> None:
         """Something keeps the run from being complete."""

@@ -11,7 +11,7 @@ import attrs
 
 from catalogsync.events import Event, Request
 from catalogsync.outcomes import Outcome
-from catalogsync.report import Report
+from catalogsync.report import Report, summary_of
 
 __all__ = ["JsonFormatter"]
 
@@ -27,7 +27,7 @@ class JsonFormatter(logging.Formatter):
 
     Every object has `time` (ISO 8601 in UTC), `level`, `logger` and `message`, and
     `exception` where there was one. That of an event has its name as `event` and its
-    attributes beside it; of a report only what is no list.
+    attributes beside it; that of a report its summary, without lists of products.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -50,8 +50,7 @@ class JsonFormatter(logging.Formatter):
 def _plain(value: object) -> object:
     """JSON types for what is none."""
     if isinstance(value, Report):
-        items = value.to_dict().items()
-        return {name: item for name, item in items if not isinstance(item, list)}
+        return summary_of(value.to_dict())
     if isinstance(value, Outcome | Request):
         return attrs.asdict(value, recurse=False)
     return str(value)

@@ -22,7 +22,16 @@ from catalogsync.config import Job
 from catalogsync.engine import Run
 from catalogsync.engine.pages import is_cancelled
 from catalogsync.errors import CatalogSyncError, MisconfiguredError
-from catalogsync.events import Event, EventHook, PageRead, RequestSent, RunStarted
+from catalogsync.events import (
+    BatchSettled,
+    Compared,
+    Event,
+    EventHook,
+    PageRead,
+    RequestSent,
+    Retrying,
+    RunStarted,
+)
 from catalogsync.models import ProductKey
 from catalogsync.report import Counts, Report, RunStatus
 from catalogsync.runstore import BusyError, RunStore, StoreError, Trigger
@@ -70,6 +79,7 @@ class JobState:
         run: The run that goes on; None also while it is opened and closed.
         started_at: When it began, in seconds since the epoch.
         total: Products that the source told of in it, if it did.
+        retrying: What failed in it and will be tried again; None after a success.
         cancelled: Whether somebody cancelled it.
         problem: Why the last run broke off or was not complete; empty if it was.
         failures: Runs since the last one that settled all.
@@ -85,6 +95,7 @@ class JobState:
     run: Run | None = None
     started_at: float = 0.0
     total: int | None = None
+    retrying: Retrying | None = None
     cancelled: bool = False
     problem: str = ""
     failures: int = 0
@@ -104,7 +115,7 @@ class JobState:
     def begin(self) -> str:
         """The run that was to come begins; gives its id."""
         self.run_id, self._pending = self._pending or uuid.uuid4().hex, ""
-        self.total, self.cancelled = None, False
+        self.total, self.retrying, self.cancelled = None, None, False
         return self.run_id
 
     def postpone(self, run_id: str) -> None:
@@ -117,6 +128,10 @@ class JobState:
             self.started_at = time.time()
         elif isinstance(event, PageRead):
             self.total = event.total
+        if isinstance(event, Retrying):
+            self.retrying = event
+        elif isinstance(event, PageRead | Compared | BatchSettled):
+            self.retrying = None
 
 
 def _now() -> dt.datetime:

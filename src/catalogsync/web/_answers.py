@@ -11,10 +11,10 @@ import attrs
 from catalogsync.changes import Action, Change, ReferenceChange
 from catalogsync.config import Job
 from catalogsync.differences import diff
-from catalogsync.events import Request
+from catalogsync.events import Request, Retrying
 from catalogsync.outcomes import Outcome
 from catalogsync.report import Counts
-from catalogsync.runstore import Backlog, Failure, RunRecord
+from catalogsync.runstore import Backlog, Failure, RunRecord, reasons_of
 from catalogsync.service import JobEvent, JobState
 
 __all__ = [
@@ -90,12 +90,21 @@ def _running(state: JobState) -> Tree | None:
         "started_at": state.started_at,
         "counts": counts_json(state.run.counts),
         "total": state.total,
+        "retrying": _retrying(state.retrying),
     }
+
+
+def _retrying(event: Retrying | None) -> Tree | None:
+    if event is None:
+        return None
+    tree = attrs.asdict(event)
+    del tree["run_id"]
+    return tree
 
 
 def run_json(record: RunRecord) -> Tree:
     """A run in short."""
-    report = record.report or {}
+    report = cast("Mapping[str, Any]", record.report or {})
     return {
         "run_id": record.run_id,
         "job": record.job,
@@ -107,6 +116,9 @@ def run_json(record: RunRecord) -> Tree:
         "finished_at": record.finished_at,
         "duration_s": report.get("duration_s"),
         "counts": report.get("counts"),
+        "summary": report.get("summary", ""),
+        "reasons": reasons_of(record),
+        "still_failing": report.get("still_failing"),
         "problem": report.get("problem", ""),
     }
 

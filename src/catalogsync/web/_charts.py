@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -13,6 +13,7 @@ import attrs
 import pygal  # type: ignore[import-untyped]
 from pygal.style import Style  # type: ignore[import-untyped]
 
+from catalogsync._texts import counted, duration
 from catalogsync.stats import RunRow, trends
 
 __all__ = ["CHARTS", "Chart", "alt_text", "draw"]
@@ -48,16 +49,12 @@ class Chart:
     Attributes:
         title: For people.
         trend: Name of the trend.
-        unit: Of its values; empty: products.
+        show: A value for people.
     """
 
     title: str
     trend: str
-    unit: str = ""
-
-    def told(self, value: float) -> str:
-        """A value with its unit."""
-        return f"{value:.4g}{self.unit}"
+    show: Callable[[float], str] = "{:.4g}".format
 
     def values(self, runs: Sequence[RunRow]) -> Sequence[float | None]:
         """One for each run."""
@@ -67,8 +64,8 @@ class Chart:
 
 CHARTS = MappingProxyType(
     {
-        "duration": Chart("Duration", "seconds", " s"),
-        "speed": Chart("Products a second", "products/s", "/s"),
+        "duration": Chart("Duration", "seconds", duration),
+        "speed": Chart("Products a second", "products/s", "{:.4g}/s".format),
         "created": Chart("Created", "created"),
         "updated": Chart("Updated", "updated"),
         "failed": Chart("Failed", "failed"),
@@ -82,8 +79,9 @@ def alt_text(chart: Chart, runs: Sequence[RunRow]) -> str:
     known = [value for value in chart.values(runs) if value is not None]
     if not known:
         return f"{chart.title}: no run has ended yet"
-    last, most = chart.told(known[-1]), chart.told(max(known))
-    return f"{chart.title} of {len(known)} runs: {last} in the last one, {most} at most"
+    last, most = chart.show(known[-1]), chart.show(max(known))
+    runs_shown = counted(len(known), "run")
+    return f"{chart.title} of {runs_shown}: {last} in the last one, {most} at most"
 
 
 def draw(chart: Chart, runs: Sequence[RunRow]) -> bytes:
@@ -100,7 +98,7 @@ def draw(chart: Chart, runs: Sequence[RunRow]) -> bytes:
         show_legend=False,
         no_prefix=True,
         no_data_text="no run has ended yet",
-        value_formatter=chart.told,
+        value_formatter=chart.show,
         x_labels=_moments(runs),
         y_labels=_steps(values),
     )

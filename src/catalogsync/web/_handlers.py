@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from aiohttp import web
 
+from catalogsync._texts import natural
 from catalogsync.config import Job, Role
 from catalogsync.models import ProductKey
 from catalogsync.runstore import StoreError
@@ -144,14 +145,15 @@ async def failure_tree(call: Call, *, limit: int, after: str) -> Tree:
         after: Those after this key; empty: from the first.
     """
     last = read_key("after", after) if after else None
-    found = await call.service.store.failures(call.job.name)
+    failures = await call.service.store.failures(call.job.name)
+    found = sorted(failures, key=lambda failure: _place(failure.key))
     rest = [each for each in found if last is None or _place(each.key) > _place(last)]
     shown = [failure_json(failure) for failure in rest[:limit]]
     return {"failures": shown, "total": len(found)}
 
 
-def _place(key: ProductKey) -> tuple[str, str]:
-    return key.source, key.id
+def _place(key: ProductKey) -> tuple[object, ...]:
+    return natural(str(key))
 
 
 async def _stats(call: Call) -> web.StreamResponse:

@@ -71,6 +71,9 @@ _RUN: Schema = {
     "finished_at": _MAYBE_NUMBER,
     "duration_s": _MAYBE_NUMBER,
     "counts": _or_null(_ref("Counts")),
+    "summary": _TEXT,
+    "reasons": _list(_TEXT),
+    "still_failing": {"type": ["integer", "null"]},
     "problem": _TEXT,
 }
 _SCHEMAS: Schema = {
@@ -85,6 +88,16 @@ _SCHEMAS: Schema = {
             "started_at": _NUMBER,
             "counts": _ref("Counts"),
             "total": {"type": ["integer", "null"]},
+            "retrying": _or_null(
+                _object(
+                    {
+                        "what": _TEXT,
+                        "attempt": _WHOLE,
+                        "reason": _TEXT,
+                        "next_at": _NUMBER,
+                    }
+                )
+            ),
         }
     ),
     "Job": _object(

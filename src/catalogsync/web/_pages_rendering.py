@@ -9,6 +9,8 @@ from urllib.parse import quote
 import jinja2
 from aiohttp import web
 
+from catalogsync._texts import counted, duration
+
 from ._answers import to_text
 
 __all__ = ["render"]
@@ -55,14 +57,6 @@ def _moment(seconds: float) -> str:
     return f"{dt.datetime.fromtimestamp(seconds, dt.UTC):%Y-%m-%d %H:%M:%SZ}"
 
 
-def _seconds(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.3g} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
-
-
 def _value(value: object) -> str:
     """A value of a product, not too long."""
     if value is None:
@@ -80,9 +74,10 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
     )
     templates.filters |= {
+        "counted": counted,
         "moment": _moment,
         "part": _part,
-        "seconds": _seconds,
+        "seconds": duration,
         "value": _value,
     }
     return templates

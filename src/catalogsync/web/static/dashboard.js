@@ -79,7 +79,18 @@ function show(part, counts, total) {
   if (quarter > before && quarter < 4) say("said", `${part.dataset.job}: ${quarter * 25} percent`);
 }
 
-function hear(kind, { job, run_id: run, counts, total, summary }) {
+// What failed and when it is tried again; after the next success, nothing.
+function showRetry(part, kind, event) {
+  const place = part.querySelector("[data-retrying]");
+  if (!place) return;
+  if (kind === "Retrying") {
+    const at = new Date(event.next_at * 1000).toISOString().slice(0, 19).replace("T", " ");
+    place.textContent = `Trying again at ${at} UTC (attempt ${event.attempt}): ${event.what}: ${event.reason}`;
+  } else if (WORKED.has(kind)) place.textContent = "";
+}
+
+function hear(kind, event) {
+  const { job, run_id: run, counts, total, summary } = event;
   const parts = [...live()].filter((part) => part.dataset.job === job);
   if (!parts.length) return;
   if (kind === "RunStarted") say("said", `${job}: a run began`);
@@ -90,15 +101,18 @@ function hear(kind, { job, run_id: run, counts, total, summary }) {
     return;
   }
   for (const part of parts) {
-    if (part.dataset.run === run) show(part, counts, total);
-    else if ("watch" in part.dataset) refresh();
+    if (part.dataset.run === run) {
+      show(part, counts, total);
+      showRetry(part, kind, event);
+    } else if ("watch" in part.dataset) refresh();
   }
 }
 
 const KINDS = [
   "RunStarted", "PageRead", "Compared", "BatchSettled", "ProductFailed",
-  "ProductUnsettled", "RunStopping", "RunFinished",
+  "ProductUnsettled", "Retrying", "RunStopping", "RunFinished",
 ];
+const WORKED = new Set(["PageRead", "Compared", "BatchSettled"]);
 
 function listen() {
   stream = new EventSource(`${root}api/events`);

@@ -20,17 +20,29 @@ export interface Run {
   started_at: number
   duration_s: number | null
   counts: Counts | null
-  problem: string
+  partial: boolean
+  /** Why it ended as it did, in the words of the terminal and the dashboard. */
+  reasons: string[]
+}
+
+export interface Running {
+  run_id: string
+  started_at: number
+  counts: Counts
+  total: number | null
+  retrying: { what: string; attempt: number; reason: string; next_at: number } | null
 }
 
 export interface Job {
   name: string
   source: string
   sink: string
-  running: { run_id: string; started_at: number; counts: Counts; total: number | null } | null
+  running: Running | null
   last: Run | null
   problem: string
   waiting: number
+  /** Products that failed, in whichever run, and did not succeed since. */
+  failures: number
 }
 
 // Logs in the way that the admin does.

@@ -1,8 +1,8 @@
 import { Button, Container, Heading, InlineTip, Text } from "@medusajs/ui"
 import type { ReactNode } from "react"
-import { isBusy, useJob, useStart, type Counts, type Job } from "./api"
-import { formatDuration, formatTime } from "./format"
-import { Status } from "./status"
+import { isBusy, useJob, useStart, type Job, type Running } from "./api"
+import { counted, formatDuration, formatTime } from "./format"
+import { Status, StillFailing } from "./status"
 
 /** Where the job stands, and a button that starts it. */
 export function JobPanel({ more }: { more?: ReactNode }) {
@@ -13,7 +13,10 @@ export function JobPanel({ more }: { more?: ReactNode }) {
       <div className="flex flex-wrap items-center justify-between gap-3 px-6 py-4">
         <div className="flex items-center gap-3">
           <Heading level="h2">Catalog sync</Heading>
-          <span aria-live="polite">{job && !error && <Status status={statusOf(job)} />}</span>
+          <span aria-live="polite" className="flex flex-wrap gap-2">
+            {job && !error && <Status status={statusOf(job)} partial={!job.running && job.last?.partial} />}
+            {job && !error && <StillFailing number={job.failures} />}
+          </span>
         </div>
         <div className="flex items-center gap-2">
           {more}
@@ -45,20 +48,39 @@ function statusOf(job: Job): string | null {
 function Facts({ job }: { job: Job }) {
   const { running, last } = job
   const counts = running?.counts ?? last?.counts
-  const problem = running ? "" : job.problem || last?.problem
+  const reasons = running ? [] : reasonsOf(job)
   return (
     <div className="flex flex-col gap-4">
-      {running && <Progress counts={running.counts} total={running.total} />}
+      {running && <Progress running={running} />}
       <dl className="grid grid-cols-2 gap-4 md:grid-cols-6">
         <Fact name={running ? "Started" : "Last sync"}>{last ? formatTime(last.started_at) : "never"}</Fact>
         <Fact name="Created">{counts?.created}</Fact>
         <Fact name="Updated">{counts?.updated}</Fact>
         <Fact name="Unchanged">{counts?.unchanged}</Fact>
-        <Fact name="Failed">{counts?.failed}</Fact>
+        <Fact name="Failed">{counts && (job.failures > counts.failed ? `${counts.failed} (${job.failures} in all)` : counts.failed)}</Fact>
         <Fact name="Duration">{running ? "…" : formatDuration(last?.duration_s)}</Fact>
       </dl>
-      {problem && <Problem text={problem} />}
+      {reasons.length > 0 && <Reasons texts={reasons} status={last?.status ?? null} />}
     </div>
+  )
+}
+
+function reasonsOf({ problem, last }: Job): string[] {
+  const reasons = last?.reasons ?? []
+  return problem && !reasons.includes(problem) ? [...reasons, problem] : reasons
+}
+
+/** Why the last run ended as it did; an alert only where it did not go well. */
+function Reasons({ texts, status }: { texts: string[]; status: string | null }) {
+  const calm = status === "succeeded" || status === "cancelled" || status === "skipped"
+  return (
+    <InlineTip variant={calm ? "info" : "error"} label={calm ? "Note" : "Problem"} role={calm ? "note" : "alert"}>
+      {texts.map((text, index) => (
+        <span key={index} className="block">
+          {text}
+        </span>
+      ))}
+    </InlineTip>
   )
 }
 
@@ -71,7 +93,7 @@ function Fact({ name, children }: { name: string; children: ReactNode }) {
   )
 }
 
-function Progress({ counts, total }: { counts: Counts; total: number | null }) {
+function Progress({ running: { counts, total, retrying } }: { running: Running }) {
   const { created, updated, unchanged, skipped, failed, unsettled } = counts
   const done = created + updated + unchanged + skipped + failed + unsettled
   return (
@@ -87,9 +109,14 @@ function Progress({ counts, total }: { counts: Counts; total: number | null }) {
         <div className="bg-ui-bg-interactive h-full" style={{ width: `${(100 * done) / (total || Infinity)}%` }} />
       </div>
       <Text size="xsmall">
-        <span>{total === null ? `${done} products done` : `${done} of ${total} products done`}</span>
+        <span>{total === null ? `${counted(done, "product")} done` : `${done} of ${counted(total, "product")} done`}</span>
         {done < counts.fetched && `, ${counts.fetched} read`}
       </Text>
+      {retrying && (
+        <Text size="xsmall">
+          {`Trying again at ${formatTime(retrying.next_at)} (attempt ${retrying.attempt}): ${retrying.what}: ${retrying.reason}`}
+        </Text>
+      )}
     </div>
   )
 }

@@ -75,10 +75,10 @@ function Runs({ runs }: { runs: Run[] }) {
       </Table.Header>
       <Table.Body>
         {runs.map((run) => (
-          <Table.Row key={run.run_id} title={run.problem || undefined}>
+          <Table.Row key={run.run_id} title={run.reasons.join("\n") || undefined}>
             <Table.Cell className="whitespace-nowrap">{formatTime(run.started_at)}</Table.Cell>
             <Table.Cell>
-              <Status status={run.run_id === running ? "running" : run.status} />
+              <Status status={run.run_id === running ? "running" : run.status} partial={run.partial} />
             </Table.Cell>
             {COLUMNS.map((name) => (
               <Table.Cell key={name} className="text-right">
