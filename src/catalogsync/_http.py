@@ -13,16 +13,17 @@ import ipaddress
 import os
 import ssl
 import time
-from base64 import b64encode
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import attrs
 from yarl import URL
 
 from . import _json
+from ._secrets import Redactor, secrets_in_address
 from .errors import (
     BrokenReplyError,
     CatalogSyncError,
@@ -46,7 +47,7 @@ _MAY_PASS = frozenset({408, 425, 429, 502, 503, 504})
 _CHUNK = 1 << 16
 _LARGE = 1 << 20
 _LONGEST_QUOTE = 4000
-_SHORTEST_SECRET = 4
+_LONGEST_WORD = 20
 
 
 @attrs.frozen(kw_only=True)
@@ -56,7 +57,9 @@ class HttpOptions:
     Attributes:
         timeout: Seconds for one request, answer included.
         connect_timeout: Seconds to reach the server.
-        proxy: Address of an HTTP proxy.
+        proxy: Address of an HTTP proxy. None: what the environment says
+            (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`), but not for this machine
+            itself; an empty text: no proxy.
         ca_file: File with the certificates to trust, instead of the system's.
         max_body: Most bytes of an answer, after decompression.
         allow_plain_http: Also speak http, without encryption, to other machines.
@@ -119,7 +122,7 @@ def base_url(setting: str, text: str) -> URL:
     if url.scheme not in {"http", "https"} or not url.host:
         problem = "must be an address such as https://shop.example.com"
         raise MisconfiguredError(setting, problem)
-    if url.user or url.password:
+    if url.user or url.password or "@" in url.raw_path:
         raise MisconfiguredError(setting, "must not hold a user name or password")
     return url.with_query(None).with_fragment(None)
 
@@ -131,11 +134,11 @@ def address_repr(text: str) -> str:
     return repr(f"{at and '***@'}{address}{mark and '?***'}")
 
 
-def _check_plain(url: URL, options: HttpOptions) -> None:
+def _check_plain(url: URL, options: HttpOptions, proxy: str | None) -> None:
     """Refuse to send in clear text what others could read."""
     if url.scheme == "https" or options.allow_plain_http:
         return
-    places = [url, *([URL(options.proxy)] if options.proxy else [])]
+    places = [url, *([URL(proxy)] if proxy else [])]
     if not all(_is_loopback(place.host or "") for place in places):
         problem = (
             "use https; with http, everybody on the way can read and change what is"
@@ -153,15 +156,31 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _check_proxy(text: str) -> None:
-    """Check the address of a proxy, which may hold credentials: it is not told."""
+def _proxy_of(url: URL, options: HttpOptions) -> str | None:
+    """The proxy on the way to a server: the setting's, or the environment's."""
+    if options.proxy is not None:
+        return _checked_proxy(options.proxy, "http.proxy") if options.proxy else None
+    host = url.host or ""
+    if _is_loopback(host) or proxy_bypass(f"{host}:{url.port}"):
+        return None
+    found = getproxies().get(url.scheme)
+    if not found:
+        return None
+    name = f"{url.scheme.upper()}_PROXY"
+    return _checked_proxy(found if "://" in found else f"http://{found}", name)
+
+
+def _checked_proxy(text: str, setting: str) -> str:
+    """The address of a proxy, which may hold credentials: it is not told."""
     try:
         url = URL(text)
     except ValueError:
         url = URL()
-    if url.scheme not in {"http", "https"} or not url.host:
+    behind = f"{url.raw_path}{url.raw_query_string}{url.raw_fragment}"
+    if url.scheme not in {"http", "https"} or not url.host or "@" in behind:
         problem = "must be an address such as http://proxy.example.com:3128"
-        raise MisconfiguredError("http.proxy", problem)
+        raise MisconfiguredError(setting, problem)
+    return text
 
 
 @attrs.define(kw_only=True)
@@ -175,6 +194,7 @@ class HttpClient:
         limiter: Waits before each request, if there is one.
         trust: The certificates to trust; True: what the session trusts.
         requests: Requests sent so far.
+        proxy: The proxy that requests go through, if any.
     """
 
     session: aiohttp.ClientSession
@@ -183,23 +203,20 @@ class HttpClient:
     limiter: RateLimiter | None = None
     trust: ssl.SSLContext | bool = attrs.field(default=True, repr=False)
     requests: int = 0
-    _secrets: set[str] = attrs.field(factory=set[str], init=False, repr=False)
+    proxy: str | None = attrs.field(init=False, repr=False)
+    _redactor: Redactor = attrs.field(factory=Redactor, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        proxy = URL(self.options.proxy or "")
-        if proxy.raw_password:
-            login = f"{proxy.user or ''}:{proxy.password}".encode()
-            encoded = b64encode(login).decode()
-            self.keep_secret(proxy.password or "", proxy.raw_password, encoded)
+        self.proxy = _proxy_of(self.url, self.options)
+        self.keep_secret(*secrets_in_address(self.proxy or ""))
 
     def keep_secret(self, *texts: str) -> None:
         """Let these stand in no message, should the server repeat them."""
-        self._secrets.update(t for t in texts if len(t) >= _SHORTEST_SECRET)
+        self._redactor.keep(texts)
 
     def quoted(self, text: str) -> str:
         """A server's words for a message: without our secrets, and not too many."""
-        for secret in sorted(self._secrets, key=len, reverse=True):
-            text = text.replace(secret, "***")
+        text = self._redactor.text(text)
         return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}…"
 
     async def send(
@@ -248,7 +265,7 @@ class HttpClient:
                 allow_redirects=False,
                 raise_for_status=False,
                 ssl=self.trust,
-                proxy=self.options.proxy,
+                proxy=self.proxy,
                 timeout=aiohttp.ClientTimeout(
                     total=self.options.timeout,
                     sock_connect=self.options.connect_timeout,
@@ -318,14 +335,26 @@ def _redirected(response: aiohttp.ClientResponse, path: str) -> str:
     """What to do about a redirect; the address is that of the server, not the page."""
     place = response.headers.get("Location", "")
     try:
-        target = response.url.join(URL(place, encoded=True)) if place else None
-    except ValueError:
-        target = None
-    if target is None:
-        return "the server redirects, but not to an address"
-    target = target.with_query(None).with_user(None)
-    address = str(target).removesuffix(path)
+        target = response.url.join(URL(place, encoded=True))
+        origin = URL.build(
+            scheme=target.scheme, host=target.raw_host or "", port=target.port
+        )
+    except (ValueError, TypeError):
+        origin = target = URL()
+    if not place or origin.scheme not in {"http", "https"} or not origin.host:
+        return "the server redirects, but not to an address of the web"
+    if target == response.url:
+        return "the server redirects to the same address, without end"
+    address = f"{origin}{_shown_path(target.raw_path.removesuffix(path))}"
     return f"the server redirects to {address}; use that address"
+
+
+def _shown_path(path: str) -> str:
+    """A path without what in it may be a token, such as that of a login."""
+    return "/".join(
+        "***" if len(part) > _LONGEST_WORD and not part.isalpha() else part
+        for part in path.split("/")
+    )
 
 
 def _distrusted(error: aiohttp.ClientConnectorCertificateError) -> str:
@@ -381,9 +410,7 @@ async def open_http(
             on another machine, which is not allowed.
     """
     trust = _trust(options)
-    if options.proxy:
-        _check_proxy(options.proxy)
-    _check_plain(url, options)
+    _check_plain(url, options, _proxy_of(url, options))
     own = session is None
     if session is None:
         connector = aiohttp.TCPConnector(keepalive_timeout=idle)

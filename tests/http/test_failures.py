@@ -295,6 +295,16 @@ async def test_redirects_are_not_followed(code: int, method: str) -> None:
         ("", "not to an address"),
         ("http://[", "not to an address"),
         (None, "not to an address"),
+        ("file:///x", "not to an address"),
+        ("mailto:secret@shop.example.com", "not to an address"),
+        ("javascript:alert(1)", "not to an address"),
+        ("https://:443/x", "not to an address"),
+        ("https://shop.example.com:99999/", "not to an address"),
+        ("https://shop example/", "not to an address"),
+        ("https://%zz/", "not to an address"),
+        ("https://shop.example.com/a#secret", "https://shop.example.com/a;"),
+        ("https://x.de/login/eyJhbGciOiJIUzI1NiJ9secret", "https://x.de/login/***;"),
+        ("/thing", "redirects to the same address"),
     ],
 )
 async def test_where_a_redirect_leads(location: str | None, told: str) -> None:

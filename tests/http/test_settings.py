@@ -6,7 +6,7 @@ import asyncio
 import ssl
 from base64 import b64encode
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import aiohttp
@@ -269,6 +269,84 @@ async def test_what_is_no_proxy(proxy: str) -> None:
         async with open_http(URL("http://shop"), HttpOptions(proxy=proxy)):
             pass
     assert str(caught.value).startswith("http.proxy: must be an address such as ")
+    assert "secret" not in str(caught.value)
+
+
+async def requests_by_environment(
+    patch: pytest.MonkeyPatch, target: str, **variables: str
+) -> tuple[list[str], HttpClient]:
+    """What a proxy that the environment names is asked, on the way to a target."""
+    asked: list[str] = []
+
+    async def proxy(request: web.Request) -> web.Response:
+        asked.append(str(request.url))
+        return web.json_response({})
+
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        patch.delenv(name, raising=False)
+        patch.delenv(name.lower(), raising=False)
+    async with serve(app_of(proxy)) as url:
+        for name, value in variables.items():
+            patch.setenv(name, value.replace("PROXY", url.partition("://")[2]))
+        options = HttpOptions(allow_plain_http=True, connect_timeout=1)
+        async with open_http(URL(target), options) as client:
+            with suppress(TransientError):
+                await client.send("GET", "/a")
+    return asked, client
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy"])
+@pytest.mark.parametrize("value", ["http://PROXY", "PROXY", "http://me:secret@PROXY"])
+async def test_a_proxy_that_the_environment_names(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    target = "http://shop.invalid"
+    asked, client = await requests_by_environment(
+        monkeypatch, target, **{name: value, "HTTPS_PROXY": "http://x.invalid"}
+    )
+    assert asked == ["http://shop.invalid/a"]
+    assert "secret" not in repr(client)
+    assert client.quoted("a secret") == ("a ***" if "secret" in value else "a secret")
+
+
+@pytest.mark.parametrize(
+    ("target", "no_proxy"),
+    [
+        ("http://shop.invalid", "shop.invalid"),
+        ("http://a.shop.invalid:81", ".shop.invalid:81"),
+        ("http://shop.invalid", "*"),
+        ("http://127.0.0.1:1", ""),
+        ("http://localhost:1", ""),
+        ("http://[::1]:1", ""),
+    ],
+)
+async def test_where_the_proxy_of_the_environment_is_not_asked(
+    monkeypatch: pytest.MonkeyPatch, target: str, no_proxy: str
+) -> None:
+    """Where `NO_PROXY` says so, and never on the way to this machine."""
+    variables = {"HTTP_PROXY": "http://PROXY", "NO_PROXY": no_proxy}
+    asked, _ = await requests_by_environment(monkeypatch, target, **variables)
+    assert asked == []
+
+
+async def test_a_setting_is_stronger_than_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://other.invalid")
+    for proxy, expected in (("", None), ("http://mine.invalid", "http://mine.invalid")):
+        options = HttpOptions(proxy=proxy)
+        async with open_http(URL("https://shop.invalid"), options) as client:
+            assert client.proxy == expected
+
+
+@pytest.mark.parametrize("proxy", ["socks5://me:secret@proxy", "http://me:1/secret@x"])
+async def test_an_environment_that_names_no_proxy(
+    monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    with pytest.raises(MisconfiguredError, match=r"^HTTPS_PROXY: must be") as caught:
+        async with open_http(URL("https://shop.invalid"), HttpOptions()):
+            pass
     assert "secret" not in str(caught.value)
 
 

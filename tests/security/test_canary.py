@@ -255,6 +255,44 @@ def database_url(port: int) -> str:
     return f"postgresql://me:{SECRETS['quoted database']}@127.0.0.1:{port}/shop"
 
 
+def by_parameter(port: int, _: Path, __: pytest.MonkeyPatch) -> str:
+    quoted = SECRETS["quoted database"]
+    return f"postgresql://127.0.0.1:{port}/shop?user=me&password={quoted}"
+
+
+def by_variable(port: int, _: Path, patch: pytest.MonkeyPatch) -> str:
+    patch.setenv("PGPASSWORD", DATABASE)
+    return f"postgresql://me@127.0.0.1:{port}/shop"
+
+
+def by_file(port: int, folder: Path, patch: pytest.MonkeyPatch) -> str:
+    file = folder / "passwords"
+    file.write_text("*:*:*:me:" + DATABASE.replace(":", "\\:") + "\n")
+    file.chmod(0o600)
+    patch.setenv("PGPASSFILE", f"{file}")
+    return f"postgresql://me@127.0.0.1:{port}/shop"
+
+
+@pytest.mark.parametrize("kind", [SQLSettings, StoreSettings])
+@pytest.mark.parametrize("way", [by_parameter, by_variable, by_file])
+async def test_a_password_that_is_not_in_front_of_the_host(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    way: Callable[[int, Path, pytest.MonkeyPatch], str],
+    kind: type[Any],
+) -> None:
+    outputs = Outputs()
+    async with evil_postgres("28P01") as port:
+        settings = kind(url=way(port, tmp_path, monkeypatch))
+        outputs.add("settings", settings)
+        with everything_logged(outputs), pytest.raises(CatalogSyncError) as caught:
+            async with settings.open():
+                pass
+    outputs.spill(caught.value)
+    assert any("***" in text for _, text in outputs.texts)
+    assert_silent(outputs)
+
+
 @pytest.mark.parametrize(
     "code", ["28P01", "3D000", "42501", "22000", "23505", "57P03", "XX000", "99999"]
 )
@@ -288,6 +326,10 @@ async def test_a_run_store_that_repeats_the_password(code: str) -> None:
         f"postgresql://127.0.0.1:1/shop?command_timeout={PASSWORD}",
         f"postgresql://{PASSWORD}/?host=/{PASSWORD}:x",
         f"mysql://me:{PASSWORD}@host/shop",
+        f"postgresql://me:p@{PASSWORD}@127.0.0.1:1/shop",
+        f"postgresql://me:p@127.0.0.1:1/{PASSWORD}@127.0.0.1:1/shop",
+        f"postgresql://me:p@127.0.0.1:1/?{PASSWORD}@127.0.0.1:1/shop",
+        f"postgresql://me@{PASSWORD}@127.0.0.1:1/shop",
     ],
 )
 async def test_the_address_of_a_database(url: str) -> None:
@@ -312,6 +354,8 @@ async def test_the_address_of_a_database(url: str) -> None:
         f"https://shop.example.com@{PASSWORD}:x@",
         f"ftp://me:{PASSWORD}@shop.example.com",
         f"https://127.0.0.1:1/?token={PASSWORD}",
+        f"https://me:1/{PASSWORD}@127.0.0.1:1",
+        f"https://127.0.0.1:1/#token={PASSWORD}",
     ],
 )
 @pytest.mark.parametrize("kind", [DummyJSONSettings, MedusaSettings])

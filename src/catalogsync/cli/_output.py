@@ -9,7 +9,7 @@ from typing import cast
 
 import click
 
-from catalogsync.config import Censor
+from catalogsync._secrets import Redactor
 from catalogsync.errors import CatalogSyncError
 from catalogsync.models import Json
 
@@ -43,21 +43,19 @@ class Teller:
 
     def __init__(self, *, verbose: bool = False) -> None:
         self.verbose = verbose
-        self._secrets: set[str] = set()
-        self._censor = Censor()
+        self._redactor = Redactor()
 
     def keep_secret(self, texts: Iterable[str]) -> None:
         """Let these stand in no line from now on, nor as a message may quote them."""
-        self._secrets.update(texts)
-        self._censor = Censor(self._secrets)
+        self._redactor.keep(texts)
 
     def result(self, text: str) -> None:
         """Write what the user asked for, to the standard output."""
-        click.echo(self._clean(text))
+        click.echo(self.clean(text))
 
     def remark(self, text: str) -> None:
         """Write what goes on, to the standard error."""
-        click.echo(self._clean(text), err=True)
+        click.echo(self.clean(text), err=True)
 
     def error(self, error: BaseException) -> None:
         """Write what went wrong; only a verbose one shows where."""
@@ -76,10 +74,11 @@ class Teller:
 
     def censored(self, tree: Json) -> Json:
         """The same without the secrets in its texts."""
-        return cast("Json", self._censor.tree(tree))
+        return cast("Json", self._redactor.tree(tree))
 
-    def _clean(self, text: str) -> str:
-        return printable(self._censor.text(text))
+    def clean(self, text: str) -> str:
+        """The text as it is written: without secrets, and nothing that steers."""
+        return printable(self._redactor.text(text))
 
 
 class LogHandler(logging.Handler):

@@ -172,10 +172,12 @@ class LiveProgress:
     Attributes:
         standing: What is shown.
         console: Where.
+        clean: Makes a text fit for a terminal, and takes secrets out of it.
     """
 
     standing: Standing
     console: Console
+    clean: Callable[[str], str] = printable
 
     def __call__(self, event: Event, /) -> None:
         """Take in an event."""
@@ -186,7 +188,7 @@ class LiveProgress:
 
     def say(self, text: str) -> None:
         """Show a line above the one that changes."""
-        self.console.print(Text(printable(text)))
+        self.console.print(Text(self.clean(text)))
 
     @contextmanager
     def shown(self) -> Generator[None]:
@@ -242,7 +244,11 @@ def progress_of(session: Session, *, live: bool = True) -> Generator[Progress]:
     """
     standing = Standing()
     if session.progress and live and not session.verbose and sys.stderr.isatty():
-        progress = LiveProgress(standing=standing, console=Console(stderr=True))
+        progress = LiveProgress(
+            standing=standing,
+            console=Console(stderr=True),
+            clean=session.teller.clean,
+        )
         with progress.shown():
             yield progress
     else:

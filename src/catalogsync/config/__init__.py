@@ -17,7 +17,7 @@ from __future__ import annotations
 from ._adapters import AdapterInfo, AdapterKind, Adapters, SettingInfo
 from ._file import Config, load_config, load_serve, load_store
 from ._job import Job
-from ._secrets import Censor, secrets_of
+from ._secrets import secrets_of
 from ._serve import Access, Role, ServeSettings, Token
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
     "AdapterInfo",
     "AdapterKind",
     "Adapters",
-    "Censor",
     "Config",
     "Job",
     "Role",

@@ -20,6 +20,7 @@ import attrs
 from yarl import URL
 
 from catalogsync._http import HttpOptions, base_url, open_http
+from catalogsync._secrets import Redactor, check_secret, secrets_in_address
 from catalogsync.errors import CatalogSyncError, MisconfiguredError
 from catalogsync.events import Event, RunFinished, RunStarted
 from catalogsync.report import Report, RunStatus
@@ -30,6 +31,7 @@ __all__ = ["Channel", "Email", "Notice", "Notifier", "Webhook"]
 logger = logging.getLogger("catalogsync.notify")
 
 _BAD = (RunStatus.DEGRADED, RunStatus.INCOMPLETE, RunStatus.FAILED)
+_SHORTEST_TOKEN = 6
 _WELL = frozenset({RunStatus.SUCCEEDED, RunStatus.DEGRADED})
 
 
@@ -232,6 +234,11 @@ def _escaped(fields: Mapping[str, str]) -> dict[str, str]:
     return {name: json.dumps(text)[1:-1] for name, text in fields.items()}
 
 
+def _whole(text: str) -> str:
+    """The text with halves of surrogate pairs written out, which no mail can hold."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def _check_json(_: object, attribute: attrs.Attribute[Any], value: str) -> None:
     empty = Notice(run_id="", job="", status="", summary="")
     try:
@@ -271,10 +278,24 @@ class Webhook:
     session: aiohttp.ClientSession | None = attrs.field(default=None, repr=False)
 
     def __attrs_post_init__(self) -> None:
+        check_secret("url", self.url)
+        check_secret("secret", self.secret or "")
         base_url("url", self.url)
 
     def __str__(self) -> str:
         return f"webhook to {URL(self.url).host}"
+
+    def _redactor(self) -> Redactor:
+        """Knows what a server may repeat; the path is often the token."""
+        url, redactor = URL(self.url), Redactor()
+        path = url.raw_path.strip("/")
+        tokens = [part for part in path.split("/") if len(part) >= _SHORTEST_TOKEN]
+        values = [
+            part for each in self.headers.values() for part in (each, *each.split())
+        ]
+        redactor.keep([path, *tokens, *url.query.values(), *values, self.secret or ""])
+        redactor.keep(secrets_in_address(self.url))
+        return redactor
 
     async def send(self, notice: Notice, /) -> None:
         """Send it.
@@ -292,8 +313,7 @@ class Webhook:
         try:
             status = await self._post(url, body, headers)
         except CatalogSyncError as error:
-            told = str(error).replace(url.raw_path.rstrip("/") or "\0", "/***")
-            raise CatalogSyncError(told) from None
+            raise CatalogSyncError(self._redactor().text(str(error))) from None
         if status >= 400:
             raise CatalogSyncError(f"HTTP {status}")
 
@@ -341,6 +361,7 @@ class Email:
     timeout: float = 20.0
 
     def __attrs_post_init__(self) -> None:
+        check_secret("password", self.password or "")
         if isinstance(self.recipients, str):
             raise MisconfiguredError("recipients", "must be a list of addresses")
         if self.password and self.security == "none":
@@ -354,15 +375,24 @@ class Email:
         """Send it, in a thread of its own.
 
         Raises:
-            OSError: The server could not be reached, or refused it.
+            OSError: The server could not be reached.
+            CatalogSyncError: It refused it.
         """
-        fields = notice.fields()
+        fields = {name: _whole(text) for name, text in notice.fields().items()}
         message = EmailMessage()
         message["From"] = self.sender
         message["To"] = ", ".join(self.recipients)
         message["Subject"] = " ".join(Template(self.subject).substitute(fields).split())
         message.set_content(Template(self.text).substitute(fields))
-        await asyncio.to_thread(self._deliver, message)
+        redactor = Redactor()
+        redactor.keep([self.password or ""])
+        try:
+            await asyncio.to_thread(self._deliver, message)
+        except smtplib.SMTPException as error:
+            told = redactor.text(str(error)) or type(error).__name__
+        else:
+            return
+        raise CatalogSyncError(told)
 
     def _deliver(self, message: EmailMessage) -> None:
         with self._connected() as server:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
-from traceback import format_exception
 from typing import TypeVar
 
 import attrs
@@ -12,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from catalogsync._secrets import Redactor, database_secrets, has_loose_at
 from catalogsync.errors import MisconfiguredError
 from catalogsync.runstore import StoreError
 
@@ -53,7 +53,8 @@ _KNOWN = {
 @asynccontextmanager
 async def open_postgres(url: str) -> AsyncGenerator[DatabaseStore]:
     """What `StoreSettings.open` gives for a server."""
-    parsed = _parse(url)
+    parsed, redactor = _parse(url), Redactor()
+    redactor.keep(database_secrets(url))
     engine = create_async_engine(
         parsed,
         connect_args={"timeout": _PATIENCE, "command_timeout": 2 * _PATIENCE},
@@ -63,13 +64,13 @@ async def open_postgres(url: str) -> AsyncGenerator[DatabaseStore]:
         pool_timeout=_PATIENCE,
     )
     where = f"{parsed.host or 'localhost'}:{parsed.port or 5432}/{parsed.database}"
-    database = PostgresDatabase(where, engine)
+    database = PostgresDatabase(where, engine, redactor)
     try:
         while not await database.write(_migrate(where)):
             pass
     except TypeError as error:  # of the driver's connect()
         problem = f"holds a parameter that the driver does not know ({error})"
-        raise MisconfiguredError("url", problem) from error
+        raise MisconfiguredError("url", redactor.text(problem)) from None
     else:
         yield DatabaseStore(database)
     finally:
@@ -79,6 +80,8 @@ async def open_postgres(url: str) -> AsyncGenerator[DatabaseStore]:
 def _parse(given: str) -> sa.URL:
     _, _, rest = given.partition("://")
     try:
+        if has_loose_at(given):
+            raise ValueError  # noqa: TRY301 - told as what cannot be read at all
         url = sa.make_url(f"postgresql+asyncpg://{rest}")
     except (ArgumentError, ValueError):
         # The error shows parts of the URL, and one of them may be the password.
@@ -115,9 +118,10 @@ class PostgresDatabase:
 
     _where: str
     _engine: AsyncEngine = attrs.field(repr=False)
+    _redactor: Redactor = attrs.field(repr=False)
 
     def _errors(self) -> AbstractContextManager[None]:
-        return _errors(self._where, self._engine.url.password or "")
+        return _errors(self._where, self._redactor)
 
     async def read(self, steps: Steps[T], /) -> T:
         """See `Database`."""
@@ -142,23 +146,29 @@ async def _run(steps: Steps[T], connection: AsyncConnection) -> T:
 
 
 @contextmanager
-def _errors(where: str, password: str) -> Generator[None]:
+def _errors(where: str, redactor: Redactor) -> Generator[None]:
     try:
         yield
-    except (OSError, PoolTimeoutError) as error:
-        words = str(error) or "no answer in time"
-        problem = f"the run store {where} cannot be reached ({words})"
-        raise StoreError(f"{problem}: see whether the server runs") from error
     except Exception as error:
-        wrapped = getattr(error, "orig", None)
-        cause = (wrapped.__cause__ or wrapped) if wrapped else error
-        if not type(cause).__module__.startswith("asyncpg"):
+        told = _told(error, where, redactor)
+        if told is None:
             raise
-        code = getattr(cause, "sqlstate", None) or ""
-        words = str(cause).replace(password, "***") if password else str(cause)
-        told = explain(where, code, words, _KNOWN)
-        shows = password and password in "".join(format_exception(error))
+        shown = redactor.cause(error)
         try:
-            raise told from None if shows else error
+            raise told from shown
         finally:
-            told.__context__ = None if shows else error
+            told.__context__ = shown
+
+
+def _told(error: Exception, where: str, redactor: Redactor) -> StoreError | None:
+    """What a failure of the database means; None for a defect of ours."""
+    if isinstance(error, OSError | PoolTimeoutError):
+        words = redactor.text(str(error)) or "no answer in time"
+        problem = f"the run store {where} cannot be reached ({words})"
+        return StoreError(f"{problem}: see whether the server runs")
+    wrapped = getattr(error, "orig", None)
+    cause = (wrapped.__cause__ or wrapped) if wrapped else error
+    if not type(cause).__module__.startswith("asyncpg"):
+        return None
+    code = getattr(cause, "sqlstate", None) or ""
+    return explain(where, code, redactor.text(str(cause)), _KNOWN)

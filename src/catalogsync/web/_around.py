@@ -70,7 +70,7 @@ def answer_errors(site: Site) -> Middleware:
             if refusal.status == _UNEXPECTED:
                 path = request.rel_url.raw_path
                 logger.exception("%s %s failed", request.method, path)
-            text = one_line(site.censor.text(str(refusal)))
+            text = one_line(site.redactor.text(str(refusal)))
             response = web.json_response(
                 text=site.text({"error": text}), status=refusal.status
             )

@@ -76,7 +76,7 @@ class Visit:
             "root": self.root,
             "user": caller.name if caller and not site.guard.access.open else "",
         }
-        shown = {name: site.censor.tree(value) for name, value in values.items()}
+        shown = {name: site.redactor.tree(value) for name, value in values.items()}
         return render(template, {**shared, **shown}, status=status)
 
     def go(self, place: str) -> web.Response:

@@ -8,7 +8,8 @@ from typing import Protocol, TypeAlias
 import attrs
 from aiohttp import web
 
-from catalogsync.config import Censor, Job, Role, secrets_of
+from catalogsync._secrets import Redactor
+from catalogsync.config import Job, Role, secrets_of
 from catalogsync.errors import MisconfiguredError
 from catalogsync.service import JobEvent, Service
 
@@ -49,7 +50,7 @@ class Site:
         alive_every: As of `Streams`.
         requests: Counts the requests of each address.
         signatures: Tells right webhook calls from wrong ones.
-        censor: Keeps secrets out of answers.
+        redactor: Keeps secrets out of answers.
         streams: The event streams that are open.
         plans: The plans that are being made.
     """
@@ -60,7 +61,7 @@ class Site:
     alive_every: float
     requests: Buckets = attrs.field(init=False)
     signatures: Signatures = attrs.field(init=False)
-    censor: Censor = attrs.field(init=False)
+    redactor: Redactor = attrs.field(factory=Redactor, init=False)
     streams: Streams = attrs.field(init=False)
     plans: Plans = attrs.field(init=False)
 
@@ -75,7 +76,7 @@ class Site:
         _check_names(service.jobs.values(), secrets)
         self.requests = Buckets(access.requests_per_minute)
         self.signatures = Signatures(access.webhooks)
-        self.censor = Censor(secrets)
+        self.redactor.keep(secrets)
         self.streams = Streams(
             service.feed, self.guard.sessions, self._data, self.alive_every
         )
@@ -86,7 +87,7 @@ class Site:
 
     def text(self, tree: object) -> str:
         """JSON without secrets."""
-        return to_text(self.censor.tree(tree))
+        return to_text(self.redactor.tree(tree))
 
     def close(self) -> None:
         """End what would go on for long."""

@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
+from catalogsync._secrets import Redactor, database_secrets, has_loose_at
 from catalogsync.errors import MisconfiguredError
 
 from ._failures import sql_errors
@@ -37,6 +38,7 @@ class Database:
     _reading: AsyncEngine
     _writing: AsyncEngine
     _address: str
+    _redactor: Redactor = attrs.field(repr=False)
     _file: Path | None = None
     _has_tables: bool = False
 
@@ -107,7 +109,7 @@ class Database:
         return True
 
     def _errors(self) -> AbstractContextManager[None]:
-        return sql_errors(self._writing.url.password or "")
+        return sql_errors(self._redactor)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -132,15 +134,16 @@ def _look_for_tables(connection: sa.Connection) -> bool:
 @asynccontextmanager
 async def open_database(settings: SQLSettings) -> AsyncGenerator[Database, None]:
     """Connect, and disconnect at the end; changes nothing."""
-    url = _parse(settings.url)
+    url, redactor = _parse(settings.url), Redactor()
+    redactor.keep(database_secrets(settings.url))
     make = _sqlite if url.get_backend_name() == "sqlite" else _postgres
-    database = make(url, settings.timeout)
+    database = make(url, settings.timeout, redactor)
     try:
-        with sql_errors(url.password or ""):
+        with sql_errors(redactor):
             await database.has_tables()
     except TypeError as error:  # of the driver's connect()
         problem = f"holds a parameter that the driver does not know ({error})"
-        raise MisconfiguredError("url", problem) from error
+        raise MisconfiguredError("url", redactor.text(problem)) from None
     else:
         yield database
     finally:
@@ -149,6 +152,8 @@ async def open_database(settings: SQLSettings) -> AsyncGenerator[Database, None]
 
 def _parse(given: str) -> sa.URL:
     try:
+        if has_loose_at(given):
+            raise ValueError  # noqa: TRY301 - told as what cannot be read at all
         url = sa.make_url(given).set(drivername=driver_of(given))
     except (ArgumentError, ValueError):
         # The error shows parts of the URL, and one of them may be the password.
@@ -163,7 +168,7 @@ def _parse(given: str) -> sa.URL:
     return url.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
 
 
-def _postgres(url: sa.URL, timeout: float) -> Database:
+def _postgres(url: sa.URL, timeout: float, redactor: Redactor) -> Database:
     engine = create_async_engine(
         url,
         connect_args={"timeout": timeout, "command_timeout": timeout},
@@ -173,7 +178,7 @@ def _postgres(url: sa.URL, timeout: float) -> Database:
     reading = engine.execution_options(
         isolation_level="REPEATABLE READ", postgresql_readonly=True
     )
-    return Database(reading, engine, _address(url))
+    return Database(reading, engine, _address(url), redactor)
 
 
 def _address(url: sa.URL) -> str:
@@ -183,7 +188,7 @@ def _address(url: sa.URL) -> str:
     return f"postgresql://{host.lower()}:{port}/{url.database or url.username}"
 
 
-def _sqlite(url: sa.URL, timeout: float) -> Database:
+def _sqlite(url: sa.URL, timeout: float, redactor: Redactor) -> Database:
     in_memory = url.database in {None, "", ":memory:"}
     engine = create_async_engine(
         url,
@@ -199,9 +204,9 @@ def _sqlite(url: sa.URL, timeout: float) -> Database:
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     writing = engine.execution_options(begin="BEGIN IMMEDIATE")
     if in_memory:
-        return Database(engine, writing, f"sqlite://{uuid4()}")
+        return Database(engine, writing, f"sqlite://{uuid4()}", redactor)
     file = Path(url.database or "")
-    return Database(engine, writing, f"sqlite:///{file.resolve()}", file)
+    return Database(engine, writing, f"sqlite:///{file.resolve()}", redactor, file)
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:

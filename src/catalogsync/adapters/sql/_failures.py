@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from traceback import format_exception
 
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from catalogsync._secrets import Redactor
 from catalogsync.errors import (
     BatchRefusedError,
     CatalogSyncError,
@@ -46,39 +46,32 @@ _NOT_READY = ("SQLITE_BUSY", "SQLITE_LOCKED", "08", "40", "53", "55", "57")
 
 
 @contextmanager
-def sql_errors(password: str = "") -> Generator[None, None, None]:
+def sql_errors(redactor: Redactor) -> Generator[None, None, None]:
     """Raise what the database raises as the error that the engine acts upon.
 
     Args:
-        password: What a server may repeat and no error shows.
+        redactor: Knows what a server may repeat and no error shows.
     """
     try:
         yield
     except CatalogSyncError:
         raise
     except Exception as error:
-        decision = _decide(error, password)
+        decision = _decide(error, redactor)
         if decision is None:
             raise
-        cause = None if _tells(error, password) else error
+        cause = redactor.cause(error)
         try:
             raise decision from cause
         finally:
             decision.__context__ = cause
 
 
-def _tells(error: Exception, password: str) -> bool:
-    """Whether the error, or one behind it, shows the password."""
-    return bool(password) and password in "".join(format_exception(error))
-
-
-def _decide(error: Exception, password: str) -> CatalogSyncError | None:
+def _decide(error: Exception, redactor: Redactor) -> CatalogSyncError | None:
     """What the engine has to know; None for a defect of ours."""
     wrapped = getattr(error, "orig", None)
     cause = (wrapped.__cause__ or wrapped) if wrapped else error
-    words = str(cause)
-    if password:
-        words = words.replace(password, "***")
+    words = redactor.text(str(cause))
     code = getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None)
     if code:
         return _decide_code(code, words)
