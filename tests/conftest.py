@@ -68,10 +68,10 @@ class RealStore:
     process: subprocess.Popen[str]
     facts: dict[str, str]
 
-    def do(self, what: str) -> None:
+    def do(self, what: str, **how: object) -> None:
         """Have it emptied (``empty``), made anew, killed or booted."""
         assert self.process.stdin
-        self.process.stdin.write(json.dumps({"do": what}) + "\n")
+        self.process.stdin.write(json.dumps({"do": what, **how}) + "\n")
         self.process.stdin.flush()
         assert _read_line(self.process) == {"done": what}
 

@@ -94,14 +94,14 @@ async function start({ folder, name, port, fresh, admin, json, input }) {
 }
 
 function obey(store, input) {
-  const actions = { fresh: () => store.fresh(), empty: () => store.empty(), kill: () => store.kill(), boot: () => store.boot() };
+  const actions = { fresh: () => store.fresh(), empty: () => store.empty(), kill: () => store.kill(), boot: (how) => store.boot(how) };
   let last = Promise.resolve();
   const answer = async (line) => {
     let reply;
     try {
-      const { do: name } = JSON.parse(line);
+      const { do: name, ...how } = JSON.parse(line);
       if (!Object.hasOwn(actions, name)) throw new Error(`not one of ${Object.keys(actions)}: ${name}`);
-      await actions[name]();
+      await actions[name](how);
       reply = { done: name };
     } catch (error) {
       reply = { failed: line, message: [error.message, error.detail].filter(Boolean).join(" ") };

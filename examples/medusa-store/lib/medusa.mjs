@@ -8,8 +8,9 @@ import { Child, run, sleep } from "./processes.mjs";
 export const PROJECT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../medusa"); // Medusa reads every folder below it
 
 export class Medusa {
-  constructor({ project, database, port, secrets, folder }) {
+  constructor({ project, database, port, secrets, folder, flags = [] }) {
     const own = { DATABASE_URL: database, JWT_SECRET: secrets.jwt, COOKIE_SECRET: secrets.cookie };
+    for (const flag of flags) own[`MEDUSA_FF_${flag.toUpperCase()}`] = "true";
     this.url = `http://127.0.0.1:${port}`;
     this.port = port;
     this.options = settings({ cwd: project ?? PROJECT, folder, env: { ...own, ...(project && { STORE_ADMIN: "1" }) } });

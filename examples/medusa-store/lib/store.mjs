@@ -8,6 +8,8 @@ import { freePort } from "./processes.mjs";
 import { setUp } from "./setup.mjs";
 
 const OURS = "catalogsync store";
+const FORM = 2; // raised whenever stores are set up in another way
+const FLAGS = ["index_engine", "rbac", "translation"]; // those that need tables; rbac also has the admin's role made
 const ADMIN = { email: "admin@example.com", password: "supersecret" };
 
 // Everything a catalog is made of, and the carts that hold it; channels, locations, regions, keys and profiles stay.
@@ -26,7 +28,7 @@ export class Store {
   /** Brings the store up; `fresh` throws the products of the last time away. */
   async open({ fresh }) {
     this.state = readJson(this.file);
-    const built = !this.state || (await this.mark(this.template)) !== this.state.mark;
+    const built = this.state?.form !== FORM || (await this.mark(this.template)) !== this.state.mark;
     if (built) await this.build();
     if (built || fresh || (await this.mark(this.name)) !== this.state.mark) await this.copy();
     this.medusa = this.serverOn(this.url, this.port);
@@ -34,7 +36,7 @@ export class Store {
   }
 
   get facts() {
-    const { secrets, mark, ...known } = this.state;
+    const { secrets, mark, form, ...known } = this.state;
     const { url } = this.medusa;
     return { url, ...(this.project && { admin_url: `${url}/app` }), ...ADMIN, ...known, database_url: this.url };
   }
@@ -56,8 +58,9 @@ export class Store {
     await this.medusa.kill();
   }
 
-  async boot() {
+  async boot({ flags } = {}) {
     await this.medusa.stop();
+    if (flags) this.medusa = this.serverOn(this.url, this.port, flags);
     await this.medusa.start();
     const { child } = this.medusa;
     child.exited.then((how) => this.medusa.child === child && this.onEnd(how)); // not asked for
@@ -65,9 +68,9 @@ export class Store {
 
   // --- how it comes about ---
 
-  serverOn(database, port) {
+  serverOn(database, port, flags) {
     const { project, folder, state: { secrets } } = this;
-    return new Medusa({ project, database, port, secrets, folder });
+    return new Medusa({ project, database, port, secrets, folder, flags });
   }
 
   // Our databases carry a mark that the file knows: neither is of use without the other.
@@ -80,11 +83,13 @@ export class Store {
   async build() {
     this.say("The first start sets the store up; it takes about 20 seconds.");
     const secret = () => randomBytes(24).toString("hex");
-    this.state = { secrets: { jwt: secret(), cookie: secret() }, mark: `${OURS} ${randomUUID()}` };
+    this.state = { secrets: { jwt: secret(), cookie: secret() }, form: FORM, mark: `${OURS} ${randomUUID()}` };
     await this.recreate(this.template);
-    const medusa = this.serverOn(databaseUrl(this.server, this.template), await freePort());
-    await medusa.command("db:migrate");
-    await medusa.command("user", "-e", ADMIN.email, "-p", ADMIN.password);
+    const database = databaseUrl(this.server, this.template);
+    const flagged = this.serverOn(database, undefined, FLAGS);
+    await flagged.command("db:migrate");
+    await flagged.command("user", "-e", ADMIN.email, "-p", ADMIN.password);
+    const medusa = this.serverOn(database, await freePort());
     await medusa.start();
     Object.assign(this.state, await setUp(medusa.url, ADMIN));
     await medusa.stop();

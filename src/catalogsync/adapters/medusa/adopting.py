@@ -35,6 +35,7 @@ from .reading import (
     raw_of,
     variant_id,
 )
+from .served import left_out
 
 __all__ = ["Foreign", "claim"]
 
@@ -127,6 +128,8 @@ class Foreign:
         return marks
 
     def _held(self, wanted: Product, raw: Raw, fields: frozenset[Field]) -> Held:
+        if reason := left_out(raw, fields):
+            return Ambiguous(reason=reason)
         raw = _matched(wanted.variants or (), raw)
         product = product_of(raw, wanted.key, fields, self.places.location)
         references = held_references(raw)

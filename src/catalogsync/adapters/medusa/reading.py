@@ -61,6 +61,7 @@ _ALWAYS = (
     "metadata",
     "title",
     "shipping_profile.id",
+    "shipping_profiles_link.shipping_profile_id",
     "variants.id",
 )
 _ITEM = "variants.inventory_items"
@@ -86,6 +87,7 @@ _COLUMNS: dict[Field, tuple[str, ...]] = {
         "options.values.value",
     ),
     Field.PRICES: (
+        "variants.price_set_link.price_set_id",
         "variants.prices.id",
         "variants.prices.amount",
         "variants.prices.currency_code",
@@ -97,6 +99,7 @@ _COLUMNS: dict[Field, tuple[str, ...]] = {
     Field.STOCK: (
         "variants.manage_inventory",
         f"{_ITEM}.inventory_item_id",
+        f"{_ITEM}.inventory.id",
         f"{_ITEM}.inventory.location_levels.location_id",
         f"{_ITEM}.inventory.location_levels.stocked_quantity",
     ),

@@ -13,6 +13,7 @@ from catalogsync.errors import MisconfiguredError
 
 from .client import ApiKey, Auth, Login, MedusaClient
 from .places import discover
+from .server import admit, read_flags
 from .sink import MedusaSink
 
 if TYPE_CHECKING:
@@ -76,6 +77,9 @@ class MedusaSettings:
         url = base_url("url", self.url)
         async with open_http(url, self.http, session=session, idle=_KEEP_ALIVE) as http:
             client = MedusaClient(http, auth)
+            flags = await read_flags(client)
+            client.bypasses_cache = "caching" in flags
+            await admit(client, flags)
             places = await discover(
                 client,
                 sales_channel=self.sales_channel,

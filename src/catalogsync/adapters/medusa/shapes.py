@@ -1,7 +1,7 @@
 """Whether an answer has the shape that was asked for.
 
 A request names its columns in `fields`, and a column is of the same kind wherever it
-stands. What was asked for must be there, except links to other modules: Medusa
+stands. What was asked for must be there, except single links to other modules: Medusa
 leaves out those that lead nowhere. What was not asked for is not looked at.
 """
 
@@ -67,7 +67,7 @@ _OBJECT = _Kind("an object", lambda value: isinstance(value, dict))
 _LIST = _Kind("a list", lambda value: isinstance(value, list))
 
 _NAMES: tuple[tuple[_Kind, str], ...] = (
-    (_IDENTITY, "id inventory_item_id location_id"),
+    (_IDENTITY, "id inventory_item_id location_id price_set_id shipping_profile_id"),
     (
         _IDENTITY.or_null(),
         "default_location_id default_sales_channel_id parent_category_id",
@@ -96,13 +96,15 @@ _ANSWERS = frozenset(
 """What bodies hold rows under, or a single one."""
 _SINGLE = frozenset(
     {"inventory", "option", "product_category", "product_option", "product_tag"}
-    | {"shipping_profile"}
+    | {"price_set_link", "shipping_profile", "shipping_profiles_link"}
 )
 _OPTIONAL = frozenset(
-    {"inventory", "inventory_items", "option", "prices", "sales_channels"}
-    | {"price_rules", "shipping_profile"}
+    {"inventory", "option", "price_rules", "price_set_link", "prices"}
+    | {"shipping_profile", "shipping_profiles_link"}
 )
-"""Links to other modules, and what comes under another name."""
+"""Single links to other modules, and what comes under another name."""
+_GAPPED = frozenset({"inventory_items", "sales_channels"})
+"""Lists in which Medusa has null for what was deleted."""
 
 
 @attrs.frozen
@@ -200,7 +202,7 @@ def _check_row(row: object, columns: Iterable[_Column]) -> None:
 def _check_related(column: _Column, value: object) -> None:
     rows = cast("list[object]", value if isinstance(value, list) else [value])
     for index, row in enumerate(rows):
-        if row is None and column.is_optional:
+        if row is None and (column.is_optional or column.name in _GAPPED):
             continue
         try:
             _check_row(row, column.inner)

@@ -46,6 +46,8 @@ from .reading import (
 )
 from .references import References
 from .refusals import Refusals
+from .served import left_out
+from .server import server_findings
 from .shaping import shape
 from .stock import StockLevels
 from .updating import Updates
@@ -106,8 +108,8 @@ class MedusaSink:
         return handle(product)
 
     async def check(self) -> Sequence[Finding]:
-        """Say where products would go."""
-        return self.places.findings()
+        """Say what server this is, and where products would go."""
+        return [*await server_findings(self.client), *self.places.findings()]
 
     def shape(self, product: Product, /) -> Product:
         """What the store can hold of a product.
@@ -199,6 +201,8 @@ class MedusaSink:
             ids = ", ".join(raw["id"] for raw in raws)
             return Ambiguous(reason=f"several products have our external id: {ids}")
         raw = raws[0]
+        if reason := left_out(raw, fields):
+            return Ambiguous(reason=reason)
         product = product_of(raw, key, fields, self.places.location)
         return Ours(
             product=product,

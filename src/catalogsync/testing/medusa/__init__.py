@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from typing import Any
 
 import attrs
@@ -24,6 +24,7 @@ from ._admin_groups import GroupRoutes
 from ._admin_more import OtherRoutes
 from ._auth import Guard
 from ._errors import Row
+from ._flags import add_flags, flagged
 from ._shop import ShopRoutes
 from ._state import EMAIL, PASSWORD, State
 from ._web import (
@@ -138,6 +139,10 @@ class FakeMedusa:
         """Leave a product as if the server had died while it made it."""
         interrupt(self.state, product, stage)
 
+    def catch_up(self) -> None:
+        """Let the index of products know all that there are, see `index_engine`."""
+        self.state.indexed = set(self.state.products)
+
 
 def medusa_app(
     *,
@@ -145,6 +150,8 @@ def medusa_app(
     token_lifetime: float = 86_400.0,
     clock: Callable[[], float] = time.time,
     seed: int = 0,
+    flags: Iterable[str] = (),
+    denied: Iterable[str] = (),
 ) -> web.Application:
     """Make the application that behaves as Medusa does.
 
@@ -153,11 +160,13 @@ def medusa_app(
         token_lifetime: The seconds that a token is good for.
         clock: The seconds since the epoch.
         seed: Starts the random part of ids, and so the order of new products.
+        flags: Feature flags that are on, such as `rbac_filter_fields`.
+        denied: Permissions that the user's role lacks, such as `price:read`.
 
     Returns:
         An application to be served once.
     """
-    state = State(clock, seed)
+    state = State(clock, seed, flags, denied)
     guard = Guard(state, clock, token_lifetime)
     requests: deque[LoggedRequest] = deque(maxlen=_LOGGED)
     steps = [
@@ -167,6 +176,7 @@ def medusa_app(
         limits,
         errors,
         guarded(guard),
+        flagged(state),
     ]
     app = web.Application(middlewares=steps, client_max_size=LARGE)
     app[_STATE], app[_GUARD], app[_REQUESTS] = state, guard, requests
@@ -174,6 +184,7 @@ def medusa_app(
     GroupRoutes(state).add_to(app.router)
     OtherRoutes(state).add_to(app.router)
     ShopRoutes(state, guard).add_to(app.router)
+    add_flags(app.router, state)
     _add_access(app.router, guard)
     return app
 
@@ -202,10 +213,17 @@ async def fake_medusa(
     clock: Callable[[], float] = time.time,
     seed: int = 0,
     port: int = 0,
+    flags: Iterable[str] = (),
+    denied: Iterable[str] = (),
 ) -> AsyncGenerator[FakeMedusa]:
     """Run a Medusa server; the arguments are those of :func:`medusa_app`."""
     app = medusa_app(
-        faults=faults, token_lifetime=token_lifetime, clock=clock, seed=seed
+        faults=faults,
+        token_lifetime=token_lifetime,
+        clock=clock,
+        seed=seed,
+        flags=flags,
+        denied=denied,
     )
     async with _serve(app, port) as url:
         yield FakeMedusa(url, app[_STATE], app[_REQUESTS], app[_GUARD])

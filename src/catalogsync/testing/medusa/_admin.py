@@ -8,6 +8,7 @@ from aiohttp import web
 
 from . import _bodies as bodies
 from ._errors import Row, refusal
+from ._flags import listed
 from ._products import Products
 from ._query import Query, contains, matches_column, matches_moment, matches_related
 from ._state import State
@@ -95,6 +96,7 @@ class ProductRoutes:
             rows = [state.handles[key] for key in keys if key in state.handles]
         else:
             rows = list(state.products.values())
+        rows = listed(state, rows, filtered=bool(wishes))
         return sorted(rows, key=lambda row: str(row["id"]))
 
     async def product(self, request: web.Request) -> web.Response:

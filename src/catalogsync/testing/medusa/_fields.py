@@ -52,6 +52,7 @@ KINDS: dict[str, Kind] = {
             "categories": "category",
             "sales_channels": "channel",
             "shipping_profile": "profile",
+            "shipping_profiles_link": "profile_link",
         },
         ("id",),
     ),
@@ -60,7 +61,12 @@ KINDS: dict[str, Kind] = {
             "title sku barcode ean upc allow_backorder manage_inventory"
             f" variant_rank thumbnail product_id {_SIZES}"
         ),
-        {"options": "value", "prices": "price", "inventory_items": "item_link"},
+        {
+            "options": "value",
+            "prices": "price",
+            "price_set_link": "price_link",
+            "inventory_items": "item_link",
+        },
         ("id",),
     ),
     "store_variant": Kind(
@@ -83,6 +89,13 @@ KINDS: dict[str, Kind] = {
     "calculated_price": Kind(
         ("id", "calculated_amount", "original_amount", "currency_code"),
         always=("id", "calculated_amount", "original_amount", "currency_code"),
+    ),
+    "profile_link": Kind(
+        ("shipping_profile_id", "product_id"),
+        always=("shipping_profile_id", "product_id"),
+    ),
+    "price_link": Kind(
+        ("price_set_id", "variant_id"), always=("price_set_id", "variant_id")
     ),
     "item_link": Kind(
         ("inventory_item_id", "variant_id", "required_quantity"),
@@ -204,10 +217,23 @@ def _freeze(tree: _Tree) -> Selection:
     )
 
 
+def _link(name: str, row: Row) -> Row | None:
+    """The row that links to a shipping profile or a price set, if there is one."""
+    if name == "shipping_profiles_link" and "shipping_profile" in row:
+        profile = row["shipping_profile"]["id"]
+        return {"shipping_profile_id": profile, "product_id": row["id"]}
+    if name == "price_set_link" and "prices" in row:
+        price_set = str(row["id"]).replace("variant_", "pset_", 1)
+        return {"price_set_id": price_set, "variant_id": row["id"]}
+    return None
+
+
 def render(row: Row, selection: Selection) -> Row:
     """The row as the answer shows it; what it does not have is absent."""
     shown: Row = {}
     for name, key, inner in selection:
+        if inner is not None and (link := _link(name, row)):
+            shown[name] = render(link, inner)
         if key not in row:
             continue
         if inner is None:

@@ -25,10 +25,20 @@ class State:
 
     Rows refer to related rows directly; see ``KINDS`` for which. A product without
     a shipping profile and a variant without a price set lack that key. Tests may
-    look at everything here, and may change it to what a person or a crash leaves.
+    look at everything here, and may change it to what a person or a crash leaves;
+    also the feature flags that are on, and the permissions that the user's role lacks.
     """
 
-    def __init__(self, clock: Callable[[], float], seed: int) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        seed: int,
+        flags: Iterable[str] = (),
+        denied: Iterable[str] = (),
+    ) -> None:
+        self.flags = set(flags)
+        self.denied = set(denied)
+        self.indexed: set[str] = set()
         self.ids = Ids(clock, seed)
         self.journal = Journal()
         self.products: Table = {}

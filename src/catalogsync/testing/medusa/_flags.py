@@ -1,0 +1,188 @@
+"""Medusa's feature flags: which there are, and what they change for a sync.
+
+What a role lacks was taken from a real server, with the policies of the routes that a
+sync meets. Only columns that are named in ``fields`` are left out. A lagging index and
+cached lists are as bad as they could be: the index learns nothing until a test lets it
+catch up, and a list that was read once never changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from ._errors import MedusaError, Row
+from ._fields import KINDS
+from ._state import State
+from ._web import answer
+
+FLAGS = (
+    *("backend_hmr", "caching", "index_engine", "rbac", "rbac_filter_fields"),
+    *("translation", "view_configurations"),
+)
+_RESOURCES = {
+    "bare_option": "product_option",
+    "category": "product_category",
+    "channel": "sales_channel",
+    "item": "inventory_item",
+    "level": "inventory_level",
+    "location": "stock_location",
+    "option": "product_option",
+    "price": "price",
+    "product": "product",
+    "product_option": "product_option",
+    "profile": "shipping_profile",
+    "store": "store",
+    "tag": "product_tag",
+    "user": "user",
+    "value": "product_option_value",
+    "variant": "product_variant",
+}
+"""What policies call the kinds of entities."""
+_ROOTS = {
+    "inventory-items": "item",
+    "product-categories": "category",
+    "product-options": "product_option",
+    "product-tags": "tag",
+    "products": "product",
+    "sales-channels": "channel",
+    "shipping-profiles": "profile",
+    "stock-locations": "location",
+    "stores": "store",
+    "users": "user",
+}
+"""The kinds of entities that routes begin with."""
+_OPERATIONS = ("read", "create", "update", "delete")
+PERMISSIONS = frozenset(
+    f"{resource}:{operation}"
+    for resource in _RESOURCES.values()
+    for operation in _OPERATIONS
+)
+
+
+def flagged(state: State) -> Middleware:
+    """Behave as the flags say."""
+    cached: dict[str, str] = {}
+
+    @web.middleware
+    async def obey(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if "rbac" in state.flags:
+            _check_policies(request, state.denied)
+            if "rbac_filter_fields" in state.flags:
+                request = _without_denied(request, state.denied)
+        is_list = request.method == "GET" and "fields" in request.query
+        if not is_list or "caching" not in state.flags:
+            return await handler(request)
+        if request.path_qs not in cached:
+            response = await handler(request)
+            if not isinstance(response, web.Response) or response.status != 200:
+                return response
+            cached[request.path_qs] = response.text or ""
+        text = cached[request.path_qs]
+        return web.Response(text=text, content_type="application/json")
+
+    return obey
+
+
+def add_flags(router: web.UrlDispatcher, state: State) -> None:
+    """Register the routes that tell flags, permissions and, by being there, versions."""
+
+    async def flags(request: web.Request) -> web.Response:
+        names = sorted({*FLAGS, *state.flags})
+        return answer({"feature_flags": {name: name in state.flags for name in names}})
+
+    async def permissions(request: web.Request) -> web.Response:
+        if "rbac" not in state.flags:
+            raise web.HTTPNotFound
+        return answer({"permissions": sorted(PERMISSIONS - state.denied)})
+
+    async def providers(request: web.Request) -> web.Response:
+        return answer({"providers": []})
+
+    async def layouts(request: web.Request) -> web.Response:
+        return answer({"layout_configurations": []})
+
+    router.add_get("/admin/feature-flags", flags)
+    router.add_get("/admin/rbac/me/permissions", permissions)
+    router.add_get("/admin/users/{id}/auth-providers", providers)
+    router.add_get("/admin/layouts/configurations", layouts)
+
+
+def _check_policies(request: web.Request, denied: set[str]) -> None:
+    """Refuse what a role does not allow, and a key, which has no role."""
+    needed = [*_policies(request)]
+    if not needed:
+        return
+    if request.headers.get("Authorization", "").startswith("Basic "):
+        raise _forbidden("Forbidden")
+    for policy, operations in needed:
+        if any(f"{policy}:{operation}" in denied for operation in operations):
+            names = f"{policy}:{','.join(operations)}"
+            message = f"Insufficient permissions. Required policies: {names}"
+            raise _forbidden(message)
+
+
+def _policies(request: web.Request) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The resources and operations that a route is for."""
+    _, area, *path = request.path.split("/")
+    root = _ROOTS.get(path[0]) if area == "admin" else None
+    if root is None or path == ["users", "me"]:
+        return
+    resource = _RESOURCES[root]
+    if request.method == "GET" or len(path) > 1:
+        yield resource, ("read",)
+    if request.method == "DELETE":
+        yield resource, ("delete",)
+    elif request.method == "POST" and path[-1] == "batch":
+        yield _batched(resource, path)
+    elif request.method == "POST":
+        yield resource, ("create",) if len(path) == 1 else ("update",)
+
+
+def _batched(resource: str, path: list[str]) -> tuple[str, tuple[str, ...]]:
+    match path:
+        case ["products", "batch"]:
+            return "product", ("create", "update")
+        case [_, _, "variants", _]:
+            return "product_variant", ("create", "update", "delete")
+        case [_, _, "options", _]:
+            return "product_option", ("delete", "create", "update")
+        case _:
+            return resource, ("*",)
+
+
+def _forbidden(message: str) -> MedusaError:
+    return MedusaError(403, {"type": "forbidden", "message": message})
+
+
+def _without_denied(request: web.Request, denied: set[str]) -> web.Request:
+    """The request without the columns that a role may not read."""
+    path = request.path.split("/")
+    fields = request.query.get("fields")
+    if fields is None or path[1] != "admin" or path[2] not in _ROOTS:
+        return request
+    root = _ROOTS[path[2]] if "variants" not in path else "variant"
+    names = [name for name in fields.split(",") if not _is_denied(root, name, denied)]
+    url = request.rel_url.update_query(fields=",".join(names) or "id")
+    return request.clone(rel_url=url)
+
+
+def _is_denied(kind: str, name: str, denied: set[str]) -> bool:
+    """Whether the way to a column leads through something that is denied."""
+    for part in name.lstrip("+* ").split("."):
+        target = KINDS[kind].relations.get(part)
+        if target is None:
+            return False
+        kind = target
+        if f"{_RESOURCES.get(kind)}:read" in denied:
+            return True
+    return False
+
+
+def listed(state: State, rows: list[Row], *, filtered: bool) -> list[Row]:
+    """The products that a list shows, which may come from the index."""
+    if not filtered or "index_engine" not in state.flags:
+        return rows
+    return [row for row in rows if row["id"] in state.indexed]
