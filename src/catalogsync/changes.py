@@ -235,14 +235,22 @@ class HeldReference:
     Attributes:
         id: Its id in the sink.
         name: Its name there.
-        parent: The sink id of what contains it.
+        parent: The sink id of what contains it; None: it is at the top level.
         ours: Whether we created it; others' are used and never changed.
+        above: The sink ids of all that contain it, the parent first, so that no
+            category is moved below itself; empty where the sink does not say.
+        receipt: The text that came with the change that we wrote last; None
+            where the sink has none.
+        native: Anything that the sink wants to see again in the change.
     """
 
     id: str
     name: str
     parent: str | None = None
     ours: bool = False
+    above: tuple[str, ...] = attrs.field(default=(), eq=False)
+    receipt: str | None = attrs.field(default=None, eq=False)
+    native: object = attrs.field(default=None, eq=False, repr=False)
 
 
 @attrs.frozen(kw_only=True)
@@ -251,13 +259,25 @@ class ReferenceChange:
 
     Attributes:
         reference: What is wanted.
-        parent: The sink id of its parent, which is there already.
+        name: The name that it will have; a person's where that stays.
+        parent: The sink id of the parent that it will have, which is there already;
+            None: it will be at the top level.
         held: What the sink has.
+        receipt: To be kept with a category and given back by `find_references`.
     """
 
     reference: Reference
+    name: str = attrs.field(
+        default=attrs.Factory(lambda self: self.reference.name, takes_self=True)
+    )
     parent: str | None = None
     held: HeldReference | None = None
+    receipt: str = ""
+
+    @property
+    def moves(self) -> bool:
+        """Whether one that is there gets another parent, or becomes a root."""
+        return self.held is not None and self.held.parent != self.parent
 
 
 @attrs.frozen(kw_only=True)

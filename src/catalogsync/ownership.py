@@ -42,7 +42,7 @@ class Edit:
     """A value of ours that a person edited in the sink.
 
     Attributes:
-        key: Of which product.
+        key: Of which product; of a category, the source's name and its id there.
         diff: Which value; `old` is the person's, `new` is the source's.
         kept: Whether the person's stays.
     """

@@ -161,7 +161,7 @@ def _reference_basis(change: ReferenceChange) -> list[object]:
     reference, held = change.reference, change.held
     parent = reference.parent.id if reference.parent else None
     found = [held.id, held.name, held.parent] if held else None
-    return [reference.name, parent, found]
+    return [change.name, parent, change.moves, found]
 
 
 def _in_order(path: str, value: object) -> object:
@@ -254,6 +254,7 @@ def _reference_line(change: ReferenceChange) -> dict[str, Any]:
         "name": reference.name,
         "was": change.held.name if change.held else None,
         "within": _within(reference),
+        "moves": change.moves,
         "based_on": basis(change),
     }
 

@@ -206,6 +206,9 @@ class ReferencingSink(Sink, Protocol):
     ) -> Sequence[ReferenceOutcome]:
         """Create, rename or move these, in this order; one outcome each.
 
+        A category is moved to the top level where the change has no parent, and never
+        below itself: if its new parent lies below it by now, this is a conflict.
+
         One that somebody else created meanwhile is found, not doubled. One that is
         refused is told in its outcome, it does not raise.
 

@@ -142,3 +142,21 @@ async def test_two_processes_write_first_at_once(database: str) -> None:
     async with SQLSettings(url=database).open() as sink:
         wanted = [product(str(number)) for number in range(2)]
         assert len(await sink.find(wanted, fields=ALL)) == 2
+
+
+async def test_a_database_of_an_earlier_version(
+    open_sink: OpenSink, hand: Hand
+) -> None:
+    """Its categories have no receipts: they are read all the same, and written anew."""
+    sink = await open_sink()
+    await bring_about(sink, product())
+    await hand("ALTER TABLE category DROP COLUMN receipt")
+    later = await open_sink()
+    held = await later.find_references(frozenset({EYES}))
+    assert held[EYES].receipt is None
+    assert (await found(later)).product.categories
+    change = ReferenceChange(reference=EYES, held=held[EYES], receipt="{}")
+    await later.write_references([change])
+    assert (await later.find_references(frozenset({EYES})))[EYES].receipt == "{}"
+    latest = await open_sink()
+    assert (await latest.find_references(frozenset({EYES})))[EYES].receipt == "{}"

@@ -55,10 +55,17 @@ def change_text(change: Change | ReferenceChange, *, whole: bool = False) -> str
 
 def _reference_text(change: ReferenceChange, most: int) -> str:
     reference = change.reference
-    name = shortened(reference.name, most)
+    name = shortened(change.name, most)
     if change.held is None:
         return f"+ create {reference.kind.value} {name}"
-    return f"~ update {reference.kind.value} {change.held.name} -> {name}"
+    renamed = change.held.name != change.name
+    was = shortened(change.held.name, most)
+    text = f"~ update {reference.kind.value} {f'{was} -> {name}' if renamed else name}"
+    if not change.moves:
+        return text
+    above = reference.parent
+    place = f"below {shortened(above.name, most)}" if above else "at the top level"
+    return f"{text}, {place} now"
 
 
 def _line(item: FieldDiff, most: int, *, creates: bool) -> str:

@@ -104,7 +104,9 @@ class Options:
         give_up_after: And not before it failed for so many seconds after the first of
             them had no try left; None: for as long as `retry` keeps trying.
         owns: Who decides on which field; see `Owner`.
-        edits: What becomes of values of ours that people edited; see `Edits`.
+        edits: What becomes of values of ours that people edited; see `Edits`. None:
+            those of products are overwritten, and names and places of categories
+            are kept.
         missing: What becomes of products of ours that people deleted; LEAVE needs a
             run store, and knows what was written since it is set.
         adopt: Make products ours that stand there without our key, where they can be
@@ -134,7 +136,9 @@ class Options:
     owns: Mapping[Field, Owner] = attrs.field(
         factory=dict[Field, Owner], converter=_owns
     )
-    edits: Edits = attrs.field(default=Edits.OVERWRITE, converter=Edits)
+    edits: Edits | None = attrs.field(
+        default=None, converter=attrs.converters.optional(Edits)
+    )
     missing: Missing = attrs.field(default=Missing.RECREATE, converter=Missing)
     adopt: tuple[AdoptBy, ...] = attrs.field(default=(), converter=_adopt)
     prune: Prune | None = attrs.field(
@@ -156,4 +160,5 @@ class Options:
 
     def rules(self, job: str) -> Rules:
         """What a run of this job may do to a product that is there."""
-        return Rules(owns=self.owns, edits=self.edits, job=job)
+        edits = self.edits or Edits.OVERWRITE
+        return Rules(owns=self.owns, edits=edits, job=job)

@@ -22,6 +22,7 @@ from catalogsync.changes import Action, Change, Ours, Reference, ReferenceChange
 from catalogsync.errors import CatalogSyncError, TransientError
 from catalogsync.events import Compared, RunStopping
 from catalogsync.models import Field, Product
+from catalogsync.ownership import Edits
 from catalogsync.protocols import (
     PruningSink,
     ReferencingSink,
@@ -184,6 +185,7 @@ class Pipeline:
             policy=self.options.retry,
             tally=self.tally,
             confirm=self.ledger.confirm,
+            keep=self.options.edits is not Edits.OVERWRITE,
             show=self.show,
         )
         if self.approve is not None:
@@ -230,6 +232,8 @@ class Pipeline:
 
     async def _finish(self) -> None:
         """What can only be done when all is read and written."""
+        if self._survey.book is not None:
+            self._survey.book.close()
         await self.ledger.flush()
         if self._is_complete:
             saw, doubt = self._intake.saw, self._intake.doubt

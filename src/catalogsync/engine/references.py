@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
 import attrs
 
@@ -17,11 +16,12 @@ from catalogsync.changes import (
 )
 from catalogsync.errors import RefusedError, TransientError
 from catalogsync.events import ReferencesWritten
-from catalogsync.models import Category, Field, Product, Unset
+from catalogsync.models import Field, Product, Unset
 from catalogsync.planning import References
 from catalogsync.protocols import ReferencingSink
 from catalogsync.retry import RetryPolicy
 
+from .categories import Decision, SinkTree, SourceTree, decide
 from .tally import Tally
 
 __all__ = ["Confirm", "ReferenceBook", "ShowReference"]
@@ -55,6 +55,7 @@ class ReferenceBook:
         policy: When finding and writing them is repeated.
         tally: Counts categories.
         confirm: Called before each write; raises if this run may write no more.
+        keep: Whether names and places of categories that people edited stay.
         show: Takes each change instead of the sink; references to be created get
             made-up ids then. None: they are written.
         allowed: Asked before each change; False: it is refused.
@@ -65,11 +66,24 @@ class ReferenceBook:
     policy: RetryPolicy
     tally: Tally
     confirm: Confirm
+    keep: bool = True
     show: ShowReference | None = None
     allowed: Callable[[ReferenceChange], bool] = _any
+    _wanted: SourceTree = attrs.field(
+        default=attrs.Factory(
+            lambda self: SourceTree(self.source, self.tally.warn), takes_self=True
+        ),
+        init=False,
+    )
+    _there: SinkTree = attrs.field(factory=SinkTree, init=False)
+    _held: dict[Reference, HeldReference] = attrs.field(
+        factory=dict[Reference, HeldReference], init=False
+    )
     _ids: dict[_Name, str] = attrs.field(factory=dict[_Name, str])
     _refused: dict[_Name, str] = attrs.field(factory=dict[_Name, str])
     _tried: dict[Reference, Fate] = attrs.field(factory=dict[Reference, Fate])
+    _fates: dict[Reference, Fate] = attrs.field(factory=dict[Reference, Fate])
+    _stuck: dict[Reference, str] = attrs.field(factory=dict[Reference, str])
 
     async def prepare(self, products: Iterable[Product]) -> None:
         """See to it that everything these products refer to is in the sink."""
@@ -77,7 +91,7 @@ class ReferenceBook:
         for product in products:
             self._collect(product, unknown)
         if unknown:
-            await self._settle(list(unknown.values()))
+            await self._settle(unknown.values())
 
     async def bring_about(self, references: Iterable[Reference]) -> None:
         """See to it that these are in the sink as they are wanted.
@@ -87,12 +101,16 @@ class ReferenceBook:
         """
         wanted: dict[_Name, Reference] = {}
         for reference in references:
-            here: Reference | None = reference
-            while here is not None:
-                wanted.setdefault((here.kind, here.id), here)
-                here = here.parent
+            is_tag = reference.kind is ReferenceKind.TAG
+            here = reference if is_tag else self._wanted.add(reference)
+            self._collect_line(here, wanted)
         if wanted:
-            await self._settle(list(wanted.values()))
+            await self._settle(wanted.values())
+
+    def close(self) -> None:
+        """Nothing more will move: say which categories are not in their places."""
+        for problem in self._stuck.values():
+            self.tally.warn(problem)
 
     def resolve(self, product: Product) -> References:
         """The sink's ids of a product's categories and tags.
@@ -118,30 +136,38 @@ class ReferenceBook:
 
     def _collect(self, product: Product, unknown: dict[_Name, Reference]) -> None:
         for category in product.categories or ():
-            if self._is_new(ReferenceKind.CATEGORY, category.id):
-                for reference in _line(category, self.source):
-                    name = (ReferenceKind.CATEGORY, reference.id)
-                    if self._is_new(*name):
-                        unknown.setdefault(name, reference)
+            self._collect_line(self._wanted.add(category), unknown)
         for tag in product.tags or ():
-            if self._is_new(ReferenceKind.TAG, tag):
-                unknown[ReferenceKind.TAG, tag] = Reference(
-                    kind=ReferenceKind.TAG, source=self.source, id=tag, name=tag
-                )
+            kind = ReferenceKind.TAG
+            if self._is_new(kind, tag):
+                reference = Reference(kind=kind, source=self.source, id=tag, name=tag)
+                unknown[kind, tag] = reference
+
+    def _collect_line(
+        self, reference: Reference, unknown: dict[_Name, Reference]
+    ) -> None:
+        """Add one that is new, and all that contain it, which may be gone by now."""
+        here: Reference | None = reference
+        while here is not None and self._is_new(reference.kind, reference.id):
+            if (here.kind, here.id) not in self._refused:
+                unknown[here.kind, here.id] = here
+            here = here.parent
 
     def _is_new(self, kind: ReferenceKind, id_: str) -> bool:
         return (kind, id_) not in self._ids and (kind, id_) not in self._refused
 
-    async def _settle(self, wanted: Sequence[Reference]) -> None:
+    async def _settle(self, wanted: Iterable[Reference]) -> None:
         """Bring these about; it goes on as long as it gets any further.
 
         Each of them may be a request of its own, so that in a large catalog hardly
-        any round is without a fault.
+        any round is without a fault. What could not be moved before is tried again:
+        what was in its way may move now.
         """
+        everything = list(dict.fromkeys([*wanted, *self._stuck]))
         while True:
             known = len(self._ids)
             try:
-                return await self._repeat(wanted)
+                return await self._repeat(everything)
             except TransientError:
                 if len(self._ids) == known:
                     raise
@@ -154,43 +180,100 @@ class ReferenceBook:
                 await self._bring_about(wanted)
 
     async def _bring_about(self, wanted: Sequence[Reference]) -> None:
+        """From the top level down, so that nothing is moved below itself."""
         with self.tally.phase("find"):
-            held = await self.sink.find_references(frozenset(wanted))
+            self._held = {**await self.sink.find_references(frozenset(wanted))}
+        for held in self._held.values():
+            self._there.learn(held)
         for level in _levels(wanted):
-            changes = list(self._changes(level, held))
-            pending = {change.reference for change in changes}
-            fates = [
-                self._enter(reference, held[reference].id, Fate.EXISTING)
-                for reference in level
-                if reference in held and reference not in pending
-            ]
-            self._tell(fates)
-            if changes:
-                await self._write(changes)
+            moving = await self._write_level(level)
+            await self._move(dict.fromkeys([*moving, *self._stuck]))
+        for reference in list(self._stuck):
+            await self._rename(reference)
 
-    def _changes(
-        self, level: Iterable[Reference], held: Mapping[Reference, HeldReference]
-    ) -> Iterator[ReferenceChange]:
+    async def _write_level(self, level: Iterable[Reference]) -> Sequence[Reference]:
+        """Create and rename; gives those that have to be moved."""
+        changes: list[ReferenceChange] = []
+        moving: list[Reference] = []
         for reference in level:
-            parent = self._parent(reference)
-            if reference.parent is not None and parent is None:
-                reason = f"its parent {reference.parent.id!r} was refused"
-                self._refused[reference.kind, reference.id] = reason
+            decision = self._decide(reference)
+            if decision is None:
                 continue
-            current = held.get(reference)
-            if current is None or _differs(reference, parent, current):
-                change = ReferenceChange(
-                    reference=reference, parent=parent, held=current
-                )
-                if self.allowed(change):
-                    yield change
-                elif current is None:
-                    self._refused[reference.kind, reference.id] = _NOT_PLANNED
+            if decision.problem or (decision.change and decision.change.moves):
+                moving.append(reference)
+            elif change := self._allowed(decision):
+                changes.append(change)
+            else:
+                self._leave(reference)
+        if changes:
+            await self._write(changes)
+        return moving
+
+    async def _move(self, waiting: dict[Reference, None]) -> None:
+        """Move one after the other: each move depends on where all others are.
+
+        What has something in its way waits until that has moved, which may be for a
+        later group of products to say.
+        """
+        moved = True
+        while moved:
+            moved = False
+            for reference in list(waiting):
+                decision = self._decide(reference)
+                if decision is None:
+                    continue
+                if decision.problem:
+                    self._stuck[reference] = decision.problem
+                    self._leave(reference)
+                    continue
+                del waiting[reference]
+                self._stuck.pop(reference, None)
+                if change := self._allowed(decision):
+                    await self._write([change])
+                    moved = True
+                else:
+                    self._leave(reference)
+
+    async def _rename(self, reference: Reference) -> None:
+        """Do what can be done for a category that cannot be moved."""
+        decision = self._decide(reference)
+        if decision and (change := self._allowed(decision)):
+            await self._write([change])
+
+    def _decide(self, reference: Reference) -> Decision | None:
+        """What has to happen to it; None: nothing, as its parent was refused."""
+        held, parent = self._held.get(reference), self._parent(reference)
+        if reference.parent is not None and parent is None:
+            reason = f"its parent {reference.parent.id!r} was refused"
+            if held is None:
+                self._refused[reference.kind, reference.id] = reason
+                return None
+            self.tally.warn(f"category {reference.id!r} stays where it is: {reason}")
+            parent = held.parent
+        decision = decide(reference, parent, held, self._there, keep=self.keep)
+        if decision.edits:
+            self.tally.category_edits[reference.id] = decision.edits
+        return decision
 
     def _parent(self, reference: Reference) -> str | None:
         if reference.parent is None:
             return None
         return self._ids.get((reference.kind, reference.parent.id))
+
+    def _allowed(self, decision: Decision) -> ReferenceChange | None:
+        """The change, if there is one and it may be made."""
+        change = decision.change
+        if change is None or self.allowed(change):
+            return change
+        if change.held is None:
+            reference = change.reference
+            self._refused[reference.kind, reference.id] = _NOT_PLANNED
+        return None
+
+    def _leave(self, reference: Reference) -> None:
+        """Use it as it is."""
+        if held := self._held.get(reference):
+            self._tell([self._enter(reference, held.id, Fate.EXISTING)])
 
     async def _write(self, changes: Sequence[ReferenceChange]) -> None:
         if self.show is not None:
@@ -224,23 +307,39 @@ class ReferenceBook:
             raise
 
     def _note(self, change: ReferenceChange, outcome: ReferenceOutcome) -> Fate | None:
-        reference = change.reference
+        reference, held = change.reference, change.held
         if outcome.id is None:
-            self._refused[reference.kind, reference.id] = outcome.reason
-            return None
-        fate = Fate.CREATED if outcome.created else Fate.EXISTING
-        return self._enter(
-            reference, outcome.id, Fate.UPDATED if change.held is not None else fate
+            return self._refuse(change, outcome.reason)
+        self._there.place(outcome.id, change.name, change.parent)
+        if held is None:
+            fate = Fate.CREATED if outcome.created else Fate.EXISTING
+            return self._enter(reference, outcome.id, fate)
+        self._held[reference] = attrs.evolve(
+            held, name=change.name, parent=change.parent, receipt=change.receipt
         )
+        return self._enter(reference, outcome.id, Fate.UPDATED)
+
+    def _refuse(self, change: ReferenceChange, reason: str) -> Fate | None:
+        """One that is there already is used as it is."""
+        reference, held = change.reference, change.held
+        if held is None:
+            self._refused[reference.kind, reference.id] = reason
+            return None
+        what = f"the sink refused to rename or move category {reference.id!r}"
+        self.tally.warn(f"{what}; it stays as it is: {reason}")
+        return self._enter(reference, held.id, Fate.EXISTING)
 
     def _enter(self, reference: Reference, id_: str, fate: Fate) -> Fate:
         """Remember an id; what a write without an answer made counts as its work."""
-        name = (reference.kind, reference.id)
         if fate is Fate.EXISTING:
             fate = self._tried.get(reference, fate)
-        if name not in self._ids and reference.kind is ReferenceKind.CATEGORY:
-            self.tally.categories[fate] += 1
-        self._ids[name] = id_
+        self._ids[reference.kind, reference.id] = id_
+        before = self._fates.get(reference)
+        if before is None or (before is Fate.EXISTING and fate is not before):
+            self._fates[reference] = fate
+            if reference.kind is ReferenceKind.CATEGORY:
+                self.tally.categories[fate] += 1
+                self.tally.categories[before or fate] -= before is not None
         return fate
 
     def _tell(self, fates: Sequence[Fate | None]) -> None:
@@ -260,27 +359,6 @@ def _rehearsed(change: ReferenceChange) -> ReferenceOutcome:
     )
 
 
-def _line(category: Category, source: str) -> Sequence[Reference]:
-    """A category's references from the root down to itself."""
-    line: deque[Category] = deque()
-    here: Category | None = category
-    while here is not None:
-        line.appendleft(here)
-        here = here.parent
-    references: list[Reference] = []
-    for item in line:
-        references.append(
-            Reference(
-                kind=ReferenceKind.CATEGORY,
-                source=source,
-                id=item.id,
-                name=item.name,
-                parent=references[-1] if references else None,
-            )
-        )
-    return references
-
-
 def _levels(references: Sequence[Reference]) -> Iterator[Sequence[Reference]]:
     """Roots first, each level after the one that contains it."""
     depths: dict[int, list[Reference]] = {}
@@ -291,11 +369,3 @@ def _levels(references: Sequence[Reference]) -> Iterator[Sequence[Reference]]:
         depths.setdefault(depth, []).append(reference)
     for depth in sorted(depths):
         yield depths[depth]
-
-
-def _differs(reference: Reference, parent: str | None, held: HeldReference) -> bool:
-    """Whether one of ours is to be renamed or moved; others' are left alone."""
-    if not held.ours or reference.kind is ReferenceKind.TAG:
-        return False
-    moved = parent is not None and held.parent != parent
-    return moved or held.name != reference.name

@@ -6,6 +6,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Iterable
+from itertools import chain
 from typing import Self
 
 import attrs
@@ -214,7 +215,7 @@ class Run:
             failures=tuple(sorted(tally.failures, key=_in_order)),
             rejected=tuple(tally.rejected),
             warnings=tuple(tally.warnings),
-            edits=tuple(edit for edits in tally.edits.values() for edit in edits),
+            edits=(*chain(*tally.edits.values(), *tally.category_edits.values()),),
             discrepancies=tuple(tally.discrepancies),
             problem="; ".join(tally.problems),
             rehearsal=self._pipeline.show is not None,

@@ -140,6 +140,9 @@ class Tally:
     edits: dict[ProductKey, tuple[Edit, ...]] = attrs.field(
         factory=dict[ProductKey, tuple[Edit, ...]]
     )
+    category_edits: dict[str, tuple[Edit, ...]] = attrs.field(
+        factory=dict[str, tuple[Edit, ...]]
+    )
     discrepancies: list[Discrepancy] = attrs.field(factory=list[Discrepancy])
     refused_in_a_row: int = 0
     on_settled: OnSettled = _ignore

@@ -152,19 +152,28 @@ def failure_json(failure: Failure) -> Tree:
 def change_json(change: Change | ReferenceChange) -> Tree:
     """What would happen to a product, a category or a tag."""
     if isinstance(change, ReferenceChange):
-        reference, held = change.reference, change.held
-        old = held.name if held else None
-        return {
-            "action": Action.UPDATE if held else Action.CREATE,
-            "key": f"{reference.kind.value}:{reference.id}",
-            "title": reference.name,
-            "diff": [{"path": "name", "old": old, "new": reference.name}],
-        }
+        return _reference_json(change)
     return {
         "action": change.action,
         "key": str(change.key),
         "title": change.product.title or "",
         "diff": [attrs.asdict(each, recurse=False) for each in diff(change)],
+    }
+
+
+def _reference_json(change: ReferenceChange) -> Tree:
+    reference, held = change.reference, change.held
+    above = reference.parent.name if reference.parent else None
+    old = held.name if held else None
+    parts = [{"path": "name", "old": old, "new": change.name}]
+    if held and change.moves:
+        renamed = parts if held.name != change.name else []
+        parts = [*renamed, {"path": "parent", "old": held.parent, "new": above}]
+    return {
+        "action": Action.UPDATE if held else Action.CREATE,
+        "key": f"{reference.kind.value}:{reference.id}",
+        "title": change.name,
+        "diff": parts,
     }
 
 

@@ -1,18 +1,38 @@
 """Categories and tags of a store.
 
-A category of ours carries our key as its external id. One that somebody else made
-on the handle that ours would get is used and left as it is.
+A category of ours carries our key as its external id, and in its metadata what we
+wrote to it last. One that somebody else made on the handle that ours would get is
+used and left as it is.
+
+Observed on Medusa 2.21.2, of a request that sets `parent_category_id`:
+
+* Null makes a category a root; an update without it leaves the parent as it is.
+* A category may become its own parent, or be put below one that it contains: 200.
+  From then on a shopper's request with `include_ancestors_tree` or
+  `include_descendants_tree` that meets one of these categories answers 500, and so
+  does one that moves one of them anywhere but to the top level. So Medusa itself
+  keeps nobody from writing a cycle; where each category is has to be looked up first.
+* A parent that is not there: 500 of the type `invalid_argument`. An update of a
+  category that is not there: 200 and an empty object.
+* A category with children cannot be deleted.
+* The category gets the last rank below its new parent, and its old neighbours close
+  up. `is_active` stays, and metadata that is sent replaces all that was there.
+* `mpath`, the line of ids above a category by which Medusa finds its ancestors,
+  becomes empty when a category becomes a root, and those of the categories below it
+  stay as they were: a shopper who asks for one of these alone with its ancestors
+  gets none, until it is moved itself. Their parents are right all the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
 from catalogsync._concurrency import each
+from catalogsync._trees import ancestors
 from catalogsync.changes import (
     HeldReference,
     Reference,
@@ -20,14 +40,19 @@ from catalogsync.changes import (
     ReferenceKind,
     ReferenceOutcome,
 )
+from catalogsync.errors import ConflictError
 
 from .client import MedusaClient, MedusaRefusedError
 from .naming import category_external_id, category_handle, in_pieces
+from .reading import RECEIPT, receipt_of
 
 __all__ = ["References"]
 
 _CATEGORIES = "/admin/product-categories"
-_CATEGORY_FIELDS = "id,name,handle,external_id,parent_category_id"
+_CATEGORY_FIELDS = "id,name,handle,external_id,parent_category_id,metadata"
+_PLACE_FIELDS = "id,parent_category_id"
+_MOST_LEVELS = 100
+_NO_PARENT = "invalid_argument"
 _TAGS = "/admin/product-tags"
 _TAGS_AT_ONCE = 4
 
@@ -79,36 +104,89 @@ class References:
             ours = raw["external_id"] == category_external_id(reference)
             if ours or not _is_of(raw, reference.source):
                 found[reference] = _held(raw, ours=ours)
-        return found
+        return await self._located(found)
 
-    async def _list(self, name: str, values: Iterable[str]) -> list[dict[str, Any]]:
+    async def _list(
+        self, name: str, values: Iterable[str], fields: str = _CATEGORY_FIELDS
+    ) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         for piece in in_pieces(f"{name}[]", values):
-            query = f"limit=1000&fields={_CATEGORY_FIELDS}&{piece}"
+            query = f"limit=1000&fields={fields}&{piece}"
             found += (await self.client.get(_CATEGORIES, query))["product_categories"]
         return found
+
+    async def _located(
+        self, found: Mapping[Reference, HeldReference]
+    ) -> dict[Reference, HeldReference]:
+        parents = {held.id: held.parent for held in found.values()}
+        await self._climb(parents)
+        return {
+            reference: attrs.evolve(held, above=ancestors(held.id, parents))
+            for reference, held in found.items()
+        }
+
+    async def _climb(self, parents: dict[str, str | None]) -> None:
+        """Add the parents of all parents that are not known."""
+        for _ in range(_MOST_LEVELS):
+            unknown = {id_ for id_ in parents.values() if id_} - parents.keys()
+            if not unknown:
+                return
+            parents.update(dict.fromkeys(unknown))
+            for raw in await self._list("id", sorted(unknown), _PLACE_FIELDS):
+                parents[raw["id"]] = raw["parent_category_id"]
 
     async def _category(self, change: ReferenceChange) -> ReferenceOutcome:
         reference = change.reference
         try:
             if change.held is not None:
-                body = {"name": reference.name, **_parent(change)}
-                await self.client.post(f"{_CATEGORIES}/{change.held.id}", body)
-                return ReferenceOutcome(reference=reference, id=change.held.id)
+                return await self._change(change, change.held)
             return await self._create(change)
         except MedusaRefusedError as error:
+            if error.type == _NO_PARENT:
+                problem = f"the parent of category {reference.id} was removed meanwhile"
+                raise ConflictError(problem) from error
             return ReferenceOutcome(
                 reference=reference, id=None, reason=error.said or error.reason
             )
 
+    async def _change(
+        self, change: ReferenceChange, held: HeldReference
+    ) -> ReferenceOutcome:
+        body: dict[str, Any] = {"name": change.name, "metadata": _metadata(change)}
+        path = f"{_CATEGORIES}/{held.id}"
+        if change.parent != held.parent:
+            await self._check_place(change, held)
+            if change.parent is not None and held.id in held.above:
+                # Out of a cycle, the only way is to the top level.
+                out = {"parent_category_id": None, "metadata": _others_metadata(held)}
+                await self.client.post(path, out, "fields=id")
+            body["parent_category_id"] = change.parent
+        if "product_category" not in await self.client.post(path, body, "fields=id"):
+            raise ConflictError(f"category {change.reference.id} was removed meanwhile")
+        return ReferenceOutcome(reference=change.reference, id=held.id)
+
+    async def _check_place(self, change: ReferenceChange, held: HeldReference) -> None:
+        """See to it that no category comes to lie below itself.
+
+        A person may have moved categories since they were looked up.
+        """
+        if change.parent is None:
+            return
+        parents: dict[str, str | None] = {"": change.parent}
+        await self._climb(parents)
+        if held.id in ancestors("", parents):
+            what = f"category {change.reference.id}: its new parent"
+            raise ConflictError(f"{what} lies below it by now")
+
     async def _create(self, change: ReferenceChange) -> ReferenceOutcome:
         reference = change.reference
         body = {
-            "name": reference.name,
+            "name": change.name,
             "handle": category_handle(reference),
             "external_id": category_external_id(reference),
             "is_active": True,
-            **_parent(change),
+            "parent_category_id": change.parent,
+            "metadata": _metadata(change),
         }
         try:
             reply = await self.client.post(_CATEGORIES, body, "fields=id")
@@ -151,7 +229,12 @@ class References:
 
 def _held(raw: Mapping[str, Any], *, ours: bool) -> HeldReference:
     return HeldReference(
-        id=raw["id"], name=raw["name"], parent=raw.get("parent_category_id"), ours=ours
+        id=raw["id"],
+        name=raw["name"],
+        parent=raw["parent_category_id"],
+        ours=ours,
+        receipt=receipt_of(raw),
+        native=raw["metadata"],
     )
 
 
@@ -160,5 +243,12 @@ def _is_of(raw: Mapping[str, Any], source: str) -> bool:
     return str(raw.get("external_id") or "").startswith(f"{source}:")
 
 
-def _parent(change: ReferenceChange) -> dict[str, str]:
-    return {} if change.parent is None else {"parent_category_id": change.parent}
+def _metadata(change: ReferenceChange) -> dict[str, Any] | None:
+    """All of the metadata, as an update replaces it."""
+    others = _others_metadata(change.held) if change.held else {}
+    return {**others, RECEIPT: change.receipt} if change.receipt else others or None
+
+
+def _others_metadata(held: HeldReference) -> dict[str, Any]:
+    there = cast("dict[str, Any]", held.native or {})
+    return {name: value for name, value in there.items() if name != RECEIPT}

@@ -22,11 +22,12 @@ from catalogsync.errors import MisconfiguredError
 
 from ._failures import sql_errors
 from ._settings import SQLSettings, driver_of
-from ._tables import metadata, product
+from ._tables import category, metadata, product
 
 __all__ = ["Database", "open_database"]
 
 _TABLES_LOCK = 7_240_113_904  # any number; all who make these tables take the same
+_ADD_RECEIPTS = sa.text("ALTER TABLE category ADD COLUMN receipt TEXT")
 _COUNT = sa.select(sa.func.count()).select_from(product)
 _WRITE_NOTHING = sa.update(product).where(sa.false()).values(title=product.c.title)
 
@@ -41,6 +42,7 @@ class Database:
     _redactor: Redactor = attrs.field(repr=False)
     _file: Path | None = None
     _has_tables: bool = False
+    _has_receipts: bool = False
 
     @property
     def is_sqlite(self) -> bool:
@@ -68,9 +70,10 @@ class Database:
     async def writing(self) -> AsyncGenerator[AsyncConnection, None]:
         """A transaction that writes."""
         with self._errors():
-            if not await self.has_tables():
+            if not await self.has_tables() or not self._has_receipts:
                 async with self._writing.begin() as connection:
                     await self._create_all(connection)
+                self._has_receipts = True
             async with self._writing.begin() as connection:
                 yield connection
 
@@ -97,7 +100,14 @@ class Database:
         if not self._has_tables and not self._is_missing():
             async with self._reading.begin() as connection:
                 self._has_tables = await connection.run_sync(_look_for_tables)
+                if self._has_tables:
+                    self._has_receipts = await connection.run_sync(_has_receipts)
         return self._has_tables
+
+    @property
+    def has_receipts(self) -> bool:
+        """Whether categories have a receipt; the first write adds the column."""
+        return self._has_receipts
 
     def _is_missing(self) -> bool:
         """Whether there is no file yet; connecting would create it."""
@@ -121,6 +131,13 @@ class Database:
                 sa.select(sa.func.pg_advisory_xact_lock(_TABLES_LOCK))
             )
         await connection.run_sync(metadata.create_all)
+        if not await connection.run_sync(_has_receipts):
+            await connection.execute(_ADD_RECEIPTS)
+
+
+def _has_receipts(connection: sa.Connection) -> bool:
+    columns = sa.inspect(connection).get_columns(category.name)
+    return category.c.receipt.name in {column["name"] for column in columns}
 
 
 def _look_for_tables(connection: sa.Connection) -> bool:

@@ -120,14 +120,18 @@ async def read_parts(
 
 
 def _tree() -> sa.Select[Any]:
-    """The categories of products, and all that contain them."""
+    """The categories of products, and all that contain them.
+
+    Receipts are left out: tables of earlier versions get them with the first write.
+    """
+    columns = [column for column in category.c if column.name != "receipt"]
     own = (
-        sa.select(category)
+        sa.select(*columns)
         .join(product_category)
         .where(product_category.c.product_id.in_(IDS))
         .cte("needed", recursive=True)
     )
-    above = sa.select(category).join(own, category.c.id == own.c.parent_id)
+    above = sa.select(*columns).join(own, category.c.id == own.c.parent_id)
     return sa.select(own.union(above))
 
 

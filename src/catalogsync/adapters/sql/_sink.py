@@ -144,7 +144,10 @@ class SQLSink:
         async with self._database.reading() as connection:
             if connection is None:
                 return {}
-            return await _references.find_references(connection, references)
+            has_receipts = self._database.has_receipts
+            return await _references.find_references(
+                connection, references, has_receipts=has_receipts
+            )
 
     async def write_references(
         self, changes: Sequence[ReferenceChange], /

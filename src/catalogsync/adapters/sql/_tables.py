@@ -119,6 +119,7 @@ category = sa.Table(
     sa.Column(
         "parent_id", _ID, sa.ForeignKey("category.id", ondelete="SET NULL"), index=True
     ),
+    sa.Column("receipt", sa.Text),
     sa.UniqueConstraint("source", "source_id"),
     sqlite_autoincrement=True,
 )

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from . import _bodies as bodies
 from ._admin import deleted
+from ._category_trees import TREES, show_page
 from ._errors import Row, refusal
 from ._groups import GROUPS, Group, Groups
 from ._query import contains, matches_column
@@ -28,6 +29,7 @@ _CATEGORIES = Listing(
             )
         },
         "q": contains("name", "handle", "description"),
+        **TREES,
     },
     strict=True,
 )
@@ -125,8 +127,8 @@ class GroupRoutes:
 
     async def categories(self, request: web.Request) -> web.Response:
         """A page of categories."""
-        rows = list(self._state.categories.values())
-        return _CATEGORIES.page(request, "product_categories", lambda _: rows)
+        rows = self._state.categories.values()
+        return show_page(_CATEGORIES, request, "product_categories", rows)
 
     def _category_answer(self, request: web.Request, category: Row) -> web.Response:
         return answer({"product_category": _CATEGORIES.show(request, category)})

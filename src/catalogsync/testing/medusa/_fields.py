@@ -128,7 +128,7 @@ KINDS: dict[str, Kind] = {
     "collection": Kind(_columns("title handle external_id")),
     "category": Kind(
         _columns(
-            "name description handle is_active is_internal rank external_id"
+            "name description handle mpath is_active is_internal rank external_id"
             " parent_category_id"
         ),
         {"parent_category": "category", "category_children": "category"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 
 from ._bodies import named
+from ._category_trees import children, close_up, move
 from ._errors import Row, exists, refusal
 from ._schema import Check
 from ._state import State, Table
@@ -127,57 +128,57 @@ class Groups:
         }
         category.setdefault("handle", body["name"].lower().replace(" ", "-"))
         self._require_new_handle(category["handle"], category)
-        siblings = self._siblings(category["parent_category_id"])
-        category.setdefault("rank", len(siblings))
-        self._adopt(category, category["parent_category_id"])
+        parent = self._parent(category["parent_category_id"])
+        category.setdefault("rank", len(children(self._state, parent)))
+        category["mpath"] = category["id"]
+        if parent:
+            category["parent_category"] = parent
+            category["mpath"] = f"{parent['mpath']}.{category['id']}"
+            rows = [*parent["category_children"], category]
+            self._state.replace(parent, "category_children", rows)
         self._state.journal.put(self._state.categories, category["id"], category)
         return category
-
-    def _siblings(self, parent: str | None) -> list[Row]:
-        rows = self._state.categories.values()
-        return [row for row in rows if row["parent_category_id"] == parent]
 
     def _require_new_handle(self, handle: str, category: Row) -> None:
         for other in self._state.categories.values():
             if other is not category and other["handle"] == handle:
                 raise exists("Product category.handle", handle)
 
-    def _adopt(self, category: Row, parent_id: str | None) -> None:
-        parent = self._state.categories.get(parent_id or "")
-        if parent_id is not None and parent is None:
-            message = f"Parent category with id: '{parent_id}' does not exist"
+    def _parent(self, id_: str | None) -> Row | None:
+        parent = self._state.categories.get(id_ or "")
+        if id_ is not None and parent is None:
+            message = f"Parent category with id: '{id_}' does not exist"
             raise refusal("invalid_argument", message)
-        if old := category["parent_category"]:
-            children = [row for row in old["category_children"] if row is not category]
-            self._state.replace(old, "category_children", children)
-        if parent:
-            children = [*parent["category_children"], category]
-            self._state.replace(parent, "category_children", children)
-        self._state.journal.put(category, "parent_category", parent)
+        return parent
 
     def update_category(self, category: Row, body: Row) -> None:
-        """Change a category; a circle of parents is not noticed."""
+        """Change a category."""
         columns = {key: body[key] for key in body if key != "additional_data"}
         if "handle" in columns:
             self._require_new_handle(columns["handle"], category)
         if "metadata" in columns:
             columns["metadata"] = merge(None, columns["metadata"])
         if "parent_category_id" in columns:
-            self._adopt(category, columns["parent_category_id"])
+            parent = self._parent(columns["parent_category_id"])
+            move(self._state, category, parent)
         self._state.change(category, columns)
 
     def delete_category(self, category_id: str) -> None:
         """Forget a category that has no children."""
         category = self._state.categories.get(category_id)
         if category is None:
-            return
+            message = f"ProductCategory with id: {category_id} was not found"
+            raise refusal("not_found", message)
         if category["category_children"]:
             message = (
                 f"Deleting ProductCategory ({category_id}) with category children is"
                 " not allowed"
             )
             raise refusal("not_allowed", message)
-        self._adopt(category, None)
+        close_up(self._state, category)
+        if parent := category["parent_category"]:
+            rows = [row for row in parent["category_children"] if row is not category]
+            self._state.replace(parent, "category_children", rows)
         self._state.journal.drop(self._state.categories, category_id)
         self.set_products(category, {"remove": list(self._state.products)})
 

@@ -74,6 +74,11 @@ class Query:
             raise unknown_error()
         return cls(wishes, _number(wishes, "limit", limit), offset, order, fields)
 
+    def asks(self, name: str) -> bool:
+        """Whether a parameter says yes."""
+        wish = self.wishes.get(name)
+        return wish is not None and wish.values[-1] == "true"
+
     def page(self, rows: Iterable[Row]) -> tuple[list[Row], int]:
         """The rows of this page in order, and how many there are in all."""
         found = list(rows)

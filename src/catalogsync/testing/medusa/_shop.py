@@ -8,6 +8,7 @@ import attrs
 from aiohttp import web
 
 from ._auth import Guard
+from ._category_trees import TREES, show_page, show_trees
 from ._errors import Row, invalid, refusal
 from ._query import contains, matches_column, matches_related
 from ._state import State
@@ -32,6 +33,23 @@ _PRODUCTS = Listing(
         "tag_id": matches_related("tags"),
         "q": contains("title", "handle", "description"),
         "region_id": lambda _row, _wish: True,
+    },
+    strict=True,
+)
+_CATEGORIES = Listing(
+    "category",
+    "id,name,description,handle,rank,external_id,parent_category_id,metadata,"
+    "created_at,updated_at,*parent_category,*category_children",
+    filters={
+        **{
+            name: matches_column(name)
+            for name in (
+                *("id", "name", "description", "handle"),
+                *("external_id", "parent_category_id"),
+            )
+        },
+        "q": contains("name", "handle", "description"),
+        **TREES,
     },
     strict=True,
 )
@@ -113,6 +131,8 @@ class ShopRoutes:
         """Register the handlers."""
         router.add_get("/store/products", self.products)
         router.add_get("/store/products/{id}", self.product)
+        router.add_get("/store/product-categories", self.categories)
+        router.add_get("/store/product-categories/{id}", self.category)
 
     def _shopper(self, request: web.Request) -> _Shopper:
         channels = self._guard.channels(request)
@@ -144,3 +164,20 @@ class ShopRoutes:
         if product is None or not shopper.sees(product):
             raise refusal("not_found", f"Product with id: {key} was not found")
         return answer({"product": _PRODUCTS.show(request, shopper.view(product))})
+
+    def _categories(self, request: web.Request) -> list[Row]:
+        self._guard.channels(request)
+        rows = self._state.categories.values()
+        return [row for row in rows if row["is_active"] and not row["is_internal"]]
+
+    async def categories(self, request: web.Request) -> web.Response:
+        """A page of the categories that shoppers see."""
+        rows = self._categories(request)
+        return show_page(_CATEGORIES, request, "product_categories", rows)
+
+    async def category(self, request: web.Request) -> web.Response:
+        """One category that shoppers see; that there is none is not said."""
+        rows, key = self._categories(request), request.match_info["id"]
+        found = [row for row in rows if row["id"] == key]
+        shown = show_trees(_CATEGORIES, _CATEGORIES.query(request), rows, found)
+        return answer({"product_category": shown[0]} if shown else {})

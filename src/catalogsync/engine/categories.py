@@ -1,0 +1,234 @@
+"""Where categories belong: the source's tree, the sink's, and what has to change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import attrs
+
+from catalogsync._trees import ancestors
+from catalogsync.changes import (
+    FieldDiff,
+    HeldReference,
+    Reference,
+    ReferenceChange,
+    ReferenceKind,
+)
+from catalogsync.models import Category, ProductKey
+from catalogsync.ownership import Edit
+from catalogsync.receipt import Receipt, digest
+
+__all__ = ["Decision", "SinkTree", "SourceTree", "decide"]
+
+_NAME, _PARENT = "name", "parent"
+
+
+@attrs.define
+class SourceTree:
+    """The source's tree of categories; what it says first of a category counts.
+
+    A category is added after the one that contains it, so there is never a cycle.
+
+    Attributes:
+        source: Name of the source.
+        warn: Called with what the source contradicts itself in.
+    """
+
+    source: str
+    warn: Callable[[str], None]
+    _known: dict[str, Reference] = attrs.field(factory=dict[str, Reference])
+
+    def add(self, category: Category | Reference) -> Reference:
+        """Add a category and all that contain it; gives it as it counts."""
+        new: dict[str, Category | Reference] = {}
+        here: Category | Reference | None = category
+        while here and here.id not in self._known and here.id not in new:
+            new[here.id] = here
+            here = here.parent
+        parent = self._known.get(here.id) if here else None
+        for item in reversed(new.values()):
+            parent = self._known[item.id] = Reference(
+                kind=ReferenceKind.CATEGORY,
+                source=self.source,
+                id=item.id,
+                name=item.name,
+                parent=parent,
+            )
+        self._compare(category)
+        return self._known[category.id]
+
+    def _compare(self, category: Category | Reference) -> None:
+        """Warn where a category has another parent than it had before."""
+        here: Category | Reference | None = category
+        seen: set[str] = set()
+        while here and here.id not in seen and (known := self._known.get(here.id)):
+            seen.add(here.id)
+            first, now = known.parent, here.parent
+            if (first and first.id) != (now and now.id):
+                self._warn(here.id, first, now)
+            here = now
+
+    def _warn(
+        self, id_: str, first: Reference | None, now: Category | Reference | None
+    ) -> None:
+        what = f"category {id_!r} has more than one place at the source"
+        if now and id_ in self._line(now.id):
+            what = f"category {id_!r} lies below itself at the source, in {now.id!r}"
+        place = f"below {first.id!r}" if first else "at the top level"
+        self.warn(f"{what}; it is put {place}, as the source said first")
+
+    def _line(self, id_: str) -> set[str]:
+        line = {id_}
+        here = self._known.get(id_)
+        while here and here.parent:
+            here = here.parent
+            line.add(here.id)
+        return line
+
+
+@attrs.define
+class SinkTree:
+    """The sink's tree, as far as it is known, by the sink's ids."""
+
+    _parents: dict[str, str | None] = attrs.field(factory=dict[str, str | None])
+    _names: dict[str, str] = attrs.field(factory=dict[str, str])
+
+    def learn(self, held: HeldReference) -> None:
+        """Note where a category is."""
+        self.place(held.id, held.name, held.parent)
+        self._parents.update(zip(held.above, held.above[1:], strict=False))
+        if held.above and held.above[-1] not in (held.id, *held.above[:-1]):
+            self._parents[held.above[-1]] = None
+
+    def place(self, id_: str, name: str, parent: str | None) -> None:
+        """Note that a category has this name and parent now."""
+        self._parents[id_], self._names[id_] = parent, name
+
+    def contains(self, id_: str, other: str) -> bool:
+        """Whether the other one is this one, or lies below it."""
+        return id_ == other or id_ in ancestors(other, self._parents)
+
+    def is_circular(self, id_: str) -> bool:
+        """Whether a category lies below itself."""
+        return id_ in ancestors(id_, self._parents)
+
+    def label(self, id_: str | None) -> str | None:
+        """A category's name, or its id where only this is known."""
+        return None if id_ is None else self._names.get(id_, id_)
+
+
+@attrs.frozen(kw_only=True)
+class Decision:
+    """What has to happen to a category or tag.
+
+    Attributes:
+        change: The change; None: nothing has to be written.
+        edits: What people edited in it.
+        problem: Why it cannot be moved where it belongs; empty if it can.
+    """
+
+    change: ReferenceChange | None = None
+    edits: tuple[Edit, ...] = ()
+    problem: str = ""
+
+
+def decide(
+    reference: Reference,
+    parent: str | None,
+    held: HeldReference | None,
+    tree: SinkTree,
+    *,
+    keep: bool,
+) -> Decision:
+    """Compare what the source says of a category or tag with what the sink has.
+
+    Args:
+        reference: What the source says.
+        parent: The sink id of its parent; None: it belongs at the top level.
+        held: What the sink has.
+        tree: The sink's tree.
+        keep: Whether what people edited stays.
+    """
+    wrote = {_NAME: digest(reference.name), _PARENT: digest(parent)}
+    if held is None:
+        return Decision(change=_change(reference, parent, None, wrote))
+    if not held.ours or reference.kind is ReferenceKind.TAG:
+        return Decision()
+    before = Receipt.parse(held.receipt).fields
+    edits = _edits(reference, parent, held, before, tree, keep=keep)
+    kept = {edit.diff.path for edit in edits if edit.kept}
+    name = held.name if _path(_NAME) in kept else reference.name
+    target = held.parent if _path(_PARENT) in kept else parent
+    problem = ""
+    if target not in {None, held.parent} and tree.contains(held.id, str(target)):
+        problem = _impossible(reference, target, tree)
+        target = held.parent
+        wrote = {**before, _NAME: wrote[_NAME]}
+    change = _change(reference, target, held, wrote, name=name)
+    noted = held.receipt is None or before == wrote
+    if noted and (name, target) == (held.name, held.parent):
+        return Decision(edits=edits, problem=problem)
+    return Decision(change=change, edits=edits, problem=problem)
+
+
+def _change(
+    reference: Reference,
+    parent: str | None,
+    held: HeldReference | None,
+    wrote: Mapping[str, str],
+    *,
+    name: str | None = None,
+) -> ReferenceChange:
+    return ReferenceChange(
+        reference=reference,
+        name=reference.name if name is None else name,
+        parent=parent,
+        held=held,
+        receipt=Receipt(fields=wrote).text(),
+    )
+
+
+def _edits(
+    reference: Reference,
+    parent: str | None,
+    held: HeldReference,
+    before: Mapping[str, str],
+    tree: SinkTree,
+    *,
+    keep: bool,
+) -> tuple[Edit, ...]:
+    """What differs though the source says the same as when we wrote it.
+
+    A cycle never stays, whoever made it.
+    """
+    circular = tree.is_circular(held.id)
+    above = reference.parent
+    values = (
+        (_NAME, (held.name, reference.name), (held.name, reference.name), keep),
+        (
+            _PARENT,
+            (held.parent, parent),
+            (tree.label(held.parent), above.name if above else None),
+            keep and not circular,
+        ),
+    )
+    return tuple(
+        Edit(
+            key=ProductKey(reference.source, reference.id),
+            diff=FieldDiff(path=_path(part), old=shown[0], new=shown[1]),
+            kept=stays,
+        )
+        for part, (old, new), shown, stays in values
+        if old != new and before.get(part) == digest(new)
+    )
+
+
+def _path(part: str) -> str:
+    return f"category.{part}"
+
+
+def _impossible(reference: Reference, target: str | None, tree: SinkTree) -> str:
+    return (
+        f"category {reference.id!r} stays where it is: {tree.label(target)!r}, where"
+        " the source puts it, lies below it in the sink; move one of them by hand"
+    )

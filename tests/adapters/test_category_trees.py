@@ -1,0 +1,267 @@
+"""Category trees: any tree at the source, moved into any tree that the shop has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
+from tests.adapters.category_shops import (
+    SOURCE,
+    Fault,
+    MedusaShop,
+    MemoryShop,
+    Row,
+    Rows,
+    Shop,
+    SQLShop,
+    Watched,
+    assert_no_cycle,
+    line,
+)
+
+from catalogsync import (
+    Category,
+    Edits,
+    Options,
+    Price,
+    Product,
+    ProductKey,
+    Report,
+    RetryPolicy,
+    RunStatus,
+    TransientError,
+    UnauthorizedError,
+    Variant,
+    as_source,
+    sync,
+)
+
+KEYS = "abcdef"
+FAST = Options(retry=RetryPolicy(wait_initial=0, wait_jitter=0))
+FAULTS = [
+    None,
+    TransientError("busy", retry_after=0),
+    UnauthorizedError("killed"),
+]
+
+
+@attrs.frozen
+class Tree:
+    """The source's tree.
+
+    Attributes:
+        parents: Each category's parent, after those that contain it.
+        names: What they are called.
+        order: The order of the products, one in each category.
+    """
+
+    parents: Mapping[str, str | None]
+    names: Mapping[str, str]
+    order: Sequence[str]
+
+    def category(self, key: str) -> Category:
+        above = self.parents[key]
+        parent = self.category(above) if above else None
+        return Category(id=key, name=self.names[key], parent=parent)
+
+    def products(self) -> list[Product]:
+        return [in_category(key, self.category(key)) for key in self.order]
+
+
+def in_category(id_: str, *categories: Category) -> Product:
+    price = Price(amount=Decimal(1), currency="USD")
+    return Product(
+        key=ProductKey(SOURCE, id_),
+        title=f"Thing {id_}",
+        categories=categories,
+        variants=[Variant(id="only", prices=[price])],
+    )
+
+
+@st.composite
+def trees(draw: st.DrawFn) -> Tree:
+    keys = draw(st.permutations(KEYS))[: draw(st.integers(1, len(KEYS)))]
+    parents: dict[str, str | None] = {}
+    for key in keys:
+        parents[key] = draw(st.sampled_from([None, *parents]))
+    names = {key: f"{key}{draw(st.integers(1, 2))}" for key in keys}
+    return Tree(parents, names, draw(st.permutations(keys)))
+
+
+ACTS = st.lists(
+    st.tuples(
+        st.sampled_from(["rename", "move", "move", "remove", "add"]),
+        st.integers(0, 9),
+        st.integers(0, 9),
+    ),
+    max_size=3,
+)
+FAULTY = st.builds(
+    Fault, at=st.integers(1, 4), error=st.sampled_from(FAULTS), after=st.booleans()
+)
+STEPS = st.tuples(
+    trees(), ACTS, st.sampled_from([None, *Edits]), st.none() | st.none() | FAULTY
+)
+
+
+async def act(shop: Shop, what: str, one: int, other: int) -> None:
+    """Let a person do something that makes no cycle."""
+    rows = await shop.rows()
+    if what == "add":
+        targets = [None, *rows]
+        await shop.add(Row(f"mine {len(rows)}", targets[other % len(targets)]))
+        return
+    if not rows:
+        return
+    id_ = sorted(rows)[one % len(rows)]
+    if what == "rename":
+        await shop.change(id_, attrs.evolve(rows[id_], name=f"theirs {other}"))
+    elif what == "remove" and id_ not in {row.parent for row in rows.values()}:
+        await shop.remove(id_)
+    elif what == "move":
+        below = {each for each in rows if id_ in line(each, rows)}
+        targets = [None, *sorted(rows.keys() - below - {id_})]
+        target = targets[other % len(targets)]
+        await shop.change(id_, attrs.evolve(rows[id_], parent=target))
+
+
+Wrote = dict[str, tuple[str, str | None]]
+"""What we wrote to a category last: its name, and its parent's id."""
+
+
+@attrs.define
+class Story:
+    """A shop over many runs, and what can be expected of it."""
+
+    shop: Shop
+    wrote: Wrote = attrs.field(factory=Wrote)
+
+    async def step(
+        self,
+        tree: Tree,
+        acts: Sequence[tuple[str, int, int]],
+        edits: Edits | None,
+        fault: Fault | None,
+    ) -> None:
+        for what, one, other in acts:
+            await act(self.shop, what, one, other)
+        if fault is not None:
+            await self.run(tree, Edits.OVERWRITE, fault)
+            edits = Edits.OVERWRITE
+        before = await self.shop.rows()
+        report, _ = await self.run(tree, edits)
+        after = await self.shop.rows()
+        self.check(tree, before, after, report, keep=edits is not Edits.OVERWRITE)
+        ids = {row.key: id_ for id_, row in after.items()}
+        placed = await self.shop.placed()
+        assert all(placed[key] == {ids[key]} for key in tree.order)
+        again, writes = await self.run(tree, edits)
+        assert (writes, again.writes) == (0, 0), str(again)
+        assert again.counts.unchanged == len(tree.order)
+        assert again.warnings == report.warnings
+        assert await self.shop.rows() == after
+
+    async def run(
+        self, tree: Tree, edits: Edits | None, fault: Fault | None = None
+    ) -> tuple[Report, int]:
+        options = attrs.evolve(FAST, edits=edits)
+        others = {i: r for i, r in (await self.shop.rows()).items() if r.key is None}
+        async with self.shop.open() as sink:
+            watched = Watched(sink, self.shop, fault)
+            source = as_source(tree.products(), name=SOURCE, page_size=2)
+            report = await sync(source, watched, options=options)
+        rows = await self.shop.rows()
+        assert_no_cycle(rows)
+        assert others == {id_: rows[id_] for id_ in others}
+        if fault is None:
+            assert report.status in {RunStatus.SUCCEEDED, RunStatus.DEGRADED}, report
+            assert not report.failures
+        return report, watched.writes
+
+    def check(
+        self, tree: Tree, before: Rows, after: Rows, report: Report, *, keep: bool
+    ) -> None:
+        """All categories are where they belong, or the report says why not."""
+        ids = {row.key: id_ for id_, row in after.items() if row.key}
+        assert len(ids) == sum(row.key is not None for row in after.values())
+        wrote: Wrote = {}
+        for id_, row in after.items():
+            if row.key is None or row.key not in tree.parents:
+                assert row == before[id_]
+                wrote |= {id_: self.wrote[id_]} if id_ in self.wrote else {}
+                continue
+            above = tree.parents[row.key]
+            wanted = (tree.names[row.key], ids[above] if above else None)
+            name, parent = wanted
+            if keep and id_ in before:
+                last = self.wrote.get(id_, (None, None))
+                name = before[id_].name if last[0] == name else name
+                parent = before[id_].parent if last[1] == parent else parent
+            assert row.name == name
+            if row.parent != parent:
+                assert keep
+                assert row.parent == before[id_].parent
+                assert parent
+                assert id_ in line(parent, after)
+                assert any(repr(row.key) in text for text in report.warnings)
+                wanted = (wanted[0], self.wrote[id_][1])
+            wrote[id_] = wanted
+        self.wrote = wrote
+
+
+def examples(number: int) -> Callable[[Any], Any]:
+    health = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    return settings(max_examples=number, deadline=None, suppress_health_check=health)
+
+
+@examples(300)
+@given(steps=st.lists(STEPS, min_size=1, max_size=5))
+async def test_in_memory(steps: list[Any]) -> None:
+    story = Story(MemoryShop())
+    for step in steps:
+        await story.step(*step)
+
+
+@examples(8)
+@given(steps=st.lists(STEPS, min_size=1, max_size=4))
+async def test_in_sql(database: str, steps: list[Any]) -> None:
+    shop = SQLShop(database)
+    await shop.empty()
+    story = Story(shop)
+    for step in steps:
+        await story.step(*step)
+
+
+@pytest.fixture
+def medusa_shop(medusa: Any) -> MedusaShop:
+    return MedusaShop(medusa)
+
+
+@pytest.mark.parametrize("medusa", ["fake"], indirect=True)
+@examples(60)
+@given(steps=st.lists(STEPS, min_size=1, max_size=4))
+async def test_in_the_fake_medusa(medusa_shop: MedusaShop, steps: list[Any]) -> None:
+    await tell(medusa_shop, steps)
+
+
+@examples(6)
+@given(steps=st.lists(STEPS, min_size=2, max_size=3))
+async def test_in_medusa(medusa_shop: MedusaShop, steps: list[Any]) -> None:
+    """The same for the fake and a real one."""
+    await tell(medusa_shop, steps)
+
+
+async def tell(shop: MedusaShop, steps: list[Any]) -> None:
+    """After each step a shopper finds what contains each category."""
+    await shop.empty()
+    story = Story(shop)
+    for step in steps:
+        await story.step(*step)
+        rows = await shop.rows()
+        for id_, names in (await shop.shopped()).items():
+            above = [rows[each].name for each in line(id_, rows)]
+            assert names == [rows[id_].name, *above]
