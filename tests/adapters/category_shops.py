@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
@@ -250,6 +257,10 @@ class SQLShop:
             placed.setdefault(key, set()).add(str(category))
         return placed
 
+    async def forget(self) -> None:
+        """Have categories as an earlier version left them."""
+        await Hand(self.url)("UPDATE category SET receipt = NULL")
+
     async def empty(self) -> None:
         """Have no categories and products; makes the tables."""
         async with SQLSettings(url=self.url).open() as sink:
@@ -321,6 +332,11 @@ class MedusaShop:
         assert status == 200, body
         return {raw["id"]: _names(raw) for raw in body["product_categories"]}
 
+    async def forget(self) -> None:
+        """Have categories as an earlier version left them."""
+        for id_ in await self.rows():
+            await self.medusa.post(f"{_PATH}/{id_}", {"metadata": None})
+
     async def empty(self) -> None:
         """Have no categories and products."""
         found = await self.medusa.get("/admin/products?limit=1000&fields=id")
@@ -365,11 +381,19 @@ class Watched:
     """A sink that looks for cycles after every write of categories.
 
     It asks for one product at a time, so that each comes in a group of its own.
+
+    Attributes:
+        sink: The sink.
+        shop: The same for a person.
+        fault: What goes wrong.
+        before: Called right before the first write.
+        writes: How many there were.
     """
 
     sink: Any
     shop: Shop
     fault: Fault | None = None
+    before: Callable[[], Awaitable[None]] | None = None
     writes: int = 0
 
     @property
@@ -407,6 +431,8 @@ class Watched:
     ) -> Sequence[ReferenceOutcome]:
         assert all(c.reference.kind is ReferenceKind.CATEGORY for c in changes)
         self.writes += 1
+        if self.before and self.writes == 1:
+            await self.before()
         fault = self.fault if self.fault and self.fault.at == self.writes else None
         if fault and fault.error and not fault.after:
             raise fault.error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -265,3 +265,151 @@ async def tell(shop: MedusaShop, steps: list[Any]) -> None:
         for id_, names in (await shop.shopped()).items():
             above = [rows[each].name for each in line(id_, rows)]
             assert names == [rows[id_].name, *above]
+
+
+# --- what a person does at the same moment, and what earlier versions left ---
+
+
+def flat(*ids: str, **parents: str) -> Tree:
+    """Categories in this order, those with a parent below it."""
+    names = {id_: id_.upper() for id_ in ids}
+    return Tree({id_: parents.get(id_) for id_ in ids}, names, ids)
+
+
+async def put(
+    shop: Shop, tree: Tree, before: Callable[[], Awaitable[None]] | None = None
+) -> Report:
+    async with shop.open() as sink:
+        watched = Watched(sink, shop, before=before)
+        return await sync(
+            as_source(tree.products(), name=SOURCE), watched, options=FAST
+        )
+
+
+async def places(shop: Shop) -> dict[str | None, str | None]:
+    """The tree by ids at the source, and names of what people made."""
+    rows = await shop.rows()
+    names = {id_: row.key or row.name for id_, row in rows.items()}
+    return {
+        names[id_]: names[row.parent] if row.parent else None
+        for id_, row in rows.items()
+    }
+
+
+async def id_of(shop: Shop, key: str) -> str:
+    (found,) = [id_ for id_, row in (await shop.rows()).items() if row.key == key]
+    return found
+
+
+async def place(shop: Shop, key: str, parent: str | None) -> None:
+    """Let a person move a category."""
+    id_, above = await id_of(shop, key), parent and await id_of(shop, parent)
+    row = (await shop.rows())[id_]
+    await shop.change(id_, attrs.evolve(row, parent=above))
+
+
+async def a_cycle_of_an_earlier_version(shop: Any) -> None:
+    """Where a parent and its child changed places, both were below each other."""
+    tree = flat("a", "b", "c", b="a")
+    await put(shop, tree)
+    await shop.forget()
+    await place(shop, "a", "b")
+    report = await put(shop, flat("c", "a", "b", a="c", b="a"))
+    assert await places(shop) == {"a": "c", "b": "a", "c": None}
+    assert report.status is RunStatus.SUCCEEDED, report
+    await place(shop, "a", "b")
+    assert (await put(shop, tree)).status is RunStatus.SUCCEEDED
+    assert await places(shop) == {"a": None, "b": "a", "c": None}
+
+
+async def a_move_into_what_a_person_moves_below(shop: Shop) -> None:
+    """Between the look and the write; the sink looks once more."""
+    await put(shop, flat("a", "b"))
+    report = await put(shop, flat("a", "b", b="a"), lambda: place(shop, "a", "b"))
+    assert await places(shop) == {"a": "b", "b": None}
+    assert report.retries == 1
+    assert "category 'b' stays where it is" in report.warnings[0]
+    assert not report.failures
+
+
+async def a_move_into_what_a_person_deletes(shop: Shop) -> None:
+    """It is made anew."""
+    await put(shop, flat("a", "b"))
+
+    async def delete() -> None:
+        await shop.remove(await id_of(shop, "a"))
+
+    report = await put(shop, flat("b", "a", b="a"), delete)
+    assert report.status is RunStatus.SUCCEEDED, report
+    assert await places(shop) == {"a": None, "b": "a"}
+    placed = await shop.placed()
+    assert placed == {key: {await id_of(shop, key)} for key in "ab"}
+
+
+async def a_change_of_what_a_person_deletes(shop: Shop) -> None:
+    await put(shop, flat("a"))
+    renamed = attrs.evolve(flat("a"), names={"a": "New"})
+
+    async def delete() -> None:
+        await shop.remove(await id_of(shop, "a"))
+
+    report = await put(shop, renamed, delete)
+    assert report.status is RunStatus.SUCCEEDED, report
+    assert (await shop.rows())[await id_of(shop, "a")].name == "New"
+
+
+TALES = [
+    a_cycle_of_an_earlier_version,
+    a_move_into_what_a_person_moves_below,
+    a_move_into_what_a_person_deletes,
+    a_change_of_what_a_person_deletes,
+]
+
+
+@pytest.mark.parametrize("tale", TALES)
+async def test_tales_in_sql(database: str, tale: Any) -> None:
+    shop = SQLShop(database)
+    await shop.empty()
+    await tale(shop)
+
+
+@pytest.mark.parametrize("tale", TALES)
+async def test_tales_in_medusa(medusa_shop: MedusaShop, tale: Any) -> None:
+    await tale(medusa_shop)
+    await medusa_shop.shopped()
+
+
+async def test_what_others_keep_with_a_category(medusa_shop: MedusaShop) -> None:
+    """Medusa replaces metadata as a whole."""
+    medusa = medusa_shop.medusa
+    await put(medusa_shop, flat("a", "b"))
+    path = f"/admin/product-categories/{await id_of(medusa_shop, 'b')}"
+    found = await medusa.get(f"{path}?fields=metadata")
+    ours = found["product_category"]["metadata"]
+    body = {"metadata": {**ours, "seo": "bowls"}, "is_active": False, "rank": 0}
+    await medusa.post(path, body)
+    await put(medusa_shop, attrs.evolve(flat("a", "b"), names={"a": "A", "b": "New"}))
+    await put(medusa_shop, flat("a", "b", b="a"))
+    found = (await medusa.get(f"{path}?fields=name,metadata,is_active"))[
+        "product_category"
+    ]
+    assert (found["name"], found["is_active"]) == ("B", False)
+    assert found["metadata"]["seo"] == "bowls"
+    assert found["metadata"].keys() == {"seo", *ours}
+
+
+async def test_a_category_of_others_in_the_way(medusa_shop: MedusaShop) -> None:
+    """One that stands on our handle is used, and moves for nobody."""
+    await put(medusa_shop, flat("pots"))
+    pots = await id_of(medusa_shop, "pots")
+    body = {"name": "Theirs", "handle": "home", "parent_category_id": pots}
+    await medusa_shop.medusa.post("/admin/product-categories", body)
+    for _ in range(2):
+        report = await put(medusa_shop, flat("pots", "home", pots="home"))
+        assert await places(medusa_shop) == {"pots": None, "Theirs": "pots"}
+        assert report.warnings == (
+            (
+                "category 'pots' stays where it is: 'Theirs', where the source puts"
+                " it, lies below it in the sink; move one of them by hand"
+            ),
+        )

@@ -506,3 +506,159 @@ async def test_a_price_of_a_region_wins_there(medusa: Medusa) -> None:
     _, answer = await medusa.ask("GET", path, headers=headers)
     price = answer["products"][0]["variants"][0]["calculated_price"]
     assert price["calculated_amount"] == 5
+
+
+# --- the tree of categories ---
+
+CATEGORIES = "/admin/product-categories"
+
+
+class Trees:
+    """Categories, by names that are their handles too."""
+
+    def __init__(self, medusa: Medusa) -> None:
+        self.medusa = medusa
+        self.ids: dict[str, str] = {}
+
+    async def make(self, name: str, parent: str | None = None) -> None:
+        body = {"name": name, "handle": name, "is_active": True}
+        if parent:
+            body["parent_category_id"] = self.ids[parent]
+        answer = await self.medusa.post(CATEGORIES, body)
+        self.ids[name] = answer["product_category"]["id"]
+
+    async def move(self, name: str, parent: str | None) -> int:
+        body = {"parent_category_id": parent and self.ids[parent]}
+        path = f"{CATEGORIES}/{self.ids[name]}"
+        return (await self.medusa.ask("POST", path, body))[0]
+
+    async def kept(self) -> dict[str, tuple[str, int]]:
+        """The path, by names, and the rank of each."""
+        query = "limit=100&fields=id,name,mpath,rank"
+        rows = (await self.medusa.get(f"{CATEGORIES}?{query}"))["product_categories"]
+        names = {row["id"]: row["name"] for row in rows}
+        return {
+            row["name"]: (
+                ".".join(names.get(part, part) for part in row["mpath"].split(".")),
+                row["rank"],
+            )
+            for row in rows
+        }
+
+    async def shopped(self, query: str) -> tuple[int, dict[str, str]]:
+        """What a shopper is answered: each category with those above and below."""
+        status, body = await self.medusa.ask(
+            "GET",
+            f"/store/product-categories?{query}",
+            headers={"x-publishable-api-key": self.medusa.publishable_key},
+        )
+        rows = body.get("product_categories", ())
+        return status, {row["handle"]: _above(row) + _below(row) for row in rows}
+
+
+def _above(row: Any) -> str:
+    parent = row.get("parent_category")
+    return row["handle"] + (f" < {_above(parent)}" if parent else "")
+
+
+def _below(row: Any) -> str:
+    children = sorted(row.get("category_children") or (), key=lambda c: c["rank"])
+    texts = [child["handle"] + _below(child) for child in children]
+    return f" ({', '.join(texts)})" if texts else ""
+
+
+UP = "include_ancestors_tree=true&fields=handle,*parent_category"
+DOWN = "include_descendants_tree=true&fields=handle,rank,*category_children"
+
+
+async def test_categories_that_move(medusa: Medusa) -> None:
+    """Ranks and paths follow, except the paths below a new root."""
+    trees = Trees(medusa)
+    await trees.make("a")
+    await trees.make("b", "a")
+    await trees.make("c", "b")
+    await trees.make("d", "c")
+    await trees.make("e")
+    assert await trees.kept() == {
+        "a": ("a", 0), "b": ("a.b", 0), "c": ("a.b.c", 0), "d": ("a.b.c.d", 0),
+        "e": ("e", 1),
+    }  # fmt: skip
+    assert await trees.move("b", "e") == 200
+    assert await trees.kept() == {
+        "a": ("a", 0), "b": ("e.b", 0), "c": ("e.b.c", 0), "d": ("e.b.c.d", 0),
+        "e": ("e", 1),
+    }  # fmt: skip
+    assert await trees.shopped(f"{UP}&handle=d") == (200, {"d": "d < c < b < e"})
+    assert await trees.shopped(f"{DOWN}&handle=e") == (200, {"e": "e (b (c (d)))"})
+    assert await trees.move("b", None) == 200
+    assert await trees.kept() == {
+        "a": ("a", 0), "b": ("", 2), "c": ("e.b.c", 0), "d": ("e.b.c.d", 0),
+        "e": ("e", 1),
+    }  # fmt: skip
+    assert await trees.shopped(f"{UP}&handle=d") == (200, {"d": "d < c"})
+    status, shown = await trees.shopped(UP)
+    assert (status, shown["d"]) == (200, "d < c < b")
+    assert await trees.shopped(f"{DOWN}&handle=b") == (200, {"b": "b (c (d))"})
+    assert await trees.move("a", "b") == 200
+    assert await trees.move("c", "a") == 200
+    assert await trees.kept() == {
+        "a": (".a", 0), "b": ("", 1), "c": (".a.c", 0), "d": (".a.c.d", 0),
+        "e": ("e", 0),
+    }  # fmt: skip
+    assert await trees.shopped(f"{UP}&handle=d") == (200, {"d": "d < c < a < b"})
+    status, shown = await trees.shopped("handle=a")
+    assert (status, shown) == (200, {"a": "a < b (c)"})
+
+
+@pytest.mark.parametrize("into", ["a", "b", "c"])
+async def test_a_category_below_itself(medusa: Medusa, into: str) -> None:
+    """It is not refused; then no shopper sees a tree that meets it, and it is stuck."""
+    trees = Trees(medusa)
+    await trees.make("a")
+    await trees.make("b", "a")
+    await trees.make("c", "b")
+    await trees.make("other")
+    assert await trees.move("a", into) == 200
+    status, shown = await trees.shopped("handle=a&fields=handle,*parent_category")
+    assert (status, shown) == (200, {"a": f"a < {into}"})
+    for query in (UP, DOWN, f"{DOWN}&handle=a"):
+        assert (await trees.shopped(query))[0] == 500, query
+    for query in (f"{UP}&handle=other", f"{DOWN}&handle=other"):
+        assert await trees.shopped(query) == (200, {"other": "other"})
+    path = f"{CATEGORIES}?include_descendants_tree=true"
+    assert (await medusa.ask("GET", path))[0] == 500
+    assert (await medusa.ask("GET", CATEGORIES))[0] == 200
+    assert await trees.move("a", "other") == 500
+    assert await trees.move("a", None) == 200
+    assert (await trees.shopped(UP))[0] == 200
+    assert await trees.move("a", "other") == 200
+    assert (await trees.shopped(DOWN))[0] == 200
+
+
+async def test_categories_that_shoppers_do_not_see(medusa: Medusa) -> None:
+    trees = Trees(medusa)
+    await trees.make("a")
+    await trees.make("b", "a")
+    await trees.make("c", "b")
+    await medusa.post(f"{CATEGORIES}/{trees.ids['b']}", {"is_active": False})
+    assert await trees.shopped(f"{UP}&order=handle") == (200, {"a": "a", "c": "c"})
+    assert await trees.shopped(f"{DOWN}&handle=a") == (200, {"a": "a"})
+    key = {"x-publishable-api-key": medusa.publishable_key}
+    for name, expected in (("a", {"handle": "a", "id": trees.ids["a"]}), ("b", None)):
+        path = f"/store/product-categories/{trees.ids[name]}?fields=handle"
+        status, body = await medusa.ask("GET", path, headers=key)
+        assert (status, body.get("product_category")) == (200, expected)
+    status, body = await medusa.ask("GET", "/store/product-categories")
+    assert (status, body["type"]) == (400, "not_allowed")
+
+
+async def test_a_parent_or_a_category_that_is_gone(medusa: Medusa) -> None:
+    trees = Trees(medusa)
+    await trees.make("a")
+    await trees.make("gone")
+    path = f"{CATEGORIES}/{trees.ids['gone']}"
+    assert (await medusa.ask("DELETE", path))[0] == 200
+    assert await trees.move("a", "gone") == 500
+    status, body = await medusa.ask("DELETE", path)
+    assert (status, body["type"]) == (404, "not_found")
+    assert (await medusa.ask("POST", path, {"name": "x"})) == (200, {})
