@@ -1,13 +1,22 @@
-"""Closing batches by count or by weight, without any input or output."""
+"""Closing batches by count or by weight, and how heavy products are."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TypeVar
 
-__all__ = ["batched", "batcher"]
+from .models import Json, Product
+
+__all__ = ["ROOM", "batched", "batcher", "weight_of"]
 
 T = TypeVar("T")
+
+ROOM = 4 << 20
+"""Bytes of products that are kept together, about, if there are more than one."""
+
+_size = sys.getsizeof
+_PRODUCT, _VARIANT, _ITEM = 1200, 800, 200
 
 
 def batcher(
@@ -85,3 +94,32 @@ def batched(
     rest = collect.send(None)
     if rest:
         yield rest
+
+
+def weight_of(product: Product) -> int:
+    """Bytes that a product takes in memory, about; texts count as they are."""
+    total = _PRODUCT + _size(product.title) + _size(product.description)
+    total += _size(product.brand) + _size(product.thumbnail)
+    for image in product.images or ():
+        total += _ITEM + _size(image.url)
+    for tag in product.tags or ():
+        total += _size(tag)
+    for category in product.categories or ():
+        total += _ITEM + _size(category.id) + _size(category.name)
+    for variant in product.variants or ():
+        total += _VARIANT + _size(variant.id) + _size(variant.title)
+        total += _size(variant.sku) + _size(variant.barcode)
+        total += _ITEM * (len(variant.prices or ()) + len(variant.stock or ()))
+        total += sum(map(_size, variant.options.values()))
+    if product.attributes:
+        total += sum(map(_weight_of_json, product.attributes.values()))
+    return total
+
+
+def _weight_of_json(value: Json) -> int:
+    if isinstance(value, dict):
+        inner = sum(_size(k) + _weight_of_json(v) for k, v in value.items())
+        return _size(value) + inner
+    if isinstance(value, list):
+        return _size(value) + sum(map(_weight_of_json, value))
+    return _size(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -271,6 +272,22 @@ async def test_a_key_that_comes_twice() -> None:
     )
     assert ran.passes == 2
     assert ran.report.counts.fetched == 7
+
+
+async def test_a_total_beyond_all_measure_costs_no_memory() -> None:
+    """The pages that would follow are not listed beforehand."""
+    boast = json.dumps({"products": things(5), "total": 100_000_000, "skip": 0})
+    tracemalloc.start()
+    try:
+        ran = await run(
+            things(5), answer(boast.encode(), FIRST), **PAGES_OF_FIVE, pages_ahead=1
+        )
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert ran.report.status is RunStatus.INCOMPLETE
+    assert ran.report.counts.created == 5
+    assert peak < 20_000_000
 
 
 async def test_a_key_that_comes_twice_once() -> None:

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import attrs
 
+from catalogsync.batching import ROOM, weight_of
 from catalogsync.changes import Action, Ambiguous, Change, Held, Ours
 from catalogsync.errors import ConflictError, MisconfiguredError
 from catalogsync.models import (
@@ -41,7 +42,7 @@ def as_source(
         products: The products; each key once. A list can be read again, a
             generator only once.
         name: Name of the source; the products' keys are expected to carry it.
-        page_size: Products in a page.
+        page_size: Products in a page, at most; fewer where they are heavy.
     """
     return MemorySource(products=products, name=name, page_size=page_size)
 
@@ -77,13 +78,16 @@ class MemorySource:
             raise MisconfiguredError("products", problem)
         iterator, self._iterator = self._iterator, None
         page: list[Product] = []
+        more: tuple[Cursor, ...] = ()
+        weight = 0
         async for product in iterator:
             page.append(product)
-            if len(page) == self.page_size:
+            weight += weight_of(product)
+            if len(page) == self.page_size or weight >= ROOM:
+                more = (str(self._pages + 1),)
                 break
         self._iterator = iterator
         self._pages += 1
-        more = (str(self._pages),) if len(page) == self.page_size else ()
         return Page(products=page, next=more)
 
     def _restart(self) -> AsyncIterator[Product]:

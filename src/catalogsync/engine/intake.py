@@ -17,7 +17,7 @@ from functools import partial
 
 import attrs
 
-from catalogsync.batching import batched
+from catalogsync.batching import ROOM, weight_of
 from catalogsync.errors import BrokenReplyError, MisconfiguredError, TransientError
 from catalogsync.events import PageRead, PassRepeated
 from catalogsync.models import Product, ProductKey
@@ -26,7 +26,7 @@ from catalogsync.protocols import Cursor, LookupSource, Page, Source
 
 from .marks import Marks
 from .options import Options
-from .pages import read_ahead
+from .pages import Read, read_ahead
 from .passes import Pass
 from .tally import Tally
 
@@ -48,14 +48,16 @@ class Intake:
         source: What is read.
         options: Pages ahead, retries, transform, limit and keys.
         tally: Where everything that comes in is entered.
-        deliver: Takes a product; waits while the pipeline is full.
+        deliver: Takes a product and its weight; waits while the pipeline is full.
+        on_page: Called when the products of a page are delivered.
         group: Owns the tasks that read ahead.
     """
 
     source: Source
     options: Options
     tally: Tally
-    deliver: Callable[[Product], Awaitable[None]]
+    deliver: Callable[[Product, int], Awaitable[None]]
+    on_page: Callable[[], Awaitable[None]]
     group: asyncio.TaskGroup
     _known: Marks = attrs.field(factory=Marks, init=False)
     _seen: Marks = attrs.field(factory=Marks, init=False)
@@ -93,12 +95,15 @@ class Intake:
             self.tally.warn(f"the source does not have {names}")
 
     async def _look_up(self, source: LookupSource, keys: Sequence[ProductKey]) -> Pass:
-        seen = Pass()
-        for chunk in batched(keys, _LOOKUP):
+        seen, at, size = Pass(), 0, _LOOKUP
+        while chunk := keys[at : at + size]:
+            at += len(chunk)
             what = f"look up {len(chunk)} products"
-            page = await self._repeat(seen, what, partial(source.get, chunk))
-            if page is not None:
-                await self._take(page, seen)
+            read = await self._repeat(seen, what, partial(source.get, chunk))
+            if read is not None:
+                await self._take(read, seen)
+                heaviest = max(read.weights, default=1)
+                size = min(_LOOKUP, max(1, ROOM // heaviest))
         self._tell_lost(seen)
         return seen
 
@@ -147,26 +152,26 @@ class Intake:
             seen.problem = str(error)
         return seen
 
-    async def _take_all(self, pages: AsyncIterator[Page | None], seen: Pass) -> None:
+    async def _take_all(self, pages: AsyncIterator[Read | None], seen: Pass) -> None:
         lost = 0
-        async for page in pages:
-            if page is not None:
+        async for read in pages:
+            if read is not None:
                 lost = 0
-                await self._take(page, seen)
-                seen.end(page)
+                await self._take(read, seen)
+                seen.end(read.page)
                 continue
             seen.last = None
             lost += 1
             if lost == _LOST_IN_A_ROW:
                 return
 
-    async def _page(self, seen: Pass, cursor: Cursor | None) -> Page | None:
+    async def _page(self, seen: Pass, cursor: Cursor | None) -> Read | None:
         what = "read the first page" if cursor is None else f"read page {cursor}"
         return await self._repeat(seen, what, partial(self.source.read, cursor))
 
     async def _repeat(
         self, seen: Pass, what: str, read: Callable[[], Awaitable[Page]]
-    ) -> Page | None:
+    ) -> Read | None:
         """Read by the retry policy; None: no try was left, and the run goes on."""
         started, on_retry = time.perf_counter(), self.tally.retrying(what)
         try:
@@ -175,7 +180,7 @@ class Intake:
                     with self.tally.phase("read"):
                         page = await read()
                     self._tell(page, time.perf_counter() - started)
-                    return page
+                    return Read.of(page)
         except TransientError as error:
             if not self._has_begun():
                 raise
@@ -213,17 +218,19 @@ class Intake:
         )
         self.tally.emit(event)
 
-    async def _take(self, page: Page, seen: Pass) -> None:
+    async def _take(self, read: Read, seen: Pass) -> None:
+        page = read.page
         seen.begin(page)
         name = self.source.name
         for record in page.rejected:
             self._reject(record, seen)
-        for product in page.products:
+        for product, weight in zip(page.products, read.weights, strict=True):
             if product.key.source != name:
                 self._misnamed = product.key.source
             # Beside a record that is no product, the one that is one counts.
             if seen.first_time(product.key) or product.key in self._rejected:
-                await self._offer(product)
+                await self._offer(product, weight)
+        await self.on_page()
 
     def _reject(self, record: Rejected, seen: Pass) -> None:
         """Note it; whether it stays rejected is known when all is read."""
@@ -247,14 +254,15 @@ class Intake:
         self._rejected.clear()
         self._set_aside.clear()
 
-    async def _offer(self, product: Product) -> None:
+    async def _offer(self, product: Product, weight: int) -> None:
         if not self._is_wanted(product.key):
             return
         self._rejected.pop(product.key, None)
         self.tally.fetch(product.key, product)
         after = self._transform(product)
         if after is not None:
-            await self.deliver(after)
+            known = weight if after is product else weight_of(after)
+            await self.deliver(after, known)
         self._check_limit()
 
     def _check_limit(self) -> None:

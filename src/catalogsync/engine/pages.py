@@ -4,20 +4,49 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 
 import attrs
 
+from catalogsync.batching import ROOM, weight_of
 from catalogsync.errors import BrokenReplyError
 from catalogsync.protocols import Cursor, Page
 
 from .marks import Marks
 
-__all__ = ["LEAK", "is_cancelled", "read_ahead"]
+__all__ = ["LEAK", "Read", "is_cancelled", "read_ahead"]
 
 LEAK = "an adapter let the cancellation of a task of its own escape"
 
-ReadPage = Callable[[Cursor | None], Awaitable[Page | None]]
+_AHEAD = 4 * ROOM
+
+
+@attrs.frozen
+class Read:
+    """A page that was read.
+
+    Attributes:
+        page: The page.
+        weights: How heavy each of its products is.
+    """
+
+    page: Page
+    weights: Sequence[int]
+
+    @classmethod
+    def of(cls, page: Page) -> Read:
+        """Weigh a page."""
+        return cls(page, [weight_of(product) for product in page.products])
+
+
+ReadPage = Callable[[Cursor | None], Awaitable[Read | None]]
 
 
 @attrs.define
@@ -51,12 +80,13 @@ class _Cursors:
 
 async def read_ahead(
     read: ReadPage, *, ahead: int, group: asyncio.TaskGroup
-) -> AsyncGenerator[Page | None, None]:
+) -> AsyncGenerator[Read | None, None]:
     """Read a source from its beginning to its end.
 
     Args:
         read: Reads one page; None is a page that could not be read.
-        ahead: Pages that are read before they are asked for, at most.
+        ahead: Pages that are read before they are asked for, at most. There are
+            fewer where pages are heavy.
         group: Owns the tasks; those under way are cancelled when this is closed.
 
     Yields:
@@ -65,25 +95,27 @@ async def read_ahead(
     Raises:
         BrokenReplyError: The source named a page twice.
     """
-    first = await read(None)
-    cursors = _Cursors()
-    cursors.add(first.next if first else ())
-    window: deque[asyncio.Task[Page | Exception | None]] = deque()
+    cursors, heaviest = _Cursors(), 1
+    window: deque[asyncio.Task[Read | Exception | None]] = deque()
 
-    def fill() -> None:
-        while len(window) < ahead and (cursor := cursors.pop()) is not None:
+    def take(page: Read | None) -> None:
+        nonlocal heaviest
+        if page is not None:
+            cursors.add(page.page.next)
+            heaviest = max(heaviest, sum(page.weights))
+        most = min(ahead, max(1, _AHEAD // heaviest))
+        while len(window) < most and (cursor := cursors.pop()) is not None:
             work = _settled(read, cursor)
             window.append(group.create_task(work, name="catalogsync-read"))
 
     try:
-        fill()
-        yield first
+        page = await read(None)
+        take(page)
+        yield page
         while window:
-            page = await window.popleft()
-            if isinstance(page, Exception):
-                raise page
-            cursors.add(page.next if page else ())
-            fill()
+            page = None  # it is through: two heavy pages at once would be one too many
+            page = _raised(await window.popleft())
+            take(page)
             yield page
     finally:
         for task in window:
@@ -92,7 +124,13 @@ async def read_ahead(
         raise BrokenReplyError(f"the source named page {cursors.twice} twice")
 
 
-async def _settled(read: ReadPage, cursor: Cursor) -> Page | Exception | None:
+def _raised(result: Read | Exception | None) -> Read | None:
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+async def _settled(read: ReadPage, cursor: Cursor) -> Read | Exception | None:
     """The page or the error, so that it is raised where the page is awaited."""
     try:
         return await read(cursor)

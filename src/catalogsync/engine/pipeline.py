@@ -4,20 +4,28 @@
 
 Intake collects what one `find` asks for, the survey finds and plans, writers
 bring batches about. Each stage waits for the next, so what is in memory is
-bounded by the pages ahead and the batches in flight.
+bounded by the pages ahead and the batches in flight, by their number and their size.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterable,
+    Sequence,
+)
 from functools import partial
+from operator import itemgetter
 from typing import Any, Protocol
 
 import attrs
 
-from catalogsync.batching import batched
+from catalogsync.batching import ROOM, batched, batcher
 from catalogsync.changes import Action, Change, Ours, Reference, ReferenceChange
 from catalogsync.errors import CatalogSyncError, TransientError
 from catalogsync.events import Compared, RunStopping
@@ -48,6 +56,8 @@ __all__ = ["Approval", "Pipeline", "Show"]
 
 Show = Callable[[Change | ReferenceChange], None]
 Stage = Callable[[], Awaitable[None]]
+_Weighed = tuple[Product, int]
+_Collector = Generator[list[_Weighed] | None, _Weighed | None, None]
 
 
 class Approval(Protocol):
@@ -122,7 +132,7 @@ class Pipeline:
     _finding: Breaker = attrs.field(init=False)
     _remover: Remover = attrs.field(init=False)
     _finishing: asyncio.TaskGroup = attrs.field(factory=asyncio.TaskGroup, init=False)
-    _group: list[Product] = attrs.field(factory=list[Product], init=False)
+    _collect: _Collector = attrs.field(init=False)
     _groups: asyncio.Queue[list[Product] | None] = attrs.field(init=False)
     _batches: asyncio.Queue[list[Planned] | None] = attrs.field(init=False)
     _front: list[asyncio.Task[None]] = attrs.field(
@@ -173,6 +183,9 @@ class Pipeline:
             carry_out=self._in_flight,
         )
         tally.on_settled = ledger.note
+        most = self.sink.limits.find
+        self._collect = batcher(most, weight=ROOM, weigh=itemgetter(1))
+        next(self._collect)
         self._groups = asyncio.Queue(maxsize=1)
         self._batches = asyncio.Queue(maxsize=self.width)
 
@@ -359,18 +372,17 @@ class Pipeline:
             options=self.options,
             tally=self.tally,
             deliver=self._deliver,
+            on_page=self.ledger.flush,
             group=group,
         )
         await self._intake.run()
-        if self._group:
-            await self._groups.put(self._group)
+        if rest := self._collect.send(None):
+            await self._groups.put([product for product, _ in rest])
         await self._groups.put(None)
 
-    async def _deliver(self, product: Product) -> None:
-        self._group.append(product)
-        if len(self._group) >= self.sink.limits.find:
-            group, self._group = self._group, []
-            await self._groups.put(group)
+    async def _deliver(self, product: Product, weight: int) -> None:
+        if group := self._collect.send((product, weight)):
+            await self._groups.put([product for product, _ in group])
 
     async def _look(self) -> None:
         if self.approve is not None and self._survey.book is not None:
