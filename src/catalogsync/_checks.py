@@ -220,15 +220,12 @@ def currency(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
 
 
 def quantity(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    """A whole number, 0 or more."""
+    """A whole number; below 0 where more was sold than there was."""
     if not isinstance(value, int) or isinstance(value, bool):
-        problem = f"must be a whole number, 0 or more, is {shown(value)!r}"
+        problem = f"must be a whole number, is {shown(value)!r}"
         raise InvalidValueError(attribute.name, problem)
     if abs(value) >= 10**_MOST_DIGITS:
         problem = f"must have at most {_MOST_DIGITS} digits"
-        raise InvalidValueError(attribute.name, problem)
-    if value < 0:
-        problem = f"must be a whole number, 0 or more, is {value}"
         raise InvalidValueError(attribute.name, problem)
 
 

@@ -5,6 +5,8 @@ not say" and leaves the sink's value alone; `None` or an empty list means "the
 source says: nothing". Every class checks its values when it is made and raises
 `InvalidValueError` with the path to the bad one. What a store holds need not follow
 these rules: `unchecked` builds the same classes from it without any check.
+
+An optional text that is empty or all white space is none.
 """
 
 from __future__ import annotations
@@ -76,7 +78,11 @@ T = TypeVar("T")
 
 
 def _empty_is_none(value: str | Unset | None) -> str | Unset | None:
-    return None if value == "" else value
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+def _empty_is_unset(value: str | Unset) -> str | Unset:
+    return UNSET if isinstance(value, str) and not value.strip() else value
 
 
 def _frozen(value: Iterable[T]) -> tuple[T, ...]:
@@ -168,7 +174,8 @@ class StockLevel:
     """How many pieces are there.
 
     Attributes:
-        quantity: Pieces, 0 or more.
+        quantity: Pieces. Below 0, more was sold than there was; a run counts that as
+            0 and warns of it.
         location: Name of the place in the source; None is the sink's default.
     """
 
@@ -243,7 +250,9 @@ class Variant:
     """
 
     id: str = attrs.field(validator=_checks.text)
-    title: str | Unset = attrs.field(default=UNSET, validator=_checks.text_or_unset)
+    title: str | Unset = attrs.field(
+        default=UNSET, converter=_empty_is_unset, validator=_checks.text_or_unset
+    )
     sku: str | Unset | None = attrs.field(
         default=UNSET, converter=_empty_is_none, validator=_checks.optional_text
     )
@@ -299,7 +308,16 @@ def _categories(value: Iterable[Category] | Unset) -> tuple[Category, ...] | Uns
 
 
 def _tags(value: Iterable[str] | Unset) -> tuple[str, ...] | Unset:
-    return UNSET if isinstance(value, Unset) else _frozen(value)
+    """The tags, without those that are empty."""
+    if isinstance(value, Unset):
+        return UNSET
+    tags = _frozen(value)
+    is_list = isinstance(tags, tuple)
+    return tuple(filter(_says_something, tags)) if is_list else tags
+
+
+def _says_something(tag: object) -> bool:
+    return not isinstance(tag, str) or bool(tag.strip())
 
 
 def _variants(value: Iterable[Variant] | Unset) -> tuple[Variant, ...] | Unset:
@@ -323,7 +341,7 @@ class Product:
         thumbnail: Address of the small picture.
         images: Pictures in order.
         categories: Where shoppers find it.
-        tags: Words; their order does not count.
+        tags: Words; their order does not count, and empty ones are left out.
         weight: In the source's unit.
         dimensions: In the source's unit.
         attributes: Anything else, as JSON values by name.

@@ -13,6 +13,7 @@ from catalogsync import (
     BrokenReplyError,
     Cursor,
     Limits,
+    MemorySink,
     MisconfiguredError,
     Options,
     Page,
@@ -21,10 +22,13 @@ from catalogsync import (
     Rejected,
     RetryPolicy,
     RunStatus,
+    StockLevel,
     TransientError,
     UnauthorizedError,
+    Variant,
     as_source,
     open_run,
+    sync,
 )
 from catalogsync.events import PageRead, PassRepeated
 
@@ -772,3 +776,32 @@ async def test_an_error_that_ends_loops_does_not_end_the_run_well() -> None:
 
     with pytest.raises(RuntimeError, match="the source raised StopAsyncIteration"):
         await run(Exhausted(products=catalog(6), page_size=2), FaultySink())
+
+
+async def test_what_was_oversold_counts_as_sold_out() -> None:
+    """Whether the source or the transform says so; the transform sees the number."""
+    seen: list[int] = []
+
+    def transform(product: Product) -> Product:
+        (variant,) = product.variants or ()
+        (level,) = variant.stock or ()
+        seen.append(level.quantity)
+        less = attrs.evolve(level, quantity=level.quantity - 2)
+        return attrs.evolve(product, variants=[attrs.evolve(variant, stock=[less])])
+
+    def stocked(number: int) -> Product:
+        stock = [StockLevel(quantity=number)]
+        variants = [Variant(id="v", stock=stock)]
+        return Product(
+            key=ProductKey("shop", str(number)), title="T", variants=variants
+        )
+
+    source = as_source([stocked(n) for n in (-1, 1, 5)], name="shop")
+    sink = MemorySink()
+    for updated in (0, 1):
+        report = await sync(source, sink, options=Options(transform=transform))
+        assert report.counts.unchanged == 3 * updated
+        (warning,) = report.warnings
+        assert warning.endswith("in products: 2, such as shop:-1")
+    stock = [v.stock[0].quantity for p in sink.products.values() for v in p.variants]  # type: ignore[union-attr,index]
+    assert (stock, seen[:3]) == ([0, 0, 3], [-1, 1, 5])

@@ -11,7 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterator,
+    Sequence,
+)
 from contextlib import aclosing
 from functools import partial
 
@@ -20,7 +26,7 @@ import attrs
 from catalogsync.batching import ROOM, weight_of
 from catalogsync.errors import BrokenReplyError, MisconfiguredError, TransientError
 from catalogsync.events import PageRead, PassRepeated
-from catalogsync.models import Product, ProductKey
+from catalogsync.models import Product, ProductKey, Variant
 from catalogsync.outcomes import Outcome, OutcomeStatus, Rejected
 from catalogsync.protocols import Cursor, LookupSource, Page, Source
 
@@ -69,6 +75,7 @@ class Intake:
         factory=dict[tuple[Rejected, int], Rejected], init=False
     )
     _misnamed: str = attrs.field(default="", init=False)
+    _oversold: list[ProductKey] = attrs.field(factory=list[ProductKey], init=False)
 
     async def run(self) -> None:
         """Read everything that is asked for.
@@ -89,6 +96,7 @@ class Intake:
             return
         finally:
             self._settle_rejected()
+            self._tell_oversold()
         absent = [key for key in keys or () if hash(key) not in seen.keys]
         if absent and not seen.lost:
             names = ", ".join(map(str, absent))
@@ -261,9 +269,24 @@ class Intake:
         self.tally.fetch(product.key, product)
         after = self._transform(product)
         if after is not None:
+            after = self._counted(after)
             known = weight if after is product else weight_of(after)
             await self.deliver(after, known)
         self._check_limit()
+
+    def _counted(self, product: Product) -> Product:
+        """The product with no stock where more was sold than there was."""
+        variants = product.variants or ()
+        if all(n >= 0 for v in variants for n in _quantities(v)):
+            return product
+        self._oversold.append(product.key)
+        return attrs.evolve(product, variants=[*map(_not_below_zero, variants)])
+
+    def _tell_oversold(self) -> None:
+        if self._oversold:
+            number, first = len(self._oversold), self._oversold[0]
+            what = f"a stock below 0, which counts as 0, in products: {number}"
+            self.tally.warn(f"{what}, such as {first}")
 
     def _check_limit(self) -> None:
         taken = self.tally.fetched + len(self._rejected) + len(self._set_aside)
@@ -291,6 +314,20 @@ class Intake:
         if after is None:
             self.tally.settle(Outcome(product.key, status, reason))
         return after
+
+
+def _quantities(variant: Variant) -> Iterator[int]:
+    return (level.quantity for level in variant.stock or ())
+
+
+def _not_below_zero(variant: Variant) -> Variant:
+    if all(n >= 0 for n in _quantities(variant)):
+        return variant
+    stock = [
+        attrs.evolve(level, quantity=max(level.quantity, 0))
+        for level in variant.stock or ()
+    ]
+    return attrs.evolve(variant, stock=stock)
 
 
 def _transformed_wrongly(before: Product, after: object) -> str:

@@ -3,7 +3,7 @@
 `variants` is not part of DummyJSON itself; a server in the same shape may send it.
 Reviews hold names and e-mail addresses and are neither asked for nor kept. What a
 record does not have, the product has not either; only of a missing stock nothing is
-said, for 0 would end the sale.
+said, for 0 would end the sale. What is empty or all white space is missing.
 """
 
 from __future__ import annotations
@@ -111,9 +111,7 @@ def _text(value: object, _: object) -> str:
 
 def _tag(value: object, _: object) -> str:
     """A tag, checked while its place in the list is known."""
-    if not (tag := _text(value, _)):
-        raise InvalidValueError("", "must not be empty")
-    return check_text("", tag)
+    return check_text("", _text(value, _))
 
 
 def _id(value: object, _: object = None) -> str:
@@ -226,6 +224,8 @@ class Mapper:
             InvalidValueError: The record is no product; with the path in it.
         """
         read = _structured(record)
+        if not read.title.strip():
+            raise InvalidValueError("title", "must not be empty")
         variants = self._variants(read)
         try:
             return Product(
@@ -247,11 +247,13 @@ class Mapper:
             raise InvalidValueError(path, error.problem) from None
 
     def _categories(self, slug: str | None) -> tuple[Category, ...]:
-        if slug is None:
+        if slug is None or not slug.strip():
             return ()
         if slug not in self.categories:
             try:
-                self.categories[slug] = Category(id=slug, name=_name(slug) or slug)
+                self.categories[slug] = Category(
+                    id=slug, name=_name(slug).strip() or slug
+                )
             except InvalidValueError as error:
                 raise InvalidValueError("category", error.problem) from None
         return (self.categories[slug],)
@@ -311,6 +313,8 @@ def _images(urls: Sequence[str]) -> Iterable[Image]:
     """The images, each once, where it comes first."""
     images: dict[str, Image] = {}
     for index, url in enumerate(urls):
+        if not url.strip():
+            continue
         try:
             images[url] = Image(url=url)
         except InvalidValueError as error:
