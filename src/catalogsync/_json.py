@@ -7,6 +7,7 @@ a value then and not the whole page. Whole numbers beyond 64 bits become floats.
 
 from __future__ import annotations
 
+import codecs
 import json
 from typing import Any
 
@@ -33,6 +34,7 @@ def loads(data: bytes) -> Any:
     Raises:
         ValueError: It is none, or nested beyond all reason.
     """
+    data = data.removeprefix(codecs.BOM_UTF8)  # some PHP shops send one
     if _orjson is not None:
         try:
             return _orjson.loads(data)

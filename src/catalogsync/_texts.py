@@ -1,11 +1,11 @@
-"""Numbers, durations and order as people read them, the same in every place."""
+"""Numbers, durations, order and characters for people, the same in every place."""
 
 from __future__ import annotations
 
 import math
 import re
 
-__all__ = ["about", "counted", "duration", "natural"]
+__all__ = ["about", "counted", "duration", "encodable", "natural"]
 
 _DIGITS = re.compile(r"([0-9]+)")
 _MINUTE, _HOUR = 60, 3600
@@ -50,3 +50,11 @@ def natural(text: str) -> tuple[object, ...]:
         number = part.lstrip("0")
         parts.append((len(number), number) if place % 2 else part)
     return (tuple(parts), text)
+
+
+def encodable(text: str) -> str:
+    """The text with halves of surrogate pairs written out, which no UTF-8 can hold.
+
+    JavaScript makes such text where it cuts an emoji in two.
+    """
+    return text.encode(errors="backslashreplace").decode()

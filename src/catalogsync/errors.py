@@ -20,12 +20,16 @@ that an adapter raises is a defect of the adapter and ends the run as `failed`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .models import ProductKey
     from .report import Report
+
+
+_LONGEST_WAIT = 365 * 86_400.0
 
 
 class CatalogSyncError(Exception):
@@ -55,7 +59,8 @@ class TransientError(CatalogSyncError):
     """Something that may pass: a timeout, a lost connection, a busy server.
 
     Attributes:
-        retry_after: Seconds that the other side asked to wait, if it did.
+        retry_after: Seconds that the other side asked to wait, if it did; at least 0,
+            and at most those of a year. What is not a number counts as not asked.
         unexplained: True for an answer that may just as well be a lasting
             refusal, such as a 500 without a reason. The engine repeats it once
             and then looks for the product that causes it.
@@ -69,8 +74,14 @@ class TransientError(CatalogSyncError):
         unexplained: bool = False,
     ) -> None:
         super().__init__(message)
-        self.retry_after = retry_after
+        self.retry_after = None if retry_after is None else _bounded(retry_after)
         self.unexplained = unexplained
+
+
+def _bounded(seconds: float) -> float | None:
+    if math.isnan(seconds):
+        return None
+    return min(_LONGEST_WAIT, max(0.0, seconds))
 
 
 class BrokenReplyError(TransientError):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Protocol, TypeAlias
 
 import attrs
 
-from ._texts import about
+from ._texts import about, encodable
 from .outcomes import Outcome
 from .report import Report
 
@@ -270,12 +270,21 @@ _LEVELS: dict[type[Event], int] = {
 }
 
 
+def _details(item: Event | Request) -> Iterator[str]:
+    """What is known of an event, and of a request that it is about."""
+    for field in attrs.fields(type(item)):
+        value: object = getattr(item, field.name)
+        if isinstance(value, Request):
+            yield from _details(value)
+        elif field.repr and value is not None:
+            yield f"{field.name}={value}"
+
+
 def log_event(event: Event, /) -> None:
     """Hand an event to the logger `catalogsync`; a hook that every run has."""
     level = _LEVELS.get(type(event), logging.DEBUG)
     if logger.isEnabledFor(level):
-        details = attrs.asdict(event, recurse=False, filter=lambda a, _: bool(a.repr))
-        text = ", ".join(f"{name}={value}" for name, value in details.items())
+        text = encodable(", ".join(_details(event)))
         logger.log(level, "%s: %s", type(event).__name__, text, extra={"event": event})
 
 

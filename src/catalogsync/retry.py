@@ -15,7 +15,7 @@ import stamina
 
 from .errors import TransientError
 
-__all__ = ["OnRetry", "RetryPolicy", "retry_after"]
+__all__ = ["OnRetry", "RetryPolicy", "http_date", "retry_after"]
 
 OnRetry = Callable[[TransientError, int, float], None]
 """Told of an error, the number of the next attempt, and the seconds until then."""
@@ -142,10 +142,16 @@ def retry_after(
     text = headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdigit():
         return min(_LONGEST_WAIT, float(text))
+    date = http_date(text)
+    if date is None:
+        return None
+    return min(_LONGEST_WAIT, max(0.0, (date - now()).total_seconds()))
+
+
+def http_date(text: str) -> dt.datetime | None:
+    """The time that a header names; None: it names none."""
     try:
         date = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):
+        return date.astimezone(dt.UTC) if date.tzinfo else date.replace(tzinfo=dt.UTC)
+    except (ValueError, OverflowError, TypeError, IndexError):
         return None
-    if date.tzinfo is None:
-        date = date.replace(tzinfo=dt.UTC)
-    return min(_LONGEST_WAIT, max(0.0, (date - now()).total_seconds()))

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
 
+import attrs
 import pytest
 from click.testing import Result
 
+from catalogsync import MemorySink, as_source, sync
+from catalogsync.cli._output import Teller
+from catalogsync.cli._runs import Ended
+from catalogsync.cli._session import Session
 from catalogsync.testing import FaultPlan
 from catalogsync.testing.faults import status
 
@@ -152,6 +158,26 @@ def test_report_that_cannot_be_written(configure: Configure, call: Call) -> None
     assert not Path("shop.bin").exists()
     Path("report.json").mkdir()
     assert call("run", "products", "--report", "report.json").exit_code == 2
+
+
+def test_half_of_a_surrogate_pair(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As JavaScript cuts an emoji in two: it is written as JSON and Python escape it."""
+    empty = asyncio.run(sync(as_source([], name="shop"), MemorySink()))
+    report = attrs.evolve(empty, problem='half "\ud83d" and 😀')
+    session = Session(
+        teller=Teller(),
+        config=tmp_path,
+        report=tmp_path / "report.json",
+        progress=False,
+        verbose=False,
+    )
+    Ended(report).tell(session)
+    written = (tmp_path / "report.json").read_bytes().decode()
+    assert '"half \\"\\ud83d\\" and 😀"' in written
+    assert json.loads(written) == report.to_dict()
+    assert 'half "\\ud83d" and 😀' in capsys.readouterr().out
 
 
 def test_report_to_a_device(configure: Configure, call: Call) -> None:

@@ -82,6 +82,30 @@ def test_all_types(load: Load) -> None:
     assert list(job.sink.nets) == [Net(timeout=1.5), Net()]
 
 
+def test_numbers_and_booleans_of_the_environment(load: Load) -> None:
+    """There everything is text; what it spells is what counts."""
+    environ = {"SIZE": "7", "ON": "True", "WAIT": " 2.5", "WHOLE": "3", "ONE": "1"}
+    text = """
+    [jobs.x.source]
+    type = "shelf"
+    url = "here"
+    size = "${SIZE}"
+    strict = "${ON}"
+    labels = { one = "${ONE}0" }
+    net = { timeout = "${WAIT}" }
+    [jobs.x]
+    sink = { type = "box", email = "e", password = "p", nets = [{ timeout = "${ONE}" }] }
+    options = { limit = "${WHOLE}", retry = { wait_initial = "${WHOLE}" } }
+    """
+    job = load(text, environ).job("x")
+    assert job.source == ShelfSettings(
+        url="here", size=7, strict=True, labels={"one": 10}, net=Net(timeout=2.5)
+    )
+    assert isinstance(job.sink, BoxSettings)
+    assert list(job.sink.nets) == [Net(timeout=1.0)]
+    assert (job.options.limit, job.options.retry.wait_initial) == (3, 3.0)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -201,6 +201,40 @@ def test_hidden_value_is_told_of(refuse: Refuse) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("settings", "value", "told"),
+    [
+        ("size = '${X}'", "many", "size: must be a whole number, and what the environ"),
+        ("size = '${X}'", "2.5", "size: must be a whole number, and what the environ"),
+        ("size = '${X}'", "", "size: must be a whole number, and what the environme"),
+        ("size = '${X}'", "0", "size: must be >= 1"),
+        ("strict = '${X}'", "yes", "strict: must be true or false, and what the en"),
+        ("net = { timeout = '${X}' }", "a", "net.timeout: must be a number, and what"),
+        ("mode = '${X}'", "a", "mode: must be one of `fast`, `safe`"),
+        ("tags = '${X}'", "a", "tags: must be a list, not text"),
+        ("labels = { a = '${X}' }", "t", "labels.a: must be a whole number, and wha"),
+        ("size = '5'", "", "size: must be a whole number, not text"),
+        ("name = '${X}'", "a\udcffb", "name: the environment variable X is not UTF-8"),
+    ],
+)
+def test_values_of_the_environment(
+    refuse: Refuse, settings: str, value: str, told: str
+) -> None:
+    """What is wrong is told, and never the value."""
+    source = f"source.type = 'shelf'\nsource.url = 'here'\nsource.{settings}"
+    (line,) = refuse(f"[jobs.x]\n{source}\n{SINK}", {"X": value})
+    assert line.replace("'size' ", "").startswith(f"jobs.x.source.{told}")
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_a_secret_with_a_line_break_at_its_end(refuse: Refuse, ending: str) -> None:
+    """As it comes from a file, and as no server takes it."""
+    sink = "sink = { type = 'box', email = 'e', password = '${X}' }"
+    (line,) = refuse(job(SOURCE, sink), {"X": f"hush-hush{ending}"})
+    assert line.startswith("jobs.x.sink.password: ends with a line break")
+    assert "hush" not in line
+
+
 def test_class_that_cannot_be_read(load: Load, tmp_path: Path) -> None:
     """A settings class with a type that TOML has not is told of."""
 

@@ -84,7 +84,6 @@ def test_what_is_read(data: bytes, value: object) -> None:
         b'{"price": NaN}',
         b"Infinity",
         b"-Infinity",
-        b"\xef\xbb\xbf{}",
         b'"\xff"',
         "{}".encode("utf-16"),
         "{}".encode("utf-16-le"),
@@ -161,3 +160,17 @@ def test_orjson_is_found_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _json._find_orjson().__name__ == "orjson"
     monkeypatch.setitem(__import__("sys").modules, "orjson", None)
     assert _json._find_orjson() is None
+
+
+@pytest.mark.parametrize("body", [b'{"a": 1}', b"[]", b'{"a": "\\ud83d"}', b"{"])
+def test_a_byte_order_mark_in_front_is_ignored(body: bytes) -> None:
+    """PHP shops send one; within a text, or twice, it is nothing special."""
+    marked = b"\xef\xbb\xbf" + body
+    if body == b"{":
+        with pytest.raises(ValueError):
+            _json.loads(marked)
+        return
+    assert _json.loads(marked) == _json.loads(body)
+    assert without_orjson(lambda: _json.loads(marked)) == _json.loads(body)
+    with pytest.raises(ValueError):
+        _json.loads(b"\xef\xbb\xbf" + marked)

@@ -9,8 +9,11 @@ from catalogsync.events import (
     BatchSettled,
     PageRead,
     ProductFailed,
+    Request,
+    RequestSent,
     Retrying,
     RunStarted,
+    RunStopping,
     emitter,
     log_event,
 )
@@ -40,6 +43,32 @@ def test_each_event_has_a_level(
     assert [record.levelno for record in caplog.records] == [level]
     assert caplog.records[0].__dict__["event"] is event
     assert "run_id=r1" in caplog.records[0].getMessage()
+
+
+def test_a_line_has_no_python_in_it(caplog: pytest.LogCaptureFixture) -> None:
+    """What is not known is left out, and a file can hold every text."""
+    caplog.set_level(logging.DEBUG, logger="catalogsync")
+    request = Request(
+        method="GET",
+        host="shop",
+        path="/a",
+        status=200,
+        seconds=0.5,
+        sent=0,
+        received=2,
+    )
+    log_event(RequestSent(run_id="r1", request=request))
+    log_event(PAGE)
+    log_event(FAILED)
+    log_event(RunStopping(run_id="r1", reason="half \ud83d"))
+    sent, page, failed, stopping = (record.getMessage() for record in caplog.records)
+    assert sent == (
+        "RequestSent: run_id=r1, method=GET, host=shop, path=/a, status=200,"
+        " seconds=0.5, sent=0, received=2"
+    )
+    assert page == "PageRead: run_id=r1, products=3, rejected=0, seconds=0.0"
+    assert failed == "ProductFailed: run_id=r1, outcome=failed shop:1: no price"
+    assert stopping == "RunStopping: run_id=r1, reason=half \\ud83d"
 
 
 def test_nothing_is_made_for_a_level_that_is_off(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import math
 from collections.abc import AsyncIterable, Callable, Iterator
 from email.utils import format_datetime
 
@@ -212,10 +213,34 @@ def test_wrong_arguments(arguments: dict[str, float]) -> None:
         ("1.5", None),
         ("²", None),
         ("Fri, 99 May 2026 12:00:30 GMT", None),
+        ("nan", None),
+        ("inf", None),
+        ("1e9", None),
+        ("120, 120", None),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 86_400),
     ],
 )
 def test_retry_after_header(text: str, seconds: float | None) -> None:
     assert retry_after({"Retry-After": text}, now=lambda: NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("asked", "kept"),
+    [
+        (math.nan, None),
+        (-math.nan, None),
+        (math.inf, 31_536_000),
+        (-math.inf, 0),
+        (-3.5, 0),
+        (1e300, 31_536_000),
+        (86_401, 86_401),
+        (0.5, 0.5),
+        (None, None),
+    ],
+)
+def test_a_time_to_wait_is_one(asked: float | None, kept: float | None) -> None:
+    """An adapter may have it from a header: nobody waits for no number, or for ever."""
+    assert TransientError("busy", retry_after=asked).retry_after == kept
 
 
 def test_no_retry_after_header() -> None:

@@ -207,13 +207,15 @@ def write_report(session: Session, path: Path, report: Report) -> None:
     """
     tree = session.teller.censored(report.to_dict())
     text = json.dumps(tree, indent=2, ensure_ascii=False) + "\n"
+    # Half of a surrogate pair, which no UTF-8 can hold, is written as JSON escapes it.
+    data = text.encode(errors="backslashreplace")
     try:
         if path.exists() and not path.is_file():
-            path.write_text(text, encoding="utf-8")
+            path.write_bytes(data)
             return
         new = path.with_name(f".{path.name}.{os.getpid()}.new")
         try:
-            new.write_text(text, encoding="utf-8")
+            new.write_bytes(data)
             new.replace(path)
         finally:
             new.unlink(missing_ok=True)

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import cast
 
+from catalogsync._texts import encodable
+
 from ._problems import Problem, joined
 
 __all__ = ["Expanded", "expand"]
@@ -63,6 +65,8 @@ def _expand_text(
             texts.append(told)
         elif name not in environ:
             texts.append(f"the environment variable {name} is not set")
+        elif encodable(environ[name]) != environ[name]:
+            texts.append(f"the environment variable {name} is not UTF-8")
         else:
             return environ[name]
         return match[0]

@@ -19,14 +19,16 @@ class Problem:
     Attributes:
         path: Where, such as `jobs.products.sink.url`; empty: right here.
         text: What; never the value of a secret.
+        quotes: Whether somebody else's words are among it, which may hold the value.
     """
 
     path: str
     text: str
+    quotes: bool = False
 
     def under(self, parent: str) -> Problem:
         """The same problem, seen from one level further out."""
-        return Problem(joined(parent, self.path), self.text)
+        return attrs.evolve(self, path=joined(parent, self.path))
 
 
 class ProblemsError(Exception):

@@ -1,4 +1,8 @@
-"""From the values of a TOML file to settings, strictly: a text is never a number."""
+"""From the values of a TOML file to settings, strictly: a text is never a number.
+
+Only what comes from the environment is always a text there, and is read as the number,
+`true` or `false` that it spells.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin
 import attrs
 from cattrs import Converter, IterableValidationError
 
+from catalogsync._secrets import check_secret
 from catalogsync.engine import Options
 from catalogsync.errors import InvalidValueError, MisconfiguredError
 
@@ -31,6 +36,7 @@ _EXPECTED: Mapping[type, str] = {
     list: "a list",
     dict: "a table",
 }
+_BOOLS = {"true": True, "false": False}
 _ONLY_IN_PYTHON = {Options: frozenset({"transform", "keys"})}
 _HIDDEN = "is not accepted (the value is not shown)"
 
@@ -71,6 +77,8 @@ def _strict(kind: type) -> Hook:
     def structure(value: Any, wanted: Any) -> object:
         if _is_choice(wanted):  # a `StrEnum` is a text, too
             return _choose(value, wanted)
+        if isinstance(value, Expanded) and kind is not str:
+            return _spelled(kind, value)
         if kind is float and type(value) is int:
             return float(value)
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
@@ -78,6 +86,18 @@ def _strict(kind: type) -> Hook:
         return kind(value)
 
     return structure
+
+
+def _spelled(kind: type, text: Expanded) -> object:
+    """The value that a text from the environment spells."""
+    try:
+        if kind is bool:
+            return _BOOLS[text.strip().lower()]
+        return kind(text)
+    except (KeyError, ValueError):
+        what = f"must be {_EXPECTED[kind]}"
+        problem = f"{what}, and what the environment has for it is not (not shown)"
+        raise ProblemsError([Problem("", problem)]) from None
 
 
 def _text(value: object) -> str:
@@ -143,7 +163,11 @@ class _ClassReader:
                 return self.cls(**values)
             except (ValueError, TypeError, MisconfiguredError) as error:
                 problems = [_blamed(error, self.fields)]
-        raise ProblemsError(_discreet(problems, table, self.fields))
+        secret = {name for name, field in self.fields.items() if is_secret(field)}
+        # What the environment spells as a number is one, and is shown as one.
+        plain = {n for n, v in values.items() if isinstance(v, int | float)} - secret
+        texts = {n: v for n, v in table.items() if n not in plain}
+        raise ProblemsError(_discreet(problems, texts, secret))
 
     def _values(
         self, table: Mapping[str, object], problems: list[Problem]
@@ -157,6 +181,10 @@ class _ClassReader:
             hint = self.hints[field.name]
             try:
                 values[name] = _field(self.converter, table[name], hint)
+                if is_secret(field) and isinstance(values[name], str):
+                    check_secret(name, str(values[name]))
+            except MisconfiguredError as error:
+                problems.append(Problem(error.setting, error.problem))
             except Exception as error:  # noqa: BLE001 - told with its path
                 problems += [each.under(name) for each in _problems(error)]
         return values
@@ -194,21 +222,21 @@ def _problems(error: Exception) -> Iterator[Problem]:
         for each in others:
             yield from _problems(each)
     else:
-        yield Problem("", f"cannot be read: {_words(error)}")
+        yield Problem("", f"cannot be read: {_words(error)}", quotes=True)
 
 
 def _blamed(error: Exception, fields: Mapping[str, Any]) -> Problem:
     """What a class says about its values, at the field that it is about."""
     if isinstance(error, MisconfiguredError):
-        return Problem(error.setting, error.problem)
+        return Problem(error.setting, error.problem, quotes=True)
     if isinstance(error, InvalidValueError):
-        return Problem(error.path, error.problem)
+        return Problem(error.path, error.problem, quotes=True)
     words = _words(error)
     for name in fields:
         for start in (f"{name} ", f"'{name}' ", f"{name}: "):
             if words.startswith(start):
-                return Problem(name, words.removeprefix(start))
-    return Problem("", words)
+                return Problem(name, words.removeprefix(start), quotes=True)
+    return Problem("", words, quotes=True)
 
 
 def _words(error: Exception) -> str:
@@ -217,16 +245,31 @@ def _words(error: Exception) -> str:
 
 
 def _discreet(
-    problems: Sequence[Problem],
-    table: Mapping[str, object],
-    fields: Mapping[str, attrs.Attribute[Any]],
+    problems: Sequence[Problem], table: Mapping[str, object], secret: AbstractSet[str]
 ) -> Iterator[Problem]:
     """The problems without the values that are secret."""
-    hidden = [
-        str(value)
+    hidden = {
+        text
         for name, value in table.items()
-        if isinstance(value, Expanded) or (name in fields and is_secret(fields[name]))
-    ]
+        for text in _texts_in(value, secret=name in secret)
+    }
     for problem in problems:
-        tells = any(value and value in problem.text for value in hidden)
+        tells = problem.quotes and any(value in problem.text for value in hidden)
         yield Problem(problem.path, _HIDDEN) if tells else problem
+
+
+def _texts_in(value: object, *, secret: bool) -> Iterator[str]:
+    """The texts in a value that no message repeats."""
+    match value:
+        case str():
+            if value and (secret or isinstance(value, Expanded)):
+                yield str(value)
+        case list():
+            for item in cast("list[object]", value):
+                yield from _texts_in(item, secret=secret)
+        case dict():
+            for item in cast("dict[str, object]", value).values():
+                yield from _texts_in(item, secret=secret)
+        case _:
+            if secret:
+                yield str(value)

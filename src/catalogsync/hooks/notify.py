@@ -21,6 +21,7 @@ from yarl import URL
 
 from catalogsync._http import HttpOptions, base_url, open_http
 from catalogsync._secrets import Redactor, check_secret, secrets_in_address
+from catalogsync._texts import encodable
 from catalogsync.errors import CatalogSyncError, MisconfiguredError
 from catalogsync.events import Event, RunFinished, RunStarted
 from catalogsync.report import Report, RunStatus
@@ -234,11 +235,6 @@ def _escaped(fields: Mapping[str, str]) -> dict[str, str]:
     return {name: json.dumps(text)[1:-1] for name, text in fields.items()}
 
 
-def _whole(text: str) -> str:
-    """The text with halves of surrogate pairs written out, which no mail can hold."""
-    return text.encode(errors="backslashreplace").decode()
-
-
 def _check_json(_: object, attribute: attrs.Attribute[Any], value: str) -> None:
     empty = Notice(run_id="", job="", status="", summary="")
     try:
@@ -378,7 +374,7 @@ class Email:
             OSError: The server could not be reached.
             CatalogSyncError: It refused it.
         """
-        fields = {name: _whole(text) for name, text in notice.fields().items()}
+        fields = {name: encodable(text) for name, text in notice.fields().items()}
         message = EmailMessage()
         message["From"] = self.sender
         message["To"] = ", ".join(self.recipients)

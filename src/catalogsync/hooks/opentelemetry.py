@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from catalogsync._texts import encodable
 from catalogsync.errors import MissingExtraError
 from catalogsync.events import (
     BatchSettled,
@@ -180,9 +181,9 @@ class OpenTelemetryHook:
     def _note(
         self, begun: _Begun, event: Retrying | PassRepeated | RunStopping
     ) -> None:
-        attributes: dict[str, str | int] = {"reason": event.reason}
+        attributes: dict[str, str | int] = {"reason": encodable(event.reason)}
         if isinstance(event, Retrying):
-            attributes |= {"what": event.what, "attempt": event.attempt}
+            attributes |= {"what": encodable(event.what), "attempt": event.attempt}
             self._retries.add(1, begun.labels)
         begun.span.add_event(type(event).__name__, attributes)
 
@@ -190,7 +191,9 @@ class OpenTelemetryHook:
         del self._begun[event.run_id]
         begun.span.set_attribute("catalogsync.status", event.status)
         if event.status in _BAD:
-            begun.span.set_status(self._trace.StatusCode.ERROR, event.summary)
+            begun.span.set_status(
+                self._trace.StatusCode.ERROR, encodable(event.summary)
+            )
         self._running.add(-1, begun.labels)
         report = event.report
         if report is not None:

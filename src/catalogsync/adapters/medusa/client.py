@@ -14,8 +14,7 @@ import binascii
 import re
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from secrets import token_hex
 from typing import Any, Protocol, cast
 
@@ -30,6 +29,7 @@ from catalogsync.errors import (
     TransientError,
     UnauthorizedError,
 )
+from catalogsync.retry import http_date
 
 from .shapes import Body, shaped
 
@@ -277,11 +277,7 @@ class MedusaClient:
 
 
 def _date(headers: Mapping[str, str]) -> datetime | None:
-    try:
-        date = parsedate_to_datetime(headers["Date"])
-    except (KeyError, ValueError, OverflowError):
-        return None
-    return date if date.tzinfo else date.replace(tzinfo=UTC)
+    return http_date(headers.get("Date", ""))
 
 
 def _checked(http: HttpClient, reply: Reply) -> dict[str, Any]:
