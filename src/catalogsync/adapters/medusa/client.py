@@ -209,8 +209,14 @@ class MedusaClient:
         return body
 
     async def get_public(self, path: str) -> dict[str, Any]:
-        """Read something that needs no login; raises as `get` does."""
+        """Read what needs no login, and proves none; raises as `get` does.
+
+        A Medusa that lacks the route asks for a login first.
+        """
+        await self.auth.headers(self.http)
         reply = await self.http.send("GET", path)
+        if reply.status == 401:
+            return await self.get(path)
         return Body(reply.what, _checked(self.http, reply))
 
     async def get_dated(

@@ -42,6 +42,6 @@ def _linked(raw: Raw, fields: frozenset[Field]) -> Iterator[tuple[str, Any, Any]
             prices, link = variant.get("prices"), variant.get("price_set_link")
             yield f"{path}.prices", prices, link
         if Field.STOCK in fields:
-            items: list[Raw | None] = variant["inventory_items"]
+            items: list[Raw | None] = variant["inventory_items"] or []
             for item in filter(None, items):
                 yield f"{path}.inventory_items.inventory", item.get("inventory"), item

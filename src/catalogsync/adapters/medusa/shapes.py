@@ -99,12 +99,12 @@ _SINGLE = frozenset(
     | {"price_set_link", "shipping_profile", "shipping_profiles_link"}
 )
 _OPTIONAL = frozenset(
-    {"inventory", "option", "price_rules", "price_set_link", "prices"}
-    | {"shipping_profile", "shipping_profiles_link"}
+    {"inventory", "price_set_link", "prices", "shipping_profile"}
+    | {"shipping_profiles_link"}
 )
-"""Single links to other modules, and what comes under another name."""
-_GAPPED = frozenset({"inventory_items", "sales_channels"})
-"""Lists in which Medusa has null for what was deleted."""
+"""Single links to other modules."""
+_GAPPED = frozenset({"inventory_items", "option", "prices", "sales_channels"})
+"""What is null, or in a list has null, where something was deleted."""
 
 
 @attrs.frozen
@@ -115,13 +115,17 @@ class _Column:
         name: Its name.
         kind: What it is.
         inner: The columns of what is related.
-        is_optional: Whether it, or one of its rows, may be null, and it may be missing.
+        is_optional: Whether it may be missing.
     """
 
     name: str
     kind: _Kind
     inner: tuple[_Column, ...] = ()
     is_optional: bool = False
+
+
+_RENAMED = {"price_rules": _Column("rules", _OBJECT)}
+"""What Medusa shows in another form."""
 
 
 class Body(dict[str, Any]):
@@ -170,7 +174,8 @@ def _columns(fields: str) -> tuple[_Column, ...]:
         name, _, rest = field.partition(".")
         related.setdefault(name, []).append(rest)
     return tuple(
-        _related(name, _columns(",".join(rests)), is_optional=name in _OPTIONAL)
+        _RENAMED.get(name)
+        or _related(name, _columns(",".join(rests)), is_optional=name in _OPTIONAL)
         if any(rests)
         else _Column(name, _KINDS.get(name, _ANYTHING))
         for name, rests in related.items()
@@ -189,7 +194,9 @@ def _check_row(row: object, columns: Iterable[_Column]) -> None:
     values = cast("dict[str, object]", row)
     for column in columns:
         value = values.get(column.name, _ABSENT)
-        if column.is_optional and (value is None or value is _ABSENT):
+        if column.is_optional and value is _ABSENT:
+            continue
+        if value is None and (column.is_optional or column.name in _GAPPED):
             continue
         if not column.kind.fits(value):
             words = column.kind.words
@@ -202,7 +209,7 @@ def _check_row(row: object, columns: Iterable[_Column]) -> None:
 def _check_related(column: _Column, value: object) -> None:
     rows = cast("list[object]", value if isinstance(value, list) else [value])
     for index, row in enumerate(rows):
-        if row is None and (column.is_optional or column.name in _GAPPED):
+        if row is None and column.name in _GAPPED:
             continue
         try:
             _check_row(row, column.inner)
