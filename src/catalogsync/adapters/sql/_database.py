@@ -22,6 +22,7 @@ from catalogsync.errors import MisconfiguredError
 
 from ._failures import sql_errors
 from ._settings import SQLSettings, driver_of
+from ._sqlite import LeavingNothing
 from ._tables import category, metadata, product
 
 __all__ = ["Database", "open_database"]
@@ -209,7 +210,7 @@ def _sqlite(url: sa.URL, timeout: float, redactor: Redactor) -> Database:
     in_memory = url.database in {None, "", ":memory:"}
     engine = create_async_engine(
         url,
-        connect_args={"timeout": timeout},
+        connect_args={"timeout": timeout, "factory": LeavingNothing},
         hide_parameters=True,
         poolclass=AsyncAdaptedQueuePool,
         # One is as quick as several, and all that a database in memory can have.
