@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.real import real_is_wanted
 
-collect_ignore = [] if real_is_wanted() else ["test_store_kills.py"]
+collect_ignore = [] if real_is_wanted() else ["test_pooled.py", "test_store_kills.py"]
 
 
 @pytest.fixture

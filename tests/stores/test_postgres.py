@@ -96,6 +96,40 @@ async def test_tables_that_somebody_removed(store: RunStore, hand: Hand) -> None
         await store.failures("nightly")
 
 
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        ("26000", "behind a pooler"),
+        ("42501", "is not open to this user"),
+        ("42601", "does not understand a statement"),
+        ("42703", "a column is missing"),
+        ("42804", "a column has another type"),
+        ("42883", "a column has another type"),
+        ("42P01", "a table is missing"),
+        ("42P05", "behind a pooler"),
+        ("42P07", "belongs to something else"),
+        ("42P10", "a unique index is missing"),
+        ("42P17", "refuses a statement"),
+    ],
+)
+async def test_what_the_server_refuses(
+    store: RunStore, hand: Hand, state: str, told: str
+) -> None:
+    """Each code says what it means, and no advice destroys anything."""
+    await hand(
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS"
+        f" $$ BEGIN RAISE EXCEPTION 'so it is' USING ERRCODE = '{state}'; END $$"
+    )
+    await hand(
+        "CREATE TRIGGER fail BEFORE INSERT ON catalogsync_failure"
+        " FOR EACH ROW EXECUTE FUNCTION fail()"
+    )
+    with pytest.raises(StoreError, match=told) as caught:
+        await store.put_failures("nightly", [failed("a")])
+    assert "so it is" in str(caught.value)
+    assert "remove" not in str(caught.value)
+
+
 async def test_a_connection_that_was_lost(store: RunStore, hand: Hand) -> None:
     """The next call has a new one."""
     await store.put_failures("nightly", [failed("a")])

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from catalogsync._postgres import OTHER_TABLES, REFUSALS, UNPREPARED
 from catalogsync._secrets import Redactor, database_secrets, has_loose_at
 from catalogsync.errors import MisconfiguredError
 from catalogsync.runstore import StoreError
@@ -46,7 +47,12 @@ _KNOWN = {
     "25006": "is read-only: name the primary server",
     "53100": "cannot grow: make room on its disk",
     "55P03": f"was locked for {_PATIENCE:g} s: see which session holds it",
-    "42": "has other tables than it should: remove them, or use another database",
+    **{
+        code: f"has other tables than it should ({what}): restore them from a backup,"
+        " or use another schema"
+        for code, what in OTHER_TABLES.items()
+    },
+    **REFUSALS,
 }
 
 
@@ -57,7 +63,11 @@ async def open_postgres(url: str) -> AsyncGenerator[DatabaseStore]:
     redactor.keep(database_secrets(url))
     engine = create_async_engine(
         parsed,
-        connect_args={"timeout": _PATIENCE, "command_timeout": 2 * _PATIENCE},
+        connect_args={
+            "timeout": _PATIENCE,
+            "command_timeout": 2 * _PATIENCE,
+            **UNPREPARED,
+        },
         hide_parameters=True,
         isolation_level="READ COMMITTED",  # each statement sees what others wrote
         pool_pre_ping=True,

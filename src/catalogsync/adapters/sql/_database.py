@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
+from catalogsync._postgres import UNPREPARED
 from catalogsync._secrets import Redactor, database_secrets, has_loose_at
 from catalogsync.errors import MisconfiguredError
 
@@ -189,7 +190,7 @@ def _parse(given: str) -> sa.URL:
 def _postgres(url: sa.URL, timeout: float, redactor: Redactor) -> Database:
     engine = create_async_engine(
         url,
-        connect_args={"timeout": timeout, "command_timeout": timeout},
+        connect_args={"timeout": timeout, "command_timeout": timeout, **UNPREPARED},
         hide_parameters=True,
         pool_timeout=timeout,
     )

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from catalogsync._postgres import OTHER_TABLES, REFUSALS
 from catalogsync._secrets import Redactor
 from catalogsync.errors import (
     BatchRefusedError,
@@ -18,6 +19,7 @@ from catalogsync.errors import (
 
 __all__ = ["sql_errors"]
 
+_OTHER_TABLES = "its tables are not as this sink makes them"
 # The names that SQLite gives to its errors, and PostgreSQL's codes; each stands for
 # all that begin with it, and the first that fits counts.
 _SETTING = {
@@ -35,8 +37,9 @@ _SETTING = {
     "3D000": "there is no such database on the server",
     "3F000": "there is no schema that the user may create tables in",
     "42501": "the user is not allowed to do this",
-    "SQLITE_ERROR": "its tables are not as this sink makes them",
-    "42": "its tables are not as this sink makes them",
+    "SQLITE_ERROR": _OTHER_TABLES,
+    **{code: f"{_OTHER_TABLES}: {what}" for code, what in OTHER_TABLES.items()},
+    **{code: f"the database {problem}" for code, problem in REFUSALS.items()},
 }
 _CHANGED = ("SQLITE_CONSTRAINT_FOREIGNKEY", "SQLITE_CONSTRAINT_PRIMARYKEY", "23503")
 _TWICE = ("SQLITE_CONSTRAINT_UNIQUE", "23505")
