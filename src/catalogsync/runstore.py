@@ -12,7 +12,7 @@ intents) are by the store's own clock, so that hosts need not agree on theirs.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import attrs
 
@@ -24,6 +24,7 @@ from .report import Report, RunStatus
 __all__ = [
     "Backlog",
     "BusyError",
+    "DamageReporting",
     "Entry",
     "Failure",
     "Intent",
@@ -199,6 +200,15 @@ class Trigger:
     by: str = ""
 
 
+@runtime_checkable
+class DamageReporting(Protocol):
+    """A run store that leaves out rows that somebody damaged, and says which."""
+
+    def unreadable(self) -> Sequence[str]:
+        """Which damaged rows were left out since this was asked last."""
+        ...
+
+
 class RunStore(Protocol):
     """Keeps what has to outlive a run.
 
@@ -251,9 +261,23 @@ class RunStore(Protocol):
         ...
 
     async def failures(
-        self, job: str, /, *, limit: int | None = None
+        self,
+        job: str,
+        /,
+        *,
+        limit: int | None = None,
+        after: ProductKey | None = None,
+        payloads: bool = True,
     ) -> Sequence[Failure]:
-        """The products that failed and did not succeed since, by key."""
+        """The products that failed and did not succeed since, by key.
+
+        Args:
+            job: Of which job.
+            limit: How many at most; None: all.
+            after: Those behind this key; None: from the first.
+            payloads: Whether to load the payloads, which may be large; else they are
+                None.
+        """
         ...
 
     async def backlog(self, job: str, /) -> Backlog:
@@ -296,20 +320,30 @@ class RunStore(Protocol):
         ...
 
     async def note_absences(
-        self, job: str, place: str, run_id: str, keys: Collection[ProductKey], /
+        self,
+        job: str,
+        place: str,
+        run_id: str,
+        keys: Collection[ProductKey],
+        /,
+        *,
+        source: str | None = None,
     ) -> frozenset[ProductKey]:
         """Note what a complete run did not see at the source.
 
         Replaces what was noted for this job and place before, so a product that
-        was seen again is no longer among them.
+        was seen again is no longer among them. With *source*, products of other
+        sources stay as they were noted: jobs without a name share one.
 
         Returns:
             Those that an earlier run missed too. The same run twice counts once.
         """
         ...
 
-    async def absences(self, job: str, place: str, /) -> frozenset[ProductKey]:
-        """What was noted last by `note_absences`."""
+    async def absences(
+        self, job: str, place: str, /, *, source: str | None = None
+    ) -> frozenset[ProductKey]:
+        """What was noted last by `note_absences`, of one source or of all."""
         ...
 
     async def drop_absences(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import tracemalloc
 from collections.abc import AsyncGenerator, Sequence
+from functools import partial
 from typing import Any
 
 import attrs
@@ -12,10 +15,14 @@ import pytest_asyncio
 from catalogsync import (
     BatchRefusedError,
     Change,
+    Limits,
+    MemorySink,
     OutcomeStatus,
     Page,
     Product,
     ProductKey,
+    Prune,
+    RefusedError,
     Rejected,
     Report,
     RunStatus,
@@ -24,6 +31,7 @@ from catalogsync import (
     StoreSettings,
     TransientError,
     UnauthorizedError,
+    as_source,
     find_failed,
     product_from_json,
     rehearse,
@@ -316,3 +324,105 @@ async def test_news_that_could_not_be_told_are_told_at_the_end(store: RunStore) 
     assert [failure.key for failure in await store.failures("j")] == [key(1)]
     told = [entry.outcome.status for entry in await store.history("j", key(1))]
     assert told == [OutcomeStatus.FAILED], "and once"
+
+
+async def test_jobs_without_a_name_forget_only_what_is_theirs(store: RunStore) -> None:
+    """Another source's failures are no news of this one."""
+    source = as_source([product(1), product(2)], name="shop")
+    await sync(source, sink_that_refuses(2), options=fast(), store=store)
+    kept = await store.failures("")
+    assert [failure.key for failure in kept] == [key(2)]
+    other = [Product(key=ProductKey("other", "1"), title="Other")]
+    await sync(as_source(other, name="other"), MemorySink(), store=store)
+    assert await store.failures("") == kept
+
+
+async def test_jobs_without_a_name_share_no_absences(store: RunStore) -> None:
+    """What one source does not have any more is removed, whatever else runs."""
+    sink = MemorySink()
+    options = fast(prune=Prune.DELETE, max_prune=1.0)
+
+    async def one_run(name: str, ids: str) -> None:
+        products = [Product(key=ProductKey(name, id_), title=id_) for id_ in ids]
+        source = as_source(products, name=name)
+        await sync(source, sink, options=options, store=store)
+
+    await one_run("north", "12")
+    for _ in range(2):
+        await one_run("north", "1")
+        await one_run("south", "1")
+    assert set(sink.products) == {ProductKey("north", "1"), ProductKey("south", "1")}
+
+
+@attrs.frozen
+class Cancelling:
+    """A run store that cancels its user while a method is at work."""
+
+    store: RunStore
+    method: str
+
+    def __getattr__(self, name: str) -> Any:
+        real = getattr(self.store, name)
+        if name != self.method:
+            return real
+
+        async def cancelled(*args: Any, **options: Any) -> Any:
+            # The task that waits for this one, or is this one.
+            for task in asyncio.all_tasks():
+                if task.get_name() == "catalogsync-run":
+                    task.cancel()
+            await asyncio.sleep(0)
+            return await real(*args, **options)
+
+        return cancelled
+
+
+@pytest.mark.parametrize("method", ["begin_run", "put_failures", "end_run"])
+async def test_a_run_cancelled_while_its_store_is_written(
+    store: RunStore, method: str
+) -> None:
+    """It does not go on for ever."""
+    cancelling: Any = Cancelling(store, method)
+    with pytest.raises(asyncio.CancelledError):
+        await run(sink_that_refuses(2), cancelling, product(1), product(2))
+    (record,) = await store.runs()
+    assert record.status is not None
+    assert record.report is not None
+    if method == "put_failures":
+        assert [each.key for each in await store.failures("j")] == [key(2)]
+
+
+async def _large(size: int) -> AsyncGenerator[Product]:
+    for n in range(size):
+        yield product(n, description=f"{n}" * 10_000)
+
+
+def _refuse(_: Product) -> Product:
+    raise ValueError("no")
+
+
+@pytest.mark.parametrize("refused", ["by the transform", "by the sink's shape"])
+async def test_what_failed_takes_little_memory(store: RunStore, refused: str) -> None:
+    """Payloads are told to the store before they pile up, and loaded when needed."""
+    options = fast(transform=_refuse) if refused == "by the transform" else fast()
+    sink: Any = (
+        FaultySink() if options.transform else _Shapeless(limits=Limits(find=20))
+    )
+    size = 2000
+    for make in (partial(_large, size), partial(_large, 0)):
+        tracemalloc.start()
+        try:
+            source = as_source(make(), name="shop")
+            await sync(source, sink, options=options, store=store, job="nightly")
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        # The payloads are more than 60 MB.
+        assert most < 30_000_000
+
+
+class _Shapeless(FaultySink):
+    """It takes no product at all."""
+
+    def shape(self, product: Product, /) -> Product:
+        raise RefusedError("no shape")

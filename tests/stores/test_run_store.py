@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import time
 import tracemalloc
 from collections.abc import Mapping
@@ -598,3 +599,58 @@ async def test_a_call_that_is_cancelled(store: RunStore) -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
         assert len(await store.failures(f"{steps}")) in {0, 1000}
+
+
+async def test_ids_of_any_length(store: RunStore) -> None:
+    """Longer than an entry of an index, and alike up to the last letter."""
+    letters = random.Random(1)
+    start = "".join(chr(letters.randrange(0x21, 0x7F)) for _ in range(5000))
+    one, two = key(f"{start}1"), key(f"\\{start}2")
+    await store.add_entries("j", [entry("r", one.id), entry("r", two.id)])
+    for _ in range(2):
+        await store.put_failures("j", [failed(one.id), failed(two.id)])
+        await store.put_intents("shop", "r", {one: "1", two: "2"})
+        await store.remember("shop", [one, two])
+        await store.note_absences("j", "shop", "r", [one, two])
+    assert [e.outcome.key for e in await store.history("j", two)] == [two]
+    assert {f.key: f.attempts for f in await store.failures("j")} == {one: 2, two: 2}
+    begun = await store.intents("shop", "pim")
+    assert {each: begun[each].handle for each in begun} == {one: "1", two: "2"}
+    assert await store.remembered("shop", [one, two]) == {one, two}
+    assert await store.absences("j", "shop") == {one, two}
+
+    await store.drop_failures("j", [one])
+    await store.drop_intents("shop", [one])
+    await store.forget("shop", [one])
+    await store.drop_absences("j", "shop", [one])
+    assert [f.key for f in await store.failures("j")] == [two]
+    assert list(await store.intents("shop", "pim")) == [two]
+    assert await store.remembered("shop", [one, two]) == {two}
+    assert await store.absences("j", "shop") == {two}
+
+
+async def test_failures_in_parts(store: RunStore) -> None:
+    """Each begins behind the last key of the one before; payloads where wanted."""
+    everything = [failed(id_, payload={"title": id_}) for id_ in "abcde"]
+    await store.put_failures("j", [*everything, failed("c", payload=None)])
+    found: list[Failure] = []
+    while part := await store.failures(
+        "j", limit=2, after=found[-1].key if found else None
+    ):
+        found += part
+    assert [each.payload for each in found] == [each.payload for each in everything]
+    light = await store.failures("j", payloads=False)
+    assert [each.key for each in light] == [each.key for each in everything]
+    assert not any(each.payload for each in light)
+
+
+async def test_absences_of_one_source(store: RunStore) -> None:
+    """Jobs without a name share one; what others noted stays."""
+    other = ProductKey("erp", "a")
+    await store.note_absences("", "shop", "r1", [A], source="pim")
+    await store.note_absences("", "shop", "r2", [other], source="erp")
+    assert await store.absences("", "shop", source="pim") == {A}
+    assert await store.absences("", "shop") == {A, other}
+    assert await store.note_absences("", "shop", "r3", [A], source="pim") == {A}
+    assert await store.note_absences("", "shop", "r4", [], source="erp") == set()
+    assert await store.absences("", "shop") == {A}

@@ -1,7 +1,8 @@
 """Run stores of every version that was published are read by this code.
 
 `versions/v1.sql` is what version 1 of the schema left behind, and so on; the file of
-a new version holds the same values. SQLite and PostgreSQL read the same files.
+a new version holds the same values. SQLite and PostgreSQL read the same files; what
+they index instead of an id stands there as `{key}`.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ from catalogsync.runstore import (
 from catalogsync.stores import StoreSettings, _schema
 
 VERSIONS = sorted(Path(__file__).with_name("versions").glob("v*.sql"))
+DIGEST = {
+    "sqlite": "id",
+    "postgres": "sha256(CAST(replace(id, chr(92), chr(92) || chr(92)) AS BYTEA))",
+}
 A, B = ProductKey("pim", "a"), ProductKey("pim", "b")
 
 
@@ -34,6 +39,7 @@ async def load(version: Path, url: str, hand: Hand) -> None:
     """Make the store as that version left it."""
     script = version.read_text(encoding="utf-8")  # noqa: ASYNC240
     number = version.stem.removeprefix("v")
+    script = script.replace("{key}", DIGEST[url.partition(":")[0]])
     if url.startswith("sqlite"):
         file = Path(url.removeprefix("sqlite:///"))
         file.parent.mkdir()

@@ -11,6 +11,7 @@ from collections.abc import (
     Collection,
     Coroutine,
     Mapping,
+    Sequence,
 )
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -27,6 +28,7 @@ from catalogsync.ownership import Edits
 from catalogsync.report import Report
 from catalogsync.runstore import (
     BusyError,
+    DamageReporting,
     Entry,
     Failure,
     Intent,
@@ -165,8 +167,12 @@ class Ledger:
         self._intents = dict(await store.intents(self.place, self.source))
         self._opened_at = time.monotonic()
         if self.writes:
-            self._failed = {f.key for f in await store.failures(self.job)}
-            self._missed = await store.absences(self.job, self.place)
+            failures = await store.failures(self.job, payloads=False)
+            # Jobs without a name share one; what others failed at is not ours to drop.
+            self._failed = {f.key for f in failures if f.key.source == self.source}
+            self._missed = await store.absences(
+                self.job, self.place, source=self.source
+            )
 
     async def begin(self, started_at: float) -> None:
         """Note that the run began."""
@@ -179,17 +185,30 @@ class Ledger:
                 started_at=started_at,
                 partial=self.partial,
             )
-            await self.store.begin_run(record)
+            await _whole(self.store.begin_run(record))
 
     async def end(self, report: Report) -> Report:
-        """Note how the run ended; gives the report with what the store adds to it."""
+        """Note how the run ended, also if it is cancelled meanwhile.
+
+        Returns:
+            The report with what the store adds to it.
+        """
         if self.store is None or not self.writes:
             return report
+        return await _whole(self._end(self.store, report))
+
+    async def _end(self, store: RunStore, report: Report) -> Report:
         await self.flush()
-        backlog = await self.store.backlog(self.job)
+        backlog = await store.backlog(self.job)
         report = attrs.evolve(report, still_failing=backlog.failures)
-        await self.store.end_run(report)
+        await store.end_run(report)
         return report
+
+    @property
+    def damage(self) -> Sequence[str]:
+        """Which rows of the store could not be read."""
+        store: object = self.store
+        return store.unreadable() if isinstance(store, DamageReporting) else ()
 
     async def heartbeat(self) -> None:
         """Keep the lease; ends only by an error.
@@ -281,7 +300,9 @@ class Ledger:
         """Those that an earlier complete run missed too; None: it cannot be told."""
         if self.store is None or not self.writes:
             return None
-        return await self.store.note_absences(self.job, self.place, self.run_id, keys)
+        return await self.store.note_absences(
+            self.job, self.place, self.run_id, keys, source=self.source
+        )
 
     def note(self, outcome: Outcome, product: Product | None) -> None:
         """Take note of what became of a product; told to the store by `flush`."""
@@ -324,7 +345,7 @@ class Ledger:
             return
         news, self._news = self._news, _News()
         try:
-            await self._tell(self.store, news)
+            await _whole(self._tell(self.store, news))
         except StoreError:
             self._news.add(news)
             raise

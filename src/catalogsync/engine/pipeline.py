@@ -402,6 +402,7 @@ class Pipeline:
                 self._stop_if_hopeless()
                 continue
             self._finding.worked()
+            await self.ledger.flush()
             self._stop_if_hopeless()
             event = Compared(
                 run_id=self.tally.run_id,

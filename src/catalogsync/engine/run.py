@@ -151,14 +151,16 @@ class Run:
             return attrs.evolve(self._sum_up(), status=RunStatus.SKIPPED)
 
     async def _noted(self, ledger: Ledger) -> Report:
-        await ledger.begin(self._started_at)
         report: Report | None = None
         status, problem = RunStatus.CANCELLED, "the run was cancelled"
         try:
+            await ledger.begin(self._started_at)
             async with asyncio.TaskGroup() as group:
                 beat = group.create_task(self._pipeline.keep_lease())
                 await self._pipeline.run()
                 beat.cancel()
+            for text in ledger.damage:
+                self._tally.warn(text)
             report = self._report()
         except Exception as error:
             status, problem = RunStatus.FAILED, str(error) or type(error).__name__

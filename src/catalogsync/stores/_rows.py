@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import attrs
@@ -20,6 +21,7 @@ __all__ = [
     "failure_row",
     "fold",
     "key_rows",
+    "read_absence",
     "read_entry",
     "read_failure",
     "read_intent",
@@ -42,10 +44,55 @@ def key_rows(keys: Iterable[ProductKey]) -> list[tuple[str, str]]:
     return [(key.source, key.id) for key in dict.fromkeys(keys)]
 
 
+# --- single values; each error names the column ---
+
+
+def _text(column: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{column} is not text")  # noqa: TRY004 - of a row
+    return value
+
+
+def _number(column: str, value: object) -> float:
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{column} is not a number")
+    return value
+
+
+def _whole(column: str, value: object) -> int:
+    if not isinstance(value, int):
+        raise ValueError(f"{column} is not a whole number")  # noqa: TRY004 - of a row
+    return value
+
+
+def _json(column: str, value: object) -> Json:
+    try:
+        tree: Json = json.loads(_text(column, value))
+    except (ValueError, RecursionError):
+        raise ValueError(f"{column} is not JSON") from None
+    return tree
+
+
+def _report(column: str, value: object) -> Mapping[str, Json] | None:
+    tree = None if value is None else _json(column, value)
+    if tree is None or isinstance(tree, Mapping):
+        return tree
+    raise ValueError(f"{column} is not a report")
+
+
+# --- rows ---
+
+
 def read_key(row: Row) -> ProductKey:
     """Source and id."""
-    source, id_ = row
-    return ProductKey(source, id_)
+    source, id_, *_ = row
+    return ProductKey(_text("source", source), _text("id", id_))
+
+
+def read_absence(row: Row) -> ProductKey:
+    """Source and id, and the run that missed it first."""
+    _text("first_run", row[2])
+    return read_key(row)
 
 
 def run_parameters(record: RunRecord) -> dict[str, Value]:
@@ -74,21 +121,24 @@ def read_run(row: Row) -> RunRecord:
     """The attributes in their order."""
     run_id, job, source, sink, started_at, partial, finished_at, status, report = row
     return RunRecord(
-        run_id=run_id,
-        job=job,
-        source=source,
-        sink=sink,
-        started_at=started_at,
-        partial=bool(partial),
-        finished_at=finished_at,
-        status=None if status is None else RunStatus(status),
-        report=None if report is None else json.loads(report),
+        run_id=_text("run_id", run_id),
+        job=_text("job", job),
+        source=_text("source", source),
+        sink=_text("sink", sink),
+        started_at=_number("started_at", started_at),
+        partial=bool(_whole("partial", partial)),
+        finished_at=None
+        if finished_at is None
+        else _number("finished_at", finished_at),
+        status=None if status is None else RunStatus(_text("status", status)),
+        report=_report("report", report),
     )
 
 
-def read_summary(report: str | None) -> Mapping[str, Json] | None:
-    """The summary of a whole report."""
-    return None if report is None else summary_of(json.loads(report))
+def read_summary(row: Row) -> Mapping[str, Json] | None:
+    """The summary of a whole report, after the run's id."""
+    report = _report("report", row[1])
+    return None if report is None else summary_of(report)
 
 
 def entry_row(number: int, entry: Entry) -> Sequence[Value]:
@@ -110,9 +160,19 @@ def entry_row(number: int, entry: Entry) -> Sequence[Value]:
 def read_entry(key: ProductKey, row: Row) -> Entry:
     """As `entry_row`, without number and key."""
     run_id, at, status, reason, said, fields = row
-    outcome = Outcome(key, OutcomeStatus(status), reason, said)
+    paths = _json("fields", fields)
+    if not isinstance(paths, list):
+        raise ValueError("fields is not a list")  # noqa: TRY004 - of a row
     return Entry(
-        run_id=run_id, at=at, outcome=outcome, fields=tuple(json.loads(fields))
+        run_id=_text("run_id", run_id),
+        at=_number("noted_at", at),
+        outcome=Outcome(
+            key,
+            OutcomeStatus(_text("status", status)),
+            _text("reason", reason),
+            _text("said", said),
+        ),
+        fields=tuple(_text("fields", path) for path in paths),
     )
 
 
@@ -151,28 +211,46 @@ def failure_row(failure: Failure) -> Sequence[Value]:
 
 def read_failure(row: Row) -> Failure:
     """The attributes in their order."""
-    *key, reason, said, payload, attempts, first_at, last_at, run_id = row
+    _, _, reason, said, payload, attempts, first_at, last_at, run_id = row
     return Failure(
-        key=ProductKey(*key),
-        reason=reason,
-        said=said,
-        payload=None if payload is None else json.loads(payload),
-        attempts=attempts,
-        first_at=first_at,
-        last_at=last_at,
-        run_id=run_id,
+        key=read_key(row),
+        reason=_text("reason", reason),
+        said=_text("said", said),
+        payload=None if payload is None else _json("payload", payload),
+        attempts=_whole("attempts", attempts),
+        first_at=_number("first_at", first_at),
+        last_at=_number("last_at", last_at),
+        run_id=_text("run_id", run_id),
     )
 
 
-def read_intent(source: str, row: Row) -> Intent:
-    """Id, handle, run and age."""
-    id_, handle, run_id, age = row
-    key = ProductKey(source, id_)
-    return Intent(key=key, handle=handle, run_id=run_id, age=age)
+def read_intent(row: Row) -> Intent:
+    """Source, id, handle, run and age."""
+    _, _, handle, run_id, age = row
+    return Intent(
+        key=read_key(row),
+        handle=_text("handle", handle),
+        run_id=_text("run_id", run_id),
+        age=_number("began_at", age),
+    )
 
 
 def read_trigger(row: Row) -> Trigger:
     """The attributes in their order."""
     number, job, keys, at, by = row
-    wanted = tuple(ProductKey(*key) for key in json.loads(keys))
-    return Trigger(id=number, job=job, keys=wanted, at=at, by=by)
+    tree = _json("keys", keys)
+    if not isinstance(tree, list):
+        raise ValueError("keys is not a list")  # noqa: TRY004 - of a row
+    return Trigger(
+        id=_whole("number", number),
+        job=_text("job", job),
+        keys=tuple(map(_trigger_key, tree)),
+        at=_number("asked_at", at),
+        by=_text("asked_by", by),
+    )
+
+
+def _trigger_key(pair: Json) -> ProductKey:
+    if not isinstance(pair, list) or len(pair) != 2:
+        raise ValueError("keys is not a list of keys")
+    return read_key(tuple(pair))

@@ -108,6 +108,92 @@ MIGRATIONS = (
     """,
     # The report without what grows with the catalog, for lists of runs.
     "ALTER TABLE catalogsync_run ADD COLUMN summary {text}",
+    # Ids of any length; and a lease says how long it lasts at the most.
+    """
+    ALTER TABLE catalogsync_lease ADD COLUMN ttl DOUBLE PRECISION NOT NULL DEFAULT 60;
+
+    DROP INDEX catalogsync_entry_key;
+
+    CREATE INDEX catalogsync_entry_key ON catalogsync_entry (job, source, {key});
+
+    ALTER TABLE catalogsync_failure RENAME TO catalogsync_failure_2;
+
+    CREATE TABLE catalogsync_failure (
+        job {text} NOT NULL,
+        source {text} NOT NULL,
+        id {text} NOT NULL,
+        reason {text} NOT NULL,
+        said {text} NOT NULL,
+        payload {text},
+        attempts BIGINT NOT NULL,
+        first_at DOUBLE PRECISION NOT NULL,
+        last_at DOUBLE PRECISION NOT NULL,
+        run_id {text} NOT NULL
+    );
+
+    INSERT INTO catalogsync_failure (job, source, id, reason, said, payload, attempts,
+        first_at, last_at, run_id) SELECT job, source, id, reason, said, payload,
+        attempts, first_at, last_at, run_id FROM catalogsync_failure_2;
+
+    DROP TABLE catalogsync_failure_2;
+
+    CREATE UNIQUE INDEX catalogsync_failure_key
+        ON catalogsync_failure (job, source, {key});
+
+    ALTER TABLE catalogsync_intent RENAME TO catalogsync_intent_2;
+
+    CREATE TABLE catalogsync_intent (
+        place {text} NOT NULL,
+        source {text} NOT NULL,
+        id {text} NOT NULL,
+        handle {text} NOT NULL,
+        run_id {text} NOT NULL,
+        began_at DOUBLE PRECISION NOT NULL
+    );
+
+    INSERT INTO catalogsync_intent (place, source, id, handle, run_id, began_at)
+        SELECT place, source, id, handle, run_id, began_at FROM catalogsync_intent_2;
+
+    DROP TABLE catalogsync_intent_2;
+
+    CREATE UNIQUE INDEX catalogsync_intent_key
+        ON catalogsync_intent (place, source, {key});
+
+    ALTER TABLE catalogsync_known RENAME TO catalogsync_known_2;
+
+    CREATE TABLE catalogsync_known (
+        place {text} NOT NULL,
+        source {text} NOT NULL,
+        id {text} NOT NULL
+    );
+
+    INSERT INTO catalogsync_known (place, source, id)
+        SELECT place, source, id FROM catalogsync_known_2;
+
+    DROP TABLE catalogsync_known_2;
+
+    CREATE UNIQUE INDEX catalogsync_known_key
+        ON catalogsync_known (place, source, {key});
+
+    ALTER TABLE catalogsync_absence RENAME TO catalogsync_absence_2;
+
+    CREATE TABLE catalogsync_absence (
+        job {text} NOT NULL,
+        place {text} NOT NULL,
+        source {text} NOT NULL,
+        id {text} NOT NULL,
+        first_run {text} NOT NULL,
+        noted BIGINT NOT NULL
+    );
+
+    INSERT INTO catalogsync_absence (job, place, source, id, first_run, noted)
+        SELECT job, place, source, id, first_run, noted FROM catalogsync_absence_2;
+
+    DROP TABLE catalogsync_absence_2;
+
+    CREATE UNIQUE INDEX catalogsync_absence_key
+        ON catalogsync_absence (job, place, source, {key})
+    """,
 )
 """SQL scripts for all databases; the one at index n makes version n + 1."""
 

@@ -31,6 +31,7 @@ _DIALECT = Dialect(
     rows="json_each(:rows)",
     cell="json_extract(value, '$[%d]')",
     text="TEXT",
+    digest="%s",
 )
 _KNOWN = {
     "SQLITE_BUSY": f"was locked for {_PATIENCE:g} s: see which process holds it",

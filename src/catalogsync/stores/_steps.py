@@ -48,7 +48,11 @@ def _is_odd(text: str) -> bool:
 
 def _decoded(value: Any) -> Any:
     if isinstance(value, str) and value.startswith(_MARK):
-        return value.removeprefix(_MARK).encode().decode("unicode_escape")
+        raw = value.removeprefix(_MARK).encode()
+        try:
+            return raw.decode("unicode_escape")
+        except UnicodeDecodeError:
+            return raw  # not text, so who reads the row refuses it
     return value
 
 
@@ -89,18 +93,30 @@ class Dialect:
         rows: Written `{rows}`: a table of what `rows` gave.
         cell: Written `{0}`, `{1}`...: a column of that table; `%d` is the number.
         text: Written `{text}`: the type of text that is ordered by code points.
+        digest: What an index holds for a product's id, `%s`, which may be longer than
+            an entry. Written `{key}` for the column `id`, `{key1}` for the cell
+            `{1}`, and `{sought}` for the parameter `:id`.
     """
 
     now: str
     rows: str
     cell: str
     text: str
+    digest: str
 
 
 @cache
 def _rendered(dialect: Dialect, sql: str) -> str:
     cells = [dialect.cell % number for number in range(10)]
-    return sql.format(*cells, now=dialect.now, rows=dialect.rows, text=dialect.text)
+    return sql.format(
+        *cells,
+        now=dialect.now,
+        rows=dialect.rows,
+        text=dialect.text,
+        key=dialect.digest % "id",
+        key1=dialect.digest % cells[1],
+        sought=dialect.digest % ":id",
+    )
 
 
 def run_blocking(

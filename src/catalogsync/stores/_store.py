@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import wraps
+from functools import partial, wraps
 from types import CoroutineType
 from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar, cast
 
@@ -22,12 +22,14 @@ from catalogsync.runstore import (
     Trigger,
 )
 
+from ._damage import Damage
 from ._rows import (
     dump,
     entry_row,
     failure_row,
     fold,
     key_rows,
+    read_absence,
     read_entry,
     read_failure,
     read_intent,
@@ -47,6 +49,7 @@ T = TypeVar("T")
 
 _ALL = 2**63 - 1
 _DAY = 86400.0
+_SANE = 2**62  # text and the like count as more, and leave room for what follows
 
 
 # What the type checkers make of a method that is `async def`.
@@ -81,6 +84,35 @@ class DatabaseStore:
     """
 
     database: Database = attrs.field(repr=False)
+    _damage: Damage = attrs.field(factory=Damage, init=False, repr=False)
+
+    def unreadable(self) -> Sequence[str]:
+        """Which damaged rows were left out since this was asked last."""
+        return self._damage.take()
+
+    def _select(
+        self,
+        table: str,
+        sql: str,
+        parameters: Mapping[str, Value],
+        read: Callable[[Row], T],
+        *,
+        limit: int = _ALL,
+    ) -> Steps[list[T]]:
+        """The values of the first rows that can be read."""
+        values: list[T] = []
+        seen = 0
+        while len(values) < limit:
+            most = limit - len(values)
+            page: dict[str, Value] = {"limit": most, "offset": seen}
+            found = yield Statement(
+                f"{sql} LIMIT :limit OFFSET :offset", {**parameters, **page}
+            )
+            values += self._damage.read(table, found, read)
+            seen += len(found)
+            if len(found) < most:
+                break
+        return values
 
     # --- runs ---
 
@@ -116,36 +148,56 @@ class DatabaseStore:
         self, *, job: str | None = None, limit: int = 20
     ) -> Steps[Sequence[RunRecord]]:
         """The latest runs, with the summaries of their reports."""
-        found = yield Statement(
+        sql = (
             "SELECT run_id, job, source, sink, started_at, partial, finished_at, status,"
             " summary FROM catalogsync_run WHERE job = COALESCE(CAST(:job AS TEXT), job)"
-            " ORDER BY started_at DESC, number DESC LIMIT :limit",
-            {"job": job, "limit": limit},
+            " ORDER BY started_at DESC, number DESC"
         )
-        return (yield from _summarized(found))
+        return (yield from self._summarized(sql, job, limit))
 
     @_reading
     def run(self, run_id: str, /) -> Steps[RunRecord | None]:
         """One run."""
-        found = yield Statement(
+        found = yield from self._select(
+            "catalogsync_run",
             "SELECT run_id, job, source, sink, started_at, partial, finished_at, status,"
             " report FROM catalogsync_run WHERE run_id = :run_id",
             {"run_id": run_id},
+            read_run,
         )
-        return read_run(found[0]) if found else None
+        return found[0] if found else None
 
     @_reading
     def last_whole(self, job: str, /) -> Steps[RunRecord | None]:
         """The last run of a job that took everything and settled it."""
-        found = yield Statement(
+        sql = (
             "SELECT run_id, job, source, sink, started_at, partial, finished_at, status,"
             " summary FROM catalogsync_run WHERE job = :job AND partial = 0"
             " AND status IN ('succeeded', 'degraded')"
-            " ORDER BY started_at DESC, number DESC LIMIT 1",
-            {"job": job},
+            " ORDER BY started_at DESC, number DESC"
         )
-        records = yield from _summarized(found)
+        records = yield from self._summarized(sql, job, 1)
         return records[0] if records else None
+
+    def _summarized(
+        self, sql: str, job: str | None, limit: int
+    ) -> Steps[list[RunRecord]]:
+        """Runs with summaries; those that ended under version 1 have none yet."""
+        records = yield from self._select(
+            "catalogsync_run", sql, {"job": job}, read_run, limit=limit
+        )
+        for place, record in enumerate(records):
+            if record.report is None and record.status is not None:
+                found = yield from self._select(
+                    "catalogsync_run",
+                    "SELECT run_id, report FROM catalogsync_run WHERE run_id = :run_id",
+                    {"run_id": record.run_id},
+                    read_summary,
+                )
+                records[place] = attrs.evolve(
+                    record, report=found[0] if found else None
+                )
+        return records
 
     @_writing
     def trim(self, *, days: float, runs: int) -> Steps[int]:
@@ -161,13 +213,14 @@ class DatabaseStore:
             " AND status IN ('succeeded', 'degraded')) AS whole WHERE place = 1)",
             {"runs": runs, "seconds": days * _DAY},
         )
+        forgotten = rows(row for row in old if isinstance(row[0], str))
         yield Statement(
             "DELETE FROM catalogsync_entry WHERE run_id IN (SELECT {0} FROM {rows})",
-            rows(old),
+            forgotten,
         )
         yield Statement(
             "DELETE FROM catalogsync_run WHERE run_id IN (SELECT {0} FROM {rows})",
-            rows(old),
+            forgotten,
         )
         return len(old)
 
@@ -190,13 +243,17 @@ class DatabaseStore:
         self, job: str, key: ProductKey, /, *, limit: int = 20
     ) -> Steps[Sequence[Entry]]:
         """What became of one product, as it was noted."""
-        found = yield Statement(
-            "SELECT run_id, noted_at, status, reason, said, fields"
-            " FROM catalogsync_entry WHERE job = :job AND source = :source AND id = :id"
-            " ORDER BY number DESC LIMIT :limit",
-            {"job": job, "source": key.source, "id": key.id, "limit": limit},
+        return (
+            yield from self._select(
+                "catalogsync_entry",
+                "SELECT run_id, noted_at, status, reason, said, fields"
+                " FROM catalogsync_entry WHERE job = :job AND source = :source"
+                " AND {key} = {sought} ORDER BY number DESC",
+                {"job": job, "source": key.source, "id": key.id},
+                partial(read_entry, key),
+                limit=limit,
+            )
         )
-        return [read_entry(key, row) for row in found]
 
     @_writing
     def put_failures(self, job: str, failures: Sequence[Failure], /) -> Steps[None]:
@@ -206,7 +263,7 @@ class DatabaseStore:
             " payload, attempts, first_at, last_at, run_id) SELECT :job, {0}, {1}, {2},"
             " {3}, {4}, CAST({5} AS BIGINT), CAST({6} AS DOUBLE PRECISION),"
             " CAST({7} AS DOUBLE PRECISION), {8} FROM {rows} WHERE true"
-            " ON CONFLICT (job, source, id) DO UPDATE SET reason = excluded.reason,"
+            " ON CONFLICT (job, source, {key}) DO UPDATE SET reason = excluded.reason,"
             " said = excluded.said, payload = COALESCE(excluded.payload, kept.payload),"
             " attempts = kept.attempts + excluded.attempts,"
             " last_at = excluded.last_at, run_id = excluded.run_id",
@@ -218,22 +275,35 @@ class DatabaseStore:
         """Forget products that failed."""
         yield Statement(
             "DELETE FROM catalogsync_failure WHERE job = :job"
-            " AND (source, id) IN (SELECT {0}, {1} FROM {rows})",
+            " AND (source, {key}) IN (SELECT {0}, {key1} FROM {rows})",
             {"job": job, **rows(key_rows(keys))},
         )
 
     @_reading
     def failures(
-        self, job: str, /, *, limit: int | None = None
+        self,
+        job: str,
+        /,
+        *,
+        limit: int | None = None,
+        after: ProductKey | None = None,
+        payloads: bool = True,
     ) -> Steps[Sequence[Failure]]:
         """The products that failed."""
-        found = yield Statement(
-            "SELECT source, id, reason, said, payload, attempts, first_at, last_at,"
-            " run_id FROM catalogsync_failure WHERE job = :job"
-            " ORDER BY source, id LIMIT :limit",
-            {"job": job, "limit": _ALL if limit is None else limit},
+        source, id_ = (None, None) if after is None else (after.source, after.id)
+        return (
+            yield from self._select(
+                "catalogsync_failure",
+                "SELECT source, id, reason, said, CASE WHEN CAST(:payloads AS BIGINT) = 1"
+                " THEN payload END, attempts, first_at, last_at, run_id"
+                " FROM catalogsync_failure WHERE job = :job AND (CAST(:source AS TEXT)"
+                " IS NULL OR (source, id) > (CAST(:source AS TEXT), CAST(:id AS TEXT)))"
+                " ORDER BY source, id",
+                {"job": job, "source": source, "id": id_, "payloads": int(payloads)},
+                read_failure,
+                limit=_ALL if limit is None else limit,
+            )
         )
-        return [read_failure(row) for row in found]
 
     @_reading
     def backlog(self, job: str, /) -> Steps[Backlog]:
@@ -256,7 +326,7 @@ class DatabaseStore:
         yield Statement(
             "INSERT INTO catalogsync_intent (place, run_id, source, id, handle,"
             " began_at) SELECT :place, :run_id, {0}, {1}, {2}, {now} FROM {rows}"
-            " WHERE true ON CONFLICT (place, source, id) DO UPDATE"
+            " WHERE true ON CONFLICT (place, source, {key}) DO UPDATE"
             " SET run_id = excluded.run_id, began_at = excluded.began_at",
             {"place": place, "run_id": run_id, **rows(begun)},
         )
@@ -266,19 +336,20 @@ class DatabaseStore:
         """Note that these creations have met their end."""
         yield Statement(
             "DELETE FROM catalogsync_intent WHERE place = :place"
-            " AND (source, id) IN (SELECT {0}, {1} FROM {rows})",
+            " AND (source, {key}) IN (SELECT {0}, {key1} FROM {rows})",
             {"place": place, **rows(key_rows(keys))},
         )
 
     @_reading
     def intents(self, place: str, source: str, /) -> Steps[Mapping[ProductKey, Intent]]:
         """The creations without a known end."""
-        found = yield Statement(
-            "SELECT id, handle, run_id, {now} - began_at FROM catalogsync_intent"
-            " WHERE place = :place AND source = :source",
+        intents = yield from self._select(
+            "catalogsync_intent",
+            "SELECT source, id, handle, run_id, {now} - began_at"
+            " FROM catalogsync_intent WHERE place = :place AND source = :source",
             {"place": place, "source": source},
+            read_intent,
         )
-        intents = [read_intent(source, row) for row in found]
         return {intent.key: intent for intent in intents}
 
     @_writing
@@ -297,23 +368,30 @@ class DatabaseStore:
         """Those that the sink is known to have held."""
         found = yield Statement(
             "SELECT source, id FROM catalogsync_known WHERE place = :place"
-            " AND (source, id) IN (SELECT {0}, {1} FROM {rows})",
+            " AND (source, {key}) IN (SELECT {0}, {key1} FROM {rows})",
             {"place": place, **rows(key_rows(keys))},
         )
-        return frozenset(map(read_key, found))
+        return frozenset(self._damage.read("catalogsync_known", found, read_key))
 
     @_writing
     def forget(self, place: str, keys: Collection[ProductKey], /) -> Steps[None]:
         """Take back `remember`."""
         yield Statement(
             "DELETE FROM catalogsync_known WHERE place = :place"
-            " AND (source, id) IN (SELECT {0}, {1} FROM {rows})",
+            " AND (source, {key}) IN (SELECT {0}, {key1} FROM {rows})",
             {"place": place, **rows(key_rows(keys))},
         )
 
     @_writing
     def note_absences(
-        self, job: str, place: str, run_id: str, keys: Collection[ProductKey], /
+        self,
+        job: str,
+        place: str,
+        run_id: str,
+        keys: Collection[ProductKey],
+        /,
+        *,
+        source: str | None = None,
     ) -> Steps[frozenset[ProductKey]]:
         """Note what a complete run did not see at the source."""
         where: dict[str, Value] = {"job": job, "place": place}
@@ -321,30 +399,33 @@ class DatabaseStore:
         yield Statement(
             "INSERT INTO catalogsync_absence (job, place, source, id, first_run, noted)"
             " SELECT :job, :place, {0}, {1}, :run_id, :noted FROM {rows} WHERE true"
-            " ON CONFLICT (job, place, source, id) DO UPDATE SET noted = :noted",
+            " ON CONFLICT (job, place, source, {key}) DO UPDATE SET noted = :noted",
             {**where, "run_id": run_id, "noted": noted, **rows(key_rows(keys))},
         )
         yield Statement(
-            "DELETE FROM catalogsync_absence"
-            " WHERE job = :job AND place = :place AND noted < :noted",
-            {**where, "noted": noted},
+            "DELETE FROM catalogsync_absence WHERE job = :job AND place = :place"
+            " AND source = COALESCE(CAST(:source AS TEXT), source) AND noted <> :noted",
+            {**where, "source": source, "noted": noted},
         )
         again = yield Statement(
-            "SELECT source, id FROM catalogsync_absence"
-            " WHERE job = :job AND place = :place AND first_run <> :run_id",
-            {**where, "run_id": run_id},
+            "SELECT source, id, first_run FROM catalogsync_absence"
+            " WHERE job = :job AND place = :place AND source ="
+            " COALESCE(CAST(:source AS TEXT), source) AND first_run <> :run_id",
+            {**where, "source": source, "run_id": run_id},
         )
-        return frozenset(map(read_key, again))
+        return frozenset(self._damage.read("catalogsync_absence", again, read_absence))
 
     @_reading
-    def absences(self, job: str, place: str, /) -> Steps[frozenset[ProductKey]]:
+    def absences(
+        self, job: str, place: str, /, *, source: str | None = None
+    ) -> Steps[frozenset[ProductKey]]:
         """What the last complete run did not see at the source."""
         found = yield Statement(
-            "SELECT source, id FROM catalogsync_absence"
-            " WHERE job = :job AND place = :place",
-            {"job": job, "place": place},
+            "SELECT source, id FROM catalogsync_absence WHERE job = :job"
+            " AND place = :place AND source = COALESCE(CAST(:source AS TEXT), source)",
+            {"job": job, "place": place, "source": source},
         )
-        return frozenset(map(read_key, found))
+        return frozenset(self._damage.read("catalogsync_absence", found, read_key))
 
     @_writing
     def drop_absences(
@@ -353,7 +434,7 @@ class DatabaseStore:
         """Note that these were seen at the source again."""
         yield Statement(
             "DELETE FROM catalogsync_absence WHERE job = :job AND place = :place"
-            " AND (source, id) IN (SELECT {0}, {1} FROM {rows})",
+            " AND (source, {key}) IN (SELECT {0}, {key1} FROM {rows})",
             {"job": job, "place": place, **rows(key_rows(keys))},
         )
 
@@ -364,20 +445,26 @@ class DatabaseStore:
         self, name: str, owner: str, /, *, ttl: float, dead: str | None = None
     ) -> Steps[Lease | BusyError]:
         """Take a lease, if it is free or ran out."""
+        # One that lasts longer than it may was taken before the clock was set back.
+        yield Statement(
+            "UPDATE catalogsync_lease SET ends_at = {now} + ttl"
+            " WHERE name = :name AND NOT ends_at <= {now} + ttl",
+            {"name": name},
+        )
         held = yield Statement(
             "SELECT owner FROM catalogsync_lease WHERE name = :name AND ends_at > {now}"
             " AND (CAST(:dead AS TEXT) IS NULL OR owner <> CAST(:dead AS TEXT))",
             {"name": name, "dead": dead},
         )
         if held:
-            ((holder,),) = held
+            holder = str(held[0][0])
             return BusyError(f"{name}: {holder} is at work", holder=holder)
         token = yield from _count()
         yield Statement(
-            "INSERT INTO catalogsync_lease (name, owner, token, ends_at) VALUES (:name,"
-            " :owner, :token, {now} + CAST(:ttl AS DOUBLE PRECISION))"
-            " ON CONFLICT (name) DO UPDATE SET owner = excluded.owner,"
-            " token = excluded.token, ends_at = excluded.ends_at",
+            "INSERT INTO catalogsync_lease (name, owner, token, ends_at, ttl) SELECT"
+            " :name, :owner, :token, {now} + CAST(:ttl AS DOUBLE PRECISION), CAST(:ttl AS DOUBLE PRECISION)"
+            " WHERE true ON CONFLICT (name) DO UPDATE SET owner = excluded.owner,"
+            " token = excluded.token, ends_at = excluded.ends_at, ttl = excluded.ttl",
             {"name": name, "owner": owner, "token": token, "ttl": ttl},
         )
         return Lease(name=name, owner=owner, token=token)
@@ -387,8 +474,7 @@ class DatabaseStore:
         """Keep a lease from running out."""
         mine: dict[str, Value] = {"name": lease.name, "token": lease.token}
         yield Statement(
-            "UPDATE catalogsync_lease"
-            " SET ends_at = {now} + CAST(:ttl AS DOUBLE PRECISION)"
+            "UPDATE catalogsync_lease SET ends_at = {now} + CAST(:ttl AS DOUBLE PRECISION), ttl = CAST(:ttl AS DOUBLE PRECISION)"
             " WHERE name = :name AND token = :token",
             {**mine, "ttl": ttl},
         )
@@ -427,12 +513,15 @@ class DatabaseStore:
     @_reading
     def triggers(self, job: str | None = None, /) -> Steps[Sequence[Trigger]]:
         """The wishes that are not fulfilled."""
-        found = yield Statement(
-            "SELECT number, job, keys, asked_at, asked_by FROM catalogsync_trigger"
-            " WHERE job = COALESCE(CAST(:job AS TEXT), job) ORDER BY number",
-            {"job": job},
+        return (
+            yield from self._select(
+                "catalogsync_trigger",
+                "SELECT number, job, keys, asked_at, asked_by FROM catalogsync_trigger"
+                " WHERE job = COALESCE(CAST(:job AS TEXT), job) ORDER BY number",
+                {"job": job},
+                read_trigger,
+            )
         )
-        return [read_trigger(row) for row in found]
 
     @_writing
     def drop_triggers(self, ids: Collection[int], /) -> Steps[None]:
@@ -444,21 +533,21 @@ class DatabaseStore:
         )
 
 
-def _summarized(found: Sequence[Row]) -> Steps[Sequence[RunRecord]]:
-    """Runs with summaries; those that ended under version 1 have none yet."""
-    records = [read_run(row) for row in found]
-    for place, record in enumerate(records):
-        if record.report is None and record.status is not None:
-            ((report,),) = yield Statement(
-                "SELECT report FROM catalogsync_run WHERE run_id = :run_id",
-                {"run_id": record.run_id},
-            )
-            records[place] = attrs.evolve(record, report=read_summary(report))
-    return records
-
-
 def _count(by: int = 1) -> Steps[int]:
-    """Numbers that the store never gave out before; returns the last of so many."""
-    yield Statement("UPDATE catalogsync_counter SET value = value + :by", {"by": by})
-    ((value,),) = yield Statement("SELECT value FROM catalogsync_counter")
-    return int(value)
+    """Numbers that the store never gave out before; returns the last of so many.
+
+    A counter that somebody set back or removed goes on behind what is there.
+    """
+    (found,) = yield Statement(
+        "SELECT (SELECT MAX(value) FROM catalogsync_counter WHERE value < :sane),"
+        " (SELECT MAX(number) FROM catalogsync_run WHERE number < :sane),"
+        " (SELECT MAX(number) FROM catalogsync_entry WHERE number < :sane),"
+        " (SELECT MAX(number) FROM catalogsync_trigger WHERE number < :sane),"
+        " (SELECT MAX(token) FROM catalogsync_lease WHERE token < :sane),"
+        " (SELECT MAX(noted) FROM catalogsync_absence WHERE noted < :sane)",
+        {"sane": _SANE},
+    )
+    value = by + max((n for n in found if isinstance(n, int)), default=0)
+    yield Statement("DELETE FROM catalogsync_counter")
+    yield Statement("INSERT INTO catalogsync_counter VALUES (:value)", {"value": value})
+    return value
