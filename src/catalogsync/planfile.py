@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -24,7 +25,7 @@ from .convert import product_from_json, product_to_json
 from .differences import diff
 from .errors import InvalidValueError, MisconfiguredError
 from .models import Product, ProductKey
-from .protocols import Cursor, Page
+from .protocols import Cursor, Located, Page, Sink, Source
 from .receipt import digest
 from .report import Report
 from .runstore import RunRecord
@@ -37,6 +38,7 @@ __all__ = [
     "PlanWriter",
     "basis",
     "forecast",
+    "plan_head",
 ]
 
 _VERSION = 1
@@ -61,6 +63,17 @@ class PlanHead:
     sink: str
     place: str
     made_at: float
+
+
+def plan_head(job: str, source: Source, sink: Sink) -> PlanHead:
+    """For what a plan is that is made now, of open sides."""
+    return PlanHead(
+        job=job,
+        source=source.name,
+        sink=sink.name,
+        place=sink.place if isinstance(sink, Located) else sink.name,
+        made_at=time.time(),
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -253,10 +266,22 @@ def _reference_line(change: ReferenceChange) -> dict[str, Any]:
         "id": reference.id,
         "name": reference.name,
         "was": change.held.name if change.held else None,
+        "diff": _reference_diff(change),
         "within": _within(reference),
         "moves": change.moves,
         "based_on": basis(change),
     }
+
+
+def _reference_diff(change: ReferenceChange) -> list[dict[str, str | None]]:
+    """What differs, in the form of a product's."""
+    held, parent = change.held, change.reference.parent
+    named = {"path": "name", "old": held.name if held else None, "new": change.name}
+    if held is None or not change.moves:
+        return [named]
+    above = parent.name if parent else None
+    moved = {"path": "parent", "old": held.parent, "new": above}
+    return [named, moved] if held.name != change.name else [moved]
 
 
 def _within(reference: Reference) -> list[dict[str, str]]:

@@ -232,7 +232,7 @@ async def test_a_plan_is_shown(board: Board, page: Page) -> None:
     board.records[0]["title"] = HOSTILE
     await page.get_by_role("link", name="products").click()
     await button(page, "Preview changes").click()
-    await expect(page.get_by_text("Nothing was written.")).to_be_visible()
+    await expect(page.get_by_text("nothing was written.")).to_be_visible()
     change = page.get_by_role("group").filter(has_text=HOSTILE)
     await change.get_by_text("create").click()
     await expect(change.get_by_role("row", name="title")).to_contain_text(HOSTILE)

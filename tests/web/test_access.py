@@ -310,7 +310,9 @@ async def test_secrets_that_the_other_side_repeats() -> None:
         site.shop.store.faults["runs"] = StoreError(f"{OPERATE} and {SECRET}")
         assert await site.ask("GET", "/api/jobs", 503) == {"error": "*** and ***"}
         site.shop.shelf.titles = {0: f"as {SECRET} has it"}
-        plan = await site.post("/api/jobs/shelf/plan", 200)
+        await site.post("/api/jobs/shelf/plan")
+        while (plan := await site.get("/api/jobs/shelf/plan"))["state"] == "making":
+            pass
         assert plan["changes"][0]["title"] == "as *** has it"
         async with site.events() as events, finished(site.shop.service) as end:
             site.shop.shelf.faults = [RuntimeError(f"not {OPERATE}")]

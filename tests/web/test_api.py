@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
-import aiohttp
 import attrs
 import pytest
 from tests.engine.fakes import FAST
-from tests.service.shops import MIDNIGHT, Shelf, Till, key, open_shop, shelf_of
-from tests.web.sites import OPERATE, READ, Site, open_site, serving_narrowly
+from tests.service.shops import (
+    MIDNIGHT,
+    Shelf,
+    Till,
+    finished,
+    key,
+    open_shop,
+    shelf_of,
+)
+from tests.web.sites import ACCESS, OPERATE, READ, Site, open_site, serving_narrowly
 
 from catalogsync import (
     BatchRefusedError,
     Change,
+    Counts,
     Cursor,
     HeldReference,
     Options,
@@ -26,13 +38,19 @@ from catalogsync import (
     Reference,
     ReferenceChange,
     ReferenceKind,
+    Rejected,
+    Report,
     RetryPolicy,
+    RunStatus,
     StoreError,
     TransientError,
 )
+from catalogsync.planfile import Forecast, PlanHead, PlanWriter
 from catalogsync.schedule import Schedule
-from catalogsync.web import _bodies
-from catalogsync.web._answers import change_json
+from catalogsync.service import Service
+from catalogsync.testing import serve
+from catalogsync.web import Access, _bodies, web_app
+from catalogsync.web._plans import Preview
 
 PREFIXES = pytest.mark.parametrize("prefix", ["", "/sync", "/a/b"])
 COUNTS = (
@@ -120,7 +138,7 @@ async def test_a_run_that_goes_on() -> None:
         running = job["running"]
         assert (running["run_id"], running["total"]) == (run_id, None)
         assert running["counts"]["fetched"] > 0
-        assert job["waiting"] == 2
+        assert job["waiting"] == 1
         assert job["schedule"] == {"cron": "@hourly", "timezone": "Europe/Berlin"}
         assert job["next_at"] == (MIDNIGHT + dt.timedelta(hours=1)).timestamp()
         run = await site.get(f"/api/runs/{run_id}")
@@ -295,7 +313,7 @@ async def test_cancel() -> None:
         site.shop.till.gate.clear()
         run_id = (await site.post("/api/jobs/shelf/runs"))["run_id"]
         await site.shop.till.writing.wait()
-        assert await site.post(f"/api/runs/{run_id}/cancel") == {}
+        assert await site.post(f"/api/runs/{run_id}/cancel") == {"waiting": 0}
         site.shop.till.gate.set()
         assert (await events.until("RunFinished"))["status"] == "cancelled"
         run = await site.get(f"/api/runs/{run_id}")
@@ -304,19 +322,183 @@ async def test_cancel() -> None:
         assert error == {"error": "no such run goes on"}
 
 
+PLAN = "/api/jobs/shelf/plan"
+
+
+async def planned(site: Site, query: str = "") -> Any:
+    """Have a plan made, and wait until it is ready or failed."""
+    plan_id = (await site.post(PLAN))["plan_id"]
+    while (plan := await site.get(f"{PLAN}{query}"))["state"] == "making":
+        pass
+    assert plan["plan_id"] == plan_id
+    return plan
+
+
 async def test_plan() -> None:
-    """What a run would do, and nothing is done."""
+    """What a run would do, in pages, and nothing is done."""
     async with open_site(size=205) as site:
-        plan = await site.post("/api/jobs/shelf/plan", 200)
+        assert (await site.get(PLAN, status=404))["error"].startswith("no plan")
+        plan = await planned(site)
         assert plan["counts"] == counts(fetched=205, created=205)
-        assert (len(plan["changes"]), plan["more"]) == (200, 5)
+        assert plan["summary"] == "shelf: 205 to create, 0 to update, 0 unchanged"
+        assert (plan["read"], plan["problem"], plan["reasons"]) == (205, "", [])
+        assert plan["forecast"]["writes"] == 103
+        assert plan["forecast"]["summary"].startswith("would take 103 writes, at least")
+        assert plan["totals"]["changes"] == 205
         assert plan["changes"][0] == {
             "action": "create",
             "key": "shelf:0",
             "title": "Thing 0",
             "diff": [{"path": "title", "old": None, "new": "Thing 0"}],
+            "half_made": [],
+            "adopts": False,
         }
+        found = [change["key"] for change in plan["changes"]]
+        for offset in (100, 200, 300):
+            part = await site.get(f"{PLAN}?offset={offset}&limit=100", token=READ)
+            found += [change["key"] for change in part["changes"]]
+        assert found == [f"shelf:{n}" for n in range(205)]
         assert (site.shop.till.titles, await site.shop.store.runs()) == ({}, [])
+
+
+async def test_a_plan_drops_nothing() -> None:
+    """Warnings and failures are in it as they are in `catalogsync plan`."""
+    shelf = FussyShelf(titles=shelf_of(5).titles)
+    options = Options(retry=FAST, adopt=["handle"])
+    async with open_site(shelf=shelf, options=options) as site:
+        plan = await planned(site, "?limit=1")
+        assert plan["totals"] == {
+            **dict.fromkeys(("rejected", "edits"), 0),
+            "changes": 5,
+            "failures": 2,
+            "warnings": 1,
+        }
+        assert plan["reasons"][0].startswith("2 products failed, for example shelf:9:")
+        (failure,) = plan["failures"]
+        assert (failure["key"], failure["reason"]) == ("shelf:9", "no price (page 1)")
+        (failure,) = (await site.get(f"{PLAN}?offset=1"))["failures"]
+        assert failure["key"] == "shelf:10"
+        assert len(plan["warnings"]) == 1
+        assert f"warning: {plan['warnings'][0]}" in plan["reasons"]
+
+
+async def test_a_plan_is_applied_and_nothing_else() -> None:
+    """What changed since is left alone, and no plan is applied twice."""
+    async with open_site(size=4) as site:
+        shop = site.shop
+        plan = await planned(site)
+        shop.shelf.titles = {**shop.shelf.titles, 3: "Other", 7: "New"}
+        body = {"plan_id": plan["plan_id"]}
+        run_id = await finish(site, f"{PLAN}/apply", json=body)
+        titles = {str(n): f"Thing {n}" for n in range(4)}
+        assert shop.till.titles == titles
+        run = await site.get(f"/api/runs/{run_id}")
+        assert (run["status"], run["counts"]["created"]) == ("succeeded", 4)
+        assert (await site.get(PLAN))["applied"]
+        error = await site.post(f"{PLAN}/apply", 409, json=body)
+        assert error["error"].startswith("this plan was applied already")
+
+        plan = await planned(site)
+        changed = attrs.evolve(shop.till.inner.products[key(3)], title="By hand")
+        shop.till.inner.products[key(3)] = changed
+        body = {"plan_id": plan["plan_id"]}
+        run_id = await finish(site, f"{PLAN}/apply", json=body)
+        assert shop.till.titles == {**titles, "3": "By hand", "7": "New"}
+        run = await site.get(f"/api/runs/{run_id}")
+        assert (run["status"], run["counts"]["unsettled"]) == ("incomplete", 1)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "error"),
+    [
+        ({}, 400, "plan_id: is missing"),
+        ({"plan_id": 3}, 400, "plan_id: must be text, not a number"),
+        ({"plan": "x"}, 400, "plan: unknown key; known: plan_id"),
+        ({"plan_id": "x"}, 409, "a newer plan was made meanwhile: look at that one"),
+    ],
+)
+async def test_plans_that_are_not_applied(
+    body: dict[str, object], status: int, error: str
+) -> None:
+    async with open_site() as site:
+        await planned(site)
+        answer = await site.post(f"{PLAN}/apply", status, json=body)
+        assert answer == {"error": error}
+        await finish(site, "/api/jobs/shelf/runs")
+        plan_id = (await planned(site))["plan_id"]
+        answer = await site.post(f"{PLAN}/apply", 409, json={"plan_id": plan_id})
+        assert answer == {"error": "this plan changes nothing"}
+
+
+async def test_the_files_of_old_plans_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def files() -> list[Path]:
+        return list(tmp_path.rglob("*.jsonl"))
+
+    async with open_site() as site:
+        for _ in range(3):
+            await planned(site)
+            assert len(files()) == 1
+    assert not files()
+
+
+async def test_what_waits_can_be_withdrawn() -> None:
+    """Cancelling says that it starts the next run; the queue can be cleared."""
+    async with open_site() as site, finished(site.shop.service) as end:
+        site.shop.till.gate.clear()
+        run_id = (await site.post("/api/jobs/shelf/runs"))["run_id"]
+        await site.shop.till.writing.wait()
+        queue = "/api/jobs/shelf/queue"
+        assert await site.get(queue) == {"waiting": []}
+        await site.post("/api/jobs/shelf/runs", json={"keys": ["1"]})
+        await site.post("/api/jobs/shelf/runs")
+        some, whole = (await site.get(queue, token=READ))["waiting"]
+        assert (some["keys"], whole["keys"]) == (["shelf:1"], [])
+        assert (some["by"], (await site.get("/api/jobs/shelf"))["waiting"]) == (
+            "boss",
+            2,
+        )
+        cancelled = await site.post(f"/api/runs/{run_id}/cancel")
+        assert cancelled == {"waiting": 2}
+        assert await site.post(f"{queue}/clear", 200) == {"cleared": 2}
+        assert await site.post(f"{queue}/clear", 200) == {"cleared": 0}
+        site.shop.till.gate.set()
+        assert (await end()).event.status == "cancelled"
+        await site.shop.store.idle()
+        assert len(await site.shop.store.runs()) == 1
+
+
+@pytest.mark.parametrize("name", ["{job}", "a{b", "{}", "{{x}}", "50%", "a/b", "{a:b}"])
+async def test_any_name_of_a_job(name: str) -> None:
+    """Braces and the like are no part of a route."""
+    async with open_site() as site:
+        job = attrs.evolve(site.shop.service.jobs["shelf"], name=name)
+        async with Service(jobs={name: job}, store=site.shop.store) as service:
+            app = web_app(service, access=Access(tokens=ACCESS.tokens))
+            async with serve(app) as url:
+                other = attrs.evolve(site, url=url)
+                path = f"/api/jobs/{quote(name, safe='')}"
+                assert (await other.get(path))["name"] == name
+                assert await other.get(f"{path}/failures")
+                async with other.events() as events:
+                    await other.post(f"{path}/runs")
+                    await events.until("RunFinished")
+            service.stop(grace=0)
+
+
+@attrs.define(kw_only=True)
+class FussyShelf(Shelf):
+    """A source with records that are no products."""
+
+    async def read(self, cursor: Cursor | None, /) -> Page:
+        page = await super().read(cursor)
+        rejected = [
+            Rejected(key=key(n), reason="no price", where="page 1") for n in (10, 9)
+        ]
+        return attrs.evolve(page, rejected=rejected)
 
 
 @attrs.define(kw_only=True)
@@ -335,45 +517,58 @@ class SlowShelf(Shelf):
 async def test_one_plan_at_a_time() -> None:
     """A job's second one is refused while the first is being made."""
     shelf = SlowShelf(titles=shelf_of(2).titles)
-    path = "/api/jobs/shelf/plan"
-    async with open_site(shelf=shelf) as site, asyncio.TaskGroup() as group:
-        first = group.create_task(site.post(path, 200))
+    async with open_site(shelf=shelf) as site:
+        plan_id = (await site.post(PLAN))["plan_id"]
         await shelf.reading.wait()
-        error = await site.post(path, 409)
+        plan = await site.get(PLAN)
+        assert (plan["state"], plan["read"], plan["counts"]) == ("making", 0, None)
+        error = await site.post(PLAN, 409)
         assert error == {"error": "a plan of this job is being made"}
+        error = await site.post(f"{PLAN}/apply", 409, json={"plan_id": plan_id})
+        assert error == {"error": "the plan is not ready"}
         shelf.gate.set()
-        assert (await first)["counts"]["created"] == 2
+        while (plan := await site.get(PLAN))["state"] == "making":
+            pass
+        assert plan["counts"]["created"] == 2
 
 
 async def test_the_end_of_the_host_ends_a_plan() -> None:
-    """Whoever waits for it is cut off."""
+    """Nothing of it stays behind."""
     shelf = SlowShelf(titles=shelf_of(2).titles)
-    async with (
-        open_shop(shelf=shelf) as shop,
-        serving_narrowly(shop) as site,
-        asyncio.TaskGroup() as group,
-    ):
-
-        async def ask() -> None:
-            with pytest.raises(aiohttp.ServerDisconnectedError):
-                await site.post("/api/jobs/shelf/plan", 200)
-
-        group.create_task(ask())
+    async with open_shop(shelf=shelf) as shop, serving_narrowly(shop) as site:
+        await site.post(PLAN)
         await shelf.reading.wait()
         await site.runner.cleanup()
+        tasks = {task.get_name() for task in asyncio.all_tasks()}
+        assert "catalogsync-plan" not in tasks
 
 
-def test_changes_of_categories() -> None:
+def test_changes_of_categories(tmp_path: Path) -> None:
     """They are among the changes of a plan."""
     books = Reference(kind=ReferenceKind.CATEGORY, source="s", id="7", name="Books")
-    new = change_json(ReferenceChange(reference=books))
-    diff = {"path": "name", "old": None, "new": "Books"}
-    expected = {"action": "create", "key": "category:7", "title": "Books"}
-    assert new == {**expected, "diff": [diff]}
     held = HeldReference(id="x", name="Book", ours=True)
-    renamed = change_json(ReferenceChange(reference=books, held=held))
+    preview = Preview(path=tmp_path / "plan.jsonl", plan_id="p")
+    head = PlanHead(job="j", source="s", sink="t", place="t", made_at=0.0)
+    report = Report(
+        run_id="r",
+        status=RunStatus.SUCCEEDED,
+        counts=Counts(),
+        started_at=0.0,
+        duration_s=1.0,
+        rehearsal=True,
+    )
+    expected = Forecast(writes=0, requests=2, seconds=None)
+    with PlanWriter(preview.path, head) as writer:
+        writer.show(ReferenceChange(reference=books))
+        writer.show(ReferenceChange(reference=books, held=held))
+        writer.finish(report, expected)
+    preview.finish(report, expected)
+    new, renamed = preview.to_dict(0, 10)["changes"]
+    shared = {"key": "category:7", "title": "Books", "half_made": [], "adopts": False}
+    diff = {"path": "name", "old": None, "new": "Books"}
+    assert new == {**shared, "action": "create", "diff": [diff]}
     diff = {"path": "name", "old": "Book", "new": "Books"}
-    assert renamed == {**expected, "action": "update", "diff": [diff]}
+    assert renamed == {**shared, "action": "update", "diff": [diff]}
 
 
 @pytest.mark.parametrize(
@@ -406,9 +601,9 @@ async def test_a_plan_that_cannot_be_made() -> None:
     """The source is down."""
     async with open_site() as site:
         site.shop.shelf.faults = [TransientError("the light is out")] * FAST.attempts
-        error = await site.post("/api/jobs/shelf/plan", 503)
-        assert error == {"error": "the light is out"}
-        await site.post("/api/jobs/shelf/plan", 200)
+        plan = await planned(site)
+        assert (plan["state"], plan["problem"]) == ("failed", "the light is out")
+        assert (await planned(site))["state"] == "ready"
 
 
 async def test_the_list_of_runs() -> None:

@@ -16,7 +16,7 @@ import aiohttp
 import attrs
 import pytest
 from aiohttp import web
-from tests.service.shops import Shelf, Shop, Till, key, open_shop
+from tests.service.shops import Shelf, Shop, Till, finished, key, open_shop
 from tests.web.sites import ACCESS, OPERATE, READ
 
 from catalogsync import (
@@ -120,6 +120,14 @@ async def browsing(
             if token:
                 await browser.log_in(token)
             yield browser
+
+
+async def see_plan(browser: Browser) -> Seen:
+    """Have a plan made, and look again until it is ready."""
+    seen = await browser.send(await browser.open("/jobs/shelf"), "jobs/shelf/plan")
+    while "data-poll" in seen.text:
+        seen = await browser.open("/jobs/shelf/plan")
+    return seen
 
 
 @attrs.define
@@ -228,7 +236,7 @@ async def test_the_first_run_while_it_goes_on() -> None:
         page = Seen(200, seen.url, f"{_cancel(run_id)}{seen.text}", {})
         csrf = (await browser.open("/")).form("sync")[1]["csrf"]
         seen = await browser.send(page, f"runs/{run_id}/cancel", 404, csrf=csrf)
-        assert "does not go on" in seen.text
+        assert "no such run goes on" in seen.text
 
 
 def _cancel(run_id: str) -> str:
@@ -274,7 +282,7 @@ async def test_hostile_texts_stay_texts() -> None:
     shelf = Shelf(titles={1: HOSTILE.replace("\ud800", ""), 2: "Plain"})
     sink = Picky({shelf.titles[1]})
     async with browsing(shelf=shelf, till=sink) as browser:
-        seen = await browser.send(await browser.open("/jobs/shelf"), "jobs/shelf/plan")
+        seen = await see_plan(browser)
         assert "&lt;script&gt;alert(1)&lt;/script&gt;" in seen.text
         run_id = await browser.shop.run()
         for path in ("/", "/jobs/shelf", "/jobs/shelf/failures", f"/runs/{run_id}"):
@@ -335,10 +343,73 @@ async def test_many_failed_products_come_in_parts() -> None:
 async def test_a_plan_writes_nothing() -> None:
     """It tells what a run would do."""
     async with browsing() as browser:
-        seen = await browser.send(await browser.open("/jobs/shelf"), "jobs/shelf/plan")
+        seen = await see_plan(browser)
         assert seen.text.count("<details") == 5
         assert "Thing 3" in seen.text
+        assert "shelf: 5 to create, 0 to update, 0 unchanged" in seen.text
         assert browser.shop.till.titles == {}
+
+
+async def test_the_plan_that_is_shown_is_applied() -> None:
+    """Not what a new run would do."""
+    async with browsing() as browser:
+        seen = await see_plan(browser)
+        browser.shop.shelf.titles = {9: "New"}
+        async with finished(browser.shop.service) as end:
+            seen = await browser.send(seen, "jobs/shelf/plan/apply")
+            assert "The plan will be applied" in seen.text
+            assert (await end()).counts.created == 5
+        assert "9" not in browser.shop.till.titles
+        seen = await browser.open("/jobs/shelf/plan")
+        assert "This plan was applied." in seen.text
+        assert "Apply this plan" not in seen.text
+
+
+async def test_a_large_plan_comes_in_pages() -> None:
+    async with browsing(size=205) as browser:
+        found: list[str] = []
+        seen = await see_plan(browser)
+        while True:
+            found += re.findall(r"<b>(shelf:[0-9]+)</b>", seen.text)
+            link = re.search(r'href="([^"]+)">Next', seen.text)
+            if link is None:
+                break
+            url = urljoin(seen.url, html.unescape(link[1]))
+            seen = await browser.ask("GET", url)
+        assert len(found) == len(set(found)) == 205
+
+
+async def test_the_queue_is_cleared() -> None:
+    """Whoever cancels a run hears that the next one begins at once."""
+    async with browsing() as browser, finished(browser.shop.service) as end:
+        browser.shop.till.gate.clear()
+        await browser.shop.ask()
+        await browser.shop.till.writing.wait()
+        await browser.shop.ask(1)
+        seen = await browser.open("/jobs/shelf")
+        assert "1 request for a run" in seen.text
+        seen = await browser.send(seen, "/cancel")
+        assert "begins at once then" in seen.text
+        seen = await browser.send(seen, "jobs/shelf/clear")
+        assert "Nothing waits any more." in seen.text
+        browser.shop.till.gate.set()
+        assert (await end()).event.status == "cancelled"
+        await browser.shop.store.idle()
+        assert len(await browser.shop.store.runs()) == 1
+
+
+async def test_the_overview_reads_well() -> None:
+    """With spaces between words, plural forms and durations that people read."""
+    async with browsing() as browser:
+        await browser.shop.run()
+        for path in ("/", "/jobs/shelf"):
+            seen = await browser.open(path)
+            text = " ".join(re.sub(r"<[^>]+>", "", seen.text).split())
+            assert re.search(r"succeeded in \d+\.\d\d s|succeeded 20\d\d-", text), text
+        (run,) = await browser.shop.store.runs()
+        seen = await browser.open(f"/runs/{run.run_id}")
+        assert "3 writes" in seen.text
+        assert not re.search(r"\b1 (writes|requests|retries|products)\b", seen.text)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
@@ -13,8 +12,8 @@ import attrs
 from catalogsync.changes import Change, ReferenceChange
 from catalogsync.config import Job
 from catalogsync.engine import Run, open_apply, rehearse
-from catalogsync.planfile import Forecast, Plan, PlanHead, PlanWriter, forecast
-from catalogsync.protocols import Located, Sink, Source
+from catalogsync.planfile import Forecast, Plan, PlanWriter, forecast, plan_head
+from catalogsync.protocols import Sink, Source
 from catalogsync.report import Report
 from catalogsync.runstore import RunStore
 
@@ -95,14 +94,7 @@ def _writer(
 ) -> AbstractContextManager[PlanWriter | None]:
     if out is None:
         return nullcontext()
-    head = PlanHead(
-        job=job.name,
-        source=source.name,
-        sink=sink.name,
-        place=sink.place if isinstance(sink, Located) else sink.name,
-        made_at=time.time(),
-    )
-    return PlanWriter(out, head)
+    return PlanWriter(out, plan_head(job.name, source, sink))
 
 
 def _shower(

@@ -21,12 +21,14 @@ from catalogsync.engine import (
     Options,
     Run,
     note_no_start,
+    open_apply,
     open_run,
     opened,
     rehearse,
 )
 from catalogsync.errors import MisconfiguredError
 from catalogsync.events import EventHook
+from catalogsync.planfile import Plan
 from catalogsync.protocols import Sink, Source
 from catalogsync.report import Report
 from catalogsync.runstore import RunRecord, RunStore
@@ -149,6 +151,42 @@ class Job:
             partial: Whether it is to take chosen products only.
             hooks: Told, as the run store is, of a run whose sides cannot be opened.
         """
+        opening = self._noted(self.open(), run_id, partial=partial, hooks=hooks)
+        async with opening as ((source, sink), store):
+            yield source, sink, store
+
+    @asynccontextmanager
+    async def apply(
+        self, plan: Plan, *, hooks: Iterable[EventHook] = (), run_id: str | None = None
+    ) -> AsyncGenerator[Run]:
+        """Open the sink and start a run that does what a plan says, and nothing else.
+
+        Hooks and run store hear of a run that cannot begin, too.
+        """
+        run_id = run_id or uuid.uuid4().hex
+        opening = self._noted(self.open_sink(), run_id, partial=True, hooks=hooks)
+        async with opening as (sink, store):
+            run = open_apply(
+                plan,
+                sink,
+                options=self.options,
+                hooks=hooks,
+                store=store,
+                run_id=run_id,
+            )
+            async with run:
+                yield run
+
+    @asynccontextmanager
+    async def _noted(
+        self,
+        sides: AbstractAsyncContextManager[T],
+        run_id: str,
+        *,
+        partial: bool,
+        hooks: Iterable[EventHook],
+    ) -> AsyncGenerator[tuple[T, RunStore | None]]:
+        """Open sides and the run store; a run whose sides cannot be opened is noted."""
         record = RunRecord(
             run_id=run_id,
             job=self.name,
@@ -159,13 +197,13 @@ class Job:
         )
         async with self.open_store() as store, AsyncExitStack() as stack:
             try:
-                source, sink = await stack.enter_async_context(self.open())
+                opened_sides = await stack.enter_async_context(sides)
             except (Exception, asyncio.CancelledError) as error:
                 await note_no_start(
                     record=record, error=error, hooks=hooks, store=store
                 )
                 raise
-            yield source, sink, store
+            yield opened_sides, store
 
     async def rehearse(
         self,

@@ -142,6 +142,7 @@ def open_apply(
     options: Options | None = None,
     hooks: Iterable[EventHook] = (),
     store: RunStore | None = None,
+    run_id: str | None = None,
 ) -> Run:
     """Make a run that does what a plan says, and nothing else.
 
@@ -154,6 +155,7 @@ def open_apply(
         options: Those with which it was made.
         hooks: Called for each event.
         store: As in `open_run`.
+        run_id: As in `open_run`.
 
     Raises:
         MisconfiguredError: The plan was made for another sink.
@@ -172,4 +174,5 @@ def open_apply(
         hooks=hooks,
         store=store,
         approve=PlanApproval(plan),
+        run_id=run_id,
     )

@@ -12,9 +12,10 @@ import datetime as dt
 import logging
 import time
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
-from typing import Self
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
+from functools import partial
+from typing import Protocol, Self
 
 import attrs
 
@@ -33,6 +34,7 @@ from catalogsync.events import (
     RunStarted,
 )
 from catalogsync.models import ProductKey
+from catalogsync.planfile import Plan
 from catalogsync.report import Counts, Report, RunStatus
 from catalogsync.runstore import BusyError, RunStore, StoreError, Trigger
 
@@ -43,6 +45,17 @@ __all__ = ["JobEvent", "JobState", "Service"]
 logger = logging.getLogger("catalogsync.service")
 
 Clock = Callable[[], dt.datetime]
+
+
+class Start(Protocol):
+    """Starts a run for the length of a block, as `Job.start` does."""
+
+    def __call__(
+        self, *, hooks: Iterable[EventHook], run_id: str
+    ) -> AbstractAsyncContextManager[Run]:
+        """Start it."""
+        ...
+
 
 _SCHEDULE = "schedule"
 _CANCELLED = "cancelled on demand"
@@ -68,6 +81,19 @@ class JobEvent:
     counts: Counts
 
 
+@attrs.frozen(kw_only=True)
+class PlannedRun:
+    """A plan that somebody wants to be applied.
+
+    Attributes:
+        plan: The plan.
+        run_id: Identity of the run that does it.
+    """
+
+    plan: Plan
+    run_id: str = attrs.field(factory=lambda: uuid.uuid4().hex)
+
+
 @attrs.define(kw_only=True)
 class JobState:
     """Where a job stands.
@@ -84,6 +110,8 @@ class JobState:
         problem: Why the last run broke off or was not complete; empty if it was.
         failures: Runs since the last one that settled all.
         run_id: Identity of the run that goes on; empty if none does.
+        plan: What is to be applied next, or is being applied.
+        taken: The wishes that the run fulfils which goes on.
         scope: Ends what goes on, also while it is opened and closed.
         wake: Set when there is something to do.
         turn: Held while wishes are noted or taken.
@@ -100,6 +128,8 @@ class JobState:
     problem: str = ""
     failures: int = 0
     run_id: str = ""
+    plan: PlannedRun | None = None
+    taken: frozenset[int] = frozenset()
     scope: asyncio.Timeout | None = None
     wake: asyncio.Event = attrs.field(factory=asyncio.Event)
     turn: asyncio.Lock = attrs.field(factory=asyncio.Lock)
@@ -112,11 +142,17 @@ class JobState:
         self.wake.set()
         return self._pending
 
-    def begin(self) -> str:
-        """The run that was to come begins; gives its id."""
-        self.run_id, self._pending = self._pending or uuid.uuid4().hex, ""
+    def begin(self, wishes: Sequence[Trigger]) -> str:
+        """The run that was to come begins, for these wishes; gives its id."""
+        run_id, self._pending = self._pending or uuid.uuid4().hex, ""
+        self.taken = frozenset(wish.id for wish in wishes)
+        self.begin_as(run_id)
+        return run_id
+
+    def begin_as(self, run_id: str) -> None:
+        """A run with this id begins."""
+        self.run_id = run_id
         self.total, self.retrying, self.cancelled = None, None, False
-        return self.run_id
 
     def postpone(self, run_id: str) -> None:
         """The run did not come about, so it is still to come."""
@@ -174,7 +210,7 @@ class Service:
 
     def __attrs_post_init__(self) -> None:
         for name, job in self.jobs.items():
-            self._states[name] = JobState(job=job)
+            self._states[name] = JobState(job=attrs.evolve(job, store=self.store))
 
     async def __aenter__(self) -> Self:
         await self._catch_up(self.clock())
@@ -241,6 +277,55 @@ class Service:
         async with state.turn:
             await self.store.add_trigger(job, keys, by=by)
             return state.announce()
+
+    def apply(self, plan: Plan) -> str:
+        """Do what a plan says and nothing else, when no other run of its job goes on.
+
+        Products that changed since the plan was made are left alone. Other than a
+        wish it does not outlive the process.
+
+        Returns:
+            The id of the run.
+
+        Raises:
+            MisconfiguredError: There is no such job, or another plan of it waits.
+        """
+        state = self.state(plan.head.job)
+        if state.plan is not None:
+            problem = "another plan of this job waits or is being applied"
+            raise MisconfiguredError("plan", problem)
+        state.plan = PlannedRun(plan=plan)
+        state.wake.set()
+        return state.plan.run_id
+
+    async def waiting(self, job: str) -> Sequence[Trigger]:
+        """The wishes that no run fulfils yet; the next one begins for them at once.
+
+        Raises:
+            MisconfiguredError: There is no such job.
+            StoreError: The store cannot be used.
+        """
+        taken = self.state(job).taken
+        return [wish for wish in await self.store.triggers(job) if wish.id not in taken]
+
+    async def clear(self, job: str) -> int:
+        """Withdraw the wishes that wait, and a plan that does; says how many.
+
+        A run that goes on is not touched.
+
+        Raises:
+            MisconfiguredError: There is no such job.
+            StoreError: The store cannot be used.
+        """
+        state = self.state(job)
+        async with state.turn:
+            waiting = await self.waiting(job)
+            await self.store.drop_triggers([wish.id for wish in waiting])
+            plan, dropped = state.plan, len(waiting)
+            if plan is not None and plan.run_id != state.run_id:
+                state.plan = None
+                dropped += 1
+            return dropped
 
     def cancel(self, run_id: str, *, grace: float = 30.0) -> bool:
         """Ask a run for an orderly end; False: no such run goes on.
@@ -318,15 +403,21 @@ class Service:
         Returns:
             Whether what was done need not be done again.
         """
+        if state.plan is not None:
+            await self._apply(state, state.plan)
+            return True
         async with state.turn:
             self._look(state)
             wishes = [*await self.store.triggers(state.job.name)]
             if wishes and state.next_at is not None and state.next_at <= self.clock():
                 # Wishes that come all the time, or fail, put off no schedule.
                 wishes.append(await self._come_due(state))
-            run_id = state.begin() if wishes else ""
+            run_id = state.begin(wishes) if wishes else ""
         if wishes:
-            return await self._run(state, wishes, run_id)
+            try:
+                return await self._run(state, wishes, run_id)
+            finally:
+                state.taken = frozenset()
         if await self._is_due(state):
             await self._come_due(state)
         return True
@@ -382,7 +473,7 @@ class Service:
         keys: set[ProductKey] | None = set()
         for wish in wishes:
             keys = keys | set(wish.keys) if keys is not None and wish.keys else None
-        report = await self._attempt(state, keys, run_id)
+        report = await self._attempt(state, self._chosen(state.job, keys).start)
         settled = report is not None and report.status.settled
         if settled or state.cancelled:
             state.failures = 0
@@ -393,6 +484,14 @@ class Service:
             state.postpone(run_id)
         return False
 
+    async def _apply(self, state: JobState, planned: PlannedRun) -> None:
+        """Apply a plan, once: what it leaves is for a new plan."""
+        state.begin_as(planned.run_id)
+        try:
+            await self._attempt(state, partial(state.job.apply, planned.plan))
+        finally:
+            state.plan = None
+
     async def _is_known(self, run_id: str) -> bool:
         """Whether a run is in the store; not if that cannot be told."""
         try:
@@ -400,13 +499,11 @@ class Service:
         except StoreError:
             return False
 
-    async def _attempt(
-        self, state: JobState, keys: Collection[ProductKey] | None, run_id: str
-    ) -> Report | None:
+    async def _attempt(self, state: JobState, start: Start) -> Report | None:
         """Carry out a run; None: it broke off before anything was written."""
         try:
             async with asyncio.timeout(None) as state.scope:
-                report = await self._carry_out(state, keys, run_id)
+                report = await self._carry_out(state, start)
         except BusyError as error:
             state.problem = str(error)
             logger.warning("job %s: %s", state.job.name, error)
@@ -422,24 +519,23 @@ class Service:
             state.scope, state.run_id = None, ""
         return None
 
-    async def _carry_out(
-        self, state: JobState, keys: Collection[ProductKey] | None, run_id: str
-    ) -> Report:
-        job = state.job
-        if keys is not None:
-            options = attrs.evolve(job.options, keys=tuple(keys), limit=None)
-            job = attrs.evolve(job, options=options)
-        job = attrs.evolve(job, store=self.store)
+    def _chosen(self, job: Job, keys: Collection[ProductKey] | None) -> Job:
+        """A job with these products only; None: with all."""
+        if keys is None:
+            return job
+        options = attrs.evolve(job.options, keys=tuple(keys), limit=None)
+        return attrs.evolve(job, options=options)
 
+    async def _carry_out(self, state: JobState, start: Start) -> Report:
         def tell(event: Event, /) -> None:
             state.follow(event)
             if isinstance(event, RequestSent):
                 return
             counts = state.run.counts if state.run else Counts()
-            self.feed.publish(JobEvent(job.name, event, counts))
+            self.feed.publish(JobEvent(state.job.name, event, counts))
 
         hooks = [*self.hooks, tell]
-        async with job.start(hooks=hooks, run_id=run_id) as run:
+        async with start(hooks=hooks, run_id=state.run_id) as run:
             state.run = run
             try:
                 if self.stopping:

@@ -8,25 +8,24 @@ from typing import Any, cast
 
 import attrs
 
-from catalogsync.changes import Action, Change, ReferenceChange
 from catalogsync.config import Job
-from catalogsync.differences import diff
 from catalogsync.events import Request, Retrying
 from catalogsync.outcomes import Outcome
 from catalogsync.report import Counts
-from catalogsync.runstore import Backlog, Failure, RunRecord, reasons_of
+from catalogsync.runstore import Failure, RunRecord, Trigger, reasons_of
 from catalogsync.service import JobEvent, JobState
 
 __all__ = [
     "Tree",
-    "change_json",
     "counts_json",
     "event_json",
     "failure_json",
     "job_json",
+    "retrying_json",
     "run_json",
     "stats_json",
     "to_text",
+    "trigger_json",
     "whole_run_json",
 ]
 
@@ -53,13 +52,16 @@ def counts_json(counts: Counts) -> Tree:
     return attrs.asdict(counts)
 
 
-def job_json(state: JobState, last: RunRecord | None, backlog: Backlog) -> Tree:
+def job_json(
+    state: JobState, last: RunRecord | None, *, waiting: int, failures: int
+) -> Tree:
     """A job and where it stands.
 
     Args:
         state: The job's.
         last: Its last run.
-        backlog: What waits in it.
+        waiting: Requests for a run that no run fulfils yet.
+        failures: Products that failed and did not succeed since.
     """
     job = state.job
     return {
@@ -71,8 +73,8 @@ def job_json(state: JobState, last: RunRecord | None, backlog: Backlog) -> Tree:
         "running": _running(state),
         "last": run_json(last) if last else None,
         "problem": state.problem,
-        "waiting": backlog.triggers,
-        "failures": backlog.failures,
+        "waiting": waiting,
+        "failures": failures,
     }
 
 
@@ -90,11 +92,12 @@ def _running(state: JobState) -> Tree | None:
         "started_at": state.started_at,
         "counts": counts_json(state.run.counts),
         "total": state.total,
-        "retrying": _retrying(state.retrying),
+        "retrying": retrying_json(state.retrying),
     }
 
 
-def _retrying(event: Retrying | None) -> Tree | None:
+def retrying_json(event: Retrying | None) -> Tree | None:
+    """What failed and when it is tried again."""
     if event is None:
         return None
     tree = attrs.asdict(event)
@@ -149,31 +152,13 @@ def failure_json(failure: Failure) -> Tree:
     }
 
 
-def change_json(change: Change | ReferenceChange) -> Tree:
-    """What would happen to a product, a category or a tag."""
-    if isinstance(change, ReferenceChange):
-        return _reference_json(change)
+def trigger_json(trigger: Trigger) -> Tree:
+    """A request for a run."""
     return {
-        "action": change.action,
-        "key": str(change.key),
-        "title": change.product.title or "",
-        "diff": [attrs.asdict(each, recurse=False) for each in diff(change)],
-    }
-
-
-def _reference_json(change: ReferenceChange) -> Tree:
-    reference, held = change.reference, change.held
-    above = reference.parent.name if reference.parent else None
-    old = held.name if held else None
-    parts = [{"path": "name", "old": old, "new": change.name}]
-    if held and change.moves:
-        renamed = parts if held.name != change.name else []
-        parts = [*renamed, {"path": "parent", "old": held.parent, "new": above}]
-    return {
-        "action": Action.UPDATE if held else Action.CREATE,
-        "key": f"{reference.kind.value}:{reference.id}",
-        "title": change.name,
-        "diff": parts,
+        "id": trigger.id,
+        "at": trigger.at,
+        "by": trigger.by,
+        "keys": [str(key) for key in trigger.keys],
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from ._pages_visits import Page
 
 __all__ = ["web_app"]
+
+# By itself, the router takes no braces in what stands for a name.
+_NAMED = re.compile(r"\{(\w+)\}")
 
 
 def web_app(
@@ -61,10 +65,12 @@ def web_app(
     if dashboard:
         endpoints += _pages()
     for endpoint in endpoints:
-        app.router.add_route(endpoint.method, endpoint.path, endpoint.bind(site))
+        path = _NAMED.sub(r"{\1:[^/]+}", endpoint.path)
+        app.router.add_route(endpoint.method, path, endpoint.bind(site))
 
     async def close(_: web.Application) -> None:
         site.close()
+        await site.plans.close()
 
     app.on_response_prepare.append(add_headers(site))
     app.on_shutdown.append(close)

@@ -17,7 +17,15 @@ from catalogsync.models import ProductKey
 
 from ._refusals import RefusalError
 
-__all__ = ["Query", "no_keys", "parse_json", "read_body", "read_key", "read_keys"]
+__all__ = [
+    "Query",
+    "no_keys",
+    "parse_json",
+    "read_body",
+    "read_key",
+    "read_keys",
+    "read_text",
+]
 
 _PATIENCE = 30.0
 _LONGEST_KEY = 1000
@@ -98,6 +106,16 @@ def no_keys(tree: dict[str, Any]) -> None:
     _only(tree, ())
 
 
+def read_text(tree: dict[str, Any], name: str) -> str:
+    """The one text in an object."""
+    _only(tree, (name,))
+    text = tree.get(name)
+    if not isinstance(text, str):
+        told = "is missing" if name not in tree else f"must be text, not {_kind(text)}"
+        raise RefusalError(400, f"{name}: {told}")
+    return text
+
+
 def read_keys(tree: dict[str, Any], source: str) -> list[ProductKey]:
     """The products in `{"keys": [...]}`; none: it names none.
 
@@ -161,11 +179,11 @@ class Query:
         """A text; empty if it was not given."""
         return self.given.get(name, "")
 
-    def number(self, name: str, *, default: int, most: int) -> int:
-        """A whole number from 1 to *most*."""
+    def number(self, name: str, *, default: int, most: int, least: int = 1) -> int:
+        """A whole number from *least* to *most*."""
         text = self.given.get(name)
         if text is None:
             return default
-        if not _DIGITS.fullmatch(text) or not 1 <= int(text) <= most:
-            raise RefusalError(400, f"{name}: must be a number from 1 to {most}")
+        if not _DIGITS.fullmatch(text) or not least <= int(text) <= most:
+            raise RefusalError(400, f"{name}: must be a number from {least} to {most}")
         return int(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
 
 from aiohttp import web
@@ -17,16 +18,18 @@ from ._answers import (
     job_json,
     run_json,
     stats_json,
+    trigger_json,
     whole_run_json,
 )
-from ._bodies import no_keys, parse_json, read_body, read_key, read_keys
+from ._bodies import no_keys, parse_json, read_body, read_key, read_keys, read_text
 from ._openapi import describe
 from ._refusals import RefusalError
 from ._site import Call, Endpoint
 
-__all__ = ["ENDPOINTS", "failure_tree", "job_tree", "retry_keys"]
+__all__ = ["ENDPOINTS", "cancelled_job", "failure_tree", "job_tree", "retry_keys"]
 
 _MOST = 1000
+_FARTHEST = 999_999_999
 
 
 async def _health(call: Call) -> web.StreamResponse:
@@ -72,12 +75,15 @@ async def _job(call: Call) -> web.StreamResponse:
 
 async def job_tree(call: Call, job: Job) -> Tree:
     """A job and where it stands."""
-    store = call.service.store
+    service, store = call.service, call.service.store
     last = await store.runs(job=job.name, limit=1)
+    backlog = await store.backlog(job.name)
+    waiting = await service.waiting(job.name) if backlog.triggers else ()
     return job_json(
-        call.service.state(job.name),
+        service.state(job.name),
         last[0] if last else None,
-        await store.backlog(job.name),
+        waiting=len(waiting),
+        failures=backlog.failures,
     )
 
 
@@ -127,7 +133,35 @@ async def retry_keys(
 async def _plan(call: Call) -> web.StreamResponse:
     job = call.job
     no_keys(await call.body())
-    return call.answer(await call.site.plans.make(job))
+    preview = call.site.plans.begin(job)
+    return call.answer({"plan_id": preview.plan_id}, status=202)
+
+
+async def _planned(call: Call) -> web.StreamResponse:
+    query = call.query("offset", "limit")
+    limit = query.number("limit", default=100, most=_MOST)
+    offset = query.number("offset", default=0, least=0, most=_FARTHEST)
+    preview = call.site.plans.find(call.job.name)
+    return call.answer(await asyncio.to_thread(preview.to_dict, offset, limit))
+
+
+async def _apply(call: Call) -> web.StreamResponse:
+    job = call.job
+    plan_id = read_text(await call.body(), "plan_id")
+    run_id = await call.site.plans.apply(job, plan_id)
+    return call.answer({"run_id": run_id}, status=202)
+
+
+async def _queue(call: Call) -> web.StreamResponse:
+    call.query()
+    waiting = await call.service.waiting(call.job.name)
+    return call.answer({"waiting": [trigger_json(each) for each in waiting]})
+
+
+async def _clear(call: Call) -> web.StreamResponse:
+    job = call.job
+    no_keys(await call.body())
+    return call.answer({"cleared": await call.service.clear(job.name)})
 
 
 async def _failures(call: Call) -> web.StreamResponse:
@@ -179,9 +213,22 @@ async def _run(call: Call) -> web.StreamResponse:
 
 async def _cancel(call: Call) -> web.StreamResponse:
     no_keys(await call.body())
-    if not call.service.cancel(call.request.match_info["run_id"]):
+    job = cancelled_job(call)
+    waiting = await call.service.waiting(job)
+    return call.answer({"waiting": len(waiting)}, status=202)
+
+
+def cancelled_job(call: Call) -> str:
+    """Cancel the run that the path names; gives its job.
+
+    Raises:
+        RefusalError: No such run goes on.
+    """
+    run_id = call.request.match_info["run_id"]
+    states = [s for s in call.service.states() if s.run_id == run_id]
+    if not states or not call.service.cancel(run_id):
         raise RefusalError(404, "no such run goes on")
-    return call.answer({}, status=202)
+    return states[0].job.name
 
 
 async def _events(call: Call) -> web.StreamResponse:
@@ -222,6 +269,10 @@ ENDPOINTS = (
     Endpoint("GET", "/api/jobs/{job}", _job, _READ),
     Endpoint("POST", "/api/jobs/{job}/runs", _start, _OPERATE),
     Endpoint("POST", "/api/jobs/{job}/plan", _plan, _OPERATE),
+    Endpoint("GET", "/api/jobs/{job}/plan", _planned, _READ),
+    Endpoint("POST", "/api/jobs/{job}/plan/apply", _apply, _OPERATE),
+    Endpoint("GET", "/api/jobs/{job}/queue", _queue, _READ),
+    Endpoint("POST", "/api/jobs/{job}/queue/clear", _clear, _OPERATE),
     Endpoint("GET", "/api/jobs/{job}/failures", _failures, _READ),
     Endpoint("POST", "/api/jobs/{job}/retry", _retry, _OPERATE),
     Endpoint("GET", "/api/jobs/{job}/stats", _stats, _READ),

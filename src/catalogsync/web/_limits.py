@@ -17,12 +17,17 @@ _IPV6_NETWORK = 64
 
 
 def address_of(remote: str | None) -> str:
-    """What stands for a client; one of IPv6 has a whole network to choose from."""
+    """What stands for a client; one of IPv6 has a whole network to choose from.
+
+    A socket for both versions shows a client of IPv4 as `::ffff:192.0.2.1`.
+    """
     try:
         address = ipaddress.ip_address(remote or "")
     except ValueError:
         return remote or ""
     if address.version == 6:
+        if address.ipv4_mapped is not None:
+            return str(address.ipv4_mapped)
         return str(ipaddress.ip_network((address, _IPV6_NETWORK), strict=False))
     return str(address)
 

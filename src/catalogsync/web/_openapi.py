@@ -88,16 +88,7 @@ _SCHEMAS: Schema = {
             "started_at": _NUMBER,
             "counts": _ref("Counts"),
             "total": {"type": ["integer", "null"]},
-            "retrying": _or_null(
-                _object(
-                    {
-                        "what": _TEXT,
-                        "attempt": _WHOLE,
-                        "reason": _TEXT,
-                        "next_at": _NUMBER,
-                    }
-                )
-            ),
+            "retrying": _or_null(_ref("Retrying")),
         }
     ),
     "Job": _object(
@@ -131,11 +122,49 @@ _SCHEMAS: Schema = {
             "key": _TEXT,
             "title": _TEXT,
             "diff": _list(_object({"path": _TEXT, "old": {}, "new": {}})),
+            "half_made": _list(_TEXT),
+            "adopts": {"type": "boolean"},
         }
     ),
-    "Plan": _object(
-        {"changes": _list(_ref("Change")), "counts": _ref("Counts"), "more": _WHOLE}
+    "Retrying": _object(
+        {"what": _TEXT, "attempt": _WHOLE, "reason": _TEXT, "next_at": _NUMBER}
     ),
+    "Plan": _object(
+        {
+            "plan_id": _TEXT,
+            "state": {"enum": ["making", "ready", "failed"]},
+            "began_at": _NUMBER,
+            "read": _WHOLE,
+            "total": {"type": ["integer", "null"]},
+            "retrying": _or_null(_ref("Retrying")),
+            "problem": _TEXT,
+            "applied": {"type": "boolean"},
+            "summary": _TEXT,
+            "reasons": _list(_TEXT),
+            "counts": _or_null(_ref("Counts")),
+            "categories": {"type": ["object", "null"]},
+            "forecast": {"type": ["object", "null"]},
+            "offset": _WHOLE,
+            "totals": {"type": "object"},
+            "changes": _list(_ref("Change")),
+            "failures": _list({"type": "object"}),
+            "rejected": _list({"type": "object"}),
+            "warnings": _list(_TEXT),
+            "edits": _list({"type": "object"}),
+        }
+    ),
+    "PlanId": _object({"plan_id": _TEXT}),
+    "Queue": _object(
+        {
+            "waiting": _list(
+                _object(
+                    {"id": _WHOLE, "at": _NUMBER, "by": _TEXT, "keys": _list(_TEXT)}
+                )
+            )
+        }
+    ),
+    "Cleared": _object({"cleared": _WHOLE}),
+    "Cancelled": _object({"waiting": _WHOLE}),
     "Figures": _object(
         {
             "run_id": _TEXT,
@@ -206,7 +235,10 @@ def _post(
     return {
         "summary": summary,
         "parameters": list(parameters),
-        "requestBody": {"content": _json(_ref(body))},
+        "requestBody": {
+            "content": _json(_ref(body)),
+            "required": bool(_SCHEMAS[body]["required"]),
+        },
         "responses": {str(status): good, **refused},
     }
 
@@ -261,6 +293,11 @@ def _paths(jobs: Sequence[str], most: int) -> Schema:
         limits = {"minimum": 1, "maximum": most, "default": default}
         return _in_query(name, {"type": "integer", **limits}, "How many.")
 
+    offset = _in_query(
+        "offset",
+        {"type": "integer", "minimum": 0, "maximum": 999_999_999, "default": 0},
+        "Leave out so many.",
+    )
     of_job = _in_query("job", _TEXT, "Only of this job.")
     key: Schema = {"type": "string", "pattern": _KEY}
     after = _in_query("after", key, "Begin after this key, which is source:id.")
@@ -293,12 +330,47 @@ def _paths(jobs: Sequence[str], most: int) -> Schema:
         },
         "/api/jobs/{job}/plan": {
             "post": _post(
-                "What a run would do",
-                "Plan",
+                "Begin to work out what a run would do",
+                "PlanId",
+                "Nothing",
+                job,
+                refusals=(404, 409),
+            ),
+            "get": _get(
+                "The plan that was made last, or how far it is; offset and limit are"
+                " of each of its lists",
+                _json(_ref("Plan")),
+                job,
+                up_to("limit", 100),
+                offset,
+                refusals=missing,
+            ),
+        },
+        "/api/jobs/{job}/plan/apply": {
+            "post": _post(
+                "Do what the plan says, and nothing else",
+                "Started",
+                "PlanId",
+                job,
+                refusals=(404, 409),
+            )
+        },
+        "/api/jobs/{job}/queue": {
+            "get": _get(
+                "Requests for a run that no run fulfils yet",
+                _json(_ref("Queue")),
+                job,
+                refusals=missing,
+            )
+        },
+        "/api/jobs/{job}/queue/clear": {
+            "post": _post(
+                "Withdraw the requests that wait",
+                "Cleared",
                 "Nothing",
                 job,
                 status=200,
-                refusals=(404, 409),
+                refusals=missing,
             )
         },
         "/api/jobs/{job}/failures": {
@@ -335,8 +407,9 @@ def _paths(jobs: Sequence[str], most: int) -> Schema:
         },
         "/api/runs/{run_id}/cancel": {
             "post": _post(
-                "Ask a run for an orderly end",
-                "Nothing",
+                "Ask a run for an orderly end; says how many requests wait, for which"
+                " the next run begins at once",
+                "Cancelled",
                 "Nothing",
                 run,
                 refusals=missing,

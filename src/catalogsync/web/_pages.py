@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import attrs
 from aiohttp import web
@@ -15,9 +16,9 @@ from catalogsync.runstore import Trigger
 from catalogsync.stats import RunRow, rows, to_csv
 
 from ._answers import whole_run_json
-from ._bodies import read_key
+from ._bodies import Query, read_key
 from ._charts import CHARTS, alt_text, draw
-from ._handlers import failure_tree, job_tree, retry_keys
+from ._handlers import cancelled_job, failure_tree, job_tree, retry_keys
 from ._pages_visits import Page, Visit, known_place
 from ._refusals import RefusalError
 
@@ -25,6 +26,9 @@ __all__ = ["PAGES"]
 
 _RUNS = 50
 _FAILURES = 50
+_CHANGES = 100
+_FARTHEST = 999_999_999
+_OF_PLAN = ("offset", "said")
 _STATIC = Path(__file__).with_name("static")
 _TYPES = {
     "dashboard.css": "text/css",
@@ -49,7 +53,7 @@ async def _overview(visit: Visit) -> web.StreamResponse:
 async def _job(visit: Visit) -> web.StreamResponse:
     call, job = visit.call, visit.call.job
     runs = await _runs(visit)
-    waiting = await call.service.store.triggers(job.name)
+    waiting = await call.service.waiting(job.name)
     charts = [
         {"name": name, "title": chart.title, "alt": alt_text(chart, runs)}
         for name, chart in CHARTS.items()
@@ -110,10 +114,32 @@ async def _failures(visit: Visit) -> web.StreamResponse:
     return visit.show("failures.html", values)
 
 
+async def _begin_plan(visit: Visit) -> web.StreamResponse:
+    job, plans = visit.call.job, visit.call.site.plans
+    if not plans.is_making(job.name):
+        plans.begin(job)
+    return visit.go(f"jobs/{quote(job.name, safe='')}/plan")
+
+
 async def _plan(visit: Visit) -> web.StreamResponse:
+    job, query = visit.call.job.name, Query(visit.call.request.query, _OF_PLAN)
+    offset = query.number("offset", default=0, least=0, most=_FARTHEST)
+    preview = visit.call.site.plans.find(job)
+    plan = await asyncio.to_thread(preview.to_dict, offset, _CHANGES)
+    most = max(plan["totals"].values())
+    values = {"job": job, "plan": plan, "most": most, "size": _CHANGES}
+    return visit.show("plan.html", values)
+
+
+async def _apply(visit: Visit) -> web.StreamResponse:
     job = visit.call.job
-    plan = await visit.call.site.plans.make(job)
-    return visit.show("plan.html", {"job": job.name, "plan": plan})
+    await visit.call.site.plans.apply(job, visit.form.get("key", ""))
+    return visit.go(f"jobs/{quote(job.name, safe='')}?said=apply")
+
+
+async def _clear(visit: Visit) -> web.StreamResponse:
+    await visit.call.service.clear(visit.call.job.name)
+    return _back(visit, "clear")
 
 
 async def _sync(visit: Visit) -> web.StreamResponse:
@@ -130,9 +156,9 @@ async def _retry(visit: Visit) -> web.StreamResponse:
 
 
 async def _cancel(visit: Visit) -> web.StreamResponse:
-    if not visit.call.service.cancel(visit.call.request.match_info["run_id"]):
-        raise RefusalError(404, "this run does not go on any more")
-    return _back(visit, "cancel")
+    job = cancelled_job(visit.call)
+    waiting = await visit.call.service.waiting(job)
+    return _back(visit, "cancel-waiting" if waiting else "cancel")
 
 
 def _back(visit: Visit, said: str) -> web.StreamResponse:
@@ -186,7 +212,10 @@ PAGES = (
     Page("GET", "/jobs/{job}/runs.csv", _csv, _READ),
     Page("GET", "/jobs/{job}/failures", _failures, _READ),
     Page("POST", "/jobs/{job}/sync", _sync, _OPERATE),
-    Page("POST", "/jobs/{job}/plan", _plan, _OPERATE),
+    Page("POST", "/jobs/{job}/plan", _begin_plan, _OPERATE),
+    Page("GET", "/jobs/{job}/plan", _plan, _READ),
+    Page("POST", "/jobs/{job}/plan/apply", _apply, _OPERATE),
+    Page("POST", "/jobs/{job}/clear", _clear, _OPERATE),
     Page("POST", "/jobs/{job}/retry", _retry, _OPERATE),
     Page("GET", "/runs/{run_id}", _run, _READ),
     Page("POST", "/runs/{run_id}/cancel", _cancel, _OPERATE),

@@ -23,12 +23,16 @@ from ._site import Call, Site
 
 __all__ = ["Page", "Visit", "known_place"]
 
-_PLACE = re.compile(r"(jobs|runs)/[\w.~%-]+(/failures)?", re.ASCII)
+_PLACE = re.compile(r"(jobs|runs)/[\w.~%-]+(/failures|/plan)?", re.ASCII)
 _MOST_FIELDS = 20
 _NOTICES = {
     "sync": "A run was asked for.",
     "retry": "A run of failed products was asked for.",
+    "apply": "The plan will be applied, and nothing else.",
     "cancel": "The run was asked to end.",
+    "cancel-waiting": "The run was asked to end. Requests for another run wait, which"
+    " begins at once then; clear the queue if it should not.",
+    "clear": "Nothing waits any more.",
 }
 _NO_FORM: Mapping[str, str] = MappingProxyType({})
 

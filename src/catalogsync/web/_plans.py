@@ -1,79 +1,289 @@
-"""What a run would do, worked out while somebody waits for the answer."""
+"""What a run would do: worked out in the background, kept to be read and applied."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any, cast
+import itertools
+import json
+import logging
+import time
+import uuid
+from array import array
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import attrs
 
-from catalogsync.changes import Change, ReferenceChange
 from catalogsync.config import Job
-from catalogsync.runstore import RunStore
+from catalogsync.engine import rehearse
+from catalogsync.errors import CatalogSyncError
+from catalogsync.events import Event, PageRead, Retrying
+from catalogsync.planfile import Forecast, Plan, PlanWriter, forecast, plan_head
+from catalogsync.report import Report
+from catalogsync.service import Service
 
-from ._answers import change_json, counts_json
+from ._answers import Tree, counts_json, retrying_json
 from ._refusals import RefusalError
 
-__all__ = ["Plans"]
+__all__ = ["Plans", "Preview"]
 
-_SHOWN = 200
-_LONGEST = 300.0
+logger = logging.getLogger("catalogsync.web")
+
+_EARLIER = 20
+_LISTS = ("failures", "rejected", "warnings", "edits")
 
 
-@attrs.define
-class _Changes:
-    """The first changes, and how many more there are."""
+@attrs.define(kw_only=True, eq=False)
+class Preview:
+    """A plan that is being made or was made; a hook of its rehearsal.
 
-    shown: list[dict[str, Any]] = attrs.field(factory=list[dict[str, Any]])
-    more: int = 0
+    Attributes:
+        path: Its file, complete when there is a report.
+        plan_id: Its identity.
+        began_at: When, in seconds since the epoch.
+        read: Records that were read so far.
+        total: How many there are, if the source says so.
+        retrying: What failed and will be tried again; None after a success.
+        report: Of the rehearsal, when it has ended.
+        expected: What applying the plan will take.
+        problem: Why there is no plan; empty as long as there may be one.
+        applied: Whether somebody applied it.
+    """
 
-    def __call__(self, change: Change | ReferenceChange) -> None:
-        if len(self.shown) < _SHOWN:
-            self.shown.append(change_json(change))
-        else:
-            self.more += 1
+    path: Path
+    plan_id: str
+    began_at: float = attrs.field(factory=time.time)
+    read: int = 0
+    total: int | None = None
+    retrying: Retrying | None = None
+    report: Report | None = None
+    expected: Forecast | None = None
+    problem: str = ""
+    applied: bool = False
+    _places: array[int] = attrs.field(factory=lambda: array("Q"))
+
+    def __call__(self, event: Event, /) -> None:
+        """Follow the rehearsal."""
+        if isinstance(event, PageRead):
+            self.read += event.products + event.rejected
+            self.total, self.retrying = event.total, None
+        elif isinstance(event, Retrying):
+            self.retrying = event
+
+    @property
+    def state(self) -> str:
+        """`making`, `ready` or `failed`."""
+        if self.problem:
+            return "failed"
+        return "making" if self.report is None else "ready"
+
+    @property
+    def changes(self) -> int:
+        """How many it has."""
+        return len(self._places)
+
+    def finish(self, report: Report, expected: Forecast) -> None:
+        """The file is complete."""
+        self._places = _places(self.path)
+        self.report, self.expected = report, expected
+
+    def to_dict(self, offset: int, limit: int) -> Tree:
+        """The plan as JSON types, with one page of each of its lists."""
+        report, expected = self.report, self.expected
+        lists: Tree = {name: [] for name in _LISTS}
+        totals = dict.fromkeys(_LISTS, 0)
+        if report is not None:
+            whole = {name: getattr(report, name) for name in _LISTS}
+            totals = {name: len(items) for name, items in whole.items()}
+            some = {n: items[offset : offset + limit] for n, items in whole.items()}
+            tree = attrs.evolve(report, **some).to_dict()
+            lists = {name: tree[name] for name in _LISTS}
+        told = attrs.asdict(expected) if expected else None
+        return {
+            "plan_id": self.plan_id,
+            "state": self.state,
+            "began_at": self.began_at,
+            "read": self.read,
+            "total": self.total,
+            "retrying": retrying_json(self.retrying),
+            "problem": self.problem,
+            "applied": self.applied,
+            "summary": report.summary if report else "",
+            "reasons": list(report.reasons) if report else [],
+            "counts": counts_json(report.counts) if report else None,
+            "categories": attrs.asdict(report.categories) if report else None,
+            "forecast": {**told, "summary": str(expected)} if told else None,
+            "offset": offset,
+            "totals": {"changes": self.changes, **totals},
+            "changes": self._changes(offset, limit),
+            **lists,
+        }
+
+    def _changes(self, offset: int, limit: int) -> list[Tree]:
+        if offset >= len(self._places):
+            return []
+        with self.path.open("rb") as file:
+            file.seek(self._places[offset])
+            most = min(limit, len(self._places) - offset)
+            return [_change(json.loads(line)) for line in itertools.islice(file, most)]
+
+
+def _places(path: Path) -> array[int]:
+    """Where each change begins in a plan; its first and last line are none."""
+    places, place = array("Q"), 0
+    with path.open("rb") as file:
+        for line in file:
+            places.append(place)
+            place += len(line)
+    return places[1:-1]
+
+
+def _change(line: dict[str, Any]) -> Tree:
+    """What would happen to a product, a category or a tag."""
+    if line["line"] == "product":
+        return {
+            "action": line["action"],
+            "key": line["key"],
+            "title": line["title"] or "",
+            "diff": line["diff"],
+            "half_made": line.get("half_made", []),
+            "adopts": line.get("adopts", False),
+        }
+    return {
+        "action": line["action"],
+        "key": f"{line['line']}:{line['id']}",
+        "title": line["name"],
+        "diff": line["diff"],
+        "half_made": [],
+        "adopts": False,
+    }
 
 
 @attrs.define
 class Plans:
-    """The plans that are being made, one of each job.
+    """The plan of each job that was made last, or is being made.
 
     Attributes:
-        store: The run store.
+        service: Applies them.
     """
 
-    store: RunStore
-    _tasks: dict[str, asyncio.Task[Any]] = attrs.field(
-        factory=dict[str, asyncio.Task[Any]], init=False
+    service: Service
+    _folder: TemporaryDirectory[str] | None = attrs.field(default=None, init=False)
+    _previews: dict[str, Preview] = attrs.field(factory=dict[str, Preview], init=False)
+    _tasks: dict[str, asyncio.Task[None]] = attrs.field(
+        factory=dict[str, asyncio.Task[None]], init=False
     )
+    _old: list[Path] = attrs.field(factory=list[Path], init=False)
 
-    async def make(self, job: Job) -> dict[str, Any]:
-        """Make one.
+    def is_making(self, job: str) -> bool:
+        """Whether one of this job is being made."""
+        return job in self._tasks
+
+    def begin(self, job: Job) -> Preview:
+        """Begin to make one in the background, in the place of the one before.
 
         Raises:
-            RefusalError: One of this job is being made, or it takes too long.
-            CatalogSyncError: It broke off.
+            RefusalError: One of this job is being made.
         """
-        if job.name in self._tasks:
+        if self.is_making(job.name):
             raise RefusalError(409, "a plan of this job is being made")
-        changes = _Changes()
-        self._tasks[job.name] = cast("asyncio.Task[Any]", asyncio.current_task())
-        try:
-            job = attrs.evolve(job, store=self.store)
-            async with asyncio.timeout(_LONGEST):
-                report = await job.rehearse(show=changes)
-        except TimeoutError:
-            problem = f"the plan was not ready within {_LONGEST:g} s"
-            raise RefusalError(503, problem) from None
-        finally:
-            del self._tasks[job.name]
-        return {
-            "changes": changes.shown,
-            "counts": counts_json(report.counts),
-            "more": changes.more,
-        }
+        if self._folder is None:
+            self._folder = TemporaryDirectory(prefix="catalogsync-plans-")
+        plan_id = uuid.uuid4().hex
+        preview = Preview(
+            path=Path(self._folder.name, f"{plan_id}.jsonl"), plan_id=plan_id
+        )
+        before = self._previews.get(job.name)
+        if before is not None:
+            self._old.append(before.path)
+        self._drop_old()
+        self._previews[job.name] = preview
+        work = self._make(job, preview)
+        task = asyncio.get_running_loop().create_task(work, name="catalogsync-plan")
+        self._tasks[job.name] = task
+        task.add_done_callback(lambda _: self._tasks.pop(job.name, None))
+        return preview
 
-    def close(self) -> None:
-        """Break off what is being made."""
-        for task in self._tasks.values():
+    def _drop_old(self) -> None:
+        """Delete files of earlier plans, except those that a run is applying."""
+        used = {s.plan.plan.path for s in self.service.states() if s.plan is not None}
+        for path in set(self._old) - used:
+            path.unlink(missing_ok=True)
+            self._old.remove(path)
+
+    def find(self, job: str) -> Preview:
+        """The plan of a job that was made last.
+
+        Raises:
+            RefusalError: None was made since the service started.
+        """
+        if job not in self._previews:
+            raise RefusalError(404, "no plan of this job was made; ask for one first")
+        return self._previews[job]
+
+    async def apply(self, job: Job, plan_id: str) -> str:
+        """Have a plan applied, and nothing else; gives the id of the run.
+
+        Raises:
+            RefusalError: It is not the plan that was made last, is not ready, was
+                applied already, or changes nothing.
+            CatalogSyncError: The plan cannot be read, or another one is being applied.
+        """
+        preview = self.find(job.name)
+        if preview.plan_id != plan_id:
+            raise RefusalError(409, "a newer plan was made meanwhile: look at that one")
+        if preview.state != "ready":
+            raise RefusalError(409, "the plan is not ready")
+        if not preview.changes:
+            raise RefusalError(409, "this plan changes nothing")
+        if preview.applied:
+            raise RefusalError(409, "this plan was applied already: make a new one")
+        preview.applied = True
+        try:
+            plan = await asyncio.to_thread(Plan.read, preview.path)
+            return self.service.apply(plan)
+        except BaseException:
+            preview.applied = False
+            raise
+
+    async def _make(self, job: Job, preview: Preview) -> None:
+        try:
+            await self._rehearse(job, preview)
+        except asyncio.CancelledError:
+            preview.problem = "the plan was not finished, because the service ends"
+            raise
+        except CatalogSyncError as error:
+            preview.problem = str(error)
+        except Exception:
+            logger.exception("the plan of job %s broke off", job.name)
+            preview.problem = "something unexpected happened; the log tells more"
+
+    async def _rehearse(self, job: Job, preview: Preview) -> None:
+        store = self.service.store
+        async with job.open() as (source, sink):
+            head = plan_head(job.name, source, sink)
+            with PlanWriter(preview.path, head) as writer:
+                report = await rehearse(
+                    source,
+                    sink,
+                    show=writer.show,
+                    options=job.options,
+                    job=job.name,
+                    hooks=[preview],
+                    store=store,
+                )
+                earlier = await store.runs(job=job.name, limit=_EARLIER)
+                expected = forecast(report, earlier)
+                writer.finish(report, expected)
+        await asyncio.to_thread(preview.finish, report, expected)
+
+    async def close(self) -> None:
+        """Break off what is being made, and forget all plans."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
             task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        if self._folder is not None:
+            self._folder.cleanup()

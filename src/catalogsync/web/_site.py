@@ -52,7 +52,7 @@ class Site:
         signatures: Tells right webhook calls from wrong ones.
         redactor: Keeps secrets out of answers.
         streams: The event streams that are open.
-        plans: The plans that are being made.
+        plans: The plans that were made or are being made.
     """
 
     service: Service
@@ -80,7 +80,7 @@ class Site:
         self.streams = Streams(
             service.feed, self.guard.sessions, self._data, self.alive_every
         )
-        self.plans = Plans(service.store)
+        self.plans = Plans(service)
 
     def _data(self, item: JobEvent) -> str:
         return self.text(event_json(item))
@@ -90,9 +90,8 @@ class Site:
         return to_text(self.redactor.tree(tree))
 
     def close(self) -> None:
-        """End what would go on for long."""
+        """End all streams."""
         self.streams.close()
-        self.plans.close()
 
 
 def _check_names(jobs: Iterable[Job], secrets: Collection[str]) -> None:

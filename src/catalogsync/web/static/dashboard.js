@@ -156,6 +156,8 @@ document.addEventListener("submit", (event) => {
 // A page that nobody sees takes none of the few connections that a browser has.
 if (live().length) {
   listen();
+  // What is worked out in the background sends no events.
+  setInterval(() => document.querySelector("[data-poll]") && refresh(), 1000);
   document.addEventListener("visibilitychange", () => {
     stream.close();
     if (!document.hidden) listen();
