@@ -145,7 +145,7 @@ class Service:
             [*command, f"{config}"], stdout=subprocess.PIPE, text=True
         ) as process:
             assert process.stdout
-            assert process.stdout.readline().startswith("listening on")
+            assert process.stdout.readline().split()[1:3] == ["listening", "on"]
             try:
                 yield
             finally:

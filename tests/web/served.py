@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import re
 import subprocess
@@ -15,7 +16,7 @@ from typing import Any
 import attrs
 from tests.web.sites import OPERATE, SECRET
 
-__all__ = ["Served", "configure", "read_events", "serving", "skip_to"]
+__all__ = ["Served", "configure", "read_events", "serving", "skip_to", "untimed"]
 
 _BOSS = {"Authorization": f"Bearer {OPERATE}"}
 _LISTENING = re.compile(r"listening on (http://[^;]+); jobs: (.*)")
@@ -34,14 +35,22 @@ class Served:
     url: str = ""
 
     def line(self) -> str:
-        """What it says next on its standard output."""
+        """What it says next on its standard output, after the time."""
         assert self.process.stdout
-        return self.process.stdout.readline().rstrip("\n")
+        line = self.process.stdout.readline().rstrip("\n")
+        return line if line.startswith("{") else untimed(line)
 
     def end(self) -> tuple[int, str, str]:
         """Its exit status, and what it still said, when it has ended."""
         output, errors = self.process.communicate()
         return self.process.returncode, output, errors
+
+
+def untimed(line: str) -> str:
+    """A line of the log without the time that it begins with."""
+    time, _, text = line.partition(" ")
+    assert dt.datetime.fromisoformat(time).utcoffset() == dt.timedelta()
+    return text
 
 
 def configure(folder: Path, source: str, serve: str = "", job: str = "") -> None:
@@ -82,7 +91,7 @@ def serving(folder: Path, *options: str) -> Iterator[Served]:
     ) as process:
         try:
             served = Served(process)
-            found = _LISTENING.fullmatch(served.line())
+            found = _LISTENING.search(served.line())
             served.url = found[1] if found else ""
             yield served
         finally:

@@ -8,18 +8,20 @@ import signal
 import sqlite3
 import urllib.request
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import pytest
-from tests.web.served import configure, read_events, serving, skip_to
+from aiohttp import web
+from tests.web.served import configure, read_events, serving, skip_to, untimed
 from tests.web.sites import JSON, OPERATE, SECRET
 
 from catalogsync.testing import FaultPlan, dummyjson_app, serve_in_thread
 from catalogsync.testing.catalog import generate_catalog
 from catalogsync.testing.dummyjson import Records
-from catalogsync.testing.faults import delay
+from catalogsync.testing.faults import delay, status
 from catalogsync.web import sign
 
 BOSS = {"Authorization": f"Bearer {OPERATE}"}
@@ -59,8 +61,8 @@ def test_serving(tmp_path: Path, source: str) -> None:
     with serving(tmp_path) as served:
         assert served.url.startswith("http://127.0.0.1:")
         assert ask(f"{served.url}/ready") == (200, {"status": "ready"})
-        status, _ = ask(f"{served.url}/api/jobs/products/runs", b"{}", **BOSS)
-        assert status == 202
+        answer, _ = ask(f"{served.url}/api/jobs/products/runs", b"{}", **BOSS)
+        assert answer == 202
         assert served.line().startswith("products: succeeded: 10 fetched = 10 created")
         request = urllib.request.Request(f"{served.url}/metrics", headers=BOSS)
         with urllib.request.urlopen(request) as response:
@@ -68,6 +70,71 @@ def test_serving(tmp_path: Path, source: str) -> None:
         served.process.send_signal(signal.SIGTERM)
         assert served.end() == (0, "", STOPPING)
     assert len(ids(tmp_path)) == 10
+
+
+def test_the_log_as_json(tmp_path: Path, source: str) -> None:
+    """Every line is an object, and no secret stands in it."""
+    configure(tmp_path, source, 'log = "json"')
+    with serving(tmp_path) as served:
+        ask(f"{served.url}/api/jobs/products/runs", b"{}", **BOSS)
+        assert served.process.stderr
+        lines: list[dict[str, Any]] = []
+        while not lines or lines[-1].get("event") != "RunFinished":
+            lines.append(json.loads(served.process.stderr.readline()))
+        served.process.send_signal(signal.SIGTERM)
+        _, output, errors = served.end()
+    finished = lines[-1]
+    assert finished["report"]["counts"]["created"] == 10
+    assert (finished["status"], finished["level"]) == ("succeeded", "info")
+    assert "RunStarted" in {line.get("event") for line in lines}
+    assert all(line["time"] and line["message"] for line in lines)
+    assert json.loads(errors)["message"] == STOPPING.rstrip()
+    assert OPERATE not in str(lines) + output + errors
+
+
+def test_people_are_told(tmp_path: Path, faults: FaultPlan, source: str) -> None:
+    """Of a run that did not go well, by what the configuration says."""
+    with telling() as (url, bodies):
+        configure(
+            tmp_path,
+            source,
+            f'''
+            [serve.notify]
+            on = ["incomplete", "failed"]
+            [[serve.notify.webhooks]]
+            url = "{url}/T0K3N-IN-PATH?x=1"
+            template = \'{{"job": "$job", "status": "$status"}}\'
+            [serve.tokens.other]
+            token = "another-token-0123456789"
+            ''',
+        )
+        faults.add(status(503, path="/products*"))
+        with serving(tmp_path) as served:
+            ask(f"{served.url}/api/jobs/products/runs", b"{}", **BOSS)
+            assert bodies.get(timeout=60) == b'{"job": "products", "status": "failed"}'
+            served.process.send_signal(signal.SIGTERM)
+            _, output, errors = served.end()
+    assert "T0K3N" not in output + errors
+    for line in errors.splitlines():
+        assert "T" in line.split()[0] or line == STOPPING.rstrip()
+
+
+@contextmanager
+def telling() -> Iterator[tuple[str, Queue[bytes]]]:
+    """A server that takes notices, and what it was sent."""
+    bodies: Queue[bytes] = Queue()
+
+    async def take(request: web.Request) -> web.Response:
+        bodies.put(await request.read())
+        return web.Response()
+
+    def app() -> web.Application:
+        app = web.Application()
+        app.router.add_post("/{path:.*}", take)
+        return app
+
+    with serve_in_thread(app) as url:
+        yield url, bodies
 
 
 def test_a_call_outlives_the_process(
@@ -79,9 +146,9 @@ def test_a_call_outlives_the_process(
     body = b'{"keys":["3","7"]}'
     with serving(tmp_path) as served:
         headers = sign(SECRET, body)
-        status, _ = ask(f"{served.url}/webhooks/products", body, **headers)
+        answer, _ = ask(f"{served.url}/webhooks/products", body, **headers)
         served.process.kill()
-        assert status == 202
+        assert answer == 202
         assert served.end()[0] == -signal.SIGKILL
     faults.clear()
     with serving(tmp_path) as served:
@@ -102,9 +169,9 @@ def test_stopped_in_the_midst_of_a_run(
             skip_to(events, b"BatchSettled")
             served.process.send_signal(number)
             assert b"event: RunFinished\n" in events.readlines()
-        status, output, errors = served.end()
-        assert (status, errors) == (0, STOPPING)
-        assert output.startswith("products: cancelled: ")
+        code, output, errors = served.end()
+        assert (code, errors) == (0, STOPPING)
+        assert untimed(output).startswith("products: cancelled: ")
     faults.clear()
     first = ids(tmp_path)
     assert 2 <= len(first) < 10

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.web.sites import OPERATE, SECRET
 
+from catalogsync import RunStatus
 from catalogsync.config import load_config, load_serve
 from catalogsync.errors import MisconfiguredError
 from catalogsync.web import Role
@@ -44,6 +45,35 @@ def test_what_is_read(tmp_path: Path) -> None:
     assert SECRET not in repr(settings)
 
 
+def test_whom_to_tell(tmp_path: Path) -> None:
+    """Webhooks and e-mail, whose secrets are told nowhere."""
+    notify = """
+    notify.on = ["failed", "cancelled"]
+    notify.recovered = false
+    [[serve.notify.webhooks]]
+    url = "${CHAT}"
+    secret = "${HOOK}"
+    headers = { X-Key = "header-value-0123" }
+    [[serve.notify.emails]]
+    host = "mail.example.com"
+    user = "shop"
+    password = "mail-password-0123"
+    sender = "shop@example.com"
+    recipients = ["boss@example.com"]
+    """
+    chat = "https://chat.example.com/hooks/T0K3N"
+    path = write(tmp_path, TOKENS + notify)
+    settings = load_serve(path, environ={"CHAT": chat, "HOOK": SECRET})
+    assert settings.notify is not None
+    assert settings.notify.on == (RunStatus.FAILED, RunStatus.CANCELLED)
+    (hook,), (mail,) = settings.notify.webhooks, settings.notify.emails
+    assert (hook.url, hook.secret, mail.port) == (chat, SECRET, 587)
+    hidden = {chat, SECRET, "header-value-0123", "mail-password-0123"}
+    assert settings.secrets >= hidden
+    assert not any(text in repr(settings) for text in hidden)
+    assert load_serve(write(tmp_path, TOKENS), environ={}).notify is None
+
+
 def test_other_commands_need_none_of_it(tmp_path: Path) -> None:
     """So what it takes from the environment may be missing there."""
     path = write(tmp_path, 'tokens.me.token = "${NOT_SET}"')
@@ -53,6 +83,23 @@ def test_other_commands_need_none_of_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("serve", "told"),
     [
+        (f'{TOKENS}log = "xml"', "serve.log: must be one of `text`, `json`"),
+        (
+            f'{TOKENS}notify.on = ["fine"]',
+            "serve.notify.on[0]: must be one of `succeeded`",
+        ),
+        (
+            f"{TOKENS}notify.webhooks = [{{ url = 'ftp://x', session = 1 }}]",
+            "serve.notify.webhooks[0].session: unknown key",
+        ),
+        (
+            f"{TOKENS}notify.webhooks = [{{ url = 'ftp://x' }}]",
+            "serve.notify.webhooks[0].url: ",
+        ),
+        (
+            f"{TOKENS}notify.emails = [{{ host = 'mail', sender = 'a@b' }}]",
+            "serve.notify.emails[0].recipients: is missing",
+        ),
         ("", "serve.tokens: needs at least one; or `open = true`, on 127.0.0.1 only"),
         ('host = "0.0.0.0"', "serve.tokens: needs at least one"),
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import traceback
 from collections.abc import Iterable
@@ -11,11 +12,13 @@ import click
 
 from catalogsync._secrets import Redactor
 from catalogsync.errors import CatalogSyncError
+from catalogsync.hooks.jsonlog import JsonFormatter
 from catalogsync.models import Json
 
 __all__ = ["LogHandler", "Teller", "printable", "shortened"]
 
 _KEPT = frozenset("\n\t")
+_SERVE = "catalogsync.serve"
 
 
 def printable(text: str) -> str:
@@ -81,18 +84,44 @@ class Teller:
         return printable(self._redactor.text(text))
 
 
+class _Lines(logging.Formatter):
+    """A line for a person; a verbose one also says where an error comes from."""
+
+    def __init__(self, *, verbose: bool, stamped: bool = False) -> None:
+        super().__init__()
+        self._verbose = verbose
+        self._stamped = stamped
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The level and the message, after the time where it is wanted."""
+        text = super().format(record) if self._verbose else record.getMessage()
+        if not self._stamped:
+            return f"{record.levelname.lower()}: {text}"
+        is_plain = record.levelno == logging.INFO
+        line = text if is_plain else f"{record.levelname.lower()}: {text}"
+        at = dt.datetime.fromtimestamp(record.created, dt.UTC)
+        return f"{at.isoformat(timespec='milliseconds')} {line}"
+
+
 class LogHandler(logging.Handler):
     """Hands log records to a teller."""
 
     def __init__(self, teller: Teller, level: int = logging.NOTSET) -> None:
         super().__init__(level)
         self._teller = teller
+        self.setFormatter(_Lines(verbose=teller.verbose))
+
+    def serve(self, *, as_json: bool) -> None:
+        """From now on, write what a service logs: with the time, or as JSON."""
+        verbose = self._teller.verbose
+        lines = _Lines(verbose=verbose, stamped=True)
+        self.setFormatter(JsonFormatter() if as_json else lines)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Tell of one record."""
-        verbose = self._teller.verbose
-        text = self.format(record) if verbose else record.getMessage()
+        """Tell of one record; what a service has to say is its result."""
+        is_result = record.name == _SERVE and record.levelno < logging.WARNING
+        write = self._teller.result if is_result else self._teller.remark
         try:
-            self._teller.remark(f"{record.levelname.lower()}: {text}")
+            write(self.format(record))
         except OSError:
             self.handleError(record)

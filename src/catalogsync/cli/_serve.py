@@ -5,29 +5,43 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from typing import cast
 
 import attrs
 from aiohttp import web
 from yarl import URL
 
-from catalogsync.config import Config, ServeSettings, load_config, load_serve
+from catalogsync.config import (
+    Config,
+    NotifySettings,
+    ServeSettings,
+    load_config,
+    load_serve,
+)
 from catalogsync.errors import MisconfiguredError, MissingExtraError
 from catalogsync.events import Event, RunFinished
+from catalogsync.hooks.notify import Channel, Notifier
 from catalogsync.hooks.prometheus import PrometheusHook
+from catalogsync.runstore import RunStore
 from catalogsync.service import Service
 from catalogsync.web import AccessLogger, web_app
 
 from ._interrupts import STOPPING, interrupts
-from ._output import LogHandler, Teller
 from ._session import Session
 
 __all__ = ["serve_jobs"]
 
 _TO_FINISH = 2.0
-_LOGGERS = ("catalogsync.service", "catalogsync.web")
+_ALL = ("catalogsync",)
+_LOGGERS = (
+    *("catalogsync.serve", "catalogsync.service"),
+    *("catalogsync.web", "catalogsync.notify"),
+)
+_ACCESS = "catalogsync.access"
+
+logger = logging.getLogger("catalogsync.serve")
 
 
 def serve_jobs(session: Session) -> int:
@@ -36,36 +50,59 @@ def serve_jobs(session: Session) -> int:
     session.teller.keep_secret(settings.secrets)
     for job in config.jobs.values():
         session.adopt(job)
-    with _logging(session):
-        asyncio.run(_serve(session.teller, config, settings))
+    say = logger.warning if settings.log == "json" else session.teller.remark
+    with _logging(session, settings):
+        asyncio.run(_serve(config, settings, say))
     return 0
 
 
-async def _serve(teller: Teller, config: Config, settings: ServeSettings) -> None:
-    def tell(event: Event, /) -> None:
-        # Of a run without a report the service itself tells.
-        if isinstance(event, RunFinished) and event.report is not None:
-            parts = (event.summary, event.report.problem)
-            teller.result("; ".join(part for part in parts if part))
-
+async def _serve(
+    config: Config, settings: ServeSettings, say: Callable[[str], None]
+) -> None:
     metrics = _metrics()
-    async with config.store.open() as store:
+    # As JSON, the event itself is logged.
+    tell = (_tell,) if settings.log == "text" else ()
+    async with (
+        config.store.open() as store,
+        _notifying(settings.notify, store) as notifiers,
+    ):
         service = Service(
             jobs=config.jobs,
             store=store,
-            hooks=[tell, *([metrics] if metrics else [])],
+            hooks=[*tell, *([metrics] if metrics else []), *notifiers],
             retry_after=settings.retry_after,
             keep_days=config.store.keep_days,
             keep_runs=config.store.keep_runs,
         )
         app = web_app(service, access=settings, metrics=metrics)
-        with _stopped(teller) as stopped:
+        with _stopped(say) as stopped:
             async with _listening(app, settings) as site, service:
                 jobs = ", ".join(config.jobs) or "none"
-                teller.result(f"listening on {site.url}; jobs: {jobs}")
+                logger.info("listening on %s; jobs: %s", site.url, jobs)
                 await stopped.wait()
                 await site.tcp.stop()
                 service.stop(grace=settings.grace)
+
+
+def _tell(event: Event, /) -> None:
+    """Log the end of a run; of one without a report the service itself tells."""
+    if isinstance(event, RunFinished) and event.report is not None:
+        logger.info("%s", "; ".join((event.summary, *event.report.reasons)))
+
+
+@asynccontextmanager
+async def _notifying(
+    settings: NotifySettings | None, store: RunStore
+) -> AsyncGenerator[Sequence[Notifier]]:
+    """What tells people, for the length of a block; nothing if nobody is to be told."""
+    if settings is None:
+        yield ()
+        return
+    channels: Sequence[Channel] = (*settings.webhooks, *settings.emails)
+    async with Notifier(
+        channels, on=settings.on, recovered=settings.recovered, store=store
+    ) as notifier:
+        yield (notifier,)
 
 
 def _metrics() -> PrometheusHook | None:
@@ -96,7 +133,7 @@ async def _listening(
     runner = web.AppRunner(
         app,
         access_log_class=AccessLogger,
-        access_log=logging.getLogger("catalogsync.access"),
+        access_log=logging.getLogger(_ACCESS),
         shutdown_timeout=_TO_FINISH,
     )
     await runner.setup()
@@ -122,7 +159,7 @@ def _cannot_listen(settings: ServeSettings, error: OSError) -> MisconfiguredErro
 
 
 @contextmanager
-def _stopped(teller: Teller) -> Generator[asyncio.Event]:
+def _stopped(say: Callable[[str], None]) -> Generator[asyncio.Event]:
     """Set at the first signal; the second one stops at once."""
     stopped = asyncio.Event()
     task = cast("asyncio.Task[object]", asyncio.current_task())
@@ -132,25 +169,33 @@ def _stopped(teller: Teller) -> Generator[asyncio.Event]:
             task.cancel()
         stopped.set()
 
-    with interrupts(handle, lambda: teller.remark(STOPPING)):
+    with interrupts(handle, lambda: say(STOPPING)):
         yield stopped
 
 
 @contextmanager
-def _logging(session: Session) -> Generator[None]:
-    """Show what goes wrong between runs; a verbose session shows all anyway."""
-    handler: logging.Handler = logging.NullHandler()
-    if not session.verbose:
-        handler = LogHandler(session.teller, logging.WARNING)
-    loggers = [logging.getLogger(name) for name in _LOGGERS]
+def _logging(session: Session, settings: ServeSettings) -> Generator[None]:
+    """Log what goes on, as text what is worth a line, as JSON every event."""
+    as_json = settings.log == "json"
+    session.log.serve(as_json=as_json)
+    loggers = [logging.getLogger(name) for name in (_ALL if as_json else _LOGGERS)]
     # Of bad requests aiohttp would tell with their headers.
     silent, server = logging.NullHandler(), logging.getLogger("aiohttp.server")
-    server.addHandler(silent)
-    for logger in loggers:
-        logger.addHandler(handler)
-    try:
+    with ExitStack() as stack:
+        _added(stack, server, silent)
+        if session.verbose:  # which logs everything already
+            yield
+            return
+        session.log.addFilter(lambda record: record.name != _ACCESS)
+        for each in loggers:
+            _added(stack, each, session.log)
+        told = logging.getLogger("catalogsync") if as_json else logger
+        stack.callback(told.setLevel, told.level)
+        told.setLevel(logging.INFO)
         yield
-    finally:
-        server.removeHandler(silent)
-        for logger in loggers:
-            logger.removeHandler(handler)
+
+
+def _added(stack: ExitStack, to: logging.Logger, handler: logging.Handler) -> None:
+    """Add a handler for the length of a block."""
+    to.addHandler(handler)
+    stack.callback(to.removeHandler, handler)

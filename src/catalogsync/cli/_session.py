@@ -60,6 +60,7 @@ class Session:
         report: Where the report goes, if anywhere.
         progress: Whether progress is shown.
         verbose: Whether events are logged.
+        log: Writes what is logged.
     """
 
     teller: Teller
@@ -67,6 +68,11 @@ class Session:
     report: Path | None
     progress: bool
     verbose: bool
+    log: LogHandler = attrs.field(init=False, repr=False)
+
+    @log.default
+    def _log(self) -> LogHandler:
+        return LogHandler(self.teller)
 
     def job(self, name: str) -> Job:
         """Read one job from the configuration.
@@ -178,7 +184,7 @@ def _logging(session: Session) -> Generator[None]:
     """
     ours, stamina = logging.getLogger("catalogsync"), logging.getLogger("stamina")
     silent = logging.NullHandler()
-    handler = LogHandler(session.teller) if session.verbose else silent
+    handler = session.log if session.verbose else silent
     level = ours.level
     ours.addHandler(handler)
     stamina.addHandler(silent)

@@ -18,7 +18,7 @@ from ._adapters import AdapterInfo, AdapterKind, Adapters, SettingInfo
 from ._file import Config, load_config, load_serve, load_store
 from ._job import Job
 from ._secrets import secrets_of
-from ._serve import Access, Role, ServeSettings, Token
+from ._serve import Access, NotifySettings, Role, ServeSettings, Token
 
 __all__ = [
     "Access",
@@ -27,6 +27,7 @@ __all__ = [
     "Adapters",
     "Config",
     "Job",
+    "NotifySettings",
     "Role",
     "ServeSettings",
     "SettingInfo",

@@ -5,14 +5,18 @@ from __future__ import annotations
 import enum
 import ipaddress
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import attrs
 
 from catalogsync.errors import MisconfiguredError
+from catalogsync.hooks.notify import DEFAULT_STATUSES, Email, Webhook
+from catalogsync.report import RunStatus
 
-__all__ = ["Access", "Role", "ServeSettings", "Token"]
+from ._secrets import secrets_of
+
+__all__ = ["Access", "NotifySettings", "Role", "ServeSettings", "Token"]
 
 _SHORTEST_SECRET = 16
 _HIGHEST_PORT = 65535
@@ -131,8 +135,31 @@ class Access:
 
 
 @attrs.frozen(kw_only=True)
+class NotifySettings:
+    """Whom `catalogsync serve` tells of runs that did not go well.
+
+    Attributes:
+        on: The statuses to tell of.
+        recovered: Also tell of the first run over everything that went well again.
+        webhooks: Chats and other services that take JSON by POST.
+        emails: Mail servers, each with its recipients.
+    """
+
+    on: tuple[RunStatus, ...] = DEFAULT_STATUSES
+    recovered: bool = True
+    webhooks: tuple[Webhook, ...] = attrs.field(default=(), repr=False)
+    emails: tuple[Email, ...] = attrs.field(default=(), repr=False)
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """All texts that must stand in no output."""
+        headers = (text for hook in self.webhooks for text in hook.headers.values())
+        return frozenset((*secrets_of(*self.webhooks, *self.emails), *headers))
+
+
+@attrs.frozen(kw_only=True)
 class ServeSettings(Access):
-    """How `catalogsync serve` listens.
+    """How `catalogsync serve` listens, logs and tells people.
 
     Attributes:
         host: An address of this machine. Other than 127.0.0.1 and ::1 it needs a
@@ -141,12 +168,22 @@ class ServeSettings(Access):
         grace: Seconds that a batch in flight may take when the service is stopped.
         retry_after: Seconds after which a run that did not settle all is done again;
             doubled each time, up to an hour.
+        log: `text` for people, or `json`: one object on each line, for programs.
+        notify: Whom to tell of runs that did not go well; None: nobody.
     """
 
     host: str = "127.0.0.1"
     port: int = 8080
     grace: float = attrs.field(default=30.0, validator=_not_negative)
     retry_after: float = attrs.field(default=30.0, validator=_not_negative)
+    log: Literal["text", "json"] = "text"
+    notify: NotifySettings | None = None
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """All texts that must stand in no output."""
+        told = self.notify.secrets if self.notify else frozenset[str]()
+        return super().secrets | told
 
     def __attrs_post_init__(self) -> None:
         if not 0 <= self.port <= _HIGHEST_PORT:

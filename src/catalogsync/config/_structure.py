@@ -18,6 +18,7 @@ from cattrs import Converter, IterableValidationError
 from catalogsync._secrets import check_secret
 from catalogsync.engine import Options
 from catalogsync.errors import InvalidValueError, MisconfiguredError
+from catalogsync.hooks.notify import Webhook
 
 from ._environment import Expanded
 from ._problems import Problem, ProblemsError, did_you_mean
@@ -37,7 +38,10 @@ _EXPECTED: Mapping[type, str] = {
     dict: "a table",
 }
 _BOOLS = {"true": True, "false": False}
-_ONLY_IN_PYTHON = {Options: frozenset({"transform", "keys"})}
+_ONLY_IN_PYTHON: Mapping[type, frozenset[str]] = {
+    Options: frozenset({"transform", "keys"}),
+    Webhook: frozenset({"session"}),
+}
 _HIDDEN = "is not accepted (the value is not shown)"
 
 

@@ -27,11 +27,13 @@ from catalogsync.events import Event, RunFinished, RunStarted
 from catalogsync.report import Report, RunStatus
 from catalogsync.runstore import RunStore
 
-__all__ = ["Channel", "Email", "Notice", "Notifier", "Webhook"]
+__all__ = ["DEFAULT_STATUSES", "Channel", "Email", "Notice", "Notifier", "Webhook"]
 
 logger = logging.getLogger("catalogsync.notify")
 
-_BAD = (RunStatus.DEGRADED, RunStatus.INCOMPLETE, RunStatus.FAILED)
+DEFAULT_STATUSES = (RunStatus.DEGRADED, RunStatus.INCOMPLETE, RunStatus.FAILED)
+"""What people are told of, if nothing else is said."""
+
 _SHORTEST_TOKEN = 6
 _WELL = frozenset({RunStatus.SUCCEEDED, RunStatus.DEGRADED})
 
@@ -113,7 +115,7 @@ class Notifier:
         self,
         channels: Sequence[Channel],
         *,
-        on: Collection[str] = _BAD,
+        on: Collection[str] = DEFAULT_STATUSES,
         recovered: bool = True,
         store: RunStore | None = None,
         timeout: float = 30.0,
