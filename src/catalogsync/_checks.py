@@ -52,7 +52,7 @@ Validator = Callable[[object, "attrs.Attribute[Any]", Any], None]
 def check_text(path: str, value: object) -> str:
     """Text that any store can keep."""
     if not isinstance(value, str):
-        raise InvalidValueError(path, f"must be text, not {type(value).__name__}")
+        raise InvalidValueError(path, f"must be text, not {_given(value)}")
     if len(value) > _LONGEST_TEXT:
         problem = f"has {len(value)} characters, more than {_LONGEST_TEXT}"
         raise InvalidValueError(path, problem)
@@ -81,6 +81,21 @@ def shown(value: object) -> str:
     """A value for a message, cut where it is long."""
     text = str(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def told(kind: str, value: object) -> str:
+    """The kind of a wrong value and, where it is a simple one, the value itself."""
+    match value:
+        case str():
+            return f"{kind} ({shown(value)!r})"
+        case int() | float() | Decimal():
+            return f"{kind} ({shown(value)})"
+        case _:
+            return kind
+
+
+def _given(value: object) -> str:
+    return told(type(value).__name__, value)
 
 
 def check_number_of_items(path: str, number: int) -> None:
@@ -195,7 +210,7 @@ def one_of(*kinds: type[Any] | None) -> Validator:
 
     def check(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
         if not isinstance(value, allowed):
-            problem = f"must be {first}, not {type(value).__name__}"
+            problem = f"must be {first}, not {_given(value)}"
             raise InvalidValueError(attribute.name, problem)
 
     return check
@@ -232,7 +247,7 @@ def quantity(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
 def amount(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     """A Decimal of 0 or more, of sensible size."""
     if not isinstance(value, Decimal):
-        problem = f"must be a Decimal, not {type(value).__name__}"
+        problem = f"must be a Decimal, not {_given(value)}"
         raise InvalidValueError(attribute.name, problem)
     if not value.is_finite() or value < 0:
         problem = f"must be 0 or more, is {shown(value)}"
@@ -241,7 +256,7 @@ def amount(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
         problem = f"must have at most {_MOST_DIGITS} digits, is {shown(f'{value:e}')}"
         raise InvalidValueError(attribute.name, problem)
     if len(value.as_tuple().digits) > _MOST_FIGURES:
-        problem = f"must have at most {_MOST_FIGURES} figures"
+        problem = f"must have at most {_MOST_FIGURES} figures, is {shown(value)}"
         raise InvalidValueError(attribute.name, problem)
 
 
@@ -274,14 +289,14 @@ def items(kind: type[Any], identity: Callable[[Any], object]) -> Validator:
         if value is UNSET:
             return
         if not isinstance(value, tuple):
-            problem = f"must be a list of {kind.__name__}, not {type(value).__name__}"
+            problem = f"must be a list of {kind.__name__}, not {_given(value)}"
             raise InvalidValueError(attribute.name, problem)
         found = cast("tuple[object, ...]", value)
         check_number_of_items(attribute.name, len(found))
         for index, item in enumerate(found):
             if not isinstance(item, kind):
                 path = f"{attribute.name}[{index}]"
-                problem = f"must be {kind.__name__}, not {type(item).__name__}"
+                problem = f"must be {kind.__name__}, not {_given(item)}"
                 raise InvalidValueError(path, problem)
         if len(found) > 1:
             check_distinct(attribute.name, [identity(item) for item in found])
@@ -310,6 +325,6 @@ def json_object(_: object, attribute: attrs.Attribute[Any], value: object) -> No
 
 def _entries(path: str, value: object) -> ItemsView[object, object]:
     if not isinstance(value, Mapping):
-        problem = f"must be a mapping, not {type(value).__name__}"
+        problem = f"must be a mapping, not {_given(value)}"
         raise InvalidValueError(path, problem)
     return cast("Mapping[object, object]", value).items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -71,6 +72,18 @@ def problem_of(**fields: Any) -> str:
     return str(caught.value)
 
 
+_VALUE = re.compile(r" \((?:'[^']*'|[0-9.e+-]+|True|False)\)")
+
+
+def told(reason: str, value: object) -> str:
+    """A reason without the wrong value, which it has to have if it is a simple one."""
+    if ", not " not in reason or not isinstance(value, str | int | float):
+        return reason
+    shown = repr(value) if isinstance(value, str) else str(value)
+    assert f" ({shown})" in reason
+    return reason.replace(f" ({shown})", "", 1)
+
+
 @pytest.mark.parametrize(
     ("price", "amount"),
     [
@@ -119,7 +132,7 @@ def test_every_price_to_the_cent_is_exact(amount: Decimal) -> None:
     ],
 )
 def test_what_is_no_price(price: object, problem: str) -> None:
-    assert problem_of(price=price) == f"price: {problem}"
+    assert told(problem_of(price=price), price) == f"price: {problem}"
 
 
 @pytest.mark.parametrize(
@@ -131,7 +144,7 @@ def test_what_is_no_price(price: object, problem: str) -> None:
     ],
 )
 def test_what_is_no_stock(stock: object, problem: str) -> None:
-    assert problem_of(stock=stock) == f"stock: {problem}"
+    assert told(problem_of(stock=stock), stock) == f"stock: {problem}"
 
 
 @pytest.mark.parametrize("stock", [None, ...])
@@ -168,7 +181,7 @@ async def test_what_is_no_id(id_: object, problem: str) -> None:
     assert ran.ids == ["1", "3"]
     assert ran.report.counts.failed == 1
     (rejected,) = ran.report.rejected
-    assert str(rejected) == f"page skip=0, record 1: id: {problem}"
+    assert told(str(rejected), id_) == f"page skip=0, record 1: id: {problem}"
     assert (rejected.key, rejected.path) == (None, "id")
     assert ran.report.status is RunStatus.DEGRADED
 
@@ -188,7 +201,7 @@ async def test_what_is_no_record(nothing: object, kind: str) -> None:
     assert ran.ids == ["1", "3"]
     problem = f"record: must be an object, not {kind}"
     (rejected,) = ran.report.rejected
-    assert str(rejected) == f"page skip=0, record 1: {problem}"
+    assert told(str(rejected), nothing) == f"page skip=0, record 1: {problem}"
 
 
 @pytest.mark.parametrize(
@@ -281,7 +294,7 @@ async def test_a_bad_record_is_rejected_alone(
     assert (ran.report.counts.created, ran.report.counts.failed) == (2, 1)
     (failure,) = ran.report.failures
     assert failure.key == key(2)
-    assert failure.reason == f"{problem} (page skip=0, record 1)"
+    assert _VALUE.sub("", failure.reason) == f"{problem} (page skip=0, record 1)"
     assert ran.report.retries == 0
     assert ran.passes == 1
 

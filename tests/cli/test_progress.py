@@ -134,7 +134,7 @@ def test_live() -> None:
     """One line that changes; what is said stands above it, as it is."""
     console = Console(file=StringIO(), force_terminal=True, width=100)
     standing = Standing(clock=Clock())
-    progress = LiveProgress(standing=standing, console=console)
+    progress = LiveProgress(standing=standing, console=console, teller=Teller())
     with progress.shown():
         for event in (STARTED, page(), AGAIN, BATCH):
             progress(event)
@@ -165,6 +165,33 @@ def test_live_on_a_terminal(configure: Configure, plugins: Path) -> None:
     assert b"\x1b[" in shown
     assert b"5 of 5 products" in shown
     assert b"\x1b" not in output
+
+
+@pytest.mark.parametrize("command", [("plan", "products")])
+def test_a_plan_on_a_terminal(
+    configure: Configure, plugins: Path, command: tuple[str, ...]
+) -> None:
+    """Changes stand above the one line that changes; nothing else scrolls by."""
+    import pty
+
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "catalogsync", *command],
+        stdout=theirs,
+        stderr=theirs,
+        env={**os.environ, "PYTHONPATH": str(plugins), "TERM": "xterm"},
+    )
+    os.close(theirs)
+    shown = b""
+    while chunk := _read(ours):
+        shown += chunk
+    os.close(ours)
+    assert process.wait() == 0
+    assert b"\x1b[" in shown
+    lines = re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]", b"", shown).splitlines()
+    assert b"+ create dummyjson:1  " in b"\n".join(lines)
+    # A line of progress that stays would end with the line break of its own.
+    assert not [line for line in lines if line.startswith(b"1 page")]
 
 
 def _read(terminal: int) -> bytes:

@@ -42,7 +42,7 @@ def test_what_is_not_supplied_is_left_out() -> None:
         ({"tags": "red"}, "must be a list @ $.tags"),
         ({"tags": {"red": 1}}, "must be a list @ $.tags"),
         ({"images": ""}, "must be a list @ $.images"),
-        ({"images": [{"url": 5}]}, "url: must be text, not int @ $.images[0]"),
+        ({"images": [{"url": 5}]}, "url: must be text, not int (5) @ $.images[0]"),
         ({"weight": 1.5}, "must be a number as text @ $.weight"),
         ({"weight": "heavy"}, "'heavy' is no number @ $.weight"),
         ({"weight": "NaN"}, "weight: must be 0 or more, is NaN"),

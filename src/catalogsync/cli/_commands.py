@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -115,8 +114,7 @@ def plan(
 
     With -v, long values are shown to their end.
     """
-    live = out is not None or not sys.stdout.isatty()
-    wanted = Wanted(out=out, exit_code=exit_code, live=live)
+    wanted = Wanted(out=out, exit_code=exit_code)
     wish = Wish(keys=keys, limit=limit, max_prune=max_prune)
     return plan_job(session, session.job(job), wish, wanted)
 

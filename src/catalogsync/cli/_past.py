@@ -80,7 +80,6 @@ def retry_job(
     session: Session, job: Job, texts: Sequence[str], *, dry_run: bool
 ) -> int:
     """Try failed products again, tell of it and give the exit status."""
-    show = _shower(session) if dry_run else None
 
     @asynccontextmanager
     async def opened(progress: Progress) -> AsyncGenerator[Run]:
@@ -102,7 +101,7 @@ def retry_job(
                 store=store,
                 options=job.options,
                 hooks=[progress],
-                show=show,
+                show=_shower(session, progress) if dry_run else None,
             )
 
     return tell_run(session, opened)
@@ -123,10 +122,10 @@ def _left_out(
             yield f"{key} is not failed"
 
 
-def _shower(session: Session) -> Callable[[Change | ReferenceChange], None]:
-    return lambda change: session.teller.result(
-        change_text(change, whole=session.verbose)
-    )
+def _shower(
+    session: Session, progress: Progress
+) -> Callable[[Change | ReferenceChange], None]:
+    return lambda change: progress.result(change_text(change, whole=session.verbose))
 
 
 @attrs.frozen(kw_only=True)

@@ -36,18 +36,16 @@ class Wanted:
     Attributes:
         out: The file that it is written to, if any.
         exit_code: Whether the exit status says if there is something to do.
-        live: Whether a line of progress disturbs nothing.
     """
 
     out: Path | None = None
     exit_code: bool = False
-    live: bool = True
 
 
 def plan_job(session: Session, job: Job, wish: Wish, wanted: Wanted) -> int:
     """Show what a run would do and give the exit status."""
     session.check_report()
-    with progress_of(session, live=wanted.live) as progress:
+    with progress_of(session) as progress:
         report, expected = asyncio.run(_rehearse(session, job, wish, wanted, progress))
     session.teller.result(plan_summary(report, expected))
     if wanted.out is not None:
@@ -77,7 +75,7 @@ async def _rehearse(
                 report = await rehearse(
                     source,
                     sink,
-                    show=_shower(session, writer),
+                    show=_shower(session, progress, writer),
                     options=options,
                     job=job.name,
                     hooks=[progress],
@@ -98,13 +96,13 @@ def _writer(
 
 
 def _shower(
-    session: Session, writer: PlanWriter | None
+    session: Session, progress: Progress, writer: PlanWriter | None
 ) -> Callable[[Change | ReferenceChange], None]:
     def show(change: Change | ReferenceChange) -> None:
         if writer is not None:
             writer.show(change)
         else:
-            session.teller.result(change_text(change, whole=session.verbose))
+            progress.result(change_text(change, whole=session.verbose))
 
     return show
 

@@ -28,12 +28,13 @@ from catalogsync.events import (
 )
 from catalogsync.report import Counts
 
-from ._output import Teller, printable
+from ._output import Teller, shortened
 from ._session import Session
 
 __all__ = ["LiveProgress", "PlainProgress", "Progress", "Standing", "progress_of"]
 
 _PAUSE = 2.0
+_WIDEST = 200
 
 
 @attrs.define(kw_only=True)
@@ -130,6 +131,10 @@ class Progress(Protocol):
         """Show a line."""
         ...
 
+    def result(self, text: str) -> None:
+        """Write what the user asked for, while the run goes on."""
+        ...
+
 
 @attrs.define(kw_only=True)
 class PlainProgress:
@@ -164,6 +169,10 @@ class PlainProgress:
         """Show a line."""
         self.teller.remark(text)
 
+    def result(self, text: str) -> None:
+        """Write what the user asked for."""
+        self.teller.result(text)
+
 
 @attrs.define(kw_only=True)
 class LiveProgress:
@@ -172,12 +181,12 @@ class LiveProgress:
     Attributes:
         standing: What is shown.
         console: Where.
-        clean: Makes a text fit for a terminal, and takes secrets out of it.
+        teller: Keeps secrets out of all lines.
     """
 
     standing: Standing
     console: Console
-    clean: Callable[[str], str] = printable
+    teller: Teller
 
     def __call__(self, event: Event, /) -> None:
         """Take in an event."""
@@ -188,7 +197,14 @@ class LiveProgress:
 
     def say(self, text: str) -> None:
         """Show a line above the one that changes."""
-        self.console.print(Text(self.clean(text)))
+        self.console.print(Text(self.teller.clean(text)), soft_wrap=True)
+
+    def result(self, text: str) -> None:
+        """Write what the user asked for; on a terminal, above the line that changes."""
+        if sys.stdout.isatty():
+            self.say(text)
+        else:
+            self.teller.result(text)
 
     @contextmanager
     def shown(self) -> Generator[None]:
@@ -205,7 +221,7 @@ class LiveProgress:
             standing = self.standing
             bar.update(
                 task,
-                description=standing.line(),
+                description=shortened(self.teller.clean(standing.line()), _WIDEST),
                 total=standing.total,
                 completed=standing.settled,
             )
@@ -235,19 +251,12 @@ def _told(event: Event) -> str:
 
 
 @contextmanager
-def progress_of(session: Session, *, live: bool = True) -> Generator[Progress]:
-    """The progress that fits the terminal, for the length of a block.
-
-    Args:
-        session: Says whether progress is wanted.
-        live: Whether a line that changes disturbs nothing else.
-    """
+def progress_of(session: Session) -> Generator[Progress]:
+    """The progress that fits the terminal, for the length of a block."""
     standing = Standing()
-    if session.progress and live and not session.verbose and sys.stderr.isatty():
+    if session.progress and not session.verbose and sys.stderr.isatty():
         progress = LiveProgress(
-            standing=standing,
-            console=Console(stderr=True),
-            clean=session.teller.clean,
+            standing=standing, console=Console(stderr=True), teller=session.teller
         )
         with progress.shown():
             yield progress

@@ -18,7 +18,7 @@ import attrs
 from cattrs import Converter, transform_error
 from cattrs.errors import BaseValidationError
 
-from catalogsync._checks import check_number_of_items, check_text
+from catalogsync._checks import check_number_of_items, check_text, told
 from catalogsync.errors import InvalidValueError
 from catalogsync.models import (
     UNSET,
@@ -134,7 +134,7 @@ def _decimal(value: object, _: object) -> Decimal:
 
 
 def _kind(value: object) -> str:
-    return _KINDS.get(type(value), type(value).__name__)
+    return told(_KINDS.get(type(value), type(value).__name__), value)
 
 
 def _converter(*, detailed: bool) -> Converter:

@@ -130,9 +130,10 @@ class SQLSink:
             RefusedError: A stock level has more than 63 bits.
         """
         for variant in product.variants or ():
-            if any(level.quantity > _MOST for level in variant.stock or ()):
-                reason = f"variants.{variant.id}.stock: more than {_MOST}"
-                raise RefusedError(reason)
+            for level in variant.stock or ():
+                if level.quantity > _MOST:
+                    problem = f"more than {_MOST}, is {level.quantity}"
+                    raise RefusedError(f"variants.{variant.id}.stock: {problem}")
         if product.dimensions == Dimensions():
             return attrs.evolve(product, dimensions=None)
         return product
