@@ -73,7 +73,8 @@ class Rules:
     Attributes:
         owns: Who decides on which field; `always` where nothing is said, but for
             the status, which is `on_create`.
-        edits: What becomes of edited values.
+        edits: What becomes of edited values; None: a product's are overwritten, and
+            names and places of categories are kept.
         job: Noted in receipts, so that jobs which share a source do not prune each
             other's products.
         edited: Paths where a difference can be a person's edit; None: anywhere.
@@ -83,7 +84,7 @@ class Rules:
     owns: Mapping[Field, Owner] = attrs.field(
         factory=dict[Field, Owner], validator=_check_owns
     )
-    edits: Edits = Edits.OVERWRITE
+    edits: Edits | None = Edits.OVERWRITE
     job: str = ""
     edited: frozenset[str] | None = None
     _without: Mapping[bool, frozenset[Field]] = attrs.field(init=False, repr=False)

@@ -17,6 +17,7 @@ import attrs
 from .changes import Action, Change, FieldDiff, Ours, VariantChange, by_name, shown
 from .models import (
     UNSET,
+    Category,
     Field,
     Image,
     Json,
@@ -30,7 +31,7 @@ from .models import (
     unchecked,
 )
 from .ownership import Edit, Edits, Rules, claim
-from .receipt import Receipt, digest, write_receipt
+from .receipt import Receipt, digest, place_of, write_receipt
 
 __all__ = ["Comparison", "References", "compare", "own_references", "plan", "supplied"]
 
@@ -140,7 +141,14 @@ def compare(
     if held is not None:
         return _Comparison(told, wanted, held, references, rules, without).result()
     elements = own_references(wanted) if references is None else references
-    receipt = write_receipt(wanted, elements, Receipt(), without=without, job=rules.job)
+    receipt = write_receipt(
+        wanted,
+        elements,
+        Receipt(),
+        places=_places(wanted, references),
+        without=without,
+        job=rules.job,
+    )
     change = Change(
         action=Action.CREATE,
         product=wanted,
@@ -150,6 +158,11 @@ def compare(
         wanted=told,
     )
     return Comparison(change)
+
+
+def _places(wanted: Product, references: References | None) -> tuple[Category, ...]:
+    """Categories that are part of the product itself."""
+    return () if references is not None else wanted.categories or ()
 
 
 @attrs.define(slots=False)
@@ -193,6 +206,7 @@ class _Comparison:
             self._written(),
             elements,
             self.receipt,
+            places=_places(self.wanted, self.references),
             without=self.without,
             there=[variant.id for variant in self.held.product.variants or ()],
             job=self.rules.job,
@@ -244,7 +258,13 @@ class _Comparison:
         self.fields.add(field)
 
     def _keeps(
-        self, path: str, before: str | None, *, old: object, new: object
+        self,
+        path: str,
+        before: str | None,
+        *,
+        old: object,
+        new: object,
+        keep: bool | None = None,
     ) -> bool:
         """Whether a value that differs is a person's edit, and stays.
 
@@ -253,12 +273,13 @@ class _Comparison:
             before: Digest of what we wrote; None: nothing.
             old: What the sink has.
             new: What the source has.
+            keep: Whether edits stay; None: as the rules say of products.
         """
         if before is None or self.held.gaps or before != digest(new):
             return False
         if self.rules.edited is not None and path not in self.rules.edited:
             return False
-        kept = self.rules.edits is Edits.KEEP
+        kept = self.rules.edits is Edits.KEEP if keep is None else keep
         diff = FieldDiff(path=path, old=shown(old), new=shown(new))
         self.edits.append(Edit(key=self.wanted.key, diff=diff, kept=kept))
         return kept
@@ -370,7 +391,24 @@ class _Comparison:
         if self.references is not None or field is not Field.CATEGORIES:
             return False
         held = {c.id: c for c in self.held.product.categories or ()}
-        return any(held.get(c.id, c) != c for c in self.wanted.categories or ())
+        return any(held.get(c.id, c) != c for c in self._categories)
+
+    @cached_property
+    def _categories(self) -> tuple[Category, ...]:
+        """The wanted ones, as people named and placed them where that stays."""
+        held = {c.id: c for c in self.held.product.categories or ()}
+        return tuple(
+            held[c.id] if c.id in held and self._stays(c, held[c.id]) else c
+            for c in self.wanted.categories or ()
+        )
+
+    def _stays(self, wanted: Category, held: Category) -> bool:
+        if wanted == held:
+            return False
+        path, before = f"categories.{wanted.id}", self.receipt.place(wanted.id)
+        old, new = place_of(held), place_of(wanted)
+        keep = self.rules.edits is not Edits.OVERWRITE
+        return self._keeps(path, before, old=old, new=new, keep=keep)
 
     def _listed(self, field: Field, target: Sequence[str]) -> object:
         """The product's own list; the sink's ids are not part of the model."""
@@ -382,7 +420,7 @@ class _Comparison:
             category.id: category
             for category in (
                 *(self.held.product.categories or ()),
-                *(self.wanted.categories or ()),
+                *self._categories,
             )
         }
         return tuple(known[id_] for id_ in target)

@@ -21,9 +21,9 @@ from typing import TypeGuard, cast
 import attrs
 
 from . import _json
-from .models import Dimensions, Field, Product, Unset, Variant
+from .models import Category, Dimensions, Field, Product, Unset, Variant
 
-__all__ = ["Receipt", "digest", "write_receipt"]
+__all__ = ["Receipt", "digest", "place_of", "write_receipt"]
 
 _VERSION = 1
 _READABLE = 10**1000
@@ -135,6 +135,10 @@ class Receipt:
         """Whether we wrote this element into that list."""
         return digest(element) in self.lists.get(field, ())
 
+    def place(self, category: str) -> str | None:
+        """Digest of the `place_of` a category that is part of the product itself."""
+        return self.fields.get(f"{_PLACE}{category}")
+
     def wrote_attribute(self, name: str) -> bool:
         """Whether we wrote this attribute."""
         return name in self.attributes
@@ -167,6 +171,19 @@ class Receipt:
         return _json.dumps(tree).decode()
 
 
+_PLACE = "categories."
+
+
+def place_of(category: Category) -> list[str]:
+    """A category's id and name, and those of all that contain it."""
+    place: list[str] = []
+    here: Category | None = category
+    while here is not None:
+        place += [here.id, here.name]
+        here = here.parent
+    return place
+
+
 _PLAIN = (
     Field.TITLE,
     Field.DESCRIPTION,
@@ -184,6 +201,7 @@ def write_receipt(
     references: Mapping[Field, tuple[str, ...]],
     before: Receipt,
     *,
+    places: Collection[Category] = (),
     without: Collection[Field] = (),
     there: Collection[str] = (),
     job: str = "",
@@ -195,6 +213,7 @@ def write_receipt(
         references: Elements of `categories` and `tags`, as the sink names them.
         before: The receipt until now; what it says of fields that the source no
             longer supplies is kept.
+        places: Categories that are part of the product itself.
         without: Fields that are not written.
         there: Ids of the variants that were there before.
         job: Name of the job that writes.
@@ -204,6 +223,7 @@ def write_receipt(
         value = getattr(wanted, field)
         if value is not Unset.UNSET and field not in without:
             fields[field.value] = digest(value)
+    fields = _with_places(fields, places)
     lists = dict(before.lists)
     for field, ids in references.items():
         lists[field.value] = tuple(sorted(map(digest, ids)))
@@ -232,6 +252,15 @@ def _writer(tree: Mapping[str, object]) -> str | None:
     )
     job = tree.get("j", "")
     return job if is_whole and isinstance(job, str) else None
+
+
+def _with_places(
+    fields: dict[str, str], places: Collection[Category]
+) -> dict[str, str]:
+    if not places:
+        return fields
+    rest = {name: d for name, d in fields.items() if not name.startswith(_PLACE)}
+    return rest | {f"{_PLACE}{c.id}": digest(place_of(c)) for c in places}
 
 
 def _of_variant(

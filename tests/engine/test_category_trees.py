@@ -13,6 +13,7 @@ from tests.adapters.category_shops import SOURCE, MemoryShop, Row, assert_no_cyc
 from catalogsync import (
     Category,
     Edits,
+    MemorySink,
     Options,
     Plan,
     PlanHead,
@@ -140,10 +141,6 @@ async def test_a_cycle_at_the_source() -> None:
         (
             "category 'a' lies below itself at the source, in 'b'; it is put at the top"
             " level, as the source said first"
-        ),
-        (
-            "category 'b' has more than one place at the source; it is put below 'a', as"
-            " the source said first"
         ),
         (
             "category 'd' lies below itself at the source, in 'c'; it is put at the top"
@@ -303,3 +300,37 @@ async def test_a_plan_moves_nothing_that_was_moved_since(tmp_path: Path) -> None
     async with open_apply(plan, shop, options=fast()) as running:
         await running.report()
     assert parents(shop)["b"] == "c"
+
+
+# --- a sink in which categories are part of the products ---
+
+
+@pytest.mark.parametrize(
+    ("edits", "kept"), [(None, True), (Edits.KEEP, True), (Edits.OVERWRITE, False)]
+)
+async def test_a_category_that_is_part_of_the_product(
+    edits: Edits | None, kept: bool
+) -> None:
+    """What a person made of it stays, unless the job says otherwise."""
+    sink, options = MemorySink(), fast(edits=edits)
+
+    async def put(*categories: Category) -> Report:
+        source = as_source([in_category(1, *categories)], name=SOURCE)
+        return await sync(source, sink, options=options)
+
+    await put(tree("home", "pots"))
+    (key,) = sink.products
+    theirs = Category(id="pots", name="Mine", parent=tree("sale"))
+    sink.products[key] = attrs.evolve(sink.products[key], categories=[theirs])
+    expected = theirs if kept else tree("home", "pots")
+    for run in range(2):
+        report = await put(tree("home", "pots"))
+        assert sink.products[key].categories == (expected,)
+        assert report.counts.updated == (not kept and not run)
+        assert len(report.edits) == (kept or not run)
+    await put(tree("home", "pots"), tree("new"))
+    assert sink.products[key].categories == (expected, tree("new"))
+    for line in (tree("pots"), tree("pots", "home"), tree("home", "pots")):
+        await put(line)
+        assert sink.products[key].categories == (line,)
+        assert (await put(line)).counts.unchanged == 1

@@ -62,7 +62,7 @@ def _reference_text(change: ReferenceChange, most: int) -> str:
     was = shortened(change.held.name, most)
     text = f"~ update {reference.kind.value} {f'{was} -> {name}' if renamed else name}"
     if not change.moves:
-        return text
+        return text if renamed else f"{text} (only what we note of it)"
     above = reference.parent
     place = f"below {shortened(above.name, most)}" if above else "at the top level"
     return f"{text}, {place} now"

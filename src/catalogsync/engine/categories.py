@@ -58,15 +58,19 @@ class SourceTree:
         return self._known[category.id]
 
     def _compare(self, category: Category | Reference) -> None:
-        """Warn where a category has another parent than it had before."""
+        """Warn of the first category that has another parent than it had before.
+
+        Those above it are only said of another place.
+        """
         here: Category | Reference | None = category
         seen: set[str] = set()
         while here and here.id not in seen and (known := self._known.get(here.id)):
             seen.add(here.id)
             first, now = known.parent, here.parent
             if (first and first.id) != (now and now.id):
-                self._warn(here.id, first, now)
+                return self._warn(here.id, first, now)
             here = now
+        return None
 
     def _warn(
         self, id_: str, first: Reference | None, now: Category | Reference | None

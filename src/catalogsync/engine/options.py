@@ -160,5 +160,4 @@ class Options:
 
     def rules(self, job: str) -> Rules:
         """What a run of this job may do to a product that is there."""
-        edits = self.edits or Edits.OVERWRITE
-        return Rules(owns=self.owns, edits=edits, job=job)
+        return Rules(owns=self.owns, edits=self.edits, job=job)
