@@ -112,6 +112,10 @@ class BatchRefusedError(RefusedError):
         culprits: The products that caused it and why, where that is known. The
             engine writes the others without them; with no culprits it halves
             the batch until they stand alone.
+        holders: For a culprit that needs a unique value, such as an SKU, which
+            another product under a key of ours has: that product. The engine tries
+            the culprit again at the end of the run, when the other one may have
+            let go of it.
     """
 
     def __init__(
@@ -120,9 +124,11 @@ class BatchRefusedError(RefusedError):
         *,
         said: str = "",
         culprits: Mapping[ProductKey, str] | None = None,
+        holders: Mapping[ProductKey, ProductKey] | None = None,
     ) -> None:
         super().__init__(reason, said=said)
         self.culprits: Mapping[ProductKey, str] = dict(culprits or {})
+        self.holders: Mapping[ProductKey, ProductKey] = dict(holders or {})
 
 
 class UnauthorizedError(CatalogSyncError):

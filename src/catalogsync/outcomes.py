@@ -37,12 +37,15 @@ class Outcome:
         status: What became of it.
         reason: Why, for a person; empty where nothing needs a reason.
         said: The sink's own words, where it gave any.
+        holder: The product of ours that has a unique value which this one needs, as
+            in `BatchRefusedError.holders`.
     """
 
     key: ProductKey
     status: OutcomeStatus
     reason: str = ""
     said: str = ""
+    holder: ProductKey | None = attrs.field(default=None, eq=False, repr=False)
 
     def __str__(self) -> str:
         said = f' ("{self.said}")' if self.said else ""

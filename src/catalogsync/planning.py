@@ -244,14 +244,15 @@ class _Comparison:
 
     def _is_forced(self) -> bool:
         """Whether there is something to do though no field differs."""
-        if self.held.gaps or self.held.foreign or self.receipt.retired:
+        receipt = self.receipt
+        if self.held.gaps or self.held.foreign or receipt.retired or receipt.writing:
             return True
         if self.rules.edits is not Edits.KEEP or self.held.receipt is None:
             return False
         # Both sides came to say the same. Unless that is noted, the next change of
         # the source could look like an edit.
         after = Receipt.parse(self.receipt_after)
-        return attrs.evolve(after, job=self.receipt.job) != self.receipt
+        return attrs.evolve(after, job=receipt.job) != receipt
 
     def _set(self, field: Field, value: object) -> None:
         self.values[field.value] = value
@@ -497,7 +498,8 @@ class _Comparison:
 
     def _removed_by_others(self, variant: Variant) -> bool:
         """Whether a person took this variant of ours away, and it stays away."""
-        before = digest(variant.id) if self.receipt.wrote_variant(variant.id) else None
+        was_there = self.receipt.finished_variant(variant.id)
+        before = digest(variant.id) if was_there else None
         path = f"variants.{variant.id}"
         return self._keeps(path, before, old=None, new=variant.id)
 
@@ -512,10 +514,9 @@ class _Comparison:
             if (new := getattr(wanted, name)) is not UNSET
             and self._overwrites(held, name, new)
         }
-        if self._speaks_of_options(wanted) and self._overwrites(
-            held, "options", wanted.options
-        ):
-            values[Field.OPTIONS] = wanted.options
+        options = self._options(wanted, held)
+        if options is not None:
+            values[Field.OPTIONS] = options
         prices = self._prices(wanted, held)
         if prices is not None:
             values[Field.PRICES] = prices
@@ -536,9 +537,33 @@ class _Comparison:
         """The digest of what we wrote to a variant."""
         return self.receipt.variants.get(variant, {}).get(name)
 
-    def _speaks_of_options(self, wanted: Variant) -> bool:
-        """Options that are empty say nothing, unless we wrote some before."""
-        return bool(wanted.options) or self.receipt.wrote_options(wanted.id)
+    def _options(self, wanted: Variant, held: Variant) -> Mapping[str, str] | None:
+        """The options after, with those that others added; None where none differs.
+
+        Options that are empty say nothing, unless we wrote some before.
+        """
+        if not wanted.options and not self._wrote_options(held):
+            return None
+        theirs = {
+            title: value
+            for title, value in held.options.items()
+            if title not in wanted.options
+            and not self.receipt.wrote_option(title, held)
+        }
+        after = {**wanted.options, **theirs}
+        if after == held.options:
+            return None
+        keeps = self._keeps(
+            f"variants.{held.id}.options",
+            self._before(held.id, "options"),
+            old=held.options,
+            new=wanted.options,
+        )
+        return None if keeps else after
+
+    def _wrote_options(self, held: Variant) -> bool:
+        titles = (self.receipt.wrote(Field.OPTIONS, title) for title in held.options)
+        return self.receipt.wrote_options(held.id) or any(titles)
 
     def _prices(self, wanted: Variant, held: Variant) -> tuple[Price, ...] | None:
         if isinstance(wanted.prices, Unset):

@@ -7,13 +7,16 @@ proves what the sink holds now; that is read.
 The text is JSON: a version, a digest for each plain field (`f`), for each element
 of a list (`l`), for each attribute (`a`), and for the fields and prices of each
 variant (`v`). It also has the name of the job that wrote it (`j`), and whether we
-retired the product (`r`).
+retired the product (`r`) or were still writing (`w`).
+
+A receipt never claims more than was written. Where an update takes several requests,
+the first one carries `interim`, and the last one the receipt itself.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 from hashlib import blake2b
 from typing import TypeGuard, cast
@@ -23,7 +26,7 @@ import attrs
 from . import _json
 from .models import Category, Dimensions, Field, Product, Unset, Variant
 
-__all__ = ["Receipt", "digest", "place_of", "write_receipt"]
+__all__ = ["Receipt", "digest", "interim", "place_of", "write_receipt"]
 
 _VERSION = 1
 _READABLE = 10**1000
@@ -86,12 +89,15 @@ class Receipt:
 
     Attributes:
         fields: Digests of the product's plain fields.
-        lists: Digests of the elements of `images`, `tags` and `categories`.
+        lists: Digests of the elements of `images`, `tags` and `categories`, and of the
+            titles of the variants' options (`options`).
         attributes: Digest of each attribute, by name.
         variants: The plain fields and prices of each variant, by its id.
         job: Name of the job that wrote it; empty for a job without a name, None
             where it cannot be read who did.
         retired: Whether we took the product out of the shoppers' sight.
+        writing: Whether an update began and its end was not noted: what the product
+            holds may be the old value or the new one.
     """
 
     fields: Mapping[str, str] = attrs.field(factory=dict[str, str])
@@ -104,6 +110,7 @@ class Receipt:
     )
     job: str | None = None
     retired: bool = False
+    writing: bool = False
 
     @classmethod
     def parse(cls, text: str | None) -> Receipt:
@@ -129,6 +136,7 @@ class Receipt:
             },
             job=_writer(tree),
             retired=tree.get("r") is True,
+            writing=tree.get("w") is True,
         )
 
     def wrote(self, field: Field, element: str) -> bool:
@@ -147,6 +155,11 @@ class Receipt:
         """Whether we wrote the variant with this id."""
         return id_ in self.variants
 
+    def finished_variant(self, id_: str) -> bool:
+        """Whether the variant was there once, as far as the receipt can tell."""
+        known = not self.writing or any(self.variants.get(id_, {}).values())
+        return id_ in self.variants and known
+
     def wrote_price(self, variant: str, currency: str) -> bool:
         """Whether we wrote this variant's price in that currency."""
         return currency in self.variants.get(variant, {})
@@ -154,6 +167,17 @@ class Receipt:
     def wrote_options(self, variant: str) -> bool:
         """Whether we wrote options of this variant."""
         return "options" in self.variants.get(variant, {})
+
+    def wrote_option(self, title: str, variant: Variant) -> bool:
+        """Whether an option that this variant has is ours.
+
+        Receipts did not always name the titles. One that does not still knows the
+        options of the variant as we wrote them.
+        """
+        if Field.OPTIONS in self.lists:
+            return self.wrote(Field.OPTIONS, title)
+        before = self.variants.get(variant.id, {}).get("options")
+        return before == digest(variant.options)
 
     def text(self) -> str:
         """The receipt as it is kept."""
@@ -168,6 +192,8 @@ class Receipt:
             tree["j"] = self.job
         if self.retired:
             tree["r"] = True
+        if self.writing:
+            tree["w"] = True
         return _json.dumps(tree).decode()
 
 
@@ -218,15 +244,17 @@ def write_receipt(
         there: Ids of the variants that were there before.
         job: Name of the job that writes.
     """
-    fields = dict(before.fields)
-    for field in _PLAIN:
-        value = getattr(wanted, field)
-        if value is not Unset.UNSET and field not in without:
-            fields[field.value] = digest(value)
+    fields = {
+        **before.fields,
+        **{
+            field.value: digest(value)
+            for field in _PLAIN
+            if (value := getattr(wanted, field)) is not Unset.UNSET
+            and field not in without
+        },
+    }
     fields = _with_places(fields, places)
-    lists = dict(before.lists)
-    for field, ids in references.items():
-        lists[field.value] = tuple(sorted(map(digest, ids)))
+    lists = {**before.lists, **{f.value: _sorted(i) for f, i in references.items()}}
     if not isinstance(wanted.images, Unset):
         lists[Field.IMAGES.value] = tuple(digest(image.url) for image in wanted.images)
     attributes, variants = before.attributes, before.variants
@@ -242,12 +270,14 @@ def write_receipt(
         }
         if Field.VARIANTS in without:
             variants = {**before.variants, **variants}
+        if Field.OPTIONS not in without:
+            lists |= _titles(wanted.variants, lists)
     return Receipt(fields, lists, attributes, variants, job or before.job or "").text()
 
 
 def _writer(tree: Mapping[str, object]) -> str | None:
     """The job that wrote a receipt; None unless it is whole, as we write them."""
-    is_whole = tree.keys() - {"j", "r"} == _WHOLE and all(
+    is_whole = tree.keys() - {"j", "r", "w"} == _WHOLE and all(
         isinstance(tree[name], dict) for name in _PARTS
     )
     job = tree.get("j", "")
@@ -261,6 +291,61 @@ def _with_places(
         return fields
     rest = {name: d for name, d in fields.items() if not name.startswith(_PLACE)}
     return rest | {f"{_PLACE}{c.id}": digest(place_of(c)) for c in places}
+
+
+def _sorted(elements: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(map(digest, elements)))
+
+
+def _titles(
+    variants: Iterable[Variant], before: Mapping[str, object]
+) -> dict[str, tuple[str, ...]]:
+    """The options of the variants; nothing for a product that never had any."""
+    titles = {title for variant in variants for title in variant.options}
+    has_some = titles or Field.OPTIONS in before
+    return {Field.OPTIONS.value: _sorted(titles)} if has_some else {}
+
+
+def interim(before: str | None, after: str) -> str:
+    """The receipt for a product between the first and the last request of an update.
+
+    It claims every element of either list, so that what we add is ours whenever we
+    stop, and no value that differs, so that an old one is not taken for an edit.
+
+    Args:
+        before: The receipt that the product has; None where it has none.
+        after: The one that it will have.
+    """
+    old, new = Receipt.parse(before), Receipt.parse(after)
+    variants = {
+        id_: _agreed(old.variants.get(id_, {}), new.variants.get(id_, {}))
+        for id_ in {**old.variants, **new.variants}
+    }
+    return Receipt(
+        fields={n: d for n, d in new.fields.items() if old.fields.get(n) == d},
+        lists={
+            name: _either(old.lists.get(name, ()), new.lists.get(name, ()))
+            for name in {**old.lists, **new.lists}
+        },
+        attributes=_agreed(old.attributes, new.attributes),
+        variants=variants,
+        job=new.job,
+        retired=new.retired,
+        writing=True,
+    ).text()
+
+
+def _either(old: tuple[str, ...], new: tuple[str, ...]) -> tuple[str, ...]:
+    """The elements of both; a list that changes equals neither of them."""
+    return new if old == new else (*sorted({*old, *new}), "")
+
+
+def _agreed(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:
+    """All names of both; the digests that differ stand for no value."""
+    return {
+        name: new[name] if old.get(name) == new.get(name) else ""
+        for name in {**old, **new}
+    }
 
 
 def _of_variant(

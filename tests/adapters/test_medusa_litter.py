@@ -353,8 +353,8 @@ async def test_an_inventory_item_that_nobody_uses_is_adopted(medusa: Any) -> Non
         assert (again.counts.unchanged, again.writes) == (5, 0), str(again)
 
 
-async def test_an_inventory_item_in_use_is_named(medusa: Any) -> None:
-    """One has stock, one belongs to a variant that has another SKU by now."""
+async def test_an_inventory_item_of_no_variant_is_linked(medusa: Any) -> None:
+    """With stock levels or without; one of ours that kept an old SKU lets go of it."""
     level = {"location_id": medusa.stock_location_id, "stocked_quantity": 3}
     stocked = await medusa.post(ITEMS, {"sku": "S1-Red-S", "location_levels": [level]})
     await medusa.post(ITEMS, {"sku": "S3-Red-S"})
@@ -366,12 +366,36 @@ async def test_an_inventory_item_in_use_is_named(medusa: Any) -> None:
         await medusa.post(path, {"sku": "renamed"})
         wanted = [shirt(1), shirt(3), with_sku(shirt(4), "S2-Blue-M")]
         report = await put(sink, wanted)
-        assert (report.counts.created, report.counts.failed) == (1, 2), str(report)
-        reasons = {failure.key.id: failure.reason for failure in report.failures}
+        assert report.counts.created == 3, str(report)
+        assert (await put(sink, wanted)).counts.unchanged == 3
         item = stocked["inventory_item"]["id"]
-        assert reasons["1"] == (
-            f"SKU S1-Red-S is taken by inventory item {item} with stock levels"
-        )
-        assert reasons["4"].endswith(f"of variant {variant['id']}")
+        query = f"{ITEMS}/{item}?fields=variants.sku,location_levels.stocked_quantity"
+        found = (await medusa.get(query))["inventory_item"]
+        assert [v["sku"] for v in found["variants"]] == ["S1-Red-S"]
+        assert [x["stocked_quantity"] for x in found["location_levels"]] == [5]
+        items = await medusa.get(f"{ITEMS}?sku=renamed&fields=variants.id")
+        (kept,) = items["inventory_items"]
+        assert [v["id"] for v in kept["variants"]] == [variant["id"]]
+
+
+async def test_an_inventory_item_of_other_people_is_named(medusa: Any) -> None:
+    """Their variant has another SKU by now, and its item still has the old one."""
+    body = {
+        "title": "Theirs",
+        "options": [{"title": "Size", "values": ["S"]}],
+        "variants": [
+            {"title": "S", "sku": "S1-Red-S", "options": {"Size": "S"}, "prices": []}
+        ],
+    }
+    made = (await medusa.post("/admin/products", body))["product"]
+    variant = made["variants"][0]["id"]
+    path = f"/admin/products/{made['id']}/variants/{variant}"
+    await medusa.post(path, {"sku": "theirs"})
+    async with settings(medusa).open() as sink:
+        report = await put(sink, [shirt(1), shirt(2)])
+        assert (report.counts.created, report.counts.failed) == (1, 1), str(report)
+        assert report.failures[0].reason.startswith("SKU S1-Red-S is taken by")
+        assert report.failures[0].reason.endswith(f"of variant {variant}")
         found = await options(medusa)
-        assert [option for option in found if not option["products"]] == []
+        loose = [option for option in found if not option["products"]]
+        assert loose == []

@@ -51,6 +51,7 @@ from .settling import Settler
 from .survey import Planned, Survey, by_action
 from .tally import Tally
 from .verifying import Verifier
+from .waiting import LastRound
 
 __all__ = ["Approval", "Pipeline", "Show"]
 
@@ -266,7 +267,29 @@ class Pipeline:
                 ).run(self.options.prune)
         if self.approve is not None:
             await self._remove_approved(self.approve)
+        await self._write_waiting()
         await self._verifier.run()
+
+    async def _write_waiting(self) -> None:
+        """Write the products that waited for others to be written or removed."""
+        last = LastRound(
+            room=self._settler.waiting,
+            sink=self.sink,
+            survey=self._survey,
+            write=self._settle_all,
+            options=self.options,
+            tally=self.tally,
+            ledger=self.ledger,
+        )
+        try:
+            await self._in_flight(last.run())
+        except TransientError as error:
+            self.tally.problem(f"could not write products that waited: {error}")
+        self._settler.close()
+
+    async def _settle_all(self, planned: list[Planned]) -> None:
+        for batch in self._batched(planned):
+            await self._settler.settle(batch)
 
     async def _remove_approved(self, approve: Approval) -> None:
         """The removals of a plan; those whose product changed since are told."""

@@ -31,6 +31,7 @@ from .ledger import Ledger
 from .options import Options
 from .survey import Planned, Survey, by_action
 from .tally import Tally
+from .waiting import WaitingRoom
 
 __all__ = ["Settler"]
 
@@ -70,6 +71,7 @@ class Settler:
         ledger: Told before each write.
         on_written: Told of each product that was written.
         breaker: Says when the sink is given up.
+        waiting: Where products wait for a value that another one has.
     """
 
     sink: Sink
@@ -79,6 +81,7 @@ class Settler:
     ledger: Ledger
     on_written: Callable[[Product], None]
     breaker: Breaker
+    waiting: WaitingRoom = attrs.field(factory=WaitingRoom)
     _successes: int = 0
     _bad: set[ProductKey] = attrs.field(factory=set[ProductKey], init=False)
     _doubted: list[Doubt] = attrs.field(factory=list[Doubt], init=False)
@@ -273,8 +276,13 @@ class Settler:
         return TransientError(str(error), retry_after=wait)
 
     def _open(self, items: Sequence[Planned]) -> list[Planned]:
-        """Those of these that met no end yet."""
-        return [item for item in items if self.tally.is_open(item.wanted.key)]
+        """Those of these that met no end yet, and do not wait for it."""
+        return [
+            item
+            for item in items
+            if self.tally.is_open(item.wanted.key)
+            and item.wanted.key not in self.waiting
+        ]
 
     async def _write(self, items: Sequence[Planned]) -> None:
         """Write once; culprits that the sink names are set aside."""
@@ -303,8 +311,7 @@ class Settler:
         for item in items:
             key = item.wanted.key
             if key in named:
-                outcome = Outcome(key, OutcomeStatus.FAILED, named[key], error.said)
-                self._fail(outcome)
+                self._fail(item, _blamed(key, error))
         return [] if self.verdict else rest
 
     def _note(
@@ -316,16 +323,16 @@ class Settler:
             TransientError: The sink wants some of the changes again.
         """
         outcomes, again = sorted_answers([item.change for item in items], answers)
-        wanted = {item.wanted.key: item.wanted for item in items}
+        sent = {item.wanted.key: item for item in items}
         good = 0
         for outcome in outcomes:
             if outcome.status is OutcomeStatus.FAILED:
-                self._fail(outcome)
+                self._fail(sent[outcome.key], outcome)
                 continue
             self.tally.settle(outcome)
             if outcome.status in _GOOD:
                 good += 1
-                self.on_written(wanted[outcome.key])
+                self.on_written(sent[outcome.key].wanted)
             else:
                 self._bad.add(outcome.key)
         if good:
@@ -401,10 +408,20 @@ class Settler:
 
     def _blame(self, doubted: Iterable[Doubt]) -> None:
         for item, error in doubted:
-            said = error.said if isinstance(error, RefusedError) else ""
-            key = item.wanted.key
-            self._fail(Outcome(key, OutcomeStatus.FAILED, str(error), said))
+            self._fail(item, _blamed(item.wanted.key, error))
 
-    def _fail(self, outcome: Outcome) -> None:
+    def _fail(self, item: Planned, outcome: Outcome) -> None:
         self._bad.add(outcome.key)
-        self.tally.refuse(outcome)
+        if not self.waiting.admit(item.wanted, outcome):
+            self.tally.refuse(outcome)
+
+
+def _blamed(key: ProductKey, error: Exception) -> Outcome:
+    """The outcome of a product that a sink refused."""
+    reason, said, holder = str(error), "", None
+    if isinstance(error, RefusedError):
+        said = error.said
+    if isinstance(error, BatchRefusedError):
+        reason = error.culprits.get(key, reason)
+        holder = error.holders.get(key)
+    return Outcome(key, OutcomeStatus.FAILED, reason, said, holder)

@@ -10,19 +10,23 @@ from catalogsync.models import Field, Json, Product, ProductStatus, Unset, Varia
 
 from .naming import handle
 from .places import Places
-from .reading import BRAND, RECEIPT, VARIANT_ID, Raw, is_plain_price, variant_id
+from .reading import (
+    BRAND,
+    DEFAULT_OPTIONS,
+    RECEIPT,
+    VARIANT_ID,
+    Raw,
+    is_plain_price,
+    variant_id,
+)
 
 __all__ = [
-    "DEFAULT_OPTIONS",
     "create_body",
     "new_variant",
     "own_options",
     "update_body",
     "variant_updates",
 ]
-
-DEFAULT_OPTIONS = {"Title": "Default"}
-"""What a variant without options gets; Medusa wants one."""
 
 _VARIANT_FIELDS = {
     Field.VARIANT_TITLE: "title",
@@ -87,7 +91,7 @@ def update_body(change: Change, raw: Raw) -> dict[str, Any]:
 
 
 def variant_updates(change: Change, raw: Raw) -> list[dict[str, Any]]:
-    """What those variants get that are there and change."""
+    """What those variants get that are there and change, apart from options."""
     held = {variant_id(variant): variant for variant in raw.get("variants") or ()}
     bodies = [
         {"id": found["id"], **_variant_update(item, found)}
@@ -176,8 +180,6 @@ def _variant_update(change: VariantChange, raw: Raw) -> dict[str, Any]:
         for field, name in _VARIANT_FIELDS.items()
         if field in change.fields
     }
-    if Field.OPTIONS in change.fields:
-        body["options"] = change.variant.options
     if Field.PRICES in change.fields:
         body["prices"] = _prices(change.variant, raw)
     if Field.STOCK in change.fields and not raw.get("inventory_items"):

@@ -10,7 +10,6 @@ be made anew. An inventory item that nothing links to keeps its SKU from others.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from datetime import datetime
 from typing import Any, cast
 
@@ -27,12 +26,12 @@ from catalogsync.models import (
     evolve_unchecked,
 )
 
-from .client import MedusaClient, MedusaRefusedError
+from .client import MedusaClient
 from .finding import check_asked_for
+from .inventory import find_items, is_unlinked
 from .naming import in_pieces
 from .places import Places
 from .reading import Raw, held_of, is_ours, raw_of, variant_id
-from .stock import find_items, use_of
 
 __all__ = ["Lacks", "Mending", "is_incomplete", "look_closer", "missing_links"]
 
@@ -176,32 +175,9 @@ class Mending:
         mended = {c.key: _mended(c) for c in changes if is_incomplete(c)}
         skus = {sku for change in mended.values() for sku in _item_skus(change)}
         for item in await find_items(self.client, skus):
-            if use_of(item) is None:
+            if is_unlinked(item):
                 self.items[item["sku"]] = item["id"]
-        for key, change in mended.items():
-            mended[key] = await self._link(change)
         return [mended.get(change.key, change) for change in changes]
-
-    async def _link(self, change: Change) -> Change:
-        """Give variants the inventory items that were made for them and left."""
-        raw, lacking = raw_of(change), _equipped(change)
-        variants: list[Raw] = []
-        for variant in raw.get("variants") or ():
-            item = self.items.get(variant.get("sku") or "")
-            links: list[Raw] = []
-            if item and variant_id(variant) in lacking:
-                links = await self._linked(raw, variant, item)
-            variants.append({**variant, "inventory_items": links} if links else variant)
-        held = attrs.evolve(held_of(change), native={**raw, "variants": variants})
-        return attrs.evolve(change, held=held)
-
-    async def _linked(self, raw: Raw, variant: Raw, item: str) -> list[Raw]:
-        link = {"inventory_item_id": item, "required_quantity": 1}
-        path = f"{_PRODUCTS}/{raw['id']}/variants/{variant['id']}/inventory-items"
-        with suppress(MedusaRefusedError):  # the update will say what is wrong
-            await self.client.post(path, link, "fields=id")
-            return [link]
-        return []
 
 
 def _lacks(change: Change) -> Lacks:
@@ -257,14 +233,11 @@ def _first_variants(change: Change) -> Sequence[Variant]:
 
 
 def _item_skus(change: Change) -> list[str]:
-    """The SKUs that variants will need an inventory item with."""
-    raw, equipped = raw_of(change), _equipped(change)
-    skus = [
-        v.get("sku") for v in raw.get("variants") or () if variant_id(v) in equipped
-    ]
-    skus += [
-        item.variant.sku or None
+    """The SKUs that new variants will need an inventory item with."""
+    return [
+        item.variant.sku
         for item in change.variants
-        if item.action is Action.ADD and not isinstance(item.variant.stock, Unset)
+        if item.action is Action.ADD
+        and item.variant.sku
+        and not isinstance(item.variant.stock, Unset)
     ]
-    return [sku for sku in skus if sku]

@@ -22,19 +22,23 @@ from catalogsync.models import (
     Variant,
     unchecked,
 )
+from catalogsync.receipt import Receipt
 
 __all__ = [
     "BRAND",
+    "DEFAULT_OPTIONS",
     "RECEIPT",
     "TAG_COLUMNS",
     "VARIANT_ID",
     "Raw",
     "cleaned",
+    "has_default_option",
     "held_of",
     "held_references",
     "inventory_item",
     "is_ours",
     "is_plain_price",
+    "is_unfinished",
     "levels",
     "metadata_of",
     "option_values",
@@ -54,6 +58,9 @@ BRAND = "brand"
 """Metadata key of a product's brand; Medusa has no field for it."""
 VARIANT_ID = "catalogsync_id"
 """Metadata key of a variant's id in the source."""
+
+DEFAULT_OPTIONS = {"Title": "Default"}
+"""What a variant without options gets; Medusa wants one."""
 
 _ALWAYS = (
     "id",
@@ -76,7 +83,11 @@ _COLUMNS: dict[Field, tuple[str, ...]] = {
     Field.DIMENSIONS: ("length", "width", "height"),
     Field.VARIANTS: ("variants.metadata",),
     Field.VARIANT_TITLE: ("variants.title",),
-    Field.SKU: ("variants.sku",),
+    Field.SKU: (
+        "variants.sku",
+        f"{_ITEM}.inventory_item_id",
+        f"{_ITEM}.inventory.sku",
+    ),
     Field.BARCODE: ("variants.barcode",),
     Field.OPTIONS: (
         "variants.options.value",
@@ -134,6 +145,8 @@ def product_of(
         field.value: read(raw) for field, read in _READERS.items() if field in fields
     }
     if Field.VARIANTS in fields and raw.get("variants"):
+        if has_default_option(raw):
+            fields -= {Field.OPTIONS}
         values["variants"] = tuple(
             _variant(v, fields, location) for v in raw["variants"]
         )
@@ -187,6 +200,11 @@ def held_of(change: Change) -> Ours:
     return change.held
 
 
+def is_unfinished(change: Change) -> bool:
+    """Whether an update of the product began before this one, and did not end."""
+    return Receipt.parse(held_of(change).receipt).writing
+
+
 def raw_of(change: Change) -> Raw:
     """The product as it was found, and as it came."""
     return cast("Raw", held_of(change).native)
@@ -215,6 +233,15 @@ def is_ours(raw_variant: Raw) -> bool:
 def option_values(raw_variant: Raw) -> dict[str, str]:
     """A variant's value of each option."""
     return {o["option"]["title"]: o["value"] for o in raw_variant.get("options") or ()}
+
+
+def has_default_option(raw: Raw) -> bool:
+    """Whether a product has nothing but the option that stands for none."""
+    options = [
+        (option["title"], [value["value"] for value in option.get("values") or ()])
+        for option in raw.get("options") or ()
+    ]
+    return options == [(title, [value]) for title, value in DEFAULT_OPTIONS.items()]
 
 
 def is_plain_price(raw: Raw) -> bool:

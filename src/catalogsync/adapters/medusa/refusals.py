@@ -15,12 +15,14 @@ from urllib.parse import quote
 import attrs
 
 from catalogsync.changes import Change
-from catalogsync.errors import BatchRefusedError, ConflictError
-from catalogsync.models import ProductKey, Unset
+from catalogsync.errors import BatchRefusedError, ConflictError, InvalidValueError
+from catalogsync.models import ProductKey, ProductStatus, Unset
+from catalogsync.receipt import Receipt
 
 from .client import MedusaClient, MedusaRefusedError
+from .inventory import Items, find_items, is_unlinked
 from .naming import handle
-from .stock import find_items, use_of
+from .reading import Raw, receipt_of
 
 __all__ = ["Refusals"]
 
@@ -91,7 +93,8 @@ class Refusals:
         what: str,
         value: str,
     ) -> Exception:
-        wanting = [c for c in changes if value in _values(c, what)]
+        distinct = {change.key: change for change in changes}.values()
+        wanting = [c for c in distinct if value in _values(c, what)]
         holders = await self._holders(what, value)
         keys = {str(change.key): change for change in wanting}
         label = f"{_LABELS[what]} {value}"
@@ -100,15 +103,21 @@ class Refusals:
         if holders:
             reason = f"{label} is taken by {_named(holders[0])}"
             culprits = {change.key: reason for change in wanting}
-        else:
+            holder = _key(holders[0])
+            names = {} if holder is None else dict.fromkeys(culprits, holder)
+        elif len(wanting) > 1:
             reason = f"{label} is wanted by another product of the same batch"
-            culprits = {change.key: reason for change in wanting[1:]}
-        return BatchRefusedError(error.reason, said=error.said, culprits=culprits)
+            culprits, names = {change.key: reason for change in wanting[1:]}, {}
+        else:
+            return ConflictError(f"{label} is free by now: {error.said}")
+        return BatchRefusedError(
+            error.reason, said=error.said, culprits=culprits, holders=names
+        )
 
     async def _item_taken(
         self, error: MedusaRefusedError, changes: Sequence[Change], *, sku: str
     ) -> Exception:
-        """Have items adopted that nobody would miss, and blame the others."""
+        """Have items adopted that no variant is made of, and blame the others."""
         wanting = {
             wanted: change
             for change in changes
@@ -118,20 +127,20 @@ class Refusals:
         culprits: dict[ProductKey, str] = {}
         found = await find_items(self.client, wanting)
         for item in found:
-            change = wanting[item["sku"]]
-            use = use_of(item)
-            if use is None and change.held is None:
+            if is_unlinked(item):
                 self.items[item["sku"]] = item["id"]
-            else:
+            elif not await Items(self.client).release(item["sku"]):
                 what = f"SKU {item['sku']} is taken by inventory item {item['id']}"
-                culprits[change.key] = f"{what} {use or 'of no variant'}"
-        if found and not culprits:
-            return ConflictError(f"adopting what has the SKU already: {error.said}")
+                holder = f"of variant {item['variants'][0]['id']}"
+                culprits[wanting[item["sku"]].key] = f"{what} {holder}"
+        if not culprits and sku in wanting:
+            return ConflictError(f"SKU {sku} is free by now: {error.said}")
         return BatchRefusedError(error.reason, said=error.said, culprits=culprits)
 
     async def _holders(self, what: str, value: str) -> list[dict[str, Any]]:
         name = quote(_FILTERS[what], safe="")
-        query = f"limit=5&fields=id,title,external_id&{name}={quote(value, safe='')}"
+        columns = "id,title,status,external_id,metadata"
+        query = f"limit=5&fields={columns}&{name}={quote(value, safe='')}"
         try:
             found = await self.client.get("/admin/products", query)
         except MedusaRefusedError:
@@ -161,7 +170,20 @@ def _item_skus(change: Change) -> list[str]:
     ]
 
 
-def _named(holder: dict[str, Any]) -> str:
-    whose = holder.get("external_id")
+def _key(holder: Raw) -> ProductKey | None:
+    """The key of a product that is ours."""
+    try:
+        return ProductKey.parse(holder.get("external_id") or "")
+    except InvalidValueError:
+        return None
+
+
+def _named(holder: Raw) -> str:
+    key = _key(holder)
     what = f"product {holder['id']} ({holder.get('title')!r})"
-    return f"{what}, external id {whose}" if whose else f"{what}, which is not ours"
+    if key is None:
+        return f"{what}, which is not ours"
+    is_published = holder.get("status") == ProductStatus.PUBLISHED
+    if Receipt.parse(receipt_of(holder)).retired and not is_published:
+        return f"{what}, which is {key} and was unpublished when it left the source"
+    return f"{what}, which is {key}"

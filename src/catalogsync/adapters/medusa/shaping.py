@@ -21,7 +21,7 @@ from catalogsync.models import (
 )
 
 from .places import Places
-from .reading import BRAND, RECEIPT, js_number
+from .reading import BRAND, DEFAULT_OPTIONS, RECEIPT, js_number
 
 __all__ = ["shape"]
 
@@ -48,6 +48,8 @@ def shape(product: Product, places: Places) -> Product:
         changed["thumbnail"] = product.images[0].url
     if product.variants:
         variants = tuple(_variant(v, places) for v in product.variants)
+        if all(v.options == DEFAULT_OPTIONS for v in variants):
+            variants = tuple(attrs.evolve(v, options={}) for v in variants)
         if variants != product.variants:
             changed["variants"] = variants
     return attrs.evolve(product, **changed) if changed else product

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -30,15 +30,17 @@ from catalogsync.outcomes import Outcome
 from catalogsync.protocols import AdoptBy, Finding, Limits
 
 from .adopting import Foreign
-from .bodies import DEFAULT_OPTIONS, create_body
+from .bodies import create_body
 from .client import MedusaClient, MedusaRefusedError
 from .finding import read_products
 from .halfmade import Lacks, look_closer
+from .inventory import ITEM_FIELDS
 from .naming import handle
 from .options import OPTIONS, Loan, OwnOptions
 from .owning import Removals, owned
 from .places import Places
 from .reading import (
+    DEFAULT_OPTIONS,
     Raw,
     held_references,
     product_of,
@@ -56,9 +58,8 @@ __all__ = ["MedusaSink"]
 
 _LIMITS = Limits(batch=100, weight=1_500_000, writers=2, find=200)
 _PRODUCTS = "/admin/products"
-_CREATED = (
-    "fields=id,external_id,variants.id,variants.metadata,"
-    "variants.inventory_items.inventory_item_id"
+_CREATED = "fields=id,external_id,variants.id,variants.metadata," + ",".join(
+    f"variants.{name}" for name in ITEM_FIELDS
 )
 
 
@@ -134,19 +135,20 @@ class MedusaSink:
         """Look products up by external id.
 
         Options take Medusa as long as all the rest, so they are asked for apart,
-        for products that have some.
+        for products that have some, and for those that had some from us.
         """
-        held: dict[ProductKey, Held] = {}
-        for has_options in (False, True):
-            keys = {
-                str(product.key): product.key
-                for product in wanted
-                if _has_options(product) is has_options
-            }
-            some = fields if has_options else fields - {Field.OPTIONS}
-            found = await self._list(keys, some)
-            held |= {key: self._held(key, raws, some) for key, raws in found.items()}
+        simple = [product.key for product in wanted if not _has_options(product)]
+        held = await self._find(simple, fields - {Field.OPTIONS})
+        keys = [product.key for product in wanted if _has_options(product)]
+        keys += [key for key, one in held.items() if _had_options(one)]
+        held |= await self._find(keys, fields | {Field.OPTIONS})
         return {**held, **await look_closer(self.client, held.values())}
+
+    async def _find(
+        self, keys: Iterable[ProductKey], fields: frozenset[Field]
+    ) -> dict[ProductKey, Held]:
+        found = await self._list({str(key): key for key in keys}, fields)
+        return {key: self._held(key, raws, fields) for key, raws in found.items()}
 
     async def find_foreign(
         self, wanted: Sequence[Product], /, *, by: AdoptBy, fields: frozenset[Field]
@@ -225,7 +227,7 @@ class MedusaSink:
             for variant in variants:
                 self._items.pop(variant.sku or "", None)
             stock.add(variants, created[str(change.key)]["variants"])
-        await self._restock(stock)
+        await stock.write(self.client)
         return [change.done() for change in changes]
 
     async def _send_new(self, changes: Sequence[Change], loan: Loan) -> dict[str, Any]:
@@ -258,17 +260,9 @@ class MedusaSink:
 
     async def _update(self, changes: Sequence[Change]) -> Sequence[Outcome]:
         stock = StockLevels(self.places)
-        updates = Updates(self.client, stock)
+        updates = Updates(self.client, stock, self._option, self._items)
         await updates.write(changes)
-        await self._restock(stock)
         return updates.outcomes(changes)
-
-    async def _restock(self, stock: StockLevels) -> None:
-        """Write stock levels, after everything else."""
-        try:
-            await stock.write(self.client)
-        except MedusaRefusedError as error:
-            raise ConflictError(f"stock levels: {error.said}") from error
 
     async def _option(self) -> Raw:
         """The shared option of products that have none, made once.
@@ -312,6 +306,12 @@ def _failing(problem: Exception, changes: Sequence[Change]) -> list[ProductKey]:
 
 def _has_options(product: Product) -> bool:
     return any(variant.options for variant in product.variants or ())
+
+
+def _had_options(held: Held) -> bool:
+    """Whether we may have written options; a receipt is not read for that."""
+    receipt = held.receipt if isinstance(held, Ours) else None
+    return receipt is not None and f'"{Field.OPTIONS.value}"' in receipt
 
 
 def _weight(text: str) -> int:

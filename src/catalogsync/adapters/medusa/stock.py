@@ -1,4 +1,4 @@
-"""Inventory items, and their levels: one request for any number of products."""
+"""Stock levels: one request for any number of products."""
 
 from __future__ import annotations
 
@@ -7,36 +7,16 @@ from typing import Any
 
 import attrs
 
-from catalogsync.errors import BrokenReplyError
+from catalogsync.errors import BrokenReplyError, ConflictError
 from catalogsync.models import Variant
 
-from .client import MedusaClient
-from .naming import in_pieces
+from .client import MedusaClient, MedusaRefusedError
 from .places import Places
 from .reading import Raw, inventory_item, levels, variant_id
 
-__all__ = ["StockLevels", "find_items", "use_of"]
+__all__ = ["StockLevels"]
 
-_ITEMS = "/admin/inventory-items"
-_LEVELS = f"{_ITEMS}/location-levels/batch"
-
-
-async def find_items(client: MedusaClient, skus: Iterable[str]) -> list[Raw]:
-    """The inventory items that have these SKUs."""
-    fields = "fields=id,sku,variants.id,location_levels.id"
-    wanted = dict.fromkeys(skus)
-    found: list[Raw] = []
-    for piece in in_pieces("sku[]", wanted):
-        query = f"limit=10000&{fields}&{piece}"
-        found += (await client.get(_ITEMS, query))["inventory_items"]
-    return [item for item in found if item["sku"] in wanted]
-
-
-def use_of(item: Raw) -> str | None:
-    """What an inventory item is there for; None if nobody would miss it."""
-    if item["variants"]:
-        return f"of variant {item['variants'][0]['id']}"
-    return "with stock levels" if item["location_levels"] else None
+_LEVELS = "/admin/inventory-items/location-levels/batch"
 
 
 @attrs.define
@@ -84,7 +64,15 @@ class StockLevels:
             (self.update if location in held else self.create).append(entry)
 
     async def write(self, client: MedusaClient) -> None:
-        """Send them all; all or nothing is written."""
-        if self.create or self.update:
-            body = {"create": self.create, "update": self.update}
+        """Send them all; all or nothing is written.
+
+        Raises:
+            ConflictError: A level came or went meanwhile.
+        """
+        if not self.create and not self.update:
+            return
+        body = {"create": self.create, "update": self.update}
+        try:
             await client.post(_LEVELS, body, "fields=id")
+        except MedusaRefusedError as error:
+            raise ConflictError(f"stock levels: {error.said}") from error

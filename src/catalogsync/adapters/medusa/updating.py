@@ -1,4 +1,4 @@
-"""Updating products: options, fields and variants, in the order that Medusa needs.
+"""Updating products: fields, options and variants, in the order that Medusa needs.
 
 Observed on Medusa 2.21.2: a variant can only have option values that its product
 has already. A list of variants in a product update deletes those that it leaves
@@ -6,7 +6,8 @@ out and keeps their inventory items, so variants are written apart, by
 `variants/batch`, which takes those of any products and touches no others. It
 refuses a variant on the options of one that is deleted in the same request, and
 undoes creations beside updates in a way that loses prices, so each of the three
-goes in a request of its own.
+goes in a request of its own. Variants leave last, when those that take their place
+can be bought. Until all is written, the product has an interim receipt.
 """
 
 from __future__ import annotations
@@ -17,22 +18,32 @@ from typing import Any
 import attrs
 
 from catalogsync.changes import Action, Change
-from catalogsync.errors import RefusedError
+from catalogsync.errors import BatchRefusedError, ConflictError, RefusedError
 from catalogsync.models import Field, ProductKey
 from catalogsync.outcomes import Outcome, OutcomeStatus
+from catalogsync.receipt import interim
 
 from .adopting import claim
 from .bodies import new_variant, update_body, variant_updates
 from .client import MedusaClient, MedusaRefusedError
 from .halfmade import Mending, is_incomplete, missing_links
-from .reading import Raw, raw_of, variant_id
+from .inventory import ITEM_FIELDS, Items
+from .reading import RECEIPT, Raw, is_unfinished, raw_of, variant_id
 from .refusals import Refusals
+from .replacing import freed, renamed
+from .reshaping import Reshaping, unused_values
 from .stock import StockLevels
 
 __all__ = ["Updates"]
 
-_BATCH = "/admin/products/batch"
-_ITEM = "inventory_items.inventory_item_id"
+_PRODUCTS = "/admin/products"
+_BATCH = f"{_PRODUCTS}/batch"
+_ITEM = ",".join(ITEM_FIELDS)
+_SHAPE = (
+    "id,options.id,options.title,options.values.id,options.values.value,"
+    "variants.id,variants.metadata,"
+    "variants.options.value,variants.options.option.title"
+)
 _RESHAPING = frozenset({Field.VARIANTS, Field.OPTIONS})
 
 
@@ -43,17 +54,23 @@ class Updates:
     Attributes:
         client: The store.
         stock: Takes the levels that are to be written.
-        items: Takes the inventory items that new variants may adopt, by SKU.
+        default_option: Gives the shared option of products that have none.
+        items: The inventory items that variants may adopt, by SKU.
+        shapes: The options of products that get others, or new variants.
         refused: Products that were refused by themselves.
     """
 
     client: MedusaClient
     stock: StockLevels
+    default_option: Callable[[], Awaitable[Raw]]
     items: dict[str, str] = attrs.field(factory=dict[str, str])
+    shapes: dict[ProductKey, Reshaping] = attrs.field(
+        factory=dict[ProductKey, Reshaping]
+    )
     refused: dict[ProductKey, Outcome] = attrs.field(factory=dict[ProductKey, Outcome])
 
     async def write(self, changes: Sequence[Change]) -> None:
-        """Carry them out, all but the stock levels.
+        """Carry them out.
 
         Raises:
             BatchRefusedError: Medusa takes the batch not as it is; sending the rest
@@ -61,15 +78,21 @@ class Updates:
         """
         await claim(self.client, changes)
         changes = await Mending(self.client, self.items).mend(changes)
+        await self._fields(changes)
+        changes = await self._rename(changes)
         reshaped = [change for change in changes if change.fields & _RESHAPING]
+        await self._delete(reshaped, anew=True)
+        await self._free(changes)
         for change in reshaped:
-            await self._alone(change, self._add_options)
-        await self._delete(reshaped)
-        await self._fields([c for c in changes if c.key not in self.refused])
+            await self._alone(change, self._reshape)
         await self._variants([c for c in changes if c.key not in self.refused])
         for change in reshaped:
             await self._alone(change, self._create)
+        await self.stock.write(self.client)
+        await self._delete(reshaped, anew=False)
+        for change in reshaped:
             await self._alone(change, self._drop_values)
+        await self._confirm(changes)
 
     def outcomes(self, changes: Iterable[Change]) -> list[Outcome]:
         """What became of each change."""
@@ -84,40 +107,78 @@ class Updates:
         try:
             await work(change)
         except RefusedError as error:
-            self.refused[change.key] = Outcome(
-                change.key, OutcomeStatus.FAILED, error.reason, error.said
-            )
-
-    async def _add_options(self, change: Change) -> None:
-        raw = raw_of(change)
-        _check_options(change, raw)
-        body = _missing_options(change, raw)
-        if body:
-            await self.client.post(_options_path(raw), body, "fields=id")
-
-    async def _delete(self, changes: Iterable[Change]) -> None:
-        ids = [
-            raw_variant["id"]
-            for change in changes
-            if change.key not in self.refused
-            for raw_variant in _removed(change)
-        ]
-        if ids:
-            path = _variants_path(raw_of(next(iter(changes))))
-            await self.client.post(path, {"delete": ids}, "fields=id")
+            self.refused[change.key] = _failed(change.key, error)
 
     async def _fields(self, changes: Sequence[Change]) -> None:
         bodies = [self._body(change) for change in changes]
-        if bodies:
-            await self._send(_BATCH, bodies, "fields=id", changes)
+        await self._send(_BATCH, bodies, "fields=id", changes)
 
     def _body(self, change: Change) -> dict[str, Any]:
         body = update_body(change, raw_of(change))
+        if _takes_more(change):
+            before = change.held.receipt if change.held else None
+            body["metadata"][RECEIPT] = interim(before, change.receipt)
         if is_incomplete(change):
             body |= missing_links(change, self.stock.places)
         return body
 
+    async def _confirm(self, changes: Iterable[Change]) -> None:
+        """Note that all is written, where it is."""
+        bodies = [
+            {"id": raw_of(change)["id"], "metadata": {RECEIPT: change.receipt}}
+            for change in changes
+            if _takes_more(change) and change.key not in self.refused
+        ]
+        if bodies:
+            await self.client.post(_BATCH, {"update": bodies}, "fields=id")
+
+    async def _rename(self, changes: Sequence[Change]) -> list[Change]:
+        """Let new variants take the place of those that they replace."""
+        found = [renamed(change) for change in changes]
+        bodies = [body for each_ in found for body in each_.bodies]
+        if bodies:
+            path = _variants_path(raw_of(changes[0]))
+            await self.client.post(path, {"update": bodies}, "fields=id")
+        return [each_.change for each_ in found]
+
+    async def _free(self, changes: Sequence[Change]) -> None:
+        """Let variants go of the unique values that others of the batch get."""
+        bodies = freed([c for c in changes if c.key not in self.refused])
+        if not bodies:
+            return
+        path = _variants_path(raw_of(changes[0]))
+        await self.client.post(path, {"update": bodies}, "fields=id")
+        ids = {body["id"] for body in bodies if "sku" in body}
+        rows = [row for c in changes for row in raw_of(c).get("variants") or ()]
+        await Items(self.client).free([row for row in rows if row["id"] in ids])
+
+    async def _reshape(self, change: Change) -> None:
+        raw = raw_of(change)
+        fresh = await self._fresh(raw)
+        shape = self.shapes[change.key] = Reshaping.of(change, fresh)
+        if body := shape.missing(await self.default_option()):
+            await self.client.post(_options_path(raw), body, "fields=id")
+            fresh = await self._fresh(raw)
+        if shape.is_needed:
+            update = {"update": [shape.body(fresh)]}
+            await self.client.post(_BATCH, update, "fields=id")
+
+    async def _fresh(self, raw: Raw) -> Raw:
+        """The product's options and variants as they are by now.
+
+        Raises:
+            ConflictError: It is gone, or somebody added or removed a variant.
+        """
+        path = f"{_PRODUCTS}/{raw['id']}"
+        fresh: Raw = (await self.client.get(path, f"fields={_SHAPE}"))["product"]
+        here = {row["id"] for row in fresh.get("variants") or ()}
+        added = here - {row["id"] for row in raw.get("variants") or ()}
+        if added:
+            raise ConflictError(f"product {raw['id']} got another variant meanwhile")
+        return fresh
+
     async def _variants(self, changes: Sequence[Change]) -> None:
+        await Items(self.client).link_found(changes)
         owners: list[Change] = []
         bodies: list[dict[str, Any]] = []
         for change in changes:
@@ -131,6 +192,7 @@ class Updates:
             path = _variants_path(raw_of(owners[0]))
             reply = await self._send(path, bodies, query, owners)
             updated = {raw["id"]: raw for raw in reply.get("updated") or ()}
+        await Items(self.client).follow(changes)
         for change in changes:
             self._restock(change, updated)
 
@@ -149,100 +211,82 @@ class Updates:
 
     def _restock(self, change: Change, updated: dict[str, Raw]) -> None:
         """Note the levels of variants that were there before."""
-        variants = [c.variant for c in change.variants if Field.STOCK in c.fields]
-        if variants:
-            held: Sequence[Raw] = raw_of(change).get("variants") or ()
-            self.stock.add(
-                variants,
-                [
-                    v if v.get("inventory_items") else {**v, **updated.get(v["id"], {})}
-                    for v in held
-                ],
-            )
+        variants = [
+            item.variant
+            for item in change.variants
+            if item.action is Action.UPDATE and Field.STOCK in item.fields
+        ]
+        held: Sequence[Raw] = raw_of(change).get("variants") or ()
+        rows = [
+            row if row.get("inventory_items") else {**row, **updated.get(row["id"], {})}
+            for row in held
+        ]
+        self.stock.add(variants, rows)
 
     async def _create(self, change: Change) -> None:
         added = [c.variant for c in change.variants if c.action is Action.ADD]
-        if added:
-            body = {"create": [new_variant(variant, self.items) for variant in added]}
-            path = _variants_path(raw_of(change))
+        if not added:
+            return
+        shape = self.shapes[change.key]
+        new = [
+            new_variant(attrs.evolve(v, options=shape.options_of(v.id)), self.items)
+            for v in added
+        ]
+        body, path = {"create": new}, _variants_path(raw_of(change))
+        try:
             reply = await self.client.post(path, body, f"fields=id,metadata,{_ITEM}")
-            self.stock.add(added, reply["created"])
+        except MedusaRefusedError as error:
+            raise await Refusals(self.client, self.items).explain(
+                error, [change]
+            ) from error
+        for variant in added:
+            self.items.pop(variant.sku or "", None)
+        self.stock.add(added, reply["created"])
+
+    async def _delete(self, changes: Sequence[Change], *, anew: bool) -> None:
+        """Delete variants: those that are made anew first, and others last."""
+        ids = [
+            row["id"]
+            for change in changes
+            if change.key not in self.refused
+            for row in _removed(change, anew=anew)
+        ]
+        if ids:
+            path = _variants_path(raw_of(changes[0]))
+            await self.client.post(path, {"delete": ids}, "fields=id")
 
     async def _drop_values(self, change: Change) -> None:
-        unused = _unused_values(change, raw_of(change))
+        unused = unused_values(change)
         if unused:
             path = _options_path(raw_of(change))
             await self.client.post(path, {"update": unused}, "fields=id")
 
 
+def _takes_more(change: Change) -> bool:
+    """Whether an update takes more than one request."""
+    return bool(change.variants) or is_incomplete(change) or is_unfinished(change)
+
+
+def _failed(key: ProductKey, error: RefusedError) -> Outcome:
+    reason, holder = error.reason, None
+    if isinstance(error, BatchRefusedError):
+        reason = error.culprits.get(key, reason)
+        holder = error.holders.get(key)
+    return Outcome(key, OutcomeStatus.FAILED, reason, error.said, holder)
+
+
 def _options_path(raw: Raw) -> str:
-    return f"/admin/products/{raw['id']}/options/batch"
+    return f"{_PRODUCTS}/{raw['id']}/options/batch"
 
 
 def _variants_path(raw: Raw) -> str:
     """For updates and deletions, of the variants of any products."""
-    return f"/admin/products/{raw['id']}/variants/batch"
+    return f"{_PRODUCTS}/{raw['id']}/variants/batch"
 
 
-def _removed(change: Change) -> list[Raw]:
+def _removed(change: Change, *, anew: bool) -> list[Raw]:
+    added = {c.variant.id for c in change.variants if c.action is Action.ADD}
     gone = {c.variant.id for c in change.variants if c.action is Action.REMOVE}
+    gone = gone & added if anew else gone - added
     held: Sequence[Raw] = raw_of(change).get("variants") or ()
     return [raw for raw in held if variant_id(raw) in gone]
-
-
-def _takes_options(change: Change) -> list[dict[str, str]]:
-    """The options of each variant that gets new ones."""
-    return [
-        dict(item.variant.options)
-        for item in change.variants
-        if item.action is Action.ADD or Field.OPTIONS in item.fields
-    ]
-
-
-def _check_options(change: Change, raw: Raw) -> None:
-    """Medusa takes no option away from a product that has variants on it."""
-    known = {option["title"] for option in raw.get("options") or ()}
-    for options in _takes_options(change):
-        lost = known - set(options)
-        if lost or not (options or is_incomplete(change)):
-            what = ", ".join(sorted(lost)) or "its options"
-            reason = f"Medusa cannot take {what} away from a product that is there"
-            raise RefusedError(f"{reason}; delete it there to have it made anew")
-
-
-def _missing_options(change: Change, raw: Raw) -> dict[str, Any]:
-    """Options and values that variants will have and the product has not."""
-    known: dict[str, Raw] = {o["title"]: o for o in raw.get("options") or ()}
-    missing: dict[str, dict[str, None]] = {}
-    for options in _takes_options(change):
-        for title, value in options.items():
-            values = {v["value"] for v in known.get(title, {}).get("values") or ()}
-            if value not in values:
-                missing.setdefault(title, {})[value] = None
-    body: dict[str, Any] = {}
-    for title, found in missing.items():
-        if title in known:
-            add = [{"value": value} for value in found]
-            entry = {"product_option_id": known[title]["id"], "add": add}
-            body.setdefault("update", []).append(entry)
-        else:
-            option = {"title": title, "values": [*found], "is_exclusive": True}
-            body.setdefault("add", []).append(option)
-    return body
-
-
-def _unused_values(change: Change, raw: Raw) -> list[dict[str, Any]]:
-    """Values that only variants had which are gone or have others now."""
-    before = change.held.product.variants if change.held else ()
-    had = {pair for v in before or () for pair in v.options.items()}
-    have = {pair for v in change.product.variants or () for pair in v.options.items()}
-    unused: list[dict[str, Any]] = []
-    for option in raw.get("options") or ():
-        ids = [
-            value["id"]
-            for value in option["values"]
-            if (option["title"], value["value"]) in had - have
-        ]
-        if ids:
-            unused.append({"product_option_id": option["id"], "remove": ids})
-    return unused

@@ -40,6 +40,7 @@ PRODUCTS = Listing(
         "tag_id": matches_related("tags"),
         "sales_channel_id": matches_related("sales_channels"),
         "variants.sku": matches_related("variants", "sku"),
+        "variants.barcode": matches_related("variants", "barcode"),
         "variants.id": matches_related("variants"),
         "q": contains("title", "handle", "description"),
     },

@@ -114,6 +114,7 @@ class OtherRoutes:
         levels = "/admin/inventory-items/location-levels/batch"
         router.add_post(levels, self.levels)
         router.add_get("/admin/inventory-items/{id}", self.item)
+        router.add_post("/admin/inventory-items/{id}", self.update_item)
         router.add_delete("/admin/inventory-items/{id}", self.delete_item)
         single = "/admin/inventory-items/{id}/location-levels"
         router.add_post(single, self.create_level)
@@ -238,7 +239,8 @@ class OtherRoutes:
         return self._state.items[key]
 
     def _item_answer(self, request: web.Request, item: Row) -> web.Response:
-        return answer({"inventory_item": _ITEMS.show(request, item)})
+        row = self._inventory.with_variants(item)
+        return answer({"inventory_item": _ITEMS.show(request, row)})
 
     async def create_item(self, request: web.Request) -> web.Response:
         """Make an inventory item."""
@@ -250,6 +252,14 @@ class OtherRoutes:
     async def item(self, request: web.Request) -> web.Response:
         """One inventory item."""
         return self._item_answer(request, self._item(request))
+
+    async def update_item(self, request: web.Request) -> web.Response:
+        """Change an inventory item."""
+        body = await read_body(request, bodies.item_change)
+        item = self._item(request)
+        with self._state.journal.transaction():
+            self._inventory.update(item, body)
+        return self._item_answer(request, item)
 
     async def delete_item(self, request: web.Request) -> web.Response:
         """Forget an inventory item."""

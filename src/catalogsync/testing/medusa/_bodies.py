@@ -176,13 +176,17 @@ levels_batch = shape(
 )
 level = shape(_LEVEL, required=["location_id"])
 new_location = shape({"name": string, "metadata": _metadata}, required=["name"])
+_ITEM: dict[str, Check] = {
+    **dict.fromkeys(["sku", "title", "description", "thumbnail"], _text),
+    **_MEASURES,
+    **_CUSTOMS,
+    "requires_shipping": anything,
+    "metadata": _metadata,
+}
+item_change = shape(_ITEM)
 new_item = shape(
     {
-        **dict.fromkeys(["sku", "title", "description", "thumbnail"], _text),
-        **_MEASURES,
-        **_CUSTOMS,
-        "requires_shipping": anything,
-        "metadata": _metadata,
+        **_ITEM,
         "location_levels": array(shape(_LEVEL, required=["location_id"], strict=False)),
     }
 )

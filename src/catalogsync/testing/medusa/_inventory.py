@@ -24,6 +24,16 @@ class Inventory:
         items = self._state.items.values()
         return [{**item, "variants": users.get(item["id"], [])} for item in items]
 
+    def with_variants(self, item: Row) -> Row:
+        """One item with the variants that are made of it."""
+        users = [
+            variant
+            for variant in self._state.variants.values()
+            for link in variant["inventory_items"]
+            if link["inventory_item_id"] == item["id"]
+        ]
+        return {**item, "variants": users}
+
     def create(self, body: Row) -> Row:
         """Make an inventory item."""
         columns = {k: v for k, v in body.items() if k != "location_levels"}
@@ -41,6 +51,15 @@ class Inventory:
         for level in body.get("location_levels", ()):
             self.create_level({**level, "inventory_item_id": item["id"]})
         return item
+
+    def update(self, item: Row, body: Row) -> None:
+        """Change an item; its SKU is its own, not that of its variants."""
+        columns = clean(body)
+        if "sku" in columns and columns["sku"] != item["sku"]:
+            index = self._state.item_skus
+            self._state.claim(index, columns["sku"], item, "Inventory item.sku")
+            self._state.release(index, item["sku"], item)
+        self._state.change(item, columns)
 
     def equip(self, variant: Row, links: list[Row] | None) -> None:
         """Give a variant the items that it asks for, or one of its own."""

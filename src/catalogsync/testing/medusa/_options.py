@@ -204,8 +204,17 @@ class Options:
         added = self.links(body.get("add", []), exclusive=False)
         self._state.replace(product, "options", [*product["options"], *added])
 
-    def keep(self, product: Row, ids: list[str], remove: list[str]) -> None:
-        """Unlink the options that no variant uses."""
+    def keep(
+        self, product: Row, ids: list[str], remove: list[str], *, validate: bool = True
+    ) -> None:
+        """Unlink options; one that is a product's own goes with its last link.
+
+        Args:
+            product: The product.
+            ids: What stays.
+            remove: What goes all the same.
+            validate: Whether to refuse if a variant has a value of one that goes.
+        """
         gone = [
             link
             for link in product["options"]
@@ -216,13 +225,16 @@ class Options:
             for variant in product["variants"]
             for value in variant["options"]
         }
-        if any(link["id"] in used for link in gone):
+        if validate and any(link["id"] in used for link in gone):
             raise invalid(
                 "Cannot unassign product option from product which has variants for"
                 " that option"
             )
         kept = [link for link in product["options"] if link not in gone]
         self._state.replace(product, "options", kept)
+        for link in gone:
+            if link["is_exclusive"] and not any(self._links(link["id"])):
+                self._state.journal.drop(self._state.options, link["id"])
 
     def _change_link(self, product: Row, change: Row) -> None:
         option = self._state.options.get(change["product_option_id"])

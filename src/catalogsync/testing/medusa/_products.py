@@ -17,7 +17,7 @@ from ._inventory import Inventory
 from ._options import Options
 from ._state import State
 from ._values import PRODUCT_DEFAULTS, clean, merge, require_url_safe, to_handle
-from ._variants import Variants, require_comparable
+from ._variants import Variants, require_comparable, require_distinct
 
 _RELATIONS = {
     *("id", "images", "categories", "tags", "options", "variants", "sales_channels"),
@@ -210,12 +210,15 @@ class Products:
             self._note_external_id(product)
         self._relate(product, body)
         if "option_ids" in body:
-            self._set_options(product, body["option_ids"])
+            # With variants in the same body, Medusa does not ask which of them use
+            # an option that goes.
+            used = "variants" not in body
+            self._set_options(product, body["option_ids"], validate=used)
         if "variants" in body:
             self._set_variants(product, body["variants"])
 
-    def _set_options(self, product: Row, ids: list[str]) -> None:
-        self.options.keep(product, ids, [])
+    def _set_options(self, product: Row, ids: list[str], *, validate: bool) -> None:
+        self.options.keep(product, ids, [], validate=validate)
         have = {link["id"] for link in product["options"]}
         new = [option for option in ids if option not in have]
         added = self.options.links(new, exclusive=False)
@@ -226,6 +229,7 @@ class Products:
         have = {row["id"]: row for row in product["variants"]}
         chosen = [self.variants.choose(product, body) or None for body in bodies]
         require_comparable([*chosen])
+        require_distinct(bodies, chosen, have)
         kept: list[Row] = []
         for body, options in zip(bodies, chosen, strict=True):
             if variant := have.get(body.get("id", "")):

@@ -153,6 +153,9 @@ class Variants:
             state.replace(variant, "prices", prices)
         if columns.get("manage_inventory") and not variant["inventory_items"]:
             self._inventory.equip(variant, None)
+        if columns.get("manage_inventory") is False:
+            # The items stay, with their SKUs and levels.
+            state.replace(variant, "inventory_items", [])
 
     def _priced(self, variant: Row, wanted: list[Row]) -> list[Row]:
         """The price rows after an update: those not mentioned are gone.
@@ -225,3 +228,21 @@ def require_comparable(options: list[list[Row] | None]) -> None:
     for chosen, after in itertools.pairwise(options):
         if chosen and not after:
             raise unknown_error()
+
+
+def require_distinct(
+    bodies: list[Row], options: list[list[Row] | None], have: dict[str, Row]
+) -> None:
+    """Fail as Medusa does where two variants of a list have the same options."""
+    seen: dict[frozenset[str], str] = {}
+    for body, chosen in zip(bodies, options, strict=True):
+        if not chosen:
+            continue
+        title = body.get("title") or have.get(body.get("id", ""), {}).get("title")
+        ids = frozenset(str(value["id"]) for value in chosen)
+        if ids in seen:
+            raise invalid(
+                f'Variant "{seen[ids]}" has same combination of option values as'
+                f' "{title}".'
+            )
+        seen[ids] = str(title)

@@ -1,0 +1,174 @@
+"""Inventory items, and the SKUs that they keep from others.
+
+Observed on Medusa 2.21.2: a variant whose inventory is managed has an inventory item
+with its SKU. A new SKU of the variant does not reach the item, so that the old one is
+taken for good. If somebody switches the management off, the item loses its link and
+keeps its SKU and its levels, and switching it on again is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+import attrs
+
+from catalogsync._concurrency import each
+from catalogsync.changes import Action, Change
+from catalogsync.errors import RefusedError
+from catalogsync.models import Field
+
+from .client import MedusaClient, MedusaRefusedError
+from .naming import in_pieces
+from .reading import Raw, is_unfinished, raw_of, variant_id
+
+__all__ = ["ITEM_FIELDS", "Items", "find_items", "is_unlinked"]
+
+_ITEMS = "/admin/inventory-items"
+_PRODUCTS = "/admin/products"
+ITEM_FIELDS = (
+    "inventory_items.inventory_item_id",
+    "inventory_items.inventory.location_levels.location_id",
+    "inventory_items.inventory.location_levels.stocked_quantity",
+)
+"""What is read of a variant's inventory item."""
+
+
+async def find_items(client: MedusaClient, skus: Iterable[str]) -> list[Raw]:
+    """The inventory items that have these SKUs, with the variants they belong to."""
+    fields = (
+        "fields=id,sku,variants.id,variants.sku,variants.product_id,location_levels.id"
+    )
+    wanted = dict.fromkeys(skus)
+    found: list[Raw] = []
+    for piece in in_pieces("sku[]", wanted):
+        query = f"limit=10000&{fields}&{piece}"
+        found += (await client.get(_ITEMS, query))["inventory_items"]
+    return [item for item in found if item["sku"] in wanted]
+
+
+def is_unlinked(item: Raw) -> bool:
+    """Whether no variant is made of an item, so that it may be linked to one."""
+    return not item["variants"]
+
+
+@attrs.frozen
+class Items:
+    """Keeps inventory items in step with their variants."""
+
+    client: MedusaClient
+
+    async def free(self, rows: Iterable[Raw]) -> None:
+        """Take the SKU off the items of variants that let go of it."""
+        for row in rows:
+            for item in _items(row):
+                if item["sku"] is not None and item["sku"] == row["sku"]:
+                    await self._set_sku(item["id"], None)
+
+    async def follow(self, changes: Sequence[Change]) -> None:
+        """Give the items of variants that got another SKU the same one."""
+        moves = [
+            (item["id"], sku)
+            for change in changes
+            for row, sku in _new_skus(change)
+            for item in _items(row)
+            if item["sku"] != sku
+        ]
+        await each(self._move, moves, at_once=4)
+
+    async def _move(self, move: tuple[str, str | None]) -> None:
+        id_, sku = move
+        try:
+            await self._set_sku(id_, sku)
+        except MedusaRefusedError:
+            if sku is None:
+                raise
+            await self.release(sku)
+            try:
+                await self._set_sku(id_, sku)
+            except MedusaRefusedError:
+                # An item with stock of its own has it; ours works without an SKU.
+                await self._set_sku(id_, None)
+
+    async def release(self, sku: str) -> bool:
+        """Free an SKU that an item keeps without need; say whether one did.
+
+        An item of one of our variants gets the SKU that the variant has by now. One
+        that nothing is made of and that has no levels is deleted.
+        """
+        released = False
+        for item in await find_items(self.client, [sku]):
+            if is_unlinked(item):
+                if not item["location_levels"]:
+                    with suppress(RefusedError):
+                        await self.client.delete(f"{_ITEMS}/{item['id']}")
+                        released = True
+                continue
+            variant = item["variants"][0]
+            if variant["sku"] != sku and await self._is_ours(variant):
+                await self._set_sku(item["id"], variant["sku"] or None)
+                released = True
+        return released
+
+    async def _is_ours(self, variant: Raw) -> bool:
+        path = f"{_PRODUCTS}/{variant['product_id']}"
+        try:
+            found = await self.client.get(path, "fields=id,external_id")
+        except MedusaRefusedError:
+            return False
+        return ":" in (found["product"].get("external_id") or "")
+
+    async def link_found(self, changes: Sequence[Change]) -> None:
+        """Link unlinked items to variants whose inventory is about to be managed."""
+        rows = {sku: (raw, row) for raw, row, sku in _without_item(changes)}
+        for item in await find_items(self.client, rows) if rows else ():
+            if is_unlinked(item):
+                raw, row = rows[item["sku"]]
+                await self._link(raw, row, item["id"])
+
+    async def _link(self, raw: Raw, row: Raw, item: str) -> None:
+        link = {"inventory_item_id": item, "required_quantity": 1}
+        path = f"{_PRODUCTS}/{raw['id']}/variants/{row['id']}/inventory-items"
+        with suppress(MedusaRefusedError):  # the update will say what is wrong
+            await self.client.post(path, link, "fields=id")
+
+    async def _set_sku(self, id_: str, sku: str | None) -> None:
+        await self.client.post(f"{_ITEMS}/{id_}", {"sku": sku}, "fields=id")
+
+
+def _items(row: Raw) -> Iterator[dict[str, Any]]:
+    """Id and SKU of a variant's items, where these were read."""
+    for link in row.get("inventory_items") or ():
+        inventory = link.get("inventory")
+        if inventory and "sku" in inventory:
+            yield {"id": link["inventory_item_id"], "sku": inventory["sku"]}
+
+
+def _new_skus(change: Change) -> Iterator[tuple[Raw, str | None]]:
+    """Variants that got another SKU, in this update or in one that broke off."""
+    rows = {variant_id(row): row for row in raw_of(change).get("variants") or ()}
+    if is_unfinished(change):
+        told = change.wanted.variants if change.wanted else ()
+        for variant in told or ():
+            if variant.sku and variant.id in rows:
+                yield rows[variant.id], variant.sku
+        return
+    for item in change.variants:
+        row = rows.get(item.variant.id)
+        if item.action is Action.UPDATE and Field.SKU in item.fields and row:
+            yield row, item.variant.sku or None
+
+
+def _without_item(changes: Sequence[Change]) -> Iterator[tuple[Raw, Raw, str]]:
+    """Variants that get stock and have no item, with the SKU they will have."""
+    for change in changes:
+        raw = raw_of(change)
+        rows = {variant_id(row): row for row in raw.get("variants") or ()}
+        for item in change.variants:
+            row = rows.get(item.variant.id)
+            gets = item.action is Action.UPDATE and Field.STOCK in item.fields
+            if row and gets and not row.get("inventory_items"):
+                sku = item.variant.sku or row.get("sku")
+                if sku:
+                    yield raw, row, sku

@@ -1,0 +1,182 @@
+"""Variants that the source gives other ids, and unique values that change hands.
+
+Observed on Medusa 2.21.2: an SKU or a barcode is on one variant only, at any moment of
+a request, and an inventory item has the SKU too. So variants that trade theirs let go
+first. A variant that takes the place of another keeps its row, and with it the carts
+and the stock that speak of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from catalogsync.changes import Action, Change, VariantChange
+from catalogsync.models import Field, Price, Unset, Variant, evolve_unchecked
+from catalogsync.receipt import Receipt
+
+from .reading import VARIANT_ID, Raw, held_of, is_ours, raw_of, variant_id
+
+__all__ = ["Renamed", "freed", "renamed"]
+
+_FIELDS = {
+    Field.VARIANT_TITLE: "title",
+    Field.SKU: "sku",
+    Field.BARCODE: "barcode",
+    Field.STOCK: "stock",
+}
+_UNIQUE = {Field.SKU: "sku", Field.BARCODE: "barcode"}
+
+
+@attrs.frozen
+class Renamed:
+    """A change whose new variants take the place of those that leave.
+
+    Attributes:
+        change: The change, with updates in place of additions and removals.
+        bodies: What gives the rows their new ids.
+    """
+
+    change: Change
+    bodies: Sequence[Mapping[str, Any]] = ()
+
+
+def renamed(change: Change) -> Renamed:
+    """Let each new variant take the place of one that it replaces.
+
+    It is the one with the same options, or else with the same SKU.
+    """
+    pairs = dict(_pairs(change))
+    if not pairs:
+        return Renamed(change)
+    gone = {old.id for old in pairs.values()}
+    items = [
+        _taking_over(change, item.variant, pairs[item.variant.id])
+        if item.action is Action.ADD and item.variant.id in pairs
+        else item
+        for item in change.variants
+        if not (item.action is Action.REMOVE and item.variant.id in gone)
+    ]
+    ids = {old.id: new for new, old in pairs.items()}
+    raw = raw_of(change)
+    rows = [_with_id(row, ids.get(variant_id(row))) for row in raw["variants"]]
+    held = attrs.evolve(held_of(change), native={**raw, "variants": rows})
+    bodies = [
+        {"id": row["id"], "metadata": {VARIANT_ID: ids[variant_id(row)]}}
+        for row in raw["variants"]
+        if variant_id(row) in ids
+    ]
+    return Renamed(attrs.evolve(change, held=held, variants=tuple(items)), bodies)
+
+
+def _pairs(change: Change) -> Iterator[tuple[str, Variant]]:
+    """Ids of new variants, and the variants whose rows they take over."""
+    rows = {variant_id(row) for row in raw_of(change).get("variants") or ()}
+    added = [c.variant for c in change.variants if c.action is Action.ADD]
+    # A variant that is made anew under its own id needs another row.
+    anew = {variant.id for variant in added}
+    removed = {
+        c.variant.id: c.variant
+        for c in change.variants
+        if c.action is Action.REMOVE and c.variant.id in rows - anew
+    }
+    for is_same in (_same_options, _same_sku):
+        for new in [*added]:
+            old = next((v for v in removed.values() if is_same(new, v)), None)
+            if old is not None:
+                del removed[old.id]
+                added.remove(new)
+                yield new.id, old
+
+
+def _same_options(new: Variant, old: Variant) -> bool:
+    return new.options == old.options
+
+
+def _same_sku(new: Variant, old: Variant) -> bool:
+    return bool(new.sku) and new.sku == old.sku
+
+
+def _taking_over(change: Change, new: Variant, old: Variant) -> VariantChange:
+    fields = {
+        field
+        for field, name in _FIELDS.items()
+        if (value := getattr(new, name)) is not Unset.UNSET
+        and value != getattr(old, name)
+    }
+    if new.options != old.options:
+        fields.add(Field.OPTIONS)
+    if not isinstance(new.prices, Unset):
+        prices = _prices(change, new.prices, old)
+        new = evolve_unchecked(new, prices=prices)
+        if prices != old.prices:
+            fields.add(Field.PRICES)
+    return VariantChange(action=Action.UPDATE, variant=new, fields=frozenset(fields))
+
+
+def _prices(change: Change, new: Iterable[Price], old: Variant) -> tuple[Price, ...]:
+    """The new prices, beside those in other currencies that people added."""
+    receipt = Receipt.parse(held_of(change).receipt)
+    told = {price.currency: price for price in new}
+    theirs = {
+        price.currency: price
+        for price in old.prices or ()
+        if price.currency not in told
+        and not receipt.wrote_price(old.id, price.currency)
+    }
+    return tuple({**theirs, **told}.values())
+
+
+def _with_id(row: Raw, id_: str | None) -> Raw:
+    if id_ is None:
+        return row
+    return {**row, "metadata": {**(row.get("metadata") or {}), VARIANT_ID: id_}}
+
+
+def freed(changes: Sequence[Change]) -> list[dict[str, Any]]:
+    """Updates of variants that let go of what others of these changes need."""
+    bodies: dict[str, dict[str, Any]] = {}
+    for field, name in _UNIQUE.items():
+        needed = _needed(changes, field, name)
+        for row, after in _leaving(changes, field, name):
+            value = row.get(name)
+            takers = needed.get(value or "", set()) - {row["id"]}
+            if value and value != after and takers:
+                bodies.setdefault(row["id"], {"id": row["id"]})[name] = None
+    return [*bodies.values()]
+
+
+def _needed(changes: Iterable[Change], field: Field, name: str) -> dict[str, set[str]]:
+    """The values that variants will have, with the rows or ids that will have them."""
+    needed: dict[str, set[str]] = {}
+    for change in changes:
+        rows = _rows(change)
+        for item in change.variants:
+            value = getattr(item.variant, name)
+            gets = item.action is Action.ADD or field in item.fields
+            if gets and value and item.action is not Action.REMOVE:
+                row = rows.get(item.variant.id, {}).get("id", f"new {item.variant.id}")
+                needed.setdefault(value, set()).add(row)
+    return needed
+
+
+def _leaving(
+    changes: Iterable[Change], field: Field, name: str
+) -> Iterator[tuple[Raw, object]]:
+    """The rows that lose their value, and what they get."""
+    for change in changes:
+        rows = _rows(change)
+        for item in change.variants:
+            row = rows.get(item.variant.id)
+            if row is None or not is_ours(row):
+                continue
+            if item.action is Action.REMOVE:
+                yield row, None
+            elif item.action is Action.UPDATE and field in item.fields:
+                yield row, getattr(item.variant, name)
+
+
+def _rows(change: Change) -> dict[str, Raw]:
+    return {variant_id(row): row for row in raw_of(change).get("variants") or ()}

@@ -1,0 +1,191 @@
+"""Giving a product other options, with the variants that it has.
+
+Observed on Medusa 2.21.2: each new variant must have a value of every option of its
+product, and `options/batch` takes no option away that a variant has a value of. But a
+product update with `option_ids` and `variants` sets both in one transaction: options
+that are left out go, and the values of variants may trade places. Variants without
+options come first in the list, or it answers 500. A variant that is left out of it
+is deleted; one with nothing but its id stays as it is, and keeps a value of an option
+that went until it is deleted itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from catalogsync.changes import Action, Change
+from catalogsync.errors import RefusedError
+from catalogsync.models import Field
+from catalogsync.receipt import Receipt
+
+from .reading import (
+    DEFAULT_OPTIONS,
+    Raw,
+    has_default_option,
+    held_of,
+    option_values,
+    raw_of,
+    variant_id,
+)
+
+__all__ = ["Reshaping", "unused_values"]
+
+
+@attrs.frozen
+class Reshaping:
+    """The options of a product, and what has to become of them.
+
+    Attributes:
+        raw: The product's options and variants as they are now.
+        after: The options of each variant that gets some, by the variant's id.
+        titles: The titles of all options that the product will have.
+    """
+
+    raw: Raw
+    after: Mapping[str, Mapping[str, str]]
+    titles: frozenset[str]
+
+    @classmethod
+    def of(cls, change: Change, raw: Raw) -> Reshaping:
+        """Look at an update of a product.
+
+        Args:
+            change: The update.
+            raw: The product's options and variants, read just now: an attempt before
+                this one may have added options.
+        """
+        after = {
+            item.variant.id: item.variant.options or DEFAULT_OPTIONS
+            for item in change.variants
+            if item.action is Action.ADD or Field.OPTIONS in item.fields
+        }
+        given = {title for options in after.values() for title in options}
+        given |= _kept_titles(change, after)
+        here = {option["title"] for option in _options(raw)}
+        theirs = {t for t in here - given if not _is_ours(t, change, given)}
+        # Ours have the default value of an option that others made of the default.
+        filled = {t: v for t, v in DEFAULT_OPTIONS.items() if t in theirs}
+        after = {id_: {**filled, **options} for id_, options in after.items()}
+        return cls(raw, after, frozenset(given | theirs))
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether a new variant is not enough."""
+        here = {option["title"] for option in _options(self.raw)}
+        known = {variant_id(raw) for raw in self.raw.get("variants") or ()}
+        return bool(here - self.titles) or not known.isdisjoint(self.after)
+
+    def missing(self, default: Raw | None = None) -> dict[str, Any]:
+        """The `options/batch` that adds what variants will have.
+
+        Args:
+            default: The shared option of products without options of their own.
+        """
+        known: dict[str, Raw] = {o["title"]: o for o in _options(self.raw)}
+        body: dict[str, Any] = {}
+        for title, values in self._new_values(known).items():
+            if title in known:
+                add = [{"value": value} for value in values]
+                entry = {"product_option_id": known[title]["id"], "add": add}
+                body.setdefault("update", []).append(entry)
+            elif {title: values[0]} == DEFAULT_OPTIONS and default is not None:
+                body.setdefault("add", []).append(default)
+            else:
+                option = {"title": title, "values": values, "is_exclusive": True}
+                body.setdefault("add", []).append(option)
+        return body
+
+    def _new_values(self, known: Mapping[str, Raw]) -> dict[str, list[str]]:
+        missing: dict[str, dict[str, None]] = {}
+        for options in self.after.values():
+            for title, value in options.items():
+                values = {v["value"] for v in known.get(title, {}).get("values") or ()}
+                if value not in values:
+                    missing.setdefault(title, {})[value] = None
+        return {title: [*values] for title, values in missing.items()}
+
+    def body(self, fresh: Raw) -> dict[str, Any]:
+        """The product update.
+
+        Args:
+            fresh: The product with the options that were missing.
+        """
+        ids = [o["id"] for o in _options(fresh) if o["title"] in self.titles]
+        variants = [self._variant(raw) for raw in fresh.get("variants") or ()]
+        variants.sort(key=lambda variant: "options" in variant)
+        return {"id": fresh["id"], "option_ids": ids, "variants": variants}
+
+    def _variant(self, raw: Raw) -> dict[str, Any]:
+        id_ = variant_id(raw)
+        if id_ in self.after:
+            return {"id": raw["id"], "options": self.options_of(id_)}
+        options = {t: v for t, v in option_values(raw).items() if t in self.titles}
+        if options.keys() == self.titles:
+            return {"id": raw["id"], "options": options}
+        return {"id": raw["id"]}
+
+    def options_of(self, id_: str) -> dict[str, str]:
+        """The options of a variant that gets some, by its id.
+
+        Raises:
+            RefusedError: It has no value of an option that others added.
+        """
+        options = dict(self.after[id_])
+        lacking = self.titles - options.keys()
+        if lacking:
+            what = ", ".join(sorted(lacking))
+            raise RefusedError(
+                f"variant {id_} cannot get its options: the product in the store has"
+                f" the option {what}, which the source does not supply; remove that"
+                f" option in the store, or add it at the source"
+            )
+        return options
+
+
+def unused_values(change: Change) -> list[dict[str, Any]]:
+    """Values that only variants had which are gone or have others now."""
+    before = held_of(change).product.variants
+    had = {pair for v in before or () for pair in v.options.items()}
+    have = {pair for v in change.product.variants or () for pair in v.options.items()}
+    unused: list[dict[str, Any]] = []
+    for option in _options(raw_of(change)):
+        ids = [
+            value["id"]
+            for value in option["values"]
+            if (option["title"], value["value"]) in had - have
+        ]
+        if ids and option["title"] in {title for title, _ in have}:
+            unused.append({"product_option_id": option["id"], "remove": ids})
+    return unused
+
+
+def _options(raw: Raw) -> Sequence[Raw]:
+    return raw.get("options") or ()
+
+
+def _kept_titles(change: Change, after: Mapping[str, object]) -> set[str]:
+    """The options of the source's variants that stay as they are."""
+    told = change.wanted.variants if change.wanted else ()
+    ids = {variant.id for variant in told or ()} - set(after)
+    variants = change.product.variants or ()
+    return {title for v in variants if v.id in ids for title in v.options}
+
+
+def _is_ours(title: str, change: Change, given: set[str]) -> bool:
+    """Whether an option that the source does not supply came from us."""
+    receipt = Receipt.parse(held_of(change).receipt)
+    held = held_of(change).product.variants or ()
+    default = (
+        title in DEFAULT_OPTIONS and has_default_option(raw_of(change)) and bool(given)
+    )
+    return (
+        default
+        or receipt.wrote(Field.OPTIONS, title)
+        or any(
+            title in variant.options and receipt.wrote_option(title, variant)
+            for variant in held
+        )
+    )

@@ -1,0 +1,68 @@
+"""A store over the years: any story of edits, people, broken runs and whole ones.
+
+After each whole run the store has what the source supplies, others' additions are
+still there, the next run writes nothing, and no product is stuck.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+import aiohttp
+import pytest
+from hypothesis import HealthCheck, given, note, settings
+from tests import strategies  # noqa: F401 - settings of Hypothesis
+from tests.conftest import _FACTS, Medusa
+from tests.real import real_is_wanted
+
+from catalogsync.testing.medusa import fake_medusa
+
+from .story import Chapter, stories
+from .world import World, world
+
+if TYPE_CHECKING:
+    from tests.conftest import RealStore
+
+
+async def tell(facts: dict[str, str], story: Sequence[Chapter]) -> None:
+    """Let a story happen in an empty store."""
+    async with AsyncExitStack() as stack:
+        session = aiohttp.ClientSession(facts["url"])
+        medusa = Medusa(facts, await stack.enter_async_context(session))
+        login = {"email": medusa.email, "password": medusa.password}
+        token = (await medusa.post("/auth/user/emailpass", login))["token"]
+        session.headers["Authorization"] = f"Bearer {token}"
+        place: World = await stack.enter_async_context(world(medusa))
+        try:
+            await place.live(story)
+        except BaseException:
+            note("\n".join(place.told))
+            raise
+
+
+async def _on_a_fake(story: Sequence[Chapter]) -> None:
+    async with fake_medusa() as fake:
+        await tell({name: getattr(fake, name) for name in _FACTS}, story)
+
+
+@settings(max_examples=300, deadline=None)
+@given(stories())
+def test_any_story_on_the_fake(story: list[Chapter]) -> None:
+    asyncio.run(_on_a_fake(story))
+
+
+if real_is_wanted():
+
+    @pytest.mark.patient
+    @settings(
+        max_examples=200,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture],
+    )
+    @given(story=stories())
+    def test_any_story_on_the_real(real_store: RealStore, story: list[Chapter]) -> None:
+        real_store.do("empty")
+        asyncio.run(tell(real_store.facts, story))

@@ -1,0 +1,393 @@
+"""A Medusa in which stories happen, and what must hold after each run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import attrs
+from tests.chaos.proxy import proxy
+from tests.conftest import Medusa
+from tests.engine.fakes import check
+
+from catalogsync import (
+    Edits,
+    Options,
+    Page,
+    Product,
+    ProductKey,
+    Prune,
+    Report,
+    RetryPolicy,
+    RunStatus,
+    RunStore,
+    Sink,
+    StoreSettings,
+    Variant,
+    sync,
+)
+from catalogsync.adapters.medusa import MedusaSettings
+from catalogsync.testing import FaultPlan
+from catalogsync.testing.faults import bad_gateway, lost, reset
+
+from .story import EDITS, SOURCE, Catalog, Chapter, Event, beginning
+
+FAST = RetryPolicy(wait_initial=0, wait_jitter=0)
+WHOLE = Options(retry=FAST, max_prune=100, grace=0)
+RUNS: Mapping[str, Options] = {
+    "run": WHOLE,
+    "run_small": attrs.evolve(WHOLE, batch_size=1),
+    "run_keep": attrs.evolve(WHOLE, edits=Edits.KEEP),
+    "run_prune": attrs.evolve(WHOLE, prune=Prune.DRAFT),
+    "run_delete": attrs.evolve(WHOLE, prune=Prune.DELETE, batch_size=2),
+    "broken_run": attrs.evolve(WHOLE, retry=RetryPolicy(attempts=1)),
+}
+_BREAKS = (lost, reset, bad_gateway)
+_HOLDER = re.compile(rf"is taken by product .* which is {SOURCE}:(\w+)")
+_FIELDS = ",".join(
+    [
+        *("id", "external_id", "title", "description", "status", "weight", "metadata"),
+        *("tags.value", "images.url", "images.rank", "categories.external_id"),
+        *("categories.id", "options.title", "options.id", "options.values.value"),
+        *(
+            f"variants.{name}"
+            for name in (
+                *("id", "title", "sku", "barcode", "metadata", "manage_inventory"),
+                *("options.value", "options.option.title", "prices.id"),
+                *("prices.amount", "prices.currency_code"),
+                "inventory_items.inventory_item_id",
+                "inventory_items.inventory.sku",
+                "inventory_items.inventory.location_levels.stocked_quantity",
+                "inventory_items.inventory.location_levels.location_id",
+            )
+        ),
+    ]
+)
+
+
+@attrs.define
+class Listed:
+    """A source that shows a catalog, and can be asked for single products."""
+
+    catalog: Catalog
+    name: str = SOURCE
+
+    async def read(self, _: str | None, /) -> Page:
+        products = tuple(self.catalog.values())
+        return Page(products=products, total=len(products))
+
+    async def get(self, keys: Sequence[ProductKey], /) -> Page:
+        return Page(products=[self.catalog[k.id] for k in keys if k.id in self.catalog])
+
+
+@attrs.define
+class World:
+    """A store, the people in it, and the source of its products.
+
+    Attributes:
+        medusa: The store, as people reach it.
+        sink: The store, as we reach it: over a line that can break.
+        plan: When the line breaks.
+        state: What outlives a run.
+        theirs: What people added: id of the product, what, and its value.
+    """
+
+    medusa: Medusa
+    sink: Sink
+    plan: FaultPlan
+    state: RunStore
+    catalog: Catalog = attrs.field(factory=beginning)
+    theirs: list[tuple[str, str, str]] = attrs.field(factory=list[tuple[str, str, str]])
+    told: list[str] = attrs.field(factory=list[str])
+
+    async def live(self, story: Sequence[Chapter]) -> None:
+        """Let a story happen; after each whole run, all is as it should be."""
+        await self._run(Event("run"), "0")
+        events = [event for part in story for event in (*part.events, part.run)]
+        for number, event in enumerate(events, 1):
+            new = f"{number}"
+            if event.what in EDITS:
+                EDITS[event.what](self.catalog, event.a, event.b, new)
+            elif event.what in RUNS:
+                await self._run(event, new)
+            else:
+                await self._deed(event, new)
+        await self._run(Event("run"), "end")
+
+    # --- runs ---
+
+    async def _run(self, event: Event, new: str) -> None:
+        options = RUNS[event.what]
+        if event.what == "broken_run":
+            fault = _BREAKS[event.b % len(_BREAKS)]
+            self.plan.add(fault("POST", "*", on=[event.a + 1]))
+            await self._sync(options)
+            self.plan.clear()
+            return
+        report = await self._sync(options)
+        await self._check(report, options)
+        again = await self._sync(options)
+        failed = again.counts.failed
+        assert failed == report.counts.failed, f"{new}: {report}\n{again}"
+        assert again.counts.unchanged == len(self.catalog) - failed, f"{new}: {again}"
+
+    async def _sync(self, options: Options) -> Report:
+        source = Listed(dict(self.catalog))
+        report = await sync(
+            source, self.sink, options=options, store=self.state, job="shop"
+        )
+        self.told.append(str(report))
+        check(report)
+        return report
+
+    async def _check(self, report: Report, options: Options) -> None:
+        assert report.status in {RunStatus.SUCCEEDED, RunStatus.DEGRADED}, report
+        failed = {failure.key.id for failure in report.failures}
+        # A product that left, or that cannot be written itself, may be in the way.
+        for failure in report.failures:
+            holder = _HOLDER.search(failure.reason)
+            assert holder, failure
+            assert holder[1] not in self.catalog or holder[1] in failed, failure
+        rows = await self._rows()
+        kept = {(e.key.id, e.diff.path) for e in report.edits if e.kept}
+        for id_, product in self.catalog.items():
+            found = rows.get(id_, [])
+            if id_ not in failed:
+                assert len(found) == 1, (id_, found)
+                wrong = {
+                    path: values
+                    for path, values in _wrong(product, found[0])
+                    if (id_, path) not in kept
+                }
+                assert not wrong, (id_, wrong, str(report))
+        self._check_theirs([row for found in rows.values() for row in found])
+        if options.prune is Prune.DELETE:
+            assert rows.keys() <= self.catalog.keys() | failed
+
+    def _check_theirs(self, rows: Sequence[Any]) -> None:
+        by_id = {row["id"]: row for row in rows}
+        for id_, what, value in self.theirs:
+            if id_ in by_id:
+                assert value in _holds(by_id[id_], what), (what, value, by_id[id_])
+
+    async def _rows(self) -> dict[str, list[Any]]:
+        path = f"/admin/products?limit=1000&fields={_FIELDS}"
+        found: dict[str, list[Any]] = {}
+        for row in (await self.medusa.get(path))["products"]:
+            source, _, id_ = (row["external_id"] or "").partition(":")
+            if source == SOURCE:
+                found.setdefault(id_, []).append(row)
+        return found
+
+    # --- people ---
+
+    async def _deed(self, event: Event, new: str) -> None:
+        rows = [row for found in (await self._rows()).values() for row in found]
+        rows.sort(key=lambda row: str(row["external_id"]))
+        if not rows:
+            return
+        row = rows[event.a % len(rows)]
+        variants = sorted(row["variants"] or (), key=lambda v: str(v["id"]))
+        variant = variants[event.b % len(variants)] if variants else None
+        await getattr(self, f"_{event.what}")(row, variant, new)
+
+    async def _change(self, row: Any, body: Any) -> None:
+        await self.medusa.post(f"/admin/products/{row['id']}", body)
+
+    async def _change_variant(self, row: Any, variant: Any, body: Any) -> None:
+        if variant is not None:
+            path = f"/admin/products/{row['id']}/variants/{variant['id']}"
+            await self.medusa.post(path, body)
+
+    async def _their_tag(self, row: Any, _: Any, new: str) -> None:
+        made = await self.medusa.post("/admin/product-tags", {"value": f"their {new}"})
+        path = f"/admin/products/{row['id']}?fields=tags.id"
+        have = (await self.medusa.get(path))["product"]["tags"]
+        tags = [{"id": tag["id"]} for tag in (*have, made["product_tag"])]
+        await self._change(row, {"tags": tags})
+        self.theirs.append((row["id"], "tag", f"their {new}"))
+
+    async def _their_image(self, row: Any, _: Any, new: str) -> None:
+        url = f"https://theirs.example/{new}.webp"
+        images = [{"url": image["url"]} for image in row["images"]]
+        await self._change(row, {"images": [*images, {"url": url}]})
+        self.theirs.append((row["id"], "image", url))
+
+    async def _their_category(self, row: Any, _: Any, new: str) -> None:
+        body = {"name": f"Their {new}", "is_active": True}
+        made = await self.medusa.post("/admin/product-categories", body)
+        id_ = made["product_category"]["id"]
+        path = f"/admin/product-categories/{id_}/products"
+        await self.medusa.post(path, {"add": [row["id"]]})
+        self.theirs.append((row["id"], "category", id_))
+
+    async def _their_metadata(self, row: Any, _: Any, new: str) -> None:
+        await self._change(row, {"metadata": {f"their_{new}": "x"}})
+        self.theirs.append((row["id"], "metadata", f"their_{new}"))
+
+    async def _their_variant(self, row: Any, _: Any, new: str) -> None:
+        options = row["options"]
+        if not options:
+            return
+        path = f"/admin/products/{row['id']}"
+        added = [{"value": f"their {new}"}]
+        update = {"product_option_id": options[0]["id"], "add": added}
+        await self.medusa.post(f"{path}/options/batch", {"update": [update]})
+        values = {o["title"]: o["values"][0]["value"] for o in options if o["values"]}
+        values[options[0]["title"]] = f"their {new}"
+        if len(values) < len(options):
+            return
+        body = {"title": f"Their {new}", "options": values, "prices": []}
+        await self.medusa.post(f"{path}/variants", body)
+        self.theirs.append((row["id"], "variant", f"Their {new}"))
+
+    async def _empty_title(self, row: Any, variant: Any, _: str) -> None:
+        if variant is not None and not str(variant["title"]).startswith("Their"):
+            await self._change_variant(row, variant, {"title": ""})
+
+    async def _other_price(self, row: Any, variant: Any, _: str) -> None:
+        if variant is not None and variant.get("prices"):
+            price = {**variant["prices"][0], "amount": 99}
+            body = {"prices": [{n: price[n] for n in ("id", "amount")}]}
+            body["prices"][0]["currency_code"] = "usd"
+            await self._change_variant(row, variant, body)
+
+    async def _other_sku(self, row: Any, variant: Any, new: str) -> None:
+        await self._change_variant(row, variant, {"sku": f"P{new}"})
+
+    async def _other_stock(self, row: Any, variant: Any, _: str) -> None:
+        for link in (variant or {}).get("inventory_items") or ():
+            for level in link["inventory"]["location_levels"] or ():
+                update = {
+                    "inventory_item_id": link["inventory_item_id"],
+                    "location_id": level["location_id"],
+                    "stocked_quantity": 77,
+                }
+                path = "/admin/inventory-items/location-levels/batch"
+                await self.medusa.post(path, {"create": [], "update": [update]})
+
+    async def _unmanage(self, row: Any, variant: Any, _: str) -> None:
+        await self._change_variant(row, variant, {"manage_inventory": False})
+
+    async def _hide(self, row: Any, _: Any, __: str) -> None:
+        await self._change(row, {"status": "draft"})
+
+    async def _delete_variant(self, row: Any, variant: Any, _: str) -> None:
+        if variant is not None and not str(variant["title"]).startswith("Their"):
+            path = f"/admin/products/{row['id']}/variants/{variant['id']}"
+            assert (await self.medusa.ask("DELETE", path))[0] == 200
+
+    async def _delete_product(self, row: Any, _: Any, __: str) -> None:
+        path = f"/admin/products/{row['id']}"
+        assert (await self.medusa.ask("DELETE", path))[0] == 200
+
+    async def _rename_category(self, row: Any, _: Any, new: str) -> None:
+        for category in row["categories"][:1]:
+            path = f"/admin/product-categories/{category['id']}"
+            await self.medusa.post(path, {"name": f"Renamed {new}"})
+
+
+def _holds(row: Any, what: str) -> set[str]:
+    match what:
+        case "tag":
+            return {tag["value"] for tag in row["tags"]}
+        case "image":
+            return {image["url"] for image in row["images"]}
+        case "category":
+            return {category["id"] for category in row["categories"]}
+        case "metadata":
+            return set(row["metadata"] or {})
+        case _:
+            return {variant["title"] for variant in row["variants"]}
+
+
+# --- what differs ---
+
+
+def _wrong(product: Product, row: Any) -> Iterator[tuple[str, tuple[object, object]]]:
+    """What the source supplies and the store has not, by path."""
+    metadata = row["metadata"] or {}
+    pairs: dict[str, tuple[object, object]] = {
+        "title": (product.title, row["title"]),
+        "description": (product.description or None, row["description"] or None),
+        "weight": (float(str(product.weight)), row["weight"]),
+        "tags": (set(product.tags or ()), _holds(row, "tag") & set(product.tags or ())),
+        "images": (
+            [image.url for image in product.images or ()],
+            _in_order([i.url for i in product.images or ()], row["images"]),
+        ),
+        "categories": (
+            {f"{SOURCE}:{c.id}" for c in product.categories or ()},
+            {c["external_id"] for c in row["categories"] if c["external_id"]},
+        ),
+        "attributes.color": (dict(product.attributes or {})["color"], metadata["color"])
+        if "color" in metadata
+        else (True, False),
+    }
+    for path, (wanted, found) in pairs.items():
+        if wanted != found:
+            yield path, (wanted, found)
+    ours = {(v["metadata"] or {}).get("catalogsync_id"): v for v in row["variants"]}
+    ours.pop(None, None)
+    ours.pop("", None)
+    for variant in product.variants or ():
+        found_variant = ours.pop(variant.id, None)
+        path = f"variants.{variant.id}"
+        if found_variant is None:
+            yield path, (variant.id, None)
+            continue
+        yield from _wrong_variant(path, variant, found_variant)
+    for id_ in ours:
+        yield f"variants.{id_}", (None, id_)
+
+
+def _in_order(ours: Sequence[str], images: Sequence[Any]) -> list[str]:
+    ranked = sorted(images, key=lambda image: image["rank"] or 0)
+    return [image["url"] for image in ranked if image["url"] in ours]
+
+
+def _wrong_variant(
+    path: str, variant: Variant, row: Any
+) -> Iterator[tuple[str, tuple[object, object]]]:
+    options = {o["option"]["title"]: o["value"] for o in row["options"]}
+    prices = {p["currency_code"].upper(): p["amount"] for p in row.get("prices") or ()}
+    (price,) = variant.prices or ()
+    (level,) = variant.stock or ()
+    items = row["inventory_items"] or ()
+    stock = [
+        x["stocked_quantity"]
+        for item in items
+        for x in item["inventory"]["location_levels"] or ()
+    ]
+    yielded: dict[str, tuple[object, object]] = {
+        "sku": (variant.sku, row["sku"]),
+        "barcode": (variant.barcode, row["barcode"]),
+        "options": (
+            dict(variant.options),
+            {
+                t: v
+                for t, v in options.items()
+                if t != "Title" or variant.options == {t: v}
+            },
+        ),
+        "prices.USD": (float(price.amount), prices.get("USD")),
+        "stock": ([level.quantity], stock),
+    }
+    for name, (wanted, found) in yielded.items():
+        if wanted != found:
+            yield f"{path}.{name}", (wanted, found)
+    skus = {item["inventory"]["sku"] for item in items} - {None, row["sku"]}
+    if skus and row["sku"] == variant.sku:
+        yield f"{path}.item", (row["sku"], skus)
+
+
+@asynccontextmanager
+async def world(medusa: Medusa) -> AsyncIterator[World]:
+    """An empty store, and the way to it."""
+    plan = FaultPlan()
+    async with proxy(medusa.url, plan) as url:
+        settings = MedusaSettings(url=url, email=medusa.email, password=medusa.password)
+        async with settings.open() as sink, StoreSettings().open() as state:
+            yield World(medusa, sink, plan, state)
