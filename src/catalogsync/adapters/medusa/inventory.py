@@ -68,14 +68,19 @@ class Items:
 
     async def follow(self, changes: Sequence[Change]) -> None:
         """Give the items of variants that got another SKU the same one."""
-        moves = [
-            (item["id"], sku)
+        moves = {
+            item["id"]: (item["sku"], sku)
             for change in changes
             for row, sku in _new_skus(change)
             for item in _items(row)
             if item["sku"] != sku
-        ]
-        await each(self._move, moves, at_once=4)
+        }
+        needed = {after for _, after in moves.values()}
+        for id_, (before, _) in moves.items():
+            if before in needed and before is not None:
+                await self._set_sku(id_, None)
+        last = [(id_, after) for id_, (_, after) in moves.items()]
+        await each(self._move, last, at_once=4)
 
     async def _move(self, move: tuple[str, str | None]) -> None:
         id_, sku = move
@@ -107,8 +112,10 @@ class Items:
                 continue
             variant = item["variants"][0]
             if variant["sku"] != sku and await self._is_ours(variant):
-                await self._set_sku(item["id"], variant["sku"] or None)
+                await self._set_sku(item["id"], None)
                 released = True
+                with suppress(MedusaRefusedError):
+                    await self._set_sku(item["id"], variant["sku"] or None)
         return released
 
     async def _is_ours(self, variant: Raw) -> bool:

@@ -145,10 +145,9 @@ def product_of(
         field.value: read(raw) for field, read in _READERS.items() if field in fields
     }
     if Field.VARIANTS in fields and raw.get("variants"):
-        if has_default_option(raw):
-            fields -= {Field.OPTIONS}
+        hidden = DEFAULT_OPTIONS if has_default_option(raw) else None
         values["variants"] = tuple(
-            _variant(v, fields, location) for v in raw["variants"]
+            _variant(v, fields, location, hidden) for v in raw["variants"]
         )
     title = _lenient.text(raw.get("title")) or ""
     return unchecked(Product, key=key, title=title, **values)
@@ -279,7 +278,13 @@ def js_number(value: Json) -> Json:
             return {name: js_number(item) for name, item in value.items()}
 
 
-def _variant(raw: Raw, fields: frozenset[Field], location: str) -> Variant:
+def _variant(
+    raw: Raw,
+    fields: frozenset[Field],
+    location: str,
+    hidden: Mapping[str, str] | None = None,
+) -> Variant:
+    """A variant; options that are *hidden* stand for none."""
     values: dict[str, Any] = {}
     for field, name in (
         (Field.VARIANT_TITLE, "title"),
@@ -289,7 +294,8 @@ def _variant(raw: Raw, fields: frozenset[Field], location: str) -> Variant:
         if field in fields:
             values[name] = _lenient.text(raw.get(name))
     if Field.OPTIONS in fields:
-        values["options"] = option_values(raw)
+        options = option_values(raw)
+        values["options"] = {} if options == hidden else options
     if Field.PRICES in fields:
         plain = filter(is_plain_price, raw.get("prices") or ())
         values["prices"] = tuple(

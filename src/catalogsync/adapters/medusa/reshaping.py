@@ -11,7 +11,7 @@ that went until it is deleted itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -145,8 +145,13 @@ class Reshaping:
         return options
 
 
-def unused_values(change: Change) -> list[dict[str, Any]]:
-    """Values that only variants had which are gone or have others now."""
+def unused_values(change: Change, titles: Container[str]) -> list[dict[str, Any]]:
+    """Values that only variants had which are gone or have others now.
+
+    Args:
+        change: The update.
+        titles: The options that the product still has.
+    """
     before = held_of(change).product.variants
     had = {pair for v in before or () for pair in v.options.items()}
     have = {pair for v in change.product.variants or () for pair in v.options.items()}
@@ -157,7 +162,7 @@ def unused_values(change: Change) -> list[dict[str, Any]]:
             for value in option["values"]
             if (option["title"], value["value"]) in had - have
         ]
-        if ids and option["title"] in {title for title, _ in have}:
+        if ids and option["title"] in titles:
             unused.append({"product_option_id": option["id"], "remove": ids})
     return unused
 
