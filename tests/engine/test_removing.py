@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from catalogsync import (
     Held,
     MemorySink,
     Options,
+    Ours,
     Page,
     Plan,
     PlanHead,
@@ -292,6 +293,25 @@ async def test_what_somebody_else_removed_meanwhile_does_not_count() -> None:
     report = await sync(source, shop, options=pruning())
     assert (report.status, report.counts.retired) == (RunStatus.SUCCEEDED, 1)
     assert shop.writes == [["delete 3"]]
+
+
+async def test_a_sink_whose_list_does_not_end() -> None:
+    """As of a sink that gives its last page for any page beyond."""
+
+    class Clamped(Shop):
+        async def owned(self, source: str, /) -> AsyncIterator[Sequence[Ours]]:
+            page: Sequence[Ours] = ()
+            async for page in super().owned(source):
+                yield page
+            for _ in range(10_000):
+                yield page
+            raise AssertionError("it is listed for ever")
+
+    shop = Clamped()
+    await sync(LookupSource(products=catalog(1, 2, 3)), shop)
+    report = await sync(LookupSource(products=catalog(1)), shop, options=pruning())
+    assert (report.status, report.counts.retired) == (RunStatus.INCOMPLETE, 0)
+    assert "the sink's list does not end" in report.problem
 
 
 async def test_one_that_is_in_doubt_stays_and_is_told() -> None:

@@ -176,6 +176,6 @@ def test_a_location_of_a_deleted_channel() -> None:
 
 
 def test_a_title_that_no_product_can_have() -> None:
-    """In the list of all that is ours, it ended the run."""
+    """In the list of all that is ours, it ended the run; it is read as it is."""
     edit = [Edit(("products", 0, "title"), "put", "\0")]
-    assert outcome(SECOND, _PRODUCTS, "edit", edit, ALWAYS).startswith("degraded")
+    assert outcome(SECOND, _PRODUCTS, "edit", edit, ALWAYS).startswith("succeeded")

@@ -120,5 +120,5 @@ def _told(error: Exception) -> str:
 
 
 def _reasons(report: Report) -> Iterable[str]:
-    yield from report.rejected[:3]
+    yield from map(str, report.rejected[:3])
     yield from (outcome.reason for outcome in report.failures[:3])

@@ -10,7 +10,7 @@ import attrs
 
 from catalogsync.batching import batched
 from catalogsync.changes import Action, Change, Ours
-from catalogsync.errors import TransientError
+from catalogsync.errors import BrokenReplyError, TransientError
 from catalogsync.models import ProductKey, ProductStatus
 from catalogsync.protocols import LookupSource, PruningSink, Sink, Source
 from catalogsync.receipt import Receipt
@@ -24,6 +24,7 @@ from .tally import Tally
 __all__ = ["Pruner", "is_removed"]
 
 _LOOKUP = 50
+_MOST_IDLE = 1000
 _ROUNDING = 1e-9  # 0.29 of 100 is 29, also in binary
 _UNREADABLE = (
     "nothing is removed: asked for products, a record without a readable key could"
@@ -159,18 +160,21 @@ class Pruner:
 
     async def _owned(self, sink: PruningSink, prune: Prune) -> _Owned:
         """What this job may remove, each product once."""
-        owned, listed = _Owned(), Marks()
+        owned, listed, idle = _Owned(), Marks(), 0
         with self.tally.phase("find"):
             async for page in sink.owned(self.source.name):
-                for held in page:
-                    key = held.product.key
-                    if not is_removed(held, prune, self.ledger.job):
-                        continue
-                    if listed.add(hash(key)):
+                new = [held for held in page if listed.add(hash(held.product.key))]
+                idle = 0 if new else idle + 1
+                if idle >= _MOST_IDLE:
+                    problem = f"{idle} pages in a row list no other product of ours"
+                    raise BrokenReplyError(f"the sink's list does not end: {problem}")
+                for held in new:
+                    if is_removed(held, prune, self.ledger.job):
                         owned.writers[_writer(held)] += 1
-                    if not self.saw(key):
-                        # It is found again before it is removed.
-                        owned.absent[key] = attrs.evolve(held, native=None)
+                        if not self.saw(held.product.key):
+                            # It is found again before it is removed.
+                            found = attrs.evolve(held, native=None)
+                            owned.absent[held.product.key] = found
         return owned
 
     async def _again(
