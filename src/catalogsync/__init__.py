@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     )
     from .errors import (
         BatchRefusedError,
+        BrokenPromiseError,
         BrokenReplyError,
         CatalogSyncError,
         ConflictError,
@@ -164,6 +165,7 @@ _HOMES = {
     ),
     "errors": (
         "BatchRefusedError",
+        "BrokenPromiseError",
         "BrokenReplyError",
         "CatalogSyncError",
         "ConflictError",
@@ -289,6 +291,7 @@ __all__ = [
     "Backlog",
     "BatchRefusedError",
     "BatchSizes",
+    "BrokenPromiseError",
     "BrokenReplyError",
     "BusyError",
     "CatalogSyncError",

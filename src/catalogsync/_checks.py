@@ -67,6 +67,14 @@ def check_text(path: str, value: object) -> str:
     return value
 
 
+def _check_name(path: str, name: object) -> None:
+    """A key of a mapping; one that is no text is not shown, unless it is a number."""
+    if not isinstance(name, str | int):
+        problem = f"each name must be text, not {type(name).__name__}"
+        raise InvalidValueError(path, problem)
+    check_text(f"{path}.{shown(name)}", name)
+
+
 def _is_plain(value: object) -> bool:
     """Whether this is text as most text is, so that no closer look is needed."""
     return (
@@ -123,8 +131,8 @@ def check_distinct(path: str, values: Iterable[object]) -> None:
     seen: set[object] = set()
     for index, value in enumerate(values):
         if value in seen:
-            problem = f"{shown(value)} is there twice"
-            raise InvalidValueError(f"{path}[{index}]", problem)
+            which = "" if value is None else f"{shown(value)} "
+            raise InvalidValueError(f"{path}[{index}]", f"{which}is there twice")
         seen.add(value)
 
 
@@ -277,8 +285,9 @@ def option_texts(_: object, attribute: attrs.Attribute[Any], value: object) -> N
     entries = _entries(attribute.name, value)
     check_number_of_items(attribute.name, len(entries))
     for name, item in entries:
+        _check_name(attribute.name, name)
         path = f"{attribute.name}.{shown(name)}"
-        if not check_text(path, name) or not check_text(path, item):
+        if not name or not check_text(path, item):
             raise InvalidValueError(path, "an option and its value must not be empty")
 
 
@@ -319,7 +328,7 @@ def json_object(_: object, attribute: attrs.Attribute[Any], value: object) -> No
         return
     for name, _item in _entries(attribute.name, value):
         if not _is_plain(name):
-            check_text(f"{attribute.name}.{shown(name)}", name)
+            _check_name(attribute.name, name)
     check_json(attribute.name, value, _JSON_DEPTH + 1)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Union, cast, get_args, get_origin
 
 import attrs
 
+from ._checks import shown
 from .errors import InvalidValueError
 from .models import Json, Product, ProductStatus, Unset
 
@@ -42,23 +43,57 @@ def product_from_json(tree: object) -> Product:
     except InvalidValueError:
         raise
     except Exception as error:  # noqa: BLE001 - told with its path
-        raise InvalidValueError("", _problems(error)) from None
+        try:
+            first, *others = _problems(error, "")
+        except RecursionError:
+            raise InvalidValueError("", "is nested too deeply") from None
+        if not others:
+            raise first from None
+        raise InvalidValueError("", "; ".join(map(str, (first, *others)))) from None
 
 
-def _problems(error: Exception) -> str:
-    from cattrs import transform_error
+def _problems(error: BaseException, path: str) -> list[InvalidValueError]:
+    """What is wrong, each with the path to it, such as `variants[2].prices[0].amount`."""
+    from cattrs.errors import (
+        BaseValidationError,
+        ClassValidationError,
+        ForbiddenExtraKeysError,
+    )
 
-    try:
-        return "; ".join(transform_error(error, format_exception=_words))
-    except (RecursionError, TypeError):  # too deep, or names that are no text
-        return "is nothing that JSON of a product can be"
+    if isinstance(error, InvalidValueError):
+        return [error.under(path)]
+    if isinstance(error, ForbiddenExtraKeysError):
+        names = ", ".join(sorted(map(shown, error.extra_fields)))
+        return [InvalidValueError(path, f"extra fields found ({names})")]
+    if not isinstance(error, BaseValidationError):
+        return [InvalidValueError(path, _words(error))]
+    found: list[InvalidValueError] = []
+    dot = "." if path and isinstance(error, ClassValidationError) else ""
+    for each in error.exceptions:
+        found += _problems(each, _below(path, dot, each))
+    return found
 
 
-def _words(error: BaseException, kind: type | None) -> str:
-    from cattrs.v import format_exception
+def _below(path: str, dot: str, error: BaseException) -> str:
+    """The path to a part of a value, which cattrs adds to the error as a note."""
+    from cattrs.errors import AttributeValidationNote, IterableValidationNote
 
-    known = isinstance(error, InvalidValueError)
-    return str(error) if known else format_exception(error, kind)
+    for note in getattr(error, "__notes__", ()):
+        if isinstance(note, AttributeValidationNote):
+            return f"{path}{dot}{note.name}"
+        if isinstance(note, IterableValidationNote):
+            return f"{path}[{note.index}]"
+    return path
+
+
+def _words(error: BaseException) -> str:
+    match error:
+        case KeyError():
+            return "is missing"
+        case ValueError():
+            return str(error)
+        case _:
+            return "has the wrong type"
 
 
 @cache
@@ -74,9 +109,7 @@ def _converter() -> Converter:
     for kind in (str, int):
         converter.register_structure_hook(kind, lambda value, _: value)
     converter.register_unstructure_hook(ProductStatus, lambda status: status.value)
-    converter.register_structure_hook(
-        ProductStatus, lambda value, _: ProductStatus(value)
-    )
+    converter.register_structure_hook(ProductStatus, lambda value, _: _status(value))
 
     converter.register_structure_hook_func(_is_mapping, lambda value, _: value)
     converter.register_structure_hook_func(
@@ -106,6 +139,13 @@ def _is_mapping(kind: Any) -> bool:
 
 def _is_union(kind: Any) -> bool:
     return get_origin(kind) in {Union, UnionType}
+
+
+def _status(value: object) -> ProductStatus:
+    if isinstance(value, str) and value in set(ProductStatus):
+        return ProductStatus(value)
+    known = ", ".join(status.value for status in ProductStatus)
+    raise InvalidValueError("", f"must be one of {known}")
 
 
 def _decimal(value: object) -> Decimal:

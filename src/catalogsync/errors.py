@@ -8,6 +8,7 @@ CatalogSyncError
 │   └── ConflictError      the sink changed meanwhile: find and plan again
 ├── RefusedError           these products are not acceptable: set aside, go on
 │   └── BatchRefusedError  a whole batch, with the culprits where they are known
+├── BrokenPromiseError     an adapter returned what its protocol rules out
 ├── UnauthorizedError      the credentials are not accepted: the run stops
 ├── MisconfiguredError     a setting is wrong or missing: raised before any write
 ├── MissingExtraError      an optional dependency is not installed
@@ -129,6 +130,20 @@ class BatchRefusedError(RefusedError):
         super().__init__(reason, said=said)
         self.culprits: Mapping[ProductKey, str] = dict(culprits or {})
         self.holders: Mapping[ProductKey, ProductKey] = dict(holders or {})
+
+
+class BrokenPromiseError(CatalogSyncError):
+    """An adapter returned what its protocol rules out: it has a defect.
+
+    Attributes:
+        method: Which method did, such as `PriceSink.find`.
+        problem: What it returned, and what it should return.
+    """
+
+    def __init__(self, method: str, problem: str) -> None:
+        super().__init__(f"{method}: {problem}")
+        self.method = method
+        self.problem = problem
 
 
 class UnauthorizedError(CatalogSyncError):

@@ -284,9 +284,14 @@ def _check_options(variants: tuple[Variant, ...]) -> None:
             raise InvalidValueError(f"variants[{index}].options", problem)
     if not names:
         return
-    _checks.check_distinct(
-        "variants", [tuple(sorted(variant.options.items())) for variant in variants]
-    )
+    seen: set[frozenset[tuple[str, str]]] = set()
+    for index, variant in enumerate(variants):
+        chosen = frozenset(variant.options.items())
+        if chosen in seen:
+            text = ", ".join(f"{name}={value}" for name, value in sorted(chosen))
+            problem = f"the options {_checks.shown(text)} are there twice"
+            raise InvalidValueError(f"variants[{index}]", problem)
+        seen.add(chosen)
 
 
 def _check_variants(

@@ -48,6 +48,7 @@ __all__ = [
     "Sink",
     "Source",
     "WeighingSink",
+    "abilities",
 ]
 
 Cursor: TypeAlias = str
@@ -128,14 +129,15 @@ class Limits:
         collides: Whether a second creation of one product is refused with
             `ConflictError`, also while the first one is still being carried out.
             Where it is not, the engine waits for `Options.grace` after a creation
-            that got no answer, before it looks and creates again.
+            that got no answer, before it looks and creates again. False is safe:
+            say True only of a sink that really refuses the second one.
     """
 
     batch: int = attrs.field(default=100, validator=_one_or_more)
     weight: int | None = attrs.field(default=None, validator=_one_or_more)
     writers: int = attrs.field(default=1, validator=_one_or_more)
     find: int = attrs.field(default=200, validator=_one_or_more)
-    collides: bool = True
+    collides: bool = False
 
 
 class Sink(Protocol):
@@ -358,3 +360,22 @@ class Metered(Protocol):
     def requests(self) -> int:
         """Requests sent so far, repeats included."""
         ...
+
+
+_ABILITIES: dict[str, type[Any]] = {
+    "get": LookupSource,
+    "shape": ShapingSink,
+    "weigh": WeighingSink,
+    "handle": NamingSink,
+    "owned": PruningSink,
+    "find_foreign": AdoptingSink,
+    "find_references": ReferencingSink,
+    "place": Located,
+    "check": Checkable,
+    "requests": Metered,
+}
+
+
+def abilities(side: object) -> list[str]:
+    """The abilities of a source or sink, by the method that makes each."""
+    return [name for name, kind in _ABILITIES.items() if isinstance(side, kind)]

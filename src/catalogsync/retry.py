@@ -6,12 +6,15 @@ import datetime as dt
 import itertools
 import random
 import time
-from collections.abc import AsyncIterable, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
+from contextlib import AbstractContextManager
 from email.utils import parsedate_to_datetime
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import attrs
 import stamina
+from stamina.instrumentation import RetryDetails, get_on_retry_hooks
 
 from .errors import TransientError
 
@@ -113,7 +116,7 @@ class RetryPolicy:
                 on_retry(error, number + 1, wait)
             return wait
 
-        return stamina.retry_context(
+        tries = stamina.retry_context(
             on=again,
             attempts=self.attempts,
             timeout=None,
@@ -122,6 +125,49 @@ class RetryPolicy:
             wait_jitter=self.wait_jitter,
             wait_exp_base=self.wait_multiplier,
         )
+        return _Quiet(tries)
+
+
+_LOGGING = ("stamina.instrumentation._logging", "stamina.instrumentation._structlog")
+
+
+@attrs.frozen
+class _Quiet:
+    """Tries of which stamina logs nothing: a run tells of each by its own logger.
+
+    What the host has set for stamina stays as it is, and its other hooks are called.
+    """
+
+    tries: Any
+
+    def __aiter__(self) -> AsyncIterator[stamina.Attempt]:
+        tries: Any = aiter(self.tries)
+        retrying = tries._t_a_retrying  # noqa: SLF001 - stamina has no other way
+        if getattr(retrying, "before_sleep", None) is not None:
+            entered = tries._cms_to_exit  # noqa: SLF001
+            retrying.before_sleep = partial(_call_hooks, entered)
+        return cast("AsyncIterator[stamina.Attempt]", tries)
+
+
+def _call_hooks(entered: list[AbstractContextManager[None]], state: Any) -> None:
+    """Call the hooks of stamina before a wait, without those that only log."""
+    wait = state.upcoming_sleep
+    details = RetryDetails(
+        name="<context block>",
+        args=(),
+        kwargs={},
+        retry_num=state.attempt_number,
+        wait_for=wait,
+        waited_so_far=state.idle_for - wait,
+        caused_by=state.outcome.exception(),
+    )
+    for hook in get_on_retry_hooks():
+        if getattr(hook, "__module__", "") in _LOGGING:
+            continue
+        context: Any = hook(details)
+        if hasattr(context, "__enter__"):
+            context.__enter__()
+            entered.append(context)
 
 
 def retry_after(

@@ -28,7 +28,9 @@ def test_check(configure: Configure, call: Call, server: str) -> None:
     result = call("check", "products")
     assert result.exit_code == 0
     assert result.stdout == (
-        f"ok  source: {server} has 5 products\nok  sink: till: password ***\n"
+        f"ok  source: {server} has 5 products\n"
+        "ok  source: abilities: get, check, requests\n"
+        "ok  sink: till: password ***\nok  sink: abilities: check\n"
         "ok  run store: can be opened\n"
     )
     assert not Path("shop.bin").exists()
@@ -43,7 +45,8 @@ def test_check_finds_something(
     faults.add(status(404))
     result = call("check", "products", "-v")
     assert result.exit_code == 2
-    source, sink, store = result.stdout.splitlines()
+    lines = result.stdout.splitlines()
+    source, sink, store = (line for line in lines if " abilities: " not in line)
     assert source.startswith("BAD source: url: ")
     assert source.endswith("HTTP 404; is it a DummyJSON?")
     assert sink.startswith("BAD sink: ")
@@ -71,6 +74,7 @@ def test_check_of_a_side_without(configure: Configure, call: Call) -> None:
     result = call("check", "products")
     assert result.exit_code == 0
     assert "ok  sink: can be opened\n" in result.stdout
+    assert "ok  sink: abilities: owned, find_foreign, place\n" in result.stdout
 
 
 def test_adapters(configure: Configure, call: Call) -> None:

@@ -250,7 +250,7 @@ class FaultySink:
     product in two writes at once, a write that creates and updates.
 
     Attributes:
-        limits: What it says it can take.
+        limits: What it says it can take; a second creation is refused.
         steps: What the next writes do instead of working; see the functions below.
         rule: Sees the changes of every write first; may raise.
         find_faults: What the next finds do: raise, or nothing.
@@ -273,6 +273,9 @@ class FaultySink:
     in_flight: set[ProductKey] = attrs.field(factory=set[ProductKey])
     most_writes: int = 0
     _writes_now: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        self.limits = attrs.evolve(self.limits, collides=True)
 
     async def find(
         self, wanted: Sequence[Product], /, *, fields: frozenset[Field]

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import attrs
@@ -63,7 +64,7 @@ class Shop:
 
     name: str = "shop"
     place: str = "shop in memory"
-    limits: Limits = attrs.field(factory=Limits)
+    limits: Limits = attrs.field(factory=partial(Limits, collides=True))
     rows: list[Row] = attrs.field(factory=list[Row])
     before: deque[Hook | None] = attrs.field(factory=deque[Hook | None])
     after: deque[Hook | None] = attrs.field(factory=deque[Hook | None])

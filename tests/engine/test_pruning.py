@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from catalogsync import (
+    BrokenPromiseError,
     Change,
     InvalidValueError,
     Options,
@@ -470,12 +471,11 @@ async def test_a_sink_that_removes_nothing_is_left_in_peace() -> None:
 
 
 async def test_a_source_that_is_called_otherwise_than_its_keys() -> None:
-    """What is not seen under its name may be there under another."""
+    """Nothing is removed under its name, as what is there may be under another."""
     shop = Shop()
     other = Product(key=ProductKey("other", "1"), title="Other")
     await sync(as_source([other], name="other"), shop)
     source = LookupSource(name="other", products=catalog(1, 2))
-    report = await sync(source, shop, options=pruning())
-    (warning,) = report.warnings
-    assert "keys begin with shop, the source is called other" in warning
-    assert len(shop.rows) == 3
+    with pytest.raises(BrokenPromiseError, match="gave shop:1"):
+        await sync(source, shop, options=pruning())
+    assert len(shop.rows) == 1

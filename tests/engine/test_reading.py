@@ -687,7 +687,7 @@ async def test_an_async_iterable_is_a_source() -> None:
         for item in catalog(20):
             yield item
 
-    report = await run(as_source(products(), page_size=10), FaultySink())
+    report = await run(as_source(products(), name="shop", page_size=10), FaultySink())
     assert report.counts.created == 20
 
 
@@ -722,7 +722,7 @@ async def test_an_iterable_that_breaks_is_not_taken_for_its_end() -> None:
 async def test_an_iterable_that_gives_a_key_twice_is_incomplete() -> None:
     """A generator cannot be read again, so nothing can mend it."""
     products = iter([product(1), product(1), product(2)])
-    report = await run(as_source(products), FaultySink())
+    report = await run(as_source(products, name="shop"), FaultySink())
     assert report.status is RunStatus.INCOMPLETE
     assert report.counts.created == 2
 

@@ -573,8 +573,9 @@ async def test_outcomes_for_products_that_were_not_asked_for_do_not_count() -> N
     wrong = [Outcome(key(n), OutcomeStatus.FAILED, "wrong") for n in (3, 99)]
     sink.steps.append(answers(lambda outcomes: [*wrong, *outcomes]))
     report = await run(as_source(catalog(6)), sink, options=fast(batch_size=2))
-    assert report.status is RunStatus.SUCCEEDED
-    assert report.counts.created == 6
+    assert report.status is RunStatus.FAILED
+    assert "answers for shop:3, which nobody asked for" in report.problem
+    assert (report.counts.created, report.counts.failed) == (2, 0)
 
 
 async def test_a_sink_may_fail_single_products() -> None:

@@ -23,7 +23,7 @@ KEY = ProductKey("shop", "1")
 def test_every_error_has_one_base() -> None:
     classes = [value for value in vars(errors).values() if isinstance(value, type)]
     raised = [kind for kind in classes if issubclass(kind, Exception)]
-    assert len(raised) == 11
+    assert len(raised) == 12
     assert all(issubclass(kind, CatalogSyncError) for kind in raised)
 
 

@@ -3,7 +3,10 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import math
-from collections.abc import AsyncIterable, Callable, Iterator
+import subprocess
+import sys
+from collections.abc import AsyncIterable, Callable, Generator, Iterator
+from contextlib import contextmanager
 from email.utils import format_datetime
 
 import pytest
@@ -303,3 +306,63 @@ async def test_who_waits_hears_of_it_before(waits: list[float]) -> None:
         await fail()
     assert [each[:2] for each in told] == [("a", 2), ("b", 3)]
     assert [wait for *_, wait in told] == waits
+
+
+async def test_stamina_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """A run tells of each repeat by its own logger."""
+    policy = RetryPolicy(attempts=3, wait_initial=0, wait_jitter=0)
+    assert await repeat(policy, TransientError("a"), TransientError("b")) == 3
+    assert not [record for record in caplog.records if record.name == "stamina"]
+
+
+async def test_the_hooks_of_the_host_are_called() -> None:
+    """Also those that span the time until the next try."""
+    seen: list[object] = []
+
+    @contextmanager
+    def hook(details: RetryDetails) -> Generator[None]:
+        seen.append((details.retry_num, details.wait_for, str(details.caused_by)))
+        yield
+        seen.append("tried")
+
+    set_on_retry_hooks([hook])
+    try:
+        policy = RetryPolicy(attempts=3, wait_initial=0, wait_jitter=0)
+        await repeat(policy, TransientError("a"), TransientError("b"))
+    finally:
+        set_on_retry_hooks(None)
+    assert seen[::2] == [(1, 0, "a"), (2, 0, "b")]
+
+
+HOST = """
+import asyncio, logging
+import stamina
+from stamina.instrumentation import get_on_retry_hooks
+hooks = get_on_retry_hooks()
+logger = logging.getLogger("stamina")
+def settings():
+    roots = logging.getLogger()
+    return [(x.handlers[:], x.filters[:], x.level, x.disabled) for x in (logger, roots)]
+before = settings()
+import catalogsync
+from catalogsync import MemorySink, Options, Product, ProductKey, RetryPolicy
+class Busy(MemorySink):
+    async def find(self, wanted, /, **_):
+        raise catalogsync.TransientError("busy")
+product = Product(key=ProductKey("shop", "1"), title="Cup")
+options = Options(retry=RetryPolicy(attempts=3, wait_initial=0, wait_jitter=0))
+report = asyncio.run(
+    catalogsync.sync(catalogsync.as_source([product]), Busy(), options=options)
+)
+assert report.retries == 2
+assert settings() == before
+assert get_on_retry_hooks() == hooks
+assert stamina.is_active() and not stamina.is_testing()
+"""
+
+
+def test_nothing_is_printed_and_no_setting_of_the_host_is_changed() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HOST], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -10,6 +10,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from functools import partial
 from uuid import uuid4
 
 import attrs
@@ -34,16 +35,20 @@ Products = Iterable[Product] | AsyncIterable[Product]
 
 
 def as_source(
-    products: Products, *, name: str = "memory", page_size: int = 100
+    products: Products, *, name: str | None = None, page_size: int = 100
 ) -> MemorySource:
     """Make a source of an iterable or async iterable of products.
 
     Args:
         products: The products; each key once. A list can be read again, a
             generator only once.
-        name: Name of the source; the products' keys are expected to carry it.
+        name: Name of the source, which the products' keys must carry; None: that of
+            the first product of a list, else `memory`.
         page_size: Products in a page, at most; fewer where they are heavy.
     """
+    if name is None:
+        first = products[0] if isinstance(products, Sequence) and products else None
+        name = first.key.source if isinstance(first, Product) else "memory"
     return MemorySource(products=products, name=name, page_size=page_size)
 
 
@@ -123,7 +128,7 @@ class MemorySink:
     """
 
     name: str = "memory"
-    limits: Limits = attrs.field(factory=Limits)
+    limits: Limits = attrs.field(factory=partial(Limits, collides=True))
     products: dict[ProductKey, Product] = attrs.field(factory=dict[ProductKey, Product])
     receipts: dict[ProductKey, str] = attrs.field(factory=dict[ProductKey, str])
     foreign: list[Product] = attrs.field(factory=list[Product])

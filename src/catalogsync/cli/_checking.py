@@ -8,8 +8,9 @@ from contextlib import AbstractAsyncContextManager
 from typing import cast
 
 from catalogsync.config import Job
+from catalogsync.engine import promises
 from catalogsync.errors import CatalogSyncError
-from catalogsync.protocols import Checkable, Finding
+from catalogsync.protocols import Checkable, Finding, abilities
 
 from ._interrupts import Stopper, interrupts
 from ._session import INCOMPLETE, Session
@@ -45,9 +46,13 @@ async def _findings(
 ) -> Sequence[Finding]:
     try:
         async with opening as side:
+            found = [Finding(ok=True, what="", text="can be opened")]
             if isinstance(side, Checkable):
-                return await side.check()
-            return [Finding(ok=True, what="", text="can be opened")]
+                found = [*await promises.findings(side)]
+            if hasattr(side, "read") or hasattr(side, "find"):
+                names = ", ".join(abilities(side)) or "none"
+                found.append(Finding(ok=True, what="abilities", text=names))
+            return found
     except CatalogSyncError as error:
         if session.verbose:
             session.teller.error(error)

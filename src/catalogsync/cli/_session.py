@@ -180,19 +180,17 @@ def _guarded(session: Session, body: Callable[[], int]) -> int:
 def _logging(session: Session) -> Generator[None]:
     """Log events of a verbose session, and keep all else from the terminal.
 
-    Without a handler of theirs, Python itself would print what is a warning.
+    Without a handler, Python itself would print what is a warning.
     """
-    ours, stamina = logging.getLogger("catalogsync"), logging.getLogger("stamina")
+    ours = logging.getLogger("catalogsync")
     silent = logging.NullHandler()
     handler = session.log if session.verbose else silent
     level = ours.level
     ours.addHandler(handler)
-    stamina.addHandler(silent)
     if session.verbose:
         ours.setLevel(logging.DEBUG)
     try:
         yield
     finally:
         ours.setLevel(level)
-        stamina.removeHandler(silent)
         ours.removeHandler(handler)

@@ -15,6 +15,7 @@ from catalogsync.protocols import Located, PruningSink, Sink
 from catalogsync.receipt import Receipt
 from catalogsync.runstore import RunStore
 
+from . import promises
 from .options import Options
 from .removing import in_full, is_writer, removal
 from .run import Run, make_run
@@ -67,7 +68,7 @@ class PlanApproval:
         removed = self._removed()
         there = [
             removal(held, removed[held.product.key])
-            async for page in sink.owned(source)
+            async for page in promises.owned(sink, source)
             for held in page
             if held.product.key in removed
         ]

@@ -13,6 +13,7 @@ from catalogsync.protocols import Cursor, Page, PruningSink, Sink
 from catalogsync.receipt import Receipt
 from catalogsync.runstore import RunStore
 
+from . import promises
 from .options import Options
 from .removing import is_writer, removal
 from .run import Run, make_run
@@ -51,7 +52,7 @@ class _Disowning:
 
     async def removals(self, sink: PruningSink, source: str, /) -> Sequence[Change]:
         """What disowns the products of the job."""
-        held = [held async for page in sink.owned(source) for held in page]
+        held = [held async for page in promises.owned(sink, source) for held in page]
         unclear = sum(Receipt.parse(each.receipt).job is None for each in held)
         self.absent = (
             f"{unclear} products keep our key, because their receipts do not say which"

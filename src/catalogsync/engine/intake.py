@@ -30,6 +30,7 @@ from catalogsync.models import Product, ProductKey, Variant
 from catalogsync.outcomes import Outcome, OutcomeStatus, Rejected
 from catalogsync.protocols import Cursor, LookupSource, Page, Source
 
+from . import promises
 from .marks import Marks
 from .options import Options
 from .pages import Read, read_ahead
@@ -74,7 +75,6 @@ class Intake:
     _set_aside: dict[tuple[Rejected, int], Rejected] = attrs.field(
         factory=dict[tuple[Rejected, int], Rejected], init=False
     )
-    _misnamed: str = attrs.field(default="", init=False)
     _oversold: list[ProductKey] = attrs.field(factory=list[ProductKey], init=False)
 
     async def run(self) -> None:
@@ -107,7 +107,7 @@ class Intake:
         while chunk := keys[at : at + size]:
             at += len(chunk)
             what = f"look up {len(chunk)} products"
-            read = await self._repeat(seen, what, partial(source.get, chunk))
+            read = await self._repeat(seen, what, partial(promises.get, source, chunk))
             if read is not None:
                 await self._take(read, seen)
                 heaviest = max(read.weights, default=1)
@@ -175,7 +175,9 @@ class Intake:
 
     async def _page(self, seen: Pass, cursor: Cursor | None) -> Read | None:
         what = "read the first page" if cursor is None else f"read page {cursor}"
-        return await self._repeat(seen, what, partial(self.source.read, cursor))
+        return await self._repeat(
+            seen, what, partial(promises.read, self.source, cursor)
+        )
 
     async def _repeat(
         self, seen: Pass, what: str, read: Callable[[], Awaitable[Page]]
@@ -204,8 +206,6 @@ class Intake:
     @property
     def doubt(self) -> str:
         """Why a product that was not seen may be there all the same; empty: it is not."""
-        if self._misnamed:
-            return f"keys begin with {self._misnamed}, the source is called {self.source.name}"
         count = sum(record.key is None for record in self.tally.rejected)
         if count:
             what = "a record" if count == 1 else f"{count} records"
@@ -229,12 +229,9 @@ class Intake:
     async def _take(self, read: Read, seen: Pass) -> None:
         page = read.page
         seen.begin(page)
-        name = self.source.name
         for record in page.rejected:
             self._reject(record, seen)
         for product, weight in zip(page.products, read.weights, strict=True):
-            if product.key.source != name:
-                self._misnamed = product.key.source
             # Beside a record that is no product, the one that is one counts.
             if seen.first_time(product.key) or product.key in self._rejected:
                 await self._offer(product, weight)

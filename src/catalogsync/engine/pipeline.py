@@ -28,7 +28,7 @@ import attrs
 from catalogsync.batching import ROOM, batched, batcher
 from catalogsync.changes import Action, Change, Ours, Reference, ReferenceChange
 from catalogsync.errors import CatalogSyncError, TransientError
-from catalogsync.events import Compared, RunStopping
+from catalogsync.events import Compared, RunStopping, logger
 from catalogsync.models import Field, Product
 from catalogsync.ownership import Edits
 from catalogsync.protocols import (
@@ -39,7 +39,9 @@ from catalogsync.protocols import (
     WeighingSink,
 )
 
+from . import promises
 from .breaker import Breaker
+from .defects import explained
 from .intake import Intake
 from .ledger import Ledger
 from .options import Options
@@ -383,11 +385,15 @@ class Pipeline:
             self._break(error)
 
     def _break(self, error: Exception) -> None:
+        text = explained(error, self.source, self.sink)
+        if not isinstance(error, CatalogSyncError):
+            logger.error("a run broke off: %s", text, exc_info=error)
         if self.error is None:
             self.error = error
+        told = text if isinstance(error, TransientError) else f"broke off: {text}"
         if self.cancelled:  # it ends anyway; what went wrong on the way is told
-            self.tally.problem(_told(error))
-        self.stop(_told(error), grace=30.0)
+            self.tally.problem(told)
+        self.stop(told, grace=30.0)
 
     async def _read(self, group: asyncio.TaskGroup) -> None:
         self._intake = Intake(
@@ -464,7 +470,7 @@ class Pipeline:
         sink = self.sink
         if self._weight is None or not isinstance(sink, WeighingSink):
             return None
-        return lambda item: sink.weigh(item.change)
+        return lambda item: promises.check_weight(sink, sink.weigh(item.change))
 
     async def _write(self) -> None:
         while (batch := await self._batches.get()) is not None:
@@ -490,8 +496,3 @@ async def _caught(work: Coroutine[Any, Any, None]) -> Exception | None:
     except Exception as error:  # noqa: BLE001 - raised again by who waits
         return error
     return None
-
-
-def _told(error: Exception) -> str:
-    text = str(error) or type(error).__name__
-    return text if isinstance(error, TransientError) else f"broke off: {text}"

@@ -15,6 +15,7 @@ from catalogsync.models import ProductKey, ProductStatus
 from catalogsync.protocols import LookupSource, PruningSink, Sink, Source
 from catalogsync.receipt import Receipt
 
+from . import promises
 from .ledger import Ledger
 from .marks import Marks
 from .options import Options, Prune
@@ -162,7 +163,7 @@ class Pruner:
         """What this job may remove, each product once."""
         owned, listed, idle = _Owned(), Marks(), 0
         with self.tally.phase("find"):
-            async for page in sink.owned(self.source.name):
+            async for page in promises.owned(sink, self.source.name):
                 new = [held for held in page if listed.add(hash(held.product.key))]
                 idle = 0 if new else idle + 1
                 if idle >= _MOST_IDLE:
@@ -231,6 +232,6 @@ class Pruner:
         self, source: LookupSource, keys: Sequence[ProductKey]
     ) -> set[ProductKey | None]:
         with self.tally.phase("read"):
-            page = await source.get(keys)
+            page = await promises.get(source, keys)
         products = {product.key for product in page.products}
         return products | {record.key for record in page.rejected}

@@ -21,6 +21,7 @@ from catalogsync.planning import References
 from catalogsync.protocols import ReferencingSink
 from catalogsync.retry import RetryPolicy
 
+from . import promises
 from .categories import Decision, SinkTree, SourceTree, decide
 from .tally import Tally
 
@@ -182,7 +183,8 @@ class ReferenceBook:
     async def _bring_about(self, wanted: Sequence[Reference]) -> None:
         """From the top level down, so that nothing is moved below itself."""
         with self.tally.phase("find"):
-            self._held = {**await self.sink.find_references(frozenset(wanted))}
+            found = await promises.find_references(self.sink, frozenset(wanted))
+            self._held = {**found}
         for held in self._held.values():
             self._there.learn(held)
         for level in _levels(wanted):
@@ -299,7 +301,7 @@ class ReferenceBook:
         self.tally.touched = True
         try:
             with self.tally.phase("write"):
-                return await self.sink.write_references(changes)
+                return await promises.write_references(self.sink, changes)
         except TransientError:
             for change in changes:
                 aim = Fate.CREATED if change.held is None else Fate.UPDATED

@@ -18,6 +18,7 @@ from catalogsync.outcomes import Outcome, OutcomeStatus
 from catalogsync.protocols import Sink
 from catalogsync.receipt import Receipt
 
+from . import promises
 from .answers import SomeAgainError, sorted_answers
 from .ledger import Ledger
 from .options import Options
@@ -103,7 +104,8 @@ async def look_again(
     found: dict[ProductKey, Held] = {}
     with tally.phase("find"):
         for some in batched(changes, sink.limits.find):
-            found |= await sink.find([change.product for change in some], fields=fields)
+            products = [change.product for change in some]
+            found |= await promises.find(sink, products, fields)
     for change in changes:
         held = found.get(change.key)
         if isinstance(held, Stranger | Ambiguous):
@@ -128,7 +130,8 @@ async def in_full(sink: Sink, held: Sequence[Ours]) -> list[Ours]:
     """
     full: list[Ours] = []
     for some in batched(held, sink.limits.find):
-        found = await sink.find([h.product for h in some], fields=frozenset(Field))
+        products = [each.product for each in some]
+        found = await promises.find(sink, products, frozenset(Field))
         ours = (found.get(h.product.key) for h in some)
         full += [each for each in ours if isinstance(each, Ours)]
     return full
@@ -241,9 +244,12 @@ class Remover:
         self.tally.touched = True
         self._sent.update(change.key for change in sight.changes)
         with self.tally.phase("write"):
-            answers = await self.sink.write(sight.changes)
-        outcomes, again = sorted_answers(sight.changes, answers)
+            answers = await promises.write(self.sink, sight.changes)
+        good, broken = promises.check_answers(self.sink, sight.changes, answers)
+        outcomes, again = sorted_answers(sight.changes, good)
         self._note(left, outcomes)
+        if broken:
+            raise broken
         if again:
             raise SomeAgainError(again)
 

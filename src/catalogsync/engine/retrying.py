@@ -16,6 +16,7 @@ from catalogsync.protocols import Cursor, LookupSource, Page, Sink, Source
 from catalogsync.retry import RetryPolicy
 from catalogsync.runstore import Failure, RunStore
 
+from . import promises
 from .options import Options
 from .pipeline import Show
 from .run import Run, make_run
@@ -110,7 +111,7 @@ async def _asked(
 ) -> Page:
     async for attempt in retry.tries():
         with attempt:
-            return await source.get(keys)
+            return await promises.get(source, keys)
     raise AssertionError("unreachable")
 
 

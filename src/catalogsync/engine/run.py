@@ -26,9 +26,11 @@ from catalogsync.protocols import Located, Metered, Sink, Source
 from catalogsync.report import Counts, Report, RunStatus
 from catalogsync.runstore import BusyError, RunStore, StoreError
 
+from .defects import explained
 from .ledger import Ledger
 from .options import Options, WhenBusy
 from .pipeline import Approval, Pipeline, Show
+from .promises import check_sides
 from .tally import Tally
 
 __all__ = ["Run", "make_run"]
@@ -125,7 +127,7 @@ class Run:
             with observe_requests(tally.request):
                 report = await self._carry_out()
         except Exception as error:
-            status, summary = RunStatus.FAILED, str(error) or type(error).__name__
+            status, summary = RunStatus.FAILED, self._explained(error)
             raise
         else:
             status, summary = report.status, report.summary
@@ -163,7 +165,7 @@ class Run:
                 self._tally.warn(text)
             report = self._report()
         except Exception as error:
-            status, problem = RunStatus.FAILED, str(error) or type(error).__name__
+            status, problem = RunStatus.FAILED, self._explained(error)
             raise
         finally:
             try:
@@ -224,6 +226,9 @@ class Run:
             partial=self._pipeline.ledger.partial,
         )
 
+    def _explained(self, error: Exception) -> str:
+        return explained(error, self._pipeline.source, self._pipeline.sink)
+
     def _status(self) -> RunStatus:
         counts = self._tally.counts
         if self._pipeline.cancelled:
@@ -269,6 +274,7 @@ def make_run(  # noqa: PLR0913 - the one place where all of a run comes together
         approve: Asked for each change.
         run_id: As in `open_run`.
     """
+    check_sides(source, sink)
     try:
         ProductKey(source.name, "1")
     except ValueError as error:

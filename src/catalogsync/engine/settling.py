@@ -22,9 +22,10 @@ from catalogsync.errors import (
 )
 from catalogsync.events import BatchSettled
 from catalogsync.models import Product, ProductKey
-from catalogsync.outcomes import Again, Outcome, OutcomeStatus
+from catalogsync.outcomes import Outcome, OutcomeStatus
 from catalogsync.protocols import Sink
 
+from . import promises
 from .answers import SomeAgainError, error_of, sorted_answers
 from .breaker import Breaker
 from .ledger import Ledger
@@ -79,7 +80,7 @@ class Settler:
     options: Options
     tally: Tally
     ledger: Ledger
-    on_written: Callable[[Product], None]
+    on_written: Callable[[Planned], None]
     breaker: Breaker
     waiting: WaitingRoom = attrs.field(factory=WaitingRoom)
     _successes: int = 0
@@ -253,16 +254,30 @@ class Settler:
         return None if stands else 0.0
 
     async def _send(self, items: Sequence[Planned]) -> None:
-        """Hand them to the sink, and take note of its answers."""
+        """Hand them to the sink, and take note of its answers.
+
+        Raises:
+            BrokenPromiseError: Some of them are none.
+            TransientError: The sink wants some of the changes again.
+        """
+        changes = [item.change for item in items]
+        action = changes[0].action
         try:
             with self.tally.phase("write"):
-                answers = await self.sink.write([item.change for item in items])
+                answers = await promises.write(self.sink, changes)
         except TransientError as error:
-            later = self._given_time(items[0].change.action, error)
+            later = self._given_time(action, error)
             if later is error:
                 raise
             raise later from error
-        self._note(items, answers)
+        good, broken = promises.check_answers(self.sink, changes, answers)
+        outcomes, again = sorted_answers(changes, good)
+        self._note(items, outcomes)
+        if broken:
+            raise broken
+        if again:
+            times = {key: self._given_time(action, e) for key, e in again.items()}
+            raise SomeAgainError(times)
 
     def _given_time(self, action: Action, error: TransientError) -> TransientError:
         """Where a second creation would double the first, one without an answer waits.
@@ -314,15 +329,8 @@ class Settler:
                 self._fail(item, _blamed(key, error))
         return [] if self.verdict else rest
 
-    def _note(
-        self, items: Sequence[Planned], answers: Sequence[Outcome | Again]
-    ) -> None:
-        """Take the answers; each stands by itself.
-
-        Raises:
-            TransientError: The sink wants some of the changes again.
-        """
-        outcomes, again = sorted_answers([item.change for item in items], answers)
+    def _note(self, items: Sequence[Planned], outcomes: Iterable[Outcome]) -> None:
+        """Take the outcomes; each stands by itself."""
         sent = {item.wanted.key: item for item in items}
         good = 0
         for outcome in outcomes:
@@ -332,15 +340,11 @@ class Settler:
             self.tally.settle(outcome)
             if outcome.status in _GOOD:
                 good += 1
-                self.on_written(sent[outcome.key].wanted)
+                self.on_written(sent[outcome.key])
             else:
                 self._bad.add(outcome.key)
         if good:
             self._works(good)
-        if again:
-            action = items[0].change.action
-            times = {key: self._given_time(action, e) for key, e in again.items()}
-            raise SomeAgainError(times)
 
     def _works(self, successes: int) -> None:
         """The sink took something, so what is in doubt is tried by itself."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import attrs
 
 from catalogsync.changes import Action, Ambiguous, Change, Held, Ours, Stranger
-from catalogsync.errors import InvalidValueError, RefusedError
+from catalogsync.errors import BrokenPromiseError, InvalidValueError, RefusedError
 from catalogsync.models import UNSET, Field, Product, ProductKey
 from catalogsync.outcomes import Outcome, OutcomeStatus
 from catalogsync.ownership import Rules
@@ -15,6 +15,7 @@ from catalogsync.planning import compare, supplied
 from catalogsync.protocols import AdoptingSink, NamingSink, ShapingSink, Sink
 from catalogsync.retry import RetryPolicy
 
+from . import promises
 from .ledger import Ledger
 from .options import Missing, Options
 from .references import ReferenceBook
@@ -79,6 +80,7 @@ class Survey:
     ledger: Ledger
     rules: Rules
     approve: Approve = _anything
+    _warned: bool = attrs.field(default=False, init=False)
     _shape: Callable[[Product], Product] | None = attrs.field(init=False)
     _name: Callable[[Product], str] | None = attrs.field(init=False)
 
@@ -126,7 +128,7 @@ class Survey:
         # One that we retired may be among them, whatever the source speaks of.
         fields = frozenset({Field.STATUS}).union(*map(supplied, wanted))
         with self.tally.phase("find"):
-            held = await self.sink.find(wanted, fields=fields)
+            held = await promises.find(self.sink, wanted, fields)
             missing = [p for p in wanted if not isinstance(held.get(p.key), Ours)]
             if missing and self.options.adopt and isinstance(self.sink, AdoptingSink):
                 held = {**held, **await self._foreign(self.sink, missing, fields)}
@@ -143,7 +145,7 @@ class Survey:
         for by in self.options.adopt:
             rest = [product for product in missing if product.key not in found]
             if rest:
-                found.update(await sink.find_foreign(rest, by=by, fields=fields))
+                found.update(await promises.find_foreign(sink, rest, by, fields))
         return found
 
     def _shaped(self, product: Product) -> Product | None:
@@ -154,11 +156,13 @@ class Survey:
         if self._shape is None:
             return product
         try:
-            return self._shape(product)
+            return promises.check_shape(self.sink, product, self._shape(product))
         except RefusedError as error:
             self._fail(product, error.reason, error.said)
         except InvalidValueError as error:
             self._fail(product, f"the sink cannot hold it: {error}")
+        except BrokenPromiseError as error:
+            self._fail(product, str(error))
         return None
 
     def _plan(self, product: Product, held: Held | None) -> Planned | None:
@@ -177,9 +181,21 @@ class Survey:
             self.tally.warn(conflict_text(product.key, conflict))
         self.tally.note_edits(product.key, result.edits)
         if result.change is None:
+            self._look_for_receipt(product.key, held)
             self.tally.settle(Outcome(product.key, OutcomeStatus.UNCHANGED))
             return None
         return self._approved(product, result.change)
+
+    def _look_for_receipt(self, key: ProductKey, held: Held | None) -> None:
+        """Say once if the sink does not keep what a change tells it to keep."""
+        if isinstance(held, Ours) and held.receipt is None and not self._warned:
+            self._warned = True
+            lost = f"the sink has no receipt for {key}, perhaps for others neither"
+            self.tally.warn(
+                f"{lost}: values of lists that the source drops stay there, and"
+                " manual edits go unnoticed; `find` must return the `change.receipt`"
+                " of the last write"
+            )
 
     def _rules(self, key: ProductKey) -> Rules:
         """What was begun and not seen to its end is no edit of a person."""
@@ -198,7 +214,9 @@ class Survey:
             self.tally.settle(Outcome(product.key, OutcomeStatus.UNSETTLED, problem))
             return None
         if change.action is Action.CREATE and self._name is not None:
-            handle = self.ledger.handle(product.key) or self._name(product)
+            handle = self.ledger.handle(product.key) or promises.check_handle(
+                self.sink, self._name(product)
+            )
             change = attrs.evolve(change, handle=handle)
         return Planned(product, change)
 

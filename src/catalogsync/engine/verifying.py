@@ -11,14 +11,14 @@ from catalogsync.batching import batched
 from catalogsync.changes import Held, Ours
 from catalogsync.differences import diff
 from catalogsync.errors import RefusedError, TransientError
-from catalogsync.models import Product
 from catalogsync.planning import compare
 from catalogsync.protocols import Sink
+from catalogsync.receipt import Receipt
 from catalogsync.report import Discrepancy
 
 from .options import Options
 from .removing import repeated
-from .survey import Survey, conflict_text
+from .survey import Planned, Survey, conflict_text
 from .tally import Tally
 
 __all__ = ["Verifier"]
@@ -39,11 +39,11 @@ class Verifier:
     survey: Survey
     options: Options
     tally: Tally
-    _sample: list[Product] = attrs.field(factory=list[Product], init=False)
+    _sample: list[Planned] = attrs.field(factory=list[Planned], init=False)
     _seen: int = attrs.field(default=0, init=False)
     _chance: random.Random = attrs.field(factory=random.Random, init=False)
 
-    def note(self, written: Product) -> None:
+    def note(self, written: Planned) -> None:
         """A product was written; each has the same chance to be in the sample."""
         if not self.options.verify:
             return
@@ -59,30 +59,34 @@ class Verifier:
     async def run(self) -> None:
         """Read the sample back."""
         try:
-            for products in batched(self._sample, self.sink.limits.find):
+            for written in batched(self._sample, self.sink.limits.find):
+                products = [item.wanted for item in written]
                 held = await repeated(
                     partial(self.survey.find, products),
                     "read back what was written",
                     self.tally,
                     self.options,
                 )
-                for product in products:
-                    self._compare(product, held.get(product.key))
+                for item in written:
+                    self._compare(item, held.get(item.wanted.key))
         except TransientError as error:
             self.tally.warn(f"what was written could not be read back: {error}")
 
-    def _compare(self, wanted: Product, held: Held | None) -> None:
+    def _compare(self, written: Planned, held: Held | None) -> None:
         differing: tuple[str, ...] = ("the whole product",)
         if isinstance(held, Ours):
             try:
-                differing = self._differing(wanted, held)
+                differing = self._differing(written, held)
             except RefusedError as error:
                 differing = (error.reason,)
         if differing:
-            found = Discrepancy(key=wanted.key, fields=differing)
+            found = Discrepancy(key=written.wanted.key, fields=differing)
             self.tally.discrepancies.append(found)
 
-    def _differing(self, wanted: Product, held: Ours) -> tuple[str, ...]:
+    def _differing(self, written: Planned, held: Ours) -> tuple[str, ...]:
+        wanted = written.wanted
+        kept = Receipt.parse(held.receipt) == Receipt.parse(written.change.receipt)
+        receipt = () if kept else ("receipt",)
         book = self.survey.book
         references = book.resolve(wanted) if book else None
         rules = self.survey.rules_after(wanted.key)
@@ -91,4 +95,4 @@ class Verifier:
         conflicts = [text for text in new if text not in self.tally.warnings]
         differing = [item.path for item in diff(found.change)] if found.change else []
         gaps = held.gaps if found.change else ()
-        return (*differing, *conflicts, *gaps)
+        return (*differing, *conflicts, *gaps, *receipt)

@@ -56,7 +56,7 @@ from .updating import Updates
 
 __all__ = ["MedusaSink"]
 
-_LIMITS = Limits(batch=100, weight=1_500_000, writers=2, find=200)
+_LIMITS = Limits(batch=100, weight=1_500_000, writers=2, find=200, collides=True)
 _PRODUCTS = "/admin/products"
 _CREATED = "fields=id,external_id,variants.id,variants.metadata," + ",".join(
     f"variants.{name}" for name in ITEM_FIELDS

@@ -41,7 +41,7 @@ async def open_sink(settings: SQLSettings) -> AsyncGenerator[SQLSink, None]:
     """What `SQLSettings.open` gives."""
     async with open_database(settings) as database:
         writers = 1 if database.is_sqlite else 4
-        limits = Limits(batch=settings.batch, writers=writers, find=500)
+        limits = Limits(batch=settings.batch, writers=writers, find=500, collides=True)
         yield SQLSink(settings.name, limits, database)
 
 

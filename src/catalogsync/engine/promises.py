@@ -1,0 +1,418 @@
+"""Checks of what adapters return, one function for each of their methods.
+
+An answer that breaks a protocol raises `BrokenPromiseError`, which names the
+adapter, the method and the promise. Otherwise a wrong answer would pass for a right
+one: a product that `find` gives under a wrong key is created again by every run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    Awaitable,
+    Collection,
+    Coroutine,
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from typing import Any, TypeVar, cast
+
+import attrs
+
+from catalogsync.changes import (
+    Ambiguous,
+    Change,
+    Held,
+    HeldReference,
+    Ours,
+    Reference,
+    ReferenceChange,
+    ReferenceOutcome,
+    Stranger,
+)
+from catalogsync.errors import BrokenPromiseError, TransientError
+from catalogsync.models import Field, Product, ProductKey
+from catalogsync.outcomes import Again, Outcome, OutcomeStatus, Rejected
+from catalogsync.protocols import (
+    AdoptBy,
+    AdoptingSink,
+    Checkable,
+    Cursor,
+    Finding,
+    Limits,
+    Located,
+    LookupSource,
+    Metered,
+    Page,
+    PruningSink,
+    ReferencingSink,
+    Sink,
+    Source,
+)
+
+__all__ = [
+    "check_answers",
+    "check_handle",
+    "check_shape",
+    "check_sides",
+    "check_weight",
+    "find",
+    "find_foreign",
+    "find_references",
+    "findings",
+    "get",
+    "owned",
+    "read",
+    "write",
+    "write_references",
+]
+
+T = TypeVar("T")
+
+
+@attrs.frozen
+class _Method:
+    """A method of an adapter, for messages."""
+
+    adapter: object
+    name: str
+
+    def broke(self, problem: str) -> BrokenPromiseError:
+        return BrokenPromiseError(
+            f"{type(self.adapter).__qualname__}.{self.name}", problem
+        )
+
+    async def awaited(self, answer: Any) -> Any:
+        """The answer of a method that has to be `async def`."""
+        if not _is(answer, Awaitable):
+            problem = f"must be `async def` with a return, gave {_kind(answer)}"
+            raise self.broke(problem)
+        return await answer
+
+    def not_awaitable(self, answer: Any) -> None:
+        """A pure method must not be `async def`."""
+        if _is(answer, Coroutine):
+            answer.close()
+            raise self.broke("must be a plain `def`, and is `async def`")
+
+    def must_be(
+        self, value: object, kind: type[Any] | tuple[type[Any], ...], what: str = ""
+    ) -> None:
+        """See to it that a value is of a class, or of one of several."""
+        if isinstance(value, bool) and kind is not bool:
+            pass  # True is an int, and never meant as one
+        elif isinstance(value, kind):
+            return
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        names = " or ".join("None" if k is type(None) else k.__name__ for k in kinds)
+        raise self.broke(f"{what or 'its answer'} must be {names}, is {_kind(value)}")
+
+    def listed(self, value: object, what: str = "") -> Sequence[Any]:
+        """A list or another sequence, but neither text nor a generator."""
+        if _is(value, str, bytes) or not _is(value, Sequence):
+            problem = f"{what or 'its answer'} must be a list, is {_kind(value)}"
+            raise self.broke(problem)
+        return cast("Sequence[Any]", value)
+
+    def mapped(self, value: object, what: str = "") -> Mapping[Any, Any]:
+        """A mapping."""
+        if not _is(value, Mapping):
+            problem = f"{what or 'its answer'} must be a mapping, is {_kind(value)}"
+            raise self.broke(problem)
+        return cast("Mapping[Any, Any]", value)
+
+    def of_source(self, key: ProductKey, name: str) -> None:
+        """See to it that a key is one of this source."""
+        if key.source != name:
+            problem = f"gave {key}, and the name of the source is {name!r}"
+            raise self.broke(problem)
+
+    def asked_for(
+        self, key: object, asked: Collection[object], kind: type[Any]
+    ) -> None:
+        """See to it that an answer belongs to a question."""
+        self.must_be(key, kind, "each key")
+        if key not in asked:
+            raise self.broke(f"answers for {_named(key)}, which nobody asked for")
+
+
+def _is(value: object, *kinds: type[Any]) -> bool:
+    return isinstance(value, kinds)
+
+
+def _kind(value: object) -> str:
+    """A value by its class; short text is shown, as the mistake is often plain then."""
+    if value is None:
+        return "None"
+    if isinstance(value, str) and len(value) < 60:
+        return f"the text {value!r}"
+    return f"a {type(value).__name__}"
+
+
+def _named(key: object) -> str:
+    if isinstance(key, Reference):
+        return f"the {key.kind.value} {key.id!r}"
+    return str(key)
+
+
+def check_sides(source: Source, sink: Sink) -> None:
+    """Check the properties of both sides.
+
+    Raises:
+        BrokenPromiseError: One is of the wrong type.
+    """
+    for side in (source, sink):
+        _Method(side, "name").must_be(side.name, str)
+        if isinstance(side, Metered):
+            _Method(side, "requests").must_be(side.requests, int)
+    _Method(sink, "limits").must_be(sink.limits, Limits)
+    if isinstance(sink, Located):
+        _Method(sink, "place").must_be(sink.place, str)
+
+
+async def read(source: Source, cursor: Cursor | None) -> Page:
+    """`Source.read`, checked."""
+    method = _Method(source, "read")
+    page = await method.awaited(source.read(cursor))
+    return _page(method, source.name, page)
+
+
+async def get(source: LookupSource, keys: Sequence[ProductKey]) -> Page:
+    """`LookupSource.get`, checked."""
+    method = _Method(source, "get")
+    page = _page(method, source.name, await method.awaited(source.get(keys)))
+    asked = frozenset(keys)
+    for product in page.products:
+        method.asked_for(product.key, asked, ProductKey)
+    return page
+
+
+def _page(method: _Method, name: str, page: object) -> Page:
+    method.must_be(page, Page)
+    page = cast("Page", page)
+    for product in method.listed(page.products, "Page.products"):
+        method.must_be(product, Product, "each of Page.products")
+        method.of_source(product.key, name)
+    for record in method.listed(page.rejected, "Page.rejected"):
+        method.must_be(record, Rejected, "each of Page.rejected")
+        method.must_be(record.key, (ProductKey, type(None)), "Rejected.key")
+        if record.key is not None:
+            method.of_source(record.key, name)
+        method.must_be(record.reason, str, "Rejected.reason")
+        method.must_be(record.where, str, "Rejected.where")
+    seen: set[str] = set()
+    for cursor in method.listed(page.next, "Page.next"):
+        method.must_be(cursor, str, "each cursor of Page.next")
+        if cursor in seen:
+            raise method.broke(f"Page.next names {cursor!r} twice")
+        seen.add(cursor)
+    method.must_be(page.total, (int, type(None)), "Page.total")
+    for what in ("before", "last"):
+        value = getattr(page, what)
+        method.must_be(value, (ProductKey, type(None)), f"Page.{what}")
+    return page
+
+
+async def find(
+    sink: Sink, wanted: Sequence[Product], fields: frozenset[Field]
+) -> Mapping[ProductKey, Held]:
+    """`Sink.find`, checked."""
+    method = _Method(sink, "find")
+    found = await method.awaited(sink.find(wanted, fields=fields))
+    return _found(method, wanted, found, foreign=False)
+
+
+async def find_foreign(
+    sink: AdoptingSink, wanted: Sequence[Product], by: AdoptBy, fields: frozenset[Field]
+) -> Mapping[ProductKey, Held]:
+    """`AdoptingSink.find_foreign`, checked."""
+    method = _Method(sink, "find_foreign")
+    found = await method.awaited(sink.find_foreign(wanted, by=by, fields=fields))
+    return _found(method, wanted, found, foreign=True)
+
+
+def _found(
+    method: _Method, wanted: Iterable[Product], found: object, *, foreign: bool
+) -> Mapping[ProductKey, Held]:
+    asked = {product.key for product in wanted}
+    for key, held in method.mapped(found).items():
+        method.asked_for(key, asked, ProductKey)
+        if held is None:
+            raise method.broke(f"gives None for {key}; leave out what is not there")
+        method.must_be(held, (Ours, Stranger, Ambiguous), f"what it has for {key}")
+        if isinstance(held, Ours):
+            _ours(method, key, held, foreign=foreign)
+        else:
+            method.must_be(held.reason, str, f"the reason for {key}")
+    return cast("Mapping[ProductKey, Held]", found)
+
+
+def _ours(method: _Method, key: ProductKey, held: Ours, *, foreign: bool) -> None:
+    method.must_be(held.product, Product, f"Ours.product of {key}")
+    if held.product.key != key:
+        raise method.broke(f"gives the product {held.product.key} for {key}")
+    method.must_be(held.receipt, (str, type(None)), f"Ours.receipt of {key}")
+    for gap in method.listed(held.gaps, f"Ours.gaps of {key}"):
+        method.must_be(gap, str, f"each of Ours.gaps of {key}")
+    method.must_be(held.age, (int, float, type(None)), f"Ours.age of {key}")
+    for names in method.mapped(held.references, f"Ours.references of {key}").values():
+        method.mapped(names, f"Ours.references of {key}")
+    if held.foreign is not foreign:
+        problem = f"gives {key} with foreign={held.foreign}, must be {foreign}"
+        raise method.broke(problem)
+
+
+async def write(sink: Sink, changes: Sequence[Change]) -> object:
+    """`Sink.write`; what it gives is for `check_answers`."""
+    return await _Method(sink, "write").awaited(sink.write(changes))
+
+
+def check_answers(
+    sink: Sink, changes: Iterable[Change], answers: object
+) -> tuple[list[Outcome | Again], BrokenPromiseError | None]:
+    """The answers to a write that keep the promise, and the error of the others.
+
+    What was done is true, whatever else the sink says.
+    """
+    method = _Method(sink, "write")
+    left = {change.key: change for change in changes}
+    asked = frozenset(left)
+    good: list[Outcome | Again] = []
+    broken: BrokenPromiseError | None = None
+    try:
+        listed = method.listed(answers)
+    except BrokenPromiseError as error:
+        return good, error
+    for answer in listed:
+        try:
+            _check_answer(method, answer, asked, left)
+        except BrokenPromiseError as error:
+            broken = broken or error
+            continue
+        del left[answer.key]
+        good.append(answer)
+    return good, broken
+
+
+def _check_answer(
+    method: _Method,
+    answer: Any,
+    asked: Collection[ProductKey],
+    left: Mapping[ProductKey, Change],
+) -> None:
+    method.must_be(answer, (Outcome, Again), "each answer")
+    method.asked_for(answer.key, asked, ProductKey)
+    if answer.key not in left:
+        raise method.broke(f"answers for {answer.key} twice")
+    if isinstance(answer, Again):
+        method.must_be(answer.error, TransientError, f"the error of {answer.key}")
+        return
+    method.must_be(answer.status, OutcomeStatus, f"the status of {answer.key}")
+    method.must_be(answer.reason, str, f"the reason for {answer.key}")
+    method.must_be(answer.said, str, f"what is said of {answer.key}")
+    change = left[answer.key]
+    done = change.done().status
+    allowed = {
+        done,
+        OutcomeStatus.UNCHANGED,
+        OutcomeStatus.FAILED,
+        OutcomeStatus.UNSETTLED,
+    }
+    if answer.status not in allowed:
+        problem = f"answers {answer.status.value!r} for {answer.key}"
+        raise method.broke(f"{problem}, where the action is {change.action.value}")
+
+
+async def owned(sink: PruningSink, source: str) -> AsyncGenerator[Sequence[Ours], None]:
+    """`PruningSink.owned`, checked page by page."""
+    method = _Method(sink, "owned")
+    pages: Any = sink.owned(source)
+    if _is(pages, Coroutine):
+        pages.close()
+    if not _is(pages, AsyncIterable):
+        raise method.broke(f"must be `async def` with a yield, gave {_kind(pages)}")
+    async for page in pages:
+        for held in method.listed(page, "each page"):
+            method.must_be(held, Ours, "each product")
+            method.must_be(held.product, Product, "Ours.product")
+            method.of_source(held.product.key, source)
+            _ours(method, held.product.key, held, foreign=False)
+        yield page
+
+
+async def find_references(
+    sink: ReferencingSink, wanted: frozenset[Reference]
+) -> Mapping[Reference, HeldReference]:
+    """`ReferencingSink.find_references`, checked."""
+    method = _Method(sink, "find_references")
+    found = await method.awaited(sink.find_references(wanted))
+    for reference, held in method.mapped(found).items():
+        method.asked_for(reference, wanted, Reference)
+        name = _named(reference)
+        method.must_be(held, HeldReference, f"what it has for {name}")
+        method.must_be(held.id, str, f"the id of {name}")
+        method.must_be(held.name, str, f"the name of {name}")
+        method.must_be(held.parent, (str, type(None)), f"the parent of {name}")
+    return cast("Mapping[Reference, HeldReference]", found)
+
+
+async def write_references(
+    sink: ReferencingSink, changes: Sequence[ReferenceChange]
+) -> Sequence[ReferenceOutcome]:
+    """`ReferencingSink.write_references`, checked."""
+    method = _Method(sink, "write_references")
+    outcomes = await method.awaited(sink.write_references(changes))
+    asked = {change.reference for change in changes}
+    seen: set[Reference] = set()
+    for outcome in method.listed(outcomes):
+        method.must_be(outcome, ReferenceOutcome, "each outcome")
+        method.asked_for(outcome.reference, asked, Reference)
+        name = _named(outcome.reference)
+        if outcome.reference in seen:
+            raise method.broke(f"answers for {name} twice")
+        seen.add(outcome.reference)
+        method.must_be(outcome.id, (str, type(None)), f"the id of {name}")
+        method.must_be(outcome.reason, str, f"the reason for {name}")
+    return cast("Sequence[ReferenceOutcome]", outcomes)
+
+
+def check_shape(sink: Sink, product: Product, shaped: object) -> Product:
+    """What `ShapingSink.shape` gave, checked."""
+    method = _Method(sink, "shape")
+    method.not_awaitable(shaped)
+    method.must_be(shaped, Product)
+    shaped = cast("Product", shaped)
+    if shaped.key != product.key:
+        raise method.broke(f"changed the key {product.key} to {shaped.key}")
+    return shaped
+
+
+def check_weight(sink: Sink, weight: object) -> int:
+    """What `WeighingSink.weigh` gave, checked."""
+    method = _Method(sink, "weigh")
+    method.not_awaitable(weight)
+    method.must_be(weight, int)
+    if cast("int", weight) < 0:
+        raise method.broke(f"its answer must be 0 or more, is {weight}")
+    return cast("int", weight)
+
+
+def check_handle(sink: Sink, handle: object) -> str:
+    """What `NamingSink.handle` gave, checked."""
+    method = _Method(sink, "handle")
+    method.not_awaitable(handle)
+    method.must_be(handle, str)
+    if not handle:
+        raise method.broke("its answer must not be empty")
+    return cast("str", handle)
+
+
+async def findings(side: Checkable) -> Sequence[Finding]:
+    """`Checkable.check`, checked."""
+    method = _Method(side, "check")
+    found = method.listed(await method.awaited(side.check()))
+    for finding in found:
+        method.must_be(finding, Finding, "each finding")
+    return found
