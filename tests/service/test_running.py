@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import attrs
 import pytest
@@ -24,6 +25,7 @@ from tests.service.shops import (
 from catalogsync import MisconfiguredError, Options, Page, StoreError, TransientError
 from catalogsync.engine import WhenBusy
 from catalogsync.events import Event, RunFinished, RunStarted
+from catalogsync.planfile import Plan, PlanWriter, forecast, plan_head
 from catalogsync.report import RunStatus
 from catalogsync.runstore import Lease
 from catalogsync.service import Service, _service
@@ -423,3 +425,64 @@ async def test_a_wish_after_the_end_is_kept() -> None:
         await shop.ask(1)
         (wish,) = await store.triggers()
         assert wish.keys == (key(1),)
+
+
+async def planned(shop: Shop, folder: Path) -> Plan:
+    """A plan of what a run would do now."""
+    job, path = shop.service.jobs["shelf"], folder / "plan.jsonl"
+    with PlanWriter(path, plan_head("shelf", shop.shelf, shop.till)) as writer:
+        report = await job.rehearse(show=writer.show)
+        writer.finish(report, forecast(report, []))
+    return Plan.read(path)
+
+
+async def test_a_plan_is_applied_after_the_run_that_goes_on(tmp_path: Path) -> None:
+    """Never two at once; a second plan waits for nobody."""
+    async with open_shop(2) as shop, finished(shop.service) as end:
+        plan = await planned(shop, tmp_path)
+        shop.till.gate.clear()
+        await shop.ask(0)
+        await shop.till.writing.wait()
+        run_id = shop.service.apply(plan)
+        with pytest.raises(MisconfiguredError, match="another plan"):
+            shop.service.apply(plan)
+        shop.till.gate.set()
+        assert (await end()).event.run_id != run_id
+        last = await end()
+        assert (last.event.run_id, last.counts.created) == (run_id, 1)
+        assert last.counts.unchanged == 1  # the run made it meanwhile
+        assert shop.till.at_once == 1
+        await shop.store.idle()
+        assert shop.service.state("shelf").plan is None
+
+
+async def test_a_plan_that_waits_can_be_withdrawn(tmp_path: Path) -> None:
+    async with open_shop(2) as shop, finished(shop.service) as end:
+        plan = await planned(shop, tmp_path)
+        shop.till.gate.clear()
+        await shop.ask(0)
+        await shop.till.writing.wait()
+        shop.service.apply(plan)
+        await shop.ask(1)
+        assert [wish.keys for wish in await shop.service.waiting("shelf")] == [
+            (key(1),)
+        ]
+        assert await shop.service.clear("shelf") == 2
+        shop.till.gate.set()
+        await end()
+        await shop.store.idle()
+        assert list(shop.till.titles) == ["0"]
+
+
+async def test_a_plan_that_cannot_be_applied_is_in_the_history(tmp_path: Path) -> None:
+    """As any run whose side cannot be opened; it is not tried for ever."""
+    async with open_shop(2) as shop:
+        plan = await planned(shop, tmp_path)
+        state = shop.service.state("shelf")
+        state.job = attrs.evolve(state.job, sink=Door(fault=StoreError("no")))  # type: ignore[arg-type]
+        async with finished(shop.service) as end:
+            run_id = shop.service.apply(plan)
+            assert (await end()).event.status == "failed"
+        await shop.store.idle()
+        (record,) = await shop.store.runs()
+        assert (record.run_id, record.status) == (run_id, RunStatus.FAILED)

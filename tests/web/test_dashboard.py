@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import quote, urljoin
 from xml.etree import ElementTree as ET
 
 import aiohttp
@@ -28,6 +28,7 @@ from catalogsync import (
     StoreError,
 )
 from catalogsync.runstore import Failure, RunRecord
+from catalogsync.service import Service
 from catalogsync.testing import serve
 from catalogsync.web import Access, web_app
 
@@ -377,6 +378,40 @@ async def test_a_large_plan_comes_in_pages() -> None:
             url = urljoin(seen.url, html.unescape(link[1]))
             seen = await browser.ask("GET", url)
         assert len(found) == len(set(found)) == 205
+
+
+async def test_a_run_of_one_product_does_not_hide_that_others_fail() -> None:
+    """On no page: its own result stands beside what still fails."""
+    async with browsing(till=Picky({"Thing 1", "Thing 2"})) as browser:
+        await browser.shop.run()
+        run_id = await browser.shop.run(3)
+        for path in ("/", "/jobs/shelf", f"/runs/{run_id}"):
+            seen = await browser.open(path)
+            assert "succeeded</span> <span" in seen.text
+            assert "(chosen products)" in seen.text
+            assert "2 products of the job still fail" in seen.text
+
+
+@pytest.mark.parametrize("name", ["{job}", "a{b}c", "{a:b}", "50%"])
+async def test_a_job_of_any_name_has_its_pages(name: str) -> None:
+    async with browsing() as browser:
+        job = attrs.evolve(browser.shop.service.jobs["shelf"], name=name)
+        async with Service(jobs={name: job}, store=browser.shop.store) as service:
+            app = web_app(service, access=Access(tokens=ACCESS.tokens))
+            async with serve(app) as url:
+                other = attrs.evolve(browser, url=url)
+                await other.log_in(OPERATE)
+                seen = await other.open("/")
+                path = f"/jobs/{quote(name, safe='')}"
+                assert html.escape(f'href="./{path[1:]}"', quote=False) in seen.text
+                seen = await other.open(path)
+                async with finished(service) as end:
+                    seen = await other.send(seen, "/sync")
+                    assert "A run was asked for." in seen.text
+                    await end()
+                await other.open(f"{path}/failures")
+                await other.open(f"{path}/charts/created.svg")
+            service.stop(grace=0)
 
 
 async def test_the_queue_is_cleared() -> None:
