@@ -380,13 +380,12 @@ class Fault:
 class Watched:
     """A sink that looks for cycles after every write of categories.
 
-    It asks for one product at a time, so that each comes in a group of its own.
-
     Attributes:
         sink: The sink.
         shop: The same for a person.
         fault: What goes wrong.
         before: Called right before the first write.
+        group: For how many products it is asked at once.
         writes: How many there were.
     """
 
@@ -394,6 +393,7 @@ class Watched:
     shop: Shop
     fault: Fault | None = None
     before: Callable[[], Awaitable[None]] | None = None
+    group: int = 1
     writes: int = 0
 
     @property
@@ -402,7 +402,7 @@ class Watched:
 
     @property
     def limits(self) -> Limits:
-        return attrs.evolve(self.sink.limits, find=1)
+        return attrs.evolve(self.sink.limits, find=self.group)
 
     def shape(self, product: Product, /) -> Product:
         shape = getattr(self.sink, "shape", None)

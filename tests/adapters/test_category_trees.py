@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -25,11 +27,16 @@ from tests.adapters.category_shops import (
 
 from catalogsync import (
     Category,
+    Change,
     Edits,
     Options,
+    Plan,
+    PlanHead,
+    PlanWriter,
     Price,
     Product,
     ProductKey,
+    ReferenceChange,
     Report,
     RetryPolicy,
     RunStatus,
@@ -37,6 +44,9 @@ from catalogsync import (
     UnauthorizedError,
     Variant,
     as_source,
+    forecast,
+    open_apply,
+    rehearse,
     sync,
 )
 
@@ -104,7 +114,11 @@ FAULTY = st.builds(
     Fault, at=st.integers(1, 4), error=st.sampled_from(FAULTS), after=st.booleans()
 )
 STEPS = st.tuples(
-    trees(), ACTS, st.sampled_from([None, *Edits]), st.none() | st.none() | FAULTY
+    trees(),
+    ACTS,
+    st.sampled_from([None, *Edits]),
+    st.none() | st.none() | FAULTY,
+    st.booleans(),
 )
 
 
@@ -146,6 +160,7 @@ class Story:
         acts: Sequence[tuple[str, int, int]],
         edits: Edits | None,
         fault: Fault | None,
+        by_plan: bool,
     ) -> None:
         for what, one, other in acts:
             await act(self.shop, what, one, other)
@@ -153,7 +168,10 @@ class Story:
             await self.run(tree, Edits.OVERWRITE, fault)
             edits = Edits.OVERWRITE
         before = await self.shop.rows()
-        report, _ = await self.run(tree, edits)
+        if by_plan:
+            report = await self.apply(tree, edits)
+        else:
+            report, _ = await self.run(tree, edits)
         after = await self.shop.rows()
         self.check(tree, before, after, report, keep=edits is not Edits.OVERWRITE)
         ids = {row.key: id_ for id_, row in after.items()}
@@ -171,7 +189,8 @@ class Story:
         options = attrs.evolve(FAST, edits=edits)
         others = {i: r for i, r in (await self.shop.rows()).items() if r.key is None}
         async with self.shop.open() as sink:
-            watched = Watched(sink, self.shop, fault)
+            group = 1 + len(tree.order) % 3
+            watched = Watched(sink, self.shop, fault, group=group)
             source = as_source(tree.products(), name=SOURCE, page_size=2)
             report = await sync(source, watched, options=options)
         rows = await self.shop.rows()
@@ -181,6 +200,38 @@ class Story:
             assert report.status in {RunStatus.SUCCEEDED, RunStatus.DEGRADED}, report
             assert not report.failures
         return report, watched.writes
+
+    async def apply(self, tree: Tree, edits: Edits | None) -> Report:
+        """Make a plan and do what it says; gives the report of the rehearsal."""
+        options = attrs.evolve(FAST, edits=edits)
+        before = await self.shop.rows()
+        source = as_source(tree.products(), name=SOURCE, page_size=2)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "plan.jsonl")
+            async with self.shop.open() as sink:
+                watched = Watched(sink, self.shop)
+                head = PlanHead(
+                    job="", source=SOURCE, sink="x", place=watched.name, made_at=0
+                )
+                shown: list[str] = []
+
+                def show(change: Change | ReferenceChange) -> None:
+                    plan.show(change)
+                    if isinstance(change, ReferenceChange):
+                        shown.append(change.reference.id)
+
+                with PlanWriter(path, head) as plan:
+                    report = await rehearse(source, watched, options=options, show=show)
+                    plan.finish(report, forecast(report, []))
+                assert len(shown) == len(set(shown))
+                assert await self.shop.rows() == before
+                async with open_apply(
+                    Plan.read(path), watched, options=options
+                ) as applying:
+                    applied = await applying.report()
+        assert not applied.failures, applied
+        assert not applied.counts.unsettled, applied
+        return report
 
     def check(
         self, tree: Tree, before: Rows, after: Rows, report: Report, *, keep: bool
@@ -218,7 +269,7 @@ def examples(number: int) -> Callable[[Any], Any]:
     return settings(max_examples=number, deadline=None, suppress_health_check=health)
 
 
-@examples(300)
+@examples(150)
 @given(steps=st.lists(STEPS, min_size=1, max_size=5))
 async def test_in_memory(steps: list[Any]) -> None:
     story = Story(MemoryShop())

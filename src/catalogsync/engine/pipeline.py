@@ -249,7 +249,7 @@ class Pipeline:
     async def _finish(self) -> None:
         """What can only be done when all is read and written."""
         if self._survey.book is not None:
-            self._survey.book.close()
+            await self._survey.book.close()
         await self.ledger.flush()
         if self._is_complete:
             saw, doubt = self._intake.saw, self._intake.doubt

@@ -85,6 +85,9 @@ class ReferenceBook:
     _tried: dict[Reference, Fate] = attrs.field(factory=dict[Reference, Fate])
     _fates: dict[Reference, Fate] = attrs.field(factory=dict[Reference, Fate])
     _stuck: dict[Reference, str] = attrs.field(factory=dict[Reference, str])
+    _shown: dict[Reference, HeldReference] = attrs.field(
+        factory=dict[Reference, HeldReference], init=False
+    )
 
     async def prepare(self, products: Iterable[Product]) -> None:
         """See to it that everything these products refer to is in the sink."""
@@ -108,8 +111,16 @@ class ReferenceBook:
         if wanted:
             await self._settle(wanted.values())
 
-    def close(self) -> None:
-        """Nothing more will move: say which categories are not in their places."""
+    async def close(self) -> None:
+        """Nothing more will move: rename what stays, and say why it does."""
+        on_retry = self.tally.retrying("rename categories")
+        try:
+            async for attempt in self.policy.tries(on_retry=on_retry):
+                with attempt:
+                    for reference in self._stuck:
+                        await self._rename(reference)
+        except TransientError as error:
+            self.tally.problem(f"could not rename categories: {error}")
         for problem in self._stuck.values():
             self.tally.warn(problem)
 
@@ -187,11 +198,12 @@ class ReferenceBook:
             self._held = {**found}
         for held in self._held.values():
             self._there.learn(held)
+        for reference, held in self._shown.items():
+            self._there.place(held.id, held.name, held.parent)
+            self._held[reference] = held
         for level in _levels(wanted):
             moving = await self._write_level(level)
             await self._move(dict.fromkeys([*moving, *self._stuck]))
-        for reference in list(self._stuck):
-            await self._rename(reference)
 
     async def _write_level(self, level: Iterable[Reference]) -> Sequence[Reference]:
         """Create and rename; gives those that have to be moved."""
@@ -313,13 +325,21 @@ class ReferenceBook:
         if outcome.id is None:
             return self._refuse(change, outcome.reason)
         self._there.place(outcome.id, change.name, change.parent)
-        if held is None:
-            fate = Fate.CREATED if outcome.created else Fate.EXISTING
-            return self._enter(reference, outcome.id, fate)
-        self._held[reference] = attrs.evolve(
-            held, name=change.name, parent=change.parent, receipt=change.receipt
+        now = HeldReference(
+            id=outcome.id,
+            name=change.name,
+            parent=change.parent,
+            ours=True,
+            receipt=change.receipt,
+            native=held.native if held else None,
         )
-        return self._enter(reference, outcome.id, Fate.UPDATED)
+        self._held[reference] = now
+        if self.show is not None:
+            self._shown[reference] = now
+        if held is not None:
+            return self._enter(reference, outcome.id, Fate.UPDATED)
+        fate = Fate.CREATED if outcome.created else Fate.EXISTING
+        return self._enter(reference, outcome.id, fate)
 
     def _refuse(self, change: ReferenceChange, reason: str) -> Fate | None:
         """One that is there already is used as it is."""
@@ -333,8 +353,9 @@ class ReferenceBook:
 
     def _enter(self, reference: Reference, id_: str, fate: Fate) -> Fate:
         """Remember an id; what a write without an answer made counts as its work."""
+        tried = self._tried.pop(reference, fate)
         if fate is Fate.EXISTING:
-            fate = self._tried.get(reference, fate)
+            fate = tried
         self._ids[reference.kind, reference.id] = id_
         before = self._fates.get(reference)
         if before is None or (before is Fate.EXISTING and fate is not before):
