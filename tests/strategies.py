@@ -75,8 +75,21 @@ AWKWARD_TEXTS = (
     "None",
     "null",
     "x" * 300,
+    "é" * 5_000,
+    *("A", "\u00e9", "e\u0301", "\u1e9e", "\x7f", "\x1f", "\ud7ff", "\ue000"),
+    *("__proto__", "constructor", "prototype", "toString", "a.b", "a[0]", "$ne", "0"),
+    *("true", "NaN", "1e5", "-0", "id", "value", "brand_", "%00", "&amp;", "a,b"),
 )
 _CURRENCIES = ("USD", "EUR", "JPY", "KWD", "XAU")
+_AMOUNTS = (
+    *("0", "0.00", "9.99", "9.990", "1E+3", "1000", "0.0001", "0.00010000001", "1E-30"),
+    *("0.00009999", "0.1", "12345678", "123456789", "1234.5678", "16777217", "9E+30"),
+    *("0.30000000000000004", "3.4028235E+30", "99999999.99", "1.17549435E-30"),
+)
+_NUMBERS: tuple[float, ...] = (
+    *(-0.0, 1e308, 5e-324, 1e16, 1e21, 123456789.123456789, 0.1 + 0.2, 1e-7),
+    *(2**53 + 1, -(2**53) - 1, 2**63 - 1, 2**64, -(2**70), 10**30 + 1, 10**308),
+)
 _MOST_VARIANTS = 12
 _LOCATIONS = (None, "Berlin", "倉庫", "a b")
 
@@ -104,10 +117,15 @@ def texts(*, min_size: int = 1, max_size: int = 20) -> st.SearchStrategy[str]:
 
 
 def amounts() -> st.SearchStrategy[Decimal]:
-    """Decimals of 0 or more, with up to 28 digits, some written unusually."""
+    """All decimals that the model takes, some written unusually."""
     return st.one_of(
-        st.sampled_from(
-            [Decimal(text) for text in ("0", "0.00", "9.99", "9.990", "1E+3", "1000")]
+        st.sampled_from([Decimal(text) for text in _AMOUNTS]),
+        st.builds(
+            lambda digits, place: Decimal((0, digits, place - len(digits) + 1)),
+            st.lists(st.integers(0, 9), min_size=1, max_size=80).map(
+                lambda rest: (1, *rest[1:])
+            ),
+            st.integers(-30, 30),
         ),
         st.builds(
             lambda number, exponent: Decimal(number).scaleb(exponent),
@@ -118,11 +136,12 @@ def amounts() -> st.SearchStrategy[Decimal]:
 
 
 def json_values() -> st.SearchStrategy[Json]:
-    """JSON values that every JSON reader gives back as they are."""
+    """All JSON values that the model takes."""
     plain = st.one_of(
         st.none(),
         st.booleans(),
         st.integers(-(2**53) + 1, 2**53 - 1),
+        st.sampled_from(_NUMBERS),
         st.floats(allow_nan=False, allow_infinity=False),
         texts(min_size=0),
     )
@@ -162,7 +181,10 @@ def _stock() -> st.SearchStrategy[list[StockLevel]]:
     return st.lists(
         st.builds(
             StockLevel,
-            quantity=st.integers(0, 2**31 - 1),
+            quantity=st.one_of(
+                st.integers(0, 2**31 - 1),
+                st.sampled_from([2**53 + 1, 2**63 - 1, 2**63, 10**30 - 1]),
+            ),
             location=st.sampled_from(_LOCATIONS),
         ),
         max_size=3,

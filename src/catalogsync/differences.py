@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from .changes import Action, Change, FieldDiff, by_name, shown
-from .models import Field, Json, Product, Variant
+from .models import UNSET, Field, Json, Product, Unset, Variant
 
-__all__ = ["diff"]
+__all__ = ["diff", "normalised"]
 
 _SIMPLE = (
     Field.TITLE,
@@ -20,6 +20,13 @@ _SIMPLE = (
     Field.IMAGES,
     Field.CATEGORIES,
     Field.TAGS,
+)
+_NORMALISED = (
+    Field.TITLE,
+    Field.DESCRIPTION,
+    Field.BRAND,
+    Field.WEIGHT,
+    Field.DIMENSIONS,
 )
 _VARIANT_PLAIN = ("title", "sku", "barcode")
 
@@ -45,6 +52,40 @@ def diff(change: Change) -> tuple[FieldDiff, ...]:
         found += _entries("attributes", old, _attributes(change.product))
     found += _variant_diffs(change)
     return tuple(found)
+
+
+def normalised(before: Product, after: Product) -> Iterator[FieldDiff]:
+    """What a sink keeps otherwise than the source supplies it.
+
+    Fields that it cannot keep at all are `UNSET` afterwards and not among them.
+
+    Args:
+        before: As the source supplies it.
+        after: As the sink gives it back.
+    """
+    for field in _NORMALISED:
+        old, new = getattr(before, field), getattr(after, field)
+        if old != new and shown(old) and new is not UNSET:
+            yield FieldDiff(path=field.value, old=shown(old), new=shown(new))
+    old, new = before.attributes, after.attributes
+    if old and not isinstance(new, Unset) and old != new:
+        yield from _entries("attributes", old, new)
+    for one, other in zip(before.variants or (), after.variants or (), strict=False):
+        if one != other:
+            yield from _of_variant(one, other)
+
+
+def _of_variant(before: Variant, after: Variant) -> Iterator[FieldDiff]:
+    path = f"variants.{before.id}"
+    amounts = {price.currency: price.amount for price in after.prices or ()}
+    for price in before.prices or ():
+        new = amounts.get(price.currency, price.amount)
+        if new != price.amount:
+            where = f"{path}.prices.{price.currency}"
+            yield FieldDiff(path=where, old=str(price.amount), new=str(new))
+    for one, other in zip(before.stock or (), after.stock or (), strict=False):
+        if one.quantity != other.quantity:
+            yield FieldDiff(path=f"{path}.stock", old=one.quantity, new=other.quantity)
 
 
 def _attributes(product: Product | None) -> Mapping[str, Json]:

@@ -75,7 +75,6 @@ class Intake:
     _set_aside: dict[tuple[Rejected, int], Rejected] = attrs.field(
         factory=dict[tuple[Rejected, int], Rejected], init=False
     )
-    _oversold: list[ProductKey] = attrs.field(factory=list[ProductKey], init=False)
 
     async def run(self) -> None:
         """Read everything that is asked for.
@@ -96,7 +95,6 @@ class Intake:
             return
         finally:
             self._settle_rejected()
-            self._tell_oversold()
         absent = [key for key in keys or () if hash(key) not in seen.keys]
         if absent and not seen.lost:
             names = ", ".join(map(str, absent))
@@ -276,14 +274,9 @@ class Intake:
         variants = product.variants or ()
         if all(n >= 0 for v in variants for n in _quantities(v)):
             return product
-        self._oversold.append(product.key)
+        what = "a stock below 0, which counts as 0,"
+        self.tally.warn_of(what, str(product.key))
         return attrs.evolve(product, variants=[*map(_not_below_zero, variants)])
-
-    def _tell_oversold(self) -> None:
-        if self._oversold:
-            number, first = len(self._oversold), self._oversold[0]
-            what = f"a stock below 0, which counts as 0, in products: {number}"
-            self.tally.warn(f"{what}, such as {first}")
 
     def _check_limit(self) -> None:
         taken = self.tally.fetched + len(self._rejected) + len(self._set_aside)

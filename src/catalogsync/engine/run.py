@@ -218,7 +218,7 @@ class Run:
             bytes_received=tally.bytes_received,
             failures=tuple(sorted(tally.failures, key=_in_order)),
             rejected=tuple(tally.rejected),
-            warnings=tuple(tally.warnings),
+            warnings=tally.all_warnings,
             edits=(*chain(*tally.edits.values(), *tally.category_edits.values()),),
             discrepancies=tuple(tally.discrepancies),
             problem="; ".join(tally.problems),
@@ -237,7 +237,9 @@ class Run:
             return RunStatus.FAILED
         if self._tally.problems or counts.unsettled:
             return RunStatus.INCOMPLETE
-        degraded = counts.failed or self._tally.warnings or self._tally.discrepancies
+        degraded = (
+            counts.failed or self._tally.all_warnings or self._tally.discrepancies
+        )
         return RunStatus.DEGRADED if degraded else RunStatus.SUCCEEDED
 
     def _count_requests(self) -> int:

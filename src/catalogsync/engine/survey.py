@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import attrs
 
+from catalogsync._checks import shown as cut
 from catalogsync.changes import Action, Ambiguous, Change, Held, Ours, Stranger
+from catalogsync.differences import normalised
 from catalogsync.errors import BrokenPromiseError, InvalidValueError, RefusedError
 from catalogsync.models import UNSET, Field, Product, ProductKey
 from catalogsync.outcomes import Outcome, OutcomeStatus
@@ -156,14 +158,31 @@ class Survey:
         if self._shape is None:
             return product
         try:
-            return promises.check_shape(self.sink, product, self._shape(product))
+            shaped = promises.check_shape(self.sink, product, self._shape(product))
         except RefusedError as error:
             self._fail(product, error.reason, error.said)
         except InvalidValueError as error:
             self._fail(product, f"the sink cannot hold it: {error}")
         except BrokenPromiseError as error:
             self._fail(product, str(error))
+        else:
+            if shaped is not product:
+                self._tell_normalised(product, shaped)
+            return shaped
         return None
+
+    def _tell_normalised(self, product: Product, shaped: Product) -> None:
+        """Warn of what the sink keeps otherwise, once for each field."""
+        told = set[str]()
+        for item in normalised(product, shaped):
+            field = item.path.split(".", 1)[0]
+            if field == "variants":
+                field = "stock" if item.path.endswith(".stock") else "prices"
+            if field not in told:
+                told.add(field)
+                values = f"{cut(item.old)} becomes {cut(item.new)}"
+                example = f"{product.key} {item.path} ({values})"
+                self.tally.warn_of(f"the sink cannot keep {field} as supplied", example)
 
     def _plan(self, product: Product, held: Held | None) -> Planned | None:
         if not self.tally.is_open(product.key):

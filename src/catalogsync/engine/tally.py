@@ -137,6 +137,9 @@ class Tally:
     failures: list[Outcome] = attrs.field(factory=list[Outcome])
     rejected: list[Rejected] = attrs.field(factory=list[Rejected])
     warnings: list[str] = attrs.field(factory=list[str])
+    examples: dict[str, tuple[int, str]] = attrs.field(
+        factory=dict[str, tuple[int, str]]
+    )
     edits: dict[ProductKey, tuple[Edit, ...]] = attrs.field(
         factory=dict[ProductKey, tuple[Edit, ...]]
     )
@@ -270,6 +273,20 @@ class Tally:
         """Something is not as it should be, and the run goes on."""
         if text not in self.warnings:
             self.warnings.append(text)
+
+    def warn_of(self, what: str, example: str) -> None:
+        """Something is not as it should be with one product of perhaps many."""
+        number, first = self.examples.get(what, (0, example))
+        self.examples[what] = number + 1, first
+
+    @property
+    def all_warnings(self) -> tuple[str, ...]:
+        """Every warning; what happened to many products is one of them."""
+        counted = (
+            f"{what} in products: {number}, such as {first}"
+            for what, (number, first) in self.examples.items()
+        )
+        return (*self.warnings, *counted)
 
     @contextmanager
     def phase(self, name: str) -> Generator[None]:

@@ -74,6 +74,11 @@ def _mark(text: str) -> str:
     return blake2b(text.encode(), digest_size=5).hexdigest()
 
 
+def _joined(parts: list[str]) -> str:
+    """Medusa takes a single value with a comma for several, but not one of two."""
+    return "&".join(parts * 2 if len(parts) == 1 and "%2C" in parts[0] else parts)
+
+
 def in_pieces(name: str, values: Iterable[str]) -> Iterator[str]:
     """Query strings that name each value, short enough for one address each.
 
@@ -87,9 +92,9 @@ def in_pieces(name: str, values: Iterable[str]) -> Iterator[str]:
         if len(part) > _LONGEST:
             continue
         if piece and length + len(part) > _URL:
-            yield "&".join(piece)
+            yield _joined(piece)
             piece, length = [], 0
         piece.append(part)
         length += len(part) + 1
     if piece:
-        yield "&".join(piece)
+        yield _joined(piece)

@@ -27,6 +27,7 @@ from catalogsync.receipt import Receipt
 __all__ = [
     "BRAND",
     "DEFAULT_OPTIONS",
+    "LOST",
     "RECEIPT",
     "TAG_COLUMNS",
     "VARIANT_ID",
@@ -39,6 +40,7 @@ __all__ = [
     "is_ours",
     "is_plain_price",
     "is_unfinished",
+    "js_value",
     "levels",
     "metadata_of",
     "option_values",
@@ -56,6 +58,8 @@ RECEIPT = "catalogsync"
 """Metadata key of a product's receipt."""
 BRAND = "brand"
 """Metadata key of a product's brand; Medusa has no field for it."""
+LOST = "__proto__"
+"""A name that Medusa loses wherever it stands: to JavaScript it is no name."""
 VARIANT_ID = "catalogsync_id"
 """Metadata key of a variant's id in the source."""
 
@@ -265,17 +269,18 @@ def levels(raw_variant: Raw) -> dict[str, Any]:
     }
 
 
-def js_number(value: Json) -> Json:
-    """A JSON value with whole numbers as JavaScript can hold them."""
+def js_value(value: Json) -> Json:
+    """A JSON value as JavaScript can hold it."""
     match value:
         case str() | float() | None:
             return value
         case int():
             return float(value) if abs(value) > 2**53 else value
         case list():
-            return [js_number(item) for item in value]
+            return [js_value(item) for item in value]
         case Mapping():
-            return {name: js_number(item) for name, item in value.items()}
+            items = value.items()
+            return {name: js_value(item) for name, item in items if name != LOST}
 
 
 def _variant(
@@ -347,7 +352,7 @@ def _attribute(value: Json) -> Json:
         check_json("", value)
     except InvalidValueError as error:
         return f"({error.problem})"
-    return js_number(value)
+    return js_value(value)
 
 
 def _images(raw: Raw) -> tuple[Image, ...]:

@@ -55,6 +55,8 @@ _MOST_LEVELS = 100
 _NO_PARENT = "invalid_argument"
 _TAGS = "/admin/product-tags"
 _TAGS_AT_ONCE = 4
+_NULL = "null"
+"""Medusa takes this text for nothing, and can only search for a part of it."""
 
 
 @attrs.frozen
@@ -206,9 +208,13 @@ class References:
     ) -> dict[Reference, HeldReference]:
         names = {reference.id: reference for reference in wanted}
         found: dict[Reference, HeldReference] = {}
-        for piece in in_pieces("value[]", names):
-            reply = await self.client.get(_TAGS, f"limit=1000&fields=id,value&{piece}")
-            for raw in reply["product_tags"]:
+        queries = [*in_pieces("value[]", names.keys() - {_NULL})]
+        if _NULL in names:
+            queries.append(f"q={_NULL[:-1]}")
+        for query in queries:
+            what = f"fields=id,value&{query}"
+            rows = await self.client.get_all(_TAGS, "product_tags", what, size=1000)
+            for raw in rows:
                 if raw["value"] in names:
                     held = HeldReference(id=raw["id"], name=raw["value"])
                     found[names[raw["value"]]] = held

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -21,12 +21,17 @@ from catalogsync.models import (
 )
 
 from .places import Places
-from .reading import BRAND, DEFAULT_OPTIONS, RECEIPT, js_number
+from .reading import BRAND, DEFAULT_OPTIONS, LOST, RECEIPT, js_value
 
 __all__ = ["shape"]
 
 _LONGEST = 1000
+_MOST_BYTES = 2600
+"""What fits into an index of PostgreSQL, however it is packed."""
 _EXACT_DIGITS = 6
+_LARGEST_EXACT = 2**53
+_LEAST_PRICE = Decimal("0.0001")
+"""Medusa tells this price, and any below it, as 0."""
 
 
 def shape(product: Product, places: Places) -> Product:
@@ -65,9 +70,27 @@ def _check(product: Product) -> None:
             raise RefusedError(
                 f"its {what} has {len(text)} characters, too many to ask for"
             )
+    for what, text in _indexed(product):
+        if len(text) > _MOST_BYTES // 4 and len(text.encode()) > _MOST_BYTES:
+            raise RefusedError(
+                f"its {what} has more than {_MOST_BYTES} bytes, too many for an index"
+            )
+    if any(LOST in variant.options for variant in product.variants or ()):
+        raise RefusedError(f"Medusa cannot keep an option that is called {LOST}")
     for name in (BRAND, RECEIPT):
         if name in (product.attributes or {}):
             raise RefusedError(f"its attribute {name!r} has a name that is taken")
+
+
+def _indexed(product: Product) -> Iterator[tuple[str, str]]:
+    """Texts that Medusa keeps in an index."""
+    for tag in product.tags or ():
+        yield "tag", tag
+    for variant in product.variants or ():
+        yield "SKU", variant.sku or ""
+        yield "barcode", variant.barcode or ""
+        for option in variant.options.items():
+            yield from zip(("option", "option value"), option, strict=True)
 
 
 def _variant(variant: Variant, places: Places) -> Variant:
@@ -76,8 +99,10 @@ def _variant(variant: Variant, places: Places) -> Variant:
         prices = tuple(_price(price, places) for price in variant.prices)
         if prices != variant.prices:
             changed["prices"] = prices
-    if variant.stock and any(level.location is not None for level in variant.stock):
-        changed["stock"] = tuple(_level(level, places) for level in variant.stock)
+    if variant.stock:
+        stock = tuple(_level(level, places) for level in variant.stock)
+        if stock != variant.stock:
+            changed["stock"] = stock
     return attrs.evolve(variant, **changed) if changed else variant
 
 
@@ -87,10 +112,15 @@ def _price(price: Price, places: Places) -> Price:
         problem = f"the store does not sell in {price.currency}, only in {known}"
         raise RefusedError(f"{problem}; add the currency in Medusa's settings")
     amount = Decimal(repr(float(price.amount)))
+    if amount <= _LEAST_PRICE:
+        amount = Decimal(0)
     return price if amount == price.amount else attrs.evolve(price, amount=amount)
 
 
 def _level(level: StockLevel, places: Places) -> StockLevel:
+    if level.quantity > _LARGEST_EXACT:
+        quantity = int(Decimal(repr(float(level.quantity))))
+        level = attrs.evolve(level, quantity=quantity)
     if level.location is None:
         return level
     id_ = places.locations.get(level.location)
@@ -115,20 +145,19 @@ def _float4(value: Decimal) -> Decimal:
     """The nearest number of 4 bytes, in its shortest form, as PostgreSQL gives it."""
     if len(value.as_tuple().digits) <= _EXACT_DIGITS and abs(value.adjusted()) < 30:
         return value
-    for digits in range(6, 10):
-        text = format(value, f".{digits}g")
-        if _stored(float(text)) == _stored(float(value)):
-            return Decimal(text)
-    return value
-
-
-def _stored(value: float) -> bytes:
-    return struct.pack("f", value)
+    (single,) = struct.unpack("f", struct.pack("f", float(value)))
+    texts = (format(single, f".{digits}g") for digits in range(_EXACT_DIGITS, 10))
+    packed = struct.pack("f", single)
+    return next(Decimal(t) for t in texts if struct.pack("f", float(t)) == packed)
 
 
 def _attributes(attributes: Mapping[str, Json]) -> Mapping[str, Json]:
     """Medusa takes an empty text as the wish to remove the key."""
-    shaped = {n: js_number(value) for n, value in attributes.items() if value != ""}
+    shaped = {
+        name: js_value(value)
+        for name, value in attributes.items()
+        if name != LOST and value != ""
+    }
     return attributes if shaped == attributes else shaped
 
 

@@ -56,8 +56,11 @@ class GroupRoutes:
             f"id,value,title,handle,external_id,{_TIMES}",
             group.limit,
             {
-                name: matches_column(name)
-                for name in ("id", "value", "title", "handle", "external_id")
+                "q": contains("value", "title", "handle"),
+                **{
+                    name: matches_column(name)
+                    for name in ("id", "value", "title", "handle", "external_id")
+                },
             },
             strict=True,
         )

@@ -6,7 +6,7 @@ from typing import Any
 
 from ._errors import Row, invalid, no_relative, refusal
 from ._state import State
-from ._values import ITEM_DEFAULTS, clean
+from ._values import ITEM_DEFAULTS, clean, counted
 
 
 class Inventory:
@@ -128,7 +128,7 @@ class Inventory:
                 f"Inventory level with inventory_item_id: {item['id']}, location_id:"
                 f" {body['location_id']}, already exists."
             )
-        stocked = body.get("stocked_quantity", 0)
+        stocked = counted(body.get("stocked_quantity", 0))
         level: Row = {
             "inventory_item_id": item["id"],
             "location_id": body["location_id"],
@@ -153,7 +153,8 @@ class Inventory:
             )
             raise refusal("not_found", message)
         changed = ("stocked_quantity", "incoming_quantity")
-        self._state.change(level, {key: body[key] for key in changed if key in body})
+        after = {key: counted(body[key]) for key in changed if key in body}
+        self._state.change(level, after)
         self._place(item, item["location_levels"])
         return level
 

@@ -11,6 +11,7 @@ from multidict import MultiMapping
 
 from ._errors import Row, invalid, unknown_error
 
+_NULL = "null"
 _PARTS = re.compile(r"\[([^\]]*)\]")
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "$gt": lambda have, want: have > want,
@@ -123,7 +124,7 @@ def matches_column(column: str) -> Filter:
     """Match one of the wanted values, with ``null`` for none."""
 
     def matches(row: Row, wish: Wish) -> bool:
-        return _spell(row.get(column)) in wish.values
+        return _is_one_of(row.get(column), wish)
 
     return matches
 
@@ -144,7 +145,7 @@ def matches_related(relation: str, column: str = "id") -> Filter:
 
     def matches(row: Row, wish: Wish) -> bool:
         return any(
-            str(relative[column]) in wish.values
+            _is_one_of(relative[column], wish, splits=False)
             for relative in row[relation]
             if relative
         )
@@ -157,12 +158,22 @@ def contains(*columns: str) -> Filter:
 
     def matches(row: Row, wish: Wish) -> bool:
         wanted = wish.values[-1].lower()
+        if wanted == _NULL:  # nothing is asked for
+            return True
         return any(wanted in str(row.get(column) or "").lower() for column in columns)
 
     return matches
 
 
-def _spell(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return "null" if value is None else str(value)
+def _is_one_of(value: object, wish: Wish, *, splits: bool = True) -> bool:
+    """Whether a value is asked for; the text ``null`` always means none.
+
+    A single value in a list is taken for several where it has commas.
+    """
+    wanted = wish.values
+    if splits and wish.listed and len(wanted) == 1:
+        wanted = wanted[0].split(",")
+    if value is None:
+        return _NULL in wanted
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return text != _NULL and text in wanted

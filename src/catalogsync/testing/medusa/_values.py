@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
-from typing import Any
+from typing import Any, cast
 
 from ._errors import Row, invalid
 
@@ -42,6 +42,10 @@ ITEM_DEFAULTS: Row = {
     **dict.fromkeys(_CUSTOMS),
 }
 
+_EPSILON = 0.0001
+_EXACT = 2**53
+_NO_NAME = "__proto__"
+
 _NOT_IN_HANDLES = re.compile(r"[^\w-]+")
 _BAD_HANDLE = re.compile(r"[^\w.~-]|[A-Z]")
 
@@ -50,12 +54,33 @@ def clean(columns: Row) -> Row:
     """The columns as the database keeps them."""
     for name in MEASURES:
         value = columns.get(name)
-        if value is not None and float(f"{value:.6g}") != value:
+        if value is not None:
             columns[name] = _single(value)
     for name in ("is_giftcard", "discountable", "allow_backorder", "manage_inventory"):
         if name in columns:
             columns[name] = columns[name] in {True, "true"}
     return columns
+
+
+def counted(value: float) -> float:
+    """An amount or a quantity as it is shown: what is too small is nothing."""
+    return 0 if abs(value) <= _EPSILON else value
+
+
+def as_javascript(value: Any) -> Any:
+    """JSON as JavaScript reads it: its numbers are floats, and one name is lost."""
+    match value:
+        case bool():
+            return value
+        case int() if abs(value) > _EXACT:
+            return float(value)
+        case dict():
+            items = cast("dict[str, Any]", value).items()
+            return {n: as_javascript(v) for n, v in items if n != _NO_NAME}
+        case list():
+            return [as_javascript(item) for item in value]
+        case _:
+            return value
 
 
 def _single(value: float) -> float:
@@ -64,7 +89,7 @@ def _single(value: float) -> float:
     for digits in range(6, 9):
         short = float(f"{single:.{digits}g}")
         if struct.pack("f", short) == struct.pack("f", single):
-            return short
+            return int(short) if short.is_integer() else short
     return float(f"{single:.9g}")
 
 

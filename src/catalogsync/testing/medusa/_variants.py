@@ -9,7 +9,7 @@ from typing import Any
 from ._errors import MedusaError, Row, invalid, refusal, unknown_error
 from ._inventory import Inventory
 from ._state import State
-from ._values import VARIANT_DEFAULTS, clean, merge
+from ._values import VARIANT_DEFAULTS, clean, counted, merge
 
 _NOT_COLUMNS = {"id", "options", "prices", "inventory_items"}
 _INDEXED = 2690
@@ -178,7 +178,8 @@ class Variants:
             "unasked_rules": {},
             **self._state.stamp("price"),
         }
-        return {**base, **body, "variant_id": variant_id}
+        price = {**base, **body, "variant_id": variant_id}
+        return {**price, "amount": counted(price["amount"])}
 
     def delete(self, variant_id: str, *, with_items: bool) -> None:
         """Forget a variant, with or without its inventory items."""

@@ -19,6 +19,7 @@ from ._errors import MedusaError, Row, invalid, too_large, unknown_error
 from ._fields import render, select
 from ._query import Filter, Query
 from ._schema import Check, validate
+from ._values import as_javascript
 
 SMALL = 100 * 1024
 LARGE = 2 * 1024 * 1024
@@ -158,7 +159,7 @@ async def read_body(
 
 def _parse(raw: bytes) -> Any:
     with contextlib.suppress(ValueError):
-        return loads(raw or b"{}")
+        return as_javascript(loads(raw or b"{}"))
     body = {"message": "Unexpected end of JSON input", "type": "invalid_data"}
     raise MedusaError(400, body)
 
