@@ -7,7 +7,7 @@ INSTALLED = $(VENV)/.installed
 FROM_NPM = $(STORE)/node_modules/.installed tests/browser/node_modules/.installed
 SOURCE ?=
 
-.PHONY: help demo medusa test test-fast chaos fuzz schedulers lint types docs bench clean
+.PHONY: help demo medusa test test-fast test-pythons chaos fuzz schedulers lint types docs bench clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -41,6 +41,10 @@ test: $(INSTALLED) $(if $(shell command -v npm),$(FROM_NPM))  ## All tests
 test-fast: $(INSTALLED)  ## The tests that need neither Node nor docs
 	CATALOGSYNC_REAL=0 $(BIN)/python -m pytest -n 2 tests
 
+TESTS ?= tests
+test-pythons:  ## The fast tests on each supported Python that is installed (TESTS=...)
+	$(PYTHON) -m tests.pythons $(TESTS)
+
 chaos: $(INSTALLED)  ## Every fault, as a table: duplicates, lost, unexplained
 	$(BIN)/python -m tests.chaos
 
@@ -67,5 +71,5 @@ bench: $(INSTALLED)  ## Engine cost, memory and real syncs, beside a replay and 
 	$(BIN)/python -m benchmarks
 
 clean:  ## Forget everything that was made
-	rm -rf $(VENV) build dist demo docs/_build .coverage* .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .pythons build dist demo docs/_build .coverage* .mypy_cache .pytest_cache .ruff_cache
 	rm -rf $(STORE)/node_modules $(STORE)/.admin tests/browser/node_modules

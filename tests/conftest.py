@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 import attrs
 import pytest
+from hypothesis import settings
 from tests.adapters.sql_databases import Hand
 from tests.real import STORE, real_is_wanted
 from yarl import URL
@@ -24,6 +25,8 @@ from catalogsync.testing.dummyjson import dummyjson_server
 from catalogsync.testing.medusa import fake_medusa
 
 _ROOT = Path(__file__).parents[1]
+
+settings.register_profile("few", max_examples=10, deadline=None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
