@@ -85,7 +85,7 @@ def main() -> int:
     parser.add_argument("--others", action="store_true", help="not the one it runs in")
     parser.add_argument("--demand", action="store_true", help="none may be missing")
     options, arguments = parser.parse_known_args()
-    mine = "%d.%d" % sys.version_info[:2]
+    mine = ".".join(map(str, sys.version_info[:2]))
     bad = False
     for version in supported():
         if options.others and version == mine:
