@@ -65,6 +65,7 @@ types: $(INSTALLED)  ## mypy and pyright
 	$(BIN)/pyright
 
 docs: $(INSTALLED)  ## The documentation, into docs/_build/html
+	$(BIN)/python docs/signatures.py > docs/reference/signatures.md
 	$(BIN)/sphinx-build -W -n --keep-going -q -b html docs docs/_build/html
 
 bench: $(INSTALLED)  ## Engine cost, memory and real syncs, beside a replay and a script

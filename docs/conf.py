@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import re
+import sys
 from importlib import import_module
 from importlib.metadata import version as version_of
+from pathlib import Path
 
+import attrs
 from sphinx.application import Sphinx
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from signatures import public, signature_of
 
 project = "catalogsync"
 author = "the catalogsync authors"
@@ -40,7 +47,7 @@ nitpick_ignore_regex = [
     (r"py:class", r"ClientSession|Decimal|Path|AbstractAsyncContextManager|EntryPoint"),
     (r"py:class", r"CollectorRegistry|(Meter|Tracer)Provider"),
     # What the memory source and the test servers keep for themselves.
-    (r"py:class", r"Products|deque|FaultKind|Records|State|effects\.Effect"),
+    (r"py:class", r"Clock|Products|deque|FaultKind|Records|State|effects\.Effect"),
     (r"py:class", r"catalogsync\.testing\..*"),
     (r"py:func", r"reset"),
     # Type variables.
@@ -72,6 +79,13 @@ def _show_public_homes() -> None:
                 value.__module__ = home
 
 
+def _show_defaults() -> None:
+    """Let classes have signatures as people would write them."""
+    for value in public():
+        if isinstance(value, type) and attrs.has(value):
+            value.__signature__ = signature_of(value)  # type: ignore[attr-defined]
+
+
 def _fences(
     _: Sphinx, __: str, ___: str, ____: object, _____: object, lines: list[str]
 ) -> None:
@@ -90,4 +104,5 @@ def _fences(
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     _show_public_homes()
+    _show_defaults()
     app.connect("autodoc-process-docstring", _fences, priority=400)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -98,3 +100,26 @@ def test_every_promise_is_shown_by_tests_that_are_there() -> None:
         assert named, row
         for name in named:
             assert (DOCS.parent / "tests" / name).is_file(), name
+
+
+def test_signatures_are_those_of_the_code() -> None:
+    """If not: `python docs/signatures.py > docs/reference/signatures.md`."""
+    script = DOCS / "signatures.py"
+    done = subprocess.run(
+        [sys.executable, script], capture_output=True, encoding="utf-8", check=True
+    )
+    assert done.stdout == page("signatures")
+
+
+def test_signatures_are_readable() -> None:
+    """Types and defaults as people write them, for each public name."""
+    text = page("signatures")
+    assert "batch_size: int | None = None" in text
+    assert "retry: RetryPolicy = RetryPolicy()" in text
+    assert not re.search(r"NOTHING|attr_dict| at 0x|<\w", text)
+    for name in catalogsync.__all__:
+        assert re.search(rf"\b{name}\b", text) or name in {
+            "__version__",
+            "UNSET",
+            "Json",
+        }
