@@ -30,6 +30,7 @@ from catalogsync import (
     RetryPolicy,
     RunStatus,
     StockLevel,
+    UnauthorizedError,
     Variant,
     as_source,
     sync,
@@ -298,6 +299,12 @@ async def test_a_role_that_may_not_write_stops_the_run_with_medusas_reason(
     assert "Required policies: product:create" in str(report)
 
 
+async def test_a_role_that_may_not_see_the_store_is_told_so(shop: Shop) -> None:
+    settings = await shop.limited("store:read")
+    with pytest.raises(UnauthorizedError, match="Required policies: store:read"):
+        await run(settings, [product()])
+
+
 async def test_an_api_key_is_refused_where_there_are_roles(shop: Shop) -> None:
     with pytest.raises(MisconfiguredError, match="set email and password") as caught:
         await run(MedusaSettings(url=shop.url, api_key="sk_x"), [product()])
@@ -311,13 +318,13 @@ async def indexed(request: pytest.FixtureRequest) -> AsyncIterator[MedusaSetting
         async with fake_medusa(flags=["index_engine"]) as fake:
             yield FakeShop(fake).full()
         return
-    store: RealStore = request.getfixturevalue("real_store")
+    store: RealStore = request.getfixturevalue("flagged_store")
     store.do("boot", flags=["index_engine"])
     facts = store.facts
     yield MedusaSettings(
         url=facts["url"], email=facts["email"], password=facts["password"]
     )
-    store.do("boot", flags=[])
+    store.do("boot", flags=FLAGS)
 
 
 async def test_a_store_whose_lists_lag_behind_is_refused(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -30,6 +30,10 @@ from catalogsync.adapters.medusa.served import left_out
 from catalogsync.adapters.medusa.shapes import shaped
 
 EVERY = frozenset(Field)
+SINGLE = frozenset(
+    {"inventory", "option", "price_set_link", "shipping_profile"}
+    | {"rules", "shipping_profiles_link"}
+)
 WHOLE = Product(
     key=ProductKey("served", "1"),
     title="Lamp",
@@ -66,13 +70,14 @@ def paths(columns: str) -> Iterator[tuple[str, ...]]:
             yield tuple(names[:end])
 
 
-def strip(rows: object, path: tuple[str, ...]) -> None:
+def strip(rows: Iterable[dict[str, Any]], path: tuple[str, ...]) -> None:
     """Leave out a column of all rows."""
-    for row in rows if isinstance(rows, list) else [rows]:
-        if len(path) == 1:
-            del row[path[0]]
+    name, *rest = path
+    for row in rows:
+        if rest:
+            strip([row[name]] if name in SINGLE else row[name], (*rest,))
         else:
-            strip(row[path[0]], path[1:])
+            del row[name]
 
 
 def is_missed(body: dict[str, Any], query: str) -> bool:
