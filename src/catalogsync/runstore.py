@@ -248,16 +248,26 @@ class RunStore(Protocol):
         """What became of one product, the last first."""
         ...
 
-    async def put_failures(self, job: str, failures: Sequence[Failure], /) -> None:
+    async def put_failures(
+        self, job: str, failures: Sequence[Failure], /, *, place: str = ""
+    ) -> None:
         """Keep failed products.
+
+        Jobs without a name share one: *place*, of the sink, keeps their failures
+        apart.
 
         One that is there already keeps its `first_at`, and its `attempts` grow by
         those that are given; a payload that is None leaves the earlier one.
         """
         ...
 
-    async def drop_failures(self, job: str, keys: Collection[ProductKey], /) -> None:
-        """Forget products that failed; those that did not are no error."""
+    async def drop_failures(
+        self, job: str, keys: Collection[ProductKey], /, *, place: str | None = None
+    ) -> None:
+        """Forget products that failed; those that did not are no error.
+
+        With *place*, those that failed at another place are kept.
+        """
         ...
 
     async def failures(
@@ -268,6 +278,7 @@ class RunStore(Protocol):
         limit: int | None = None,
         after: ProductKey | None = None,
         payloads: bool = True,
+        place: str | None = None,
     ) -> Sequence[Failure]:
         """The products that failed and did not succeed since, by key.
 
@@ -277,6 +288,7 @@ class RunStore(Protocol):
             after: Those behind this key; None: from the first.
             payloads: Whether to load the payloads, which may be large; else they are
                 None.
+            place: Without those that failed at another place.
         """
         ...
 

@@ -337,6 +337,19 @@ async def test_jobs_without_a_name_forget_only_what_is_theirs(store: RunStore) -
     assert await store.failures("") == kept
 
 
+async def test_jobs_without_a_name_into_two_sinks(store: RunStore) -> None:
+    """What succeeds in one has still failed in the other."""
+    sinks = sink_that_refuses(2), MemorySink()
+    for sink in sinks:
+        source = as_source([product(1), product(2)], name="shop")
+        await sync(source, sink, options=fast(), store=store)
+        assert [failure.key for failure in await store.failures("")] == [key(2)]
+    await sync(
+        as_source([product(2)], name="shop"), FaultySink(), options=fast(), store=store
+    )
+    assert await store.failures("") == []
+
+
 async def test_jobs_without_a_name_share_no_absences(store: RunStore) -> None:
     """What one source does not have any more is removed, whatever else runs."""
     sink = MemorySink()

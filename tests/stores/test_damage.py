@@ -36,7 +36,7 @@ TABLES = {
     "catalogsync_absence": "job place source id first_run noted",
     "catalogsync_counter": "value",
     "catalogsync_entry": "number run_id job source id noted_at status reason said fields",
-    "catalogsync_failure": "job source id reason said payload attempts first_at last_at"
+    "catalogsync_failure": "job place source id reason said payload attempts first_at last_at"
     " run_id",
     "catalogsync_intent": "place source id handle run_id began_at",
     "catalogsync_known": "place source id",

@@ -68,7 +68,9 @@ def list_runs(session: Session, job: str | None, limit: int) -> int:
 
 def list_failures(session: Session, job: str) -> int:
     """List the failed products of a job; the status is 1 if there are any."""
-    found = _ask(session.job_store(job), lambda store: store.failures(job))
+    found = _ask(
+        session.job_store(job), lambda store: store.failures(job, payloads=False)
+    )
     for failure in sorted(found, key=lambda each: natural(str(each.key))):
         session.teller.result("\n".join(_failure_lines(failure)))
     if not found:
@@ -183,7 +185,7 @@ async def _story(job: Job, text: str) -> _Story:
         if store is None:
             raise AssertionError("a job of a file has a run store")
         (key,) = keys_of([text], source.name)
-        failures = await store.failures(job.name)
+        failures = await store.failures(job.name, payloads=False)
         story = partial(
             _Story,
             key=key,

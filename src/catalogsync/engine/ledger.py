@@ -167,12 +167,25 @@ class Ledger:
         self._intents = dict(await store.intents(self.place, self.source))
         self._opened_at = time.monotonic()
         if self.writes:
-            failures = await store.failures(self.job, payloads=False)
-            # Jobs without a name share one; what others failed at is not ours to drop.
-            self._failed = {f.key for f in failures if f.key.source == self.source}
-            self._missed = await store.absences(
-                self.job, self.place, source=self.source
+            failures = await store.failures(
+                self.job, payloads=False, place=self._only_place
             )
+            source = self._only_source
+            self._failed = {
+                f.key for f in failures if source is None or f.key.source == source
+            }
+            self._missed = await store.absences(self.job, self.place, source=source)
+
+    # Jobs without a name share one. What another has failed at or missed, which is one
+    # of another source or sink, is not for this one to forget.
+
+    @property
+    def _only_source(self) -> str | None:
+        return None if self.job else self.source
+
+    @property
+    def _only_place(self) -> str | None:
+        return None if self.job else self.place
 
     async def begin(self, started_at: float) -> None:
         """Note that the run began."""
@@ -301,7 +314,7 @@ class Ledger:
         if self.store is None or not self.writes:
             return None
         return await self.store.note_absences(
-            self.job, self.place, self.run_id, keys, source=self.source
+            self.job, self.place, self.run_id, keys, source=self._only_source
         )
 
     def note(self, outcome: Outcome, product: Product | None) -> None:
@@ -357,10 +370,11 @@ class Ledger:
             await store.add_entries(job, news.entries)
             news.entries.clear()
         if news.failures:
-            await store.put_failures(job, news.failures)
+            put = partial(store.put_failures, job, news.failures)
+            await (put() if job else put(place=place))
             news.failures.clear()
         keyed: tuple[tuple[set[ProductKey], _TellKeys], ...] = (
-            (news.mended, partial(store.drop_failures, job)),
+            (news.mended, partial(store.drop_failures, job, place=self._only_place)),
             (news.held, partial(store.remember, place)),
             (news.back, partial(store.drop_absences, job, place)),
             (news.ended, partial(store.drop_intents, place)),
@@ -376,7 +390,7 @@ class Ledger:
             return
         gone = {key for key in self._failed if not saw(key)}
         if gone:
-            await self.store.drop_failures(self.job, gone)
+            await self.store.drop_failures(self.job, gone, place=self._only_place)
         over = [
             intent
             for key, intent in self._intents.items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 
 import attrs
 
@@ -14,7 +15,7 @@ from catalogsync.models import Product, ProductKey
 from catalogsync.outcomes import Rejected
 from catalogsync.protocols import Cursor, LookupSource, Page, Sink, Source
 from catalogsync.retry import RetryPolicy
-from catalogsync.runstore import Failure, RunStore
+from catalogsync.runstore import RunStore
 
 from . import promises
 from .options import Options
@@ -79,15 +80,11 @@ async def find_failed(
         TransientError: The source cannot be asked now, and no try was left.
         StoreError: The store cannot be used.
     """
-    failures = [
-        failure
-        for failure in await store.failures(job)
-        if keys is None or failure.key in keys
-    ]
+    kept = await store.failures(job, payloads=False)
+    wanted = dict.fromkeys(f.key for f in kept if keys is None or f.key in keys)
     if isinstance(source, LookupSource):
-        wanted = [failure.key for failure in failures]
-        return await _fetched(source, wanted, retry or RetryPolicy())
-    return _unpacked(source.name, failures)
+        return await _fetched(source, list(wanted), retry or RetryPolicy())
+    return await _unpacked(source.name, store, job, wanted)
 
 
 async def _fetched(
@@ -115,15 +112,19 @@ async def _asked(
     raise AssertionError("unreachable")
 
 
-def _unpacked(name: str, failures: Iterable[Failure]) -> FailedProducts:
-    products: list[Product] = []
-    lost: list[ProductKey] = []
-    for failure in failures:
-        try:
-            products.append(product_from_json(failure.payload))
-        except InvalidValueError:
-            lost.append(failure.key)
-    return FailedProducts(name=name, products=products, lost=lost)
+async def _unpacked(
+    name: str, store: RunStore, job: str, wanted: Collection[ProductKey]
+) -> FailedProducts:
+    products: dict[ProductKey, Product] = {}
+    last: ProductKey | None = None
+    while part := await store.failures(job, limit=_LOOKUP, after=last):
+        last = part[-1].key
+        for failure in part:
+            if failure.key in wanted:
+                with suppress(InvalidValueError):
+                    products[failure.key] = product_from_json(failure.payload)
+    lost = [key for key in wanted if key not in products]
+    return FailedProducts(name=name, products=list(products.values()), lost=lost)
 
 
 def open_retry(

@@ -108,7 +108,8 @@ MIGRATIONS = (
     """,
     # The report without what grows with the catalog, for lists of runs.
     "ALTER TABLE catalogsync_run ADD COLUMN summary {text}",
-    # Ids of any length; and a lease says how long it lasts at the most.
+    # Ids of any length; a lease says how long it lasts at the most; and jobs without a
+    # name keep their failures apart by the sink's place.
     """
     ALTER TABLE catalogsync_lease ADD COLUMN ttl DOUBLE PRECISION NOT NULL DEFAULT 60;
 
@@ -120,6 +121,7 @@ MIGRATIONS = (
 
     CREATE TABLE catalogsync_failure (
         job {text} NOT NULL,
+        place {text} NOT NULL DEFAULT '',
         source {text} NOT NULL,
         id {text} NOT NULL,
         reason {text} NOT NULL,
@@ -138,7 +140,7 @@ MIGRATIONS = (
     DROP TABLE catalogsync_failure_2;
 
     CREATE UNIQUE INDEX catalogsync_failure_key
-        ON catalogsync_failure (job, source, {key});
+        ON catalogsync_failure (job, place, source, {key});
 
     ALTER TABLE catalogsync_intent RENAME TO catalogsync_intent_2;
 

@@ -256,27 +256,33 @@ class DatabaseStore:
         )
 
     @_writing
-    def put_failures(self, job: str, failures: Sequence[Failure], /) -> Steps[None]:
+    def put_failures(
+        self, job: str, failures: Sequence[Failure], /, *, place: str = ""
+    ) -> Steps[None]:
         """Keep failed products."""
         yield Statement(
-            "INSERT INTO catalogsync_failure AS kept (job, source, id, reason, said,"
-            " payload, attempts, first_at, last_at, run_id) SELECT :job, {0}, {1}, {2},"
+            "INSERT INTO catalogsync_failure AS kept (job, place, source, id, reason,"
+            " said, payload, attempts, first_at, last_at, run_id)"
+            " SELECT :job, :place, {0}, {1}, {2},"
             " {3}, {4}, CAST({5} AS BIGINT), CAST({6} AS DOUBLE PRECISION),"
             " CAST({7} AS DOUBLE PRECISION), {8} FROM {rows} WHERE true"
-            " ON CONFLICT (job, source, {key}) DO UPDATE SET reason = excluded.reason,"
+            " ON CONFLICT (job, place, source, {key}) DO UPDATE SET reason = excluded.reason,"
             " said = excluded.said, payload = COALESCE(excluded.payload, kept.payload),"
             " attempts = kept.attempts + excluded.attempts,"
             " last_at = excluded.last_at, run_id = excluded.run_id",
-            {"job": job, **rows(map(failure_row, fold(failures)))},
+            {"job": job, "place": place, **rows(map(failure_row, fold(failures)))},
         )
 
     @_writing
-    def drop_failures(self, job: str, keys: Collection[ProductKey], /) -> Steps[None]:
+    def drop_failures(
+        self, job: str, keys: Collection[ProductKey], /, *, place: str | None = None
+    ) -> Steps[None]:
         """Forget products that failed."""
         yield Statement(
-            "DELETE FROM catalogsync_failure WHERE job = :job"
+            "DELETE FROM catalogsync_failure WHERE job = :job AND (place = ''"
+            " OR place = COALESCE(CAST(:place AS TEXT), place))"
             " AND (source, {key}) IN (SELECT {0}, {key1} FROM {rows})",
-            {"job": job, **rows(key_rows(keys))},
+            {"job": job, "place": place, **rows(key_rows(keys))},
         )
 
     @_reading
@@ -288,6 +294,7 @@ class DatabaseStore:
         limit: int | None = None,
         after: ProductKey | None = None,
         payloads: bool = True,
+        place: str | None = None,
     ) -> Steps[Sequence[Failure]]:
         """The products that failed."""
         source, id_ = (None, None) if after is None else (after.source, after.id)
@@ -296,10 +303,18 @@ class DatabaseStore:
                 "catalogsync_failure",
                 "SELECT source, id, reason, said, CASE WHEN CAST(:payloads AS BIGINT) = 1"
                 " THEN payload END, attempts, first_at, last_at, run_id"
-                " FROM catalogsync_failure WHERE job = :job AND (CAST(:source AS TEXT)"
+                " FROM catalogsync_failure WHERE job = :job AND (place = ''"
+                " OR place = COALESCE(CAST(:place AS TEXT), place))"
+                " AND (CAST(:source AS TEXT)"
                 " IS NULL OR (source, id) > (CAST(:source AS TEXT), CAST(:id AS TEXT)))"
                 " ORDER BY source, id",
-                {"job": job, "source": source, "id": id_, "payloads": int(payloads)},
+                {
+                    "job": job,
+                    "place": place,
+                    "source": source,
+                    "id": id_,
+                    "payloads": int(payloads),
+                },
                 read_failure,
                 limit=_ALL if limit is None else limit,
             )

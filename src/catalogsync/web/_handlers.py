@@ -123,7 +123,8 @@ async def retry_keys(
     Raises:
         RefusalError: None is.
     """
-    failed = [failure.key for failure in await call.service.store.failures(job.name)]
+    failures = await call.service.store.failures(job.name, payloads=False)
+    failed = [failure.key for failure in failures]
     keys = set(failed).intersection(wanted) if wanted else failed
     if not keys:
         raise RefusalError(409, "no such product is failed")
@@ -179,7 +180,7 @@ async def failure_tree(call: Call, *, limit: int, after: str) -> Tree:
         after: Those after this key; empty: from the first.
     """
     last = read_key("after", after) if after else None
-    failures = await call.service.store.failures(call.job.name)
+    failures = await call.service.store.failures(call.job.name, payloads=False)
     found = sorted(failures, key=lambda failure: _place(failure.key))
     rest = [each for each in found if last is None or _place(each.key) > _place(last)]
     shown = [failure_json(failure) for failure in rest[:limit]]

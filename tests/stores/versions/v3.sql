@@ -26,6 +26,7 @@ INSERT INTO catalogsync_entry VALUES(3,'r1','nightly','pim','a',1001.25,'updated
 INSERT INTO catalogsync_entry VALUES(4,'r1','nightly','pim','b',1001.5,'failed','no price','\HTTP 400\x00','[]');
 CREATE TABLE catalogsync_failure (
   job TEXT NOT NULL,
+  place TEXT NOT NULL DEFAULT '',
   source TEXT NOT NULL,
   id TEXT NOT NULL,
   reason TEXT NOT NULL,
@@ -36,7 +37,7 @@ CREATE TABLE catalogsync_failure (
   last_at DOUBLE PRECISION NOT NULL,
   run_id TEXT NOT NULL
 );
-INSERT INTO catalogsync_failure VALUES('nightly','pim','b','no price','\HTTP 400\x00','{"title": "Boot"}',2,900.0,1001.5,'r1');
+INSERT INTO catalogsync_failure VALUES('nightly','','pim','b','no price','\HTTP 400\x00','{"title": "Boot"}',2,900.0,1001.5,'r1');
 CREATE TABLE catalogsync_intent (
   place TEXT NOT NULL,
   source TEXT NOT NULL,
@@ -87,6 +88,6 @@ INSERT INTO catalogsync_trigger VALUES(8,'nightly','[]',1795519134.5,'');
 CREATE INDEX catalogsync_entry_run ON catalogsync_entry (run_id);
 CREATE INDEX catalogsync_entry_key ON catalogsync_entry (job, source, {key});
 CREATE UNIQUE INDEX catalogsync_absence_key ON catalogsync_absence (job, place, source, {key});
-CREATE UNIQUE INDEX catalogsync_failure_key ON catalogsync_failure (job, source, {key});
+CREATE UNIQUE INDEX catalogsync_failure_key ON catalogsync_failure (job, place, source, {key});
 CREATE UNIQUE INDEX catalogsync_intent_key ON catalogsync_intent (place, source, {key});
 CREATE UNIQUE INDEX catalogsync_known_key ON catalogsync_known (place, source, {key});
