@@ -77,19 +77,24 @@ def variant(id_: str, sku: str, **more: object) -> Variant:
     return Variant(id=id_, sku=sku, **values)  # type: ignore[arg-type]
 
 
-def beginning() -> Catalog:
-    """Two simple products and two with variants."""
+def beginning(family: str) -> Catalog:
+    """Two simple products of a family and two with variants."""
     found = [
-        product("1", variant("default", "A1")),
-        product("2", variant("default", "A2")),
-        product("3", *_sized("3", "SML")),
-        product("4", *_sized("4", "SM")),
+        product(f"{family}.1", variant("default", f"{family}1")),
+        product(f"{family}.2", variant("default", f"{family}2")),
+        product(f"{family}.3", *_sized(f"{family}3", "SML")),
+        product(f"{family}.4", *_sized(f"{family}4", "SM")),
     ]
     return {each.key.id: each for each in found}
 
 
+def family_of(id_: str) -> str:
+    """The family that a product is of."""
+    return id_.partition(".")[0]
+
+
 def _sized(id_: str, sizes: Sequence[str]) -> list[Variant]:
-    return [variant(s, f"A{id_}-{s}", options={"Size": s}) for s in sizes]
+    return [variant(s, f"{id_}-{s}", options={"Size": s}) for s in sizes]
 
 
 # --- what happens at the source ---
@@ -221,7 +226,7 @@ def _leave(catalog: Catalog, a: int, _: int, __: str) -> None:
 
 def _come(catalog: Catalog, _: int, __: int, ___: str) -> None:
     taken = {value for each in catalog.values() for value in _unique(each)}
-    for id_, each in beginning().items():
+    for id_, each in beginning(family_of(next(iter(catalog)))).items():
         if id_ not in catalog and taken.isdisjoint(_unique(each)):
             catalog[id_] = each
             return
@@ -234,7 +239,8 @@ def _unique(found: Product) -> set[object]:
 def _succeed(catalog: Catalog, a: int, _: int, new: str) -> None:
     found = _pick(catalog, a)
     del catalog[found.key.id]
-    _put(catalog, attrs.evolve(found, key=ProductKey(SOURCE, f"n{new}")))
+    id_ = f"{family_of(found.key.id)}.n{new}"
+    _put(catalog, attrs.evolve(found, key=ProductKey(SOURCE, id_)))
 
 
 def _field(name: str, make: Callable[[str], object]) -> Edit:
@@ -315,17 +321,23 @@ def events() -> st.SearchStrategy[Event]:
 
 @attrs.frozen
 class Chapter:
-    """What happens between two runs, and the run."""
+    """What happens to each family of products between two runs, and the run."""
 
-    events: Sequence[Event]
+    events: Sequence[Sequence[Event]]
     run: Event
 
     def __repr__(self) -> str:
-        return f"<{', '.join(map(repr, self.events))}; {self.run!r}>"
+        return f"<{[*map(list, self.events)]}; {self.run!r}>"
 
 
-def stories() -> st.SearchStrategy[list[Chapter]]:
-    """Some events, a run, some more, and so on."""
+@st.composite
+def stories(draw: st.DrawFn, families: int = 1) -> list[Chapter]:
+    """Some events, a run, some more, and so on, in so many families at once.
+
+    What happens to one family has nothing to do with another, so that each is a
+    story of its own; they share the runs.
+    """
     run = st.builds(Event, st.sampled_from(RUNS), st.integers(0, 11), st.integers(0, 2))
-    some = st.lists(events(), min_size=1, max_size=4)
-    return st.lists(st.builds(Chapter, some, run), min_size=1, max_size=4)
+    some = st.lists(events(), min_size=0 if families > 1 else 1, max_size=4)
+    each = st.lists(some, min_size=1 if families == 1 else families, max_size=families)
+    return draw(st.lists(st.builds(Chapter, each, run), min_size=1, max_size=4))

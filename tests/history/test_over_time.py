@@ -58,11 +58,12 @@ if real_is_wanted():
 
     @pytest.mark.patient
     @settings(
-        max_examples=200,
+        max_examples=10,
         deadline=None,
         suppress_health_check=[HealthCheck.function_scoped_fixture],
     )
-    @given(story=stories())
+    @given(story=stories(families=20))
     def test_any_story_on_the_real(real_store: RealStore, story: list[Chapter]) -> None:
+        """Ten examples with twenty families each: two hundred stories."""
         real_store.do("empty")
         asyncio.run(tell(real_store.facts, story))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -32,7 +33,7 @@ from catalogsync.adapters.medusa import MedusaSettings
 from catalogsync.testing import FaultPlan
 from catalogsync.testing.faults import bad_gateway, lost, reset
 
-from .story import EDITS, SOURCE, Catalog, Chapter, Event, beginning
+from .story import EDITS, SOURCE, Catalog, Chapter, Event, beginning, family_of
 
 FAST = RetryPolicy(wait_initial=0, wait_jitter=0)
 WHOLE = Options(retry=FAST, max_prune=100, grace=0)
@@ -45,7 +46,7 @@ RUNS: Mapping[str, Options] = {
     "broken_run": attrs.evolve(WHOLE, retry=RetryPolicy(attempts=1)),
 }
 _BREAKS = (lost, reset, bad_gateway)
-_HOLDER = re.compile(rf"is taken by product .* which is {SOURCE}:(\w+)")
+_HOLDER = re.compile(rf"is taken by product .* which is {SOURCE}:([\w.]+)")
 _FIELDS = ",".join(
     [
         *("id", "external_id", "title", "description", "status", "weight", "metadata"),
@@ -91,6 +92,7 @@ class World:
         sink: The store, as we reach it: over a line that can break.
         plan: When the line breaks.
         state: What outlives a run.
+        families: The products at the source.
         theirs: What people added: id of the product, what, and its value.
     """
 
@@ -98,27 +100,37 @@ class World:
     sink: Sink
     plan: FaultPlan
     state: RunStore
-    catalog: Catalog = attrs.field(factory=beginning)
+    families: dict[str, Catalog] = attrs.field(factory=dict[str, Catalog])
     theirs: list[tuple[str, str, str]] = attrs.field(factory=list[tuple[str, str, str]])
     told: list[str] = attrs.field(factory=list[str])
 
+    @property
+    def catalog(self) -> Catalog:
+        """All products at the source."""
+        return {id_: p for some in self.families.values() for id_, p in some.items()}
+
     async def live(self, story: Sequence[Chapter]) -> None:
         """Let a story happen; after each whole run, all is as it should be."""
-        await self._run(Event("run"), "0")
-        events = [event for part in story for event in (*part.events, part.run)]
-        for number, event in enumerate(events, 1):
-            new = f"{number}"
-            if event.what in EDITS:
-                EDITS[event.what](self.catalog, event.a, event.b, new)
-            elif event.what in RUNS:
-                await self._run(event, new)
-            else:
-                await self._deed(event, new)
-        await self._run(Event("run"), "end")
+        number = itertools.count(1)
+        for index in range(max(len(chapter.events) for chapter in story)):
+            self.families[f"f{index}"] = beginning(f"f{index}")
+        await self._run(Event("run"))
+        for chapter in story:
+            for family, events in zip(self.families, chapter.events, strict=False):
+                for event in events:
+                    await self._happen(family, event, f"{next(number)}")
+            await self._run(chapter.run)
+        await self._run(Event("run"))
+
+    async def _happen(self, family: str, event: Event, new: str) -> None:
+        if event.what in EDITS:
+            EDITS[event.what](self.families[family], event.a, event.b, new)
+        else:
+            await self._deed(family, event, new)
 
     # --- runs ---
 
-    async def _run(self, event: Event, new: str) -> None:
+    async def _run(self, event: Event) -> None:
         options = RUNS[event.what]
         if event.what == "broken_run":
             fault = _BREAKS[event.b % len(_BREAKS)]
@@ -130,8 +142,8 @@ class World:
         await self._check(report, options)
         again = await self._sync(options)
         failed = again.counts.failed
-        assert failed == report.counts.failed, f"{new}: {report}\n{again}"
-        assert again.counts.unchanged == len(self.catalog) - failed, f"{new}: {again}"
+        assert failed == report.counts.failed, f"{report}\n{again}"
+        assert again.counts.unchanged == len(self.catalog) - failed, str(again)
 
     async def _sync(self, options: Options) -> Report:
         source = Listed(dict(self.catalog))
@@ -183,8 +195,9 @@ class World:
 
     # --- people ---
 
-    async def _deed(self, event: Event, new: str) -> None:
-        rows = [row for found in (await self._rows()).values() for row in found]
+    async def _deed(self, family: str, event: Event, new: str) -> None:
+        found = (await self._rows()).items()
+        rows = [row for id_, some in found if family_of(id_) == family for row in some]
         rows.sort(key=lambda row: str(row["external_id"]))
         if not rows:
             return

@@ -11,7 +11,7 @@ that went until it is deleted itself.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -145,16 +145,11 @@ class Reshaping:
         return options
 
 
-def unused_values(change: Change, titles: Container[str]) -> list[dict[str, Any]]:
-    """Values that only variants had which are gone or have others now.
-
-    Args:
-        change: The update.
-        titles: The options that the product still has.
-    """
-    before = held_of(change).product.variants
-    had = {pair for v in before or () for pair in v.options.items()}
-    have = {pair for v in change.product.variants or () for pair in v.options.items()}
+def unused_values(change: Change, shape: Reshaping) -> list[dict[str, Any]]:
+    """Values that only variants had which are gone or have others now."""
+    had = _pairs(v.options for v in held_of(change).product.variants or ())
+    have = _pairs(v.options for v in change.product.variants or ())
+    have |= _pairs(shape.after.values())
     unused: list[dict[str, Any]] = []
     for option in _options(raw_of(change)):
         ids = [
@@ -162,9 +157,13 @@ def unused_values(change: Change, titles: Container[str]) -> list[dict[str, Any]
             for value in option["values"]
             if (option["title"], value["value"]) in had - have
         ]
-        if ids and option["title"] in titles:
+        if ids and option["title"] in shape.titles:
             unused.append({"product_option_id": option["id"], "remove": ids})
     return unused
+
+
+def _pairs(options: Iterable[Mapping[str, str]]) -> set[tuple[str, str]]:
+    return {pair for each in options for pair in each.items()}
 
 
 def _options(raw: Raw) -> Sequence[Raw]:

@@ -256,7 +256,7 @@ class Updates:
             await self.client.post(path, {"delete": ids}, "fields=id")
 
     async def _drop_values(self, change: Change) -> None:
-        unused = unused_values(change, self.shapes[change.key].titles)
+        unused = unused_values(change, self.shapes[change.key])
         if unused:
             path = _options_path(raw_of(change))
             await self.client.post(path, {"update": unused}, "fields=id")
