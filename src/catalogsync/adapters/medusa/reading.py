@@ -239,12 +239,12 @@ def option_values(raw_variant: Raw) -> dict[str, str]:
 
 
 def has_default_option(raw: Raw) -> bool:
-    """Whether a product has nothing but the option that stands for none."""
-    options = [
-        (option["title"], [value["value"] for value in option.get("values") or ()])
+    """Whether a product has the option that stands for none, and no value but that."""
+    options = {
+        option["title"]: [value["value"] for value in option.get("values") or ()]
         for option in raw.get("options") or ()
-    ]
-    return options == [(title, [value]) for title, value in DEFAULT_OPTIONS.items()]
+    }
+    return all(options.get(t) == [value] for t, value in DEFAULT_OPTIONS.items())
 
 
 def is_plain_price(raw: Raw) -> bool:
