@@ -69,7 +69,9 @@ def normalised(before: Product, after: Product) -> Iterator[FieldDiff]:
             yield FieldDiff(path=field.value, old=shown(old), new=shown(new))
     old, new = before.attributes, after.attributes
     if old and not isinstance(new, Unset) and old != new:
-        yield from _entries("attributes", old, new)
+        # An empty text says as little as none.
+        said = {name: value for name, value in old.items() if value != ""}
+        yield from _entries("attributes", said, new)
     for one, other in zip(before.variants or (), after.variants or (), strict=False):
         if one != other:
             yield from _of_variant(one, other)

@@ -462,6 +462,7 @@ async def test_empty_text_is_not_there() -> None:
         "tags": ["", "red", " "],
         "images": [" ", "https://example.com/1.png", ""],
         "meta": {"barcode": " "},
+        "returnPolicy": " ",
     }
     ran = await run_of(record(1, **empty))
     (product,) = ran.products.values()
@@ -470,6 +471,7 @@ async def test_empty_text_is_not_there() -> None:
     assert [image.url for image in product.images or ()] == [
         "https://example.com/1.png"
     ]
+    assert "returnPolicy" not in (product.attributes or {})
     (variant,) = product.variants or ()
     assert (variant.sku, variant.barcode) == (None, None)
 

@@ -169,7 +169,7 @@ async def test_what_is_kept_otherwise_is_named() -> None:
     heavy = [thing(str(n), weight=Decimal("12345678.9")) for n in range(3)]
     cheap = Price(amount=Decimal("0.00005"), currency="USD")
     free = thing("free", variants=[Variant(id="v", prices=[cheap])])
-    lost = thing("lost", attributes={"__proto__": 1})
+    lost = thing("lost", attributes={"__proto__": 1, "empty": ""})
     products = [*heavy, free, lost]
     async with fake_medusa() as fake, medusa_sink(fake) as sink:
         report = await sync(as_source(products, name="shop"), sink, options=FAST)

@@ -359,6 +359,9 @@ def _dimensions(size: _Size | None) -> Dimensions | None:
 
 
 def _attributes(record: Mapping[str, Any]) -> dict[str, Json]:
-    return {
-        name: value for name in _ATTRIBUTES if (value := record.get(name)) is not None
-    }
+    found = ((name, record.get(name)) for name in _ATTRIBUTES)
+    return {name: value for name, value in found if not _is_missing(value)}
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
