@@ -457,6 +457,9 @@ def test_disown(configure: Configure, call: Call, records: Records) -> None:
     result = CliRunner().invoke(cli, ["disown", "products"], input="y\n")
     assert result.exit_code == 0
     assert "5 retired" in result.stdout
+    assert result.stdout.endswith(
+        "disowned 5 products: left in sql as they are, and no longer ours\n"
+    )
     assert by_hand("SELECT id, title, description, status FROM product") == before
     nobody = [(None, None, None)] * 5
     assert by_hand("SELECT source, source_id, receipt FROM product") == nobody

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import click
 
+from catalogsync._texts import counted
 from catalogsync.config import Job
 from catalogsync.engine import Run, open_disown
+from catalogsync.report import Report
 
 from ._progress import Progress
 from ._runs import tell_run
@@ -35,7 +38,13 @@ def disown_job(session: Session, job: Job, *, sure: bool) -> int:
                 store=store,
             )
 
-    return tell_run(session, opened)
+    return tell_run(session, opened, partial(_closing, job.sink_name))
+
+
+def _closing(sink: str, report: Report) -> str:
+    """What the report's count of retired products means here."""
+    count = counted(report.counts.retired, "product")
+    return f"disowned {count}: left in {sink} as they are, and no longer ours"
 
 
 def _is_confirmed(job: Job) -> bool:

@@ -104,12 +104,25 @@ def run_job(session: Session, job: Job, wish: Wish) -> int:
     return tell_run(session, lambda progress: opened(job, wish, progress))
 
 
-def tell_run(session: Session, opening: Callable[[Progress], Opening]) -> int:
-    """Carry a run out, tell of it and give the exit status."""
+def tell_run(
+    session: Session,
+    opening: Callable[[Progress], Opening],
+    closing: Callable[[Report], str] | None = None,
+) -> int:
+    """Carry a run out, tell of it and give the exit status.
+
+    Args:
+        session: The call of the command line.
+        opening: Opens both sides and makes the run.
+        closing: What to say after its report.
+    """
     session.check_report()
     with progress_of(session) as progress:
         ended = asyncio.run(carry_out(opening(progress), progress))
-    return ended.tell(session)
+    status = ended.tell(session)
+    if closing is not None:
+        session.teller.result(closing(ended.report))
+    return status
 
 
 @asynccontextmanager
