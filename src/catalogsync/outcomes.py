@@ -51,6 +51,15 @@ class Outcome:
         said = f' ("{self.said}")' if self.said else ""
         return f"{self.status.value} {self.key}: {self.reason}{said}"
 
+    def to_dict(self) -> dict[str, str]:
+        """The outcome as JSON types, as reports, events and logs show it."""
+        return {
+            "key": str(self.key),
+            "status": self.status.value,
+            "reason": self.reason,
+            "said": self.said,
+        }
+
 
 @attrs.frozen
 class Again:

@@ -248,7 +248,7 @@ class Report:
             "batch_sizes": attrs.asdict(self.batch_sizes),
             "bytes_sent": self.bytes_sent,
             "bytes_received": self.bytes_received,
-            "failures": [_failure(outcome) for outcome in self.failures],
+            "failures": [outcome.to_dict() for outcome in self.failures],
             "rejected": [_rejected(record) for record in self.rejected],
             "warnings": list(self.warnings),
             "edits": [_edit(edit) for edit in self.edits],
@@ -405,13 +405,4 @@ def _rejected(record: Rejected) -> dict[str, str | None]:
         "where": record.where,
         "path": record.path,
         "reason": record.reason,
-    }
-
-
-def _failure(outcome: Outcome) -> dict[str, str]:
-    return {
-        "key": str(outcome.key),
-        "status": outcome.status.value,
-        "reason": outcome.reason,
-        "said": outcome.said,
     }

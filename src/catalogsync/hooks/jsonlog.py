@@ -51,6 +51,8 @@ def _plain(value: object) -> object:
     """JSON types for what is none."""
     if isinstance(value, Report):
         return summary_of(value.to_dict())
-    if isinstance(value, Outcome | Request):
+    if isinstance(value, Outcome):
+        return value.to_dict()
+    if isinstance(value, Request):
         return attrs.asdict(value, recurse=False)
     return str(value)

@@ -168,8 +168,7 @@ def event_json(item: JobEvent) -> Tree:
     fields.pop("report", None)
     for name, value in fields.items():
         if isinstance(value, Outcome):
-            outcome = attrs.asdict(value, recurse=False)
-            fields[name] = {**outcome, "key": str(value.key)}
+            fields[name] = value.to_dict()
         elif isinstance(value, Request):
             fields[name] = attrs.asdict(value)
     return {**fields, "job": item.job, "counts": counts_json(item.counts)}
