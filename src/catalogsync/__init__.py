@@ -106,6 +106,7 @@ if TYPE_CHECKING:
         Source,
         WeighingSink,
     )
+    from .receipt import interim_receipt
     from .report import (
         BatchSizes,
         CategoryCounts,
@@ -234,6 +235,7 @@ _HOMES = {
         "Source",
         "WeighingSink",
     ),
+    "receipt": ("interim_receipt",),
     "report": (
         "BatchSizes",
         "CategoryCounts",
@@ -395,6 +397,7 @@ __all__ = [
     "diff",
     "find_failed",
     "forecast",
+    "interim_receipt",
     "load_config",
     "load_store",
     "open_apply",

@@ -24,9 +24,17 @@ from typing import TypeGuard, cast
 import attrs
 
 from . import _json
+from .changes import Change
 from .models import Category, Dimensions, Field, Product, Unset, Variant
 
-__all__ = ["Receipt", "digest", "interim", "place_of", "write_receipt"]
+__all__ = [
+    "Receipt",
+    "digest",
+    "interim",
+    "interim_receipt",
+    "place_of",
+    "write_receipt",
+]
 
 _VERSION = 1
 _READABLE = 10**1000
@@ -304,6 +312,19 @@ def _titles(
     titles = {title for variant in variants for title in variant.options}
     has_some = titles or Field.OPTIONS in before
     return {Field.OPTIONS.value: _sorted(titles)} if has_some else {}
+
+
+def interim_receipt(change: Change) -> str:
+    """What a sink keeps with a product while an update takes several requests.
+
+    It goes with the first request; `change.receipt` goes with the last one, and only
+    where all between have succeeded. The next run finishes what it finds with such a
+    receipt, and takes nothing there for a manual edit.
+
+    Args:
+        change: The update.
+    """
+    return interim(change.held.receipt if change.held else None, change.receipt)
 
 
 def interim(before: str | None, after: str) -> str:

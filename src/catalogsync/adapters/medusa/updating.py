@@ -21,7 +21,7 @@ from catalogsync.changes import Action, Change
 from catalogsync.errors import BatchRefusedError, ConflictError, RefusedError
 from catalogsync.models import Field, ProductKey
 from catalogsync.outcomes import Outcome, OutcomeStatus
-from catalogsync.receipt import interim
+from catalogsync.receipt import interim_receipt
 
 from .adopting import claim
 from .bodies import new_variant, update_body, variant_updates
@@ -116,8 +116,7 @@ class Updates:
     def _body(self, change: Change) -> dict[str, Any]:
         body = update_body(change, raw_of(change))
         if _takes_more(change):
-            before = change.held.receipt if change.held else None
-            body["metadata"][RECEIPT] = interim(before, change.receipt)
+            body["metadata"][RECEIPT] = interim_receipt(change)
         if is_incomplete(change):
             body |= missing_links(change, self.stock.places)
         return body
