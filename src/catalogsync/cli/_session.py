@@ -50,6 +50,10 @@ _VERBOSE = click.option(
 _OPTIONS = {"config": _CONFIG, "report": _REPORT, "progress": _PROGRESS}
 
 
+def _handler_of(session: Session) -> LogHandler:
+    return LogHandler(session.teller)
+
+
 @attrs.frozen(kw_only=True)
 class Session:
     """One call of the command line.
@@ -68,11 +72,9 @@ class Session:
     report: Path | None
     progress: bool
     verbose: bool
-    log: LogHandler = attrs.field(init=False, repr=False)
-
-    @log.default
-    def _log(self) -> LogHandler:
-        return LogHandler(self.teller)
+    log: LogHandler = attrs.field(
+        default=attrs.Factory(_handler_of, takes_self=True), init=False, repr=False
+    )
 
     def job(self, name: str) -> Job:
         """Read one job from the configuration.

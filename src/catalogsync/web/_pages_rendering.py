@@ -73,13 +73,9 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    templates.filters |= {
-        "counted": counted,
-        "moment": _moment,
-        "part": _part,
-        "seconds": duration,
-        "value": _value,
-    }
+    templates.filters.update(
+        counted=counted, moment=_moment, part=_part, seconds=duration, value=_value
+    )
     return templates
 
 

@@ -99,7 +99,9 @@ class Preview:
             some = {n: items[offset : offset + limit] for n, items in whole.items()}
             tree = attrs.evolve(report, **some).to_dict()
             lists = {name: tree[name] for name in _LISTS}
-        told = attrs.asdict(expected) if expected else None
+        told: Tree | None = None
+        if expected is not None:
+            told = {**attrs.asdict(expected), "summary": str(expected)}
         return {
             "plan_id": self.plan_id,
             "state": self.state,
@@ -113,7 +115,7 @@ class Preview:
             "reasons": list(report.reasons) if report else [],
             "counts": counts_json(report.counts) if report else None,
             "categories": attrs.asdict(report.categories) if report else None,
-            "forecast": {**told, "summary": str(expected)} if told else None,
+            "forecast": told,
             "offset": offset,
             "totals": {"changes": self.changes, **totals},
             "changes": self._changes(offset, limit),
