@@ -124,7 +124,7 @@ class Machine(RuleBasedStateMachine):
         self.stack = AsyncExitStack()
         opening = self.stack.enter_async_context(StoreSettings().open())
         self.store: RunStore = self.runner.run(opening)
-        self.shop = Shop(limits=Limits(batch=2, writers=2, find=3))
+        self.shop = Shop(limits=Limits(batch=2, writers=2, find=3, collides=True))
         self.source: dict[int, Wanted] = {}
         self.memory: dict[int, Memory] = {}
         self.strangers: list[Row] = []

@@ -53,7 +53,9 @@ class ShopSettings:
             raise UnauthorizedError(f"the shop does not take {self.password}")
         if self.mode == "slow":
             await _hang()
-        sink = MemorySink(limits=Limits(batch=self.batch, find=self.batch))
+        sink = MemorySink(
+            limits=Limits(batch=self.batch, find=self.batch, collides=True)
+        )
         if self.file.exists():
             sink.products, sink.receipts = pickle.loads(self.file.read_bytes())
         try:

@@ -88,7 +88,6 @@ def pages() -> list[Any]:
         Page(products=good, next=5),  # type: ignore[arg-type]
         Page(products=good, next=None),  # type: ignore[arg-type]
         Page(products=good, next=(2,)),  # type: ignore[arg-type]
-        Page(products=good, next=("2", "2")),
         Page(products=good, total="2"),  # type: ignore[arg-type]
         Page(products=good, total=True),
         Page(products=good, rejected=["x"]),  # type: ignore[list-item]

@@ -91,7 +91,7 @@ class Till:
     """
 
     name: str = "till"
-    limits: Limits = attrs.field(factory=lambda: Limits(batch=2, find=2, writers=1))
+    limits: Limits = attrs.field(factory=lambda: Limits(batch=2, find=2, collides=True))
     inner: MemorySink = attrs.field(factory=MemorySink)
     gate: asyncio.Event = attrs.field(factory=asyncio.Event)
     writing: asyncio.Event = attrs.field(factory=asyncio.Event)
