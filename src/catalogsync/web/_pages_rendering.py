@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import cast
 from urllib.parse import quote
 
 import jinja2
@@ -73,7 +74,8 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    templates.filters.update(
+    filters = cast("dict[str, Callable[..., object]]", templates.filters)
+    filters.update(
         counted=counted, moment=_moment, part=_part, seconds=duration, value=_value
     )
     return templates

@@ -92,7 +92,7 @@ class Preview:
         """The plan as JSON types, with one page of each of its lists."""
         report, expected = self.report, self.expected
         lists: Tree = {name: [] for name in _LISTS}
-        totals = dict.fromkeys(_LISTS, 0)
+        totals: dict[str, int] = dict.fromkeys(_LISTS, 0)
         if report is not None:
             whole = {name: getattr(report, name) for name in _LISTS}
             totals = {name: len(items) for name, items in whole.items()}
