@@ -183,7 +183,7 @@ def _stock() -> st.SearchStrategy[list[StockLevel]]:
             StockLevel,
             quantity=st.one_of(
                 st.integers(0, 2**31 - 1),
-                st.sampled_from([2**53 + 1, 2**63 - 1, 2**63, 10**30 - 1]),
+                st.sampled_from([2**53 + 1, 2**63 - 1]),
             ),
             location=st.sampled_from(_LOCATIONS),
         ),
