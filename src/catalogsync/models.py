@@ -317,8 +317,9 @@ def _tags(value: Iterable[str] | Unset) -> tuple[str, ...] | Unset:
     if isinstance(value, Unset):
         return UNSET
     tags = _frozen(value)
-    is_list = isinstance(tags, tuple)
-    return tuple(filter(_says_something, tags)) if is_list else tags
+    if isinstance(value, str) or not hasattr(value, "__iter__"):
+        return tags  # no list, which the validator refuses
+    return tuple(filter(_says_something, tags))
 
 
 def _says_something(tag: object) -> bool:

@@ -285,9 +285,8 @@ def write_receipt(
 
 def _writer(tree: Mapping[str, object]) -> str | None:
     """The job that wrote a receipt; None unless it is whole, as we write them."""
-    is_whole = tree.keys() - {"j", "r", "w"} == _WHOLE and all(
-        isinstance(tree[name], dict) for name in _PARTS
-    )
+    names = frozenset(tree) - {"j", "r", "w"}
+    is_whole = names == _WHOLE and all(isinstance(tree[name], dict) for name in _PARTS)
     job = tree.get("j", "")
     return job if is_whole and isinstance(job, str) else None
 

@@ -203,7 +203,7 @@ def _released(
         if not (receipt.retired and hidden and receipt.job == job):
             continue
         losing = {
-            variant.id: {name for name, value in _values(variant)}
+            variant.id: {name for name, _ in _values(variant)}
             for variant in held.product.variants or ()
             if needed.intersection(_values(variant))
         }

@@ -78,7 +78,8 @@ def as_javascript(value: Any) -> Any:
             items = cast("dict[str, Any]", value).items()
             return {n: as_javascript(v) for n, v in items if n != _NO_NAME}
         case list():
-            return [as_javascript(item) for item in value]
+            items_of_list: list[Any] = value
+            return [as_javascript(item) for item in items_of_list]
         case _:
             return value
 

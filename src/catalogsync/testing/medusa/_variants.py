@@ -178,7 +178,7 @@ class Variants:
             "unasked_rules": {},
             **self._state.stamp("price"),
         }
-        price = {**base, **body, "variant_id": variant_id}
+        price: Row = {**base, **body, "variant_id": variant_id}
         return {**price, "amount": counted(price["amount"])}
 
     def delete(self, variant_id: str, *, with_items: bool) -> None:
