@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Sequence
 from typing import Any, cast
 
 from ._errors import Row, invalid
@@ -78,8 +79,7 @@ def as_javascript(value: Any) -> Any:
             items = cast("dict[str, Any]", value).items()
             return {n: as_javascript(v) for n, v in items if n != _NO_NAME}
         case list():
-            items_of_list: list[Any] = value
-            return [as_javascript(item) for item in items_of_list]
+            return [as_javascript(item) for item in cast("Sequence[Any]", value)]
         case _:
             return value
 
