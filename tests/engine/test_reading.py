@@ -803,5 +803,6 @@ async def test_what_was_oversold_counts_as_sold_out() -> None:
         assert report.counts.unchanged == 3 * updated
         (warning,) = report.warnings
         assert warning.endswith("in products: 2, such as shop:-1")
+        assert report.status is RunStatus.SUCCEEDED
     stock = [v.stock[0].quantity for p in sink.products.values() for v in p.variants]  # type: ignore[union-attr,index]
     assert (stock, seen[:3]) == ([0, 0, 3], [-1, 1, 5])

@@ -162,7 +162,6 @@ async def test_a_run_of_some_products() -> None:
         ("[]", "the body must be an object, not a list"),
         ("3", "the body must be an object, not a number"),
         ("{", "the body is not JSON"),
-        ("\ufeff{}", "the body is not JSON"),
         ("[" * 100_000, "the body is not JSON"),
         ('{"kes": []}', "kes: unknown key; known: keys"),
         ('{"keys": null}', "keys: must be a list, not null"),
