@@ -309,7 +309,10 @@ DEEDS = (
 )
 """What people do in the store."""
 
-RUNS = ("run", "run", "run_small", "run_keep", "run_prune", "run_delete", "broken_run")
+RUNS = (
+    *("run", "run", "run_small", "run_keep", "run_prune", "run_delete"),
+    *("broken_run", "killed_run"),
+)
 
 
 def events() -> st.SearchStrategy[Event]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -9,6 +10,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import attrs
+from aiohttp import web
+from aiohttp.typedefs import Handler
 from tests.chaos.proxy import proxy
 from tests.conftest import Medusa
 from tests.engine.fakes import check
@@ -31,7 +34,7 @@ from catalogsync import (
 )
 from catalogsync.adapters.medusa import MedusaSettings
 from catalogsync.testing import FaultPlan
-from catalogsync.testing.faults import bad_gateway, lost, reset
+from catalogsync.testing.faults import Fault, When, bad_gateway, lost, reset
 
 from .story import EDITS, SOURCE, Catalog, Chapter, Event, beginning, family_of
 
@@ -44,6 +47,7 @@ RUNS: Mapping[str, Options] = {
     "run_prune": attrs.evolve(WHOLE, prune=Prune.DRAFT),
     "run_delete": attrs.evolve(WHOLE, prune=Prune.DELETE, batch_size=2),
     "broken_run": attrs.evolve(WHOLE, retry=RetryPolicy(attempts=1)),
+    "killed_run": WHOLE,
 }
 _BREAKS = (lost, reset, bad_gateway)
 _HOLDER = re.compile(rf"is taken by product .* which is {SOURCE}:([\w.]+)")
@@ -81,6 +85,23 @@ class Listed:
 
     async def get(self, keys: Sequence[ProductKey], /) -> Page:
         return Page(products=[self.catalog[k.id] for k in keys if k.id in self.catalog])
+
+
+@attrs.define
+class Hang:
+    """A request that gets no answer, and is carried out or not."""
+
+    commits: bool
+    struck: asyncio.Event = attrs.field(factory=asyncio.Event)
+
+    async def __call__(
+        self, request: web.Request, /, handler: Handler
+    ) -> web.StreamResponse:
+        if self.commits:
+            await handler(request)
+        self.struck.set()
+        await asyncio.Event().wait()
+        raise AssertionError("unreachable")
 
 
 @attrs.define
@@ -132,6 +153,9 @@ class World:
 
     async def _run(self, event: Event) -> None:
         options = RUNS[event.what]
+        if event.what == "killed_run":
+            await self._kill(options, event)
+            return
         if event.what == "broken_run":
             fault = _BREAKS[event.b % len(_BREAKS)]
             self.plan.add(fault("POST", "*", on=[event.a + 1]))
@@ -144,6 +168,19 @@ class World:
         failed = again.counts.failed
         assert failed == report.counts.failed, f"{report}\n{again}"
         assert again.counts.unchanged == len(self.catalog) - failed, str(again)
+
+    async def _kill(self, options: Options, event: Event) -> None:
+        """End a run in the midst of a request, which Medusa has or has not."""
+        hang = Hang(commits=event.b % 2 == 0)
+        when: When = {"on": [event.a + 1]}
+        self.plan.add(Fault("stall", hang, "POST", "*", when))
+        async with asyncio.TaskGroup() as group:
+            run = group.create_task(self._sync(options))
+            struck = group.create_task(hang.struck.wait())
+            await asyncio.wait({run, struck}, return_when=asyncio.FIRST_COMPLETED)
+            run.cancel()
+            struck.cancel()
+        self.plan.clear()
 
     async def _sync(self, options: Options) -> Report:
         source = Listed(dict(self.catalog))

@@ -42,11 +42,14 @@ class Reshaping:
         raw: The product's options and variants as they are now.
         after: The options of each variant that gets some, by the variant's id.
         titles: The titles of all options that the product will have.
+        leaving: Ids of the variants that are to be deleted; they stay as they are, and
+            may have the options that another one gets.
     """
 
     raw: Raw
     after: Mapping[str, Mapping[str, str]]
     titles: frozenset[str]
+    leaving: frozenset[str]
 
     @classmethod
     def of(cls, change: Change, raw: Raw) -> Reshaping:
@@ -69,7 +72,8 @@ class Reshaping:
         # Ours have the default value of an option that others made of the default.
         filled = {t: v for t, v in DEFAULT_OPTIONS.items() if t in theirs}
         after = {id_: {**filled, **options} for id_, options in after.items()}
-        return cls(raw, after, frozenset(given | theirs))
+        leaving = {c.variant.id for c in change.variants if c.action is Action.REMOVE}
+        return cls(raw, after, frozenset(given | theirs), frozenset(leaving))
 
     @property
     def is_needed(self) -> bool:
@@ -123,7 +127,7 @@ class Reshaping:
         if id_ in self.after:
             return {"id": raw["id"], "options": self.options_of(id_)}
         options = {t: v for t, v in option_values(raw).items() if t in self.titles}
-        if options.keys() == self.titles:
+        if options.keys() == self.titles and id_ not in self.leaving:
             return {"id": raw["id"], "options": options}
         return {"id": raw["id"]}
 
