@@ -8,7 +8,7 @@ from functools import partial
 
 import click
 
-from catalogsync._texts import counted
+from catalogsync._texts import counted, duration
 from catalogsync.config import Job
 from catalogsync.engine import Run, open_disown
 from catalogsync.report import Report
@@ -38,13 +38,16 @@ def disown_job(session: Session, job: Job, *, sure: bool) -> int:
                 store=store,
             )
 
-    return tell_run(session, opened, partial(_closing, job.sink_name))
+    return tell_run(session, opened, partial(_described, job.sink_name))
 
 
-def _closing(sink: str, report: Report) -> str:
-    """What the report's count of retired products means here."""
+def _described(sink: str, report: Report) -> str:
+    """The report; its counts would call these products retired."""
+    _, *more = str(report).split("\n")
     count = counted(report.counts.retired, "product")
-    return f"disowned {count}: left in {sink} as they are, and no longer ours"
+    took = f"{report.status.value}: disowned {count} in {duration(report.duration_s)}"
+    first = f"{report.job}: {took}; they stay in {sink} as they are"
+    return "\n".join([first, *more])
 
 
 def _is_confirmed(job: Job) -> bool:

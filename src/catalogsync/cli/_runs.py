@@ -107,22 +107,19 @@ def run_job(session: Session, job: Job, wish: Wish) -> int:
 def tell_run(
     session: Session,
     opening: Callable[[Progress], Opening],
-    closing: Callable[[Report], str] | None = None,
+    describe: Callable[[Report], str] = str,
 ) -> int:
     """Carry a run out, tell of it and give the exit status.
 
     Args:
         session: The call of the command line.
         opening: Opens both sides and makes the run.
-        closing: What to say after its report.
+        describe: Puts its report into words.
     """
     session.check_report()
     with progress_of(session) as progress:
         ended = asyncio.run(carry_out(opening(progress), progress))
-    status = ended.tell(session)
-    if closing is not None:
-        session.teller.result(closing(ended.report))
-    return status
+    return ended.tell(session, describe)
 
 
 @asynccontextmanager
@@ -156,13 +153,13 @@ class Ended:
     report: Report
     problem: Exception | None = None
 
-    def tell(self, session: Session) -> int:
+    def tell(self, session: Session, describe: Callable[[Report], str] = str) -> int:
         """Write the report, and give the exit status."""
         try:
             if session.report:
                 write_report(session, session.report, self.report)
         finally:
-            session.teller.result(str(self.report))
+            session.teller.result(describe(self.report))
         if self.problem is not None:
             session.teller.error(self.problem)
             return INCOMPLETE
