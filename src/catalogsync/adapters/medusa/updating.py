@@ -134,11 +134,11 @@ class Updates:
     async def _rename(self, changes: Sequence[Change]) -> list[Change]:
         """Let new variants take the place of those that they replace."""
         found = [renamed(change) for change in changes]
-        bodies = [body for each_ in found for body in each_.bodies]
+        bodies = [body for one in found for body in one.bodies]
         if bodies:
             path = _variants_path(raw_of(changes[0]))
             await self.client.post(path, {"update": bodies}, "fields=id")
-        return [each_.change for each_ in found]
+        return [one.change for one in found]
 
     async def _free(self, changes: Sequence[Change]) -> None:
         """Let variants go of the unique values that others of the batch get."""
