@@ -235,6 +235,14 @@ class Options:
         for link in gone:
             if link["is_exclusive"] and not any(self._links(link["id"])):
                 self._state.journal.drop(self._state.options, link["id"])
+                self._forget_values(product, link["id"])
+
+    def _forget_values(self, product: Row, option_id: str) -> None:
+        """Variants show no values of an option that is gone."""
+        for variant in product["variants"]:
+            kept = [row for row in variant["options"] if row["option_id"] != option_id]
+            if len(kept) < len(variant["options"]):
+                self._state.replace(variant, "options", kept)
 
     def _change_link(self, product: Row, change: Row) -> None:
         option = self._state.options.get(change["product_option_id"])
