@@ -180,10 +180,14 @@ class Receipt:
         """Whether an option that this variant has is ours.
 
         Receipts did not always name the titles. One that does not still knows the
-        options of the variant as we wrote them.
+        options of the variant as we wrote them. A variant of ours that has no more
+        options than we wrote has ours only: people may have renamed them.
         """
         if Field.OPTIONS in self.lists:
-            return self.wrote(Field.OPTIONS, title)
+            titles = self.lists[Field.OPTIONS]
+            is_known = variant.id in self.variants and "" not in titles
+            only_ours = is_known and len(variant.options) <= len(titles)
+            return only_ours or self.wrote(Field.OPTIONS, title)
         before = self.variants.get(variant.id, {}).get("options")
         return before == digest(variant.options)
 

@@ -184,3 +184,37 @@ async def test_others_have_the_options_of_a_new_variant(shop: Shop) -> None:
         (warning,) = report.warnings
         assert warning.startswith("shop:1: variant L is not created: variant medusa:")
     assert (await shop.found())["title"] == "New"
+
+
+async def _options(shop: Shop) -> dict[str, dict[str, str]]:
+    fields = "variants.title,variants.options.value,variants.options.option.title"
+    return {
+        each["title"]: {o["option"]["title"]: o["value"] for o in each["options"]}
+        for each in (await shop.found(fields=fields))["variants"]
+    }
+
+
+async def test_a_renamed_option_gets_its_title_back(shop: Shop) -> None:
+    """It is not taken for another option, of which new variants have no value."""
+    sizes = [variant(size, {"Size": size}) for size in "SM"]
+    await shop.put(product(*sizes))
+    (option,) = (await shop.found(fields="options.id"))["options"]
+    path = f"/admin/product-options/{option['id']}"
+    await shop.medusa.post(path, {"title": "Renamed"})
+    await shop.settle(product(*sizes, variant("L", {"Size": "L"})))
+    assert await _options(shop) == {f"Title {s}": {"Size": s} for s in "SML"}
+
+
+async def test_an_option_returns_that_others_have_values_of(shop: Shop) -> None:
+    sizes = [variant(size, {"Size": size}) for size in "SM"]
+    await shop.put(product(*sizes))
+    found = await shop.found(fields="options.id")
+    add = {"product_option_id": found["options"][0]["id"], "add": [{"value": "XL"}]}
+    path = f"/admin/products/{found['id']}"
+    await shop.medusa.post(f"{path}/options/batch", {"update": [add]})
+    theirs = {"title": "Theirs", "options": {"Size": "XL"}, "prices": []}
+    await shop.medusa.post(f"{path}/variants", theirs)
+    await shop.settle(product(variant("default")))
+    await shop.settle(product(*sizes))
+    expected = {f"Title {s}": {"Size": s} for s in "SM"}
+    assert await _options(shop) == {**expected, "Theirs": {"Size": "XL"}}

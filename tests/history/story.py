@@ -14,6 +14,7 @@ import attrs
 from hypothesis import strategies as st
 
 from catalogsync import (
+    UNSET,
     Category,
     Image,
     Price,
@@ -243,6 +244,48 @@ def _succeed(catalog: Catalog, a: int, _: int, new: str) -> None:
     _put(catalog, attrs.evolve(found, key=ProductKey(SOURCE, id_)))
 
 
+def _make_grid(catalog: Catalog, a: int, b: int, new: str) -> None:
+    """Two or three options; some of the combinations, with some of the old SKUs."""
+    found = _pick(catalog, a)
+    skus = [v.sku for v in found.variants or ()]
+    places = [(s, c) for s in SIZES[:2] for c in ("red", "blue")]
+    third = {"Fit": "slim"} if b % 2 else {}
+    variants = [
+        variant(f"{s}{c}", f"G{new}{s}{c}", options={"Size": s, "Color": c, **third})
+        for i, (s, c) in enumerate(places)
+        if i != b % 5
+    ]
+    if b % 3 == 0 and isinstance(skus[0], str):
+        variants[-1] = attrs.evolve(variants[-1], sku=skus[0])
+    _put(catalog, attrs.evolve(found, variants=variants))
+
+
+def _variant_field(name: str, make: Callable[[str], object]) -> Edit:
+    def edit(catalog: Catalog, a: int, b: int, new: str) -> None:
+        places = _variants(catalog)
+        if b % 2:
+            id_ = places[a % len(places)][0]
+            for place in places:
+                if place[0] == id_:
+                    _set(catalog, place, **{name: make(f"{new}.{place[1]}")})
+        else:
+            _set(catalog, places[a % len(places)], **{name: make(new)})
+
+    return edit
+
+
+def _odd_sku(catalog: Catalog, a: int, b: int, new: str) -> None:
+    places = _variants(catalog)
+    place = places[a % len(places)]
+    sku = _at(catalog, place).sku
+    if not isinstance(sku, str):
+        return
+    make = (str.lower, str.upper, lambda s: f"{s} ", lambda s: f"{s}, [{new}] x")
+    made = make[b % 4](sku)
+    if all(_at(catalog, other).sku != made for other in places):
+        _set(catalog, place, sku=made)
+
+
 def _field(name: str, make: Callable[[str], object]) -> Edit:
     def edit(catalog: Catalog, a: int, _: int, new: str) -> None:
         found = _pick(catalog, a)
@@ -273,6 +316,15 @@ EDITS: dict[str, Edit] = {
     "new_variant_ids": _new_ids,
     "add_variant": _add_variant,
     "drop_variant": _drop_variant,
+    "make_grid": _make_grid,
+    "no_sku": _variant_field("sku", lambda _: None),
+    "sku_again": _variant_field("sku", lambda new: f"A{new}"),
+    "no_barcode": _variant_field("barcode", lambda _: None),
+    "unsaid_prices": _variant_field("prices", lambda _: UNSET),
+    "no_prices": _variant_field("prices", lambda _: ()),
+    "unsaid_stock": _variant_field("stock", lambda _: UNSET),
+    "stock_again": _variant_field("stock", lambda _: (StockLevel(quantity=4),)),
+    "odd_sku": _odd_sku,
     "leave": _leave,
     "come": _come,
     "succeed": _succeed,
@@ -306,6 +358,14 @@ DEEDS = (
     "delete_variant",
     "delete_product",
     "rename_category",
+    "delete_item",
+    "second_item",
+    "rename_option_by_hand",
+    "value_by_hand",
+    "drop_variant_by_hand",
+    "other_item_sku",
+    "hold_sku",
+    "release_sku",
 )
 """What people do in the store."""
 

@@ -17,7 +17,7 @@ import attrs
 from catalogsync._concurrency import each
 from catalogsync.changes import Action, Change
 from catalogsync.errors import RefusedError
-from catalogsync.models import Field
+from catalogsync.models import UNSET, Field
 
 from .client import MedusaClient, MedusaRefusedError
 from .naming import in_pieces
@@ -157,14 +157,20 @@ def _new_skus(change: Change) -> Iterator[tuple[Raw, str | None]]:
     rows = {variant_id(row): row for row in raw_of(change).get("variants") or ()}
     if is_unfinished(change):
         told = change.wanted.variants if change.wanted else ()
-        for variant in told or ():
-            if variant.sku and variant.id in rows:
-                yield rows[variant.id], variant.sku
+        ids = {variant.id for variant in told or () if variant.sku is not UNSET}
+        for variant in change.product.variants or ():
+            if variant.id in rows.keys() & ids - _made(change):
+                yield rows[variant.id], variant.sku or None
         return
     for item in change.variants:
         row = rows.get(item.variant.id)
         if item.action is Action.UPDATE and Field.SKU in item.fields and row:
             yield row, item.variant.sku or None
+
+
+def _made(change: Change) -> set[str]:
+    """The variants that are new, or made anew."""
+    return {c.variant.id for c in change.variants if c.action is Action.ADD}
 
 
 def _without_item(changes: Sequence[Change]) -> Iterator[tuple[Raw, Raw, str]]:

@@ -104,12 +104,21 @@ class Reshaping:
 
     def _new_values(self, known: Mapping[str, Raw]) -> dict[str, list[str]]:
         missing: dict[str, dict[str, None]] = {}
-        for options in self.after.values():
+        for options in (*self.after.values(), *self._kept()):
             for title, value in options.items():
                 values = {v["value"] for v in known.get(title, {}).get("values") or ()}
                 if value not in values:
                     missing.setdefault(title, {})[value] = None
         return {title: [*values] for title, values in missing.items()}
+
+    def _kept(self) -> list[Mapping[str, str]]:
+        """The options of variants that get no others, where they are sent again.
+
+        Their values may be those of an option that went, and came back without them.
+        """
+        rows = self.raw.get("variants") or () if self.is_needed else ()
+        found = [self._variant(r) for r in rows if variant_id(r) not in self.after]
+        return [variant["options"] for variant in found if "options" in variant]
 
     def body(self, fresh: Raw) -> dict[str, Any]:
         """The product update.
