@@ -16,6 +16,7 @@ from hypothesis import given, settings, strategies as st
 
 from catalogsync import (
     Ambiguous,
+    BatchRefusedError,
     BrokenPromiseError,
     CatalogSyncError,
     Change,
@@ -254,6 +255,7 @@ WRITES: list[Bad] = [
     lambda _, right: [Outcome(o.key, OutcomeStatus.UPDATED) for o in right],
     lambda _, right: [Outcome(o.key, OutcomeStatus.SKIPPED) for o in right],
     lambda _, right: [Outcome(o.key, OutcomeStatus.FAILED, None) for o in right],  # type: ignore[arg-type]
+    lambda _, right: [Outcome(o.key, OutcomeStatus.FAILED, holder="x") for o in right],  # type: ignore[arg-type]
     lambda _, right: [*right, Outcome(key("nobody"), OutcomeStatus.CREATED)],
     lambda _, right: [*right, *right],
     lambda _, right: [*right, Outcome(right[0].key, OutcomeStatus.FAILED, "no")],
@@ -292,6 +294,23 @@ async def test_a_removal_that_answers_wrong(gives: Bad) -> None:
     report = await sync(source, sink, options=options)
     assert report.status is RunStatus.FAILED
     assert "Sink.write: " in report.problem
+
+
+REFUSALS: list[Bad] = [
+    lambda culprit: {"culprits": {str(culprit): "taken"}},
+    lambda culprit: {"culprits": {culprit: None}},
+    lambda culprit: {"culprits": {culprit: "taken"}, "holders": {culprit: "shop:1"}},
+    lambda culprit: {"culprits": {culprit: "taken"}, "holders": {"shop:1": culprit}},
+]
+
+
+@pytest.mark.parametrize("names", REFUSALS)
+async def test_a_refusal_that_names_products_wrong(names: Bad) -> None:
+    def refuses(changes: Sequence[Change], _: Any) -> Any:
+        raise BatchRefusedError("taken", **names(changes[0].key))
+
+    run = sync(as_source(catalog(3)), Sink(write_gives=refuses), options=fast())
+    await reported(run, "Sink.write: ", "BatchRefusedError.")
 
 
 async def test_an_update_that_is_said_to_be_a_removal() -> None:

@@ -7,8 +7,9 @@ only a few products at once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import attrs
 import pytest
@@ -22,6 +23,7 @@ from catalogsync import (
     Limits,
     MemorySink,
     Outcome,
+    OutcomeStatus,
     Product,
     ProductKey,
     ProductStatus,
@@ -29,6 +31,7 @@ from catalogsync import (
     Report,
     RunStatus,
     StoreSettings,
+    TransientError,
     Variant,
     sync,
 )
@@ -138,6 +141,44 @@ async def test_what_we_unpublished_lets_go() -> None:
     report = await put(sink, {"1": "A", "2": "B"}, **options, edits=Edits.KEEP)
     assert report.status is RunStatus.SUCCEEDED, str(report)
     assert skus(sink) == {"1": "A", "2": "B"}
+
+
+@attrs.define
+class Stubborn(UniqueSink):
+    """Does not let products go of their SKUs, and answers something else instead."""
+
+    answers: Callable[[Change], object] | None = None
+
+    async def write(self, changes: Sequence[Change], /) -> Any:
+        if self.answers and changes[0].key.id == "1":
+            return [self.answers(change) for change in changes]
+        return await UniqueSink.write(self, changes)
+
+
+ANSWERS: list[tuple[Callable[[Change], object], str]] = [
+    (lambda change: change.failed("it is sold"), "failed shop:3: taken by shop:1"),
+    (lambda change: change.again(TransientError("busy")), "busy"),
+    (lambda change: Outcome(change.key, OutcomeStatus.UNSETTLED, "?"), "shop:3"),
+    (lambda _: "done", "Stubborn.write: each answer must be"),
+]
+
+
+@pytest.mark.parametrize(("answers", "told"), ANSWERS)
+async def test_nobody_is_said_to_have_let_go_who_did_not(
+    answers: Callable[[Change], object], told: str
+) -> None:
+    sink = Stubborn()
+    prune = fast(prune=Prune.DRAFT, max_prune=10)
+    async with StoreSettings().open() as store:
+        for wanted in ({"1": "A"}, {"2": "B"}, {"2": "B", "3": "A"}):
+            sink.answers = answers if "3" in wanted else None
+            products = [thing(*item) for item in wanted.items()]
+            source = LookupSource(products=products, name="shop")
+            report = await sync(source, sink, options=prune, job="job", store=store)
+        history = await store.history("job", ProductKey("shop", "1"))
+    assert told in str(report)
+    assert "3" not in skus(sink)
+    assert not any("gave up" in entry.outcome.reason for entry in history)
 
 
 @pytest.mark.parametrize("job", ["other", ""])

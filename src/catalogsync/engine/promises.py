@@ -33,7 +33,7 @@ from catalogsync.changes import (
     ReferenceOutcome,
     Stranger,
 )
-from catalogsync.errors import BrokenPromiseError, TransientError
+from catalogsync.errors import BatchRefusedError, BrokenPromiseError, TransientError
 from catalogsync.models import Field, Product, ProductKey
 from catalogsync.outcomes import Again, Outcome, OutcomeStatus, Rejected
 from catalogsync.protocols import (
@@ -266,7 +266,25 @@ def _ours(method: _Method, key: ProductKey, held: Ours, *, foreign: bool) -> Non
 
 async def write(sink: Sink, changes: Sequence[Change]) -> object:
     """`Sink.write`; what it gives is for `check_answers`."""
-    return await _Method(sink, "write").awaited(sink.write(changes))
+    method = _Method(sink, "write")
+    try:
+        return await method.awaited(sink.write(changes))
+    except BatchRefusedError as error:
+        _check_refusal(method, error)
+        raise
+
+
+def _check_refusal(method: _Method, error: BatchRefusedError) -> None:
+    for key, reason in error.culprits.items():
+        method.must_be(key, ProductKey, "each key of BatchRefusedError.culprits")
+        method.must_be(
+            reason, str, f"the reason for {key} in BatchRefusedError.culprits"
+        )
+    for key, holder in error.holders.items():
+        method.must_be(key, ProductKey, "each key of BatchRefusedError.holders")
+        method.must_be(
+            holder, ProductKey, f"the holder for {key} in BatchRefusedError.holders"
+        )
 
 
 def check_answers(
@@ -312,6 +330,9 @@ def _check_answer(
     method.must_be(answer.status, OutcomeStatus, f"the status of {answer.key}")
     method.must_be(answer.reason, str, f"the reason for {answer.key}")
     method.must_be(answer.said, str, f"what is said of {answer.key}")
+    method.must_be(
+        answer.holder, (ProductKey, type(None)), f"the holder for {answer.key}"
+    )
     change = left[answer.key]
     done = change.done().status
     allowed = {

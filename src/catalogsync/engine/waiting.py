@@ -28,6 +28,8 @@ from catalogsync.outcomes import Outcome, OutcomeStatus
 from catalogsync.protocols import Sink
 from catalogsync.receipt import Receipt, interim
 
+from . import promises
+from .answers import SomeAgainError, sorted_answers
 from .ledger import Ledger
 from .options import Options
 from .removing import repeated
@@ -146,7 +148,7 @@ class LastRound:
         asked = [Product(key=key, title="?") for key in keys]
         if not asked:
             return []
-        look = partial(self.sink.find, asked, fields=_LOOK_AT)
+        look = partial(promises.find, self.sink, asked, _LOOK_AT)
         found = await repeated(look, "find products", self.tally, self.options)
         return [one for one in found.values() if isinstance(one, Ours)]
 
@@ -154,14 +156,25 @@ class LastRound:
         await self.ledger.announce([change])
         self.tally.touched = True
         try:
-            write = partial(self.sink.write, [change])
-            await repeated(write, "free unique values", self.tally, self.options)
+            write = partial(self._write, change)
+            done = await repeated(write, "free unique values", self.tally, self.options)
         except RefusedError:
             return  # the product that waits is refused then, with the reason
-        if not self.tally.is_open(change.key):
+        if done and not self.tally.is_open(change.key):
             reason = "gave up a unique value that another product needs"
             outcome = Outcome(change.key, OutcomeStatus.UPDATED, reason)
             self.tally.on_settled(outcome, None)
+
+    async def _write(self, change: Change) -> bool:
+        """Whether the sink says that it carried out the change."""
+        answers = await promises.write(self.sink, [change])
+        good, broken = promises.check_answers(self.sink, [change], answers)
+        if broken:
+            raise broken
+        outcomes, again = sorted_answers([change], good)
+        if again:
+            raise SomeAgainError(again)
+        return any(outcome.status is change.done().status for outcome in outcomes)
 
 
 def _values(variant: Variant) -> Iterator[tuple[str, str]]:
