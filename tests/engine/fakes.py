@@ -115,7 +115,8 @@ def check(report: Report) -> None:
     if report.status is RunStatus.SUCCEEDED:
         assert not report.problem
         assert not counts.failed + counts.unsettled
-        assert not report.warnings
+        # Values that are adjusted, in so many products, degrade no run.
+        assert all(" in products: " in warning for warning in report.warnings)
         assert not report.discrepancies
     if report.status is RunStatus.DEGRADED:
         assert not report.problem
