@@ -163,6 +163,10 @@ async def test_a_copy_of_a_variant_of_ours(shop: Shop) -> None:
     await shop.settle(product(*sizes, title="New"))
     titles = {each["title"] for each in (await shop.found())["variants"]}
     assert titles == {"Title S", "Title M", "Copy"}
+    fits = [variant(size, {"Fit": size}) for size in "SM"]
+    await shop.settle(product(*fits, title="New"))
+    titles = {each["title"] for each in (await shop.found())["variants"]}
+    assert titles == {"Title S", "Title M", "Copy"}
 
 
 async def test_others_have_the_options_of_a_new_variant(shop: Shop) -> None:
@@ -216,5 +220,25 @@ async def test_an_option_returns_that_others_have_values_of(shop: Shop) -> None:
     await shop.medusa.post(f"{path}/variants", theirs)
     await shop.settle(product(variant("default")))
     await shop.settle(product(*sizes))
-    expected = {f"Title {s}": {"Size": s} for s in "SM"}
-    assert await _options(shop) == {**expected, "Theirs": {"Size": "XL"}}
+    after = await _options(shop)
+    assert after.keys() == {"Title S", "Title M", "Theirs"}
+    assert [after[f"Title {size}"] for size in "SM"] == [{"Size": "S"}, {"Size": "M"}]
+
+
+async def test_an_option_goes_that_tells_ours_from_theirs(shop: Shop) -> None:
+    """Ours get their options; those of others would be the same, and stay as they are."""
+    sizes = [variant(size, {"Size": size, "Fit": "slim"}) for size in "SM"]
+    await shop.put(product(*sizes))
+    found = await shop.found(fields="options.id,options.title")
+    (fit,) = (o["id"] for o in found["options"] if o["title"] == "Fit")
+    add = {"product_option_id": fit, "add": [{"value": "wide"}, {"value": "loose"}]}
+    path = f"/admin/products/{found['id']}"
+    await shop.medusa.post(f"{path}/options/batch", {"update": [add]})
+    for value in ("wide", "loose"):
+        options = {"Size": "S", "Fit": value}
+        theirs = {"title": value, "options": options, "prices": []}
+        await shop.medusa.post(f"{path}/variants", theirs)
+    await shop.settle(product(*(variant(size, {"Size": size}) for size in "SM")))
+    after = await _options(shop)
+    assert after.keys() == {"Title S", "Title M", "wide", "loose"}
+    assert [after[f"Title {size}"] for size in "SM"] == [{"Size": "S"}, {"Size": "M"}]

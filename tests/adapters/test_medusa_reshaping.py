@@ -65,6 +65,14 @@ SHAPES: dict[str, tuple[Sequence[Variant], Sequence[Variant]]] = {
         sized("A", "S", "M"),
         [attrs.evolve(v, id=f"new {v.id}") for v in sized("A", "S", "M")],
     ),
+    "an option less, and other variants": (
+        [
+            variant(f"{s}{c}", f"A-{s}{c}", options={"Size": s, "Color": c})
+            for s in "SM"
+            for c in ("red", "blue")
+        ],
+        sized("B", "S", "M", "L"),
+    ),
     "options trade places": (
         sized("A", "S", "M"),
         [

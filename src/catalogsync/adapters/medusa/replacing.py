@@ -46,7 +46,8 @@ class Renamed:
 def renamed(change: Change) -> Renamed:
     """Let each new variant take the place of one that it replaces.
 
-    It is the one with the same options, or else with the same SKU.
+    It is the one with the same options, or else with the same SKU, or else one that
+    will have the same options once the product has fewer; else it would be in the way.
     """
     pairs = dict(_pairs(change))
     if not pairs:
@@ -82,7 +83,7 @@ def _pairs(change: Change) -> Iterator[tuple[str, Variant]]:
         for c in change.variants
         if c.action is Action.REMOVE and c.variant.id in rows - anew
     }
-    for is_same in (_same_options, _same_sku):
+    for is_same in (_same_options, _same_sku, _fewer_options):
         for new in [*added]:
             old = next((v for v in removed.values() if is_same(new, v)), None)
             if old is not None:
@@ -99,6 +100,10 @@ def _same_sku(new: Variant, old: Variant) -> bool:
     return bool(new.sku) and new.sku == old.sku
 
 
+def _fewer_options(new: Variant, old: Variant) -> bool:
+    return bool(new.options) and new.options.items() <= old.options.items()
+
+
 def _taking_over(change: Change, new: Variant, old: Variant) -> VariantChange:
     fields = {
         field
@@ -106,7 +111,9 @@ def _taking_over(change: Change, new: Variant, old: Variant) -> VariantChange:
         if (value := getattr(new, name)) is not Unset.UNSET
         and value != getattr(old, name)
     }
-    if new.options != old.options:
+    row = next(r for r in raw_of(change)["variants"] if variant_id(r) == old.id)
+    # One that lost its options in an update that broke off has not even the default.
+    if new.options != old.options or row.get("options") == []:
         fields.add(Field.OPTIONS)
     if not isinstance(new.prices, Unset):
         prices = _prices(change, new.prices, old)

@@ -104,21 +104,28 @@ class Reshaping:
 
     def _new_values(self, known: Mapping[str, Raw]) -> dict[str, list[str]]:
         missing: dict[str, dict[str, None]] = {}
-        for options in (*self.after.values(), *self._kept()):
+        kept = self._kept(self.raw) if self.is_needed else {}
+        for options in (*self.after.values(), *kept.values()):
             for title, value in options.items():
                 values = {v["value"] for v in known.get(title, {}).get("values") or ()}
                 if value not in values:
                     missing.setdefault(title, {})[value] = None
         return {title: [*values] for title, values in missing.items()}
 
-    def _kept(self) -> list[Mapping[str, str]]:
-        """The options of variants that get no others, where they are sent again.
+    def _kept(self, raw: Raw) -> dict[str, dict[str, str]]:
+        """The options of variants that get no others, each combination once.
 
         Their values may be those of an option that went, and came back without them.
         """
-        rows = self.raw.get("variants") or () if self.is_needed else ()
-        found = [self._variant(r) for r in rows if variant_id(r) not in self.after]
-        return [variant["options"] for variant in found if "options" in variant]
+        kept: dict[str, dict[str, str]] = {}
+        for row in raw.get("variants") or ():
+            id_ = variant_id(row)
+            options = {t: v for t, v in option_values(row).items() if t in self.titles}
+            stays = id_ not in self.leaving and id_ not in self.after
+            is_new = options not in (*self.after.values(), *kept.values())
+            if stays and is_new and options.keys() == self.titles:
+                kept[id_] = options
+        return kept
 
     def body(self, fresh: Raw) -> dict[str, Any]:
         """The product update.
@@ -127,18 +134,15 @@ class Reshaping:
             fresh: The product with the options that were missing.
         """
         ids = [o["id"] for o in _options(fresh) if o["title"] in self.titles]
-        variants = [self._variant(raw) for raw in fresh.get("variants") or ()]
+        rows = {variant_id(raw): raw["id"] for raw in fresh.get("variants") or ()}
+        given = {id_: self.options_of(id_) for id_ in rows if id_ in self.after}
+        given |= self._kept(fresh)
+        variants = [
+            {"id": row, "options": given[id_]} if id_ in given else {"id": row}
+            for id_, row in rows.items()
+        ]
         variants.sort(key=lambda variant: "options" in variant)
         return {"id": fresh["id"], "option_ids": ids, "variants": variants}
-
-    def _variant(self, raw: Raw) -> dict[str, Any]:
-        id_ = variant_id(raw)
-        if id_ in self.after:
-            return {"id": raw["id"], "options": self.options_of(id_)}
-        options = {t: v for t, v in option_values(raw).items() if t in self.titles}
-        if options.keys() == self.titles and id_ not in self.leaving:
-            return {"id": raw["id"], "options": options}
-        return {"id": raw["id"]}
 
     def options_of(self, id_: str) -> dict[str, str]:
         """The options of a variant that gets some, by its id.

@@ -28,7 +28,7 @@ from .bodies import new_variant, update_body, variant_updates
 from .client import MedusaClient, MedusaRefusedError
 from .halfmade import Mending, is_incomplete, missing_links
 from .inventory import ITEM_FIELDS, Items
-from .reading import RECEIPT, Raw, is_unfinished, raw_of, variant_id
+from .reading import RECEIPT, Raw, cleaned, is_unfinished, raw_of, variant_id
 from .refusals import Refusals
 from .replacing import freed, renamed
 from .reshaping import Reshaping, unused_values
@@ -169,7 +169,8 @@ class Updates:
             ConflictError: It is gone, or somebody added or removed a variant.
         """
         path = f"{_PRODUCTS}/{raw['id']}"
-        fresh: Raw = (await self.client.get(path, f"fields={_SHAPE}"))["product"]
+        reply = await self.client.get(path, f"fields={_SHAPE}")
+        fresh = cleaned(reply["product"])
         here = {row["id"] for row in fresh.get("variants") or ()}
         added = here - {row["id"] for row in raw.get("variants") or ()}
         if added:
