@@ -245,9 +245,16 @@ def _check_status(reply: Reply) -> None:
 
 
 def _is_object(reply: Reply) -> bool:
+    """Whether an answer is an object.
+
+    Raises:
+        BrokenReplyError: It begins as one, and was cut on its way.
+    """
     try:
         return isinstance(reply.json(), dict)
     except BrokenReplyError:
+        if reply.body.lstrip().startswith(b"{"):
+            raise
         return False
 
 
