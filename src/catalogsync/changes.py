@@ -172,7 +172,8 @@ class Change:
 
     def done(self) -> Outcome:
         """The outcome of this change when the sink has carried it out."""
-        return Outcome(self.key, _DONE.get(self.action, OutcomeStatus.UPDATED))
+        reason = _DISOWNED if self.action is Action.DISOWN else ""
+        return Outcome(self.key, _DONE.get(self.action, OutcomeStatus.UPDATED), reason)
 
     def failed(self, reason: str, *, said: str = "") -> Outcome:
         """The outcome of this change when the sink refuses it; others may be done.
@@ -200,6 +201,7 @@ _DONE = {
     Action.DELETE: OutcomeStatus.RETIRED,
     Action.DISOWN: OutcomeStatus.RETIRED,
 }
+_DISOWNED = "disowned: it stays in the sink as it is, without our key"
 
 
 class ReferenceKind(enum.StrEnum):

@@ -460,6 +460,10 @@ def test_disown(configure: Configure, call: Call, records: Records) -> None:
     assert first.startswith("products: succeeded: disowned 5 products in ")
     assert first.endswith("; they stay in sql as they are")
     assert "retired" not in result.stdout
+    told = lines(call("explain", "products", "1"))[1]
+    assert told.endswith(
+        "retired: disowned: it stays in the sink as it is, without our key"
+    )
     assert by_hand("SELECT id, title, description, status FROM product") == before
     nobody = [(None, None, None)] * 5
     assert by_hand("SELECT source, source_id, receipt FROM product") == nobody
