@@ -175,3 +175,19 @@ async def test_a_change_of_shape_can_break_off_anywhere(
                 if not struck:
                     break
             assert not struck
+
+
+@pytest.mark.parametrize("number", range(2, 6))
+async def test_another_shape_after_one_that_broke_off(medusa: Any, number: int) -> None:
+    """A variant that was to go, and comes back, is not left without options."""
+    plan = FaultPlan()
+    async with proxy(medusa.url, plan) as url:
+        settings = MedusaSettings(url=url, email=medusa.email, password=medusa.password)
+        async with settings.open() as sink:
+            await put(sink, of("1", sized("A", "S", "M")))
+            plan.add(lost("POST", "*", on=[number]))
+            await put(sink, of("1", [variant("S", "A-S")]))
+            plan.clear()
+            await put(sink, of("1", [variant("M", "A-M")]))
+    found = shape_of(await read(medusa, "1"))
+    assert found == {"M": ({"Title": "Default"}, "1.A-M")}

@@ -16,7 +16,7 @@ from typing import Any
 
 import attrs
 
-from catalogsync.changes import Action, Change
+from catalogsync.changes import Action, Change, VariantChange
 from catalogsync.errors import RefusedError
 from catalogsync.models import Field
 from catalogsync.receipt import Receipt
@@ -26,12 +26,13 @@ from .reading import (
     Raw,
     has_default_option,
     held_of,
+    is_ours,
     option_values,
     raw_of,
     variant_id,
 )
 
-__all__ = ["Reshaping", "unused_values"]
+__all__ = ["Reshaping", "unused_values", "with_options"]
 
 
 @attrs.frozen
@@ -160,6 +161,32 @@ class Reshaping:
                 f" option in the store, or add it at the source"
             )
         return options
+
+
+def with_options(change: Change) -> Change:
+    """The change with options for variants that lost theirs in one that broke off.
+
+    They read as if they had none, and lack the option that stands for that.
+    """
+    raw = raw_of(change)
+    rows = raw.get("variants") or () if has_default_option(raw) else ()
+    bare = {variant_id(r) for r in rows if r.get("options") == [] and is_ours(r)}
+    told = {item.variant.id: item for item in change.variants}
+    added = [
+        VariantChange(
+            action=Action.UPDATE,
+            variant=variant,
+            fields=frozenset({Field.OPTIONS, *(item.fields if item else ())}),
+        )
+        for variant in change.product.variants or ()
+        if variant.id in bare
+        for item in [told.get(variant.id)]
+        if item is None or item.action is Action.UPDATE
+    ]
+    ids = {item.variant.id for item in added}
+    rest = [item for item in change.variants if item.variant.id not in ids]
+    fields = change.fields | {Field.OPTIONS} if added else change.fields
+    return attrs.evolve(change, fields=fields, variants=(*rest, *added))
 
 
 def unused_values(change: Change, shape: Reshaping) -> list[dict[str, Any]]:

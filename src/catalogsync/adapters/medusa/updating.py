@@ -31,7 +31,7 @@ from .inventory import ITEM_FIELDS, Items
 from .reading import RECEIPT, Raw, cleaned, is_unfinished, raw_of, variant_id
 from .refusals import Refusals
 from .replacing import freed, renamed
-from .reshaping import Reshaping, unused_values
+from .reshaping import Reshaping, unused_values, with_options
 from .stock import StockLevels
 
 __all__ = ["Updates"]
@@ -78,6 +78,7 @@ class Updates:
         """
         await claim(self.client, changes)
         changes = await Mending(self.client, self.items).mend(changes)
+        changes = [with_options(change) for change in changes]
         await self._fields(changes)
         changes = await self._rename(changes)
         reshaped = [change for change in changes if change.fields & _RESHAPING]
