@@ -34,7 +34,7 @@ class RunStatus(enum.StrEnum):
     """How a run ended.
 
     `DEGRADED`: everything was seen and settled, but some products failed, or there
-    is a warning.
+    is a discrepancy or a warning. Warnings about adjusted values do not count.
     `INCOMPLETE`: not everything was seen or settled; the next run goes on.
     `FAILED`: the run broke off; what was done until then is in the counts.
     `CANCELLED`: a person, a signal or the end of the service stopped the run before
