@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from ._feed import Feed, Reader
-from ._service import JobEvent, JobState, Service
+from ._service import JobEvent, JobState, PlannedRun, Service
 
-__all__ = ["Feed", "JobEvent", "JobState", "Reader", "Service"]
+__all__ = ["Feed", "JobEvent", "JobState", "PlannedRun", "Reader", "Service"]
