@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -97,6 +98,14 @@ def call() -> Callable[..., Result]:
         return result
 
     return call
+
+
+@pytest.fixture(autouse=True)
+def hangups() -> Iterator[None]:
+    """Processes hear of hangups, also where the tests themselves run under `nohup`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture

@@ -149,7 +149,8 @@ def _kind(value: object) -> str:
         return "None"
     if isinstance(value, str) and len(value) < 60:
         return f"the text {value!r}"
-    return f"a {type(value).__name__}"
+    name = type(value).__name__
+    return f"an {name}" if name[0] in "aeioAEIO" else f"a {name}"
 
 
 def _named(key: object) -> str:
