@@ -115,8 +115,14 @@ async def _over(
     place: Scene,
     make: Callable[[int], list[Fault]],
     timeout: float = 60,  # noqa: ASYNC109
+    *,
+    late: bool = False,
 ) -> None:
-    """A first run and one with changes, each over faults; and then one more."""
+    """A first run and one with changes, each over faults; and then one more.
+
+    A request that the server begins *late*, after all others, may put the receipt back
+    that it came with. One more run then confirms those receipts and changes nothing else.
+    """
     await place.shelf.put_stranger()
     first = await place.run(*make(8), timeout=timeout)
     assert first.status is RunStatus.SUCCEEDED, str(first)
@@ -133,6 +139,12 @@ async def _over(
     assert second.retries
     assert await place.is_right()
     assert (await place.shelf.held()).others == before
+    if late:
+        confirmed = await place.run()
+        assert confirmed.status is RunStatus.SUCCEEDED, str(confirmed)
+        assert confirmed.writes <= 1
+        assert await place.is_right()
+        assert (await place.shelf.held()).others == before
     quiet = await place.run()
     assert (quiet.writes, quiet.counts.unchanged) == (0, 191)
 
@@ -144,6 +156,10 @@ async def test_over_a_bad_line(
     rng = Random(name)
     async with scene(medusa, real_records) as place:
         await _over(place, lambda batches: _strikes(LINES[name], rng, batches))
+
+
+def _first_batch(strikes: Callable[..., Fault], _: int) -> list[Fault]:
+    return [strikes("POST", BATCH, on=[1])]
 
 
 @pytest.mark.parametrize("begins", ["at once", "later"])
@@ -159,5 +175,6 @@ async def test_carried_out_though_nobody_waits_for_it(
             "later": partial(delay, timeout * 1.3),
         }
         strikes = line[begins]
-        await _over(place, lambda _: [strikes("POST", BATCH, on=[1])], timeout)
+        make = partial(_first_batch, strikes)
+        await _over(place, make, timeout, late=begins == "later")
         ended.set()

@@ -14,7 +14,6 @@ import time
 from collections.abc import (
     Awaitable,
     Callable,
-    Coroutine,
     Generator,
     Iterable,
     Sequence,
@@ -284,7 +283,7 @@ class Pipeline:
             ledger=self.ledger,
         )
         try:
-            await self._in_flight(last.run())
+            await self._in_flight(last.run)
         except TransientError as error:
             self.tally.problem(f"could not write products that waited: {error}")
         self._settler.close()
@@ -320,7 +319,7 @@ class Pipeline:
 
         return look
 
-    async def _in_flight(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _in_flight(self, work: Stage) -> None:
         """Do what a stop lets end within its grace, as it does with the writers."""
         task = self._finishing.create_task(_caught(work), name="catalogsync-remove")
         self._removals.append(task)
@@ -489,10 +488,10 @@ class Pipeline:
             self.stop(reason, grace=30.0)
 
 
-async def _caught(work: Coroutine[Any, Any, None]) -> Exception | None:
+async def _caught(work: Stage) -> Exception | None:
     """The error, so that it is raised where the work is awaited."""
     try:
-        await work
+        await work()
     except Exception as error:  # noqa: BLE001 - raised again by who waits
         return error
     return None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import attrs
 
@@ -153,7 +153,7 @@ class Remover:
     options: Options
     tally: Tally
     ledger: Ledger
-    carry_out: Callable[[Coroutine[Any, Any, None]], Awaitable[None]]
+    carry_out: Callable[[Callable[[], Awaitable[None]]], Awaitable[None]]
     _in_doubt: int = attrs.field(default=0, init=False)
     _sent: set[ProductKey] = attrs.field(factory=set[ProductKey], init=False)
 
@@ -168,7 +168,7 @@ class Remover:
         most = self.sink.limits.batch
         size = min(most, self.options.batch_size or most)
         for batch in batched(changes, size):
-            await self.carry_out(self._bring_about(batch, look))
+            await self.carry_out(partial(self._bring_about, batch, look))
 
     async def _bring_about(self, batch: Sequence[Change], look: Look) -> None:
         started = time.perf_counter()
