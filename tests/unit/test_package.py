@@ -35,6 +35,12 @@ def test_the_core_needs_no_http_and_no_database(names: str) -> None:
     assert modules.isdisjoint({*HEAVY} - {"orjson"})
 
 
+def test_dummyjson_and_medusa_load_nothing_that_a_run_does_not_use() -> None:
+    adapters = "catalogsync.adapters.dummyjson, catalogsync.adapters.medusa"
+    modules = loaded_after(f"import catalogsync.engine, {adapters}")
+    assert modules.isdisjoint({*HEAVY} - {"aiohttp", "orjson"})
+
+
 @pytest.mark.parametrize("name", catalogsync.__all__)
 def test_every_public_name_is_there(name: str) -> None:
     vars(catalogsync).pop(name, None)

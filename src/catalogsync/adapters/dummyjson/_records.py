@@ -8,15 +8,11 @@ said, for 0 would end the sale. What is empty or all white space is missing.
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
-from functools import cache, partial
-from typing import Any, NewType, cast, get_args
+from typing import Any, cast
 
 import attrs
-from cattrs import Converter, transform_error
-from cattrs.errors import BaseValidationError
 
 from catalogsync._checks import check_number_of_items, check_text, told
 from catalogsync.errors import InvalidValueError
@@ -54,82 +50,38 @@ _KINDS: dict[type, str] = {
     dict: "an object",
 }
 
-_Id = NewType("_Id", str)
-_Tag = NewType("_Tag", str)
+Reader = Callable[[Any], Any]
+"""Takes a value as it came; raises `InvalidValueError` if it is of the wrong kind."""
 
 
-@attrs.frozen
-class _Size:
-    width: Decimal | None = None
-    height: Decimal | None = None
-    depth: Decimal | None = None
-
-
-@attrs.frozen
-class _Meta:
-    barcode: str | None = None
-
-
-@attrs.frozen(kw_only=True)
-class _Variant:
-    id: _Id
-    price: Decimal
-    stock: int | None = None
-    title: str | None = None
-    sku: str | None = None
-    barcode: str | None = None
-    options: dict[str, str] | None = None
-
-
-@attrs.frozen(kw_only=True)
-class _Record:
-    title: str
-    description: str | None = None
-    category: str | None = None
-    price: Decimal | None = None
-    stock: int | None = None
-    tags: list[_Tag] | None = None
-    brand: str | None = None
-    sku: str | None = None
-    weight: Decimal | None = None
-    dimensions: _Size | None = None
-    meta: _Meta | None = None
-    images: list[str] | None = None
-    thumbnail: str | None = None
-    variants: list[_Variant] | None = None
-
-
-FIELDS = (*(field.name for field in attrs.fields(_Record)), *_ATTRIBUTES)
-"""What is asked for; `id` comes by itself."""
-
-
-def _text(value: object, _: object) -> str:
+def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"must be text, not {_kind(value)}")
+        raise InvalidValueError("", f"must be text, not {_kind(value)}")
     return value
 
 
-def _tag(value: object, _: object) -> str:
+def _tag(value: object) -> str:
     """A tag, checked while its place in the list is known."""
-    return check_text("", _text(value, _))
+    return check_text("", _text(value))
 
 
-def _id(value: object, _: object = None) -> str:
+def _id(value: object) -> str:
     """An id, which may be text or a whole number."""
     if isinstance(value, bool) or not isinstance(value, int | str):
-        raise TypeError(f"must be text or a whole number, not {_kind(value)}")
+        problem = f"must be text or a whole number, not {_kind(value)}"
+        raise InvalidValueError("", problem)
     return str(value)
 
 
-def _whole(value: object, _: object) -> int:
+def _whole(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"must be a whole number, not {_kind(value)}")
+        raise InvalidValueError("", f"must be a whole number, not {_kind(value)}")
     return value
 
 
-def _decimal(value: object, _: object) -> Decimal:
+def _decimal(value: object) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"must be a number, not {_kind(value)}")
+        raise InvalidValueError("", f"must be a number, not {_kind(value)}")
     return Decimal(repr(value))
 
 
@@ -137,54 +89,92 @@ def _kind(value: object) -> str:
     return told(_KINDS.get(type(value), type(value).__name__), value)
 
 
-def _converter(*, detailed: bool) -> Converter:
-    converter = Converter(detailed_validation=detailed)
-    converter.register_structure_hook(str, _text)
-    converter.register_structure_hook(int, _whole)
-    converter.register_structure_hook(Decimal, _decimal)
-    converter.register_structure_hook(_Id, _id)
-    converter.register_structure_hook(_Tag, _tag)
-    _demand(converter, dict, _Size, _Meta, dict[str, str], _Variant)
-    _demand(converter, list, list[str], list[_Tag], list[_Variant])
-    return converter
+def _list(item: Reader) -> Reader:
+    """A list of what *item* reads."""
 
-
-def _to_first_bad(items: list[object], kind: Any) -> list[object]:
-    """The items up to the first that is wrong: no more need to be told of."""
-    for index, item in enumerate(items):
+    def read(value: object) -> list[Any]:
+        if not isinstance(value, list):
+            raise InvalidValueError("", f"must be a list, not {_kind(value)}")
+        items = cast("list[object]", value)
+        check_number_of_items("", len(items))
+        found: list[Any] = []
         try:
-            _quick.structure(item, *get_args(kind))
-        except Exception:  # noqa: BLE001 - told by the exact converter
-            return items[: index + 1]
-    return items
+            for each in items:
+                found.append(item(each))  # noqa: PERF401 - its length is the place
+        except InvalidValueError as error:
+            raise error.under(f"[{len(found)}]") from None
+        return found
+
+    return read
 
 
-def _demand(converter: Converter, raw: type, *kinds: Any) -> None:
-    """Take only this for these: cattrs would take a text for a list of letters."""
-    for kind in kinds:
-        inner = converter.get_structure_hook(kind)
+def _object(fields: Mapping[str, Reader], *needed: str) -> Reader:
+    """An object; what is null or not there is None, unless it is *needed*."""
 
-        def structure(
-            value: object, _: object, *, kind: Any = kind, inner: Any = inner
-        ) -> Any:
-            if not isinstance(value, raw):
-                raise TypeError(f"must be {_KINDS[raw]}, not {_kind(value)}")
-            items = cast("list[object]", value)
-            check_number_of_items("", len(items))
-            if raw is list and converter.detailed_validation:
-                items = _to_first_bad(items, kind)
-            return inner(items, kind)
+    def read(value: object) -> dict[str, Any]:
+        given = _entries(value)
+        found: dict[str, Any] = {}
+        for name, field in fields.items():
+            each = given.get(name)
+            if each is None and name not in needed:
+                found[name] = None
+                continue
+            if name not in given:
+                raise InvalidValueError(name, "is missing")
+            try:
+                found[name] = field(each)
+            except InvalidValueError as error:
+                raise error.under(name) from None
+        return found
 
-        converter.register_structure_hook_func(partial(operator.eq, kind), structure)
+    return read
 
 
-_quick = _converter(detailed=False)
+def _texts(value: object) -> dict[str, str]:
+    """An object that holds only texts."""
+    given = _entries(value)
+    check_number_of_items("", len(given))
+    for name, each in given.items():
+        if not isinstance(each, str):
+            raise InvalidValueError(f"[{name!r}]", f"must be text, not {_kind(each)}")
+    return cast("dict[str, str]", given)
 
 
-@cache
-def _exact() -> Converter:
-    """Slower, and says where something is wrong; needed only after a failure."""
-    return _converter(detailed=True)
+def _entries(value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise InvalidValueError("", f"must be an object, not {_kind(value)}")
+    return cast("dict[str, object]", value)
+
+
+_VARIANT: dict[str, Reader] = {
+    "id": _id,
+    "price": _decimal,
+    "stock": _whole,
+    "title": _text,
+    "sku": _text,
+    "barcode": _text,
+    "options": _texts,
+}
+_RECORD: dict[str, Reader] = {
+    "title": _text,
+    "description": _text,
+    "category": _text,
+    "price": _decimal,
+    "stock": _whole,
+    "tags": _list(_tag),
+    "brand": _text,
+    "sku": _text,
+    "weight": _decimal,
+    "dimensions": _object(dict.fromkeys(("width", "height", "depth"), _decimal)),
+    "meta": _object({"barcode": _text}),
+    "images": _list(_text),
+    "thumbnail": _text,
+    "variants": _list(_object(_VARIANT, "id", "price")),
+}
+_read = _object(_RECORD, "title")
+
+FIELDS = (*_RECORD, *_ATTRIBUTES)
+"""What is asked for; `id` comes by itself."""
 
 
 @attrs.frozen
@@ -214,8 +204,8 @@ class Mapper:
             raise InvalidValueError("id", "is missing")
         try:
             return ProductKey(self.source, _id(fields["id"]))
-        except TypeError as error:
-            raise InvalidValueError("id", str(error)) from None
+        except InvalidValueError as error:
+            raise InvalidValueError("id", error.problem) from None
 
     def product(self, key: ProductKey, record: Mapping[str, Any]) -> Product:
         """Make a product of a record.
@@ -223,22 +213,22 @@ class Mapper:
         Raises:
             InvalidValueError: The record is no product; with the path in it.
         """
-        read = _structured(record)
-        if not read.title.strip():
+        read = _read(record)
+        if not read["title"].strip():
             raise InvalidValueError("title", "must not be empty")
         variants = self._variants(read)
         try:
             return Product(
                 key=key,
-                title=read.title,
-                description=read.description,
-                brand=read.brand,
-                thumbnail=read.thumbnail,
-                images=_images(read.images or ()),
-                categories=self._categories(read.category),
-                tags=dict.fromkeys(read.tags or ()),
-                weight=read.weight,
-                dimensions=_dimensions(read.dimensions),
+                title=read["title"],
+                description=read["description"],
+                brand=read["brand"],
+                thumbnail=read["thumbnail"],
+                images=_images(read["images"] or ()),
+                categories=self._categories(read["category"]),
+                tags=dict.fromkeys(read["tags"] or ()),
+                weight=read["weight"],
+                dimensions=_dimensions(read["dimensions"]),
                 attributes=_attributes(record),
                 variants=variants,
             )
@@ -258,35 +248,30 @@ class Mapper:
                 raise InvalidValueError("category", error.problem) from None
         return (self.categories[slug],)
 
-    def _variants(self, read: _Record) -> list[Variant]:
-        if read.variants:
+    def _variants(self, read: Mapping[str, Any]) -> list[Variant]:
+        if read["variants"]:
             return [
                 self._variant(variant, f"variants[{index}]")
-                for index, variant in enumerate(read.variants)
+                for index, variant in enumerate(read["variants"])
             ]
-        if read.price is None:
+        if read["price"] is None:
             raise InvalidValueError("price", "is missing")
-        only = _Variant(
-            id=_Id(_ONLY_VARIANT),
-            price=read.price,
-            stock=read.stock,
-            sku=read.sku,
-            barcode=read.meta.barcode if read.meta else None,
-        )
-        return [self._variant(only)]
+        only = {"id": _ONLY_VARIANT, "title": None, "barcode": None, "options": None}
+        return [self._variant({**read, **only, **(read["meta"] or {})})]
 
-    def _variant(self, read: _Variant, path: str = "") -> Variant:
+    def _variant(self, read: Mapping[str, Any], path: str = "") -> Variant:
         """Make a variant; without a path, its fields are the record's own."""
+        stock = read["stock"]
         try:
-            price = Price(amount=read.price, currency=self.currency)
+            price = Price(amount=read["price"], currency=self.currency)
             return Variant(
-                id=read.id,
-                title=read.title or UNSET,
-                sku=read.sku,
-                barcode=read.barcode,
-                options=read.options or {},
+                id=read["id"],
+                title=read["title"] or UNSET,
+                sku=read["sku"],
+                barcode=read["barcode"],
+                options=read["options"] or {},
                 prices=(price,),
-                stock=UNSET if read.stock is None else (_level(read.stock),),
+                stock=UNSET if stock is None else (StockLevel(quantity=stock),),
             )
         except InvalidValueError as error:
             places = _PLACES if path else _PLACES_OF_ONLY
@@ -298,10 +283,6 @@ class Mapper:
 _PLACES = {"amount": "price", "quantity": "stock"}
 _PLACES_OF_ONLY = {**_PLACES, "barcode": "meta.barcode"}
 """Where a record has what the model calls otherwise."""
-
-
-def _level(quantity: int) -> StockLevel:
-    return StockLevel(quantity=quantity)
 
 
 def _name(slug: str) -> str:
@@ -322,37 +303,13 @@ def _images(urls: Sequence[str]) -> Iterable[Image]:
     return images.values()
 
 
-def _structured(record: Mapping[str, Any]) -> _Record:
-    try:
-        return _quick.structure(record, _Record)
-    except Exception as error:  # noqa: BLE001 - asked again for the path to it
-        cause: Exception = error
-    try:
-        _exact().structure(record, _Record)
-    except BaseValidationError as error:
-        cause = error
-    path, problem = _first_problem(cause)
-    raise InvalidValueError(path, problem) from None
-
-
-def _first_problem(error: Exception) -> tuple[str, str]:
-    """Path and text of the first thing that is wrong."""
-
-    def told(cause: BaseException, _: type | None) -> str:
-        if isinstance(cause, KeyError):
-            return "is missing"
-        return str(cause)
-
-    first = transform_error(error, format_exception=told)[0]
-    problem, _, path = first.partition(" @ $")
-    return path.removeprefix("."), problem
-
-
-def _dimensions(size: _Size | None) -> Dimensions | None:
+def _dimensions(size: Mapping[str, Decimal | None] | None) -> Dimensions | None:
     if size is None:
         return None
     try:
-        return Dimensions(length=size.depth, width=size.width, height=size.height)
+        return Dimensions(
+            length=size["depth"], width=size["width"], height=size["height"]
+        )
     except InvalidValueError as error:
         side = "depth" if error.path == "length" else error.path
         raise InvalidValueError(f"dimensions.{side}", error.problem) from None

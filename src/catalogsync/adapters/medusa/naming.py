@@ -11,8 +11,6 @@ from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from urllib.parse import quote
 
-from slugify import slugify
-
 from catalogsync.changes import Reference
 from catalogsync.models import Product, ProductKey
 
@@ -44,6 +42,8 @@ def title_handle(product: Product) -> str:
 def _slug(text: str) -> str:
     """Words of small letters and digits; other scripts are spelled in Latin ones."""
     if not text.isascii():
+        from slugify import slugify  # Few texts need it.
+
         text = slugify(text)
     return _NO_WORD.sub("-", text.lower()).strip("-")
 
