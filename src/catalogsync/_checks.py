@@ -150,6 +150,8 @@ def _check_json(value: object, depth: int, most: int) -> int:
     The path is put together only on the way out of a failure: with long names and
     many values, it would be most of the work.
     """
+    if value is None or value is True or value is False or _is_plain(value):
+        return most - 1
     match value:
         case str():
             check_text("", value)

@@ -12,8 +12,9 @@ An optional text that is empty or all white space is none.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
+from functools import cache
 from typing import Any, TypeAlias, TypeVar, cast
 
 import attrs
@@ -110,19 +111,20 @@ def unchecked(cls: type[T], /, **values: Any) -> T:
         values: Its attributes; the others have their defaults.
     """
     made = object.__new__(cls)
-    for field in attrs.fields(cast("Any", cls)):
-        value = values.pop(field.name) if field.name in values else _default(field)
-        object.__setattr__(made, field.name, value)
-    if values:
-        raise TypeError(f"{cls.__name__} has no {', '.join(values)}")
+    _plain_init(cast("Any", cls))(made, **values)
     return made
 
 
-def _default(field: attrs.Attribute[Any]) -> object:
-    default: Any = field.default
-    if default is attrs.NOTHING:
-        raise TypeError(f"{field.name} is missing")
-    return default.factory() if hasattr(default, "factory") else default
+@cache
+def _plain_init(cls: Any) -> Callable[..., None]:
+    """The `__init__` of a class without its converters and validators."""
+    fields = {
+        field.name: attrs.field(default=field.default) for field in attrs.fields(cls)
+    }
+    plain: Any = attrs.make_class(
+        cls.__name__, fields, frozen=True, slots=True, kw_only=True
+    )
+    return cast("Callable[..., None]", plain.__init__)
 
 
 def evolve_unchecked(value: T, /, **changes: Any) -> T:

@@ -56,6 +56,7 @@ _VARIANT_PLAIN = {
     Field.SKU: "sku",
     Field.BARCODE: "barcode",
 }
+_RULES = Rules()
 _VARIANT_LISTS = {Field.PRICES: "prices", Field.STOCK: "stock"}
 _VARIANT_FIELDS = {**_VARIANT_PLAIN, **_VARIANT_LISTS}
 
@@ -130,7 +131,7 @@ def compare(
     rules: Rules | None = None,
 ) -> Comparison:
     """As `plan`, and say which values people edited and what stands in the way."""
-    rules = rules or Rules()
+    rules = rules or _RULES
     told = wanted
     # What is half made is still being created.
     finished = held.product if held is not None and not held.gaps else None
@@ -193,6 +194,10 @@ class _Comparison:
         factory=dict[str, "Variant | None"]
     )
 
+    @property
+    def _is_marked(self) -> bool:
+        return Receipt.is_marked(self.held.receipt or "")
+
     @cached_property
     def receipt(self) -> Receipt:
         return Receipt.parse(self.held.receipt)
@@ -244,15 +249,16 @@ class _Comparison:
 
     def _is_forced(self) -> bool:
         """Whether there is something to do though no field differs."""
-        receipt = self.receipt
-        if self.held.gaps or self.held.foreign or receipt.retired or receipt.writing:
+        if self.held.gaps or self.held.foreign:
+            return True
+        if self._is_marked and (self.receipt.retired or self.receipt.writing):
             return True
         if self.rules.edits is not Edits.KEEP or self.held.receipt is None:
             return False
         # Both sides came to say the same. Unless that is noted, the next change of
         # the source could look like an edit.
         after = Receipt.parse(self.receipt_after)
-        return attrs.evolve(after, job=receipt.job) != receipt
+        return attrs.evolve(after, job=self.receipt.job) != self.receipt
 
     def _set(self, field: Field, value: object) -> None:
         self.values[field.value] = value
@@ -298,7 +304,8 @@ class _Comparison:
     def _status(self) -> None:
         """Publish again what we retired; else only if the job says so."""
         wanted, held = self.wanted.status, self.held.product.status
-        retired = self.receipt.retired and held is not ProductStatus.PUBLISHED
+        retired = self._is_marked and self.receipt.retired
+        retired = retired and held is not ProductStatus.PUBLISHED
         if retired:
             told = self.rules.writes(Field.STATUS, creating=True)
             wanted = self.told.status if told else UNSET
@@ -659,6 +666,8 @@ def _owners(
 
 def _same(one: Json, other: Json) -> bool:
     """Equal as JSON: 1 is 1.0, but true is not 1."""
+    if type(one) is type(other) and not isinstance(one, list | dict):
+        return one == other
     if isinstance(one, str | float) or isinstance(other, str | float):
         return one == other and not isinstance(one, bool) | isinstance(other, bool)
     if isinstance(one, Mapping) and isinstance(other, Mapping):

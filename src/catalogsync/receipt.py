@@ -15,9 +15,9 @@ the first one carries `interim`, and the last one the receipt itself.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TypeGuard, cast
 
@@ -38,13 +38,27 @@ __all__ = [
 
 _VERSION = 1
 _READABLE = 10**1000
+_SHORT = 64
 _PARTS = frozenset("flav")
 _WHOLE = _PARTS | {"version"}
 
 
 def digest(value: object) -> str:
     """12 characters that stand for a value; equal values have equal ones."""
-    text = f'"{value}' if isinstance(value, str) else _canonical(value)
+    if isinstance(value, str):
+        return _short(value) if len(value) < _SHORT else _hashed(f'"{value}')
+    if isinstance(value, int | float | Decimal):
+        return _short(value)
+    return _hashed(_canonical(value))
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _short(value: str | float | Decimal) -> str:
+    """The same; tags, brands and prices come again and again."""
+    return _hashed(_canonical(value))
+
+
+def _hashed(text: str) -> str:
     return blake2b(text.encode(), digest_size=6).hexdigest()
 
 
@@ -124,8 +138,8 @@ class Receipt:
     def parse(cls, text: str | None) -> Receipt:
         """Read a receipt; what is none, or has another form, claims nothing."""
         try:
-            tree = _mapping(json.loads(text or "{}"))
-        except (ValueError, RecursionError):
+            tree = _mapping(_json.loads((text or "{}").encode()))
+        except ValueError:
             return cls()
         if tree.get("version") != _VERSION:
             return cls()
@@ -146,6 +160,11 @@ class Receipt:
             retired=tree.get("r") is True,
             writing=tree.get("w") is True,
         )
+
+    @staticmethod
+    def is_marked(text: str) -> bool:
+        """Whether a receipt may say `retired` or `writing`; it is not read for that."""
+        return '"r"' in text or '"w"' in text or "\\" in text
 
     def wrote(self, field: Field, element: str) -> bool:
         """Whether we wrote this element into that list."""

@@ -183,6 +183,26 @@ def test_any_json_of_our_version_never_raises(tree: dict[str, Any]) -> None:
     write_receipt(PRODUCT, {}, receipt)
 
 
+_parsed = st.fixed_dictionaries(
+    {"version": st.just(1)},
+    optional={"r": st.booleans(), "w": st.booleans(), "a": _parts},
+)
+
+
+@given(_parsed, st.sampled_from([None, 2]), st.booleans())
+def test_no_mark_is_overlooked(
+    tree: dict[str, Any], indent: int | None, escaped: bool
+) -> None:
+    """Whoever wrote the text anew: with white space, or with letters as escapes."""
+    text = json.dumps(tree, indent=indent)
+    if escaped:
+        text = text.replace('"r"', '"\\u0072"').replace('"w"', '"\\u0077"')
+    receipt = Receipt.parse(text)
+    assert receipt.retired is tree.get("r", False)
+    assert receipt.writing is tree.get("w", False)
+    assert Receipt.is_marked(text) or not (receipt.retired or receipt.writing)
+
+
 @pytest.mark.parametrize("text", BROKEN, ids=range(len(BROKEN)))
 def test_broken_or_missing_does_not_hinder_a_plan(text: str | None) -> None:
     held = Product(key=KEY, title="Mug", tags=["blue"])
@@ -229,6 +249,26 @@ def test_equal_values_have_equal_digests(one: object, other: object) -> None:
 )
 def test_other_values_have_other_digests(one: object, other: object) -> None:
     assert digest(one) != digest(other)
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        ("Cup", "05d61d218668"),
+        ("x" * 100, "193ff9790b51"),
+        ("Tasse à café", "8276c161412f"),
+        (True, "070f7d7723d9"),
+        (1, "ebbc39aaf008"),
+        (1.5, "546fa64abe98"),
+        (Decimal("9.90"), "21f60d06ff26"),
+        (None, "c2f320c0f749"),
+        (["a", [1]], "399b2a439b24"),
+        ({"a": {"b": True}}, "05d71cb77776"),
+        (Dimensions(length=Decimal(1), width=Decimal("2.50")), "222d445012a1"),
+    ],
+)
+def test_digests_are_those_in_the_receipts_of_stores(value: object, kept: str) -> None:
+    assert digest(value) == kept
 
 
 def test_digest_of_a_number_of_any_size() -> None:
