@@ -170,9 +170,13 @@ class Change:
         """The product's identity."""
         return self.product.key
 
-    def done(self) -> Outcome:
-        """The outcome of this change when the sink has carried it out."""
-        reason = _DISOWNED if self.action is Action.DISOWN else ""
+    def done(self, note: str = "") -> Outcome:
+        """The outcome of this change when the sink has carried it out.
+
+        Args:
+            note: What a person should know about how it was done; the run warns of it.
+        """
+        reason = _DISOWNED if self.action is Action.DISOWN else note
         return Outcome(self.key, _DONE.get(self.action, OutcomeStatus.UPDATED), reason)
 
     def failed(self, reason: str, *, said: str = "") -> Outcome:

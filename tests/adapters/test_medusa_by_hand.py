@@ -242,3 +242,123 @@ async def test_an_option_goes_that_tells_ours_from_theirs(shop: Shop) -> None:
     after = await _options(shop)
     assert after.keys() == {"Title S", "Title M", "wide", "loose"}
     assert [after[f"Title {size}"] for size in "SM"] == [{"Size": "S"}, {"Size": "M"}]
+
+
+async def _add_option(shop: Shop, title: str, *values: str) -> None:
+    """As a person does it; variants that are there have no value of it yet."""
+    id_ = (await shop.found())["id"]
+    option = {"title": title, "values": [*values], "is_exclusive": True}
+    path = f"/admin/products/{id_}/options/batch"
+    await shop.medusa.post(path, {"add": [option]})
+
+
+async def _share_option(shop: Shop, title: str, *values: str) -> None:
+    """As `_add_option`, of an option that other products may have too."""
+    path = "/admin/product-options"
+    body = {"title": title, "values": ["other", *values], "is_exclusive": False}
+    option = (await shop.medusa.post(path, body))["product_option"]
+    ids = [v["id"] for v in option["values"] if v["value"] != "other"]
+    path = f"/admin/products/{(await shop.found())['id']}/options/batch"
+    link = {"id": option["id"], "value_ids": ids}
+    await shop.medusa.post(path, {"add": [link]})
+
+
+async def _give(shop: Shop, **values: dict[str, str]) -> None:
+    """Give variants of the product other options, by the value of their size."""
+    found = await shop.found(fields=f"{FIELDS},options.id")
+    rows = {row["title"].removeprefix("Title "): row["id"] for row in found["variants"]}
+    variants = [{"id": id_} for size, id_ in rows.items() if size not in values]
+    variants += [{"id": rows[size], "options": values[size]} for size in values]
+    ids = [option["id"] for option in found["options"]]
+    body = {"option_ids": ids, "variants": variants}
+    await shop.medusa.post(f"/admin/products/{found['id']}", body)
+
+
+async def _values(shop: Shop) -> dict[str, set[str]]:
+    found = await shop.found(fields="options.title,options.values.value")
+    return {o["title"]: {v["value"] for v in o["values"]} for o in found["options"]}
+
+
+def _sizes(*sizes: str, **more: str) -> list[Variant]:
+    return [variant(size, {"Size": size, **more}) for size in sizes]
+
+
+OURS = _sizes("S", "M")
+COTTON = {"Material": "Cotton"}
+TURNS: dict[str, list[Variant]] = {
+    "one more": [*OURS, *_sizes("L")],
+    "two more": [*OURS, *_sizes("L", "XL")],
+    "all others": [
+        attrs.evolve(v, sku=f"SKU-new-{v.id}") for v in _sizes("L", "XL", "XXL")
+    ],
+    "all others, with the same options": [
+        attrs.evolve(v, id=f"new {v.id}", sku=f"SKU-new-{v.id}") for v in OURS
+    ],
+    "all others, with the same SKUs": [attrs.evolve(v, id=f"new {v.id}") for v in OURS],
+    "an option more": _sizes("S", "M", "L", Fit="slim"),
+    "another option": [variant(s, {"Fit": s}) for s in "SML"],
+    "no option": [variant("default")],
+    "no option, and one variant stays": [variant("S")],
+    "the same option": [
+        *_sizes("S", "L", Material="Wool"),
+        *_sizes("M", Material="Cotton"),
+    ],
+}
+
+
+@pytest.mark.parametrize("turn", TURNS)
+@pytest.mark.parametrize("used", ["used", "half used", "unused", "empty", "shared"])
+async def test_an_option_of_a_person(shop: Shop, used: str, turn: str) -> None:
+    """New variants get a value of it, once and not silently, and it stays."""
+    await shop.put(product(*OURS))
+    add = _share_option if used == "shared" else _add_option
+    await add(shop, "Material", *([] if used == "empty" else ["Linen", "Cotton"]))
+    if used in {"used", "shared"}:
+        await _give(shop, S={"Size": "S", **COTTON}, M={"Size": "M", **COTTON})
+    if used == "half used":
+        await _give(shop, S={"Size": "S", **COTTON})
+    before = await _values(shop)
+    wanted = product(*TURNS[turn])
+    report = await shop.put(wanted)
+    assert report.failures == ()
+    assert report.counts.updated == 1
+    after = await _options(shop)
+    assert after.keys() == {v.title for v in TURNS[turn]}
+    for each in TURNS[turn]:
+        found = after[str(each.title)]
+        assert each.options.items() <= found.items()
+        if each.id in {"L", "XL", "default"} and turn != "the same option":
+            value = {"unused": "Linen", "empty": "Default"}.get(used, "Cotton")
+            if value == "Cotton" and each.id != "default":
+                assert found["Material"] == value
+            what = f"the value {found['Material']!r} of the option 'Material'"
+            (warning,) = (w for w in report.warnings if what in w)
+            assert warning.startswith("shop:1: ")
+            assert each.id in warning
+    assert before["Material"] <= (await _values(shop))["Material"]
+    again = await shop.put(wanted)
+    assert (again.counts.unchanged, again.warnings) == (1, ())
+    await shop.settle(attrs.evolve(wanted, title="New"))
+
+
+async def test_a_variant_of_a_person_has_the_only_value(shop: Shop) -> None:
+    """Ours gets one that no variant has."""
+    await shop.put(product(*OURS))
+    await _add_option(shop, "Material", "Cotton")
+    await _give(shop, S={"Size": "S", **COTTON}, M={"Size": "M", **COTTON})
+    found = await shop.found(fields="options.id,options.title")
+    (size,) = (o["id"] for o in found["options"] if o["title"] == "Size")
+    path = f"/admin/products/{found['id']}"
+    add = {"product_option_id": size, "add": [{"value": "L"}]}
+    await shop.medusa.post(f"{path}/options/batch", {"update": [add]})
+    options = {"Size": "L", **COTTON}
+    theirs = {"title": "Theirs", "options": options, "prices": []}
+    await shop.medusa.post(f"{path}/variants", theirs)
+    wanted = product(*OURS, *_sizes("L"))
+    report = await shop.put(wanted)
+    assert (report.failures, report.counts.updated) == ((), 1)
+    after = await _options(shop)
+    assert after["Title L"] == {"Size": "L", "Material": "Title L"}
+    assert after["Theirs"] == options
+    again = await shop.put(wanted)
+    assert (again.counts.unchanged, again.warnings) == (1, ())

@@ -20,6 +20,8 @@ def holds(row: Any, what: str) -> set[str]:
             return {category["id"] for category in row["categories"]}
         case "metadata":
             return set(row["metadata"] or {})
+        case "option":
+            return {option["title"] for option in row["options"]}
         case _:
             return {variant["title"] for variant in row["variants"]}
 
@@ -85,7 +87,8 @@ def _wrong_variant(
             {
                 t: v
                 for t, v in options.items()
-                if t != "Title" or variant.options == {t: v}
+                if not t.startswith(("Their ", "Renamed "))
+                and (t != "Title" or variant.options == {t: v})
             },
         ),
     }

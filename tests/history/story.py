@@ -349,6 +349,9 @@ DEEDS = (
     "their_category",
     "their_metadata",
     "their_variant",
+    "their_option",
+    "their_empty_option",
+    "use_their_option",
     "empty_title",
     "other_price",
     "other_sku",
@@ -371,7 +374,7 @@ DEEDS = (
 
 RUNS = (
     *("run", "run", "run_small", "run_keep", "run_prune", "run_delete"),
-    *("broken_run", "killed_run"),
+    *("run_owns", "broken_run", "killed_run"),
 )
 
 

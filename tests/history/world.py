@@ -18,7 +18,9 @@ from tests.engine.fakes import check
 
 from catalogsync import (
     Edits,
+    Field,
     Options,
+    Owner,
     Page,
     ProductKey,
     Prune,
@@ -42,6 +44,7 @@ WHOLE = Options(retry=FAST, max_prune=100, grace=0)
 RUNS: Mapping[str, Options] = {
     "run": WHOLE,
     "run_small": attrs.evolve(WHOLE, batch_size=1),
+    "run_owns": WHOLE,
     "run_keep": attrs.evolve(WHOLE, edits=Edits.KEEP),
     "run_prune": attrs.evolve(WHOLE, prune=Prune.DRAFT),
     "run_delete": attrs.evolve(WHOLE, prune=Prune.DELETE, batch_size=2),
@@ -152,6 +155,10 @@ class World:
 
     async def _run(self, event: Event) -> None:
         options = RUNS[event.what]
+        if event.what == "run_owns":
+            owners = {Field.OPTIONS: event.a % 3, Field.VARIANTS: event.b % 3}
+            owns = {field: [*Owner][number] for field, number in owners.items()}
+            options = attrs.evolve(options, owns=owns)
         if event.what == "killed_run":
             await self._kill(options, event)
             return
@@ -197,8 +204,6 @@ class World:
         for failure in report.failures:
             if "which is not ours" in failure.reason:
                 continue
-            if options.edits is Edits.KEEP and "has the option" in failure.reason:
-                continue
             holder = _HOLDER.search(failure.reason)
             assert holder, failure
             assert holder[1] not in self.catalog or holder[1] in failed, failure
@@ -211,7 +216,7 @@ class World:
                 wrong = {
                     path: values
                     for path, values in wrong_parts(product, found[0])
-                    if (id_, path) not in kept
+                    if (id_, path) not in kept and not options.owns
                 }
                 assert not wrong, (id_, wrong, str(report))
         self._check_theirs([row for found in rows.values() for row in found])
@@ -296,6 +301,32 @@ class World:
         await self.medusa.post(f"{path}/variants", body)
         self.theirs.append((row["id"], "variant", f"Their {new}"))
 
+    async def _their_option(self, row: Any, _: Any, new: str) -> None:
+        await self._add_option(row, f"Their {new}", [f"{new}a", f"{new}b"])
+
+    async def _their_empty_option(self, row: Any, _: Any, new: str) -> None:
+        await self._add_option(row, f"Their {new}", [])
+
+    async def _add_option(self, row: Any, title: str, values: list[str]) -> None:
+        option = {"title": title, "values": values, "is_exclusive": True}
+        path = f"/admin/products/{row['id']}/options/batch"
+        await self.medusa.post(path, {"add": [option]})
+        self.theirs.append((row["id"], "option", title))
+
+    async def _use_their_option(self, row: Any, variant: Any, _: str) -> None:
+        """A person chooses a value of each option of people for a variant."""
+        theirs = {
+            option["title"]: option["values"][-1]["value"]
+            for option in row["options"]
+            if option["title"].startswith("Their ") and option["values"]
+        }
+        rows = variant["options"] if variant else []
+        chosen = {o["option"]["title"]: o["value"] for o in rows}
+        chosen |= theirs
+        if theirs and chosen.keys() == {option["title"] for option in row["options"]}:
+            path = f"/admin/products/{row['id']}/variants/{variant['id']}"
+            await self.medusa.ask("POST", path, {"options": chosen})
+
     async def _empty_title(self, row: Any, variant: Any, _: str) -> None:
         if variant is not None and not str(variant["title"]).startswith("Their"):
             await self._change_variant(row, variant, {"title": ""})
@@ -362,7 +393,7 @@ class World:
 
     async def _rename_option_by_hand(self, row: Any, _: Any, new: str) -> None:
         for option in row["options"][:1]:
-            if option["title"] != "Title":
+            if option["title"] != "Title" and not option["title"].startswith("Their "):
                 path = f"/admin/product-options/{option['id']}"
                 await self.medusa.post(path, {"title": f"Renamed {new}"})
 

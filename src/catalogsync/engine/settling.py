@@ -30,7 +30,7 @@ from .answers import SomeAgainError, error_of, sorted_answers
 from .breaker import Breaker
 from .ledger import Ledger
 from .options import Options
-from .survey import Planned, Survey, by_action
+from .survey import Planned, Survey, by_action, conflict_text
 from .tally import Tally
 from .waiting import WaitingRoom
 
@@ -338,6 +338,8 @@ class Settler:
                 self._fail(sent[outcome.key], outcome)
                 continue
             self.tally.settle(outcome)
+            if outcome.reason and outcome.status in _GOOD:
+                self.tally.warn(conflict_text(outcome.key, outcome.reason))
             if outcome.status in _GOOD:
                 good += 1
                 self.on_written(sent[outcome.key])

@@ -6,7 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from catalogsync.changes import Action, Change, VariantChange
-from catalogsync.models import Field, Json, Product, ProductStatus, Unset, Variant
+from catalogsync.models import (
+    Field,
+    Json,
+    Product,
+    ProductStatus,
+    Unset,
+    Variant,
+    evolve_unchecked,
+)
 
 from .naming import handle
 from .places import Places
@@ -24,8 +32,10 @@ __all__ = [
     "create_body",
     "new_variant",
     "own_options",
+    "stand_in",
     "update_body",
     "variant_updates",
+    "withholds_variants",
 ]
 
 _VARIANT_FIELDS = {
@@ -48,7 +58,7 @@ def create_body(
     """
     product = change.product
     status = product.status or ProductStatus.PUBLISHED
-    variants = product.variants or (Variant(id="default"),)
+    variants = product.variants or (stand_in(change),)
     body: dict[str, Any] = {
         "title": product.title,
         "handle": change.handle or handle(product),
@@ -114,7 +124,7 @@ def new_variant(variant: Variant, items: Mapping[str, str]) -> dict[str, Any]:
         "options": options,
         "manage_inventory": not isinstance(variant.stock, Unset),
         "prices": [_price_body(p.currency, p.amount) for p in variant.prices or ()],
-        "metadata": {VARIANT_ID: variant.id},
+        "metadata": {VARIANT_ID: variant.id} if variant.id else {},
     }
     if variant.sku:
         body["sku"] = variant.sku
@@ -124,6 +134,21 @@ def new_variant(variant: Variant, items: Mapping[str, str]) -> dict[str, Any]:
         link = {"inventory_item_id": item, "required_quantity": 1}
         body["inventory_items"] = [link]
     return body
+
+
+def stand_in(change: Change) -> Variant:
+    """The variant of a product that gets none of the source's; Medusa wants one.
+
+    It is nobody's, without an id, where the source has variants and may not write them.
+    """
+    variant = Variant(id="default")
+    return evolve_unchecked(variant, id="") if withholds_variants(change) else variant
+
+
+def withholds_variants(change: Change) -> bool:
+    """Whether the source has variants for a new product, and may not write them."""
+    told = change.wanted.variants if change.wanted else ()
+    return bool(told) and not change.product.variants
 
 
 def own_options(product: Product) -> list[Raw]:

@@ -26,6 +26,7 @@ from catalogsync.models import (
     evolve_unchecked,
 )
 
+from .bodies import stand_in
 from .client import MedusaClient
 from .finding import check_asked_for
 from .inventory import find_items, is_unlinked
@@ -205,7 +206,7 @@ def _mended(change: Change) -> Change:
         told[id_] = VariantChange(action=Action.REMOVE, variant=after[id_])
         added.append(_anew(after[id_], raw_of(change)))
     if _lacks(change).variant and not told:
-        added += _first_variants(change)
+        added.append(stand_in(change))
     items = [VariantChange(action=Action.ADD, variant=variant) for variant in added]
     return attrs.evolve(
         change,
@@ -224,12 +225,6 @@ def _anew(variant: Variant, raw: Raw) -> Variant:
     if variant.stock or was_counted:
         return variant
     return evolve_unchecked(variant, stock=UNSET)
-
-
-def _first_variants(change: Change) -> Sequence[Variant]:
-    """Those that a new product would have."""
-    wanted = change.wanted.variants if change.wanted else ()
-    return wanted or [Variant(id="default")]
 
 
 def _item_skus(change: Change) -> list[str]:

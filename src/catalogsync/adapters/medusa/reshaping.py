@@ -6,7 +6,12 @@ product update with `option_ids` and `variants` sets both in one transaction: op
 that are left out go, and the values of variants may trade places. Variants without
 options come first in the list, or it answers 500. A variant that is left out of it
 is deleted; one with nothing but its id stays as it is, and keeps a value of an option
-that went until it is deleted itself.
+that went until it is deleted itself. An option may be without values, and a variant
+that was there before an option was added has no value of it.
+
+Where people added an option, or the source may not supply options, a new variant gets
+a value that the product has already, in a combination that no other variant has. The
+outcome of the write names what was chosen.
 """
 
 from __future__ import annotations
@@ -17,10 +22,10 @@ from typing import Any
 import attrs
 
 from catalogsync.changes import Action, Change, VariantChange
-from catalogsync.errors import RefusedError
 from catalogsync.models import Field
 from catalogsync.receipt import Receipt
 
+from .choosing import Choice
 from .reading import (
     DEFAULT_OPTIONS,
     Raw,
@@ -34,6 +39,8 @@ from .reading import (
 
 __all__ = ["Reshaping", "unused_values", "with_options"]
 
+_DEFAULT_VALUES = {title: [value] for title, value in DEFAULT_OPTIONS.items()}
+
 
 @attrs.frozen
 class Reshaping:
@@ -42,14 +49,18 @@ class Reshaping:
     Attributes:
         raw: The product's options and variants as they are now.
         after: The options of each variant that gets some, by the variant's id.
+        chosen: The values among them that nobody supplied, by the variant's id.
         titles: The titles of all options that the product will have.
+        ours: Those of them that are not people's own.
         leaving: Ids of the variants that are to be deleted; they stay as they are, and
             may have the options that another one gets.
     """
 
     raw: Raw
     after: Mapping[str, Mapping[str, str]]
+    chosen: Mapping[str, Mapping[str, str]]
     titles: frozenset[str]
+    ours: frozenset[str]
     leaving: frozenset[str]
 
     @classmethod
@@ -61,20 +72,27 @@ class Reshaping:
             raw: The product's options and variants, read just now: an attempt before
                 this one may have added options.
         """
-        after = {
-            item.variant.id: item.variant.options or DEFAULT_OPTIONS
+        shaped = {
+            item.variant.id: item.variant
             for item in change.variants
             if item.action is Action.ADD or Field.OPTIONS in item.fields
         }
-        given = {title for options in after.values() for title in options}
-        given |= _kept_titles(change, after)
+        given = {title for variant in shaped.values() for title in variant.options}
+        given |= _kept_titles(change, shaped)
         here = {option["title"] for option in _options(raw)}
         theirs = {t for t in here - given if not _is_ours(t, change, given)}
-        # Ours have the default value of an option that others made of the default.
-        filled = {t: v for t, v in DEFAULT_OPTIONS.items() if t in theirs}
-        after = {id_: {**filled, **options} for id_, options in after.items()}
+        titles = frozenset(given | theirs or DEFAULT_OPTIONS)
         leaving = {c.variant.id for c in change.variants if c.action is Action.REMOVE}
-        return cls(raw, after, frozenset(given | theirs), frozenset(leaving))
+        choice = Choice.of(raw, titles, shaped, leaving)
+        after = choice.complete(shaped.values())
+        return cls(
+            raw,
+            after=after,
+            chosen=choice.chosen(after, shaped.values()),
+            titles=titles,
+            ours=titles - theirs,
+            leaving=frozenset(leaving),
+        )
 
     @property
     def is_needed(self) -> bool:
@@ -96,7 +114,7 @@ class Reshaping:
                 add = [{"value": value} for value in values]
                 entry = {"product_option_id": known[title]["id"], "add": add}
                 body.setdefault("update", []).append(entry)
-            elif {title: values[0]} == DEFAULT_OPTIONS and default is not None:
+            elif default is not None and {title: values} == _DEFAULT_VALUES:
                 body.setdefault("add", []).append(default)
             else:
                 option = {"title": title, "values": values, "is_exclusive": True}
@@ -136,7 +154,7 @@ class Reshaping:
         """
         ids = [o["id"] for o in _options(fresh) if o["title"] in self.titles]
         rows = {variant_id(raw): raw["id"] for raw in fresh.get("variants") or ()}
-        given = {id_: self.options_of(id_) for id_ in rows if id_ in self.after}
+        given = {id_: self.after[id_] for id_ in rows if id_ in self.after}
         given |= self._kept(fresh)
         variants = [
             {"id": row, "options": given[id_]} if id_ in given else {"id": row}
@@ -144,23 +162,6 @@ class Reshaping:
         ]
         variants.sort(key=lambda variant: "options" in variant)
         return {"id": fresh["id"], "option_ids": ids, "variants": variants}
-
-    def options_of(self, id_: str) -> dict[str, str]:
-        """The options of a variant that gets some, by its id.
-
-        Raises:
-            RefusedError: It has no value of an option that others added.
-        """
-        options = dict(self.after[id_])
-        lacking = self.titles - options.keys()
-        if lacking:
-            what = ", ".join(sorted(lacking))
-            raise RefusedError(
-                f"variant {id_} cannot get its options: the product in the store has"
-                f" the option {what}, which the source does not supply; remove that"
-                f" option in the store, or add it at the source"
-            )
-        return options
 
 
 def with_options(change: Change) -> Change:
@@ -201,7 +202,7 @@ def unused_values(change: Change, shape: Reshaping) -> list[dict[str, Any]]:
             for value in option["values"]
             if (option["title"], value["value"]) in had - have
         ]
-        if ids and option["title"] in shape.titles:
+        if ids and option["title"] in shape.ours:
             unused.append({"product_option_id": option["id"], "remove": ids})
     return unused
 

@@ -30,7 +30,8 @@ from catalogsync.outcomes import Outcome
 from catalogsync.protocols import AdoptBy, Finding, Limits
 
 from .adopting import Foreign
-from .bodies import create_body
+from .bodies import create_body, withholds_variants
+from .choosing import chosen_note, named_apart, with_options_of
 from .client import MedusaClient, MedusaRefusedError
 from .finding import read_products
 from .halfmade import Lacks, look_closer
@@ -58,6 +59,10 @@ __all__ = ["MedusaSink"]
 
 _LIMITS = Limits(batch=100, weight=1_500_000, writers=2, find=200, collides=True)
 _PRODUCTS = "/admin/products"
+_NO_VARIANT = (
+    "it has one variant, without a price, because Medusa wants one and the job never"
+    " writes variants"
+)
 _CREATED = "fields=id,external_id,variants.id,variants.metadata," + ",".join(
     f"variants.{name}" for name in ITEM_FIELDS
 )
@@ -215,6 +220,8 @@ class MedusaSink:
         )
 
     async def _create(self, changes: Sequence[Change]) -> Sequence[Outcome]:
+        chosen = {change.key: named_apart(change.product) for change in changes}
+        changes = [with_options_of(change, chosen[change.key]) for change in changes]
         loan = await self._own_options.lend(changes)
         reply = await self._send_new(changes, loan)
         await self._own_options.used(loan)
@@ -228,7 +235,14 @@ class MedusaSink:
                 self._items.pop(variant.sku or "", None)
             stock.add(variants, created[str(change.key)]["variants"])
         await stock.write(self.client)
-        return [change.done() for change in changes]
+        return [
+            change.done(
+                _NO_VARIANT
+                if withholds_variants(change)
+                else chosen_note(chosen[change.key])
+            )
+            for change in changes
+        ]
 
     async def _send_new(self, changes: Sequence[Change], loan: Loan) -> dict[str, Any]:
         own, default = self._own_options, [await self._option()]

@@ -25,6 +25,7 @@ from catalogsync.receipt import interim_receipt
 
 from .adopting import claim
 from .bodies import new_variant, update_body, variant_updates
+from .choosing import chosen_note
 from .client import MedusaClient, MedusaRefusedError
 from .halfmade import Mending, is_incomplete, missing_links
 from .inventory import ITEM_FIELDS, Items
@@ -97,7 +98,11 @@ class Updates:
 
     def outcomes(self, changes: Iterable[Change]) -> list[Outcome]:
         """What became of each change."""
-        return [self.refused.get(change.key) or change.done() for change in changes]
+        return [self.refused.get(c.key) or c.done(self._note(c)) for c in changes]
+
+    def _note(self, change: Change) -> str:
+        shape = self.shapes.get(change.key)
+        return chosen_note(shape.chosen) if shape else ""
 
     async def _alone(
         self, change: Change, work: Callable[[Change], Awaitable[None]]
@@ -230,7 +235,7 @@ class Updates:
             return
         shape = self.shapes[change.key]
         new = [
-            new_variant(attrs.evolve(v, options=shape.options_of(v.id)), self.items)
+            new_variant(attrs.evolve(v, options=shape.after[v.id]), self.items)
             for v in added
         ]
         body, path = {"create": new}, _variants_path(raw_of(change))

@@ -1,0 +1,182 @@
+"""Option values that nobody supplies, for variants that Medusa wants them of.
+
+A new variant must have a value of every option of its product, in a combination that
+no other variant has. The source supplies none of an option that people added, and none
+at all where the job says that it does not decide on options.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
+
+import attrs
+
+from catalogsync.changes import Change
+from catalogsync.models import Product, Variant, evolve_unchecked
+
+from .reading import DEFAULT_OPTIONS, Raw, is_ours, option_values, variant_id
+
+__all__ = ["Choice", "chosen_note", "named_apart", "with_options_of"]
+
+_LONGEST_NAME = 200
+
+Values: TypeAlias = Mapping[str, Mapping[str, str]]
+"""A value of each option, by the variant's id."""
+Combination: TypeAlias = frozenset[tuple[str, str]]
+
+
+@attrs.frozen
+class Choice:
+    """What is there to choose from for the variants of a product.
+
+    Attributes:
+        titles: The options of which each variant must have a value.
+        offered: The values of each option; first those that most of our variants have.
+        held: What the variants have now.
+        taken: The combinations of variants that stay as they are.
+        leaving: Those of variants that are deleted when the new ones are there.
+    """
+
+    titles: frozenset[str]
+    offered: Mapping[str, Sequence[str]]
+    held: Values
+    taken: frozenset[Combination]
+    leaving: frozenset[Combination]
+
+    @classmethod
+    def of(
+        cls,
+        raw: Raw,
+        titles: frozenset[str],
+        shaped: Iterable[str],
+        leaving: Container[str],
+    ) -> Choice:
+        """Look at a product.
+
+        Args:
+            raw: Its options and variants.
+            titles: The options that it will have.
+            shaped: The ids of the variants that get options.
+            leaving: The ids of those that go afterwards, as they are.
+        """
+        rows: Sequence[Raw] = raw.get("variants") or ()
+        held = {variant_id(row): option_values(row) for row in rows}
+        used = Counter(
+            pair for row in rows if is_ours(row) for pair in option_values(row).items()
+        )
+        offered = {
+            option["title"]: _by_use(option, used)
+            for option in raw.get("options") or ()
+        }
+        rest = {
+            id_: frozenset(pair for pair in held[id_].items() if pair[0] in titles)
+            for id_ in held.keys() - {*shaped}
+        }
+        return cls(
+            titles,
+            offered,
+            held,
+            taken=frozenset(each for id_, each in rest.items() if id_ not in leaving),
+            leaving=frozenset(each for id_, each in rest.items() if id_ in leaving),
+        )
+
+    def complete(self, variants: Iterable[Variant]) -> dict[str, dict[str, str]]:
+        """A value of each option for these; one that is there keeps what it has."""
+        variants = list(variants)
+        taken = {*self.taken, *(frozenset(v.options.items()) for v in variants)}
+        found: dict[str, dict[str, str]] = {}
+        for variant in sorted(variants, key=lambda v: v.id not in self.held):
+            if variant.id not in self.held:
+                taken |= self.leaving
+            found[variant.id] = dict(variant.options)
+            if lacking := sorted(self.titles - variant.options.keys()):
+                found[variant.id] = next(
+                    options
+                    for options in self._combinations(variant, lacking, len(taken))
+                    if frozenset(options.items()) not in taken
+                )
+                taken.add(frozenset(found[variant.id].items()))
+        return found
+
+    def _combinations(
+        self, variant: Variant, lacking: Sequence[str], number: int
+    ) -> Iterator[dict[str, str]]:
+        """More than *number*, the best first."""
+        held = self.held.get(variant.id, {})
+        names = [*itertools.islice(_names(variant), number + 1)]
+        lists: list[list[str]] = []
+        for title in lacking:
+            own = [held[title]] if title in held else []
+            first = [DEFAULT_OPTIONS[title]] if title in DEFAULT_OPTIONS else []
+            offered = self.offered.get(title) or [*DEFAULT_OPTIONS.values()]
+            lists.append([*own, *first, *offered, *names])
+        for values in itertools.product(*lists):
+            yield {**variant.options, **dict(zip(lacking, values, strict=True))}
+
+    def chosen(self, after: Values, variants: Iterable[Variant]) -> Values:
+        """What nobody supplied of the values that these variants get."""
+        return {
+            v.id: {
+                title: value
+                for title, value in after[v.id].items()
+                if title not in v.options
+                and self.held.get(v.id, {}).get(title) != value
+                and DEFAULT_OPTIONS.get(title) != value
+            }
+            for v in variants
+        }
+
+
+def _by_use(option: Raw, used: Counter[tuple[str, str]]) -> list[str]:
+    texts = [str(value["value"]) for value in option.get("values") or ()]
+    return sorted(texts, key=lambda text: -used[option["title"], text])
+
+
+def _names(variant: Variant) -> Iterator[str]:
+    """What tells a variant from others, if nothing else does."""
+    name = (variant.title or variant.id)[:_LONGEST_NAME]
+    yield name
+    yield from (f"{name} {number}" for number in itertools.count(2))
+
+
+def named_apart(product: Product) -> Values:
+    """Options for the variants of a new product, if it has several without any."""
+    variants = product.variants or ()
+    if len(variants) < 2 or any(variant.options for variant in variants):
+        return {}
+    (title,) = DEFAULT_OPTIONS
+    found: dict[str, dict[str, str]] = {}
+    taken = set[str]()
+    for variant in variants:
+        name = next(name for name in _names(variant) if name not in taken)
+        taken.add(name)
+        found[variant.id] = {title: name}
+    return found
+
+
+def with_options_of(change: Change, options: Values) -> Change:
+    """The creation of a product whose variants have these options."""
+    if not options:
+        return change
+    variants = tuple(
+        evolve_unchecked(variant, options=options[variant.id])
+        for variant in change.product.variants or ()
+    )
+    product = evolve_unchecked(change.product, variants=variants)
+    return attrs.evolve(change, product=product)
+
+
+def chosen_note(chosen: Values) -> str:
+    """Tells people which values were chosen; empty if none were."""
+    ids: dict[tuple[str, str], list[str]] = {}
+    for id_, options in chosen.items():
+        for pair in options.items():
+            ids.setdefault(pair, []).append(id_)
+    return "; ".join(
+        f"variant {', '.join(found)} got the value {value!r} of the option {title!r},"
+        " because Medusa wants one and the source does not supply it"
+        for (title, value), found in ids.items()
+    )
