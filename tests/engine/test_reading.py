@@ -232,7 +232,7 @@ async def test_an_adapter_that_lets_a_cancellation_out_ends_the_run() -> None:
     """It must not hang; nobody asked for a cancellation."""
     faults: dict[int, list[BaseException]] = {1: [asyncio.CancelledError()]}
     source = PagedSource(products=catalog(30), parallel=True, faults=faults)
-    with pytest.raises(RuntimeError, match="let the cancellation of a task"):
+    with pytest.raises(RuntimeError, match=r"CancelledError in PagedSource\.read"):
         await run(source, FaultySink())
     assert not running()
 
@@ -774,7 +774,7 @@ async def test_an_error_that_ends_loops_does_not_end_the_run_well() -> None:
                 raise StopAsyncIteration
             return await super().read(cursor)
 
-    with pytest.raises(RuntimeError, match="the source raised StopAsyncIteration"):
+    with pytest.raises(RuntimeError, match=r"StopAsyncIteration in .*Exhausted\.read"):
         await run(Exhausted(products=catalog(6), page_size=2), FaultySink())
 
 

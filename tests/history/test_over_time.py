@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import aiohttp
 import pytest
 from hypothesis import HealthCheck, given, note, settings
-from tests import strategies  # noqa: F401 - settings of Hypothesis
-from tests.conftest import _FACTS, Medusa
+from tests import strategies  # noqa: F401 # pyright: ignore[reportUnusedImport] - settings of Hypothesis
+from tests.conftest import FACTS, Medusa
 from tests.real import real_is_wanted
 
 from catalogsync.testing.medusa import fake_medusa
@@ -45,7 +45,7 @@ async def tell(facts: dict[str, str], story: Sequence[Chapter]) -> None:
 
 async def _on_a_fake(story: Sequence[Chapter]) -> None:
     async with fake_medusa() as fake:
-        await tell({name: getattr(fake, name) for name in _FACTS}, story)
+        await tell({name: getattr(fake, name) for name in FACTS}, story)
 
 
 @settings(max_examples=300, deadline=None)

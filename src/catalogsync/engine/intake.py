@@ -194,8 +194,7 @@ class Intake:
                 raise
             seen.lose(what, error)
             return None
-        # What repeats takes this one error for the end of its loop.
-        raise RuntimeError(f"{what}: the source raised StopAsyncIteration")
+        raise AssertionError("unreachable")
 
     def saw(self, key: ProductKey) -> bool:
         """Whether any pass saw a record with this key."""

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 import attrs
 
+from catalogsync._concurrency import ended
 from catalogsync.changes import Action, Change
 from catalogsync.convert import product_to_json
 from catalogsync.differences import diff
@@ -40,7 +41,7 @@ from catalogsync.runstore import (
 )
 
 from .options import Missing, Options, WhenBusy
-from .owners import is_dead, this_process
+from .owners import is_dead, release, retire, this_process
 
 __all__ = ["Ledger"]
 
@@ -139,7 +140,9 @@ class Ledger:
             yield
         finally:
             if self._lease is not None:
+                retire(self._lease.owner)  # at once: what follows may be cut off
                 await _whole(self.store.drop_lease(self._lease))
+                release(self._lease.owner)
 
     async def _take(self, store: RunStore) -> None:
         name = f"{self.place} <- {self.source}"
@@ -148,9 +151,15 @@ class Ledger:
         ttl = self.options.lease
 
         async def ask() -> BusyError | None:
-            taken = await store.take_lease(name, owner, ttl=ttl)
-            if isinstance(taken, BusyError) and is_dead(taken.holder):
-                taken = await store.take_lease(name, owner, ttl=ttl, dead=taken.holder)
+            try:
+                taken = await store.take_lease(name, owner, ttl=ttl)
+                if isinstance(taken, BusyError) and is_dead(taken.holder):
+                    dead = taken.holder
+                    taken = await store.take_lease(name, owner, ttl=ttl, dead=dead)
+                    release(dead)
+            except BaseException:
+                retire(owner)  # the store may have it
+                raise
             if isinstance(taken, BusyError):
                 return taken
             self._lease = taken
@@ -414,10 +423,8 @@ async def _whole(work: Coroutine[Any, Any, T]) -> T:
     all others out until it ends.
     """
     task = asyncio.get_running_loop().create_task(work)
-    try:
-        return await asyncio.shield(task)
-    finally:
-        await asyncio.wait({task})
+    await ended(task)
+    return task.result()
 
 
 def _fields(change: Change) -> tuple[str, ...]:

@@ -6,6 +6,9 @@ are used again, other hosts and containers have the same ones, and a process tha
 ended keeps its id until its parent collects it. So an owner's text also names the boot
 (a digest of host name, boot and namespaces) and the time at which the process started,
 and whatever cannot be read or does not match counts as running.
+
+A run can also end without giving its lease back while its process goes on, say because
+the loop was shut down around it. The process remembers the owners of such leases.
 """
 
 from __future__ import annotations
@@ -16,12 +19,23 @@ import re
 import socket
 from pathlib import Path
 
-__all__ = ["is_dead", "this_process"]
+__all__ = ["is_dead", "release", "retire", "this_process"]
 
 _PROC = Path("/proc")
 _OWNER = re.compile(r", process (\d{1,18}) \(boot ([0-9a-f]{12}), tick (\d{1,18})\)\Z")
 _STATE, _THREADS, _STARTED = 0, 17, 19  # in /proc/PID/stat, behind the name
 _ENDED = frozenset("ZXx")
+_retired: set[str] = set()
+
+
+def retire(owner: str) -> None:
+    """Note that an owner of this process is over, and may have left its lease."""
+    _retired.add(owner)
+
+
+def release(owner: str) -> None:
+    """Note that an owner that is over left nothing."""
+    _retired.discard(owner)
 
 
 def this_process() -> str:
@@ -32,7 +46,9 @@ def this_process() -> str:
 
 
 def is_dead(owner: str) -> bool:
-    """Whether an owner's process ran on this boot of this machine, and is gone."""
+    """Whether an owner is over, or its process ran on this boot and is gone."""
+    if owner in _retired:
+        return True
     found = _OWNER.search(owner)
     if found is None or found[2] != _boot():
         return False

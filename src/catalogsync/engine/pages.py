@@ -21,9 +21,7 @@ from catalogsync.protocols import Cursor, Page
 
 from .marks import Marks
 
-__all__ = ["LEAK", "Read", "is_cancelled", "read_ahead"]
-
-LEAK = "an adapter let the cancellation of a task of its own escape"
+__all__ = ["Read", "is_cancelled", "read_ahead"]
 
 _AHEAD = 4 * ROOM
 
@@ -134,10 +132,6 @@ async def _settled(read: ReadPage, cursor: Cursor) -> Read | Exception | None:
     """The page or the error, so that it is raised where the page is awaited."""
     try:
         return await read(cursor)
-    except asyncio.CancelledError:
-        if is_cancelled():
-            raise
-        return RuntimeError(LEAK)
     except Exception as error:  # noqa: BLE001 - raised again by the reader
         return error
 

@@ -44,7 +44,7 @@ from .defects import explained
 from .intake import Intake
 from .ledger import Ledger
 from .options import Options
-from .pages import LEAK, is_cancelled
+from .pages import is_cancelled
 from .pruning import Pruner
 from .references import ReferenceBook
 from .removing import Look, Remover, Sight, look_again, repeated
@@ -55,6 +55,8 @@ from .verifying import Verifier
 from .waiting import LastRound
 
 __all__ = ["Approval", "Pipeline", "Show"]
+
+_LEAK = "the cancellation of another task escaped"
 
 Show = Callable[[Change | ReferenceChange], None]
 Stage = Callable[[], Awaitable[None]]
@@ -379,7 +381,7 @@ class Pipeline:
         except asyncio.CancelledError:
             if self._stopped or is_cancelled():
                 raise
-            self._break(RuntimeError(LEAK))
+            self._break(RuntimeError(_LEAK))
         except Exception as error:  # noqa: BLE001 - the boundary of a task
             self._break(error)
 
@@ -469,7 +471,7 @@ class Pipeline:
         sink = self.sink
         if self._weight is None or not isinstance(sink, WeighingSink):
             return None
-        return lambda item: promises.check_weight(sink, sink.weigh(item.change))
+        return lambda item: promises.weigh(sink, item.change)
 
     async def _write(self) -> None:
         while (batch := await self._batches.get()) is not None:

@@ -7,16 +7,19 @@ one: a product that `find` gives under a wrong key is created again by every run
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
     Awaitable,
     Collection,
     Coroutine,
+    Generator,
     Iterable,
     Mapping,
     Sequence,
 )
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any, TypeVar, cast
 
@@ -46,31 +49,39 @@ from catalogsync.protocols import (
     Located,
     LookupSource,
     Metered,
+    NamingSink,
     Page,
     PruningSink,
     ReferencingSink,
+    ShapingSink,
     Sink,
     Source,
+    WeighingSink,
 )
+
+from .defects import DefectError, explained
+from .pages import is_cancelled
 
 __all__ = [
     "check_answers",
-    "check_handle",
-    "check_shape",
     "check_sides",
-    "check_weight",
     "find",
     "find_foreign",
     "find_references",
     "findings",
     "get",
+    "handle",
     "owned",
     "read",
+    "shape",
+    "weigh",
     "write",
     "write_references",
 ]
 
 T = TypeVar("T")
+
+_END = object()
 
 
 @attrs.frozen
@@ -85,18 +96,42 @@ class _Method:
             f"{type(self.adapter).__qualname__}.{self.name}", problem
         )
 
-    async def awaited(self, answer: Any) -> Any:
-        """The answer of a method that has to be `async def`."""
-        if not _is(answer, Awaitable):
-            problem = f"must be `async def` with a return, gave {_kind(answer)}"
-            raise self.broke(problem)
-        return await answer
+    @contextmanager
+    def heard(self) -> Generator[None]:
+        """Take what the adapter raises in this block for what it is."""
+        task = asyncio.current_task()
+        try:
+            yield
+        except BaseException as error:
+            if _is_meant(error, task):
+                raise
+            raise DefectError(explained(error, self.adapter)) from error
 
-    def not_awaitable(self, answer: Any) -> None:
-        """A pure method must not be `async def`."""
+    async def awaited(self, *args: Any, **named: Any) -> Any:
+        """What it answers; it has to be `async def`.
+
+        Raises:
+            DefectError: It raised what means something else here.
+        """
+        with self.heard():
+            answer = getattr(self.adapter, self.name)(*args, **named)
+            if not _is(answer, Awaitable):
+                problem = f"must be `async def` with a return, gave {_kind(answer)}"
+                raise self.broke(problem)
+            return await answer
+
+    def called(self, *args: Any) -> Any:
+        """What it answers; it has to be a plain `def`.
+
+        Raises:
+            DefectError: It raised what means something else here.
+        """
+        with self.heard():
+            answer = getattr(self.adapter, self.name)(*args)
         if _is(answer, Coroutine):
             answer.close()
             raise self.broke("must be a plain `def`, and is `async def`")
+        return answer
 
     def must_be(
         self, value: object, kind: type[Any] | tuple[type[Any], ...], what: str = ""
@@ -139,6 +174,19 @@ class _Method:
             raise self.broke(f"answers for {_named(key)}, which nobody asked for")
 
 
+def _is_meant(error: BaseException, task: asyncio.Task[Any] | None) -> bool:
+    """Whether an error is what it says, for the task that it was raised in."""
+    match error:
+        case StopIteration() | StopAsyncIteration():
+            return False
+        case Exception() | KeyboardInterrupt() | SystemExit():
+            return True
+        case GeneratorExit():  # by whoever closes what is left of a loop
+            return asyncio.current_task() is not task
+        case _:
+            return is_cancelled()
+
+
 def _is(value: object, *kinds: type[Any]) -> bool:
     return isinstance(value, kinds)
 
@@ -177,14 +225,14 @@ def check_sides(source: Source, sink: Sink) -> None:
 async def read(source: Source, cursor: Cursor | None) -> Page:
     """`Source.read`, checked."""
     method = _Method(source, "read")
-    page = await method.awaited(source.read(cursor))
+    page = await method.awaited(cursor)
     return _page(method, source.name, page)
 
 
 async def get(source: LookupSource, keys: Sequence[ProductKey]) -> Page:
     """`LookupSource.get`, checked."""
     method = _Method(source, "get")
-    page = _page(method, source.name, await method.awaited(source.get(keys)))
+    page = _page(method, source.name, await method.awaited(keys))
     asked = frozenset(keys)
     for product in page.products:
         method.asked_for(product.key, asked, ProductKey)
@@ -221,7 +269,7 @@ async def find(
 ) -> Mapping[ProductKey, Held]:
     """`Sink.find`, checked."""
     method = _Method(sink, "find")
-    found = await method.awaited(sink.find(wanted, fields=fields))
+    found = await method.awaited(wanted, fields=fields)
     return _found(method, wanted, found, foreign=False)
 
 
@@ -230,7 +278,7 @@ async def find_foreign(
 ) -> Mapping[ProductKey, Held]:
     """`AdoptingSink.find_foreign`, checked."""
     method = _Method(sink, "find_foreign")
-    found = await method.awaited(sink.find_foreign(wanted, by=by, fields=fields))
+    found = await method.awaited(wanted, by=by, fields=fields)
     return _found(method, wanted, found, foreign=True)
 
 
@@ -269,7 +317,7 @@ async def write(sink: Sink, changes: Sequence[Change]) -> object:
     """`Sink.write`; what it gives is for `check_answers`."""
     method = _Method(sink, "write")
     try:
-        return await method.awaited(sink.write(changes))
+        return await method.awaited(changes)
     except BatchRefusedError as error:
         _check_refusal(method, error)
         raise
@@ -350,12 +398,18 @@ def _check_answer(
 async def owned(sink: PruningSink, source: str) -> AsyncGenerator[Sequence[Ours], None]:
     """`PruningSink.owned`, checked page by page."""
     method = _Method(sink, "owned")
-    pages: Any = sink.owned(source)
-    if _is(pages, Coroutine):
-        pages.close()
-    if not _is(pages, AsyncIterable):
-        raise method.broke(f"must be `async def` with a yield, gave {_kind(pages)}")
-    async for page in pages:
+    with method.heard():
+        pages: Any = sink.owned(source)
+        if _is(pages, Coroutine):
+            pages.close()
+        if not _is(pages, AsyncIterable):
+            raise method.broke(f"must be `async def` with a yield, gave {_kind(pages)}")
+        pages = aiter(pages)
+    while True:
+        with method.heard():
+            page: Any = await anext(pages, _END)
+        if page is _END:
+            return
         for held in method.listed(page, "each page"):
             method.must_be(held, Ours, "each product")
             method.must_be(held.product, Product, "Ours.product")
@@ -369,7 +423,7 @@ async def find_references(
 ) -> Mapping[Reference, HeldReference]:
     """`ReferencingSink.find_references`, checked."""
     method = _Method(sink, "find_references")
-    found = await method.awaited(sink.find_references(wanted))
+    found = await method.awaited(wanted)
     for reference, held in method.mapped(found).items():
         method.asked_for(reference, wanted, Reference)
         name = _named(reference)
@@ -385,7 +439,7 @@ async def write_references(
 ) -> Sequence[ReferenceOutcome]:
     """`ReferencingSink.write_references`, checked."""
     method = _Method(sink, "write_references")
-    outcomes = await method.awaited(sink.write_references(changes))
+    outcomes = await method.awaited(changes)
     asked = {change.reference for change in changes}
     seen: set[Reference] = set()
     for outcome in method.listed(outcomes):
@@ -400,10 +454,10 @@ async def write_references(
     return cast("Sequence[ReferenceOutcome]", outcomes)
 
 
-def check_shape(sink: Sink, product: Product, shaped: object) -> Product:
-    """What `ShapingSink.shape` gave, checked."""
+def shape(sink: ShapingSink, product: Product) -> Product:
+    """`ShapingSink.shape`, checked."""
     method = _Method(sink, "shape")
-    method.not_awaitable(shaped)
+    shaped = method.called(product)
     method.must_be(shaped, Product)
     shaped = cast("Product", shaped)
     if shaped.key != product.key:
@@ -411,30 +465,30 @@ def check_shape(sink: Sink, product: Product, shaped: object) -> Product:
     return shaped
 
 
-def check_weight(sink: Sink, weight: object) -> int:
-    """What `WeighingSink.weigh` gave, checked."""
+def weigh(sink: WeighingSink, change: Change) -> int:
+    """`WeighingSink.weigh`, checked."""
     method = _Method(sink, "weigh")
-    method.not_awaitable(weight)
+    weight = method.called(change)
     method.must_be(weight, int)
     if cast("int", weight) < 0:
         raise method.broke(f"its answer must be 0 or more, is {weight}")
     return cast("int", weight)
 
 
-def check_handle(sink: Sink, handle: object) -> str:
-    """What `NamingSink.handle` gave, checked."""
+def handle(sink: NamingSink, product: Product) -> str:
+    """`NamingSink.handle`, checked."""
     method = _Method(sink, "handle")
-    method.not_awaitable(handle)
-    method.must_be(handle, str)
-    if not handle:
+    name = method.called(product)
+    method.must_be(name, str)
+    if not name:
         raise method.broke("its answer must not be empty")
-    return cast("str", handle)
+    return cast("str", name)
 
 
 async def findings(side: Checkable) -> Sequence[Finding]:
     """`Checkable.check`, checked."""
     method = _Method(side, "check")
-    found = method.listed(await method.awaited(side.check()))
+    found = method.listed(await method.awaited())
     for finding in found:
         method.must_be(finding, Finding, "each finding")
     return found

@@ -11,6 +11,7 @@ from typing import Self
 
 import attrs
 
+from catalogsync._concurrency import ended
 from catalogsync._texts import natural
 from catalogsync.errors import MisconfiguredError
 from catalogsync.events import (
@@ -67,14 +68,9 @@ class Run:
         task = self._running()
         if kind is not None:
             task.cancel()
-        try:
-            await asyncio.wait({task})
-        except asyncio.CancelledError:
-            task.cancel()
-            await asyncio.wait({task})
-            raise
+        await ended(task, on_cancel=task.cancel)
         if kind is None and not self._delivered:
-            await task
+            task.result()
 
     @property
     def run_id(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 import attrs
 
@@ -89,8 +90,12 @@ class Survey:
     def __attrs_post_init__(self) -> None:
         # Asking a protocol is slow, and this happens for every product.
         sink = self.sink
-        self._shape = sink.shape if isinstance(sink, ShapingSink) else None
-        self._name = sink.handle if isinstance(sink, NamingSink) else None
+        self._shape = (
+            partial(promises.shape, sink) if isinstance(sink, ShapingSink) else None
+        )
+        self._name = (
+            partial(promises.handle, sink) if isinstance(sink, NamingSink) else None
+        )
         if self.options.adopt and not isinstance(sink, AdoptingSink):
             self.tally.warn("nothing is adopted: this sink cannot do it")
         if self.options.missing is Missing.LEAVE and self.ledger.store is None:
@@ -158,7 +163,7 @@ class Survey:
         if self._shape is None:
             return product
         try:
-            shaped = promises.check_shape(self.sink, product, self._shape(product))
+            shaped = self._shape(product)
         except RefusedError as error:
             self._fail(product, error.reason, error.said)
         except InvalidValueError as error:
@@ -233,9 +238,7 @@ class Survey:
             self.tally.settle(Outcome(product.key, OutcomeStatus.UNSETTLED, problem))
             return None
         if change.action is Action.CREATE and self._name is not None:
-            handle = self.ledger.handle(product.key) or promises.check_handle(
-                self.sink, self._name(product)
-            )
+            handle = self.ledger.handle(product.key) or self._name(product)
             change = attrs.evolve(change, handle=handle)
         return Planned(product, change)
 

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import attrs
 
+from catalogsync._concurrency import ended
 from catalogsync.runstore import StoreError
 
 from ._failures import explain
@@ -61,7 +62,7 @@ async def open_sqlite(file: str) -> AsyncGenerator[DatabaseStore]:
     finally:
         closed = loop.run_in_executor(thread, stack.close)
         thread.shutdown(wait=False)
-        await asyncio.shield(closed)
+        await ended(closed)
 
 
 def _connect(file: str, stack: ExitStack) -> sqlite3.Connection:
