@@ -179,14 +179,19 @@ class Change:
         reason = _DISOWNED if self.action is Action.DISOWN else note
         return Outcome(self.key, _DONE.get(self.action, OutcomeStatus.UPDATED), reason)
 
-    def failed(self, reason: str, *, said: str = "") -> Outcome:
+    def failed(
+        self, reason: str, *, said: str = "", holder: ProductKey | None = None
+    ) -> Outcome:
         """The outcome of this change when the sink refuses it; others may be done.
 
         Args:
             reason: Why, for a person.
             said: The sink's own words, if it gave any.
+            holder: The product of ours that has a unique value which this one needs,
+                as in `BatchRefusedError.holders`: it is tried again at the end of
+                the run.
         """
-        return Outcome(self.key, OutcomeStatus.FAILED, reason, said)
+        return Outcome(self.key, OutcomeStatus.FAILED, reason, said, holder)
 
     def again(self, error: TransientError) -> Again:
         """The answer for a change that may succeed later; others may be done.

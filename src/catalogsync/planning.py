@@ -33,7 +33,15 @@ from .models import (
 from .ownership import Edit, Edits, Rules, claim
 from .receipt import Receipt, digest, place_of, write_receipt
 
-__all__ = ["Comparison", "References", "compare", "own_references", "plan", "supplied"]
+__all__ = [
+    "UNIQUE",
+    "Comparison",
+    "References",
+    "compare",
+    "own_references",
+    "plan",
+    "supplied",
+]
 
 References: TypeAlias = Mapping[Field, tuple[str, ...]]
 """The elements of `categories` and `tags`, as the sink names them."""
@@ -57,6 +65,8 @@ _VARIANT_PLAIN = {
     Field.BARCODE: "barcode",
 }
 _RULES = Rules()
+UNIQUE = {Field.SKU: "sku", Field.BARCODE: "barcode"}
+"""What many sinks allow one variant only to have, and its name in a variant."""
 _VARIANT_LISTS = {Field.PRICES: "prices", Field.STOCK: "stock"}
 _VARIANT_FIELDS = {**_VARIANT_PLAIN, **_VARIANT_LISTS}
 
@@ -94,11 +104,14 @@ class Comparison:
         edits: Values of ours that people edited, kept or not.
         conflicts: What the change leaves out because others' values stand in its
             way, and why.
+        dropped: The unique values that we wrote and the source no longer supplies:
+            id and field of a variant. They stay until another product needs them.
     """
 
     change: Change | None
     edits: tuple[Edit, ...] = ()
     conflicts: tuple[str, ...] = ()
+    dropped: tuple[tuple[str, str], ...] = ()
 
 
 def plan(
@@ -198,6 +211,13 @@ class _Comparison:
     def _is_marked(self) -> bool:
         return Receipt.is_marked(self.held.receipt or "")
 
+    @property
+    def _is_anothers(self) -> bool:
+        """Whether a job of another name wrote it last."""
+        job = self.rules.job
+        is_ours = not job or Receipt.names(self.held.receipt or "", job)
+        return not is_ours and self.receipt.job not in {None, "", job}
+
     @cached_property
     def receipt(self) -> Receipt:
         return Receipt.parse(self.held.receipt)
@@ -217,7 +237,41 @@ class _Comparison:
             job=self.rules.job,
         )
 
+    @cached_property
+    def dropped(self) -> tuple[tuple[str, str], ...]:
+        """As in `Comparison`; a receipt is not read unless it can name some."""
+        told, text = self.told.variants, self.held.receipt or ""
+        return tuple(
+            (id_, name)
+            for field, name in UNIQUE.items()
+            if field not in self.without and f'"{name}"' in text
+            for id_ in self._silent(told, name)
+            if name in self.receipt.variants.get(id_, ())
+        )
+
+    def _silent(self, told: tuple[Variant, ...] | Unset, name: str) -> Iterable[str]:
+        """The variants of which the source does not say this value."""
+        if isinstance(told, Unset):
+            return self.receipt.variants
+        return [v.id for v in told if getattr(v, name) is UNSET]
+
+    def _pass_on(self) -> None:
+        """Clear what the source dropped from a variant where a sibling gets it."""
+        told = self.wanted.variants or ()
+        held = {v.id: v for v in self.held.product.variants or ()}
+        cleared: dict[str, dict[str, None]] = {}
+        for id_, name in self.dropped:
+            value = getattr(held.get(id_), name, None)
+            is_needed = any(getattr(variant, name) == value for variant in told)
+            if value and is_needed and self.receipt.has(id_, name, value):
+                cleared.setdefault(id_, {})[name] = None
+        if cleared:
+            variants = (evolve_unchecked(v, **cleared.get(v.id, {})) for v in told)
+            self.wanted = evolve_unchecked(self.wanted, variants=tuple(variants))
+
     def result(self) -> Comparison:
+        if self.dropped:
+            self._pass_on()
         self._plain()
         self._status()
         self._images()
@@ -225,8 +279,9 @@ class _Comparison:
         self._elements(Field.CATEGORIES)
         self._elements(Field.TAGS)
         variants = self._variants()
+        found = Comparison(None, tuple(self.edits), tuple(self.conflicts), self.dropped)
         if not self.fields and not self._is_forced():
-            return Comparison(None, tuple(self.edits), tuple(self.conflicts))
+            return found
         change = Change(
             action=Action.UPDATE,
             product=evolve_unchecked(self.held.product, **self.values),
@@ -237,7 +292,7 @@ class _Comparison:
             held=self.held,
             wanted=self.told,
         )
-        return Comparison(change, tuple(self.edits), tuple(self.conflicts))
+        return attrs.evolve(found, change=change)
 
     def _written(self) -> Product:
         """The wanted product as far as it is written."""
@@ -252,6 +307,10 @@ class _Comparison:
         if self.held.gaps or self.held.foreign:
             return True
         if self._is_marked and (self.receipt.retired or self.receipt.writing):
+            return True
+        # What another job wrote is this job's now. Unless that is noted, the other
+        # one removes it.
+        if self._is_anothers:
             return True
         if self.rules.edits is not Edits.KEEP or self.held.receipt is None:
             return False

@@ -166,6 +166,11 @@ class Receipt:
         """Whether a receipt may say `retired` or `writing`; it is not read for that."""
         return '"r"' in text or '"w"' in text or "\\" in text
 
+    @staticmethod
+    def names(text: str, job: str) -> bool:
+        """Whether a receipt seems to be of this job; it is not read for that."""
+        return f'"j":{_json.dumps(job).decode()}' in text
+
     def wrote(self, field: Field, element: str) -> bool:
         """Whether we wrote this element into that list."""
         return digest(element) in self.lists.get(field, ())
@@ -190,6 +195,18 @@ class Receipt:
     def wrote_price(self, variant: str, currency: str) -> bool:
         """Whether we wrote this variant's price in that currency."""
         return currency in self.variants.get(variant, {})
+
+    def has(self, variant: str, name: str, value: object) -> bool:
+        """Whether a plain field of a variant still has the value that we wrote."""
+        return self.variants.get(variant, {}).get(name) == digest(value)
+
+    def without(self, values: Mapping[str, Collection[str]]) -> Receipt:
+        """The receipt that does not speak of these fields, by variant."""
+        variants = {
+            id_: {n: d for n, d in parts.items() if n not in values.get(id_, ())}
+            for id_, parts in self.variants.items()
+        }
+        return attrs.evolve(self, variants=variants)
 
     def wrote_options(self, variant: str) -> bool:
         """Whether we wrote options of this variant."""

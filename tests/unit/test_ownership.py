@@ -534,10 +534,16 @@ def test_another_order_of_tags_is_nothing_to_note() -> None:
     assert compare(shuffled, created(CUP), rules=KEEP).change is None
 
 
-def test_two_jobs_do_not_write_each_others_name() -> None:
-    held = created(CUP, attrs.evolve(KEEP, job="one"))
-    other = attrs.evolve(KEEP, job="two")
-    assert compare(CUP, held, rules=other).change is None
+@pytest.mark.parametrize("edits", Edits)
+def test_a_job_takes_over_what_another_one_wrote(edits: Edits) -> None:
+    """Else the other one would remove it; a job without a name takes nothing over."""
+    held = created(CUP, Rules(edits=edits, job="one"))
+    assert compare(CUP, held, rules=Rules(edits=edits)).change is None
+    noted, result = step(CUP, held, Rules(edits=edits, job="two"))
+    assert result.change is not None
+    assert result.change.fields == frozenset()
+    assert Receipt.parse(noted.receipt).job == "two"
+    assert compare(CUP, noted, rules=Rules(edits=edits, job="two")).change is None
 
 
 def test_stock_is_never_kept() -> None:

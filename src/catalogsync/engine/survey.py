@@ -20,6 +20,7 @@ from catalogsync.retry import RetryPolicy
 
 from . import promises
 from .ledger import Ledger
+from .marks import Marks
 from .options import Missing, Options
 from .references import ReferenceBook
 from .tally import Tally
@@ -74,6 +75,7 @@ class Survey:
         ledger: Knows what earlier runs began.
         rules: What may be done to a product that is there.
         approve: Asked for each change.
+        dropped: Marks of what `Comparison.dropped` names, with the product's key.
     """
 
     sink: Sink
@@ -83,6 +85,7 @@ class Survey:
     ledger: Ledger
     rules: Rules
     approve: Approve = _anything
+    dropped: Marks = attrs.field(factory=Marks, init=False)
     _warned: bool = attrs.field(default=False, init=False)
     _shape: Callable[[Product], Product] | None = attrs.field(init=False)
     _name: Callable[[Product], str] | None = attrs.field(init=False)
@@ -204,6 +207,8 @@ class Survey:
         for conflict in result.conflicts:
             self.tally.warn(conflict_text(product.key, conflict))
         self.tally.note_edits(product.key, result.edits)
+        for variant, name in result.dropped:
+            self.dropped.add(hash((product.key, variant, name)))
         if result.change is None:
             self._look_for_receipt(product.key, held)
             self.tally.settle(Outcome(product.key, OutcomeStatus.UNCHANGED))

@@ -3,8 +3,10 @@
 SKUs trade places, move along a chain, or are freed by a product that leaves in this
 run. A sink names the holder of the value (`BatchRefusedError.holders`); the product
 then waits for the end of the run, when all others are written and removed. If it is
-still refused, holders that are due to change let go first: those that wait themselves,
-and those that this job unpublished. What is refused after that fails.
+still refused, holders let go first of values that they are due to lose (those that
+wait themselves), and of values that we wrote and that nobody changed since, if the
+source supplies them no more, or if we unpublished the product. What is refused after
+that fails.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from catalogsync.models import (
     evolve_unchecked,
 )
 from catalogsync.outcomes import Outcome, OutcomeStatus
+from catalogsync.planning import UNIQUE
 from catalogsync.protocols import Sink
 from catalogsync.receipt import Receipt, interim
 
@@ -39,8 +42,7 @@ from .tally import Tally
 __all__ = ["Waiting", "WaitingRoom"]
 
 _MOST = 10_000
-_UNIQUE = {Field.SKU: "sku", Field.BARCODE: "barcode"}
-_LOOK_AT = frozenset({Field.STATUS, Field.VARIANTS, *_UNIQUE})
+_LOOK_AT = frozenset({Field.STATUS, Field.VARIANTS, *UNIQUE})
 
 
 @attrs.frozen
@@ -97,6 +99,10 @@ class LastRound:
     options: Options
     tally: Tally
     ledger: Ledger
+    _asked: set[ProductKey] = attrs.field(factory=set[ProductKey], init=False)
+    _kept: dict[ProductKey, str] = attrs.field(
+        factory=dict[ProductKey, str], init=False
+    )
 
     async def run(self) -> None:
         """Write what can be written by now; the rest is refused.
@@ -105,18 +111,21 @@ class LastRound:
             TransientError: The sink could not be asked.
         """
         waiting = self.room.take()
-        let_go = False
         while waiting:
+            before = len(waiting)
             await self._try(waiting)
-            left = self.room.take()
-            if len(left) == len(waiting):
-                if let_go:
-                    break
-                await self._let_go(left)
-                let_go = True
-            waiting = left
+            waiting = self.room.take()
+            if len(waiting) == before and not await self._let_go(waiting):
+                break
         for item in waiting:
-            self.tally.refuse(item.outcome)
+            self.tally.refuse(self._explained(item.outcome))
+
+    def _explained(self, outcome: Outcome) -> Outcome:
+        """The outcome, with the reason why the holder keeps the value."""
+        why = self._kept.get(outcome.holder) if outcome.holder else None
+        return (
+            attrs.evolve(outcome, reason=f"{outcome.reason}; {why}") if why else outcome
+        )
 
     async def _try(self, waiting: Sequence[Waiting]) -> None:
         desired = [item.desired for item in waiting]
@@ -126,8 +135,14 @@ class LastRound:
         look = partial(self.survey.compare, desired)
         return await repeated(look, "find products", self.tally, self.options)
 
-    async def _let_go(self, waiting: Sequence[Waiting]) -> None:
-        """Take the values that products wait for off those that are to lose them."""
+    async def _let_go(self, waiting: Sequence[Waiting]) -> bool:
+        """Take the values that products wait for off those that are to lose them.
+
+        Each lets go once, and then of all that is needed.
+
+        Returns:
+            Whether any did.
+        """
         needed = {
             value
             for item in waiting
@@ -135,14 +150,74 @@ class LastRound:
             for value in _values(variant)
         }
         planned = await self._planned([item.desired for item in waiting])
-        changes = [*_vacated(planned, needed)]
+        found = [(each.change.held, each.change) for each in planned]
         source = waiting[0].desired.key.source
         keys = {key for item in waiting if (key := item.outcome.holder)}
         keys -= {item.desired.key for item in waiting}
-        keys = {key for key in keys if key.source == source}
-        changes += [*_released(await self._held(keys), needed, self.ledger.job)]
-        for change in changes:
-            await self._carry_out(change)
+        held = await self._held(key for key in keys if key.source == source)
+        done = False
+        for each, change in (*found, *((one, None) for one in held)):
+            if each is None or each.product.key in self._asked:
+                continue
+            if letting_go := self._without(each, change, needed):
+                self._asked.add(each.product.key)
+                done |= await self._carry_out(letting_go)
+        return done
+
+    def _without(
+        self, held: Ours, change: Change | None, needed: set[tuple[str, str]]
+    ) -> Change | None:
+        """The change that takes off a product what it loses anyway, or can spare.
+
+        Args:
+            held: The product.
+            change: What this run still has to write to it.
+            needed: The values.
+        """
+        receipt = Receipt.parse(held.receipt)
+        leaves = _leaving(held, change, needed)
+        given = {
+            variant.id: {
+                name
+                for name, value in _values(variant)
+                if (name, value) in needed
+                and name not in leaves.get(variant.id, ())
+                and self._may_take(held, receipt, variant, name, back=bool(change))
+            }
+            for variant in held.product.variants or ()
+        }
+        if change and any(leaves.values()):
+            receipt = Receipt.parse(interim(held.receipt, change.receipt))
+        losing = {id_: leaves.get(id_, set()) | names for id_, names in given.items()}
+        if not any(losing.values()):
+            return None
+        return _clearing(held, losing, receipt.without(given).text())
+
+    def _may_take(
+        self, held: Ours, receipt: Receipt, variant: Variant, name: str, *, back: bool
+    ) -> bool:
+        """Whether we wrote a value that the variant no longer needs.
+
+        Args:
+            held: The product.
+            receipt: Its receipt.
+            variant: One of its variants.
+            name: Which value.
+            back: Whether this run still has to write the product.
+        """
+        key, job = held.product.key, self.ledger.job
+        if not receipt.has(variant.id, name, getattr(variant, name)):
+            what = "we did not write that value, so it stays"
+            self._kept[key] = f"{what}: change it in the store"
+            return False
+        hidden = held.product.status is not ProductStatus.PUBLISHED
+        if receipt.retired and hidden and not back:
+            return True
+        if receipt.job and receipt.job != job:
+            what = f"the job {receipt.job!r} wrote it"
+            self._kept[key] = f"{what}: correct the source, or let that job prune it"
+            return False
+        return hash((key, variant.id, name)) in self.survey.dropped
 
     async def _held(self, keys: Iterable[ProductKey]) -> list[Ours]:
         asked = [Product(key=key, title="?") for key in keys]
@@ -152,18 +227,19 @@ class LastRound:
         found = await repeated(look, "find products", self.tally, self.options)
         return [one for one in found.values() if isinstance(one, Ours)]
 
-    async def _carry_out(self, change: Change) -> None:
+    async def _carry_out(self, change: Change) -> bool:
         await self.ledger.announce([change])
         self.tally.touched = True
         try:
             write = partial(self._write, change)
             done = await repeated(write, "free unique values", self.tally, self.options)
         except RefusedError:
-            return  # the product that waits is refused then, with the reason
+            return False  # the product that waits is refused then, with the reason
         if done and not self.tally.is_open(change.key):
             reason = "gave up a unique value that another product needs"
             outcome = Outcome(change.key, OutcomeStatus.UPDATED, reason)
             self.tally.on_settled(outcome, None)
+        return done
 
     async def _write(self, change: Change) -> bool:
         """Whether the sink says that it carried out the change."""
@@ -178,68 +254,36 @@ class LastRound:
 
 
 def _values(variant: Variant) -> Iterator[tuple[str, str]]:
-    for name in _UNIQUE.values():
+    for name in UNIQUE.values():
         if value := getattr(variant, name):
             yield name, value
 
 
-def _vacated(
-    planned: Iterable[Planned], needed: set[tuple[str, str]]
-) -> Iterator[Change]:
-    """Changes of waiting products to which they will lose a value anyway."""
-    for item in planned:
-        held = item.change.held
-        if held is None or item.change.action is not Action.UPDATE:
-            continue
-        after = {v.id: v for v in item.change.product.variants or ()}
-        losing = {
-            variant.id: {
-                name
-                for name, value in _values(variant)
-                if (name, value) in needed
-                and getattr(after.get(variant.id), name, None) != value
-            }
-            for variant in held.product.variants or ()
+def _leaving(
+    held: Ours, change: Change | None, needed: set[tuple[str, str]]
+) -> Mapping[str, set[str]]:
+    """The needed values that a product loses anyway."""
+    if change is None or change.action is not Action.UPDATE:
+        return {}
+    after = {variant.id: variant for variant in change.product.variants or ()}
+    return {
+        variant.id: {
+            name
+            for name, value in _values(variant)
+            if (name, value) in needed
+            and getattr(after.get(variant.id), name, None) != value
         }
-        receipt = interim(held.receipt, item.change.receipt)
-        if any(losing.values()):
-            yield _without(held, losing, receipt)
-
-
-def _released(
-    holders: Iterable[Ours], needed: set[tuple[str, str]], job: str
-) -> Iterator[Change]:
-    """Changes that take values off products which this job unpublished."""
-    for held in holders:
-        receipt = Receipt.parse(held.receipt)
-        hidden = held.product.status is not ProductStatus.PUBLISHED
-        if not (receipt.retired and hidden and receipt.job == job):
-            continue
-        losing = {
-            variant.id: {name for name, _ in _values(variant)}
-            for variant in held.product.variants or ()
-            if needed.intersection(_values(variant))
-        }
-        if any(losing.values()):
-            yield _without(held, losing, _forgetting(receipt, losing))
-
-
-def _forgetting(receipt: Receipt, losing: Mapping[str, set[str]]) -> str:
-    """The receipt without these values, so that losing them is no manual edit."""
-    variants = {
-        id_: {n: d for n, d in parts.items() if n not in losing.get(id_, ())}
-        for id_, parts in receipt.variants.items()
+        for variant in held.product.variants or ()
     }
-    return attrs.evolve(receipt, variants=variants).text()
 
 
-def _without(held: Ours, losing: Mapping[str, set[str]], receipt: str) -> Change:
+def _clearing(held: Ours, losing: Mapping[str, set[str]], receipt: str) -> Change:
     """The update that clears values of variants and leaves all else."""
     items = tuple(
         VariantChange(
             action=Action.UPDATE,
             variant=evolve_unchecked(variant, **dict.fromkeys(names)),
-            fields=frozenset(f for f, name in _UNIQUE.items() if name in names),
+            fields=frozenset(f for f, name in UNIQUE.items() if name in names),
         )
         for variant in held.product.variants or ()
         if (names := losing.get(variant.id))

@@ -26,7 +26,7 @@ from catalogsync.errors import (
     TransientError,
 )
 from catalogsync.models import Field, Product, ProductKey
-from catalogsync.outcomes import Outcome
+from catalogsync.outcomes import Again, Outcome
 from catalogsync.protocols import AdoptBy, Finding, Limits
 
 from .adopting import Foreign
@@ -173,7 +173,7 @@ class MedusaSink:
         """Create categories and tags, rename and move categories."""
         return await References(self.client).write(changes)
 
-    async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
+    async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome | Again]:
         """Carry out changes; a batch holds only one action.
 
         Medusa undoes a refused request that creates and updates in a way that loses
@@ -272,7 +272,7 @@ class MedusaSink:
             await own.failed(loan, _failing(problem, changes))
             raise problem from error
 
-    async def _update(self, changes: Sequence[Change]) -> Sequence[Outcome]:
+    async def _update(self, changes: Sequence[Change]) -> Sequence[Outcome | Again]:
         stock = StockLevels(self.places)
         updates = Updates(self.client, stock, self._option, self._items)
         await updates.write(changes)

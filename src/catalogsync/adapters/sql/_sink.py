@@ -17,7 +17,7 @@ from catalogsync.changes import (
     ReferenceChange,
     ReferenceOutcome,
 )
-from catalogsync.errors import CatalogSyncError, RefusedError
+from catalogsync.errors import BatchRefusedError, CatalogSyncError, RefusedError
 from catalogsync.models import Dimensions, Field, Product, ProductKey
 from catalogsync.outcomes import Outcome
 from catalogsync.protocols import AdoptBy, Finding, Limits
@@ -26,6 +26,7 @@ from . import _references
 from ._database import Database, open_database
 from ._foreign import find_foreign
 from ._reading import find_products, owned_page
+from ._unique import named
 from ._writing import write_changes
 
 if TYPE_CHECKING:
@@ -119,9 +120,21 @@ class SQLSink:
             MisconfiguredError: It cannot be written as things are: the disk is
                 full, the file is read-only, the user has no right to.
         """
-        async with self._database.writing() as connection:
-            await write_changes(connection, changes)
+        try:
+            async with self._database.writing() as connection:
+                await write_changes(connection, changes)
+        except BatchRefusedError as error:
+            if error.culprits:
+                raise
+            raise await self._named(error, changes) from error
         return [change.done() for change in changes]
+
+    async def _named(
+        self, error: BatchRefusedError, changes: Sequence[Change]
+    ) -> BatchRefusedError:
+        """The refusal, with those that it is about where this can be told."""
+        async with self._database.reading() as connection:
+            return await named(connection, error, changes) if connection else error
 
     def shape(self, product: Product, /) -> Product:
         """The product as `find` gives it back.
