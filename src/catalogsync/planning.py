@@ -58,7 +58,9 @@ _PLAIN = (
     Field.DIMENSIONS,
 )
 _LISTS = (Field.IMAGES, Field.CATEGORIES, Field.TAGS, Field.ATTRIBUTES)
-_PRODUCT_FIELDS = (*_PLAIN, Field.STATUS, *_LISTS, Field.VARIANTS)
+_PRODUCT_FIELDS = {
+    field: field.value for field in (*_PLAIN, Field.STATUS, *_LISTS, Field.VARIANTS)
+}
 _VARIANT_PLAIN = {
     Field.VARIANT_TITLE: "title",
     Field.SKU: "sku",
@@ -73,15 +75,17 @@ _VARIANT_FIELDS = {**_VARIANT_PLAIN, **_VARIANT_LISTS}
 
 def supplied(product: Product) -> frozenset[Field]:
     """The fields that the source speaks of."""
-    fields = {f for f in _PRODUCT_FIELDS if getattr(product, f) is not UNSET}
+    fields = {
+        field
+        for field, name in _PRODUCT_FIELDS.items()
+        if getattr(product, name) is not UNSET
+    }
     for variant in product.variants or ():
         if variant.options:
             fields.add(Field.OPTIONS)
-        fields.update(
-            field
-            for field, name in _VARIANT_FIELDS.items()
-            if getattr(variant, name) is not UNSET
-        )
+        for field, name in _VARIANT_FIELDS.items():
+            if getattr(variant, name) is not UNSET:
+                fields.add(field)
     return frozenset(fields)
 
 
@@ -150,7 +154,7 @@ def compare(
     finished = held.product if held is not None and not held.gaps else None
     wanted = claim(wanted, finished, rules)
     without = rules.without(creating=finished is None)
-    if references is not None:
+    if references is not None and not without.isdisjoint(references):
         references = {f: ids for f, ids in references.items() if f not in without}
     if held is not None:
         return _Comparison(told, wanted, held, references, rules, without).result()
@@ -352,12 +356,12 @@ class _Comparison:
 
     def _plain(self) -> None:
         for field in _PLAIN:
-            value = getattr(self.wanted, field)
-            held = getattr(self.held.product, field)
+            name = _PRODUCT_FIELDS[field]
+            value, held = getattr(self.wanted, name), getattr(self.held.product, name)
             if value is UNSET or value == held:
                 continue
             before = self.receipt.fields.get(field)
-            if not self._keeps(field.value, before, old=held, new=value):
+            if not self._keeps(name, before, old=held, new=value):
                 self._set(field, value)
 
     def _status(self) -> None:

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
-from functools import lru_cache
 from hashlib import blake2b
 from typing import TypeGuard, cast
 
@@ -38,28 +37,21 @@ __all__ = [
 
 _VERSION = 1
 _READABLE = 10**1000
-_SHORT = 64
+_NESTED = (list, Mapping)
 _PARTS = frozenset("flav")
 _WHOLE = _PARTS | {"version"}
 
 
+_begin = blake2b(digest_size=6).copy
+"""A hash that is set up already, which is most of the work for a short text."""
+
+
 def digest(value: object) -> str:
     """12 characters that stand for a value; equal values have equal ones."""
-    if isinstance(value, str):
-        return _short(value) if len(value) < _SHORT else _hashed(f'"{value}')
-    if isinstance(value, int | float | Decimal):
-        return _short(value)
-    return _hashed(_canonical(value))
-
-
-@lru_cache(maxsize=4096, typed=True)
-def _short(value: str | float | Decimal) -> str:
-    """The same; tags, brands and prices come again and again."""
-    return _hashed(_canonical(value))
-
-
-def _hashed(text: str) -> str:
-    return blake2b(text.encode(), digest_size=6).hexdigest()
+    text = f'"{value}' if isinstance(value, str) else _canonical(value)
+    hashed = _begin()
+    hashed.update(text.encode())
+    return hashed.hexdigest()
 
 
 def _canonical(value: object) -> str:
@@ -72,7 +64,7 @@ def _canonical(value: object) -> str:
         case int() | float() | Decimal():
             return _number(value)
         case Dimensions():
-            return _container([value.length, value.width, value.height])
+            return repr([*map(_canonical, (value.length, value.width, value.height))])
         case _:
             return _container(value)
 
@@ -88,11 +80,7 @@ def _container(value: object) -> str:
 
 def _inner(value: object) -> str:
     """A value within another; quoted at each level, its text would double."""
-    return digest(value) if _is_nested(value) else _canonical(value)
-
-
-def _is_nested(value: object) -> bool:
-    return isinstance(value, Mapping | list)
+    return digest(value) if isinstance(value, _NESTED) else _canonical(value)
 
 
 def _number(value: float | Decimal) -> str:
@@ -258,15 +246,18 @@ def place_of(category: Category) -> list[str]:
     return place
 
 
-_PLAIN = (
-    Field.TITLE,
-    Field.DESCRIPTION,
-    Field.BRAND,
-    Field.STATUS,
-    Field.THUMBNAIL,
-    Field.WEIGHT,
-    Field.DIMENSIONS,
-)
+_PLAIN = {
+    field: field.value
+    for field in (
+        Field.TITLE,
+        Field.DESCRIPTION,
+        Field.BRAND,
+        Field.STATUS,
+        Field.THUMBNAIL,
+        Field.WEIGHT,
+        Field.DIMENSIONS,
+    )
+}
 _VARIANT_PLAIN = ("title", "sku", "barcode")
 
 
@@ -295,9 +286,9 @@ def write_receipt(
     fields = {
         **before.fields,
         **{
-            field.value: digest(value)
-            for field in _PLAIN
-            if (value := getattr(wanted, field)) is not Unset.UNSET
+            name: digest(value)
+            for field, name in _PLAIN.items()
+            if (value := getattr(wanted, name)) is not Unset.UNSET
             and field not in without
         },
     }

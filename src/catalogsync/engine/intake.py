@@ -15,7 +15,6 @@ from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
-    Iterator,
     Sequence,
 )
 from contextlib import aclosing
@@ -271,7 +270,7 @@ class Intake:
     def _counted(self, product: Product) -> Product:
         """The product with no stock where more was sold than there was."""
         variants = product.variants or ()
-        if all(n >= 0 for v in variants for n in _quantities(v)):
+        if not any(map(_is_oversold, variants)):
             return product
         what = "a stock below 0, which counts as 0,"
         self.tally.warn_of(what, str(product.key))
@@ -305,12 +304,15 @@ class Intake:
         return after
 
 
-def _quantities(variant: Variant) -> Iterator[int]:
-    return (level.quantity for level in variant.stock or ())
+def _is_oversold(variant: Variant) -> bool:
+    for level in variant.stock or ():  # noqa: SIM110 - twice as fast as `any`
+        if level.quantity < 0:
+            return True
+    return False
 
 
 def _not_below_zero(variant: Variant) -> Variant:
-    if all(n >= 0 for n in _quantities(variant)):
+    if not _is_oversold(variant):
         return variant
     stock = [
         attrs.evolve(level, quantity=max(level.quantity, 0))

@@ -126,8 +126,11 @@ class _Method:
         Raises:
             DefectError: It raised what means something else here.
         """
-        with self.heard():
+        try:
             answer = getattr(self.adapter, self.name)(*args)
+        except BaseException:
+            with self.heard():
+                raise
         if _is(answer, Coroutine):
             answer.close()
             raise self.broke("must be a plain `def`, and is `async def`")
