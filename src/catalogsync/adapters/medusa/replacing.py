@@ -17,7 +17,15 @@ from catalogsync.changes import Action, Change, VariantChange
 from catalogsync.models import Field, Price, Unset, Variant, evolve_unchecked
 from catalogsync.receipt import Receipt
 
-from .reading import VARIANT_ID, Raw, held_of, is_ours, raw_of, variant_id
+from .reading import (
+    DEFAULT_OPTIONS,
+    VARIANT_ID,
+    Raw,
+    held_of,
+    is_ours,
+    raw_of,
+    variant_id,
+)
 
 __all__ = ["Renamed", "freed", "renamed"]
 
@@ -93,7 +101,7 @@ def _pairs(change: Change) -> Iterator[tuple[str, Variant]]:
 
 
 def _same_options(new: Variant, old: Variant) -> bool:
-    return new.options == old.options
+    return (new.options or DEFAULT_OPTIONS) == (old.options or DEFAULT_OPTIONS)
 
 
 def _same_sku(new: Variant, old: Variant) -> bool:

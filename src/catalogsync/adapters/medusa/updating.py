@@ -19,7 +19,7 @@ import attrs
 
 from catalogsync.changes import Action, Change
 from catalogsync.errors import BatchRefusedError, ConflictError, RefusedError
-from catalogsync.models import Field, ProductKey
+from catalogsync.models import Field, ProductKey, evolve_unchecked
 from catalogsync.outcomes import Again, Outcome, OutcomeStatus
 from catalogsync.receipt import interim_receipt
 
@@ -243,7 +243,7 @@ class Updates:
             self.refused[change.key] = change.again(error)
             return
         new = [
-            new_variant(attrs.evolve(v, options=shape.after[v.id]), self.items)
+            new_variant(evolve_unchecked(v, options=shape.after[v.id]), self.items)
             for v in added
         ]
         body, path = {"create": new}, _variants_path(raw_of(change))
