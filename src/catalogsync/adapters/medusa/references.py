@@ -20,12 +20,16 @@ Observed on Medusa 2.21.2, of a request that sets `parent_category_id`:
 * `mpath`, the line of ids above a category by which Medusa finds its ancestors,
   becomes empty when a category becomes a root, and those of the categories below it
   stay as they were: a shopper who asks for one of these alone with its ancestors
-  gets none, until it is moved itself. Their parents are right all the same.
+  does not get the root and what was above. A move below another category renews the
+  paths of all below, and those below a root with an empty path begin with that empty
+  path, which leads to every such root. So a category with others below it visits one
+  of these on its way to the top level, and no other category is written.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, cast
 
@@ -40,7 +44,7 @@ from catalogsync.changes import (
     ReferenceKind,
     ReferenceOutcome,
 )
-from catalogsync.errors import ConflictError
+from catalogsync.errors import ConflictError, RefusedError, TransientError
 
 from .client import MedusaClient, MedusaRefusedError
 from .naming import category_external_id, category_handle, in_pieces
@@ -52,6 +56,7 @@ _CATEGORIES = "/admin/product-categories"
 _CATEGORY_FIELDS = "id,name,handle,external_id,parent_category_id,metadata"
 _PLACE_FIELDS = "id,parent_category_id"
 _MOST_LEVELS = 100
+_HOST = "catalogsync-move"
 _NO_PARENT = "invalid_argument"
 _TAGS = "/admin/product-tags"
 _TAGS_AT_ONCE = 4
@@ -155,14 +160,76 @@ class References:
         self, change: ReferenceChange, held: HeldReference
     ) -> ReferenceOutcome:
         body: dict[str, Any] = {"name": change.name, "metadata": _metadata(change)}
-        path = f"{_CATEGORIES}/{held.id}"
         if change.parent != held.parent:
             await self._check_place(change, held)
-            if change.parent is not None and held.id in held.above:
+            if held.id in held.above:
                 # Out of a cycle, the only way is to the top level.
-                out = {"parent_category_id": None, "metadata": _others_metadata(held)}
-                await self.client.post(path, out, "fields=id")
+                await self._put(held, None)
             body["parent_category_id"] = change.parent
+        if change.moves and change.parent is None:
+            return await self._to_the_top(change, held, body)
+        return await self._finish(change, held, body)
+
+    async def _to_the_top(
+        self, change: ReferenceChange, held: HeldReference, body: Mapping[str, Any]
+    ) -> ReferenceOutcome:
+        """Make a category a root, with right paths for all below it."""
+        below = f"parent_category_id={held.id}&limit=1&fields=id"
+        if not (await self.client.get(_CATEGORIES, below))["product_categories"]:
+            return await self._finish(change, held, body)
+        roots = "parent_category_id=null&limit=1000&fields=id,handle,mpath"
+        found = (await self.client.get(_CATEGORIES, roots))["product_categories"]
+        hosts = [r["id"] for r in found if r["mpath"] == "" and r["id"] != held.id]
+        # One may be left from a run that was killed.
+        made = [r["id"] for r in found if r["handle"].startswith(_HOST)]
+        if not hosts:
+            made.append(await self._make_host(held))
+        host = [*hosts, *made][0]
+        if host == held.parent:
+            await self._put(held, None)  # below it already, nothing would be renewed
+        await self._put(held, host)
+        try:
+            outcome = await self._finish(change, held, body)
+        except TransientError:
+            await self._delete(made)  # the answer may be all that was lost
+            raise
+        await self._delete(made)
+        return outcome
+
+    async def _delete(self, ids: Iterable[str]) -> None:
+        """Delete these, except those that contain others."""
+        for id_ in ids:
+            with suppress(RefusedError, TransientError):
+                await self.client.delete(f"{_CATEGORIES}/{id_}")
+
+    async def _make_host(self, held: HeldReference) -> str:
+        """A root with an empty path that no shopper sees; it has to be moved there."""
+        body = {
+            "name": _HOST,
+            "handle": f"{_HOST}-{held.id}".lower().replace("_", "-"),
+            "is_active": False,
+            "is_internal": True,
+            "parent_category_id": held.id,
+        }
+        handle = f"handle={body['handle']}&limit=1&fields=id"
+        rows = (await self.client.get(_CATEGORIES, handle))["product_categories"]
+        if not rows:
+            reply = await self.client.post(_CATEGORIES, body, "fields=id")
+            rows = [reply["product_category"]]
+        id_ = str(rows[0]["id"])
+        path, out = f"{_CATEGORIES}/{id_}", {"parent_category_id": None}
+        await self.client.post(path, out, "fields=id")
+        return id_
+
+    async def _put(self, held: HeldReference, parent: str | None) -> None:
+        """Have a category somewhere for a moment, with no receipt for that."""
+        body = {"parent_category_id": parent, "metadata": _others_metadata(held)}
+        await self.client.post(f"{_CATEGORIES}/{held.id}", body, "fields=id")
+
+    async def _finish(
+        self, change: ReferenceChange, held: HeldReference, body: Mapping[str, Any]
+    ) -> ReferenceOutcome:
+        path = f"{_CATEGORIES}/{held.id}"
         if "product_category" not in await self.client.post(path, body, "fields=id"):
             raise ConflictError(f"category {change.reference.id} was removed meanwhile")
         return ReferenceOutcome(reference=change.reference, id=held.id)
