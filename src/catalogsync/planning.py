@@ -66,7 +66,7 @@ _VARIANT_PLAIN = {
     Field.SKU: "sku",
     Field.BARCODE: "barcode",
 }
-_RULES = Rules()
+_RULES, _NO_RECEIPT = Rules(), Receipt()
 UNIQUE = {Field.SKU: "sku", Field.BARCODE: "barcode"}
 """What many sinks allow one variant only to have, and its name in a variant."""
 _VARIANT_LISTS = {Field.PRICES: "prices", Field.STOCK: "stock"}
@@ -162,7 +162,7 @@ def compare(
     receipt = write_receipt(
         wanted,
         elements,
-        Receipt(),
+        _NO_RECEIPT,
         places=_places(wanted, references),
         without=without,
         job=rules.job,

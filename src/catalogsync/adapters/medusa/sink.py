@@ -130,7 +130,7 @@ class MedusaSink:
         product = change.product
         texts = [change.receipt, product.description or "", product.title]
         texts += [image.url for image in product.images or ()]
-        texts += [str(item) for item in (product.attributes or {}).items()]
+        texts.append(str(product.attributes or ""))
         variants = len(product.variants or ())
         return 500 * (1 + variants) + sum(map(_weight, texts))
 
