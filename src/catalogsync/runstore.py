@@ -11,7 +11,7 @@ intents) are by the store's own clock, so that hosts need not agree on theirs.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from typing import Any, Protocol, cast, runtime_checkable
 
 import attrs
@@ -34,6 +34,7 @@ __all__ = [
     "RunStore",
     "StoreError",
     "Trigger",
+    "each_failure",
     "reasons_of",
 ]
 
@@ -424,3 +425,28 @@ class RunStore(Protocol):
             How many runs were forgotten.
         """
         ...
+
+
+_PAGE = 500
+
+
+async def each_failure(
+    store: RunStore, job: str, *, place: str | None = None
+) -> AsyncGenerator[Failure]:
+    """The failed products of a job by key, without payloads; a page is held at once.
+
+    Args:
+        store: Where they are.
+        job: Of which job.
+        place: Without those that failed at another place.
+    """
+    last: ProductKey | None = None
+    while True:
+        page = await store.failures(
+            job, limit=_PAGE, after=last, payloads=False, place=place
+        )
+        for failure in page:
+            yield failure
+        if len(page) < _PAGE:
+            return
+        last = page[-1].key

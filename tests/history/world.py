@@ -320,7 +320,7 @@ class World:
             for option in row["options"]
             if option["title"].startswith("Their ") and option["values"]
         }
-        rows = variant["options"] if variant else []
+        rows: list[Any] = variant["options"] if variant else []
         chosen = {o["option"]["title"]: o["value"] for o in rows}
         chosen |= theirs
         if theirs and chosen.keys() == {option["title"] for option in row["options"]}:

@@ -38,6 +38,7 @@ from catalogsync.runstore import (
     RunRecord,
     RunStore,
     StoreError,
+    each_failure,
 )
 
 from .options import Missing, Options, WhenBusy
@@ -176,12 +177,12 @@ class Ledger:
         self._intents = dict(await store.intents(self.place, self.source))
         self._opened_at = time.monotonic()
         if self.writes:
-            failures = await store.failures(
-                self.job, payloads=False, place=self._only_place
-            )
+            failures = each_failure(store, self.job, place=self._only_place)
             source = self._only_source
             self._failed = {
-                f.key for f in failures if source is None or f.key.source == source
+                failure.key
+                async for failure in failures
+                if source is None or failure.key.source == source
             }
             self._missed = await store.absences(self.job, self.place, source=source)
 
