@@ -363,10 +363,10 @@ class Ledger:
         )
 
     async def flush(self) -> None:
-        """Tell the store what it does not know yet."""
+        """Tell the store what it does not know yet; without a store, forget it."""
+        news, self._news = self._news, _News()
         if self.store is None or not self.writes:
             return
-        news, self._news = self._news, _News()
         try:
             await _whole(self._tell(self.store, news))
         except StoreError:
