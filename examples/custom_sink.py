@@ -15,10 +15,10 @@ from pathlib import Path
 
 from catalogsync import (
     Change,
+    Existing,
     Field,
-    Held,
+    Found,
     Limits,
-    Ours,
     Outcome,
     Price,
     Product,
@@ -45,11 +45,11 @@ class PriceListSink:
         return Product(key=product.key, title=product.title, variants=[only])
 
     async def find(
-        self, wanted: Sequence[Product], /, *, fields: frozenset[Field]
-    ) -> Mapping[ProductKey, Held]:
+        self, desired: Sequence[Product], /, *, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, Found]:
         """Say what the file has for these products."""
-        rows, keys = self._read(), [product.key for product in wanted]
-        return {key: held(key, *rows[str(key)]) for key in keys if str(key) in rows}
+        rows, keys = self._read(), [product.key for product in desired]
+        return {key: existing(key, *rows[str(key)]) for key in keys if str(key) in rows}
 
     async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
         """Put these products into the file."""
@@ -64,17 +64,20 @@ class PriceListSink:
 
 
 def row_of(change: Change) -> list[str]:
-    """A product as the file has it; the receipt is kept for `held`."""
+    """A product as the file has it; the last-applied state is kept for `existing`."""
     prices = [p for v in change.product.variants or () for p in v.prices or ()]
     texts = [text for p in prices for text in (str(p.amount), p.currency)]
-    return [change.receipt, change.product.title, *texts]
+    return [change.last_applied, change.product.title, *texts]
 
 
-def held(key: ProductKey, receipt: str, title: str, *price: str) -> Held:
+def existing(key: ProductKey, last_applied: str, title: str, *price: str) -> Found:
     """A row of the file as the engine compares it."""
     prices = [Price(amount=Decimal(price[0]), currency=price[1])] if price else []
     only = Variant(id="only", prices=prices)
-    return Ours(product=Product(key=key, title=title, variants=[only]), receipt=receipt)
+    return Existing(
+        product=Product(key=key, title=title, variants=[only]),
+        last_applied=last_applied,
+    )
 
 
 def product(number: str, title: str, price: str) -> Product:

@@ -18,7 +18,7 @@ import attrs
 from catalogsync import Event, Report, open_run
 from catalogsync.adapters.dummyjson import DummyJSONSettings
 from catalogsync.adapters.sql import SQLSettings
-from catalogsync.events import BatchSettled, ProductFailed
+from catalogsync.events import BatchWritten, ProductFailed
 from catalogsync.testing import dummyjson_server, generate_catalog
 
 
@@ -64,7 +64,7 @@ class HurriedHost(Host):
     def note(self, event: Event, /) -> None:
         """Close at the end of a batch."""
         super().note(event)
-        if isinstance(event, BatchSettled):
+        if isinstance(event, BatchWritten):
             self.closing.set()
 
 
@@ -80,7 +80,7 @@ async def main() -> None:
 
         host = Host(session, url)
         print(await host.sync())
-        print(f"{host.seen['PageRead']} pages, {host.seen['BatchSettled']} batches")
+        print(f"{host.seen['PageRead']} pages, {host.seen['BatchWritten']} batches")
 
         report = await HurriedHost(session, url).sync()
         print(f"{report.status}: {report.problem}")

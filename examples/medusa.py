@@ -35,7 +35,7 @@ def show(change: Change | ReferenceChange) -> None:
         print("create or rename", change.reference.kind, change.reference.name)
         return
     print(change.action, change.key, change.product.title)
-    for item in diff(change) if change.held else ():
+    for item in diff(change) if change.existing else ():
         print(f"    {item.path}: {item.old} -> {item.new}")
 
 

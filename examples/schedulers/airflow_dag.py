@@ -8,7 +8,7 @@ Retries:     incomplete, or a side that was down, is tried twice more, after fiv
     minutes. Not sooner: within a minute of a killed run its lease still stands, and
     the retry would be skipped. A wrong setting is not tried again.
 Overlap:     `max_active_runs` keeps this DAG from it; against others, the lease of the
-    run store skips the second run. A skipped run skips the task.
+    state store skips the second run. A skipped run skips the task.
 
 Needs `catalogsync[sql]` where tasks are executed. If its dependencies and yours do not
 agree, give it a venv and call `catalogsync run products` in a `BashOperator` instead.

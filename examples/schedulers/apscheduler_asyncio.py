@@ -8,7 +8,7 @@ Outcome:     degraded (some products failed) is logged, for a person to look at.
     Incomplete raises, and APScheduler logs it.
 Retries:     none here, and none needed: the next run goes on.
 Overlap:     APScheduler starts no second one (`max_instances` is 1); against other
-    processes, the lease of the run store skips it.
+    processes, the lease of the state store skips it.
 SIGTERM:     the run at work is cancelled, promptly. What it wrote stays, and the next
     run goes on. `examples/embedding.py` shows how to end it in order instead.
 

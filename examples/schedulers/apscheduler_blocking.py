@@ -6,7 +6,7 @@ Outcome:     degraded (some products failed) is logged, for a person to look at.
     Incomplete raises, and APScheduler logs it.
 Retries:     none here, and none needed: the next run goes on.
 Overlap:     APScheduler starts no second one (`max_instances` is 1); against other
-    processes, the lease of the run store skips it.
+    processes, the lease of the state store skips it.
 SIGTERM:     no further run begins, and the program ends with the one at work.
 
 Needs `apscheduler` 3 and `catalogsync[sql]`. 4 is another library.

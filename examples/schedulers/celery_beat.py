@@ -11,7 +11,7 @@ Retries:     incomplete, or a side that was down, is tried twice more, after fiv
     minutes. Not sooner: within a minute of a killed run its lease still stands, and
     the retry would be skipped. A wrong setting is not tried again.
 Overlap:     if a task is delivered twice, or a run takes longer than the interval, the
-    second one is skipped by the lease of the run store. A task that waited in the queue
+    second one is skipped by the lease of the state store. A task that waited in the queue
     until the next one came is dropped (`expires`).
 SIGTERM:     the worker takes no further task, and ends with the one at work.
 

@@ -9,7 +9,7 @@ Retries:     incomplete, or a side that was down, is tried twice more, after fiv
     minutes. Not sooner: within a minute of a killed run its lease still stands, and
     the retry would be skipped. A wrong setting is not tried again.
 Overlap:     Dagster starts a run although the one before is at work; the lease of the
-    run store skips it.
+    state store skips it.
 
 Needs `dagster`, `dagster-webserver` and `catalogsync[sql]`.
 """
@@ -23,7 +23,7 @@ from pathlib import Path
 from dagster import (
     DefaultScheduleStatus,
     Definitions,
-    Failure,
+    FailedProduct,
     OpExecutionContext,
     RetryPolicy,
     ScheduleDefinition,
@@ -49,9 +49,9 @@ def products(context: OpExecutionContext) -> None:
     try:
         report = asyncio.run(run())
     except MisconfiguredError as error:
-        raise Failure(str(error), allow_retries=False) from error
+        raise FailedProduct(str(error), allow_retries=False) from error
     if report.status == "degraded":
-        raise Failure(str(report), allow_retries=False)
+        raise FailedProduct(str(report), allow_retries=False)
     context.log.info(report.raise_for_status().summary)
 
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TypeVar
 
-from .models import Json, Product
+from .catalog.products import Json, Product
 
 __all__ = ["ROOM", "batched", "batcher", "weight_of"]
 

@@ -26,7 +26,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .models import ProductKey
+    from .catalog.products import ProductKey
     from .report import Report
 
 

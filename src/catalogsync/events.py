@@ -11,19 +11,19 @@ from typing import Protocol, TypeAlias
 
 import attrs
 
-from ._texts import about, encodable
-from .outcomes import Outcome
+from ._lib.texts import about, encodable
+from .catalog.outcomes import Outcome
 from .report import Report
 
 __all__ = [
-    "BatchSettled",
+    "BatchWritten",
     "Compared",
     "Event",
     "EventHook",
     "PageRead",
     "PassRepeated",
     "ProductFailed",
-    "ProductUnsettled",
+    "ProductUnresolved",
     "ReferencesWritten",
     "Request",
     "RequestSent",
@@ -139,7 +139,7 @@ class Compared(Event):
 
 
 @attrs.frozen(kw_only=True)
-class BatchSettled(Event):
+class BatchWritten(Event):
     """A batch reached its end, good or bad.
 
     Attributes:
@@ -189,7 +189,7 @@ class ProductFailed(Event):
 
 
 @attrs.frozen(kw_only=True)
-class ProductUnsettled(Event):
+class ProductUnresolved(Event):
     """What became of a product is not known; the next run looks again."""
 
     outcome: Outcome

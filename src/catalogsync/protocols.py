@@ -17,38 +17,39 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import attrs
 
-from .changes import (
+from .catalog.changes import (
     Change,
-    Held,
-    HeldReference,
-    Ours,
+    Existing,
+    ExistingReference,
+    Found,
     Reference,
     ReferenceChange,
     ReferenceOutcome,
 )
+from .catalog.outcomes import Again, Outcome, Rejected
+from .catalog.products import Field, Product, ProductKey
 from .errors import InvalidValueError
-from .models import Field, Product, ProductKey
-from .outcomes import Again, Outcome, Rejected
 
 __all__ = [
     "AdoptBy",
     "AdoptingSink",
-    "Checkable",
+    "CheckResult",
+    "CountsRequests",
     "Cursor",
-    "Finding",
+    "HandleSink",
+    "HasEndpoint",
     "Limits",
-    "Located",
     "LookupSource",
-    "Metered",
-    "NamingSink",
+    "NormalizingSink",
     "Page",
-    "PruningSink",
     "ReferencingSink",
-    "ShapingSink",
+    "RemovingSink",
+    "SelfChecking",
     "Sink",
+    "SizedSink",
     "Source",
-    "WeighingSink",
     "abilities",
+    "endpoint_of",
 ]
 
 Cursor: TypeAlias = str
@@ -154,12 +155,12 @@ class Sink(Protocol):
         ...
 
     async def find(
-        self, wanted: Sequence[Product], /, *, fields: frozenset[Field]
-    ) -> Mapping[ProductKey, Held]:
+        self, desired: Sequence[Product], /, *, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, Found]:
         """Say what the sink has for these products; changes nothing.
 
         Args:
-            wanted: Products to look for, by key.
+            desired: Products to look for, by key.
             fields: The fields that will be compared; others may be left UNSET.
 
         Raises:
@@ -199,7 +200,7 @@ class ReferencingSink(Sink, Protocol):
 
     async def find_references(
         self, references: frozenset[Reference], /
-    ) -> Mapping[Reference, HeldReference]:
+    ) -> Mapping[Reference, ExistingReference]:
         """Say which of these the sink has."""
         ...
 
@@ -222,7 +223,7 @@ class ReferencingSink(Sink, Protocol):
 
 
 @runtime_checkable
-class ShapingSink(Sink, Protocol):
+class NormalizingSink(Sink, Protocol):
     """A sink that cannot hold everything the model can."""
 
     def shape(self, product: Product, /) -> Product:
@@ -238,7 +239,7 @@ class ShapingSink(Sink, Protocol):
 
 
 @runtime_checkable
-class WeighingSink(Sink, Protocol):
+class SizedSink(Sink, Protocol):
     """A sink whose batches are also limited by size."""
 
     def weigh(self, change: Change, /) -> int:
@@ -247,7 +248,7 @@ class WeighingSink(Sink, Protocol):
 
 
 @runtime_checkable
-class NamingSink(Sink, Protocol):
+class HandleSink(Sink, Protocol):
     """A sink in which a product has a handle that no other product has.
 
     The handle is what makes a second attempt to create a product collide with the
@@ -261,16 +262,16 @@ class NamingSink(Sink, Protocol):
 
 
 @runtime_checkable
-class PruningSink(Sink, Protocol):
-    """A sink in which products can be retired, deleted and disowned.
+class RemovingSink(Sink, Protocol):
+    """A sink in which products can be retired, deleted and released.
 
     Its `write` takes these three actions too.
     """
 
-    def owned(self, source: str, /) -> AsyncIterator[Sequence[Ours]]:
+    def owned(self, source: str, /) -> AsyncIterator[Sequence[Existing]]:
         """All products under keys of this source, page by page.
 
-        Of each, only title, status and receipt are needed, and whatever the sink
+        Of each, only title, status and last-applied state are needed, and whatever the sink
         wants to see again in a change. Products that are changed, but not those
         that are removed, in the course of it are given once.
 
@@ -293,17 +294,17 @@ class AdoptBy(enum.StrEnum):
 class AdoptingSink(Sink, Protocol):
     """A sink that can make products ours which stand there without a key.
 
-    Its `write` takes updates whose `Change.held` is `foreign`: they put our key and
-    receipt on the product, and the ids of the wanted variants on its variants.
+    Its `write` takes updates whose `Change.existing` is `foreign`: they put our key and
+    last-applied state on the product, and the ids of the wanted variants on its variants.
     """
 
     async def find_foreign(
-        self, wanted: Sequence[Product], /, *, by: AdoptBy, fields: frozenset[Field]
-    ) -> Mapping[ProductKey, Held]:
+        self, desired: Sequence[Product], /, *, by: AdoptBy, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, Found]:
         """Say which products without any key could be these.
 
         Args:
-            wanted: Products that `find` has nothing for.
+            desired: Products that `find` has nothing for.
             by: SKU: all its variants' SKUs are on one product. HANDLE: it has the
                 handle that we would give, or had before keys were part of it.
                 EXTERNAL_ID: another script left the product's id in the source
@@ -311,25 +312,25 @@ class AdoptingSink(Sink, Protocol):
             fields: As in `find`.
 
         Returns:
-            `Ours` that is `foreign`, with the wanted variants' ids where they could
-            be matched; `Ambiguous` where several products could be it. A product
+            `Existing` that is `foreign`, with the wanted variants' ids where they could
+            be matched; `Conflict` where several products could be it. A product
             that has a key already is never among them.
         """
         ...
 
 
 @runtime_checkable
-class Located(Protocol):
+class HasEndpoint(Protocol):
     """A sink that can say where it is, so that two runs know it for the same."""
 
     @property
-    def place(self) -> str:
+    def endpoint(self) -> str:
         """An address that is the same from each host and job; holds no secret."""
         ...
 
 
 @attrs.frozen(kw_only=True)
-class Finding:
+class CheckResult:
     """What a check found.
 
     Attributes:
@@ -344,16 +345,16 @@ class Finding:
 
 
 @runtime_checkable
-class Checkable(Protocol):
+class SelfChecking(Protocol):
     """A source or sink that can look at its own settings."""
 
-    async def check(self) -> Sequence[Finding]:
+    async def check(self) -> Sequence[CheckResult]:
         """Reach the other side, look at the settings, change nothing."""
         ...
 
 
 @runtime_checkable
-class Metered(Protocol):
+class CountsRequests(Protocol):
     """A source or sink that counts its requests."""
 
     @property
@@ -364,18 +365,23 @@ class Metered(Protocol):
 
 _ABILITIES: dict[str, type[Any]] = {
     "get": LookupSource,
-    "shape": ShapingSink,
-    "weigh": WeighingSink,
-    "handle": NamingSink,
-    "owned": PruningSink,
+    "shape": NormalizingSink,
+    "weigh": SizedSink,
+    "handle": HandleSink,
+    "owned": RemovingSink,
     "find_foreign": AdoptingSink,
     "find_references": ReferencingSink,
-    "place": Located,
-    "check": Checkable,
-    "requests": Metered,
+    "endpoint": HasEndpoint,
+    "check": SelfChecking,
+    "requests": CountsRequests,
 }
 
 
 def abilities(side: object) -> list[str]:
     """The abilities of a source or sink, by the method that makes each."""
     return [name for name, kind in _ABILITIES.items() if isinstance(side, kind)]
+
+
+def endpoint_of(sink: Sink) -> str:
+    """Where a sink is, or its name if it cannot say."""
+    return sink.endpoint if isinstance(sink, HasEndpoint) else sink.name

@@ -8,11 +8,11 @@ from typing import Any
 
 import attrs
 
-from ._texts import counted, duration
+from ._lib.texts import counted, duration
+from .catalog.outcomes import Outcome, Rejected
+from .catalog.products import Json, ProductKey
+from .diff.ownership import ManualEdit
 from .errors import RunFailedError
-from .models import Json, ProductKey
-from .outcomes import Outcome, Rejected
-from .ownership import Edit
 
 __all__ = [
     "BatchSizes",
@@ -25,7 +25,9 @@ __all__ = [
     "summary_of",
 ]
 
-_LISTS = frozenset({"failures", "rejected", "warnings", "edits", "discrepancies"})
+_LISTS = frozenset(
+    {"failures", "rejected", "warnings", "manual_edits", "discrepancies"}
+)
 _SHOWN = 10
 _LONGEST = 500
 
@@ -61,7 +63,7 @@ class Counts:
     """How many products met which end.
 
     Always: fetched = created + updated + unchanged + skipped + failed +
-    unsettled. `retired` counts products that left the source, so they were not
+    unresolved. `removed` counts products that left the source, so they were not
     fetched.
     """
 
@@ -70,9 +72,9 @@ class Counts:
     updated: int = 0
     unchanged: int = 0
     skipped: int = 0
-    retired: int = 0
+    removed: int = 0
     failed: int = 0
-    unsettled: int = 0
+    unresolved: int = 0
 
 
 @attrs.frozen(kw_only=True)
@@ -81,7 +83,7 @@ class CategoryCounts:
 
     Attributes:
         created: Made by this run.
-        updated: Ours, and renamed or moved by this run.
+        updated: Existing, and renamed or moved by this run.
         existing: Found as they should be.
     """
 
@@ -149,7 +151,7 @@ class Report:
         categories: Categories by outcome.
         requests: Requests to both sides, where the adapters count them.
         writes: How many batches were sent to the sink, repeats included; in a
-            rehearsal, how many would be.
+            plan, how many would be.
         writers: How many batches may be under way at once.
         retries: How many pages and batches were repeated.
         started_at: Seconds since the epoch.
@@ -161,18 +163,18 @@ class Report:
         batch_sizes: Products in one write.
         bytes_sent: Bodies of requests, where the adapters tell of them.
         bytes_received: Bodies of answers after decompression, the same.
-        failures: Every failed or unsettled product.
+        failures: Every failed or unresolved product.
         rejected: Records without a readable key, and those with a key that another
             record has too; the other records that are no products stand among the
             failures.
         warnings: What is not as it should be, though the run is complete.
-        edits: Values of ours that people edited in the sink.
+        manual_edits: Values of ours that people edited in the sink.
         discrepancies: What was read back and differs; see `Options.verify`.
         problem: Why the status is incomplete, failed or cancelled; empty otherwise.
-        rehearsal: Whether nothing was written, and the counts say what would be.
+        planned: Whether nothing was written, and the counts say what would be.
         partial: Whether it was to take chosen products only.
         still_failing: Products of the job that failed, in this run or an earlier one,
-            and did not succeed since; None: nobody knows, as without a run store.
+            and did not succeed since; None: nobody knows, as without a state store.
     """
 
     run_id: str
@@ -194,10 +196,10 @@ class Report:
     failures: tuple[Outcome, ...] = ()
     rejected: tuple[Rejected, ...] = ()
     warnings: tuple[str, ...] = ()
-    edits: tuple[Edit, ...] = ()
+    manual_edits: tuple[ManualEdit, ...] = ()
     discrepancies: tuple[Discrepancy, ...] = ()
     problem: str = ""
-    rehearsal: bool = False
+    planned: bool = False
     partial: bool = False
     still_failing: int | None = None
 
@@ -231,7 +233,7 @@ class Report:
             "summary": self.summary,
             "reasons": list(self.reasons),
             "problem": self.problem,
-            "rehearsal": self.rehearsal,
+            "planned": self.planned,
             "partial": self.partial,
             "still_failing": self.still_failing,
             "counts": attrs.asdict(self.counts),
@@ -251,7 +253,7 @@ class Report:
             "failures": [outcome.to_dict() for outcome in self.failures],
             "rejected": [_rejected(record) for record in self.rejected],
             "warnings": list(self.warnings),
-            "edits": [_edit(edit) for edit in self.edits],
+            "manual_edits": [_edit(edit) for edit in self.manual_edits],
             "discrepancies": [
                 {"key": str(each.key), "fields": list(each.fields)}
                 for each in self.discrepancies
@@ -266,18 +268,20 @@ class Report:
         """The report in one line."""
         name = f"{self.job}: " if self.job else ""
         chosen = " (chosen products)" if self.partial else ""
-        told = self._planned if self.rehearsal else self._done
+        told = self._planned if self.planned else self._done
         still = f"; {self._still_failing}" if self._still_failing else ""
-        took = "" if self.rehearsal else f" in {duration(self.duration_s)}"
+        took = "" if self.planned else f" in {duration(self.duration_s)}"
         return f"{name}{told}{chosen}{took}{still}"
 
     @property
     def _done(self) -> str:
         counts = attrs.asdict(self.counts)
-        fetched, retired = counts.pop("fetched"), counts.pop("retired")
+        fetched, removed = counts.pop("fetched"), counts.pop("removed")
         parts = [f"{n} {name}" for name, n in counts.items() if n]
-        removed = f", {retired} retired" if retired else ""
-        return f"{self.status.value}: {fetched} fetched = {' + '.join(parts) or '0'}{removed}"
+        gone = f", {removed} removed" if removed else ""
+        return (
+            f"{self.status.value}: {fetched} fetched = {' + '.join(parts) or '0'}{gone}"
+        )
 
     @property
     def _planned(self) -> str:
@@ -286,10 +290,10 @@ class Report:
             f"{counts.created} to create",
             f"{counts.updated} to update",
             f"{counts.unchanged} unchanged",
-            *([f"{counts.retired} to remove"] if counts.retired else []),
+            *([f"{counts.removed} to remove"] if counts.removed else []),
             *([f"{counts.skipped} skipped"] if counts.skipped else []),
             *([f"{counts.failed} failed"] if counts.failed else []),
-            *([f"{counts.unsettled} unsettled"] if counts.unsettled else []),
+            *([f"{counts.unresolved} unresolved"] if counts.unresolved else []),
         ]
         return ", ".join(parts)
 
@@ -343,7 +347,7 @@ class Report:
             [str(outcome) for outcome in self.failures],
             [f"rejected {text}" for text in self.rejected],
             [str(each) for each in self.discrepancies],
-            [str(edit) for edit in self.edits],
+            [str(edit) for edit in self.manual_edits],
         ]
         for texts in told:
             shown = map(_cut, texts[:_SHOWN])
@@ -395,7 +399,7 @@ def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
-def _edit(edit: Edit) -> dict[str, Any]:
+def _edit(edit: ManualEdit) -> dict[str, Any]:
     return {"key": str(edit.key), "kept": edit.kept, **attrs.asdict(edit.diff)}
 
 

@@ -148,7 +148,7 @@ async def run(
         report = await sync(source, sink, options=chosen, hooks=[events.append])
         ran = Ran(report, sink, events, list(server.requests))
     counts = attrs.asdict(report.counts)
-    fetched, _ = counts.pop("fetched"), counts.pop("retired")
+    fetched, _ = counts.pop("fetched"), counts.pop("removed")
     assert fetched == sum(counts.values())
     assert report.requests <= len(ran.requests)
     return ran

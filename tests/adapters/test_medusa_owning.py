@@ -139,12 +139,12 @@ async def tell(
             now = [(id_, turns[min(turn, len(turns) - 1)]) for id_, turns in named]
             for id_, each in now:
                 await act(medusa, id_, each.deed)
-            wanted = [each.product(id_) for id_, each in now]
-            report = await run(wanted)
+            desired = [each.product(id_) for id_, each in now]
+            report = await run(desired)
             assert report.failures == (), report
-            again = await run(wanted)
+            again = await run(desired)
             assert (again.failures, again.writes) == ((), 0), (report, again)
-            assert again.counts.unchanged == len(wanted)
+            assert again.counts.unchanged == len(desired)
 
 
 def examples(number: int) -> Callable[[Any], Any]:

@@ -160,7 +160,7 @@ async def test_a_change_of_shape_can_break_off_anywhere(
                 then = await read(medusa, id_)
                 assert can_be_bought(then), (number, then)
                 report = await put(sink, of(id_, after))
-                assert report.counts.failed == report.counts.unsettled == 0, (
+                assert report.counts.failed == report.counts.unresolved == 0, (
                     number,
                     str(broken),
                     str(report),

@@ -26,9 +26,9 @@ from catalogsync import (
     sync,
 )
 from catalogsync.adapters.sql import SQLSink
-from catalogsync.changes import Action, Ours
+from catalogsync.catalog.changes import Action, Existing
 from catalogsync.engine.removing import in_full, removal
-from catalogsync.planfile import PlanHead, PlanWriter, basis, forecast
+from catalogsync.plans import PlanHead, PlanWriter, basis, forecast
 
 FAST = Options(retry=RetryPolicy(wait_initial=0, wait_jitter=0))
 ANYWHERE = [
@@ -40,7 +40,7 @@ ANYWHERE = [
     "UPDATE product SET weight = -5, length = 1e30",
     "UPDATE product SET brand = '', description = '', thumbnail = ''",
     "UPDATE product SET status = 'archived', title = ' '",
-    "UPDATE product SET receipt = '{'",
+    "UPDATE product SET last-applied state = '{'",
     "UPDATE price SET amount = -1",
     "UPDATE price SET currency = 'usd'",
     "UPDATE image SET url = ''",
@@ -102,7 +102,7 @@ async def test_what_is_ours_is_written_over(
 async def _is_planned(source: object, sink: SQLSink, file: Path) -> None:
     """And the plan can be written to a file."""
     shown: list[object] = []
-    head = PlanHead(job="", source="shop", sink="sql", place="", made_at=0)
+    head = PlanHead(job="", source="shop", sink="sql", endpoint="", made_at=0)
     with PlanWriter(file, head) as writer:
 
         def show(change: object) -> None:
@@ -128,19 +128,19 @@ async def test_it_is_left_alone_where_the_source_says_nothing(
     bare = Product(key=KEY, title="Only this")
     await bring_about(sink, bare)
     assert await hand(columns) == before
-    held = (await sink.find([bare], fields=ALL))[bare.key]
-    assert isinstance(held, Ours)
-    assert held.product.title == "Only this"
+    existing = (await sink.find([bare], fields=ALL))[bare.key]
+    assert isinstance(existing, Existing)
+    assert existing.product.title == "Only this"
 
 
-@pytest.mark.parametrize("action", [Action.RETIRE, Action.DELETE, Action.DISOWN])
+@pytest.mark.parametrize("action", [Action.UNPUBLISH, Action.DELETE, Action.RELEASE])
 async def test_it_can_be_removed(sink: SQLSink, hand: Hand, action: Action) -> None:
     await bring_about(sink, product("1"))
     await hand("UPDATE product SET title = '', attributes = '{', weight = -1")
     await hand("UPDATE price SET amount = -1")
     (page,) = [page async for page in sink.owned("shop")]
-    (held,) = await in_full(sink, page)
-    change = removal(held, action)
+    (existing,) = await in_full(sink, page)
+    change = removal(existing, action)
     assert basis(change)
     await sink.write([change])
     ((number,),) = await hand(

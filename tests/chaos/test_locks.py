@@ -18,7 +18,7 @@ import pytest
 from tests.adapters.sql_databases import DATABASES, Hand
 from tests.engine.fakes import fast, product
 
-from catalogsync import Category, Run, StoreSettings, as_source, open_run
+from catalogsync import Category, Run, StateSettings, as_source, open_run
 from catalogsync.adapters.sql import SQLSettings
 
 STEP = 3
@@ -101,7 +101,7 @@ async def _end_at(loop: Loop, turn: int, sides: Sides, end: _End) -> bool:
     """End a run after so many turns; False: it was through before."""
     async with (
         SQLSettings(url=sides.catalog, timeout=5).open() as sink,
-        StoreSettings(url=sides.runs).open() as store,
+        StateSettings(url=sides.runs).open() as store,
     ):
         changed = [attrs.evolve(each, title=f"{turn}") for each in _CATALOG]
         source = as_source(changed, name="shop")
@@ -134,7 +134,7 @@ _ENDS: dict[str, _End] = {
 @pytest.mark.usefixtures("uncollected")
 @pytest.mark.parametrize("end", _ENDS)
 def test_nothing_stays_locked(sides: Sides, end: str) -> None:
-    """Neither the catalog nor the run store, whichever await it was."""
+    """Neither the catalog nor the state store, whichever await it was."""
     loop = Loop()
 
     async def sweep() -> int:

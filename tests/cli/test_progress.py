@@ -19,7 +19,7 @@ from catalogsync import Counts, Options, ProductKey
 from catalogsync.cli._output import Teller, printable, shortened
 from catalogsync.cli._progress import LiveProgress, PlainProgress, Standing
 from catalogsync.events import (
-    BatchSettled,
+    BatchWritten,
     Event,
     PageRead,
     PassRepeated,
@@ -31,7 +31,7 @@ from catalogsync.events import (
 from .conftest import Configure
 
 STARTED = RunStarted(run_id="r", job="j", source="a", sink="b")
-BATCH = BatchSettled(run_id="r", products=15, seconds=0.1)
+BATCH = BatchWritten(run_id="r", products=15, seconds=0.1)
 FINISHED = RunFinished(run_id="r", status="succeeded", summary="")
 AGAIN = Retrying(run_id="r", what="read page 30", attempt=2, reason="[red]no\x1b[0m")
 
@@ -71,7 +71,9 @@ def plain(*events: Event, counts: Counts | None = None) -> tuple[Lines, PlainPro
 
 def test_line() -> None:
     """Pages, products, batches, rate and the time left."""
-    counts = Counts(fetched=60, created=30, failed=1, skipped=1, retired=9, unsettled=8)
+    counts = Counts(
+        fetched=60, created=30, failed=1, skipped=1, removed=9, unresolved=8
+    )
     lines, progress = plain(STARTED, page(), page(), BATCH, counts=counts)
     line = "2 pages, 40 of 100 products, 1 batch, 13/s, 5 s left"
     assert progress.standing.line() == line

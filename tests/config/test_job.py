@@ -14,7 +14,7 @@ from catalogsync import (
     Options,
     Product,
     ProductKey,
-    StoreSettings,
+    StateSettings,
     as_source,
 )
 from catalogsync.config import Job, secrets_of
@@ -52,24 +52,24 @@ async def test_start() -> None:
 
 
 async def test_rehearse() -> None:
-    """A rehearsal shows the changes and writes nothing."""
+    """A plan shows the changes and writes nothing."""
     changes: list[Change] = []
     sink = MemorySink()
-    report = await Job(name="x", source=SHELF, sink=sink).rehearse(show=changes.append)
+    report = await Job(name="x", source=SHELF, sink=sink).plan(on_change=changes.append)
     assert [str(change.key) for change in changes] == ["shelf:1", "shelf:2"]
     assert (report.job, report.counts.created, report.writes) == ("x", 2, 1)
-    assert report.rehearsal
+    assert report.planned
     assert not sink.products
 
 
 async def test_store(tmp_path: Path) -> None:
     """Runs are noted in a store, which settings open or which is open already."""
-    settings = StoreSettings(url=f"sqlite:///{tmp_path}/runs.db")
+    settings = StateSettings(url=f"sqlite:///{tmp_path}/runs.db")
     report = await Job(name="x", source=SHELF, sink=MemorySink(), store=settings).run()
     async with settings.open() as store:
         job = Job(name="x", source=SHELF, sink=MemorySink(), store=store)
         again = await job.run()
-        await job.rehearse(show=lambda _: None)
+        await job.plan(on_change=lambda _: None)
         runs = await store.runs(job="x")
     assert [each.run_id for each in runs] == [again.run_id, report.run_id]
 

@@ -48,7 +48,7 @@ def job(*lines: str) -> str:
         ),
         (
             job(SOURCE, SINK, "options = { wait = 1 }"),
-            "jobs.x.options.wait: unknown key; known: `adopt`, `batch_size`, `edits`",
+            "jobs.x.options.wait: unknown key; known: `adopt`, `batch_size`, `on_manual_edit`",
         ),
         (job(SOURCE, SINK, "options = 3"), "jobs.x.options: must be a table,"),
         (

@@ -16,11 +16,11 @@ from catalogsync import (
     Cursor,
     Event,
     EventHook,
+    Existing,
     Field,
-    Held,
+    Found,
     Limits,
     Options,
-    Ours,
     Outcome,
     OutcomeStatus,
     Page,
@@ -103,27 +103,27 @@ def check(report: Report) -> None:
         + counts.unchanged
         + counts.skipped
         + counts.failed
-        + counts.unsettled
+        + counts.unresolved
     )
     told = Counter(outcome.status for outcome in report.failures)
     assert told[OutcomeStatus.FAILED] + len(report.rejected) == counts.failed
-    assert told[OutcomeStatus.UNSETTLED] == counts.unsettled
-    assert told.total() == counts.unsettled + counts.failed - len(report.rejected)
+    assert told[OutcomeStatus.UNRESOLVED] == counts.unresolved
+    assert told.total() == counts.unresolved + counts.failed - len(report.rejected)
     keys = [outcome.key for outcome in report.failures]
     assert len(keys) == len(set(keys))
     assert all(outcome.reason for outcome in report.failures)
     if report.status is RunStatus.SUCCEEDED:
         assert not report.problem
-        assert not counts.failed + counts.unsettled
+        assert not counts.failed + counts.unresolved
         # Values that are adjusted, in so many products, degrade no run.
         assert all(" in products: " in warning for warning in report.warnings)
         assert not report.discrepancies
     if report.status is RunStatus.DEGRADED:
         assert not report.problem
         assert counts.failed or report.warnings or report.discrepancies
-        assert not counts.unsettled
+        assert not counts.unresolved
     if report.status in {RunStatus.INCOMPLETE, RunStatus.FAILED}:
-        assert report.problem or counts.unsettled
+        assert report.problem or counts.unresolved
     assert report.to_dict()["counts"]["fetched"] == counts.fetched
 
 
@@ -263,9 +263,9 @@ class FaultySink:
     steps: deque[Step] = attrs.field(factory=deque[Step])
     rule: Callable[[Sequence[Change]], None] = lambda _: None
     find_faults: deque[Exception | None] = attrs.field(factory=deque[Exception | None])
-    others: dict[ProductKey, Held] = attrs.field(factory=dict[ProductKey, Held])
+    others: dict[ProductKey, Found] = attrs.field(factory=dict[ProductKey, Found])
     products: dict[ProductKey, Product] = attrs.field(factory=dict[ProductKey, Product])
-    receipts: dict[ProductKey, str] = attrs.field(factory=dict[ProductKey, str])
+    last_applied: dict[ProductKey, str] = attrs.field(factory=dict[ProductKey, str])
     writes: list[list[ProductKey]] = attrs.field(factory=list[list[ProductKey]])
     changes: list[Change] = attrs.field(factory=list[Change])
     finds: list[list[ProductKey]] = attrs.field(factory=list[list[ProductKey]])
@@ -279,25 +279,25 @@ class FaultySink:
         self.limits = attrs.evolve(self.limits, collides=True)
 
     async def find(
-        self, wanted: Sequence[Product], /, *, fields: frozenset[Field]
-    ) -> Mapping[ProductKey, Held]:
-        self.finds.append([product.key for product in wanted])
+        self, desired: Sequence[Product], /, *, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, Found]:
+        self.finds.append([product.key for product in desired])
         self.asked.append(fields)
         await asyncio.sleep(0)
         if self.find_faults and (error := self.find_faults.popleft()):
             raise error
         return {
-            product.key: held
-            for product in wanted
-            if (held := self.held(product.key)) is not None
+            product.key: existing
+            for product in desired
+            if (existing := self.existing(product.key)) is not None
         }
 
-    def held(self, key: ProductKey) -> Held | None:
+    def existing(self, key: ProductKey) -> Found | None:
         if key in self.others:
             return self.others[key]
         if key not in self.products:
             return None
-        return Ours(product=self.products[key], receipt=self.receipts[key])
+        return Existing(product=self.products[key], last_applied=self.last_applied[key])
 
     async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
         keys = [change.key for change in changes]
@@ -330,7 +330,7 @@ class FaultySink:
             if there is (change.action is Action.CREATE):
                 self.wrong.append(f"{change.action} of {change.key}, there: {there}")
             self.products[change.key] = change.product
-            self.receipts[change.key] = change.receipt
+            self.last_applied[change.key] = change.last_applied
             outcomes.append(change.done())
         return outcomes
 

@@ -12,8 +12,8 @@ from tests.adapters.category_shops import SOURCE, MemoryShop, Row, assert_no_cyc
 
 from catalogsync import (
     Category,
-    Edits,
     MemorySink,
+    OnManualEdit,
     Options,
     Plan,
     PlanHead,
@@ -148,11 +148,13 @@ async def test_a_cycle_at_the_source() -> None:
     )
 
 
-@pytest.mark.parametrize("edits", [None, Edits.KEEP])
-async def test_a_move_that_a_persons_move_makes_impossible(edits: Edits | None) -> None:
+@pytest.mark.parametrize("edits", [None, OnManualEdit.KEEP])
+async def test_a_move_that_a_persons_move_makes_impossible(
+    edits: OnManualEdit | None,
+) -> None:
     """It is made as soon as the person's is undone."""
     shop = MemoryShop()
-    options = fast(edits=edits)
+    options = fast(on_manual_edit=edits)
     await put(shop, tree("a"), tree("b"), tree("c"))
     ids = {row.key: id_ for id_, row in shop.categories.items()}
     a = shop.categories[ids["a"]]
@@ -166,7 +168,7 @@ async def test_a_move_that_a_persons_move_makes_impossible(edits: Edits | None) 
             " in the sink; move one of them by hand"
         ),
     )
-    assert [str(edit) for edit in report.edits] == [
+    assert [str(edit) for edit in report.manual_edits] == [
         "kept an edit: shop:a category.parent: 'B' (None)"
     ]
     shop.categories[ids["a"]] = a
@@ -195,25 +197,27 @@ async def test_a_cycle_in_the_sink_is_undone_whoever_made_it() -> None:
     ids = {row.key: id_ for id_, row in shop.categories.items()}
     a = shop.categories[ids["a"]]
     shop.categories[ids["a"]] = attrs.evolve(a, parent=ids["b"])
-    report = await put(shop, tree("a", "b"), tree("c"), options=fast(edits=Edits.KEEP))
+    report = await put(
+        shop, tree("a", "b"), tree("c"), options=fast(on_manual_edit=OnManualEdit.KEEP)
+    )
     assert parents(shop) == {"a": None, "b": "a", "c": None}
-    assert [edit.kept for edit in report.edits] == [False]
+    assert [edit.kept for edit in report.manual_edits] == [False]
 
 
 @pytest.mark.parametrize(
     ("edits", "name", "parent"),
     [
         (None, "Mine", "mine"),
-        (Edits.KEEP, "Mine", "mine"),
-        (Edits.OVERWRITE, "Pots", "home"),
+        (OnManualEdit.KEEP, "Mine", "mine"),
+        (OnManualEdit.OVERWRITE, "Pots", "home"),
     ],
 )
 async def test_what_a_person_did_to_a_category(
-    edits: Edits | None, name: str, parent: str
+    edits: OnManualEdit | None, name: str, parent: str
 ) -> None:
     """It stays, unless the job says otherwise, until the source says something new."""
     shop = MemoryShop()
-    options = fast(edits=edits)
+    options = fast(on_manual_edit=edits)
     await put(shop, tree("home", "pots"), options=options)
     (id_,) = [id_ for id_, row in shop.categories.items() if row.key == "pots"]
     mine = await shop.add(Row("mine", None))
@@ -223,8 +227,8 @@ async def test_what_a_person_did_to_a_category(
         assert shop.categories[id_].name == name
         assert parents(shop)["pots"] == parent
         assert report.status is RunStatus.SUCCEEDED
-        if edits is not Edits.OVERWRITE:
-            assert {(e.diff.path, e.kept) for e in report.edits} == {
+        if edits is not OnManualEdit.OVERWRITE:
+            assert {(e.diff.path, e.kept) for e in report.manual_edits} == {
                 ("category.name", True),
                 ("category.parent", True),
             }
@@ -238,7 +242,7 @@ async def test_a_category_that_tells_no_state_is_the_sources() -> None:
     """One of an earlier version: nobody knows what was written to it."""
     shop = MemoryShop()
     await put(shop, tree("home", "pots"))
-    shop.receipts.clear()
+    shop.last_applied.clear()
     report = await put(shop, tree("home", "pots"))
     assert report.categories.updated == 0
     await put(shop, tree("pots"), tree("home"))
@@ -249,7 +253,7 @@ async def planned(
     shop: MemoryShop, path: Path, *categories: Category
 ) -> tuple[Plan, Sequence[ReferenceChange]]:
     products = [in_category(n, each) for n, each in enumerate(categories)]
-    head = PlanHead(job="", source=SOURCE, sink="memory", place="memory", made_at=0)
+    head = PlanHead(job="", source=SOURCE, sink="memory", endpoint="memory", made_at=0)
     shown: list[ReferenceChange] = []
     with PlanWriter(path, head) as writer:
 
@@ -302,13 +306,14 @@ async def test_a_plan_moves_nothing_that_was_moved_since(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("edits", "kept"), [(None, True), (Edits.KEEP, True), (Edits.OVERWRITE, False)]
+    ("edits", "kept"),
+    [(None, True), (OnManualEdit.KEEP, True), (OnManualEdit.OVERWRITE, False)],
 )
 async def test_a_category_that_is_part_of_the_product(
-    edits: Edits | None, kept: bool
+    edits: OnManualEdit | None, kept: bool
 ) -> None:
     """What a person made of it stays, unless the job says otherwise."""
-    sink, options = MemorySink(), fast(edits=edits)
+    sink, options = MemorySink(), fast(on_manual_edit=edits)
 
     async def put(*categories: Category) -> Report:
         source = as_source([in_category(1, *categories)], name=SOURCE)
@@ -323,7 +328,7 @@ async def test_a_category_that_is_part_of_the_product(
         report = await put(tree("home", "pots"))
         assert sink.products[key].categories == (expected,)
         assert report.counts.updated == (not kept and not run)
-        assert len(report.edits) == (kept or not run)
+        assert len(report.manual_edits) == (kept or not run)
     await put(tree("home", "pots"), tree("new"))
     assert sink.products[key].categories == (expected, tree("new"))
     for line in (tree("pots"), tree("pots", "home"), tree("home", "pots")):

@@ -19,12 +19,12 @@ from catalogsync import (
     UNSET,
     Category,
     Change,
-    Edits,
     Field,
     Image,
     InvalidValueError,
     Limits,
     MemorySink,
+    OnManualEdit,
     Options,
     Outcome,
     Owner,
@@ -34,9 +34,9 @@ from catalogsync import (
     ProductStatus,
     Report,
     RunStatus,
-    RunStore,
+    StateSettings,
+    StateStore,
     StockLevel,
-    StoreSettings,
     TransientError,
     Variant,
     as_source,
@@ -46,14 +46,14 @@ from catalogsync.adapters.sql import SQLSettings, SQLSink
 
 from .fakes import check, fast, key
 
-KEEP = fast(edits=Edits.KEEP)
+KEEP = fast(on_manual_edit=OnManualEdit.KEEP)
 
 
 async def run(
     products: Sequence[Product],
     sink: Any,
     options: Options = KEEP,
-    store: RunStore | None = None,
+    store: StateStore | None = None,
 ) -> Report:
     source = as_source(products, name="shop")
     report = await sync(source, sink, options=options, job="job", store=store)
@@ -64,7 +64,7 @@ async def run(
 def edits(report: Report) -> dict[str, tuple[Any, Any, bool]]:
     return {
         edit.diff.path: (edit.diff.old, edit.diff.new, edit.kept)
-        for edit in report.edits
+        for edit in report.manual_edits
     }
 
 
@@ -102,8 +102,8 @@ class Store:
             return connection.execute(statement).fetchall()
 
     async def product(self, *names: str) -> Product:
-        held = (await self.sink.find([cup()], fields=frozenset(Field)))[key(1)]
-        product: Product = held.product  # type: ignore[union-attr]
+        existing = (await self.sink.find([cup()], fields=frozenset(Field)))[key(1)]
+        product: Product = existing.product  # type: ignore[union-attr]
         return product
 
 
@@ -163,7 +163,7 @@ async def test_an_edit_is_kept_run_after_run(
         assert (report.status, report.writes) == (RunStatus.SUCCEEDED, 0)
         assert edits(report) == {path: (*both, True) for path, both in told.items()}
         assert await store.product() == theirs
-    assert len(report.to_dict()["edits"]) == 1
+    assert len(report.to_dict()["manual_edits"]) == 1
     assert "kept an edit: shop:1 " in str(report)
 
 
@@ -195,8 +195,8 @@ async def test_what_the_source_changes_wins_and_the_rest_stays(store: Store) -> 
     store.by_hand("UPDATE price SET amount = '1.00'")
     dearer = [Price(amount=Decimal("12.00"), currency="USD")]
     small, medium = cup().variants or ()
-    wanted = cup(title="Teacup", variants=[attrs.evolve(small, prices=dearer), medium])
-    report = await run([wanted], store.sink)
+    desired = cup(title="Teacup", variants=[attrs.evolve(small, prices=dearer), medium])
+    report = await run([desired], store.sink)
     assert edits(report).keys() == {"description", "variants.M.prices.USD"}
     assert store.by_hand("SELECT title, description FROM product") == [
         ("Teacup", "By hand")
@@ -209,18 +209,18 @@ async def test_a_product_that_a_person_hid_can_be_shown_by_the_source_again(
     store: Store,
 ) -> None:
     """Though the source hid it too, for a while, and there was nothing to do then."""
-    options = fast(edits=Edits.KEEP, owns={Field.STATUS: Owner.ALWAYS})
+    options = fast(on_manual_edit=OnManualEdit.KEEP, owns={Field.STATUS: Owner.ALWAYS})
     shown = cup(status=ProductStatus.PUBLISHED)
     hidden = cup(status=ProductStatus.DRAFT)
     await run([shown], store.sink, options)
     store.by_hand("UPDATE product SET status = 'draft'")
-    for wanted, status in (
+    for desired, status in (
         (shown, "draft"),
         (hidden, "draft"),
         (hidden, "draft"),
         (shown, "published"),
     ):
-        await run([wanted], store.sink, options)
+        await run([desired], store.sink, options)
         assert store.by_hand("SELECT status FROM product") == [(status,)]
 
 
@@ -245,7 +245,7 @@ async def test_what_is_not_owned_is_not_touched(store: Store) -> None:
     dearer = [Price(amount=Decimal("12.00"), currency="USD")]
     both = [attrs.evolve(each, prices=dearer) for each in (small, medium)]
     report = await run([cup(title="Mug", variants=both)], store.sink, options)
-    assert (report.counts.updated, report.edits) == (1, ())
+    assert (report.counts.updated, report.manual_edits) == (1, ())
     assert store.by_hand("SELECT title, description FROM product") == [
         ("Mug", "By hand")
     ]
@@ -261,7 +261,7 @@ async def test_what_is_not_owned_is_not_touched(store: Store) -> None:
 
 @attrs.define(kw_only=True)
 class HalfWriting(MemorySink):
-    """Breaks off some writes when the receipt is written and the rest is not.
+    """Breaks off some writes when the last-applied state is written and the rest is not.
 
     Attributes:
         breaks: What the next writes raise.
@@ -273,7 +273,7 @@ class HalfWriting(MemorySink):
         if not self.breaks:
             return await super().write(changes)
         for change in changes:
-            self.receipts[change.key] = change.receipt
+            self.last_applied[change.key] = change.last_applied
         raise self.breaks.pop(0)
 
 
@@ -282,8 +282,8 @@ class Killed(BaseException):
 
 
 @pytest_asyncio.fixture
-async def runs() -> AsyncGenerator[RunStore]:
-    async with StoreSettings().open() as opened:
+async def runs() -> AsyncGenerator[StateStore]:
+    async with StateSettings().open() as opened:
         yield opened
 
 
@@ -299,7 +299,7 @@ async def test_a_write_that_broke_off_in_a_run_is_no_edit(options: Options) -> N
     report = await run([thing(1, title="Other")], sink, options)
     assert (report.status, report.counts.updated) == (RunStatus.SUCCEEDED, 1)
     assert sink.products[key(1)].title == "Other"
-    assert report.edits == ()
+    assert report.manual_edits == ()
 
 
 async def test_a_kept_edit_survives_a_write_that_is_repeated() -> None:
@@ -324,23 +324,23 @@ async def test_an_overwritten_edit_is_told_once_if_its_write_is_repeated() -> No
 
 @pytest.mark.parametrize("error", [Killed(), RuntimeError("a defect")])
 async def test_a_write_that_broke_off_in_an_earlier_run_is_no_edit(
-    runs: RunStore, error: BaseException
+    runs: StateStore, error: BaseException
 ) -> None:
     sink = HalfWriting(limits=Limits(batch=1))
     await run([thing(1), thing(2)], sink, store=runs)
     sink.products[key(2)] = thing(2, title="By hand")
     sink.breaks.append(error)
-    wanted = [thing(1, title="Other"), thing(2)]
+    desired = [thing(1, title="Other"), thing(2)]
     with suppress(Killed, BaseExceptionGroup):
-        await run(wanted, sink, store=runs)
+        await run(desired, sink, store=runs)
     assert sink.products[key(1)] == thing(1)
-    report = await run(wanted, sink, store=runs)
+    report = await run(desired, sink, store=runs)
     assert report.counts.updated == 1
     assert sink.products == {
         key(1): thing(1, title="Other"),
         key(2): thing(2, title="By hand"),
     }
-    assert [edit.key for edit in report.edits] == [key(2)]
+    assert [edit.key for edit in report.manual_edits] == [key(2)]
 
 
 # Any products, any edits
@@ -348,41 +348,41 @@ async def test_a_write_that_broke_off_in_an_earlier_run_is_no_edit(
 
 @given(products(key=ProductKey("shop", "1")), products(), st.data())
 async def test_keeping_never_writes_over_anything(
-    wanted: Product, other: Product, data: st.DataObject
+    desired: Product, other: Product, data: st.DataObject
 ) -> None:
     """Whatever people make of a product, as long as the source says the same."""
     sink = MemorySink()
-    await run([wanted], sink)
+    await run([desired], sink)
     names = st.sets(st.sampled_from(["title", "brand", "images", "tags", "weight"]))
     values = {name: getattr(other, name) for name in data.draw(names)}
     known = {name: value for name, value in values.items() if value is not UNSET}
-    theirs = attrs.evolve(wanted, **known)
-    sink.products[wanted.key] = theirs
-    seen = [await run([wanted], sink) for _ in range(3)]
-    assert sink.products == {wanted.key: theirs}
-    assert all(report.edits == seen[0].edits for report in seen)
+    theirs = attrs.evolve(desired, **known)
+    sink.products[desired.key] = theirs
+    seen = [await run([desired], sink) for _ in range(3)]
+    assert sink.products == {desired.key: theirs}
+    assert all(report.manual_edits == seen[0].manual_edits for report in seen)
     assert all(report.counts.unchanged == 1 for report in seen)
 
 
 @given(
     histories(moments=3, key=ProductKey("shop", "1")),
-    st.sampled_from(Edits),
+    st.sampled_from(OnManualEdit),
     st.dictionaries(st.sampled_from(Field), st.sampled_from(Owner)),
 )
 async def test_runs_come_to_rest(
-    moments: Sequence[Product], edits: Edits, owns: dict[Field, Owner]
+    moments: Sequence[Product], edits: OnManualEdit, owns: dict[Field, Owner]
 ) -> None:
     try:
-        options = fast(edits=edits, owns=owns)
+        options = fast(on_manual_edit=edits, owns=owns)
     except InvalidValueError:
         assert owns[Field.TITLE] is Owner.NEVER
         return
     sink = MemorySink()
-    for wanted in moments:
-        first = await run([wanted], sink, options)
+    for desired in moments:
+        first = await run([desired], sink, options)
         before = dict(sink.products)
-        second = await run([wanted], sink, options)
+        second = await run([desired], sink, options)
         assert second.counts.failed == first.counts.failed
         assert second.counts.updated == second.counts.created == 0
         assert sink.products == before
-        assert second.edits == ()
+        assert second.manual_edits == ()

@@ -112,7 +112,7 @@ async def test_a_source_that_does_not_end(
     assert report.status is RunStatus.INCOMPLETE
     assert "the source does not end" in report.problem
     assert report.counts.unchanged == report.counts.fetched == 30
-    assert (report.counts.retired, len(sink.rows)) == (0, 33)
+    assert (report.counts.removed, len(sink.rows)) == (0, 33)
 
 
 async def test_one_whose_total_is_reached_is_read_no_further() -> None:
@@ -244,7 +244,7 @@ async def test_repeats_forbid_no_removal() -> None:
     source = LookupSource(products=[*catalog(3), product(0)])
     options = fast(prune=Prune.DELETE, max_prune=5)
     report = await sync(source, shop, options=options)
-    assert (report.status, report.counts.retired) == (RunStatus.DEGRADED, 1)
+    assert (report.status, report.counts.removed) == (RunStatus.DEGRADED, 1)
     assert shop.titles().keys() == {"0", "1", "2"}
 
 

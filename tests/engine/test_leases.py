@@ -14,8 +14,8 @@ from catalogsync import (
     Change,
     Options,
     RunStatus,
-    RunStore,
-    StoreSettings,
+    StateSettings,
+    StateStore,
     WhenBusy,
     as_source,
     open_run,
@@ -27,8 +27,8 @@ from .shop import Shop
 
 
 @pytest_asyncio.fixture
-async def store() -> AsyncGenerator[RunStore]:
-    async with StoreSettings().open() as opened:
+async def store() -> AsyncGenerator[StateStore]:
+    async with StateSettings().open() as opened:
         yield opened
 
 
@@ -52,7 +52,7 @@ def source(name: str = "shop"):  # type: ignore[no-untyped-def]
     return as_source(catalog(3) if name == "shop" else [], name=name)
 
 
-async def test_the_second_fails_and_says_who_is_at_work(store: RunStore) -> None:
+async def test_the_second_fails_and_says_who_is_at_work(store: StateStore) -> None:
     gate, shop = Gate(), Shop()
     shop.before.append(gate)
     async with open_run(
@@ -69,7 +69,7 @@ async def test_the_second_fails_and_says_who_is_at_work(store: RunStore) -> None
     assert await sync(source(), shop, options=options(), store=store)
 
 
-async def test_the_second_skips(store: RunStore) -> None:
+async def test_the_second_skips(store: StateStore) -> None:
     gate, shop = Gate(), Shop()
     shop.before.append(gate)
     async with open_run(source(), shop, options=options(), store=store):
@@ -83,7 +83,7 @@ async def test_the_second_skips(store: RunStore) -> None:
         gate.open.set()
 
 
-async def test_the_second_waits(store: RunStore) -> None:
+async def test_the_second_waits(store: StateStore) -> None:
     gate, shop = Gate(), Shop()
     shop.before.append(gate)
     wait = options(WhenBusy.WAIT, lease=0.4)
@@ -96,19 +96,19 @@ async def test_the_second_waits(store: RunStore) -> None:
     assert report.counts.unchanged == 3
 
 
-async def test_other_sources_and_other_sinks_do_not_wait(store: RunStore) -> None:
+async def test_other_sources_and_other_sinks_do_not_wait(store: StateStore) -> None:
     gate, shop = Gate(), Shop()
     shop.before.append(gate)
     async with open_run(source(), shop, options=options(), store=store):
         await gate.reached.wait()
         await sync(source("other"), shop, options=options(), store=store)
-        elsewhere = Shop(place="elsewhere")
+        elsewhere = Shop(endpoint="elsewhere")
         await sync(source(), elsewhere, options=options(), store=store)
         assert len(elsewhere.rows) == 3
         gate.open.set()
 
 
-async def test_one_sink_under_two_names_is_one(store: RunStore) -> None:
+async def test_one_sink_under_two_names_is_one(store: StateStore) -> None:
     gate, shop = Gate(), Shop()
     shop.before.append(gate)
     async with open_run(source(), shop, options=options(), store=store):
@@ -118,7 +118,7 @@ async def test_one_sink_under_two_names_is_one(store: RunStore) -> None:
         gate.open.set()
 
 
-async def test_a_run_that_lost_its_lease_writes_no_more(store: RunStore) -> None:
+async def test_a_run_that_lost_its_lease_writes_no_more(store: StateStore) -> None:
     gate, shop = Gate(), Shop()
     shop.before.append(gate)
     async with open_run(source(), shop, options=options(), store=store) as run:
@@ -135,7 +135,7 @@ async def test_a_run_that_lost_its_lease_writes_no_more(store: RunStore) -> None
     check(report)
 
 
-async def _steal(store: RunStore, name: str) -> None:
+async def _steal(store: StateStore, name: str) -> None:
     """Let the lease run out, and take it: renewing to nothing is the way."""
     from catalogsync import Lease
 
@@ -147,7 +147,7 @@ async def _steal(store: RunStore, name: str) -> None:
     raise AssertionError("there is no lease")
 
 
-async def test_the_lease_of_a_dead_run_runs_out(store: RunStore) -> None:
+async def test_the_lease_of_a_dead_run_runs_out(store: StateStore) -> None:
     from catalogsync import Lease
 
     shop = Shop()
@@ -157,7 +157,7 @@ async def test_the_lease_of_a_dead_run_runs_out(store: RunStore) -> None:
     assert report.status is RunStatus.SUCCEEDED
 
 
-async def test_a_run_that_broke_off_gives_the_lease_back(store: RunStore) -> None:
+async def test_a_run_that_broke_off_gives_the_lease_back(store: StateStore) -> None:
     async def breaks(_: Shop, __: Sequence[Change]) -> None:
         raise ZeroDivisionError
 
@@ -169,7 +169,7 @@ async def test_a_run_that_broke_off_gives_the_lease_back(store: RunStore) -> Non
     assert report.counts.created == 3
 
 
-async def test_a_cancelled_run_gives_it_back_and_is_noted(store: RunStore) -> None:
+async def test_a_cancelled_run_gives_it_back_and_is_noted(store: StateStore) -> None:
     gate, shop = Gate(), Shop()
     shop.before.append(gate)
 
@@ -186,14 +186,14 @@ async def test_a_cancelled_run_gives_it_back_and_is_noted(store: RunStore) -> No
     assert report.status is RunStatus.SUCCEEDED
 
 
-async def test_the_lease_is_kept_while_nothing_is_written(store: RunStore) -> None:
+async def test_the_lease_is_kept_while_nothing_is_written(store: StateStore) -> None:
     """Reading takes longer than the lease lasts."""
     slow = asyncio.Event()
     beats: list[int] = []
 
     @attrs.define
     class Counting:
-        inner: RunStore
+        inner: StateStore
 
         def __getattr__(self, name: str) -> object:
             return getattr(self.inner, name)
@@ -217,7 +217,7 @@ async def test_the_lease_is_kept_while_nothing_is_written(store: RunStore) -> No
     assert report.status is RunStatus.SUCCEEDED
 
 
-async def test_a_stop_ends_the_wait(store: RunStore) -> None:
+async def test_a_stop_ends_the_wait(store: StateStore) -> None:
     """It waits for nobody any more, and nothing was begun."""
     gate, shop = Gate(), Shop()
     shop.before.append(gate)

@@ -17,7 +17,7 @@ from catalogsync import (
     Change,
     Cursor,
     Field,
-    Held,
+    Found,
     Limits,
     Outcome,
     OutcomeStatus,
@@ -25,7 +25,7 @@ from catalogsync import (
     Product,
     ProductKey,
     RunStatus,
-    StoreSettings,
+    StateSettings,
     as_source,
     sync,
 )
@@ -82,8 +82,8 @@ class Sieve:
     written: int = 0
 
     async def find(
-        self, wanted: Sequence[Product], /, *, fields: frozenset[Field]
-    ) -> Mapping[ProductKey, Held]:
+        self, desired: Sequence[Product], /, *, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, Found]:
         return {}
 
     async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
@@ -106,7 +106,7 @@ def peak() -> Iterator[Callable[[], int]]:
 
 @pytest.mark.parametrize("parallel", [False, True])
 @pytest.mark.parametrize("writers", [1, 4])
-async def test_heavy_products_are_held_a_few_at_a_time(
+async def test_heavy_products_are_existing_a_few_at_a_time(
     peak: Callable[[], int], parallel: bool, writers: int
 ) -> None:
     """200 MB go through a sink that takes 500 products at a time."""
@@ -167,7 +167,7 @@ async def test_heavy_products_that_fail_are_kept_in_the_store_as_they_come(
     kept: list[int] = []
 
     class Counting:
-        """A run store that forgets failures, and counts how many came at once."""
+        """A state store that forgets failures, and counts how many came at once."""
 
         def __init__(self, store: Any) -> None:
             self._store = store
@@ -178,7 +178,7 @@ async def test_heavy_products_that_fail_are_kept_in_the_store_as_they_come(
         async def put_failures(self, _: str, failures: Sequence[object]) -> None:
             kept.append(len(failures))
 
-    async with StoreSettings().open() as opened:
+    async with StateSettings().open() as opened:
         store: Any = Counting(opened)
         options = fast(transform=fail if where == "the transform" else None)
         sink = Narrow(limits=Limits(find=5))

@@ -14,14 +14,14 @@ from tests import strategies  # noqa: F401 - settings of Hypothesis
 from catalogsync import (
     AdoptBy,
     Change,
-    Missing,
+    OnDeleted,
     Options,
     Product,
     ProductKey,
     Report,
     RunStatus,
-    RunStore,
-    StoreSettings,
+    StateSettings,
+    StateStore,
     TransientError,
     as_source,
     sync,
@@ -32,13 +32,13 @@ from .shop import Row, Shop, loses
 
 
 @pytest_asyncio.fixture
-async def store() -> AsyncGenerator[RunStore]:
-    async with StoreSettings().open() as opened:
+async def store() -> AsyncGenerator[StateStore]:
+    async with StateSettings().open() as opened:
         yield opened
 
 
 async def run(
-    shop: Shop, store: RunStore | None, *products: Product, **options: Any
+    shop: Shop, store: StateStore | None, *products: Product, **options: Any
 ) -> Report:
     report = await sync(
         as_source(products, name="shop"),
@@ -50,7 +50,7 @@ async def run(
     return report
 
 
-async def test_a_deleted_product_is_created_again(store: RunStore) -> None:
+async def test_a_deleted_product_is_created_again(store: StateStore) -> None:
     shop = Shop()
     await run(shop, store, product(1), product(2))
     shop.rows.remove(shop.one(key(1)))
@@ -58,9 +58,9 @@ async def test_a_deleted_product_is_created_again(store: RunStore) -> None:
     assert report.counts.created == 1
 
 
-async def test_or_left(store: RunStore) -> None:
+async def test_or_left(store: StateStore) -> None:
     shop = Shop()
-    leave = {"missing": Missing.LEAVE}
+    leave = {"on_deleted": OnDeleted.LEAVE}
     await run(shop, store, product(1), product(2), **leave)
     shop.rows.remove(shop.one(key(1)))
     for _ in range(2):
@@ -72,9 +72,9 @@ async def test_or_left(store: RunStore) -> None:
     assert report.counts.created == 1
 
 
-async def test_one_that_we_removed_is_created_again(store: RunStore) -> None:
+async def test_one_that_we_removed_is_created_again(store: StateStore) -> None:
     shop = Shop()
-    leave = {"missing": Missing.LEAVE, "prune": "delete", "max_prune": 9}
+    leave = {"on_deleted": OnDeleted.LEAVE, "prune": "delete", "max_prune": 9}
     await run(shop, store, product(1), product(2), **leave)
     report = await sync(
         LookupSource(products=[product(1)]),
@@ -82,30 +82,30 @@ async def test_one_that_we_removed_is_created_again(store: RunStore) -> None:
         options=Options(retry=FAST, **leave),  # type: ignore[arg-type]
         store=store,
     )
-    assert report.counts.retired == 1
+    assert report.counts.removed == 1
     report = await run(shop, store, product(1), product(2), **leave)
     assert (report.counts.created, report.counts.skipped) == (1, 0)
 
 
 async def test_one_whose_creation_got_no_answer_is_not_taken_for_deleted(
-    store: RunStore,
+    store: StateStore,
 ) -> None:
     shop = Shop()
     shop.before.extend([loses()] * 4)
-    leave = {"missing": Missing.LEAVE}
+    leave = {"on_deleted": OnDeleted.LEAVE}
     report = await run(shop, store, product(1), **leave)
-    assert report.counts.unsettled == 1
+    assert report.counts.unresolved == 1
     report = await run(shop, store, product(1), **leave)
     assert report.counts.created == 1
 
 
 @pytest.mark.parametrize("prune", ["delete", "draft"])
 async def test_a_removal_without_an_answer_is_ours_all_the_same(
-    store: RunStore, prune: str
+    store: StateStore, prune: str
 ) -> None:
     """What we deleted is no person's doing; what we retired is still there."""
     shop = Shop()
-    leave = {"missing": Missing.LEAVE, "prune": prune, "max_prune": 9}
+    leave = {"on_deleted": OnDeleted.LEAVE, "prune": prune, "max_prune": 9}
     options = Options(retry=FAST, **leave)  # type: ignore[arg-type]
     await run(shop, store, product(1), product(2), **leave)
 
@@ -125,10 +125,10 @@ async def test_a_removal_without_an_answer_is_ours_all_the_same(
 
 
 async def test_a_draft_of_ours_that_a_person_deleted_stays_away(
-    store: RunStore,
+    store: StateStore,
 ) -> None:
     shop = Shop()
-    leave = {"missing": Missing.LEAVE, "prune": "draft", "max_prune": 9}
+    leave = {"on_deleted": OnDeleted.LEAVE, "prune": "unpublish", "max_prune": 9}
     await run(shop, store, product(1), product(2), **leave)
     await sync(
         LookupSource(products=[product(1)]),
@@ -142,15 +142,15 @@ async def test_a_draft_of_ours_that_a_person_deleted_stays_away(
 
 
 async def test_one_that_a_person_deleted_while_an_update_was_open(
-    store: RunStore,
+    store: StateStore,
 ) -> None:
     """An update that began does not make it one that we wanted to create."""
     shop = Shop()
-    leave = {"missing": Missing.LEAVE, "edits": "keep"}
+    leave = {"on_deleted": OnDeleted.LEAVE, "on_manual_edit": "keep"}
     await run(shop, store, product(1), **leave)
     shop.before.extend([loses()] * FAST.attempts)
     report = await run(shop, store, product(1, title="Other"), **leave)
-    assert report.counts.unsettled == 1
+    assert report.counts.unresolved == 1
     shop.rows.clear()
     report = await run(shop, store, product(1, title="Other"), **leave)
     assert (report.counts.created, report.counts.skipped) == (0, 1)
@@ -173,12 +173,12 @@ class Story:
     """A shop, its source, and who deleted what.
 
     Attributes:
-        store: The run store.
+        store: The state store.
         certain: In the sink, and in the books of a run that settled everything.
         away: Deleted by people, for good.
     """
 
-    store: RunStore
+    store: StateStore
     shop: Shop = attrs.field(factory=Shop)
     source: LookupSource = attrs.field(
         factory=lambda: LookupSource(products=[product(ALWAYS)])
@@ -204,12 +204,12 @@ class Story:
             if number in self.certain & self.numbers:
                 self.away.add(number)
             else:  # a run may not know yet that it was there
-                await self.store.forget(self.shop.place, [key(number)])
+                await self.store.forget(self.shop.endpoint, [key(number)])
 
     async def run(self, *, prune: bool) -> None:
         options = Options(
             retry=FAST,
-            missing=Missing.LEAVE,
+            on_deleted=OnDeleted.LEAVE,
             prune="delete" if prune else None,
             max_prune=99,
         )
@@ -230,7 +230,7 @@ class Story:
 @settings(max_examples=300)
 @given(steps=STEPS)
 async def test_whatever_people_and_runs_delete(steps: list[tuple[str, int]]) -> None:
-    async with StoreSettings().open() as store:
+    async with StateSettings().open() as store:
         story = Story(store=store)
         for step, number in [*steps, ("run", True)]:
             match step:

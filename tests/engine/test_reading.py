@@ -224,7 +224,7 @@ async def test_a_later_page_that_breaks_the_run(error: Exception) -> None:
     report = await run(source, sink, options=fast(pages_ahead=1))
     assert report.status is RunStatus.FAILED
     assert str(error) in report.problem
-    assert report.counts.created + report.counts.unsettled == report.counts.fetched
+    assert report.counts.created + report.counts.unresolved == report.counts.fetched
     assert report.counts.created >= 10
 
 

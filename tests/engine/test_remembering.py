@@ -1,4 +1,4 @@
-"""What a run leaves in the run store, and what happens when the store fails."""
+"""What a run leaves in the state store, and what happens when the store fails."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from catalogsync import (
     Rejected,
     Report,
     RunStatus,
-    RunStore,
-    StoreError,
-    StoreSettings,
+    StateError,
+    StateSettings,
+    StateStore,
     TransientError,
     UnauthorizedError,
     as_source,
@@ -53,8 +53,8 @@ from .fakes import (
 
 
 @pytest_asyncio.fixture
-async def store() -> AsyncGenerator[RunStore]:
-    async with StoreSettings().open() as opened:
+async def store() -> AsyncGenerator[StateStore]:
+    async with StateSettings().open() as opened:
         yield opened
 
 
@@ -64,7 +64,7 @@ def sink_that_refuses(*bad: int) -> FaultySink:
 
 
 async def run(
-    sink: FaultySink, store: RunStore, *products: Product, **more: Any
+    sink: FaultySink, store: StateStore, *products: Product, **more: Any
 ) -> Report:
     rejected = more.pop("rejected", ())
     source = LookupSource(products=products, rejected={0: rejected})
@@ -73,7 +73,7 @@ async def run(
     return report
 
 
-async def test_a_run_with_its_report(store: RunStore) -> None:
+async def test_a_run_with_its_report(store: StateStore) -> None:
     report = await run(FaultySink(), store, product(1))
     (record,) = await store.runs(job="j")
     assert record.run_id == report.run_id
@@ -85,7 +85,7 @@ async def test_a_run_with_its_report(store: RunStore) -> None:
     assert record == attrs.evolve(whole, report=summary_of(whole.report))
 
 
-async def test_failures_are_kept_with_all_that_is_needed(store: RunStore) -> None:
+async def test_failures_are_kept_with_all_that_is_needed(store: StateStore) -> None:
     sink = sink_that_refuses(1)
     bad = Rejected(key=key(3), reason="title: is missing", where="page 0")
     await run(sink, store, product(1), product(2), rejected=[bad])
@@ -100,7 +100,7 @@ async def test_failures_are_kept_with_all_that_is_needed(store: RunStore) -> Non
     assert again.last_at >= first.last_at
 
 
-async def test_the_payload_is_what_the_source_gave(store: RunStore) -> None:
+async def test_the_payload_is_what_the_source_gave(store: StateStore) -> None:
     def louder(item: Product) -> Product:
         return attrs.evolve(item, title=item.title.upper())
 
@@ -110,7 +110,7 @@ async def test_the_payload_is_what_the_source_gave(store: RunStore) -> None:
 
 
 async def test_a_transform_that_raises_is_a_failure_with_its_payload(
-    store: RunStore,
+    store: StateStore,
 ) -> None:
     def broken(_: Product) -> Product:
         raise ZeroDivisionError
@@ -123,7 +123,7 @@ async def test_a_transform_that_raises_is_a_failure_with_its_payload(
 @pytest.mark.parametrize(
     "ending", ["written", "unchanged", "vetoed", "left the source"]
 )
-async def test_a_failure_ends(store: RunStore, ending: str) -> None:
+async def test_a_failure_ends(store: StateStore, ending: str) -> None:
     sink = sink_that_refuses(1)
     await run(sink, store, product(1), product(2))
     sink.rule = lambda _: None
@@ -139,7 +139,7 @@ async def test_a_failure_ends(store: RunStore, ending: str) -> None:
 
 
 async def test_what_an_unreadable_source_does_not_show_is_kept(
-    store: RunStore,
+    store: StateStore,
 ) -> None:
     """As is what an empty one does not: neither says that it is gone."""
     await run(sink_that_refuses(1), store, product(1), product(2))
@@ -152,7 +152,7 @@ async def test_what_an_unreadable_source_does_not_show_is_kept(
     assert await store.failures("j") == []
 
 
-async def test_failed_products_are_asked_for_again(store: RunStore) -> None:
+async def test_failed_products_are_asked_for_again(store: StateStore) -> None:
     await run(sink_that_refuses(1, 2), store, product(1), product(2))
     source = LookupSource(products=[product(1)])
     source.lookup_faults.append(TransientError("busy", retry_after=0))
@@ -164,7 +164,7 @@ async def test_failed_products_are_asked_for_again(store: RunStore) -> None:
 
 
 async def test_an_answer_without_a_key_says_of_none_that_it_is_gone(
-    store: RunStore,
+    store: StateStore,
 ) -> None:
     class Garbled(LookupSource):
         async def get(self, keys: Sequence[ProductKey], /) -> Page:
@@ -176,7 +176,7 @@ async def test_an_answer_without_a_key_says_of_none_that_it_is_gone(
     assert (failed.keys, failed.gone, failed.lost) == ((key(1),), (), [key(2)])
 
 
-async def test_a_run_over_some_forgets_no_others(store: RunStore) -> None:
+async def test_a_run_over_some_forgets_no_others(store: StateStore) -> None:
     await run(sink_that_refuses(1, 2), store, product(1), product(2))
     await run(FaultySink(), store, product(2), keys=[key(2)])
     assert [f.key for f in await store.failures("j")] == [key(1)]
@@ -184,7 +184,7 @@ async def test_a_run_over_some_forgets_no_others(store: RunStore) -> None:
     assert [f.key for f in await store.failures("j")] == [key(1)]
 
 
-async def test_the_story_of_a_product(store: RunStore) -> None:
+async def test_the_story_of_a_product(store: StateStore) -> None:
     sink = FaultySink()
     await run(sink, store, product(1))
     await run(sink, store, product(1, title="New", tags=["red"]))
@@ -202,7 +202,7 @@ async def test_the_story_of_a_product(store: RunStore) -> None:
     ]
 
 
-async def test_a_rehearsal_leaves_nothing(store: RunStore) -> None:
+async def test_a_rehearsal_leaves_nothing(store: StateStore) -> None:
     shown: list[object] = []
     source = LookupSource(products=[product(1)])
     await rehearse(source, FaultySink(), show=shown.append, job="j", store=store)
@@ -211,7 +211,7 @@ async def test_a_rehearsal_leaves_nothing(store: RunStore) -> None:
     assert await store.history("j", key(1)) == []
 
 
-async def test_a_sink_that_is_down_makes_no_dead_letters(store: RunStore) -> None:
+async def test_a_sink_that_is_down_makes_no_dead_letters(store: StateStore) -> None:
     from .fakes import server_error
 
     sink = FaultySink()
@@ -221,7 +221,7 @@ async def test_a_sink_that_is_down_makes_no_dead_letters(store: RunStore) -> Non
     assert await store.failures("j") == []
 
 
-async def test_a_run_that_breaks_off_is_noted(store: RunStore) -> None:
+async def test_a_run_that_breaks_off_is_noted(store: StateStore) -> None:
     class Locked(FaultySink):
         async def find(self, *_: object, **__: object) -> Any:
             raise UnauthorizedError("401")
@@ -237,9 +237,9 @@ async def test_a_run_that_breaks_off_is_noted(store: RunStore) -> None:
 
 @attrs.define
 class Failing:
-    """A run store one method of which fails."""
+    """A state store one method of which fails."""
 
-    inner: RunStore
+    inner: StateStore
     method: str
 
     def __getattr__(self, name: str) -> Any:
@@ -247,49 +247,51 @@ class Failing:
             return getattr(self.inner, name)
 
         async def fail(*_: object, **__: object) -> None:
-            raise StoreError("the disk of the run store is full")
+            raise StateError("the disk of the state store is full")
 
         return fail
 
 
 @pytest.mark.parametrize("method", ["take_lease", "intents", "failures", "begin_run"])
 async def test_a_store_that_cannot_be_used_stops_it_before_any_write(
-    store: RunStore, method: str
+    store: StateStore, method: str
 ) -> None:
     sink = FaultySink()
-    with pytest.raises(StoreError, match="disk"):
+    with pytest.raises(StateError, match="disk"):
         await run(sink, Failing(store, method), product(1))  # type: ignore[arg-type]
     assert sink.writes == []
 
 
 @pytest.mark.parametrize("method", ["put_intents", "renew_lease"])
-async def test_without_a_note_nothing_is_written(store: RunStore, method: str) -> None:
+async def test_without_a_note_nothing_is_written(
+    store: StateStore, method: str
+) -> None:
     sink = FaultySink()
-    with pytest.raises(StoreError, match="disk"):
+    with pytest.raises(StateError, match="disk"):
         await run(sink, Failing(store, method), product(1))  # type: ignore[arg-type]
     assert sink.writes == []
 
 
 @pytest.mark.parametrize("method", ["add_entries", "drop_intents", "put_failures"])
 async def test_once_something_is_written_there_is_a_report(
-    store: RunStore, method: str
+    store: StateStore, method: str
 ) -> None:
     sink = sink_that_refuses(1)
     failing = Failing(store, method)
     report = await run(sink, failing, product(1), product(2))  # type: ignore[arg-type]
     assert report.status is RunStatus.FAILED
-    assert "the disk of the run store is full" in report.problem
+    assert "the disk of the state store is full" in report.problem
     assert key(2) in sink.products
 
 
-async def test_an_end_that_cannot_be_noted_is_a_warning(store: RunStore) -> None:
+async def test_an_end_that_cannot_be_noted_is_a_warning(store: StateStore) -> None:
     failing = Failing(store, "end_run")
     report = await run(FaultySink(), failing, product(1))  # type: ignore[arg-type]
     assert report.status is RunStatus.DEGRADED
     assert "could not be noted" in report.warnings[0]
 
 
-async def test_what_was_written_is_told_in_time(store: RunStore) -> None:
+async def test_what_was_written_is_told_in_time(store: StateStore) -> None:
     """After each batch, so a process that is killed loses one batch of news."""
     known: list[int] = []
 
@@ -303,12 +305,14 @@ async def test_what_was_written_is_told_in_time(store: RunStore) -> None:
     assert known == [0, 1, 1]
 
 
-async def test_news_that_could_not_be_told_are_told_at_the_end(store: RunStore) -> None:
+async def test_news_that_could_not_be_told_are_told_at_the_end(
+    store: StateStore,
+) -> None:
     """The store fails once, and a failed product is kept all the same."""
 
     @attrs.define
     class Once:
-        inner: RunStore
+        inner: StateStore
         failed: bool = False
 
         def __getattr__(self, name: str) -> Any:
@@ -317,7 +321,7 @@ async def test_news_that_could_not_be_told_are_told_at_the_end(store: RunStore) 
         async def put_failures(self, *given: Any) -> None:
             if not self.failed:
                 self.failed = True
-                raise StoreError("busy")
+                raise StateError("busy")
             await self.inner.put_failures(*given)
 
     await run(sink_that_refuses(1), Once(store), product(1), product(2))  # type: ignore[arg-type]
@@ -326,7 +330,9 @@ async def test_news_that_could_not_be_told_are_told_at_the_end(store: RunStore) 
     assert told == [OutcomeStatus.FAILED], "and once"
 
 
-async def test_jobs_without_a_name_forget_only_what_is_theirs(store: RunStore) -> None:
+async def test_jobs_without_a_name_forget_only_what_is_theirs(
+    store: StateStore,
+) -> None:
     """Another source's failures are no news of this one."""
     source = as_source([product(1), product(2)], name="shop")
     await sync(source, sink_that_refuses(2), options=fast(), store=store)
@@ -337,7 +343,7 @@ async def test_jobs_without_a_name_forget_only_what_is_theirs(store: RunStore) -
     assert await store.failures("") == kept
 
 
-async def test_jobs_without_a_name_into_two_sinks(store: RunStore) -> None:
+async def test_jobs_without_a_name_into_two_sinks(store: StateStore) -> None:
     """What succeeds in one has still failed in the other."""
     sinks = sink_that_refuses(2), MemorySink()
     for sink in sinks:
@@ -350,7 +356,7 @@ async def test_jobs_without_a_name_into_two_sinks(store: RunStore) -> None:
     assert await store.failures("") == []
 
 
-async def test_jobs_without_a_name_share_no_absences(store: RunStore) -> None:
+async def test_jobs_without_a_name_share_no_absences(store: StateStore) -> None:
     """What one source does not have any more is removed, whatever else runs."""
     sink = MemorySink()
     options = fast(prune=Prune.DELETE, max_prune=1.0)
@@ -369,9 +375,9 @@ async def test_jobs_without_a_name_share_no_absences(store: RunStore) -> None:
 
 @attrs.frozen
 class Cancelling:
-    """A run store that cancels its user while a method is at work."""
+    """A state store that cancels its user while a method is at work."""
 
-    store: RunStore
+    store: StateStore
     method: str
 
     def __getattr__(self, name: str) -> Any:
@@ -392,7 +398,7 @@ class Cancelling:
 
 @pytest.mark.parametrize("method", ["begin_run", "put_failures", "end_run"])
 async def test_a_run_cancelled_while_its_store_is_written(
-    store: RunStore, method: str
+    store: StateStore, method: str
 ) -> None:
     """It does not go on for ever."""
     cancelling: Any = Cancelling(store, method)
@@ -415,7 +421,7 @@ def _refuse(_: Product) -> Product:
 
 
 @pytest.mark.parametrize("refused", ["by the transform", "by the sink's shape"])
-async def test_what_failed_takes_little_memory(store: RunStore, refused: str) -> None:
+async def test_what_failed_takes_little_memory(store: StateStore, refused: str) -> None:
     """Payloads are told to the store before they pile up, and loaded when needed."""
     options = fast(transform=_refuse) if refused == "by the transform" else fast()
     sink: Any = (

@@ -36,10 +36,10 @@ from catalogsync import (
     sync,
 )
 from catalogsync.events import (
-    BatchSettled,
+    BatchWritten,
     Compared,
     PageRead,
-    ProductUnsettled,
+    ProductUnresolved,
     RunFinished,
     RunStarted,
 )
@@ -202,7 +202,7 @@ async def test_events_tell_the_story_in_order() -> None:
         "PageRead",
         "PageRead",
         "Compared",
-        "BatchSettled",
+        "BatchWritten",
         "RunFinished",
     ]
     assert {event.run_id for event in seen.events} == {report.run_id, handle.run_id}
@@ -210,18 +210,18 @@ async def test_events_tell_the_story_in_order() -> None:
     assert (started.job, started.source, started.sink) == ("nightly", "shop", "fake")
     assert [(e.products, e.total) for e in seen.of(PageRead)] == [(10, 12), (2, 12)]
     assert [(e.products, e.changes) for e in seen.of(Compared)] == [(12, 12)]
-    assert [e.products for e in seen.of(BatchSettled)] == [12]
+    assert [e.products for e in seen.of(BatchWritten)] == [12]
     assert seen.of(RunFinished)[0].summary == report.summary
     assert report.job == "nightly"
 
 
-async def test_an_unsettled_product_is_told() -> None:
+async def test_an_unresolved_product_is_told() -> None:
     seen = Seen()
     sink = FaultySink()
     sink.steps.append(fails(UnauthorizedError("401")))
     await run(as_source(catalog(1)), sink, hooks=[seen])
-    assert [e.outcome.status for e in seen.of(ProductUnsettled)] == [
-        OutcomeStatus.UNSETTLED
+    assert [e.outcome.status for e in seen.of(ProductUnresolved)] == [
+        OutcomeStatus.UNRESOLVED
     ]
 
 
@@ -247,7 +247,7 @@ async def test_events_go_to_the_standard_logger(
         "RunStarted",
         "PageRead",
         "Compared",
-        "BatchSettled",
+        "BatchWritten",
         "RunFinished",
     ]
     assert all(report.run_id in text for text in texts)

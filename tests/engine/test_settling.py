@@ -11,9 +11,9 @@ import pytest
 
 from catalogsync import (
     Action,
-    Ambiguous,
     BatchRefusedError,
     Change,
+    Conflict,
     ConflictError,
     Limits,
     MisconfiguredError,
@@ -23,7 +23,6 @@ from catalogsync import (
     RefusedError,
     RetryPolicy,
     RunStatus,
-    Stranger,
     TransientError,
     UnauthorizedError,
     Variant,
@@ -165,8 +164,8 @@ async def test_a_conflict_is_found_and_planned_again() -> None:
     async def conflict(
         sink: FaultySink, changes: Sequence[Change]
     ) -> Sequence[Outcome]:
-        held = sink.products[key(1)]
-        sink.products[key(1)] = attrs.evolve(held, tags=["a", "theirs"])
+        existing = sink.products[key(1)]
+        sink.products[key(1)] = attrs.evolve(existing, tags=["a", "theirs"])
         raise ConflictError("changed meanwhile")
 
     sink.steps.append(conflict)
@@ -180,7 +179,7 @@ async def test_a_stranger_that_came_meanwhile() -> None:
     sink = FaultySink()
 
     async def taken(sink: FaultySink, changes: Sequence[Change]) -> Sequence[Outcome]:
-        sink.others[key(1)] = Stranger(reason="prod_9 has the handle product-1")
+        sink.others[key(1)] = Conflict(reason="prod_9 has the handle product-1")
         raise ConflictError("handle exists")
 
     sink.steps.append(taken)
@@ -193,8 +192,8 @@ async def test_a_stranger_that_came_meanwhile() -> None:
 
 async def test_strangers_and_ambiguous_products_are_left_alone() -> None:
     sink = FaultySink()
-    sink.others[key(0)] = Stranger(reason="prod_9 has the SKU")
-    sink.others[key(2)] = Ambiguous(reason="prod_1 and prod_2 have the key")
+    sink.others[key(0)] = Conflict(reason="prod_9 has the SKU")
+    sink.others[key(2)] = Conflict(reason="prod_1 and prod_2 have the key")
     report = await run(as_source(catalog(4)), sink)
     assert {(o.key, o.reason) for o in report.failures} == {
         (key(0), "prod_9 has the SKU"),
@@ -327,13 +326,13 @@ async def test_an_unexplained_error_after_the_work_was_done() -> None:
 
 @pytest.mark.parametrize("size", [1, 2, 7])
 async def test_a_sink_that_is_down_makes_no_dead_letters(size: int) -> None:
-    """Unexplained errors for everything: products are unsettled, not failed."""
+    """Unexplained errors for everything: products are unresolved, not failed."""
     everything = poison(*map(key, range(60)), error=server_error)
     sink = FaultySink(rule=everything)
     report = await run(as_source(catalog(60)), sink, options=fast(batch_size=size))
     assert report.status is RunStatus.INCOMPLETE
     assert report.counts.failed == 0
-    assert report.counts.unsettled == report.counts.fetched
+    assert report.counts.unresolved == report.counts.fetched
     assert {key_ for keys in sink.writes for key_ in keys} <= {
         key(number) for number in range(max(10, 2 * size))
     }
@@ -381,14 +380,14 @@ async def test_one_product_alone_that_is_poison() -> None:
     assert [o.key for o in report.failures] == [key(2)]
 
 
-async def test_without_tries_left_products_are_unsettled() -> None:
+async def test_without_tries_left_products_are_unresolved() -> None:
     sink = FaultySink()
     sink.steps += [fails(TransientError("timeout"))] * 4
     report = await run(as_source(catalog(20)), sink, options=fast(batch_size=10))
     assert report.status is RunStatus.INCOMPLETE
     assert report.counts.created == 10
     assert {o.reason for o in report.failures} == {"timeout"}
-    assert {o.status for o in report.failures} == {OutcomeStatus.UNSETTLED}
+    assert {o.status for o in report.failures} == {OutcomeStatus.UNRESOLVED}
 
 
 async def test_after_two_in_a_row_the_run_stops() -> None:
@@ -399,7 +398,7 @@ async def test_after_two_in_a_row_the_run_stops() -> None:
     )
     assert report.status is RunStatus.INCOMPLETE
     assert "gave up" in report.problem
-    assert report.counts.unsettled == report.counts.fetched
+    assert report.counts.unresolved == report.counts.fetched
     assert report.writes == 8
     assert seen.names.count("RunStopping") == 1
 
@@ -412,7 +411,7 @@ async def test_a_sink_that_goes_down_while_a_batch_is_halved_is_left_in_peace() 
     options = fast(batch_size=8, give_up_products=4)
     report = await run(as_source(catalog(8)), sink, options=options)
     assert report.status is RunStatus.INCOMPLETE
-    assert report.counts.unsettled == 8
+    assert report.counts.unresolved == 8
     assert [len(keys) for keys in sink.writes] == [8, 4, *[2] * 8]
 
 
@@ -421,7 +420,7 @@ async def test_a_success_in_between_keeps_the_run_going() -> None:
     sink = FaultySink(rule=poison(*map(key, bad), error=_timeout))
     report = await run(as_source(catalog(60)), sink, options=fast(batch_size=10))
     assert "gave up" not in report.problem
-    assert report.counts.unsettled == 30
+    assert report.counts.unresolved == 30
     assert report.counts.created == 30
 
 
@@ -429,7 +428,7 @@ async def test_a_sink_that_recovers() -> None:
     sink = FaultySink()
     sink.steps += [fails(TransientError("restarting"))] * 7
     report = await run(as_source(catalog(60)), sink, options=fast(batch_size=10))
-    assert report.counts.unsettled == 10
+    assert report.counts.unresolved == 10
     assert report.counts.created == 50
 
 
@@ -485,7 +484,7 @@ async def test_an_error_from_the_first_write_on_gives_a_report(
     report = await run(as_source(catalog(30)), sink, options=fast(batch_size=5))
     assert report.status is RunStatus.FAILED
     assert report.counts.created == 5
-    assert report.counts.unsettled == report.counts.fetched - 5
+    assert report.counts.unresolved == report.counts.fetched - 5
     assert (str(error) or type(error).__name__) in report.problem
     assert len(sink.writes) == 2
 
@@ -549,14 +548,14 @@ async def test_the_first_of_several_errors_is_told() -> None:
     assert task.result().problem == "broke off: first"
 
 
-async def test_missing_outcomes_are_unsettled() -> None:
+async def test_missing_outcomes_are_unresolved() -> None:
     sink = FaultySink()
     sink.steps.append(answers(lambda outcomes: outcomes[1:]))
     report = await run(as_source(catalog(3)), sink)
     assert report.status is RunStatus.INCOMPLETE
     assert report.counts.created == 2
     assert [(o.key, o.status) for o in report.failures] == [
-        (key(0), OutcomeStatus.UNSETTLED)
+        (key(0), OutcomeStatus.UNRESOLVED)
     ]
 
 
@@ -623,8 +622,8 @@ async def test_variants_that_cannot_stand_beside_those_of_others() -> None:
     sink = FaultySink()
     await run(source, sink)
     theirs = attrs.evolve(small, id="theirs")
-    held = sink.products[key(1)]
-    sink.products[key(1)] = attrs.evolve(held, variants=[theirs])
+    existing = sink.products[key(1)]
+    sink.products[key(1)] = attrs.evolve(existing, variants=[theirs])
     report = await run(source, sink)
     assert report.counts.unchanged == 2
     (warning,) = report.warnings
@@ -636,7 +635,7 @@ def _timeout() -> TransientError:
 
 
 @attrs.define(kw_only=True)
-class ShapingSink(FaultySink):
+class NormalizingSink(FaultySink):
     """Holds titles of ten characters and nothing called forbidden."""
 
     def shape(self, product: Product, /) -> Product:
@@ -646,7 +645,7 @@ class ShapingSink(FaultySink):
 
 
 async def test_shape_ends_perpetual_differences() -> None:
-    sink = ShapingSink()
+    sink = NormalizingSink()
     source = as_source([product(1, title="A very long title")])
     assert (await run(source, sink)).counts.created == 1
     assert sink.products[key(1)].title == "A very lon"
@@ -654,7 +653,7 @@ async def test_shape_ends_perpetual_differences() -> None:
 
 
 async def test_a_product_without_a_right_shape_is_refused_alone() -> None:
-    sink = ShapingSink()
+    sink = NormalizingSink()
     report = await run(as_source([product(1, title="forbidden"), product(2)]), sink)
     assert [(o.key, o.reason, o.said) for o in report.failures] == [
         (key(1), "nothing is called so here", "no")
@@ -663,14 +662,14 @@ async def test_a_product_without_a_right_shape_is_refused_alone() -> None:
 
 
 async def test_where_nothing_has_a_right_shape_nothing_is_asked_for() -> None:
-    sink = ShapingSink()
+    sink = NormalizingSink()
     report = await run(as_source([product(1, title="forbidden")]), sink)
     assert report.counts.failed == 1
     assert not sink.finds
 
 
 @attrs.define(kw_only=True)
-class WeighingSink(FaultySink):
+class SizedSink(FaultySink):
     """Weighs a product by the number in its key."""
 
     def weigh(self, change: Change, /) -> int:
@@ -678,7 +677,7 @@ class WeighingSink(FaultySink):
 
 
 async def test_batches_keep_under_the_weight() -> None:
-    sink = WeighingSink(limits=Limits(weight=10))
+    sink = SizedSink(limits=Limits(weight=10))
     await run(as_source(catalog(12)), sink, options=fast(batch_size=4))
     sizes = [[int(key_.id) for key_ in keys] for keys in sink.writes]
     assert sizes == [[0, 1, 2, 3], [4, 5], [6], [7], [8], [9], [10], [11]]
@@ -691,7 +690,7 @@ async def test_a_weight_limit_without_scales_does_not_count() -> None:
 
 
 async def test_scales_without_a_weight_limit_are_not_used() -> None:
-    sink = WeighingSink()
+    sink = SizedSink()
     await run(as_source(catalog(12)), sink)
     assert len(sink.writes) == 1
 
@@ -702,5 +701,5 @@ async def test_a_small_catalog_and_a_sink_that_is_down() -> None:
     sink.find_faults.extend([TransientError("connection refused")] * 100)
     report = await run(as_source(catalog(3)), sink, options=fast())
     assert report.status is RunStatus.INCOMPLETE
-    assert report.counts.unsettled == 3
+    assert report.counts.unresolved == 3
     assert report.problem == "could not ask the sink: connection refused"

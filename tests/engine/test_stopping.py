@@ -81,10 +81,10 @@ async def test_stop_while_the_first_page_is_read() -> None:
 class StuckSink(FaultySink):
     """Does not answer the second find."""
 
-    async def find(self, *wanted: Any, **fields: Any) -> Any:
+    async def find(self, *desired: Any, **fields: Any) -> Any:
         if len(self.finds) == 1:
             await asyncio.Event().wait()
-        return await super().find(*wanted, **fields)
+        return await super().find(*desired, **fields)
 
 
 async def test_stop_while_finding() -> None:
@@ -94,7 +94,7 @@ async def test_stop_while_finding() -> None:
         await idle()
         report = await stopped(handle)
     assert report.counts.created == 10
-    assert report.counts.unsettled == report.counts.fetched - 10
+    assert report.counts.unresolved == report.counts.fetched - 10
 
 
 async def test_stop_lets_a_write_in_flight_end() -> None:
@@ -120,7 +120,7 @@ async def test_stop_without_grace_cancels_a_write_in_flight(writers: int) -> Non
     async with open_run(as_source(catalog(50)), sink, options=OPTIONS) as handle:
         await until(lambda: len(sink.writes) == writers)
         report = await stopped(handle, grace=0)
-    assert report.counts.unsettled == report.counts.fetched
+    assert report.counts.unresolved == report.counts.fetched
     assert sink.holds()
 
 
@@ -135,7 +135,7 @@ async def test_stop_during_a_wait_before_a_repeat() -> None:
         await until(lambda: sink.writes)
         await idle()
         report = await stopped(handle, grace=0)
-    assert report.counts.unsettled == 5
+    assert report.counts.unresolved == 5
 
 
 async def test_stop_during_a_wait_before_a_page_is_read_again() -> None:
@@ -163,7 +163,7 @@ async def test_stop_from_a_hook() -> None:
     handles: list[Run] = []
 
     def hook(event: Event, /) -> None:
-        if type(event).__name__ == "BatchSettled":
+        if type(event).__name__ == "BatchWritten":
             handles[0].stop(reason="enough")
 
     async with open_run(

@@ -9,8 +9,8 @@ import pytest
 
 from catalogsync import (
     Change,
-    Edits,
     Field,
+    OnManualEdit,
     Report,
     RunStatus,
     TransientError,
@@ -28,8 +28,8 @@ class Dropping(FaultySink):
         outcomes = super().work(changes)
         for change in changes:
             if change.key != key(3):
-                held = self.products[change.key]
-                self.products[change.key] = attrs.evolve(held, tags=())
+                existing = self.products[change.key]
+                self.products[change.key] = attrs.evolve(existing, tags=())
         return outcomes
 
 
@@ -109,9 +109,9 @@ async def test_what_a_person_did_meanwhile_can_stand_in_the_way() -> None:
         def work(self, changes: Sequence[Change]) -> list:  # type: ignore[override,type-arg]
             outcomes = super().work(changes)
             theirs = Variant(id="theirs", options={"Size": "M"})
-            held = self.products[key(1)]
-            rest = (held.variants or ())[1:]
-            self.products[key(1)] = attrs.evolve(held, variants=[theirs, *rest])
+            existing = self.products[key(1)]
+            rest = (existing.variants or ())[1:]
+            self.products[key(1)] = attrs.evolve(existing, variants=[theirs, *rest])
             return outcomes
 
     sizes = [Variant(id=size, options={"Size": size}) for size in "ML"]
@@ -135,13 +135,13 @@ class Cutting(FaultySink):
     def work(self, changes: Sequence[Change]) -> list:  # type: ignore[override,type-arg]
         outcomes = super().work(changes)
         for change in changes:
-            held = self.products[change.key]
-            self.products[change.key] = attrs.evolve(held, title=held.title[:3])
+            existing = self.products[change.key]
+            self.products[change.key] = attrs.evolve(existing, title=existing.title[:3])
         return outcomes
 
 
-@pytest.mark.parametrize("edits", Edits)
-async def test_what_the_sink_did_is_no_edit_of_a_person(edits: Edits) -> None:
-    report = await go(Cutting(), verify=True, edits=edits)
+@pytest.mark.parametrize("edits", OnManualEdit)
+async def test_what_the_sink_did_is_no_edit_of_a_person(edits: OnManualEdit) -> None:
+    report = await go(Cutting(), verify=True, on_manual_edit=edits)
     assert len(report.discrepancies) == 10
     assert report.discrepancies[0].fields == ("title",)

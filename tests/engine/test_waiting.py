@@ -19,9 +19,9 @@ from tests.engine.fakes import LookupSource, check, fast
 from catalogsync import (
     BatchRefusedError,
     Change,
-    Edits,
     Limits,
     MemorySink,
+    OnManualEdit,
     Outcome,
     OutcomeStatus,
     Product,
@@ -30,7 +30,7 @@ from catalogsync import (
     Prune,
     Report,
     RunStatus,
-    StoreSettings,
+    StateSettings,
     TransientError,
     Variant,
     sync,
@@ -83,8 +83,10 @@ def skus(sink: UniqueSink) -> dict[str, object]:
     }
 
 
-async def put(sink: UniqueSink, wanted: Mapping[str, str], **options: object) -> Report:
-    products = [thing(id_, sku) for id_, sku in wanted.items()]
+async def put(
+    sink: UniqueSink, desired: Mapping[str, str], **options: object
+) -> Report:
+    products = [thing(id_, sku) for id_, sku in desired.items()]
     report = await sync(
         LookupSource(products=products, name="shop"),
         sink,
@@ -98,19 +100,19 @@ async def put(sink: UniqueSink, wanted: Mapping[str, str], **options: object) ->
 IDS = [f"{n}" for n in range(9)]
 
 
-@given(st.permutations(IDS), st.integers(1, 9), st.sampled_from(Edits))
+@given(st.permutations(IDS), st.integers(1, 9), st.sampled_from(OnManualEdit))
 async def test_any_permutation_is_written_in_one_run(
-    order: list[str], size: int, edits: Edits
+    order: list[str], size: int, edits: OnManualEdit
 ) -> None:
     sink = UniqueSink()
     sink.limits = Limits(batch=size, writers=2, collides=True)
-    await put(sink, {id_: f"S{id_}" for id_ in IDS}, edits=edits)
-    wanted = {id_: f"S{other}" for id_, other in zip(IDS, order, strict=True)}
-    report = await put(sink, wanted, edits=edits)
+    await put(sink, {id_: f"S{id_}" for id_ in IDS}, on_manual_edit=edits)
+    desired = {id_: f"S{other}" for id_, other in zip(IDS, order, strict=True)}
+    report = await put(sink, desired, on_manual_edit=edits)
     assert report.status is RunStatus.SUCCEEDED, str(report)
-    assert skus(sink) == wanted
-    assert not report.edits
-    again = await put(sink, wanted, edits=edits)
+    assert skus(sink) == desired
+    assert not report.manual_edits
+    again = await put(sink, desired, on_manual_edit=edits)
     assert again.counts.unchanged == len(IDS)
 
 
@@ -121,16 +123,16 @@ async def test_new_products_take_over_from_old_ones(gone: list[str]) -> None:
     old = {id_: f"S{id_}" for id_ in IDS}
     await put(sink, old)
     new = {f"new {id_}": f"S{id_}" for id_ in gone}
-    wanted = {**new, **{id_: sku for id_, sku in old.items() if id_ not in gone}}
-    report = await put(sink, wanted, prune=Prune.DELETE, max_prune=10)
+    desired = {**new, **{id_: sku for id_, sku in old.items() if id_ not in gone}}
+    report = await put(sink, desired, prune=Prune.DELETE, max_prune=10)
     assert report.status is RunStatus.SUCCEEDED, str(report)
-    assert skus(sink) == wanted
+    assert skus(sink) == desired
 
 
 async def test_what_we_unpublished_lets_go() -> None:
     """It keeps its SKU until another product needs it, and gets it back when it can."""
     sink = UniqueSink()
-    options: dict[str, object] = {"prune": Prune.DRAFT, "max_prune": 10}
+    options: dict[str, object] = {"prune": Prune.UNPUBLISH, "max_prune": 10}
     await put(sink, {"1": "A", "2": "B"}, **options)
     await put(sink, {"2": "B"}, **options)
     (old,) = (p for k, p in sink.products.items() if k.id == "1")
@@ -138,7 +140,9 @@ async def test_what_we_unpublished_lets_go() -> None:
     report = await put(sink, {"2": "B", "3": "A"}, **options)
     assert report.status is RunStatus.SUCCEEDED, str(report)
     assert skus(sink) == {"2": "B", "3": "A"}
-    report = await put(sink, {"1": "A", "2": "B"}, **options, edits=Edits.KEEP)
+    report = await put(
+        sink, {"1": "A", "2": "B"}, **options, on_manual_edit=OnManualEdit.KEEP
+    )
     assert report.status is RunStatus.SUCCEEDED, str(report)
     assert skus(sink) == {"1": "A", "2": "B"}
 
@@ -158,7 +162,7 @@ class Stubborn(UniqueSink):
 ANSWERS: list[tuple[Callable[[Change], object], str]] = [
     (lambda change: change.failed("it is sold"), "failed shop:3: taken by shop:1"),
     (lambda change: change.again(TransientError("busy")), "busy"),
-    (lambda change: Outcome(change.key, OutcomeStatus.UNSETTLED, "?"), "shop:3"),
+    (lambda change: Outcome(change.key, OutcomeStatus.UNRESOLVED, "?"), "shop:3"),
     (lambda _: "done", "Stubborn.write: each answer must be"),
 ]
 
@@ -168,11 +172,11 @@ async def test_nobody_is_said_to_have_let_go_who_did_not(
     answers: Callable[[Change], object], told: str
 ) -> None:
     sink = Stubborn()
-    prune = fast(prune=Prune.DRAFT, max_prune=10)
-    async with StoreSettings().open() as store:
-        for wanted in ({"1": "A"}, {"2": "B"}, {"2": "B", "3": "A"}):
-            sink.answers = answers if "3" in wanted else None
-            products = [thing(*item) for item in wanted.items()]
+    prune = fast(prune=Prune.UNPUBLISH, max_prune=10)
+    async with StateSettings().open() as store:
+        for desired in ({"1": "A"}, {"2": "B"}, {"2": "B", "3": "A"}):
+            sink.answers = answers if "3" in desired else None
+            products = [thing(*item) for item in desired.items()]
             source = LookupSource(products=products, name="shop")
             report = await sync(source, sink, options=prune, job="job", store=store)
         history = await store.history("job", ProductKey("shop", "1"))
@@ -185,7 +189,7 @@ async def test_nobody_is_said_to_have_let_go_who_did_not(
 async def test_what_another_job_unpublished_keeps_its_sku(job: str) -> None:
     sink = UniqueSink()
     source = LookupSource(products=[thing("1", "A"), thing("2", "B")], name="shop")
-    prune = fast(prune=Prune.DRAFT, max_prune=10)
+    prune = fast(prune=Prune.UNPUBLISH, max_prune=10)
     await sync(source, sink, options=prune, job=job)
     source = LookupSource(products=[thing("2", "B")], name="shop")
     await sync(source, sink, options=prune, job=job)
@@ -205,13 +209,13 @@ async def test_one_that_still_holds_its_sku_is_named() -> None:
 
 async def test_the_history_says_who_gave_up_an_sku() -> None:
     sink = UniqueSink()
-    async with StoreSettings().open() as store:
-        for wanted in ({"1": "A"}, {"2": "B"}, {"2": "B", "3": "A"}):
-            products = [thing(id_, sku) for id_, sku in wanted.items()]
+    async with StateSettings().open() as store:
+        for desired in ({"1": "A"}, {"2": "B"}, {"2": "B", "3": "A"}):
+            products = [thing(id_, sku) for id_, sku in desired.items()]
             await sync(
                 LookupSource(products=products, name="shop"),
                 sink,
-                options=fast(prune=Prune.DRAFT, max_prune=10),
+                options=fast(prune=Prune.UNPUBLISH, max_prune=10),
                 job="job",
                 store=store,
             )

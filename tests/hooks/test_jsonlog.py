@@ -19,7 +19,7 @@ from catalogsync.events import (
     RunFinished,
     log_event,
 )
-from catalogsync.hooks.jsonlog import JsonFormatter
+from catalogsync.integrations.jsonlog import JsonFormatter
 from catalogsync.report import RunStatus
 
 

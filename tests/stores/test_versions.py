@@ -1,4 +1,4 @@
-"""Run stores of every version that was published are read by this code.
+"""State stores of every version that was published are read by this code.
 
 `versions/v1.sql` is what version 1 of the schema left behind, and so on; the file of
 a new version holds the same values. SQLite and PostgreSQL read the same files; what
@@ -14,18 +14,18 @@ from pathlib import Path
 import pytest
 from tests.adapters.sql_databases import Hand
 
-from catalogsync.models import ProductKey
-from catalogsync.outcomes import Outcome, OutcomeStatus
+from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
+from catalogsync.catalog.products import ProductKey
 from catalogsync.report import RunStatus
-from catalogsync.runstore import (
+from catalogsync.state import StateSettings, _schema
+from catalogsync.state.protocols import (
     BusyError,
-    Entry,
-    Failure,
+    FailedProduct,
+    HistoryEntry,
     RunRecord,
-    StoreError,
+    StateError,
     Trigger,
 )
-from catalogsync.stores import StoreSettings, _schema
 
 VERSIONS = sorted(Path(__file__).with_name("versions").glob("v*.sql"))
 DIGEST = {
@@ -67,7 +67,7 @@ async def test_an_older_store_is_read(version: Path, url: str, hand: Hand) -> No
     """All that is in it."""
     await load(version, url, hand)
     for _ in range(2):
-        async with StoreSettings(url=url, keep_days=1e6).open() as store:
+        async with StateSettings(url=url, keep_days=1e6).open() as store:
             assert await store.runs() == [
                 RunRecord(
                     run_id="r2",
@@ -92,13 +92,13 @@ async def test_an_older_store_is_read(version: Path, url: str, hand: Hand) -> No
             refused = Outcome(B, OutcomeStatus.FAILED, "no price", "HTTP 400\0")
             fields = ("title", "variants.1.sku")
             assert await store.history("nightly", A) == [
-                Entry(run_id="r1", at=1001.25, outcome=updated, fields=fields)
+                HistoryEntry(run_id="r1", at=1001.25, outcome=updated, fields=fields)
             ]
             assert await store.history("nightly", B) == [
-                Entry(run_id="r1", at=1001.5, outcome=refused)
+                HistoryEntry(run_id="r1", at=1001.5, outcome=refused)
             ]
             assert await store.failures("nightly") == [
-                Failure(
+                FailedProduct(
                     key=B,
                     reason="no price",
                     said="HTTP 400\0",
@@ -123,10 +123,10 @@ async def test_an_older_store_is_read(version: Path, url: str, hand: Hand) -> No
 async def test_an_older_store_goes_on(version: Path, url: str, hand: Hand) -> None:
     """Its numbers, its lease and what was absent count."""
     await load(version, url, hand)
-    async with StoreSettings(url=url).open() as store:
-        held = await store.take_lease("shop <- pim", "me", ttl=60)
-        assert isinstance(held, BusyError)
-        assert held.holder == "job nightly"
+    async with StateSettings(url=url).open() as store:
+        existing = await store.take_lease("shop <- pim", "me", ttl=60)
+        assert isinstance(existing, BusyError)
+        assert existing.holder == "job nightly"
         assert (await store.add_trigger("nightly")).id == 9
         assert await store.note_absences("nightly", "shop", "r2", [A, B]) == {B}
 
@@ -138,12 +138,12 @@ async def test_a_migration_that_fails(
     known = _schema.MIGRATIONS
     second = "CREATE TABLE two (x {text}); INSERT INTO two VALUES ('done')"
     third = "CREATE TABLE three (x {text}); INSERT INTO four VALUES ('done')"
-    settings = StoreSettings(url=url)
+    settings = StateSettings(url=url)
     async with settings.open() as store:
         trigger = await store.add_trigger("nightly")
 
     monkeypatch.setattr(_schema, "MIGRATIONS", (*known, second, third))
-    with pytest.raises(StoreError, match="four"):
+    with pytest.raises(StateError, match="four"):
         async with settings.open():
             pass
     assert await hand("SELECT x FROM two") == [("done",)]

@@ -14,44 +14,43 @@ from catalogsync import (
     Action,
     AdoptBy,
     AdoptingSink,
-    Ambiguous,
     BatchRefusedError,
     BrokenReplyError,
     CatalogSyncError,
     Category,
     CategoryCounts,
     Change,
-    Checkable,
+    CheckResult,
+    Conflict,
     ConflictError,
     Counts,
+    CountsRequests,
     Cursor,
     Dimensions,
     Discrepancy,
-    Edit,
-    Edits,
     Event,
     EventHook,
-    FailedProducts,
-    Failure,
+    Existing,
+    ExistingReference,
+    FailedProduct,
     Field,
     FieldDiff,
-    Finding,
-    Held,
-    HeldReference,
+    Found,
+    HasEndpoint,
     Image,
     InvalidValueError,
     Json,
     Limits,
-    Located,
     LookupSource,
+    ManualEdit,
     MemorySink,
     MemorySource,
-    Metered,
     MisconfiguredError,
-    Missing,
     MissingExtraError,
+    NormalizingSink,
+    OnDeleted,
+    OnManualEdit,
     Options,
-    Ours,
     Outcome,
     OutcomeStatus,
     Owner,
@@ -62,7 +61,6 @@ from catalogsync import (
     ProductKey,
     ProductStatus,
     Prune,
-    PruningSink,
     Reference,
     ReferenceChange,
     ReferenceKind,
@@ -70,26 +68,27 @@ from catalogsync import (
     ReferencingSink,
     RefusedError,
     Rejected,
+    RemovingSink,
     Report,
     RetryPolicy,
+    RetrySource,
     Run,
     RunFailedError,
     RunRecord,
     RunStatus,
-    RunStore,
-    ShapingSink,
+    SelfChecking,
     Sink,
+    SizedSink,
     Source,
+    StateSettings,
+    StateStore,
     StockLevel,
-    StoreSettings,
-    Stranger,
     Transform,
     TransientError,
     UnauthorizedError,
     Unset,
     Variant,
     VariantChange,
-    WeighingSink,
     WhenBusy,
     __version__,
     as_source,
@@ -98,7 +97,7 @@ from catalogsync import (
     diff,
     find_failed,
     open_apply,
-    open_disown,
+    open_release,
     open_retry,
     open_run,
     plan,
@@ -140,16 +139,20 @@ class DictSink:
 
     name: str = "dict"
     limits: Limits = attrs.field(factory=Limits)
-    held: dict[ProductKey, Ours] = attrs.field(factory=dict[ProductKey, Ours])
+    existing: dict[ProductKey, Existing] = attrs.field(
+        factory=dict[ProductKey, Existing]
+    )
 
     async def find(
-        self, wanted: Sequence[Product], /, *, fields: frozenset[Field]
-    ) -> Mapping[ProductKey, Held]:
-        return {p.key: self.held[p.key] for p in wanted if p.key in self.held}
+        self, desired: Sequence[Product], /, *, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, Found]:
+        return {p.key: self.existing[p.key] for p in desired if p.key in self.existing}
 
     async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
         for change in changes:
-            self.held[change.key] = Ours(product=change.product, receipt=change.receipt)
+            self.existing[change.key] = Existing(
+                product=change.product, last_applied=change.last_applied
+            )
         return [change.done() for change in changes]
 
 
@@ -161,8 +164,8 @@ class AbleSink(DictSink):
 
     async def find_references(
         self, references: frozenset[Reference], /
-    ) -> Mapping[Reference, HeldReference]:
-        return {r: HeldReference(id=r.id, name=r.name) for r in references}
+    ) -> Mapping[Reference, ExistingReference]:
+        return {r: ExistingReference(id=r.id, name=r.name) for r in references}
 
     async def write_references(
         self, changes: Sequence[ReferenceChange], /
@@ -173,10 +176,10 @@ class AbleSink(DictSink):
         return attrs.evolve(product, title=product.title[:50])
 
     def weigh(self, change: Change, /) -> int:
-        return len(change.receipt)
+        return len(change.last_applied)
 
-    async def check(self) -> Sequence[Finding]:
-        return [Finding(ok=True, what="memory", text="is there")]
+    async def check(self) -> Sequence[CheckResult]:
+        return [CheckResult(ok=True, what="memory", text="is there")]
 
 
 @attrs.frozen
@@ -188,7 +191,7 @@ class AbleSource(CsvSource):
     async def get(self, keys: Sequence[ProductKey], /) -> Page:
         return Page(products=[])
 
-    async def check(self) -> Sequence[Finding]:
+    async def check(self) -> Sequence[CheckResult]:
         return []
 
 
@@ -197,15 +200,15 @@ def protocols() -> Sequence[object]:
     sinks: list[Sink] = [DictSink(), AbleSink(), MemorySink()]
     lookup: LookupSource = AbleSource([])
     referencing: ReferencingSink = AbleSink()
-    shaping: ShapingSink = AbleSink()
-    weighing: WeighingSink = AbleSink()
-    checkable: list[Checkable] = [AbleSink(), AbleSource([])]
-    metered: list[Metered] = [AbleSink(), AbleSource([])]
+    shaping: NormalizingSink = AbleSink()
+    weighing: SizedSink = AbleSink()
+    checkable: list[SelfChecking] = [AbleSink(), AbleSource([])]
+    metered: list[CountsRequests] = [AbleSink(), AbleSource([])]
     hook: EventHook = note
     edit: Transform = veto
-    pruning: PruningSink = MemorySink()
+    pruning: RemovingSink = MemorySink()
     adopting: AdoptingSink = MemorySink()
-    located: Located = MemorySink()
+    located: HasEndpoint = MemorySink()
     plain = (sources, sinks, checkable, metered, hook, edit)
     able = (lookup, referencing, shaping, weighing, pruning, adopting, located)
     return (*plain, *able)
@@ -259,8 +262,8 @@ def make() -> Product:
     )
 
 
-def pure(product: Product, held: Ours) -> None:
-    change = plan(product, held)
+def pure(product: Product, existing: Existing) -> None:
+    change = plan(product, existing)
     assert_type(change, Change | None)
     assert_type(plan(product, None, {Field.TAGS: ("1",)}), Change | None)
     if change is not None:
@@ -281,15 +284,15 @@ def weigh(product: Product) -> int:
     return len(product.title)
 
 
-def outcomes(held: Held, outcome: Outcome, reference: Reference) -> str:
+def outcomes(existing: Found, outcome: Outcome, reference: Reference) -> str:
     assert_type(outcome.status, OutcomeStatus)
     assert_type(reference.kind, ReferenceKind)
     assert_type(reference.parent, Reference | None)
-    match held:
-        case Ours():
-            return held.product.title
-        case Stranger() | Ambiguous():
-            return held.reason
+    match existing:
+        case Existing():
+            return existing.product.title
+        case Conflict() | Conflict():
+            return existing.reason
 
 
 async def runs(source: Source, sink: Sink) -> None:
@@ -302,10 +305,10 @@ async def runs(source: Source, sink: Sink) -> None:
         limit=5,
         keys=[ProductKey("shop", "1")],
         owns={Field.TITLE: Owner.ON_CREATE},
-        edits=Edits.KEEP,
+        on_manual_edit=OnManualEdit.KEEP,
         adopt=[AdoptBy.SKU],
-        prune=Prune.DRAFT,
-        missing=Missing.LEAVE,
+        prune=Prune.UNPUBLISH,
+        on_deleted=OnDeleted.LEAVE,
         when_busy=WhenBusy.WAIT,
     )
     assert_type(options.prune, Prune | None)
@@ -322,24 +325,24 @@ async def runs(source: Source, sink: Sink) -> None:
     assert_type(report.counts.created, int)
     assert_type(report.categories, CategoryCounts)
     assert_type(report.failures, tuple[Outcome, ...])
-    assert_type(report.edits, tuple[Edit, ...])
+    assert_type(report.manual_edits, tuple[ManualEdit, ...])
     assert_type(report.discrepancies, tuple[Discrepancy, ...])
     assert_type(report.to_dict(), dict[str, Any])
     assert_type(report.raise_for_status(accept_degraded=True), Report)
 
 
 async def remembered(source: Source, sink: Sink, plan_file: Plan) -> None:
-    async with StoreSettings(url="memory:").open() as store:
-        assert_type(store, RunStore)
+    async with StateSettings(url="memory:").open() as store:
+        assert_type(store, StateStore)
         assert_type(await sync(source, sink, store=store), Report)
         assert_type(await store.runs(job="nightly"), Sequence[RunRecord])
-        assert_type(await store.failures("nightly"), Sequence[Failure])
+        assert_type(await store.failures("nightly"), Sequence[FailedProduct])
         failed = await find_failed(source, store, job="nightly")
-        assert_type(failed, FailedProducts)
+        assert_type(failed, RetrySource)
         retry = open_retry(failed, sink, job="nightly", store=store)
         assert_type(retry, Run)
     assert_type(open_apply(plan_file, sink), Run)
-    assert_type(open_disown("shop", sink), Run)
+    assert_type(open_release("shop", sink), Run)
 
 
 def blocking() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 from tests.strategies import json_values, products
 
 from catalogsync import InvalidValueError, Product, ProductKey
-from catalogsync.convert import product_from_json, product_to_json
+from catalogsync.catalog.convert import product_from_json, product_to_json
 
 BARE: dict[str, Any] = {"key": {"source": "shop", "id": "1"}, "title": "Cup"}
 

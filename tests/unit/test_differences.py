@@ -12,10 +12,10 @@ from catalogsync import (
     Category,
     Change,
     Dimensions,
+    Existing,
     Field,
     FieldDiff,
     Image,
-    Ours,
     Price,
     Product,
     ProductKey,
@@ -40,7 +40,7 @@ def variant(id_: str = "v", **fields: Any) -> Variant:
 def changed(old: Product, new: Product, **ours: Any) -> Change:
     first = plan(old, None)
     assert first is not None
-    change = plan(new, Ours(product=old, receipt=first.receipt, **ours))
+    change = plan(new, Existing(product=old, last_applied=first.last_applied, **ours))
     assert change is not None
     return change
 
@@ -165,7 +165,7 @@ def test_variants_are_told_apart_by_their_ids() -> None:
 
 def test_references_of_a_sink_are_shown_by_their_names() -> None:
     cups = [Category(id="cups", name="Cups")]
-    held = Ours(
+    existing = Existing(
         product=make(),
         references={
             Field.CATEGORIES: {"pcat_theirs": "By hand"},
@@ -173,7 +173,7 @@ def test_references_of_a_sink_are_shown_by_their_names() -> None:
         },
     )
     ids = {Field.CATEGORIES: ("pcat_1",), Field.TAGS: ("tag_1", "tag_3")}
-    change = plan(make(categories=cups, tags=["red", "new"]), held, ids)
+    change = plan(make(categories=cups, tags=["red", "new"]), existing, ids)
     assert change is not None
     assert shown(change) == [
         ("categories", ["By hand"], ["By hand", "Cups"]),
@@ -199,9 +199,9 @@ def test_every_create_can_be_shown(product: Product) -> None:
 def test_every_change_can_be_shown(moments: tuple[Product, ...], others: Any) -> None:
     first = plan(moments[0], None)
     assert first is not None
-    held = Ours(product=others.to(moments[0]), receipt=first.receipt)
-    wanted = attrs.evolve(moments[1], variants=moments[0].variants)
-    change = plan(wanted, held)
+    existing = Existing(product=others.to(moments[0]), last_applied=first.last_applied)
+    desired = attrs.evolve(moments[1], variants=moments[0].variants)
+    change = plan(desired, existing)
     if change is not None:
         assert_readable(diff(change))
         assert diff(change)

@@ -20,12 +20,12 @@ from catalogsync import (
     Category,
     Change,
     Counts,
+    Existing,
+    ExistingReference,
     Field,
     Forecast,
-    HeldReference,
     Image,
     MisconfiguredError,
-    Ours,
     Outcome,
     OutcomeStatus,
     Plan,
@@ -45,10 +45,10 @@ from catalogsync import (
     plan,
 )
 from catalogsync.engine.removing import removal
-from catalogsync.planfile import basis
+from catalogsync.plans import basis
 from catalogsync.report import CategoryCounts
 
-HEAD = PlanHead(job="job", source="shop", sink="store", place="here", made_at=5.5)
+HEAD = PlanHead(job="job", source="shop", sink="store", endpoint="here", made_at=5.5)
 REPORT = Report(
     run_id="1",
     job="job",
@@ -96,12 +96,12 @@ def create(product: Product) -> Change:
     return change
 
 
-def held(product: Product, **more: Any) -> Ours:
-    return Ours(product=product, receipt=create(product).receipt, **more)
+def existing(product: Product, **more: Any) -> Existing:
+    return Existing(product=product, last_applied=create(product).last_applied, **more)
 
 
-def update(wanted: Product, there: Ours) -> Change:
-    change = plan(wanted, there)
+def update(desired: Product, there: Existing) -> Change:
+    change = plan(desired, there)
     assert change is not None
     return change
 
@@ -110,7 +110,7 @@ def category(
     id_: str = "cups",
     name: str = "Cups",
     parent: str | None = None,
-    there: HeldReference | None = None,
+    there: ExistingReference | None = None,
 ) -> ReferenceChange:
     above = Reference(
         kind=ReferenceKind.CATEGORY, source="shop", id=parent or "", name="Above"
@@ -122,7 +122,7 @@ def category(
         name=name,
         parent=above if parent else None,
     )
-    return ReferenceChange(reference=reference, held=there)
+    return ReferenceChange(reference=reference, existing=there)
 
 
 @st.composite
@@ -135,13 +135,13 @@ def plans(draw: st.DrawFn) -> list[Shown]:
     for number in range(draw(st.integers(0, 3))):
         key = ProductKey("shop", f"{number}: {draw(st.text('a:é', max_size=2))}")
         before, after = draw(histories(key=key))
-        change = plan(after, held(before))
+        change = plan(after, existing(before))
         which = draw(st.integers(0, 2))
         if which == 0 and change is not None:
             shown.append(change)
         elif which == 1:
-            action = draw(st.sampled_from([Action.RETIRE, Action.DELETE]))
-            shown.append(removal(held(before), action))
+            action = draw(st.sampled_from([Action.UNPUBLISH, Action.DELETE]))
+            shown.append(removal(existing(before), action))
         else:
             shown.append(create(after))
     return shown
@@ -164,8 +164,8 @@ def test_what_is_written_is_read(file: Path, shown: list[Shown]) -> None:
     assert [_names(each) for each in read.references] == [
         _names(each.reference) for each in written
     ]
-    wanted = [each.wanted for each in changes if each.wanted is not None]
-    assert products_of(read) == wanted
+    desired = [each.desired for each in changes if each.desired is not None]
+    assert products_of(read) == desired
     assert PlanSource(read).name == "shop"
 
 
@@ -398,15 +398,17 @@ def test_the_last_line_sums_up(tmp_path: Path) -> None:
 
 def test_lines_are_for_people_too(tmp_path: Path) -> None:
     file = tmp_path / "plan.jsonl"
-    there = held(CUP, gaps=("no variant",), foreign=True)
-    renamed = category(name="Mugs", there=HeldReference(id="c", name="Cups", ours=True))
+    there = existing(CUP, missing_parts=("no variant",), foreign=True)
+    renamed = category(
+        name="Mugs", there=ExistingReference(id="c", name="Cups", ours=True)
+    )
     write(file, [renamed, update(attrs.evolve(CUP, title="Mug"), there)])
     _, reference, product, _ = map(json.loads, file.read_bytes().splitlines())
     assert (reference["line"], reference["action"]) == ("category", "update")
     assert (reference["name"], reference["was"]) == ("Mugs", "Cups")
     assert (product["key"], product["title"]) == ("shop:1", "Mug")
     assert product["diff"] == [{"path": "title", "old": "Cup", "new": "Mug"}]
-    assert (product["half_made"], product["adopts"]) == (["no variant"], True)
+    assert (product["incomplete"], product["adopts"]) == (["no variant"], True)
 
 
 # The basis of a change
@@ -415,13 +417,13 @@ MUG = attrs.evolve(CUP, title="Mug")
 
 
 def test_the_basis_does_not_depend_on_what_the_change_leaves_alone() -> None:
-    there = held(CUP)
+    there = existing(CUP)
     other = attrs.evolve(there, product=attrs.evolve(CUP, description="By hand"))
     assert basis(update(MUG, there)) == basis(update(MUG, other))
 
 
 def test_the_basis_does_not_depend_on_the_order_of_tags_or_ids_of_a_sink() -> None:
-    one = held(attrs.evolve(CUP, tags=["a", "b"]))
+    one = existing(attrs.evolve(CUP, tags=["a", "b"]))
     other = attrs.evolve(one, product=attrs.evolve(CUP, tags=["b", "a"]))
     assert basis(update(CUP, one)) == basis(update(CUP, other))
     changes = [
@@ -433,35 +435,37 @@ def test_the_basis_does_not_depend_on_the_order_of_tags_or_ids_of_a_sink() -> No
 @pytest.mark.parametrize(
     "other",
     [
-        update(attrs.evolve(CUP, title="Pot"), held(CUP)),
-        update(MUG, attrs.evolve(held(CUP), product=attrs.evolve(CUP, title="Pot"))),
-        update(MUG, attrs.evolve(held(CUP), receipt="other")),
-        update(MUG, held(CUP, gaps=("no variant",))),
-        update(MUG, held(CUP, foreign=True)),
-        update(attrs.evolve(MUG, images=CUP.images[::-1]), held(CUP)),  # type: ignore[index]
+        update(attrs.evolve(CUP, title="Pot"), existing(CUP)),
+        update(
+            MUG, attrs.evolve(existing(CUP), product=attrs.evolve(CUP, title="Pot"))
+        ),
+        update(MUG, attrs.evolve(existing(CUP), last_applied="other")),
+        update(MUG, existing(CUP, missing_parts=("no variant",))),
+        update(MUG, existing(CUP, foreign=True)),
+        update(attrs.evolve(MUG, images=CUP.images[::-1]), existing(CUP)),  # type: ignore[index]
         create(MUG),
-        removal(held(CUP), Action.RETIRE),
+        removal(existing(CUP), Action.UNPUBLISH),
     ],
 )
 def test_another_change_has_another_basis(other: Change) -> None:
-    assert basis(update(MUG, held(CUP))) != basis(other)
+    assert basis(update(MUG, existing(CUP))) != basis(other)
 
 
 def test_the_basis_of_a_removal() -> None:
-    one = removal(held(CUP), Action.RETIRE)
+    one = removal(existing(CUP), Action.UNPUBLISH)
     drafted = attrs.evolve(CUP, status=ProductStatus.DRAFT)
     others = [
-        removal(held(CUP), Action.DELETE),
-        removal(attrs.evolve(held(CUP), product=drafted), Action.RETIRE),
-        removal(attrs.evolve(held(CUP), product=MUG), Action.RETIRE),
-        removal(attrs.evolve(held(CUP), receipt=None), Action.RETIRE),
+        removal(existing(CUP), Action.DELETE),
+        removal(attrs.evolve(existing(CUP), product=drafted), Action.UNPUBLISH),
+        removal(attrs.evolve(existing(CUP), product=MUG), Action.UNPUBLISH),
+        removal(attrs.evolve(existing(CUP), last_applied=None), Action.UNPUBLISH),
     ]
     assert len({basis(each) for each in (one, *others)}) == 5
-    assert basis(one) == basis(removal(held(CUP), Action.RETIRE))
+    assert basis(one) == basis(removal(existing(CUP), Action.UNPUBLISH))
 
 
 def test_the_basis_of_a_category() -> None:
-    there = HeldReference(id="c", name="Cups", parent="p", ours=True)
+    there = ExistingReference(id="c", name="Cups", parent="p", ours=True)
     changes = [
         category(),
         category(name="Mugs"),

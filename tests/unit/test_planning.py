@@ -16,23 +16,23 @@ from catalogsync import (
     Category,
     Change,
     Dimensions,
+    Existing,
     Field,
     Image,
-    Ours,
     Price,
     Product,
     ProductKey,
     ProductStatus,
     StockLevel,
     Variant,
-    _lenient,
     compare,
     diff,
     plan,
     product_to_json,
 )
-from catalogsync.models import evolve_unchecked, unchecked
-from catalogsync.planning import References, own_references, supplied
+from catalogsync.catalog import lenient
+from catalogsync.catalog.products import evolve_unchecked, unchecked
+from catalogsync.diff.compare import References, own_references, supplied
 
 KEY = ProductKey("shop", "1")
 WHOLE = {
@@ -75,23 +75,23 @@ def make(**fields: Any) -> Product:
     return Product(key=KEY, **{**WHOLE, "variants": VARIANTS, **fields})
 
 
-def written(product: Product) -> Ours:
+def written(product: Product) -> Existing:
     """A sink in which we created the product."""
     change = plan(product, None)
     assert change is not None
     return after(change)
 
 
-def after(change: Change, product: Product | None = None) -> Ours:
+def after(change: Change, product: Product | None = None) -> Existing:
     """A sink after a change, with what others made of the product since."""
-    return Ours(product=product or change.product, receipt=change.receipt)
+    return Existing(product=product or change.product, last_applied=change.last_applied)
 
 
-def update(wanted: Product, held: Ours) -> Change:
-    change = plan(wanted, held)
+def update(desired: Product, existing: Existing) -> Change:
+    change = plan(desired, existing)
     assert change is not None
     assert change.action is Action.UPDATE
-    assert change.held is held
+    assert change.existing is existing
     return change
 
 
@@ -99,14 +99,14 @@ def only(change: Change) -> tuple[frozenset[Field], dict[str, Action]]:
     return change.fields, {v.variant.id: v.action for v in change.variants}
 
 
-def test_nothing_held_is_a_create_with_all_that_is_supplied() -> None:
+def test_nothing_existing_is_a_create_with_all_that_is_supplied() -> None:
     change = plan(make(), None)
     assert change is not None
     assert change.action is Action.CREATE
     assert change.product == make()
     assert change.fields == set(Field)
     assert change.variants == ()
-    assert change.held is None
+    assert change.existing is None
     assert change.key == KEY
 
 
@@ -134,22 +134,24 @@ def test_the_same_again_is_no_change(product: Product) -> None:
 def test_a_change_leaves_nothing_to_change(
     moments: tuple[Product, ...], others: Additions
 ) -> None:
-    held = written(moments[0])
-    for wanted in moments[1:]:
-        held = attrs.evolve(held, product=others.to(_without(others, held.product)))
-        change = plan(wanted, held)
+    existing = written(moments[0])
+    for desired in moments[1:]:
+        existing = attrs.evolve(
+            existing, product=others.to(_without(others, existing.product))
+        )
+        change = plan(desired, existing)
         if change is not None:
-            held = after(change)
-        assert plan(wanted, held) is None
+            existing = after(change)
+        assert plan(desired, existing) is None
 
 
 @given(histories(moments=2))
 def test_after_a_change_all_that_is_supplied_is_there(
     moments: tuple[Product, ...],
 ) -> None:
-    held = written(moments[0])
-    change = plan(moments[1], held)
-    now = change.product if change else held.product
+    existing = written(moments[0])
+    change = plan(moments[1], existing)
+    now = change.product if change else existing.product
     for name in _supplied_of(moments[1]):
         assert _content(now, name) == _content(moments[1], name)
     _assert_variants_are_there(moments[1], now)
@@ -157,13 +159,13 @@ def test_after_a_change_all_that_is_supplied_is_there(
 
 @given(histories(moments=2))
 def test_update_carries_exactly_what_differs(moments: tuple[Product, ...]) -> None:
-    before, wanted = moments
-    change = plan(wanted, written(before))
+    before, desired = moments
+    change = plan(desired, written(before))
     fields = change.fields if change else frozenset[Field]()
     assert fields & set(map(Field, WHOLE)) == {
         name
-        for name in _supplied_of(wanted)
-        if _content(wanted, name) != _content(before, name)
+        for name in _supplied_of(desired)
+        if _content(desired, name) != _content(before, name)
     }
 
 
@@ -171,9 +173,9 @@ def test_update_carries_exactly_what_differs(moments: tuple[Product, ...]) -> No
 def test_what_others_added_stays(
     moments: tuple[Product, ...], others: Additions
 ) -> None:
-    held = written(moments[0])
-    with_others = others.to(held.product)
-    change = plan(moments[1], attrs.evolve(held, product=with_others))
+    existing = written(moments[0])
+    with_others = others.to(existing.product)
+    change = plan(moments[1], attrs.evolve(existing, product=with_others))
     if change is not None:
         assert others.missing(change.product, with_others) == []
 
@@ -182,15 +184,15 @@ def test_what_others_added_stays(
 def test_unsupplied_fields_are_left_alone(
     moments: tuple[Product, ...], others: Additions
 ) -> None:
-    held = written(moments[0])
-    held = attrs.evolve(held, product=others.to(held.product))
-    change = plan(moments[1], held)
+    existing = written(moments[0])
+    existing = attrs.evolve(existing, product=others.to(existing.product))
+    change = plan(moments[1], existing)
     if change is None:
         return
     assert change.fields <= supplied(moments[1])
     for name in (*WHOLE, "variants"):
         if getattr(moments[1], name) is UNSET:
-            assert getattr(change.product, name) == getattr(held.product, name)
+            assert getattr(change.product, name) == getattr(existing.product, name)
 
 
 def _without(others: Additions, product: Product) -> Product:
@@ -228,14 +230,14 @@ def _content(product: Product, name: str) -> object:
     return value
 
 
-def _assert_variants_are_there(wanted: Product, now: Product) -> None:
-    held = {v.id: v for v in now.variants or ()}
-    for item in wanted.variants or ():
+def _assert_variants_are_there(desired: Product, now: Product) -> None:
+    existing = {v.id: v for v in now.variants or ()}
+    for item in desired.variants or ():
         for name in ("title", "sku", "barcode", "options"):
             if getattr(item, name) is not UNSET:
-                assert getattr(held[item.id], name) == getattr(item, name)
-        assert set(item.prices or ()) <= set(held[item.id].prices or ())
-        assert set(item.stock or ()) <= set(held[item.id].stock or ())
+                assert getattr(existing[item.id], name) == getattr(item, name)
+        assert set(item.prices or ()) <= set(existing[item.id].prices or ())
+        assert set(item.stock or ()) <= set(existing[item.id].stock or ())
 
 
 @pytest.mark.parametrize(
@@ -270,7 +272,7 @@ def test_status_is_left_to_the_shop() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "held"),
+    ("desired", "existing"),
     [
         ({"tags": ["new", "red"]}, {"tags": ["red", "new"]}),
         ({"weight": Decimal("0.50")}, {"weight": Decimal("0.5")}),
@@ -292,9 +294,9 @@ def test_status_is_left_to_the_shop() -> None:
     ],
 )
 def test_the_same_written_otherwise_is_no_change(
-    wanted: dict[str, Any], held: dict[str, Any]
+    desired: dict[str, Any], existing: dict[str, Any]
 ) -> None:
-    assert plan(make(**wanted), written(make(**held))) is None
+    assert plan(make(**desired), written(make(**existing))) is None
 
 
 def test_true_is_not_one() -> None:
@@ -303,16 +305,16 @@ def test_true_is_not_one() -> None:
 
 
 def test_a_renamed_category_is_a_change_where_it_is_part_of_the_product() -> None:
-    wanted = make(categories=[Category(id="cups", name="Mugs & cups")])
-    change = update(wanted, written(make()))
+    desired = make(categories=[Category(id="cups", name="Mugs & cups")])
+    change = update(desired, written(make()))
     assert only(change) == ({Field.CATEGORIES}, {})
-    assert change.product.categories == wanted.categories
+    assert change.product.categories == desired.categories
 
 
 def change_variants(
-    *wanted: Variant, held: Iterable[Variant] = VARIANTS
+    *desired: Variant, existing: Iterable[Variant] = VARIANTS
 ) -> tuple[frozenset[Field], dict[str, Action]]:
-    return only(update(make(variants=wanted), written(make(variants=held))))
+    return only(update(make(variants=desired), written(make(variants=existing))))
 
 
 @pytest.mark.parametrize(
@@ -350,17 +352,17 @@ def test_a_variant_that_left_the_source() -> None:
 def test_added_removed_repriced_and_renamed_at_once() -> None:
     """The promise of the issue: exactly that changes, and a person's variant stays."""
     ids = ["1", "2", "3", "4", "5", "6"]
-    held = [variant(id_, title=id_, prices=[price("1")]) for id_ in ids]
-    ours = written(make(variants=held))
+    existing = [variant(id_, title=id_, prices=[price("1")]) for id_ in ids]
+    ours = written(make(variants=existing))
     seventh = variant("by hand")
-    ours = attrs.evolve(ours, product=make(variants=[*held, seventh]))
-    wanted = [
-        attrs.evolve(held[0], title="one"),
-        attrs.evolve(held[1], prices=[price("2")]),
-        *held[2:5],
+    ours = attrs.evolve(ours, product=make(variants=[*existing, seventh]))
+    desired = [
+        attrs.evolve(existing[0], title="one"),
+        attrs.evolve(existing[1], prices=[price("2")]),
+        *existing[2:5],
         variant("7"),
     ]
-    change = update(make(variants=wanted), ours)
+    change = update(make(variants=desired), ours)
     assert only(change) == (
         {Field.VARIANT_TITLE, Field.PRICES, Field.VARIANTS},
         {
@@ -379,11 +381,11 @@ def test_added_removed_repriced_and_renamed_at_once() -> None:
 
 def test_options_that_the_source_dropped_go_if_we_wrote_them() -> None:
     small, bare = variant("S"), Variant(id="S")
-    held = written(make(variants=[small]))
-    change = update(make(variants=[bare]), held)
+    existing = written(make(variants=[small]))
+    change = update(make(variants=[bare]), existing)
     assert only(change) == ({Field.OPTIONS}, {"S": Action.UPDATE})
     assert change.variants[0].variant.options == {}
-    theirs = attrs.evolve(held, receipt=None)
+    theirs = attrs.evolve(existing, last_applied=None)
     assert plan(make(variants=[bare]), theirs) is None
 
 
@@ -400,8 +402,8 @@ def test_variants_may_swap_their_options() -> None:
 
 
 def test_a_variant_may_take_the_options_of_one_that_goes() -> None:
-    wanted = [variant("new", options={"Size": "S"}), VARIANTS[1]]
-    assert change_variants(*wanted) == (
+    desired = [variant("new", options={"Size": "S"}), VARIANTS[1]]
+    assert change_variants(*desired) == (
         {Field.VARIANTS},
         {"new": Action.ADD, "S": Action.REMOVE},
     )
@@ -409,11 +411,11 @@ def test_a_variant_may_take_the_options_of_one_that_goes() -> None:
 
 def test_a_variant_whose_options_others_have_is_left_out() -> None:
     """Everything else is written, and every plan names the reason."""
-    held = written(make(variants=[VARIANTS[0]]))
+    existing = written(make(variants=[VARIANTS[0]]))
     theirs = variant("by hand", options={"Size": "M"})
-    held = attrs.evolve(held, product=make(variants=[VARIANTS[0], theirs]))
+    existing = attrs.evolve(existing, product=make(variants=[VARIANTS[0], theirs]))
     for number in range(2):
-        found = compare(make(title="Mug"), held)
+        found = compare(make(title="Mug"), existing)
         (conflict,) = found.conflicts
         assert conflict == (
             "variant M is not created: variant by hand, which is not the source's,"
@@ -424,8 +426,8 @@ def test_a_variant_whose_options_others_have_is_left_out() -> None:
         else:
             assert found.change
             assert found.change.fields == {"title"}
-            held = after(found.change)
-    free = attrs.evolve(held, product=make(title="Mug", variants=[VARIANTS[0]]))
+            existing = after(found.change)
+    free = attrs.evolve(existing, product=make(title="Mug", variants=[VARIANTS[0]]))
     change = update(make(title="Mug"), free)
     assert [each.variant.id for each in change.variants] == ["M"]
 
@@ -433,70 +435,70 @@ def test_a_variant_whose_options_others_have_is_left_out() -> None:
 def test_options_that_others_have_are_left_out() -> None:
     """The variant keeps those that it has; its price is written."""
     theirs = variant("by hand", options={"Size": "L"})
-    held = written(make(variants=[VARIANTS[0]]))
-    held = attrs.evolve(held, product=make(variants=[VARIANTS[0], theirs]))
-    wanted = make(variants=[variant("S", options={"Size": "L"}, prices=[price("77")])])
-    found = compare(wanted, held)
+    existing = written(make(variants=[VARIANTS[0]]))
+    existing = attrs.evolve(existing, product=make(variants=[VARIANTS[0], theirs]))
+    desired = make(variants=[variant("S", options={"Size": "L"}, prices=[price("77")])])
+    found = compare(desired, existing)
     assert "variant S keeps its options" in found.conflicts[0]
     assert found.change
     (change,) = found.change.variants
     assert (change.fields, change.variant.options) == ({"prices"}, {"Size": "S"})
-    again = compare(wanted, after(found.change))
-    assert (again.change, again.edits) == (None, ())
+    again = compare(desired, after(found.change))
+    assert (again.change, again.manual_edits) == (None, ())
     assert again.conflicts == found.conflicts
 
 
 @pytest.mark.parametrize("amount", ["-1", "NaN", "abc"])
 def test_what_no_source_could_supply_is_written_over(amount: str) -> None:
     """It is left alone where the source says nothing."""
-    bad = unchecked(Price, amount=_lenient.amount(amount), currency="USD")
+    bad = unchecked(Price, amount=lenient.amount(amount), currency="USD")
     low = unchecked(StockLevel, quantity=-3)
-    held = written(make())
+    existing = written(make())
     first = evolve_unchecked(VARIANTS[0], prices=(bad, bad), stock=(low, low), sku="")
     product = evolve_unchecked(
         make(), title="", attributes="[", variants=(first, *VARIANTS[1:])
     )
-    held = attrs.evolve(held, product=product)
-    assert update(make(description="new"), held).fields >= {"title", "description"}
+    existing = attrs.evolve(existing, product=product)
+    assert update(make(description="new"), existing).fields >= {"title", "description"}
     small = variant("S", stock=[StockLevel(quantity=1)], prices=[price("5")])
-    wanted = [small, *VARIANTS[1:]]
-    change = update(make(attributes={"a": 1}, variants=wanted), held)
+    desired = [small, *VARIANTS[1:]]
+    change = update(make(attributes={"a": 1}, variants=desired), existing)
     assert change.product.attributes == {"a": 1}
     assert change.variants[0].variant.prices == (price("5"),)
     assert change.variants[0].variant.stock == (StockLevel(quantity=1),)
     json.dumps([attrs.asdict(item) for item in diff(change)], allow_nan=False)
     json.dumps(product_to_json(product), allow_nan=False)
-    assert plan(make(attributes={"a": 1}, variants=wanted), after(change)) is None
+    assert plan(make(attributes={"a": 1}, variants=desired), after(change)) is None
 
 
 def test_stock_elsewhere_is_left_alone() -> None:
-    held = written(make(variants=[variant(stock=[StockLevel(quantity=3)])]))
+    existing = written(make(variants=[variant(stock=[StockLevel(quantity=3)])]))
     elsewhere = StockLevel(quantity=9, location="Paris")
-    held = attrs.evolve(
-        held,
+    existing = attrs.evolve(
+        existing,
         product=make(variants=[variant(stock=[StockLevel(quantity=3), elsewhere])]),
     )
-    wanted = make(variants=[variant(stock=[StockLevel(quantity=2)])])
-    change = update(wanted, held)
+    desired = make(variants=[variant(stock=[StockLevel(quantity=2)])])
+    change = update(desired, existing)
     assert change.variants[0].variant.stock == (StockLevel(quantity=2), elsewhere)
-    assert plan(make(variants=[variant(stock=[])]), held) is None
+    assert plan(make(variants=[variant(stock=[])]), existing) is None
 
 
 def test_a_price_of_ours_goes_even_if_it_was_not_supplied_for_a_while() -> None:
     both = [variant(prices=[price("1"), price("2", "EUR")])]
-    held = written(make(variants=both))
-    held = after(update(make(title="Mug", variants=[variant()]), held))
-    change = update(make(variants=[variant(prices=[price("1")])]), held)
+    existing = written(make(variants=both))
+    existing = after(update(make(title="Mug", variants=[variant()]), existing))
+    change = update(make(variants=[variant(prices=[price("1")])]), existing)
     assert change.variants[0].variant.prices == (price("1"),)
 
 
-def images(change: Change | None, held: Ours) -> list[str]:
-    now = change.product if change else held.product
+def images(change: Change | None, existing: Existing) -> list[str]:
+    now = change.product if change else existing.product
     return [image.url for image in now.images or ()]
 
 
 @pytest.mark.parametrize(
-    ("ours", "held", "wanted", "result"),
+    ("ours", "existing", "desired", "result"),
     [
         ("ab", "ab", "ba", "ba"),
         ("ab", "ba", "ab", "ab"),
@@ -517,35 +519,35 @@ def images(change: Change | None, held: Ours) -> list[str]:
     ],
 )
 def test_images_keep_their_order_and_those_of_others(
-    ours: str, held: str, wanted: str, result: str
+    ours: str, existing: str, desired: str, result: str
 ) -> None:
     def pictures(letters: str) -> list[Image]:
         return [Image(url=letter) for letter in letters]
 
-    receipt = written(make(images=pictures(ours))).receipt
-    there = Ours(product=make(images=pictures(held)), receipt=receipt)
-    change = plan(make(images=pictures(wanted)), there)
+    last_applied = written(make(images=pictures(ours))).last_applied
+    there = Existing(product=make(images=pictures(existing)), last_applied=last_applied)
+    change = plan(make(images=pictures(desired)), there)
     assert "".join(images(change, there)) == result
-    assert (change is None) is (result == held)
+    assert (change is None) is (result == existing)
 
 
 def test_attributes_that_we_wrote_and_the_source_dropped_go() -> None:
-    held = written(make(attributes={"ours": 1, "stays": 2}))
+    existing = written(make(attributes={"ours": 1, "stays": 2}))
     there = {"ours": 1, "stays": 2, "theirs": 3}
-    held = attrs.evolve(held, product=make(attributes=there))
-    change = update(make(attributes={"stays": 2, "new": None}), held)
+    existing = attrs.evolve(existing, product=make(attributes=there))
+    change = update(make(attributes={"stays": 2, "new": None}), existing)
     assert change.product.attributes == {"stays": 2, "theirs": 3, "new": None}
 
 
 def test_the_source_wins_over_an_edit_by_hand() -> None:
-    held = attrs.evolve(written(make()), product=make(title="Edited"))
-    assert only(update(make(), held)) == ({Field.TITLE}, {})
+    existing = attrs.evolve(written(make()), product=make(title="Edited"))
+    assert only(update(make(), existing)) == ({Field.TITLE}, {})
 
 
-def test_without_a_receipt_everything_there_is_theirs() -> None:
-    held = attrs.evolve(written(make()), receipt=None)
-    wanted = make(tags=["sale"], attributes={}, images=[], variants=[variant("L")])
-    change = update(wanted, held)
+def test_without_a_last_applied_everything_there_is_theirs() -> None:
+    existing = attrs.evolve(written(make()), last_applied=None)
+    desired = make(tags=["sale"], attributes={}, images=[], variants=[variant("L")])
+    change = update(desired, existing)
     assert change.product.tags == ("red", "new", "sale")
     assert Field.ATTRIBUTES not in change.fields
     assert Field.IMAGES not in change.fields
@@ -555,32 +557,32 @@ def test_without_a_receipt_everything_there_is_theirs() -> None:
 SINK_IDS: References = {Field.CATEGORIES: ("pcat_1",), Field.TAGS: ("tag_1", "tag_2")}
 
 
-def in_store(product: Product, held: Mapping[Field, Mapping[str, str]]) -> Ours:
+def in_store(product: Product, existing: Mapping[Field, Mapping[str, str]]) -> Existing:
     change = plan(product, None, SINK_IDS)
     assert change is not None
     assert change.references == SINK_IDS
     bare = attrs.evolve(product, categories=UNSET, tags=UNSET)
-    return Ours(product=bare, receipt=change.receipt, references=held)
+    return Existing(product=bare, last_applied=change.last_applied, references=existing)
 
 
 def test_references_that_are_there_are_no_change() -> None:
-    held = {
+    existing = {
         Field.CATEGORIES: {"pcat_1": "Cups"},
         Field.TAGS: {"tag_2": "", "tag_1": ""},
     }
-    assert plan(make(), in_store(make(), held), SINK_IDS) is None
+    assert plan(make(), in_store(make(), existing), SINK_IDS) is None
 
 
 def test_references_are_merged_by_the_ids_of_the_sink() -> None:
-    held = in_store(
+    existing = in_store(
         make(),
         {
             Field.CATEGORIES: {"pcat_theirs": "By hand", "pcat_1": "Cups"},
             Field.TAGS: {"tag_1": "red", "tag_2": "new", "tag_theirs": "hot"},
         },
     )
-    wanted = {Field.CATEGORIES: ("pcat_2",), Field.TAGS: ("tag_2", "tag_3")}
-    change = plan(make(), held, wanted)
+    desired = {Field.CATEGORIES: ("pcat_2",), Field.TAGS: ("tag_2", "tag_3")}
+    change = plan(make(), existing, desired)
     assert change is not None
     assert change.fields == {Field.CATEGORIES, Field.TAGS}
     assert change.references == {
@@ -591,15 +593,15 @@ def test_references_are_merged_by_the_ids_of_the_sink() -> None:
 
 
 def test_references_that_the_source_does_not_speak_of_are_left_alone() -> None:
-    held = in_store(make(), {Field.TAGS: {"tag_theirs": "hot"}})
-    assert plan(make(tags=UNSET, categories=UNSET), held, {}) is None
+    existing = in_store(make(), {Field.TAGS: {"tag_theirs": "hot"}})
+    assert plan(make(tags=UNSET, categories=UNSET), existing, {}) is None
 
 
 def test_a_change_keeps_what_the_sink_gave_for_it() -> None:
-    held = attrs.evolve(written(make()), native={"id": "prod_1"})
-    change = update(make(title="Mug"), held)
-    assert change.held is not None
-    assert change.held.native == {"id": "prod_1"}
+    existing = attrs.evolve(written(make()), native={"id": "prod_1"})
+    change = update(make(title="Mug"), existing)
+    assert change.existing is not None
+    assert change.existing.native == {"id": "prod_1"}
 
 
 def test_own_references_name_what_is_supplied() -> None:

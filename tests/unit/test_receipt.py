@@ -11,17 +11,17 @@ from tests.strategies import amounts, json_values, products
 from catalogsync import (
     Category,
     Dimensions,
+    Existing,
     Field,
     Image,
-    Ours,
     Price,
     Product,
     ProductKey,
     Variant,
     plan,
 )
-from catalogsync.planning import own_references
-from catalogsync.receipt import Receipt, digest, write_receipt
+from catalogsync.diff.compare import own_references
+from catalogsync.diff.last_applied import LastApplied, digest, write_last_applied
 
 KEY = ProductKey("shop", "1")
 PRODUCT = Product(
@@ -41,34 +41,34 @@ PRODUCT = Product(
 )
 
 
-def receipt_of(product: Product, before: Receipt | None = None) -> str:
-    return write_receipt(product, own_references(product), before or Receipt())
+def last_applied_of(product: Product, before: LastApplied | None = None) -> str:
+    return write_last_applied(product, own_references(product), before or LastApplied())
 
 
 def test_tells_what_we_wrote() -> None:
-    receipt = Receipt.parse(receipt_of(PRODUCT))
-    assert receipt.wrote(Field.IMAGES, "https://a/1.png")
-    assert receipt.wrote(Field.CATEGORIES, "cups")
-    assert receipt.wrote(Field.TAGS, "red")
-    assert receipt.wrote_attribute("material")
-    assert receipt.wrote_variant("v")
-    assert receipt.wrote_price("v", "USD")
+    last_applied = LastApplied.parse(last_applied_of(PRODUCT))
+    assert last_applied.wrote(Field.IMAGES, "https://a/1.png")
+    assert last_applied.wrote(Field.CATEGORIES, "cups")
+    assert last_applied.wrote(Field.TAGS, "red")
+    assert last_applied.wrote_attribute("material")
+    assert last_applied.wrote_variant("v")
+    assert last_applied.wrote_price("v", "USD")
 
 
 def test_does_not_claim_what_others_wrote() -> None:
-    receipt = Receipt.parse(receipt_of(PRODUCT))
-    assert not receipt.wrote(Field.IMAGES, "https://a/2.png")
-    assert not receipt.wrote(Field.CATEGORIES, "red")
-    assert not receipt.wrote(Field.TAGS, "blue")
-    assert not receipt.wrote_attribute("weight")
-    assert not receipt.wrote_variant("w")
-    assert not receipt.wrote_price("v", "EUR")
-    assert not receipt.wrote_price("w", "USD")
+    last_applied = LastApplied.parse(last_applied_of(PRODUCT))
+    assert not last_applied.wrote(Field.IMAGES, "https://a/2.png")
+    assert not last_applied.wrote(Field.CATEGORIES, "red")
+    assert not last_applied.wrote(Field.TAGS, "blue")
+    assert not last_applied.wrote_attribute("weight")
+    assert not last_applied.wrote_variant("w")
+    assert not last_applied.wrote_price("v", "EUR")
+    assert not last_applied.wrote_price("w", "USD")
 
 
 def test_keeps_what_it_said_of_fields_that_are_no_longer_supplied() -> None:
-    before = Receipt.parse(receipt_of(PRODUCT))
-    after = Receipt.parse(receipt_of(Product(key=KEY, title="Mug"), before))
+    before = LastApplied.parse(last_applied_of(PRODUCT))
+    after = LastApplied.parse(last_applied_of(Product(key=KEY, title="Mug"), before))
     assert after.wrote(Field.IMAGES, "https://a/1.png")
     assert after.wrote(Field.CATEGORIES, "cups")
     assert after.wrote(Field.TAGS, "red")
@@ -78,14 +78,14 @@ def test_keeps_what_it_said_of_fields_that_are_no_longer_supplied() -> None:
 
 
 def test_keeps_what_it_said_of_prices_that_are_no_longer_supplied() -> None:
-    before = Receipt.parse(receipt_of(PRODUCT))
+    before = LastApplied.parse(last_applied_of(PRODUCT))
     bare = Product(key=KEY, title="Cup", variants=[Variant(id="v", sku="1")])
-    after = Receipt.parse(receipt_of(bare, before))
+    after = LastApplied.parse(last_applied_of(bare, before))
     assert after.wrote_price("v", "USD")
 
 
 def test_forgets_what_the_source_dropped() -> None:
-    before = Receipt.parse(receipt_of(PRODUCT))
+    before = LastApplied.parse(last_applied_of(PRODUCT))
     other = Product(
         key=KEY,
         title="Cup",
@@ -95,7 +95,7 @@ def test_forgets_what_the_source_dropped() -> None:
         attributes={},
         variants=[Variant(id="w")],
     )
-    after = Receipt.parse(receipt_of(other, before))
+    after = LastApplied.parse(last_applied_of(other, before))
     assert not after.wrote(Field.IMAGES, "https://a/1.png")
     assert not after.wrote(Field.CATEGORIES, "cups")
     assert not after.wrote(Field.TAGS, "red")
@@ -105,10 +105,10 @@ def test_forgets_what_the_source_dropped() -> None:
 
 @given(products())
 def test_is_short_json_text(product: Product) -> None:
-    text = receipt_of(product)
+    text = last_applied_of(product)
     assert json.loads(text)["version"] == 1
-    assert Receipt.parse(text) == Receipt.parse(
-        receipt_of(product, Receipt.parse(text))
+    assert LastApplied.parse(text) == LastApplied.parse(
+        last_applied_of(product, LastApplied.parse(text))
     )
 
 
@@ -145,11 +145,11 @@ BROKEN = (
 
 
 def assert_claims_nothing(text: str | None) -> None:
-    receipt = Receipt.parse(text)
-    assert not receipt.wrote(Field.TAGS, "red")
-    assert not receipt.wrote_attribute("material")
-    assert not receipt.wrote_price("v", "USD")
-    assert not receipt.wrote_price("v", "EUR")
+    last_applied = LastApplied.parse(text)
+    assert not last_applied.wrote(Field.TAGS, "red")
+    assert not last_applied.wrote_attribute("material")
+    assert not last_applied.wrote_price("v", "USD")
+    assert not last_applied.wrote_price("v", "EUR")
 
 
 @pytest.mark.parametrize("text", BROKEN, ids=range(len(BROKEN)))
@@ -175,12 +175,12 @@ _parts = st.dictionaries(
 )
 def test_any_json_of_our_version_never_raises(tree: dict[str, Any]) -> None:
     text = json.dumps(tree)
-    receipt = Receipt.parse(text)
-    receipt.wrote(Field.TAGS, "red")
-    receipt.wrote_attribute("material")
-    receipt.wrote_variant("v")
-    receipt.wrote_price("v", "USD")
-    write_receipt(PRODUCT, {}, receipt)
+    last_applied = LastApplied.parse(text)
+    last_applied.wrote(Field.TAGS, "red")
+    last_applied.wrote_attribute("material")
+    last_applied.wrote_variant("v")
+    last_applied.wrote_price("v", "USD")
+    write_last_applied(PRODUCT, {}, last_applied)
 
 
 _parsed = st.fixed_dictionaries(
@@ -197,19 +197,21 @@ def test_no_mark_is_overlooked(
     text = json.dumps(tree, indent=indent)
     if escaped:
         text = text.replace('"r"', '"\\u0072"').replace('"w"', '"\\u0077"')
-    receipt = Receipt.parse(text)
-    assert receipt.retired is tree.get("r", False)
-    assert receipt.writing is tree.get("w", False)
-    assert Receipt.is_marked(text) or not (receipt.retired or receipt.writing)
+    last_applied = LastApplied.parse(text)
+    assert last_applied.removed is tree.get("r", False)
+    assert last_applied.writing is tree.get("w", False)
+    assert LastApplied.is_marked(text) or not (
+        last_applied.removed or last_applied.writing
+    )
 
 
 @pytest.mark.parametrize("text", BROKEN, ids=range(len(BROKEN)))
 def test_broken_or_missing_does_not_hinder_a_plan(text: str | None) -> None:
-    held = Product(key=KEY, title="Mug", tags=["blue"])
-    change = plan(PRODUCT, Ours(product=held, receipt=text))
+    existing = Product(key=KEY, title="Mug", tags=["blue"])
+    change = plan(PRODUCT, Existing(product=existing, last_applied=text))
     assert change is not None
     assert change.product.tags == ("blue", "red")
-    assert Receipt.parse(change.receipt).wrote(Field.TAGS, "red")
+    assert LastApplied.parse(change.last_applied).wrote(Field.TAGS, "red")
 
 
 @pytest.mark.parametrize(
@@ -267,7 +269,9 @@ def test_other_values_have_other_digests(one: object, other: object) -> None:
         (Dimensions(length=Decimal(1), width=Decimal("2.50")), "222d445012a1"),
     ],
 )
-def test_digests_are_those_in_the_receipts_of_stores(value: object, kept: str) -> None:
+def test_digests_are_those_in_the_last_applied_of_stores(
+    value: object, kept: str
+) -> None:
     assert digest(value) == kept
 
 

@@ -43,7 +43,7 @@ def test_for_people() -> None:
     report = make(
         job="nightly",
         status=RunStatus.DEGRADED,
-        counts=Counts(fetched=3, created=1, failed=1, unsettled=1),
+        counts=Counts(fetched=3, created=1, failed=1, unresolved=1),
         categories=CategoryCounts(created=2, existing=5),
         requests=9,
         writes=2,
@@ -51,18 +51,18 @@ def test_for_people() -> None:
         problem="the source's total moved",
         failures=[
             failure(1, said="Price is required"),
-            failure(2, status=OutcomeStatus.UNSETTLED, reason="timeout"),
+            failure(2, status=OutcomeStatus.UNRESOLVED, reason="timeout"),
         ],
         rejected=[Rejected(key=None, reason="id is missing", where="page 3, record 7")],
     )
     assert str(report) == (
-        "nightly: degraded: 3 fetched = 1 created + 1 failed + 1 unsettled in 2.00 s\n"
+        "nightly: degraded: 3 fetched = 1 created + 1 failed + 1 unresolved in 2.00 s\n"
         "  the source's total moved\n"
         '  failed shop:1: no price ("Price is required")\n'
         "  rejected page 3, record 7: id is missing\n"
         "  categories: 2 created, 5 existing\n"
         "  2 products/s, 9 requests, 2 writes, 1 retry\n"
-        "  unsettled shop:2: timeout"
+        "  unresolved shop:2: timeout"
     )
     assert report.summary == str(report).splitlines()[0]
 
@@ -135,7 +135,7 @@ def test_for_programs() -> None:
         "summary",
         "reasons",
         "problem",
-        "rehearsal",
+        "planned",
         "partial",
         "still_failing",
         "counts",
@@ -155,13 +155,13 @@ def test_for_programs() -> None:
         "failures",
         "rejected",
         "warnings",
-        "edits",
+        "manual_edits",
         "discrepancies",
     ]
     assert read["status"] == "succeeded"
     assert list(read["counts"]) == [
         *("fetched", "created", "updated", "unchanged", "skipped"),
-        *("retired", "failed", "unsettled"),
+        *("removed", "failed", "unresolved"),
     ]
     assert read["counts"]["created"] == 10
     assert read["products_per_second"] == 6

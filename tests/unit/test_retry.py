@@ -250,7 +250,7 @@ def test_no_retry_after_header() -> None:
     assert retry_after({}) is None
 
 
-def test_retry_after_header_is_held_against_the_clock() -> None:
+def test_retry_after_header_is_existing_against_the_clock() -> None:
     header = format_datetime(
         dt.datetime.now(dt.UTC) + dt.timedelta(hours=1), usegmt=True
     )

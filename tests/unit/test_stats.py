@@ -7,7 +7,7 @@ from hypothesis import given, strategies as st
 
 from catalogsync import Counts, Report, RunRecord, RunStatus
 from catalogsync.report import BatchSizes, Latency
-from catalogsync.stats import RunRow, Trend, rows, sparkline, trends
+from catalogsync.state.stats import RunRow, Trend, rows, sparkline, trends
 
 
 def record(number: int, **report: Any) -> RunRecord:

@@ -25,10 +25,10 @@ from catalogsync import (
     MissingExtraError,
     Outcome,
     RefusedError,
-    StoreError,
+    StateError,
 )
-from catalogsync.runstore import Failure, RunRecord
 from catalogsync.service import Service
+from catalogsync.state.protocols import FailedProduct, RunRecord
 from catalogsync.testing import serve
 from catalogsync.web import Access, web_app
 
@@ -327,7 +327,7 @@ async def test_failed_products_are_tried_again(one: bool) -> None:
 
 async def test_many_failed_products_come_in_parts() -> None:
     """Each is on one page."""
-    failed = [Failure(key=key(number), reason="refused") for number in range(120)]
+    failed = [FailedProduct(key=key(number), reason="refused") for number in range(120)]
     async with browsing() as browser:
         await browser.shop.store.put_failures("shelf", failed)
         path, found = "/jobs/shelf/failures", list[str]()
@@ -455,7 +455,7 @@ async def test_a_run_store_that_is_down(path: str) -> None:
     async with browsing() as browser:
         store = browser.shop.store
         for name in ("run", "runs", "failures"):
-            store.faults[name] = StoreError("the disk <b>is</b> full")
+            store.faults[name] = StateError("the disk <b>is</b> full")
         seen = await browser.open(path, 503)
         assert "the disk &lt;b&gt;is&lt;/b&gt; full" in seen.text
         assert "<h1>Out of order for now</h1>" in seen.text

@@ -9,19 +9,19 @@ from pathlib import Path
 
 import attrs
 
-from catalogsync.changes import Change, ReferenceChange
+from catalogsync.catalog.changes import Change, ReferenceChange
 from catalogsync.config import Job
 from catalogsync.engine import Run, open_apply, rehearse
-from catalogsync.planfile import Forecast, Plan, PlanWriter, forecast, plan_head
+from catalogsync.plans import Forecast, Plan, PlanWriter, forecast, plan_head
 from catalogsync.protocols import Sink, Source
 from catalogsync.report import Report
-from catalogsync.runstore import RunStore
+from catalogsync.state.protocols import StateStore
 
 from ._changes import change_text, plan_summary
-from ._interrupts import interrupts
 from ._progress import Progress, progress_of
-from ._runs import STATUS, Wish, stopper_of, tell_run, write_report
+from ._runs import STATUS, Selection, stopper_of, tell_run, write_report
 from ._session import INCOMPLETE, Session
+from ._signals import interrupts
 
 __all__ = ["CHANGES", "Wanted", "apply_plan", "plan_job"]
 
@@ -42,17 +42,19 @@ class Wanted:
     exit_code: bool = False
 
 
-def plan_job(session: Session, job: Job, wish: Wish, wanted: Wanted) -> int:
+def plan_job(session: Session, job: Job, selection: Selection, desired: Wanted) -> int:
     """Show what a run would do and give the exit status."""
     session.check_report()
     with progress_of(session) as progress:
-        report, expected = asyncio.run(_rehearse(session, job, wish, wanted, progress))
+        report, expected = asyncio.run(
+            _plan(session, job, selection, desired, progress)
+        )
     session.teller.result(plan_summary(report, expected))
-    if wanted.out is not None:
-        session.teller.result(f"The plan is in {wanted.out}.")
+    if desired.out is not None:
+        session.teller.result(f"The plan is in {desired.out}.")
     if session.report:
         write_report(session, session.report, report)
-    if wanted.exit_code and report.status.settled and _any(report):
+    if desired.exit_code and report.status.settled and _any(report):
         return CHANGES
     return STATUS.get(report.status, INCOMPLETE)
 
@@ -60,18 +62,22 @@ def plan_job(session: Session, job: Job, wish: Wish, wanted: Wanted) -> int:
 def _any(report: Report) -> bool:
     """Whether there is something to do."""
     counts, categories = report.counts, report.categories
-    products = counts.created + counts.updated + counts.retired
+    products = counts.created + counts.updated + counts.removed
     return bool(products + categories.created + categories.updated)
 
 
-async def _rehearse(
-    session: Session, job: Job, wish: Wish, wanted: Wanted, progress: Progress
+async def _plan(
+    session: Session,
+    job: Job,
+    selection: Selection,
+    desired: Wanted,
+    progress: Progress,
 ) -> tuple[Report, Forecast]:
     with interrupts(stopper_of(progress)):
         async with job.open() as (source, sink), job.open_store() as store:
-            options = wish.options(job.options, source.name)
+            options = selection.options(job.options, source.name)
             progress.standing.options = options
-            with _writer(job, source, sink, wanted.out) as writer:
+            with _writer(job, source, sink, desired.out) as writer:
                 report = await rehearse(
                     source,
                     sink,
@@ -107,7 +113,7 @@ def _shower(
     return show
 
 
-async def _expected(job: Job, report: Report, store: RunStore | None) -> Forecast:
+async def _expected(job: Job, report: Report, store: StateStore | None) -> Forecast:
     earlier = await store.runs(job=job.name, limit=_EARLIER) if store else ()
     return forecast(report, earlier)
 

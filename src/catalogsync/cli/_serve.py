@@ -22,14 +22,14 @@ from catalogsync.config import (
 )
 from catalogsync.errors import MisconfiguredError, MissingExtraError
 from catalogsync.events import Event, RunFinished
-from catalogsync.hooks.notify import Channel, Notifier
-from catalogsync.hooks.prometheus import PrometheusHook
-from catalogsync.runstore import RunStore
+from catalogsync.integrations.notify import Channel, Notifier
+from catalogsync.integrations.prometheus import PrometheusHook
 from catalogsync.service import Service
+from catalogsync.state.protocols import StateStore
 from catalogsync.web import AccessLogger, web_app
 
-from ._interrupts import STOPPING, interrupts
 from ._session import Session
+from ._signals import STOPPING, interrupts
 
 __all__ = ["serve_jobs"]
 
@@ -92,7 +92,7 @@ def _tell(event: Event, /) -> None:
 
 @asynccontextmanager
 async def _notifying(
-    settings: NotifySettings | None, store: RunStore
+    settings: NotifySettings | None, store: StateStore
 ) -> AsyncGenerator[Sequence[Notifier]]:
     """What tells people, for the length of a block; nothing if nobody is to be told."""
     if settings is None:

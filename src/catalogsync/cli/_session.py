@@ -17,7 +17,7 @@ import click
 
 from catalogsync.config import Job, load_config, load_store, secrets_of
 from catalogsync.errors import MisconfiguredError
-from catalogsync.stores import StoreSettings
+from catalogsync.state import StateSettings
 
 from ._output import LogHandler, Teller
 
@@ -86,7 +86,7 @@ class Session:
         self.adopt(job)
         return job
 
-    def store(self) -> StoreSettings:
+    def store(self) -> StateSettings:
         """Where runs are kept.
 
         Raises:
@@ -96,7 +96,7 @@ class Session:
         self.teller.keep_secret(secrets_of(settings))
         return settings
 
-    def job_store(self, name: str) -> StoreSettings:
+    def job_store(self, name: str) -> StateSettings:
         """The same, for a job that is there.
 
         Raises:

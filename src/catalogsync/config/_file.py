@@ -14,7 +14,7 @@ from cattrs import Converter
 from catalogsync.engine import Options
 from catalogsync.errors import MisconfiguredError
 from catalogsync.schedule import DAILY, Schedule
-from catalogsync.stores import StoreSettings
+from catalogsync.state import StateSettings
 
 from ._adapters import AdapterKind, Adapters
 from ._environment import expand
@@ -25,7 +25,7 @@ from ._structure import make_converter, read_settings
 
 __all__ = ["Config", "load_config", "load_serve", "load_store"]
 
-_TOP = ("jobs", "serve", "store")
+_TOP = ("jobs", "serve", "state")
 _STORE = Path(".catalogsync", "runs.db")
 _JOB = ("source", "sink", "options", "schedule")
 
@@ -40,7 +40,7 @@ class Config:
     """
 
     jobs: Mapping[str, Job]
-    store: StoreSettings
+    store: StateSettings
 
     def job(self, name: str) -> Job:
         """The job of this name.
@@ -85,9 +85,9 @@ def load_config(
     reader = _Reader(
         environ=environ, adapters=adapters or Adapters.installed(), problems=problems
     )
-    wanted = named if only is None else {only: named[only]}
-    store = reader.store(content.get("store", {}), file)
-    jobs = {name: reader.job(name, table) for name, table in wanted.items()}
+    desired = named if only is None else {only: named[only]}
+    store = reader.store(content.get("state", {}), file)
+    jobs = {name: reader.job(name, table) for name, table in desired.items()}
     if reader.problems or store is None:
         raise misconfigured(reader.problems)
     return Config(
@@ -100,7 +100,7 @@ def load_config(
 
 def load_store(
     path: str | os.PathLike[str], *, environ: Mapping[str, str] = os.environ
-) -> StoreSettings:
+) -> StateSettings:
     """Read of a configuration file only where its jobs keep what outlives a run.
 
     Args:
@@ -115,7 +115,7 @@ def load_store(
     reader = _Reader(
         environ=environ, adapters=Adapters.installed(), problems=_unknown(content)
     )
-    store = reader.store(content.get("store", {}), file)
+    store = reader.store(content.get("state", {}), file)
     if reader.problems or store is None:
         raise misconfigured(reader.problems)
     return store
@@ -185,15 +185,15 @@ class _Reader:
     problems: list[Problem]
     _converter: Converter = attrs.field(factory=make_converter, init=False)
 
-    def store(self, table: object, file: Path) -> StoreSettings | None:
+    def store(self, table: object, file: Path) -> StateSettings | None:
         """Where runs are kept: beside the file, if nothing is said."""
-        tree = expand(table, "store", self.environ, self.problems)
+        tree = expand(table, "state", self.environ, self.problems)
         if not isinstance(tree, dict):
-            self.problems.append(Problem("store", "must be a table"))
+            self.problems.append(Problem("state", "must be a table"))
             return None
         default = (file.absolute().parent / _STORE).as_posix()
         settings = {"url": f"sqlite:///{default}", **cast("dict[str, object]", tree)}
-        found: StoreSettings | None = self._read(settings, StoreSettings, "store")
+        found: StateSettings | None = self._read(settings, StateSettings, "state")
         return found
 
     def serve(self, table: object, jobs: Collection[str]) -> ServeSettings | None:

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import attrs
 
-from catalogsync.changes import Change, ReferenceChange
+from catalogsync.catalog.changes import Change, ReferenceChange
 from catalogsync.engine import (
     Openable,
     Options,
@@ -28,11 +28,11 @@ from catalogsync.engine import (
 )
 from catalogsync.errors import MisconfiguredError
 from catalogsync.events import EventHook
-from catalogsync.planfile import Plan
+from catalogsync.plans import Plan
 from catalogsync.protocols import Sink, Source
 from catalogsync.report import Report
-from catalogsync.runstore import RunRecord, RunStore
 from catalogsync.schedule import Schedule
+from catalogsync.state.protocols import RunRecord, StateStore
 
 from ._problems import joined
 
@@ -81,7 +81,7 @@ class Job:
         source: Settings that open a source, or a source that is open already.
         sink: The same for the sink.
         options: How to go about it.
-        store: Settings that open a run store, or one that is open already; None:
+        store: Settings that open a state store, or one that is open already; None:
             nothing is remembered.
         schedule: When `catalogsync serve` runs it: a `Schedule` or a cron expression
             (in UTC). None, or `never`: only on demand. Other schedulers have
@@ -92,7 +92,7 @@ class Job:
     source: Source | Openable[Source]
     sink: Sink | Openable[Sink]
     options: Options = attrs.field(factory=Options)
-    store: RunStore | Openable[RunStore] | None = None
+    store: StateStore | Openable[StateStore] | None = None
     schedule: Schedule | None = attrs.field(factory=Schedule, converter=_schedule)
 
     @property
@@ -123,7 +123,7 @@ class Job:
     ) -> AsyncGenerator[Run]:
         """Open both sides and start a run, which can be watched and stopped.
 
-        Hooks and run store hear of a run that cannot begin, too.
+        Hooks and state store hear of a run that cannot begin, too.
         """
         run_id, partial = run_id or uuid.uuid4().hex, self.options.partial
         opening = self.open_for_run(run_id, partial=partial, hooks=hooks)
@@ -143,13 +143,13 @@ class Job:
     @asynccontextmanager
     async def open_for_run(
         self, run_id: str, *, partial: bool, hooks: Iterable[EventHook] = ()
-    ) -> AsyncGenerator[tuple[Source, Sink, RunStore | None]]:
-        """Open both sides and the run store for a run that is about to begin.
+    ) -> AsyncGenerator[tuple[Source, Sink, StateStore | None]]:
+        """Open both sides and the state store for a run that is about to begin.
 
         Args:
             run_id: Identity of the run.
             partial: Whether it is to take chosen products only.
-            hooks: Told, as the run store is, of a run whose sides cannot be opened.
+            hooks: Told, as the state store is, of a run whose sides cannot be opened.
         """
         opening = self._noted(self.open(), run_id, partial=partial, hooks=hooks)
         async with opening as ((source, sink), store):
@@ -161,7 +161,7 @@ class Job:
     ) -> AsyncGenerator[Run]:
         """Open the sink and start a run that does what a plan says, and nothing else.
 
-        Hooks and run store hear of a run that cannot begin, too.
+        Hooks and state store hear of a run that cannot begin, too.
         """
         run_id = run_id or uuid.uuid4().hex
         opening = self._noted(self.open_sink(), run_id, partial=True, hooks=hooks)
@@ -185,8 +185,8 @@ class Job:
         *,
         partial: bool,
         hooks: Iterable[EventHook],
-    ) -> AsyncGenerator[tuple[T, RunStore | None]]:
-        """Open sides and the run store; a run whose sides cannot be opened is noted."""
+    ) -> AsyncGenerator[tuple[T, StateStore | None]]:
+        """Open sides and the state store; a run whose sides cannot be opened is noted."""
         record = RunRecord(
             run_id=run_id,
             job=self.name,
@@ -246,8 +246,8 @@ class Job:
         """Open the sink alone; raises as `open_source` does."""
         return _named(self.sink, f"jobs.{self.name}.sink")
 
-    def open_store(self) -> AbstractAsyncContextManager[RunStore | None]:
-        """Open the run store alone; raises as `open_source` does."""
+    def open_store(self) -> AbstractAsyncContextManager[StateStore | None]:
+        """Open the state store alone; raises as `open_source` does."""
         return _named(self.store, "store")
 
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import attrs
 
-from catalogsync._secrets import has_secret_name, secrets_in_address
+from catalogsync._lib.redact import has_secret_name, secrets_in_address
 
 __all__ = ["is_secret", "secrets_of"]
 

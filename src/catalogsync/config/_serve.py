@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from catalogsync.errors import MisconfiguredError
-from catalogsync.hooks.notify import DEFAULT_STATUSES, Email, Webhook
+from catalogsync.integrations.notify import DEFAULT_STATUSES, Email, Webhook
 from catalogsync.report import RunStatus
 
 from ._secrets import secrets_of

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from .applying import open_apply
-from .disowning import open_disown
-from .options import Missing, Options, Prune, Transform, WhenBusy
+from .options import OnDeleted, Options, Prune, Transform, WhenBusy
 from .pipeline import Show
 from .pruning import is_removed
-from .retrying import FailedProducts, find_failed, open_retry
+from .releasing import open_release
+from .retrying import RetrySource, find_failed, open_retry
 from .run import Run
 from .starting import (
     Openable,
@@ -20,11 +20,11 @@ from .starting import (
 )
 
 __all__ = [
-    "FailedProducts",
-    "Missing",
+    "OnDeleted",
     "Openable",
     "Options",
     "Prune",
+    "RetrySource",
     "Run",
     "Show",
     "Transform",
@@ -33,7 +33,7 @@ __all__ = [
     "is_removed",
     "note_no_start",
     "open_apply",
-    "open_disown",
+    "open_release",
     "open_retry",
     "open_run",
     "opened",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from catalogsync.changes import Change
+from catalogsync.catalog.changes import Change
+from catalogsync.catalog.outcomes import Again, Outcome, OutcomeStatus
+from catalogsync.catalog.products import ProductKey
 from catalogsync.errors import TransientError
-from catalogsync.models import ProductKey
-from catalogsync.outcomes import Again, Outcome, OutcomeStatus
 
 __all__ = ["SomeAgainError", "error_of", "sorted_answers"]
 
@@ -42,13 +42,13 @@ def sorted_answers(
 ) -> tuple[list[Outcome], dict[ProductKey, TransientError]]:
     """The outcomes, and the errors of those that the sink wants again.
 
-    A change without an answer is unsettled.
+    A change without an answer is unresolved.
     """
     told = {answer.key: answer for answer in answers}
     outcomes: list[Outcome] = []
     again: dict[ProductKey, TransientError] = {}
     for change in changes:
-        silence = Outcome(change.key, OutcomeStatus.UNSETTLED, _SILENCE)
+        silence = Outcome(change.key, OutcomeStatus.UNRESOLVED, _SILENCE)
         answer = told.get(change.key, silence)
         if isinstance(answer, Again):
             again[change.key] = answer.error

@@ -6,14 +6,20 @@ from collections.abc import Collection, Iterable, Sequence
 
 import attrs
 
-from catalogsync.changes import Action, Change, Ours, Reference, ReferenceChange
+from catalogsync.catalog.changes import (
+    Action,
+    Change,
+    Existing,
+    Reference,
+    ReferenceChange,
+)
+from catalogsync.catalog.products import ProductKey
+from catalogsync.diff.last_applied import LastApplied
 from catalogsync.errors import MisconfiguredError
 from catalogsync.events import EventHook
-from catalogsync.models import ProductKey
-from catalogsync.planfile import Plan, PlanSource, basis
-from catalogsync.protocols import Located, PruningSink, Sink
-from catalogsync.receipt import Receipt
-from catalogsync.runstore import RunStore
+from catalogsync.plans import Plan, PlanSource, basis
+from catalogsync.protocols import RemovingSink, Sink, endpoint_of
+from catalogsync.state.protocols import StateStore
 
 from . import promises
 from .options import Options
@@ -23,7 +29,7 @@ from .run import Run, make_run
 __all__ = ["open_apply"]
 
 _CHANGED = "it is no longer as it was when the plan was made; make a new plan"
-_REMOVALS = frozenset({Action.RETIRE, Action.DELETE})
+_REMOVALS = frozenset({Action.UNPUBLISH, Action.DELETE})
 _SHOWN = 10
 
 
@@ -63,28 +69,30 @@ class PlanApproval:
         changes = self.plan.changes.items()
         return {key: action for key, (action, _) in changes if action in _REMOVALS}
 
-    async def removals(self, sink: PruningSink, source: str, /) -> Sequence[Change]:
+    async def removals(self, sink: RemovingSink, source: str, /) -> Sequence[Change]:
         """The removals of those that are as they were when the plan was made."""
         removed = self._removed()
         there = [
-            removal(held, removed[held.product.key])
+            removal(existing, removed[existing.product.key])
             async for page in promises.owned(sink, source)
-            for held in page
-            if held.product.key in removed
+            for existing in page
+            if existing.product.key in removed
         ]
-        deleted = [c.held for c in there if c.held and c.action is Action.DELETE]
+        deleted = [
+            c.existing for c in there if c.existing and c.action is Action.DELETE
+        ]
         full = await in_full(sink, deleted)
         self._unmet.clear()
         self._absent.clear()
         self._absent.update(removed)
         changes: list[Change] = []
         for change in (
-            *(change for change in there if change.action is Action.RETIRE),
-            *(removal(held, Action.DELETE) for held in full),
+            *(change for change in there if change.action is Action.UNPUBLISH),
+            *(removal(existing, Action.DELETE) for existing in full),
         ):
-            done = change.action is Action.RETIRE and _is_retired(change)
+            done = change.action is Action.UNPUBLISH and _is_unpublished(change)
             met = basis(change) == self.plan.changes[change.key][1]
-            met = met and is_writer(_receipt(change.held), self.plan.head.job)
+            met = met and is_writer(_last_applied(change.existing), self.plan.head.job)
             self._absent.discard(change.key)
             if done:
                 continue
@@ -94,12 +102,14 @@ class PlanApproval:
                 self._unmet.add(change.key)
         return changes
 
-    def remains(self, change: Change, held: Ours, /) -> bool:
+    def remains(self, change: Change, existing: Existing, /) -> bool:
         """Whether a product is still as it was when its removal was approved."""
         if change.action is Action.DELETE:
-            same = basis(removal(held, change.action)) == basis(change)
+            same = basis(removal(existing, change.action)) == basis(change)
         else:
-            same = change.held is not None and _shown(held) == _shown(change.held)
+            same = change.existing is not None and _shown(existing) == _shown(
+                change.existing
+            )
         if not same:
             self._unmet.add(change.key)
         return same
@@ -123,17 +133,17 @@ def _told(keys: Collection[ProductKey]) -> str:
     return ", ".join(texts[:_SHOWN]) + more
 
 
-def _is_retired(change: Change) -> bool:
-    return _receipt(change.held).retired
+def _is_unpublished(change: Change) -> bool:
+    return _last_applied(change.existing).unpublished
 
 
-def _receipt(held: Ours | None) -> Receipt:
-    return Receipt.parse(held.receipt if held else None)
+def _last_applied(existing: Existing | None) -> LastApplied:
+    return LastApplied.parse(existing.last_applied if existing else None)
 
 
-def _shown(held: Ours) -> tuple[object, ...]:
+def _shown(existing: Existing) -> tuple[object, ...]:
     """What is looked at before a product is retired."""
-    return held.receipt, held.product.title, held.product.status
+    return existing.last_applied, existing.product.title, existing.product.status
 
 
 def open_apply(
@@ -142,13 +152,13 @@ def open_apply(
     *,
     options: Options | None = None,
     hooks: Iterable[EventHook] = (),
-    store: RunStore | None = None,
+    store: StateStore | None = None,
     run_id: str | None = None,
 ) -> Run:
     """Make a run that does what a plan says, and nothing else.
 
     Products that are no longer as they were when the plan was made are left alone
-    and listed as unsettled.
+    and listed as unresolved.
 
     Args:
         plan: The plan.
@@ -161,9 +171,9 @@ def open_apply(
     Raises:
         MisconfiguredError: The plan was made for another sink.
     """
-    place = sink.place if isinstance(sink, Located) else sink.name
-    if place != plan.head.place:
-        problem = f"was made for {plan.head.place}, and this is {place}"
+    endpoint = endpoint_of(sink)
+    if endpoint != plan.head.endpoint:
+        problem = f"was made for {plan.head.endpoint}, and this is {endpoint}"
         raise MisconfiguredError(str(plan.path), problem)
     return make_run(
         PlanSource(plan),

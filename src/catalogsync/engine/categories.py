@@ -6,17 +6,17 @@ from collections.abc import Callable, Mapping
 
 import attrs
 
-from catalogsync._trees import ancestors
-from catalogsync.changes import (
+from catalogsync._lib.trees import ancestors
+from catalogsync.catalog.changes import (
+    ExistingReference,
     FieldDiff,
-    HeldReference,
     Reference,
     ReferenceChange,
     ReferenceKind,
 )
-from catalogsync.models import Category, ProductKey
-from catalogsync.ownership import Edit
-from catalogsync.receipt import Receipt, digest
+from catalogsync.catalog.products import Category, ProductKey
+from catalogsync.diff.last_applied import LastApplied, digest
+from catalogsync.diff.ownership import ManualEdit
 
 __all__ = ["Decision", "SinkTree", "SourceTree", "decide"]
 
@@ -97,12 +97,15 @@ class SinkTree:
     _parents: dict[str, str | None] = attrs.field(factory=dict[str, str | None])
     _names: dict[str, str] = attrs.field(factory=dict[str, str])
 
-    def learn(self, held: HeldReference) -> None:
+    def learn(self, existing: ExistingReference) -> None:
         """Note where a category is."""
-        self.place(held.id, held.name, held.parent)
-        self._parents.update(zip(held.above, held.above[1:], strict=False))
-        if held.above and held.above[-1] not in (held.id, *held.above[:-1]):
-            self._parents[held.above[-1]] = None
+        self.place(existing.id, existing.name, existing.parent)
+        self._parents.update(zip(existing.above, existing.above[1:], strict=False))
+        if existing.above and existing.above[-1] not in (
+            existing.id,
+            *existing.above[:-1],
+        ):
+            self._parents[existing.above[-1]] = None
 
     def place(self, id_: str, name: str, parent: str | None) -> None:
         """Note that a category has this name and parent now."""
@@ -127,19 +130,19 @@ class Decision:
 
     Attributes:
         change: The change; None: nothing has to be written.
-        edits: What people edited in it.
+        manual_edits: What people edited in it.
         problem: Why it cannot be moved where it belongs; empty if it can.
     """
 
     change: ReferenceChange | None = None
-    edits: tuple[Edit, ...] = ()
+    manual_edits: tuple[ManualEdit, ...] = ()
     problem: str = ""
 
 
 def decide(
     reference: Reference,
     parent: str | None,
-    held: HeldReference | None,
+    existing: ExistingReference | None,
     tree: SinkTree,
     *,
     keep: bool,
@@ -149,36 +152,38 @@ def decide(
     Args:
         reference: What the source says.
         parent: The sink id of its parent; None: it belongs at the top level.
-        held: What the sink has.
+        existing: What the sink has.
         tree: The sink's tree.
         keep: Whether what people edited stays.
     """
     wrote = {_NAME: digest(reference.name), _PARENT: digest(parent)}
-    if held is None:
+    if existing is None:
         return Decision(change=_change(reference, parent, None, wrote))
-    if not held.ours or reference.kind is ReferenceKind.TAG:
+    if not existing.ours or reference.kind is ReferenceKind.TAG:
         return Decision()
-    before = Receipt.parse(held.receipt).fields
-    edits = _edits(reference, parent, held, before, tree, keep=keep)
-    kept = {edit.diff.path for edit in edits if edit.kept}
-    name = held.name if _path(_NAME) in kept else reference.name
-    target = held.parent if _path(_PARENT) in kept else parent
+    before = LastApplied.parse(existing.last_applied).fields
+    manual_edits = _edits(reference, parent, existing, before, tree, keep=keep)
+    kept = {edit.diff.path for edit in manual_edits if edit.kept}
+    name = existing.name if _path(_NAME) in kept else reference.name
+    target = existing.parent if _path(_PARENT) in kept else parent
     problem = ""
-    if target not in {None, held.parent} and tree.contains(held.id, str(target)):
+    if target not in {None, existing.parent} and tree.contains(
+        existing.id, str(target)
+    ):
         problem = _impossible(reference, target, tree)
-        target = held.parent
+        target = existing.parent
         wrote = {**before, _NAME: wrote[_NAME]}
-    change = _change(reference, target, held, wrote, name=name)
-    noted = held.receipt is None or before == wrote
-    if noted and (name, target) == (held.name, held.parent):
-        return Decision(edits=edits, problem=problem)
-    return Decision(change=change, edits=edits, problem=problem)
+    change = _change(reference, target, existing, wrote, name=name)
+    noted = existing.last_applied is None or before == wrote
+    if noted and (name, target) == (existing.name, existing.parent):
+        return Decision(manual_edits=manual_edits, problem=problem)
+    return Decision(change=change, manual_edits=manual_edits, problem=problem)
 
 
 def _change(
     reference: Reference,
     parent: str | None,
-    held: HeldReference | None,
+    existing: ExistingReference | None,
     wrote: Mapping[str, str],
     *,
     name: str | None = None,
@@ -187,37 +192,37 @@ def _change(
         reference=reference,
         name=reference.name if name is None else name,
         parent=parent,
-        held=held,
-        receipt=Receipt(fields=wrote).text(),
+        existing=existing,
+        last_applied=LastApplied(fields=wrote).text(),
     )
 
 
 def _edits(
     reference: Reference,
     parent: str | None,
-    held: HeldReference,
+    existing: ExistingReference,
     before: Mapping[str, str],
     tree: SinkTree,
     *,
     keep: bool,
-) -> tuple[Edit, ...]:
+) -> tuple[ManualEdit, ...]:
     """What differs though the source says the same as when we wrote it.
 
     A cycle never stays, whoever made it.
     """
-    circular = tree.is_circular(held.id)
+    circular = tree.is_circular(existing.id)
     above = reference.parent
     values = (
-        (_NAME, (held.name, reference.name), (held.name, reference.name), keep),
+        (_NAME, (existing.name, reference.name), (existing.name, reference.name), keep),
         (
             _PARENT,
-            (held.parent, parent),
-            (tree.label(held.parent), above.name if above else None),
+            (existing.parent, parent),
+            (tree.label(existing.parent), above.name if above else None),
             keep and not circular,
         ),
     )
     return tuple(
-        Edit(
+        ManualEdit(
             key=ProductKey(reference.source, reference.id),
             diff=FieldDiff(path=_path(part), old=shown[0], new=shown[1]),
             kept=stays,

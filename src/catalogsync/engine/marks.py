@@ -48,10 +48,10 @@ class Marks:
     def _find(self, mark: int) -> int:
         """The slot where this hash is, or would be; 0 marks an empty one."""
         slots = self._slots
-        wanted = mark & _BITS or 1
+        desired = mark & _BITS or 1
         last = len(slots) - 1
-        slot = wanted & last
-        while slots[slot] not in {0, wanted}:
+        slot = desired & last
+        while slots[slot] not in {0, desired}:
             slot = (slot + 1) & last
         return slot
 

@@ -9,14 +9,14 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from catalogsync.changes import Action
+from catalogsync.catalog.changes import Action
+from catalogsync.catalog.products import Field, Product, ProductKey
+from catalogsync.diff.ownership import OnManualEdit, Owner, Rules
 from catalogsync.errors import InvalidValueError
-from catalogsync.models import Field, Product, ProductKey
-from catalogsync.ownership import Edits, Owner, Rules
 from catalogsync.protocols import AdoptBy
 from catalogsync.retry import RetryPolicy
 
-__all__ = ["Missing", "Options", "Prune", "Transform", "WhenBusy"]
+__all__ = ["OnDeleted", "Options", "Prune", "Transform", "WhenBusy"]
 
 Transform: TypeAlias = Callable[[Product], Product | None]
 """Edits a product, or vetoes it with None. It must keep the key."""
@@ -25,16 +25,16 @@ Transform: TypeAlias = Callable[[Product], Product | None]
 class Prune(enum.StrEnum):
     """What becomes of products that left the source."""
 
-    DRAFT = "draft"
+    UNPUBLISH = "unpublish"
     DELETE = "delete"
 
     @property
     def action(self) -> Action:
         """What is done to each."""
-        return Action.DELETE if self is Prune.DELETE else Action.RETIRE
+        return Action.DELETE if self is Prune.DELETE else Action.UNPUBLISH
 
 
-class Missing(enum.StrEnum):
+class OnDeleted(enum.StrEnum):
     """What becomes of products of ours that people deleted in the sink."""
 
     RECREATE = "recreate"
@@ -104,11 +104,11 @@ class Options:
         give_up_after: And not before it failed for so many seconds after the first of
             them had no try left; None: for as long as `retry` keeps trying.
         owns: Who decides on which field; see `Owner`.
-        edits: What becomes of values of ours that people edited; see `Edits`. None:
+        on_manual_edit: What becomes of values of ours that people edited; see `OnManualEdit`. None:
             those of products are overwritten, and names and places of categories
             are kept.
-        missing: What becomes of products of ours that people deleted; LEAVE needs a
-            run store, and knows what was written since it is set.
+        on_deleted: What becomes of products of ours that people deleted; LEAVE needs a
+            state store, and knows what was written since it is set.
         adopt: Make products ours that stand there without our key, where they can be
             recognised so; tried in this order.
         prune: What becomes of products that left the source; None: nothing.
@@ -117,7 +117,7 @@ class Options:
         verify: Read what was written back at the end, and report what differs.
         verify_sample: How many of the written products; 0: all of them.
         when_busy: What to do while another run writes the same products; needs a
-            run store.
+            state store.
         lease: Seconds after which another run may take over, if this one is not
             heard of.
     """
@@ -136,10 +136,10 @@ class Options:
     owns: Mapping[Field, Owner] = attrs.field(
         factory=dict[Field, Owner], converter=_owns
     )
-    edits: Edits | None = attrs.field(
-        default=None, converter=attrs.converters.optional(Edits)
+    on_manual_edit: OnManualEdit | None = attrs.field(
+        default=None, converter=attrs.converters.optional(OnManualEdit)
     )
-    missing: Missing = attrs.field(default=Missing.RECREATE, converter=Missing)
+    on_deleted: OnDeleted = attrs.field(default=OnDeleted.RECREATE, converter=OnDeleted)
     adopt: tuple[AdoptBy, ...] = attrs.field(default=(), converter=_adopt)
     prune: Prune | None = attrs.field(
         default=None, converter=attrs.converters.optional(Prune)
@@ -160,4 +160,4 @@ class Options:
 
     def rules(self, job: str) -> Rules:
         """What a run of this job may do to a product that is there."""
-        return Rules(owns=self.owns, edits=self.edits, job=job)
+        return Rules(owns=self.owns, on_manual_edit=self.on_manual_edit, job=job)

@@ -6,9 +6,9 @@ from collections import Counter
 
 import attrs
 
+from catalogsync.catalog.outcomes import Rejected
+from catalogsync.catalog.products import ProductKey
 from catalogsync.errors import BrokenReplyError, TransientError
-from catalogsync.models import ProductKey
-from catalogsync.outcomes import Rejected
 from catalogsync.protocols import Page
 
 from .marks import Marks

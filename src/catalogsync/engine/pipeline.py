@@ -2,7 +2,7 @@
 
     intake --groups--> survey --batches--> writers
 
-Intake collects what one `find` asks for, the survey finds and plans, writers
+Reader collects what one `find` asks for, the survey finds and plans, writers
 bring batches about. Each stage waits for the next, so what is in memory is
 bounded by the pages ahead and the batches in flight, by their number and their size.
 """
@@ -25,34 +25,40 @@ from typing import Any, Protocol
 import attrs
 
 from catalogsync.batching import ROOM, batched, batcher
-from catalogsync.changes import Action, Change, Ours, Reference, ReferenceChange
+from catalogsync.catalog.changes import (
+    Action,
+    Change,
+    Existing,
+    Reference,
+    ReferenceChange,
+)
+from catalogsync.catalog.products import Field, Product
+from catalogsync.diff.ownership import OnManualEdit
 from catalogsync.errors import CatalogSyncError, TransientError
 from catalogsync.events import Compared, RunStopping, logger
-from catalogsync.models import Field, Product
-from catalogsync.ownership import Edits
 from catalogsync.protocols import (
-    PruningSink,
     ReferencingSink,
+    RemovingSink,
     Sink,
+    SizedSink,
     Source,
-    WeighingSink,
 )
 
 from . import promises
 from .breaker import Breaker
 from .defects import explained
-from .intake import Intake
-from .ledger import Ledger
+from .journal import Journal
 from .options import Options
 from .pages import LEAK, is_cancelled
+from .planner import Planned, Planner, by_action
 from .pruning import Pruner
+from .reader import Reader
+from .recorder import Recorder
 from .references import ReferenceBook
 from .removing import Look, Remover, Sight, look_again, repeated
-from .settling import Settler
-from .survey import Planned, Survey, by_action
-from .tally import Tally
 from .verifying import Verifier
 from .waiting import LastRound
+from .writer import Writer
 
 __all__ = ["Approval", "Pipeline", "Show"]
 
@@ -83,11 +89,11 @@ class Approval(Protocol):
         """Whether products are removed."""
         ...
 
-    async def removals(self, sink: PruningSink, source: str, /) -> Sequence[Change]:
+    async def removals(self, sink: RemovingSink, source: str, /) -> Sequence[Change]:
         """Look what there is of a source, and give the removals that may be made."""
         ...
 
-    def remains(self, change: Change, held: Ours, /) -> bool:
+    def remains(self, change: Change, existing: Existing, /) -> bool:
         """Whether a removal may still be made, now that the product is like this."""
         ...
 
@@ -110,8 +116,8 @@ class Pipeline:
         source: Where they come from.
         sink: Where they go.
         options: How.
-        tally: The books.
-        ledger: This run's side of the run store.
+        recorder: The books.
+        journal: This run's side of the state store.
         show: Takes each change instead of the sink; None: changes are written.
         approve: Asked for each change of an apply; None: everything may be done.
         error: What broke the run off, if anything did.
@@ -121,16 +127,16 @@ class Pipeline:
     source: Source
     sink: Sink
     options: Options
-    tally: Tally
-    ledger: Ledger
+    recorder: Recorder
+    journal: Journal
     show: Show | None = None
     approve: Approval | None = None
     error: Exception | None = None
     cancelled: bool = False
-    _intake: Intake = attrs.field(init=False)
-    _survey: Survey = attrs.field(init=False)
+    _reader: Reader = attrs.field(init=False)
+    _planner: Planner = attrs.field(init=False)
     _verifier: Verifier = attrs.field(init=False)
-    _settler: Settler = attrs.field(init=False)
+    _writer: Writer = attrs.field(init=False)
     _finding: Breaker = attrs.field(init=False)
     _remover: Remover = attrs.field(init=False)
     _finishing: asyncio.TaskGroup = attrs.field(factory=asyncio.TaskGroup, init=False)
@@ -153,26 +159,26 @@ class Pipeline:
     _ended: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
-        options, tally, ledger = self.options, self.tally, self.ledger
-        self._survey = Survey(
+        options, recorder, journal = self.options, self.recorder, self.journal
+        self._planner = Planner(
             sink=self.sink,
             book=self._book(),
             options=options,
-            tally=tally,
-            ledger=ledger,
-            rules=options.rules(ledger.job),
+            recorder=recorder,
+            journal=journal,
+            rules=options.rules(journal.job),
         )
         if self.approve is not None:
-            self._survey.approve = self.approve.change
+            self._planner.approve = self.approve.change
         self._verifier = Verifier(
-            sink=self.sink, survey=self._survey, options=options, tally=tally
+            sink=self.sink, planner=self._planner, options=options, recorder=recorder
         )
-        self._settler = Settler(
+        self._writer = Writer(
             sink=self.sink,
-            survey=self._survey,
+            planner=self._planner,
             options=options,
-            tally=tally,
-            ledger=ledger,
+            recorder=recorder,
+            journal=journal,
             on_written=self._verifier.note,
             breaker=Breaker.of(options),
         )
@@ -180,11 +186,11 @@ class Pipeline:
         self._remover = Remover(
             sink=self.sink,
             options=options,
-            tally=tally,
-            ledger=ledger,
+            recorder=recorder,
+            journal=journal,
             carry_out=self._in_flight,
         )
-        tally.on_settled = ledger.note
+        recorder.on_settled = journal.note
         most = self.sink.limits.find
         self._collect = batcher(most, weight=ROOM, weigh=itemgetter(1))
         next(self._collect)
@@ -198,9 +204,9 @@ class Pipeline:
             sink=self.sink,
             source=self.source.name,
             policy=self.options.retry,
-            tally=self.tally,
-            confirm=self.ledger.confirm,
-            keep=self.options.edits is not Edits.OVERWRITE,
+            recorder=self.recorder,
+            confirm=self.journal.confirm,
+            keep=self.options.on_manual_edit is not OnManualEdit.OVERWRITE,
             show=self.show,
         )
         if self.approve is not None:
@@ -228,7 +234,7 @@ class Pipeline:
             self._front.append(start(self._look, "catalogsync-survey"))
             self._front.append(start(partial(self._read, group), "catalogsync-intake"))
         if not self._stopped:
-            self._settler.close()
+            self._writer.close()
             self._front.clear()
             self._writers.clear()
             async with self._finishing as group:
@@ -241,26 +247,26 @@ class Pipeline:
     async def keep_lease(self) -> None:
         """Renew the lease as long as the run goes on; losing it ends the run."""
         try:
-            await self.ledger.heartbeat()
+            await self.journal.heartbeat()
         except CatalogSyncError as error:
             self._break(error)
 
     async def _finish(self) -> None:
         """What can only be done when all is read and written."""
-        if self._survey.book is not None:
-            await self._survey.book.close()
-        await self.ledger.flush()
+        if self._planner.book is not None:
+            await self._planner.book.close()
+        await self.journal.flush()
         if self._is_complete:
-            saw, doubt = self._intake.saw, self._intake.doubt
+            saw, doubt = self._reader.saw, self._reader.doubt
             if self.show is None and not doubt:
-                await self.ledger.drop_absent(saw)
+                await self.journal.drop_absent(saw)
             if self.options.prune is not None:
                 await Pruner(
                     source=self.source,
                     sink=self.sink,
                     options=self.options,
-                    tally=self.tally,
-                    ledger=self.ledger,
+                    recorder=self.recorder,
+                    journal=self.journal,
                     remover=self._remover,
                     saw=saw,
                     doubt=doubt,
@@ -274,47 +280,47 @@ class Pipeline:
     async def _write_waiting(self) -> None:
         """Write the products that waited for others to be written or removed."""
         last = LastRound(
-            room=self._settler.waiting,
+            room=self._writer.waiting,
             sink=self.sink,
-            survey=self._survey,
+            planner=self._planner,
             write=self._settle_all,
             options=self.options,
-            tally=self.tally,
-            ledger=self.ledger,
+            recorder=self.recorder,
+            journal=self.journal,
         )
         try:
             await self._in_flight(last.run)
         except TransientError as error:
-            self.tally.problem(f"could not write products that waited: {error}")
-        self._settler.close()
+            self.recorder.problem(f"could not write products that waited: {error}")
+        self._writer.close()
 
     async def _settle_all(self, planned: list[Planned]) -> None:
         for batch in self._batched(planned):
-            await self._settler.settle(batch)
+            await self._writer.settle(batch)
 
     async def _remove_approved(self, approve: Approval) -> None:
         """The removals of a plan; those whose product changed since are told."""
-        if not approve.removes or not isinstance(self.sink, PruningSink):
+        if not approve.removes or not isinstance(self.sink, RemovingSink):
             return
         look = partial(approve.removals, self.sink, self.source.name)
         try:
             changes = await repeated(
-                look, "list what is ours", self.tally, self.options
+                look, "list what is ours", self.recorder, self.options
             )
             await self._remover.remove(changes, self._look_at_approved(approve))
         except TransientError as error:
-            self.tally.problem(f"could not remove products: {error}")
+            self.recorder.problem(f"could not remove products: {error}")
         if approve.unmet:
-            self.tally.problem(approve.unmet)
+            self.recorder.problem(approve.unmet)
         if approve.absent:
-            self.tally.warn(approve.absent)
+            self.recorder.warn(approve.absent)
 
     def _look_at_approved(self, approve: Approval) -> Look:
         async def look(changes: Sequence[Change]) -> Sight:
             deletes = changes[0].action is Action.DELETE
             fields = frozenset(Field if deletes else {Field.STATUS})
             return await look_again(
-                self.sink, changes, approve.remains, self.tally, fields=fields
+                self.sink, changes, approve.remains, self.recorder, fields=fields
             )
 
         return look
@@ -331,7 +337,9 @@ class Pipeline:
     def _is_complete(self) -> bool:
         """Whether the whole source was seen, and nothing of it is in doubt."""
         whole = not self.options.partial and self.approve is None
-        return whole and not self.tally.problems and not self.tally.counts.unsettled
+        return (
+            whole and not self.recorder.problems and not self.recorder.counts.unresolved
+        )
 
     @property
     def stopped(self) -> bool:
@@ -353,9 +361,9 @@ class Pipeline:
             return
         if not self._stopped:
             self._stopped = True
-            self.ledger.stopping.set()
-            self.tally.problem(reason)
-            self.tally.emit(RunStopping(run_id=self.tally.run_id, reason=reason))
+            self.journal.stopping.set()
+            self.recorder.problem(reason)
+            self.recorder.emit(RunStopping(run_id=self.recorder.run_id, reason=reason))
             self._begin_nothing_new()
         loop = asyncio.get_running_loop()
         self._timers.append(loop.call_later(grace, self._cancel_writers))
@@ -391,19 +399,19 @@ class Pipeline:
             self.error = error
         told = text if isinstance(error, TransientError) else f"broke off: {text}"
         if self.cancelled:  # it ends anyway; what went wrong on the way is told
-            self.tally.problem(told)
+            self.recorder.problem(told)
         self.stop(told, grace=30.0)
 
     async def _read(self, group: asyncio.TaskGroup) -> None:
-        self._intake = Intake(
+        self._reader = Reader(
             source=self.source,
             options=self.options,
-            tally=self.tally,
+            recorder=self.recorder,
             deliver=self._deliver,
-            on_page=self.ledger.flush,
+            on_page=self.journal.flush,
             group=group,
         )
-        await self._intake.run()
+        await self._reader.run()
         if rest := self._collect.send(None):
             await self._groups.put([product for product, _ in rest])
         await self._groups.put(None)
@@ -413,32 +421,32 @@ class Pipeline:
             await self._groups.put([product for product, _ in group])
 
     async def _look(self) -> None:
-        if self.approve is not None and self._survey.book is not None:
+        if self.approve is not None and self._planner.book is not None:
             try:
-                await self._survey.book.bring_about(self.approve.references)
+                await self._planner.book.bring_about(self.approve.references)
             except TransientError as error:
-                self.tally.problem(f"could not write categories and tags: {error}")
+                self.recorder.problem(f"could not write categories and tags: {error}")
         while (group := await self._groups.get()) is not None and not self._stopped:
             started = time.perf_counter()
             try:
                 policy = self._finding.policy(self.options.retry)
-                planned = await self._survey.look(group, policy)
+                planned = await self._planner.look(group, policy)
             except TransientError as error:
                 problem = TransientError(f"could not ask the sink: {error}")
-                self._settler.leave(group, problem)
+                self._writer.leave(group, problem)
                 self._finding.failed(len(group), problem)
                 self._stop_if_hopeless()
                 continue
             self._finding.worked()
-            await self.ledger.flush()
+            await self.journal.flush()
             self._stop_if_hopeless()
             event = Compared(
-                run_id=self.tally.run_id,
+                run_id=self.recorder.run_id,
                 products=len(group),
                 changes=len(planned),
                 seconds=time.perf_counter() - started,
             )
-            self.tally.emit(event)
+            self.recorder.emit(event)
             for batch in self._batched(planned):
                 await self._batches.put(batch)
         for _ in self._writers:
@@ -461,29 +469,29 @@ class Pipeline:
 
     @property
     def _weight(self) -> int | None:
-        weighs = isinstance(self.sink, WeighingSink)
+        weighs = isinstance(self.sink, SizedSink)
         return self.sink.limits.weight if weighs else None
 
     @property
     def _weigh(self) -> Callable[[Planned], int] | None:
         sink = self.sink
-        if self._weight is None or not isinstance(sink, WeighingSink):
+        if self._weight is None or not isinstance(sink, SizedSink):
             return None
         return lambda item: promises.check_weight(sink, sink.weigh(item.change))
 
     async def _write(self) -> None:
         while (batch := await self._batches.get()) is not None:
             if self.show is None:
-                await self._settler.settle(batch)
+                await self._writer.settle(batch)
                 self._stop_if_hopeless()
                 continue
-            self.tally.batch(len(batch))
+            self.recorder.batch(len(batch))
             for item in batch:
                 self.show(item.change)
-                self.tally.settle(item.change.done())
+                self.recorder.settle(item.change.done())
 
     def _stop_if_hopeless(self) -> None:
-        reason = self._settler.verdict or self._finding.verdict
+        reason = self._writer.verdict or self._finding.verdict
         if reason:
             self.stop(reason, grace=30.0)
 

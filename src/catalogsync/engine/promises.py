@@ -22,33 +22,32 @@ from typing import Any, TypeVar, cast
 
 import attrs
 
-from catalogsync.changes import (
-    Ambiguous,
+from catalogsync.catalog.changes import (
     Change,
-    Held,
-    HeldReference,
-    Ours,
+    Conflict,
+    Existing,
+    ExistingReference,
+    Found,
     Reference,
     ReferenceChange,
     ReferenceOutcome,
-    Stranger,
 )
+from catalogsync.catalog.outcomes import Again, Outcome, OutcomeStatus, Rejected
+from catalogsync.catalog.products import Field, Product, ProductKey
 from catalogsync.errors import BatchRefusedError, BrokenPromiseError, TransientError
-from catalogsync.models import Field, Product, ProductKey
-from catalogsync.outcomes import Again, Outcome, OutcomeStatus, Rejected
 from catalogsync.protocols import (
     AdoptBy,
     AdoptingSink,
-    Checkable,
+    CheckResult,
+    CountsRequests,
     Cursor,
-    Finding,
+    HasEndpoint,
     Limits,
-    Located,
     LookupSource,
-    Metered,
     Page,
-    PruningSink,
     ReferencingSink,
+    RemovingSink,
+    SelfChecking,
     Sink,
     Source,
 )
@@ -167,11 +166,11 @@ def check_sides(source: Source, sink: Sink) -> None:
     """
     for side in (source, sink):
         _Method(side, "name").must_be(side.name, str)
-        if isinstance(side, Metered):
+        if isinstance(side, CountsRequests):
             _Method(side, "requests").must_be(side.requests, int)
     _Method(sink, "limits").must_be(sink.limits, Limits)
-    if isinstance(sink, Located):
-        _Method(sink, "place").must_be(sink.place, str)
+    if isinstance(sink, HasEndpoint):
+        _Method(sink, "endpoint").must_be(sink.endpoint, str)
 
 
 async def read(source: Source, cursor: Cursor | None) -> Page:
@@ -217,51 +216,62 @@ def _page(method: _Method, name: str, page: object) -> Page:
 
 
 async def find(
-    sink: Sink, wanted: Sequence[Product], fields: frozenset[Field]
-) -> Mapping[ProductKey, Held]:
+    sink: Sink, desired: Sequence[Product], fields: frozenset[Field]
+) -> Mapping[ProductKey, Found]:
     """`Sink.find`, checked."""
     method = _Method(sink, "find")
-    found = await method.awaited(sink.find(wanted, fields=fields))
-    return _found(method, wanted, found, foreign=False)
+    found = await method.awaited(sink.find(desired, fields=fields))
+    return _found(method, desired, found, foreign=False)
 
 
 async def find_foreign(
-    sink: AdoptingSink, wanted: Sequence[Product], by: AdoptBy, fields: frozenset[Field]
-) -> Mapping[ProductKey, Held]:
+    sink: AdoptingSink,
+    desired: Sequence[Product],
+    by: AdoptBy,
+    fields: frozenset[Field],
+) -> Mapping[ProductKey, Found]:
     """`AdoptingSink.find_foreign`, checked."""
     method = _Method(sink, "find_foreign")
-    found = await method.awaited(sink.find_foreign(wanted, by=by, fields=fields))
-    return _found(method, wanted, found, foreign=True)
+    found = await method.awaited(sink.find_foreign(desired, by=by, fields=fields))
+    return _found(method, desired, found, foreign=True)
 
 
 def _found(
-    method: _Method, wanted: Iterable[Product], found: object, *, foreign: bool
-) -> Mapping[ProductKey, Held]:
-    asked = {product.key for product in wanted}
-    for key, held in method.mapped(found).items():
+    method: _Method, desired: Iterable[Product], found: object, *, foreign: bool
+) -> Mapping[ProductKey, Found]:
+    asked = {product.key for product in desired}
+    for key, existing in method.mapped(found).items():
         method.asked_for(key, asked, ProductKey)
-        if held is None:
+        if existing is None:
             raise method.broke(f"gives None for {key}; leave out what is not there")
-        method.must_be(held, (Ours, Stranger, Ambiguous), f"what it has for {key}")
-        if isinstance(held, Ours):
-            _ours(method, key, held, foreign=foreign)
+        method.must_be(existing, (Existing, Conflict), f"what it has for {key}")
+        if isinstance(existing, Existing):
+            _ours(method, key, existing, foreign=foreign)
         else:
-            method.must_be(held.reason, str, f"the reason for {key}")
-    return cast("Mapping[ProductKey, Held]", found)
+            method.must_be(existing.reason, str, f"the reason for {key}")
+    return cast("Mapping[ProductKey, Found]", found)
 
 
-def _ours(method: _Method, key: ProductKey, held: Ours, *, foreign: bool) -> None:
-    method.must_be(held.product, Product, f"Ours.product of {key}")
-    if held.product.key != key:
-        raise method.broke(f"gives the product {held.product.key} for {key}")
-    method.must_be(held.receipt, (str, type(None)), f"Ours.receipt of {key}")
-    for gap in method.listed(held.gaps, f"Ours.gaps of {key}"):
-        method.must_be(gap, str, f"each of Ours.gaps of {key}")
-    method.must_be(held.age, (int, float, type(None)), f"Ours.age of {key}")
-    for names in method.mapped(held.references, f"Ours.references of {key}").values():
-        method.mapped(names, f"Ours.references of {key}")
-    if held.foreign is not foreign:
-        problem = f"gives {key} with foreign={held.foreign}, must be {foreign}"
+def _ours(
+    method: _Method, key: ProductKey, existing: Existing, *, foreign: bool
+) -> None:
+    method.must_be(existing.product, Product, f"Existing.product of {key}")
+    if existing.product.key != key:
+        raise method.broke(f"gives the product {existing.product.key} for {key}")
+    method.must_be(
+        existing.last_applied,
+        (str, type(None)),
+        f"Existing.last-applied state of {key}",
+    )
+    for gap in method.listed(existing.missing_parts, f"Existing.gaps of {key}"):
+        method.must_be(gap, str, f"each of Existing.gaps of {key}")
+    method.must_be(existing.age, (int, float, type(None)), f"Existing.age of {key}")
+    for names in method.mapped(
+        existing.references, f"Existing.references of {key}"
+    ).values():
+        method.mapped(names, f"Existing.references of {key}")
+    if existing.foreign is not foreign:
+        problem = f"gives {key} with foreign={existing.foreign}, must be {foreign}"
         raise method.broke(problem)
 
 
@@ -340,15 +350,17 @@ def _check_answer(
         done,
         OutcomeStatus.UNCHANGED,
         OutcomeStatus.FAILED,
-        OutcomeStatus.UNSETTLED,
+        OutcomeStatus.UNRESOLVED,
     }
     if answer.status not in allowed:
         problem = f"answers {answer.status.value!r} for {answer.key}"
         raise method.broke(f"{problem}, where the action is {change.action.value}")
 
 
-async def owned(sink: PruningSink, source: str) -> AsyncGenerator[Sequence[Ours], None]:
-    """`PruningSink.owned`, checked page by page."""
+async def owned(
+    sink: RemovingSink, source: str
+) -> AsyncGenerator[Sequence[Existing], None]:
+    """`RemovingSink.owned`, checked page by page."""
     method = _Method(sink, "owned")
     pages: Any = sink.owned(source)
     if _is(pages, Coroutine):
@@ -356,28 +368,28 @@ async def owned(sink: PruningSink, source: str) -> AsyncGenerator[Sequence[Ours]
     if not _is(pages, AsyncIterable):
         raise method.broke(f"must be `async def` with a yield, gave {_kind(pages)}")
     async for page in pages:
-        for held in method.listed(page, "each page"):
-            method.must_be(held, Ours, "each product")
-            method.must_be(held.product, Product, "Ours.product")
-            method.of_source(held.product.key, source)
-            _ours(method, held.product.key, held, foreign=False)
+        for existing in method.listed(page, "each page"):
+            method.must_be(existing, Existing, "each product")
+            method.must_be(existing.product, Product, "Existing.product")
+            method.of_source(existing.product.key, source)
+            _ours(method, existing.product.key, existing, foreign=False)
         yield page
 
 
 async def find_references(
-    sink: ReferencingSink, wanted: frozenset[Reference]
-) -> Mapping[Reference, HeldReference]:
+    sink: ReferencingSink, desired: frozenset[Reference]
+) -> Mapping[Reference, ExistingReference]:
     """`ReferencingSink.find_references`, checked."""
     method = _Method(sink, "find_references")
-    found = await method.awaited(sink.find_references(wanted))
-    for reference, held in method.mapped(found).items():
-        method.asked_for(reference, wanted, Reference)
+    found = await method.awaited(sink.find_references(desired))
+    for reference, existing in method.mapped(found).items():
+        method.asked_for(reference, desired, Reference)
         name = _named(reference)
-        method.must_be(held, HeldReference, f"what it has for {name}")
-        method.must_be(held.id, str, f"the id of {name}")
-        method.must_be(held.name, str, f"the name of {name}")
-        method.must_be(held.parent, (str, type(None)), f"the parent of {name}")
-    return cast("Mapping[Reference, HeldReference]", found)
+        method.must_be(existing, ExistingReference, f"what it has for {name}")
+        method.must_be(existing.id, str, f"the id of {name}")
+        method.must_be(existing.name, str, f"the name of {name}")
+        method.must_be(existing.parent, (str, type(None)), f"the parent of {name}")
+    return cast("Mapping[Reference, ExistingReference]", found)
 
 
 async def write_references(
@@ -401,7 +413,7 @@ async def write_references(
 
 
 def check_shape(sink: Sink, product: Product, shaped: object) -> Product:
-    """What `ShapingSink.shape` gave, checked."""
+    """What `NormalizingSink.shape` gave, checked."""
     method = _Method(sink, "shape")
     method.not_awaitable(shaped)
     method.must_be(shaped, Product)
@@ -412,7 +424,7 @@ def check_shape(sink: Sink, product: Product, shaped: object) -> Product:
 
 
 def check_weight(sink: Sink, weight: object) -> int:
-    """What `WeighingSink.weigh` gave, checked."""
+    """What `SizedSink.weigh` gave, checked."""
     method = _Method(sink, "weigh")
     method.not_awaitable(weight)
     method.must_be(weight, int)
@@ -422,7 +434,7 @@ def check_weight(sink: Sink, weight: object) -> int:
 
 
 def check_handle(sink: Sink, handle: object) -> str:
-    """What `NamingSink.handle` gave, checked."""
+    """What `HandleSink.handle` gave, checked."""
     method = _Method(sink, "handle")
     method.not_awaitable(handle)
     method.must_be(handle, str)
@@ -431,10 +443,10 @@ def check_handle(sink: Sink, handle: object) -> str:
     return cast("str", handle)
 
 
-async def findings(side: Checkable) -> Sequence[Finding]:
-    """`Checkable.check`, checked."""
+async def findings(side: SelfChecking) -> Sequence[CheckResult]:
+    """`SelfChecking.check`, checked."""
     method = _Method(side, "check")
     found = method.listed(await method.awaited(side.check()))
     for finding in found:
-        method.must_be(finding, Finding, "each finding")
+        method.must_be(finding, CheckResult, "each finding")
     return found

@@ -9,18 +9,18 @@ from functools import partial
 import attrs
 
 from catalogsync.batching import batched
-from catalogsync.changes import Action, Change, Ours
+from catalogsync.catalog.changes import Action, Change, Existing
+from catalogsync.catalog.products import ProductKey, ProductStatus
+from catalogsync.diff.last_applied import LastApplied
 from catalogsync.errors import BrokenReplyError, TransientError
-from catalogsync.models import ProductKey, ProductStatus
-from catalogsync.protocols import LookupSource, PruningSink, Sink, Source
-from catalogsync.receipt import Receipt
+from catalogsync.protocols import LookupSource, RemovingSink, Sink, Source
 
 from . import promises
-from .ledger import Ledger
+from .journal import Journal
 from .marks import Marks
 from .options import Options, Prune
+from .recorder import Recorder
 from .removing import Remover, Sight, in_full, is_writer, look_again, removal, repeated
-from .tally import Tally
 
 __all__ = ["Pruner", "is_removed"]
 
@@ -33,26 +33,28 @@ _UNREADABLE = (
 )
 
 
-def is_removed(held: Ours, prune: Prune, job: str) -> bool:
+def is_removed(existing: Existing, prune: Prune, job: str) -> bool:
     """Whether a product of ours that left the source is this job's to remove."""
-    receipt = Receipt.parse(held.receipt)
-    return is_writer(receipt, job) and not _left_alone(held, receipt, prune)
+    last_applied = LastApplied.parse(existing.last_applied)
+    return is_writer(last_applied, job) and not _left_alone(
+        existing, last_applied, prune
+    )
 
 
-def _writer(held: Ours) -> str | None:
-    return Receipt.parse(held.receipt).job
+def _writer(existing: Existing) -> str | None:
+    return LastApplied.parse(existing.last_applied).job
 
 
-def _left_alone(held: Ours, receipt: Receipt, prune: Prune) -> bool:
+def _left_alone(existing: Existing, last_applied: LastApplied, prune: Prune) -> bool:
     """Whether a product stays as it is, though it left the source.
 
     One that people published again is theirs now. One that they hid is out of the
     shoppers' sight as it is, and not ours to publish when it comes back.
     """
-    hidden = held.product.status is ProductStatus.DRAFT
-    if receipt.retired and not hidden:
+    hidden = existing.product.status is ProductStatus.DRAFT
+    if last_applied.unpublished and not hidden:
         return True
-    return prune is Prune.DRAFT and hidden
+    return prune is Prune.UNPUBLISH and hidden
 
 
 @attrs.frozen
@@ -65,7 +67,7 @@ class _Owned:
     """
 
     writers: Counter[str | None] = attrs.field(factory=Counter[str | None])
-    absent: dict[ProductKey, Ours] = attrs.field(factory=dict[ProductKey, Ours])
+    absent: dict[ProductKey, Existing] = attrs.field(factory=dict[ProductKey, Existing])
 
     def excess(self, gone: Counter[str | None], most: float) -> str:
         """Why so many of each writer may not be removed; empty: they may.
@@ -101,8 +103,8 @@ class Pruner:
         source: What was read, all of it.
         sink: Where the products are.
         options: How much may be removed.
-        tally: The books.
-        ledger: Knows what earlier runs missed.
+        recorder: The books.
+        journal: Knows what earlier runs missed.
         remover: Carries the removals out.
         saw: Whether this run saw a product at the source.
         doubt: Why one that it did not see may be there all the same; empty: it is not.
@@ -112,8 +114,8 @@ class Pruner:
     source: Source
     sink: Sink
     options: Options
-    tally: Tally
-    ledger: Ledger
+    recorder: Recorder
+    journal: Journal
     remover: Remover
     saw: Callable[[ProductKey], bool]
     doubt: str
@@ -121,65 +123,69 @@ class Pruner:
 
     async def run(self, prune: Prune) -> None:
         """Remove what left the source, if nothing speaks against it."""
-        if not isinstance(self.sink, PruningSink):
-            self.tally.warn("nothing is removed: this sink cannot do it")
+        if not isinstance(self.sink, RemovingSink):
+            self.recorder.warn("nothing is removed: this sink cannot do it")
             return
         try:
             await self._prune(self.sink, prune)
         except TransientError as error:
-            self.tally.problem(f"could not remove what left the source: {error}")
+            self.recorder.problem(f"could not remove what left the source: {error}")
 
-    async def _prune(self, sink: PruningSink, prune: Prune) -> None:
+    async def _prune(self, sink: RemovingSink, prune: Prune) -> None:
         owned = await repeated(
             partial(self._owned, sink, prune),
             "list what is ours",
-            self.tally,
+            self.recorder,
             self.options,
         )
         if self.doubt:
-            if owned.writers or self.tally.fetched:
-                self.tally.warn(f"nothing is removed: {self.doubt}")
+            if owned.writers or self.recorder.fetched:
+                self.recorder.warn(f"nothing is removed: {self.doubt}")
             return
         gone = await self._confirmed(owned)
         writers = Counter(map(_writer, gone))
         if excess := owned.excess(writers, self.options.max_prune):
-            self.tally.warn(excess)
+            self.recorder.warn(excess)
             return
         if self.show is None:
-            changes = [removal(held, prune.action) for held in gone]
+            changes = [removal(existing, prune.action) for existing in gone]
             await self.remover.remove(changes, partial(self._again, sink, prune))
             return
         if prune.action is Action.DELETE:
             look = partial(in_full, sink, gone)
             gone = await repeated(
-                look, "look at what is to go", self.tally, self.options
+                look, "look at what is to go", self.recorder, self.options
             )
-        for held in gone:
-            change = removal(held, prune.action)
+        for existing in gone:
+            change = removal(existing, prune.action)
             self.show(change)
-            self.tally.retire(change.done())
+            self.recorder.unpublish(change.done())
 
-    async def _owned(self, sink: PruningSink, prune: Prune) -> _Owned:
+    async def _owned(self, sink: RemovingSink, prune: Prune) -> _Owned:
         """What this job may remove, each product once."""
         owned, listed, idle = _Owned(), Marks(), 0
-        with self.tally.phase("find"):
+        with self.recorder.phase("find"):
             async for page in promises.owned(sink, self.source.name):
-                new = [held for held in page if listed.add(hash(held.product.key))]
+                new = [
+                    existing
+                    for existing in page
+                    if listed.add(hash(existing.product.key))
+                ]
                 idle = 0 if new else idle + 1
                 if idle >= _MOST_IDLE:
                     problem = f"{idle} pages in a row list no other product of ours"
                     raise BrokenReplyError(f"the sink's list does not end: {problem}")
-                for held in new:
-                    if is_removed(held, prune, self.ledger.job):
-                        owned.writers[_writer(held)] += 1
-                        if not self.saw(held.product.key):
+                for existing in new:
+                    if is_removed(existing, prune, self.journal.job):
+                        owned.writers[_writer(existing)] += 1
+                        if not self.saw(existing.product.key):
                             # It is found again before it is removed.
-                            found = attrs.evolve(held, native=None)
-                            owned.absent[held.product.key] = found
+                            found = attrs.evolve(existing, native=None)
+                            owned.absent[existing.product.key] = found
         return owned
 
     async def _again(
-        self, sink: PruningSink, prune: Prune, changes: Sequence[Change]
+        self, sink: RemovingSink, prune: Prune, changes: Sequence[Change]
     ) -> Sight:
         """What of a batch is still gone from the source and ours to remove."""
         present: set[ProductKey | None] = set()
@@ -188,38 +194,40 @@ class Pruner:
                 keys = [change.key for change in some]
                 present |= await self._present(self.source, keys)
 
-        def still(_: Change, held: Ours) -> bool:
-            return is_removed(held, prune, self.ledger.job)
+        def still(_: Change, existing: Existing) -> bool:
+            return is_removed(existing, prune, self.journal.job)
 
-        sight = await look_again(sink, changes, still, self.tally)
+        sight = await look_again(sink, changes, still, self.recorder)
         if None in present:
-            self.tally.warn(_UNREADABLE)
+            self.recorder.warn(_UNREADABLE)
             return Sight((), sight.done)
         changes = [change for change in sight.changes if change.key not in present]
         return Sight(changes, sight.done)
 
     def _untold(self, count: int) -> str:
         what = f"{count} products of ours were not seen"
-        if self.ledger.store is None:
-            why = "without a run store nobody knows whether that is lasting"
+        if self.journal.store is None:
+            why = "without a state store nobody knows whether that is lasting"
             return f"nothing is removed: {what}, and {why}"
         return f"{what}; a run removes those that an earlier run missed as well"
 
-    async def _confirmed(self, owned: _Owned) -> list[Ours]:
+    async def _confirmed(self, owned: _Owned) -> list[Existing]:
         """Those that are gone for sure; no more are asked for than may be removed."""
         absent = owned.absent
         if not isinstance(self.source, LookupSource):
-            missed = await self.ledger.missed_before(absent)
+            missed = await self.journal.missed_before(absent)
             if missed is None and absent:
-                self.tally.warn(self._untold(len(absent)))
+                self.recorder.warn(self._untold(len(absent)))
             return [absent[key] for key in absent if key in (missed or ())]
-        gone: list[Ours] = []
+        gone: list[Existing] = []
         writers = Counter[str | None]()
         for keys in batched(absent, _LOOKUP):
             look = partial(self._present, self.source, keys)
-            present = await repeated(look, "look up products", self.tally, self.options)
+            present = await repeated(
+                look, "look up products", self.recorder, self.options
+            )
             if None in present:
-                self.tally.warn(_UNREADABLE)
+                self.recorder.warn(_UNREADABLE)
                 return []
             more = [absent[key] for key in keys if key not in present]
             gone += more
@@ -231,7 +239,7 @@ class Pruner:
     async def _present(
         self, source: LookupSource, keys: Sequence[ProductKey]
     ) -> set[ProductKey | None]:
-        with self.tally.phase("read"):
+        with self.recorder.phase("read"):
             page = await promises.get(source, keys)
         products = {product.key for product in page.products}
         return products | {record.key for record in page.rejected}

@@ -7,23 +7,23 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
 import attrs
 
-from catalogsync.changes import (
-    HeldReference,
+from catalogsync.catalog.changes import (
+    ExistingReference,
     Reference,
     ReferenceChange,
     ReferenceKind,
     ReferenceOutcome,
 )
+from catalogsync.catalog.products import Field, Product, Unset
+from catalogsync.diff.compare import References
 from catalogsync.errors import RefusedError, TransientError
 from catalogsync.events import ReferencesWritten
-from catalogsync.models import Field, Product, Unset
-from catalogsync.planning import References
 from catalogsync.protocols import ReferencingSink
 from catalogsync.retry import RetryPolicy
 
 from . import promises
 from .categories import Decision, SinkTree, SourceTree, decide
-from .tally import Tally
+from .recorder import Recorder
 
 __all__ = ["Confirm", "ReferenceBook", "ShowReference"]
 
@@ -54,7 +54,7 @@ class ReferenceBook:
         sink: Where they are.
         source: Name of the source that speaks of them.
         policy: When finding and writing them is repeated.
-        tally: Counts categories.
+        recorder: Counts categories.
         confirm: Called before each write; raises if this run may write no more.
         keep: Whether names and places of categories that people edited stay.
         show: Takes each change instead of the sink; references to be created get
@@ -65,28 +65,28 @@ class ReferenceBook:
     sink: ReferencingSink
     source: str
     policy: RetryPolicy
-    tally: Tally
+    recorder: Recorder
     confirm: Confirm
     keep: bool = True
     show: ShowReference | None = None
     allowed: Callable[[ReferenceChange], bool] = _any
-    _wanted: SourceTree = attrs.field(
+    _desired: SourceTree = attrs.field(
         default=attrs.Factory(
-            lambda self: SourceTree(self.source, self.tally.warn), takes_self=True
+            lambda self: SourceTree(self.source, self.recorder.warn), takes_self=True
         ),
         init=False,
     )
     _there: SinkTree = attrs.field(factory=SinkTree, init=False)
-    _held: dict[Reference, HeldReference] = attrs.field(
-        factory=dict[Reference, HeldReference], init=False
+    _existing: dict[Reference, ExistingReference] = attrs.field(
+        factory=dict[Reference, ExistingReference], init=False
     )
     _ids: dict[_Name, str] = attrs.field(factory=dict[_Name, str])
     _refused: dict[_Name, str] = attrs.field(factory=dict[_Name, str])
     _tried: dict[Reference, Fate] = attrs.field(factory=dict[Reference, Fate])
     _fates: dict[Reference, Fate] = attrs.field(factory=dict[Reference, Fate])
     _stuck: dict[Reference, str] = attrs.field(factory=dict[Reference, str])
-    _shown: dict[Reference, HeldReference] = attrs.field(
-        factory=dict[Reference, HeldReference], init=False
+    _shown: dict[Reference, ExistingReference] = attrs.field(
+        factory=dict[Reference, ExistingReference], init=False
     )
 
     async def prepare(self, products: Iterable[Product]) -> None:
@@ -103,26 +103,26 @@ class ReferenceBook:
         Raises:
             TransientError: No try was left.
         """
-        wanted: dict[_Name, Reference] = {}
+        desired: dict[_Name, Reference] = {}
         for reference in references:
             is_tag = reference.kind is ReferenceKind.TAG
-            here = reference if is_tag else self._wanted.add(reference)
-            self._collect_line(here, wanted)
-        if wanted:
-            await self._settle(wanted.values())
+            here = reference if is_tag else self._desired.add(reference)
+            self._collect_line(here, desired)
+        if desired:
+            await self._settle(desired.values())
 
     async def close(self) -> None:
         """Nothing more will move: rename what stays, and say why it does."""
-        on_retry = self.tally.retrying("rename categories")
+        on_retry = self.recorder.retrying("rename categories")
         try:
             async for attempt in self.policy.tries(on_retry=on_retry):
                 with attempt:
                     for reference in self._stuck:
                         await self._rename(reference)
         except TransientError as error:
-            self.tally.problem(f"could not rename categories: {error}")
+            self.recorder.problem(f"could not rename categories: {error}")
         for problem in self._stuck.values():
-            self.tally.warn(problem)
+            self.recorder.warn(problem)
 
     def resolve(self, product: Product) -> References:
         """The sink's ids of a product's categories and tags.
@@ -148,7 +148,7 @@ class ReferenceBook:
 
     def _collect(self, product: Product, unknown: dict[_Name, Reference]) -> None:
         for category in product.categories or ():
-            self._collect_line(self._wanted.add(category), unknown)
+            self._collect_line(self._desired.add(category), unknown)
         for tag in product.tags or ():
             kind = ReferenceKind.TAG
             if self._is_new(kind, tag):
@@ -168,14 +168,14 @@ class ReferenceBook:
     def _is_new(self, kind: ReferenceKind, id_: str) -> bool:
         return (kind, id_) not in self._ids and (kind, id_) not in self._refused
 
-    async def _settle(self, wanted: Iterable[Reference]) -> None:
+    async def _settle(self, desired: Iterable[Reference]) -> None:
         """Bring these about; it goes on as long as it gets any further.
 
         Each of them may be a request of its own, so that in a large catalog hardly
         any round is without a fault. What could not be moved before is tried again:
         what was in its way may move now.
         """
-        everything = list(dict.fromkeys([*wanted, *self._stuck]))
+        everything = list(dict.fromkeys([*desired, *self._stuck]))
         while True:
             known = len(self._ids)
             try:
@@ -184,24 +184,24 @@ class ReferenceBook:
                 if len(self._ids) == known:
                     raise
 
-    async def _repeat(self, wanted: Sequence[Reference]) -> None:
+    async def _repeat(self, desired: Sequence[Reference]) -> None:
         """Find these and write what is missing, as one unit that is repeated."""
-        on_retry = self.tally.retrying("write categories and tags")
+        on_retry = self.recorder.retrying("write categories and tags")
         async for attempt in self.policy.tries(on_retry=on_retry):
             with attempt:
-                await self._bring_about(wanted)
+                await self._bring_about(desired)
 
-    async def _bring_about(self, wanted: Sequence[Reference]) -> None:
+    async def _bring_about(self, desired: Sequence[Reference]) -> None:
         """From the top level down, so that nothing is moved below itself."""
-        with self.tally.phase("find"):
-            found = await promises.find_references(self.sink, frozenset(wanted))
-            self._held = {**found}
-        for held in self._held.values():
-            self._there.learn(held)
-        for reference, held in self._shown.items():
-            self._there.place(held.id, held.name, held.parent)
-            self._held[reference] = held
-        for level in _levels(wanted):
+        with self.recorder.phase("find"):
+            found = await promises.find_references(self.sink, frozenset(desired))
+            self._existing = {**found}
+        for existing in self._existing.values():
+            self._there.learn(existing)
+        for reference, existing in self._shown.items():
+            self._there.place(existing.id, existing.name, existing.parent)
+            self._existing[reference] = existing
+        for level in _levels(desired):
             moving = await self._write_level(level)
             await self._move(dict.fromkeys([*moving, *self._stuck]))
 
@@ -256,17 +256,17 @@ class ReferenceBook:
 
     def _decide(self, reference: Reference) -> Decision | None:
         """What has to happen to it; None: nothing, as its parent was refused."""
-        held, parent = self._held.get(reference), self._parent(reference)
+        existing, parent = self._existing.get(reference), self._parent(reference)
         if reference.parent is not None and parent is None:
             reason = f"its parent {reference.parent.id!r} was refused"
-            if held is None:
+            if existing is None:
                 self._refused[reference.kind, reference.id] = reason
                 return None
-            self.tally.warn(f"category {reference.id!r} stays where it is: {reason}")
-            parent = held.parent
-        decision = decide(reference, parent, held, self._there, keep=self.keep)
-        if decision.edits:
-            self.tally.category_edits[reference.id] = decision.edits
+            self.recorder.warn(f"category {reference.id!r} stays where it is: {reason}")
+            parent = existing.parent
+        decision = decide(reference, parent, existing, self._there, keep=self.keep)
+        if decision.manual_edits:
+            self.recorder.category_manual_edits[reference.id] = decision.manual_edits
         return decision
 
     def _parent(self, reference: Reference) -> str | None:
@@ -279,21 +279,21 @@ class ReferenceBook:
         change = decision.change
         if change is None or self.allowed(change):
             return change
-        if change.held is None:
+        if change.existing is None:
             reference = change.reference
             self._refused[reference.kind, reference.id] = _NOT_PLANNED
         return None
 
     def _leave(self, reference: Reference) -> None:
         """Use it as it is."""
-        if held := self._held.get(reference):
-            self._tell([self._enter(reference, held.id, Fate.EXISTING)])
+        if existing := self._existing.get(reference):
+            self._tell([self._enter(reference, existing.id, Fate.EXISTING)])
 
     async def _write(self, changes: Sequence[ReferenceChange]) -> None:
         if self.show is not None:
             for change in changes:
                 self.show(change)
-            outcomes: Sequence[ReferenceOutcome] = list(map(_rehearsed, changes))
+            outcomes: Sequence[ReferenceOutcome] = list(map(_planned, changes))
         else:
             outcomes = await self._send(changes)
         told = {outcome.reference: outcome for outcome in outcomes}
@@ -310,46 +310,46 @@ class ReferenceBook:
         self, changes: Sequence[ReferenceChange]
     ) -> Sequence[ReferenceOutcome]:
         await self.confirm()
-        self.tally.touched = True
+        self.recorder.touched = True
         try:
-            with self.tally.phase("write"):
+            with self.recorder.phase("write"):
                 return await promises.write_references(self.sink, changes)
         except TransientError:
             for change in changes:
-                aim = Fate.CREATED if change.held is None else Fate.UPDATED
+                aim = Fate.CREATED if change.existing is None else Fate.UPDATED
                 self._tried.setdefault(change.reference, aim)
             raise
 
     def _note(self, change: ReferenceChange, outcome: ReferenceOutcome) -> Fate | None:
-        reference, held = change.reference, change.held
+        reference, existing = change.reference, change.existing
         if outcome.id is None:
             return self._refuse(change, outcome.reason)
         self._there.place(outcome.id, change.name, change.parent)
-        now = HeldReference(
+        now = ExistingReference(
             id=outcome.id,
             name=change.name,
             parent=change.parent,
             ours=True,
-            receipt=change.receipt,
-            native=held.native if held else None,
+            last_applied=change.last_applied,
+            native=existing.native if existing else None,
         )
-        self._held[reference] = now
+        self._existing[reference] = now
         if self.show is not None:
             self._shown[reference] = now
-        if held is not None:
+        if existing is not None:
             return self._enter(reference, outcome.id, Fate.UPDATED)
         fate = Fate.CREATED if outcome.created else Fate.EXISTING
         return self._enter(reference, outcome.id, fate)
 
     def _refuse(self, change: ReferenceChange, reason: str) -> Fate | None:
         """One that is there already is used as it is."""
-        reference, held = change.reference, change.held
-        if held is None:
+        reference, existing = change.reference, change.existing
+        if existing is None:
             self._refused[reference.kind, reference.id] = reason
             return None
         what = f"the sink refused to rename or move category {reference.id!r}"
-        self.tally.warn(f"{what}; it stays as it is: {reason}")
-        return self._enter(reference, held.id, Fate.EXISTING)
+        self.recorder.warn(f"{what}; it stays as it is: {reason}")
+        return self._enter(reference, existing.id, Fate.EXISTING)
 
     def _enter(self, reference: Reference, id_: str, fate: Fate) -> Fate:
         """Remember an id; what a write without an answer made counts as its work."""
@@ -361,24 +361,24 @@ class ReferenceBook:
         if before is None or (before is Fate.EXISTING and fate is not before):
             self._fates[reference] = fate
             if reference.kind is ReferenceKind.CATEGORY:
-                self.tally.categories[fate] += 1
-                self.tally.categories[before or fate] -= before is not None
+                self.recorder.categories[fate] += 1
+                self.recorder.categories[before or fate] -= before is not None
         return fate
 
     def _tell(self, fates: Sequence[Fate | None]) -> None:
         created, updated = fates.count(Fate.CREATED), fates.count(Fate.UPDATED)
         if created or updated:
             event = ReferencesWritten(
-                run_id=self.tally.run_id, created=created, updated=updated
+                run_id=self.recorder.run_id, created=created, updated=updated
             )
-            self.tally.emit(event)
+            self.recorder.emit(event)
 
 
-def _rehearsed(change: ReferenceChange) -> ReferenceOutcome:
+def _planned(change: ReferenceChange) -> ReferenceOutcome:
     """What a write would give, with a made-up id."""
-    id_ = change.held.id if change.held else f"new {change.reference.id}"
+    id_ = change.existing.id if change.existing else f"new {change.reference.id}"
     return ReferenceOutcome(
-        reference=change.reference, id=id_, created=change.held is None
+        reference=change.reference, id=id_, created=change.existing is None
     )
 
 

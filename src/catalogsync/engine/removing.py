@@ -10,19 +10,19 @@ from typing import TypeVar
 import attrs
 
 from catalogsync.batching import batched
-from catalogsync.changes import Action, Ambiguous, Change, Held, Ours, Stranger
+from catalogsync.catalog.changes import Action, Change, Conflict, Existing, Found
+from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
+from catalogsync.catalog.products import Field, ProductKey, ProductStatus
+from catalogsync.diff.last_applied import LastApplied
 from catalogsync.errors import RefusedError, TransientError
-from catalogsync.events import BatchSettled
-from catalogsync.models import Field, ProductKey, ProductStatus
-from catalogsync.outcomes import Outcome, OutcomeStatus
+from catalogsync.events import BatchWritten
 from catalogsync.protocols import Sink
-from catalogsync.receipt import Receipt
 
 from . import promises
 from .answers import SomeAgainError, sorted_answers
-from .ledger import Ledger
+from .journal import Journal
 from .options import Options
-from .tally import Tally
+from .recorder import Recorder
 
 __all__ = [
     "Look",
@@ -41,25 +41,25 @@ _STATUS = frozenset({Field.STATUS})
 T = TypeVar("T")
 
 
-def removal(held: Ours, action: Action) -> Change:
-    """The change that retires, deletes or disowns a product."""
-    receipt = Receipt.parse(held.receipt)
+def removal(existing: Existing, action: Action) -> Change:
+    """The change that unpublishes, deletes or releases a product."""
+    last_applied = LastApplied.parse(existing.last_applied)
     return Change(
         action=action,
-        product=held.product,
+        product=existing.product,
         fields=frozenset(),
-        receipt=attrs.evolve(receipt, retired=True).text(),
-        held=held,
+        last_applied=attrs.evolve(last_applied, unpublished=True).text(),
+        existing=existing,
     )
 
 
-def is_writer(receipt: Receipt, job: str) -> bool:
-    """Whether a job may remove what has this receipt.
+def is_writer(last_applied: LastApplied, job: str) -> bool:
+    """Whether a job may remove what has this last-applied state.
 
-    It may if it wrote the product itself, or if a job without a name did. A receipt
+    It may if it wrote the product itself, or if a job without a name did. A last-applied state
     that cannot be read names no writer, so the product is nobody's to remove.
     """
-    return receipt.job in {"", job}
+    return last_applied.job in {"", job}
 
 
 @attrs.frozen
@@ -82,8 +82,8 @@ Look = Callable[[Sequence[Change]], Awaitable[Sight]]
 async def look_again(
     sink: Sink,
     changes: Sequence[Change],
-    still: Callable[[Change, Ours], bool],
-    tally: Tally,
+    still: Callable[[Change, Existing], bool],
+    recorder: Recorder,
     *,
     fields: frozenset[Field] = _STATUS,
 ) -> Sight:
@@ -93,7 +93,7 @@ async def look_again(
         sink: Where they are.
         changes: How they were to be removed.
         still: Whether that may be done to a product as it is now.
-        tally: Takes a warning for each that is in doubt.
+        recorder: Takes a warning for each that is in doubt.
         fields: What is looked at.
 
     Raises:
@@ -101,39 +101,43 @@ async def look_again(
     """
     again: list[Change] = []
     done: set[ProductKey] = set()
-    found: dict[ProductKey, Held] = {}
-    with tally.phase("find"):
+    found: dict[ProductKey, Found] = {}
+    with recorder.phase("find"):
         for some in batched(changes, sink.limits.find):
             products = [change.product for change in some]
             found |= await promises.find(sink, products, fields)
     for change in changes:
-        held = found.get(change.key)
-        if isinstance(held, Stranger | Ambiguous):
-            tally.warn(f"{change.key} left the source and stays: {held.reason}")
-        elif held is None or _is_done(change.action, held):
+        existing = found.get(change.key)
+        if isinstance(existing, Conflict):
+            recorder.warn(f"{change.key} left the source and stays: {existing.reason}")
+        elif existing is None or _is_done(change.action, existing):
             done.add(change.key)
-        elif still(change, held):
-            again.append(removal(held, change.action))
+        elif still(change, existing):
+            again.append(removal(existing, change.action))
     return Sight(again, done)
 
 
-def _is_done(action: Action, held: Ours) -> bool:
-    hidden = held.product.status is ProductStatus.DRAFT
-    return action is Action.RETIRE and hidden and Receipt.parse(held.receipt).retired
+def _is_done(action: Action, existing: Existing) -> bool:
+    hidden = existing.product.status is ProductStatus.DRAFT
+    return (
+        action is Action.UNPUBLISH
+        and hidden
+        and LastApplied.parse(existing.last_applied).unpublished
+    )
 
 
-async def in_full(sink: Sink, held: Sequence[Ours]) -> list[Ours]:
+async def in_full(sink: Sink, existing: Sequence[Existing]) -> list[Existing]:
     """The same products with all fields, without those that are gone meanwhile.
 
     Raises:
         TransientError: They may be had later.
     """
-    full: list[Ours] = []
-    for some in batched(held, sink.limits.find):
+    full: list[Existing] = []
+    for some in batched(existing, sink.limits.find):
         products = [each.product for each in some]
         found = await promises.find(sink, products, frozenset(Field))
         ours = (found.get(h.product.key) for h in some)
-        full += [each for each in ours if isinstance(each, Ours)]
+        full += [each for each in ours if isinstance(each, Existing)]
     return full
 
 
@@ -144,15 +148,15 @@ class Remover:
     Attributes:
         sink: Where the products are.
         options: When a batch is repeated.
-        tally: Takes the outcomes.
-        ledger: Told before each write.
+        recorder: Takes the outcomes.
+        journal: Told before each write.
         carry_out: Does the work on a batch, so that a stop lets it end.
     """
 
     sink: Sink
     options: Options
-    tally: Tally
-    ledger: Ledger
+    recorder: Recorder
+    journal: Journal
     carry_out: Callable[[Callable[[], Awaitable[None]]], Awaitable[None]]
     _in_doubt: int = attrs.field(default=0, init=False)
     _sent: set[ProductKey] = attrs.field(factory=set[ProductKey], init=False)
@@ -174,13 +178,13 @@ class Remover:
         started = time.perf_counter()
         self._sent.clear()
         await self._settle(batch, look)
-        await self.ledger.flush()
-        event = BatchSettled(
-            run_id=self.tally.run_id,
+        await self.journal.flush()
+        event = BatchWritten(
+            run_id=self.recorder.run_id,
             products=len(batch),
             seconds=time.perf_counter() - started,
         )
-        self.tally.emit(event)
+        self.recorder.emit(event)
 
     async def _settle(self, changes: Sequence[Change], look: Look) -> None:
         left = {change.key: change for change in changes}
@@ -188,7 +192,7 @@ class Remover:
             await repeated(
                 partial(self._write, left, look),
                 "remove products",
-                self.tally,
+                self.recorder,
                 self.options,
             )
         except RefusedError as error:
@@ -204,8 +208,8 @@ class Remover:
     def _leave(self, error: SomeAgainError) -> None:
         """The sink removes others, so that these alone stay."""
         for key, reason in error.errors.items():
-            outcome = Outcome(key, OutcomeStatus.UNSETTLED, str(reason))
-            self.tally.retire(outcome)
+            outcome = Outcome(key, OutcomeStatus.UNRESOLVED, str(reason))
+            self.recorder.unpublish(outcome)
 
     async def _take_apart(
         self, changes: Sequence[Change], look: Look, error: Exception, said: str = ""
@@ -222,7 +226,7 @@ class Remover:
             return
         self._in_doubt += isinstance(error, TransientError)
         failed = OutcomeStatus.FAILED
-        self.tally.retire(Outcome(changes[0].key, failed, str(error), said))
+        self.recorder.unpublish(Outcome(changes[0].key, failed, str(error), said))
 
     async def _write(self, left: dict[ProductKey, Change], look: Look) -> None:
         """Look, write, and take off *left* what has an outcome.
@@ -237,13 +241,13 @@ class Remover:
             raise TransientError(str(error), retry_after=error.retry_after) from error
         ours = self._sent.intersection(sight.done)
         self._note(left, [c.done() for c in changes if c.key in ours])
-        if not sight.changes or self.ledger.stopping.is_set():
+        if not sight.changes or self.journal.stopping.is_set():
             return
-        await self.ledger.announce(sight.changes)
-        self.tally.batch(len(sight.changes))
-        self.tally.touched = True
+        await self.journal.announce(sight.changes)
+        self.recorder.batch(len(sight.changes))
+        self.recorder.touched = True
         self._sent.update(change.key for change in sight.changes)
-        with self.tally.phase("write"):
+        with self.recorder.phase("write"):
             answers = await promises.write(self.sink, sight.changes)
         good, broken = promises.check_answers(self.sink, sight.changes, answers)
         outcomes, again = sorted_answers(sight.changes, good)
@@ -255,21 +259,21 @@ class Remover:
 
     def _note(self, left: dict[ProductKey, Change], outcomes: list[Outcome]) -> None:
         for outcome in outcomes:
-            if outcome.status is OutcomeStatus.RETIRED:
+            if outcome.status is OutcomeStatus.REMOVED:
                 self._in_doubt = 0
             del left[outcome.key]
-            self.tally.retire(outcome)
+            self.recorder.unpublish(outcome)
 
 
 async def repeated(
-    work: Callable[[], Awaitable[T]], what: str, tally: Tally, options: Options
+    work: Callable[[], Awaitable[T]], what: str, recorder: Recorder, options: Options
 ) -> T:
     """Do something by the retry policy.
 
     Raises:
         TransientError: No try was left.
     """
-    async for attempt in options.retry.tries(on_retry=tally.retrying(what)):
+    async for attempt in options.retry.tries(on_retry=recorder.retrying(what)):
         with attempt:
             return await work()
     raise AssertionError("unreachable")

@@ -8,27 +8,27 @@ from contextlib import suppress
 import attrs
 
 from catalogsync.batching import batched
-from catalogsync.convert import product_from_json
+from catalogsync.catalog.convert import product_from_json
+from catalogsync.catalog.outcomes import Rejected
+from catalogsync.catalog.products import Product, ProductKey
 from catalogsync.errors import InvalidValueError
 from catalogsync.events import EventHook
-from catalogsync.models import Product, ProductKey
-from catalogsync.outcomes import Rejected
 from catalogsync.protocols import Cursor, LookupSource, Page, Sink, Source
 from catalogsync.retry import RetryPolicy
-from catalogsync.runstore import RunStore
+from catalogsync.state.protocols import StateStore
 
 from . import promises
 from .options import Options
 from .pipeline import Show
 from .run import Run, make_run
 
-__all__ = ["FailedProducts", "find_failed", "open_retry"]
+__all__ = ["RetrySource", "find_failed", "open_retry"]
 
 _LOOKUP = 50
 
 
 @attrs.frozen(kw_only=True)
-class FailedProducts:
+class RetrySource:
     """Failed products of a job as they can be tried again; it is a source.
 
     Attributes:
@@ -58,12 +58,12 @@ class FailedProducts:
 
 async def find_failed(
     source: Source,
-    store: RunStore,
+    store: StateStore,
     *,
     job: str,
     keys: Collection[ProductKey] | None = None,
     retry: RetryPolicy | None = None,
-) -> FailedProducts:
+) -> RetrySource:
     """Get the failed products of a job anew.
 
     They are asked for at the source where it can be asked, else they are taken as
@@ -78,20 +78,20 @@ async def find_failed(
 
     Raises:
         TransientError: The source cannot be asked now, and no try was left.
-        StoreError: The store cannot be used.
+        StateError: The store cannot be used.
     """
     kept = await store.failures(job, payloads=False)
-    wanted = dict.fromkeys(f.key for f in kept if keys is None or f.key in keys)
+    desired = dict.fromkeys(f.key for f in kept if keys is None or f.key in keys)
     if isinstance(source, LookupSource):
-        return await _fetched(source, list(wanted), retry or RetryPolicy())
-    return await _unpacked(source.name, store, job, wanted)
+        return await _fetched(source, list(desired), retry or RetryPolicy())
+    return await _unpacked(source.name, store, job, desired)
 
 
 async def _fetched(
     source: LookupSource, keys: Sequence[ProductKey], retry: RetryPolicy
-) -> FailedProducts:
+) -> RetrySource:
     pages = [await _asked(source, some, retry) for some in batched(keys, _LOOKUP)]
-    found = FailedProducts(
+    found = RetrySource(
         name=source.name,
         products=[product for page in pages for product in page.products],
         rejected=[record for page in pages for record in page.rejected],
@@ -113,26 +113,26 @@ async def _asked(
 
 
 async def _unpacked(
-    name: str, store: RunStore, job: str, wanted: Collection[ProductKey]
-) -> FailedProducts:
+    name: str, store: StateStore, job: str, desired: Collection[ProductKey]
+) -> RetrySource:
     products: dict[ProductKey, Product] = {}
     last: ProductKey | None = None
     while part := await store.failures(job, limit=_LOOKUP, after=last):
         last = part[-1].key
         for failure in part:
-            if failure.key in wanted:
+            if failure.key in desired:
                 with suppress(InvalidValueError):
                     products[failure.key] = product_from_json(failure.payload)
-    lost = [key for key in wanted if key not in products]
-    return FailedProducts(name=name, products=list(products.values()), lost=lost)
+    lost = [key for key in desired if key not in products]
+    return RetrySource(name=name, products=list(products.values()), lost=lost)
 
 
 def open_retry(
-    failed: FailedProducts,
+    failed: RetrySource,
     sink: Sink,
     *,
     job: str,
-    store: RunStore,
+    store: StateStore,
     options: Options | None = None,
     hooks: Iterable[EventHook] = (),
     show: Show | None = None,

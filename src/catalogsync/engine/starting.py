@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar, cast, runtime_checkable
 from catalogsync.events import EventHook, RunFinished, RunStarted, emitter
 from catalogsync.protocols import Sink, Source
 from catalogsync.report import Counts, Report, RunStatus
-from catalogsync.runstore import RunRecord, RunStore, StoreError
+from catalogsync.state.protocols import RunRecord, StateError, StateStore
 
 from .options import Options
 from .pipeline import Show
@@ -38,7 +38,7 @@ def open_run(
     options: Options | None = None,
     job: str = "",
     hooks: Iterable[EventHook] = (),
-    store: RunStore | None = None,
+    store: StateStore | None = None,
     run_id: str | None = None,
 ) -> Run:
     """Make a run; `async with` starts it and hands out its handle.
@@ -52,7 +52,7 @@ def open_run(
         source: Where products come from; already open, and left open.
         sink: Where products go; already open, and left open.
         options: How to go about it.
-        job: A name for reports, logs and receipts.
+        job: A name for reports, logs and last-applied states.
         hooks: Called for each event.
         store: Remembers the run, keeps failed products, and keeps other runs from
             writing the same products meanwhile; already open, and left open.
@@ -79,7 +79,7 @@ async def sync(
     options: Options | None = None,
     job: str = "",
     hooks: Iterable[EventHook] = (),
-    store: RunStore | None = None,
+    store: StateStore | None = None,
 ) -> Report:
     """Bring the sink in step with the source; arguments as in `open_run`.
 
@@ -100,7 +100,7 @@ async def rehearse(
     options: Options | None = None,
     job: str = "",
     hooks: Iterable[EventHook] = (),
-    store: RunStore | None = None,
+    store: StateStore | None = None,
 ) -> Report:
     """Work out what a run would do, and write nothing.
 
@@ -140,7 +140,7 @@ def run_blocking(
     options: Options | None = None,
     job: str = "",
     hooks: Iterable[EventHook] = (),
-    store: RunStore | Openable[RunStore] | None = None,
+    store: StateStore | Openable[StateStore] | None = None,
 ) -> Report:
     """`sync` for hosts without an event loop.
 
@@ -150,7 +150,7 @@ def run_blocking(
         options: As in `open_run`.
         job: As in `open_run`.
         hooks: As in `open_run`.
-        store: A run store, or settings that open one.
+        store: A state store, or settings that open one.
 
     Raises:
         BusyError: Another run writes the same products.
@@ -202,7 +202,7 @@ async def note_no_start(
     record: RunRecord,
     error: Exception | asyncio.CancelledError,
     hooks: Iterable[EventHook],
-    store: RunStore | None,
+    store: StateStore | None,
 ) -> None:
     """Tell hooks and store of a run that could not begin, such as for a wrong login.
 
@@ -232,7 +232,7 @@ async def note_no_start(
         partial=record.partial,
     )
     if store is not None:
-        with suppress(StoreError):
+        with suppress(StateError):
             await store.begin_run(record)
             await store.end_run(report)
     finished = RunFinished(

@@ -8,18 +8,18 @@ from functools import partial
 import attrs
 
 from catalogsync.batching import batched
-from catalogsync.changes import Held, Ours
-from catalogsync.differences import diff
+from catalogsync.catalog.changes import Existing, Found
+from catalogsync.diff.compare import compare
+from catalogsync.diff.describe import diff
+from catalogsync.diff.last_applied import LastApplied
 from catalogsync.errors import RefusedError, TransientError
-from catalogsync.planning import compare
 from catalogsync.protocols import Sink
-from catalogsync.receipt import Receipt
 from catalogsync.report import Discrepancy
 
 from .options import Options
+from .planner import Planned, Planner, conflict_text
+from .recorder import Recorder
 from .removing import repeated
-from .survey import Planned, Survey, conflict_text
-from .tally import Tally
 
 __all__ = ["Verifier"]
 
@@ -30,15 +30,15 @@ class Verifier:
 
     Attributes:
         sink: Where the products are.
-        survey: Finds them.
+        planner: Finds them.
         options: Whether, and how many.
-        tally: Takes what differs.
+        recorder: Takes what differs.
     """
 
     sink: Sink
-    survey: Survey
+    planner: Planner
     options: Options
-    tally: Tally
+    recorder: Recorder
     _sample: list[Planned] = attrs.field(factory=list[Planned], init=False)
     _seen: int = attrs.field(default=0, init=False)
     _chance: random.Random = attrs.field(factory=random.Random, init=False)
@@ -60,39 +60,41 @@ class Verifier:
         """Read the sample back."""
         try:
             for written in batched(self._sample, self.sink.limits.find):
-                products = [item.wanted for item in written]
-                held = await repeated(
-                    partial(self.survey.find, products),
+                products = [item.desired for item in written]
+                existing = await repeated(
+                    partial(self.planner.find, products),
                     "read back what was written",
-                    self.tally,
+                    self.recorder,
                     self.options,
                 )
                 for item in written:
-                    self._compare(item, held.get(item.wanted.key))
+                    self._compare(item, existing.get(item.desired.key))
         except TransientError as error:
-            self.tally.warn(f"what was written could not be read back: {error}")
+            self.recorder.warn(f"what was written could not be read back: {error}")
 
-    def _compare(self, written: Planned, held: Held | None) -> None:
+    def _compare(self, written: Planned, existing: Found | None) -> None:
         differing: tuple[str, ...] = ("the whole product",)
-        if isinstance(held, Ours):
+        if isinstance(existing, Existing):
             try:
-                differing = self._differing(written, held)
+                differing = self._differing(written, existing)
             except RefusedError as error:
                 differing = (error.reason,)
         if differing:
-            found = Discrepancy(key=written.wanted.key, fields=differing)
-            self.tally.discrepancies.append(found)
+            found = Discrepancy(key=written.desired.key, fields=differing)
+            self.recorder.discrepancies.append(found)
 
-    def _differing(self, written: Planned, held: Ours) -> tuple[str, ...]:
-        wanted = written.wanted
-        kept = Receipt.parse(held.receipt) == Receipt.parse(written.change.receipt)
-        receipt = () if kept else ("receipt",)
-        book = self.survey.book
-        references = book.resolve(wanted) if book else None
-        rules = self.survey.rules_after(wanted.key)
-        found = compare(wanted, held, references, rules=rules)
-        new = (conflict_text(wanted.key, text) for text in found.conflicts)
-        conflicts = [text for text in new if text not in self.tally.warnings]
+    def _differing(self, written: Planned, existing: Existing) -> tuple[str, ...]:
+        desired = written.desired
+        kept = LastApplied.parse(existing.last_applied) == LastApplied.parse(
+            written.change.last_applied
+        )
+        last_applied = () if kept else ("last_applied",)
+        book = self.planner.book
+        references = book.resolve(desired) if book else None
+        rules = self.planner.rules_after(desired.key)
+        found = compare(desired, existing, references, rules=rules)
+        new = (conflict_text(desired.key, text) for text in found.conflicts)
+        conflicts = [text for text in new if text not in self.recorder.warnings]
         differing = [item.path for item in diff(found.change)] if found.change else []
-        gaps = held.gaps if found.change else ()
-        return (*differing, *conflicts, *gaps, *receipt)
+        missing_parts = existing.missing_parts if found.change else ()
+        return (*differing, *conflicts, *missing_parts, *last_applied)

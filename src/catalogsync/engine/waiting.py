@@ -14,9 +14,9 @@ from functools import partial
 
 import attrs
 
-from catalogsync.changes import Action, Change, Ours, VariantChange
-from catalogsync.errors import RefusedError
-from catalogsync.models import (
+from catalogsync.catalog.changes import Action, Change, Existing, VariantChange
+from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
+from catalogsync.catalog.products import (
     Field,
     Product,
     ProductKey,
@@ -24,17 +24,17 @@ from catalogsync.models import (
     Variant,
     evolve_unchecked,
 )
-from catalogsync.outcomes import Outcome, OutcomeStatus
+from catalogsync.diff.last_applied import LastApplied, interim
+from catalogsync.errors import RefusedError
 from catalogsync.protocols import Sink
-from catalogsync.receipt import Receipt, interim
 
 from . import promises
 from .answers import SomeAgainError, sorted_answers
-from .ledger import Ledger
+from .journal import Journal
 from .options import Options
+from .planner import Planned, Planner
+from .recorder import Recorder
 from .removing import repeated
-from .survey import Planned, Survey
-from .tally import Tally
 
 __all__ = ["Waiting", "WaitingRoom"]
 
@@ -83,20 +83,20 @@ class LastRound:
     Attributes:
         room: Where products wait; those that are refused again come back to it.
         sink: Where they go.
-        survey: Finds and plans.
+        planner: Finds and plans.
         write: Carries out what was planned, as in the rest of the run.
         options: When a request is repeated.
-        tally: Takes the outcomes of products that are refused for good.
-        ledger: Is told before holders are changed.
+        recorder: Takes the outcomes of products that are refused for good.
+        journal: Is told before holders are changed.
     """
 
     room: WaitingRoom
     sink: Sink
-    survey: Survey
+    planner: Planner
     write: Callable[[list[Planned]], Awaitable[None]]
     options: Options
-    tally: Tally
-    ledger: Ledger
+    recorder: Recorder
+    journal: Journal
 
     async def run(self) -> None:
         """Write what can be written by now; the rest is refused.
@@ -116,15 +116,15 @@ class LastRound:
                 let_go = True
             waiting = left
         for item in waiting:
-            self.tally.refuse(item.outcome)
+            self.recorder.refuse(item.outcome)
 
     async def _try(self, waiting: Sequence[Waiting]) -> None:
         desired = [item.desired for item in waiting]
         await self.write(await self._planned(desired))
 
     async def _planned(self, desired: Sequence[Product]) -> list[Planned]:
-        look = partial(self.survey.compare, desired)
-        return await repeated(look, "find products", self.tally, self.options)
+        look = partial(self.planner.compare, desired)
+        return await repeated(look, "find products", self.recorder, self.options)
 
     async def _let_go(self, waiting: Sequence[Waiting]) -> None:
         """Take the values that products wait for off those that are to lose them."""
@@ -140,30 +140,32 @@ class LastRound:
         keys = {key for item in waiting if (key := item.outcome.holder)}
         keys -= {item.desired.key for item in waiting}
         keys = {key for key in keys if key.source == source}
-        changes += [*_released(await self._held(keys), needed, self.ledger.job)]
+        changes += [*_released(await self._existing(keys), needed, self.journal.job)]
         for change in changes:
             await self._carry_out(change)
 
-    async def _held(self, keys: Iterable[ProductKey]) -> list[Ours]:
+    async def _existing(self, keys: Iterable[ProductKey]) -> list[Existing]:
         asked = [Product(key=key, title="?") for key in keys]
         if not asked:
             return []
         look = partial(promises.find, self.sink, asked, _LOOK_AT)
-        found = await repeated(look, "find products", self.tally, self.options)
-        return [one for one in found.values() if isinstance(one, Ours)]
+        found = await repeated(look, "find products", self.recorder, self.options)
+        return [one for one in found.values() if isinstance(one, Existing)]
 
     async def _carry_out(self, change: Change) -> None:
-        await self.ledger.announce([change])
-        self.tally.touched = True
+        await self.journal.announce([change])
+        self.recorder.touched = True
         try:
             write = partial(self._write, change)
-            done = await repeated(write, "free unique values", self.tally, self.options)
+            done = await repeated(
+                write, "free unique values", self.recorder, self.options
+            )
         except RefusedError:
             return  # the product that waits is refused then, with the reason
-        if done and not self.tally.is_open(change.key):
+        if done and not self.recorder.is_open(change.key):
             reason = "gave up a unique value that another product needs"
             outcome = Outcome(change.key, OutcomeStatus.UPDATED, reason)
-            self.tally.on_settled(outcome, None)
+            self.recorder.on_settled(outcome, None)
 
     async def _write(self, change: Change) -> bool:
         """Whether the sink says that it carried out the change."""
@@ -188,8 +190,8 @@ def _vacated(
 ) -> Iterator[Change]:
     """Changes of waiting products to which they will lose a value anyway."""
     for item in planned:
-        held = item.change.held
-        if held is None or item.change.action is not Action.UPDATE:
+        existing = item.change.existing
+        if existing is None or item.change.action is not Action.UPDATE:
             continue
         after = {v.id: v for v in item.change.product.variants or ()}
         losing = {
@@ -199,41 +201,43 @@ def _vacated(
                 if (name, value) in needed
                 and getattr(after.get(variant.id), name, None) != value
             }
-            for variant in held.product.variants or ()
+            for variant in existing.product.variants or ()
         }
-        receipt = interim(held.receipt, item.change.receipt)
+        last_applied = interim(existing.last_applied, item.change.last_applied)
         if any(losing.values()):
-            yield _without(held, losing, receipt)
+            yield _without(existing, losing, last_applied)
 
 
 def _released(
-    holders: Iterable[Ours], needed: set[tuple[str, str]], job: str
+    holders: Iterable[Existing], needed: set[tuple[str, str]], job: str
 ) -> Iterator[Change]:
     """Changes that take values off products which this job unpublished."""
-    for held in holders:
-        receipt = Receipt.parse(held.receipt)
-        hidden = held.product.status is not ProductStatus.PUBLISHED
-        if not (receipt.retired and hidden and receipt.job == job):
+    for existing in holders:
+        last_applied = LastApplied.parse(existing.last_applied)
+        hidden = existing.product.status is not ProductStatus.PUBLISHED
+        if not (last_applied.unpublished and hidden and last_applied.job == job):
             continue
         losing = {
             variant.id: {name for name, _ in _values(variant)}
-            for variant in held.product.variants or ()
+            for variant in existing.product.variants or ()
             if needed.intersection(_values(variant))
         }
         if any(losing.values()):
-            yield _without(held, losing, _forgetting(receipt, losing))
+            yield _without(existing, losing, _forgetting(last_applied, losing))
 
 
-def _forgetting(receipt: Receipt, losing: Mapping[str, set[str]]) -> str:
-    """The receipt without these values, so that losing them is no manual edit."""
+def _forgetting(last_applied: LastApplied, losing: Mapping[str, set[str]]) -> str:
+    """The last-applied state without these values, so that losing them is no manual edit."""
     variants = {
         id_: {n: d for n, d in parts.items() if n not in losing.get(id_, ())}
-        for id_, parts in receipt.variants.items()
+        for id_, parts in last_applied.variants.items()
     }
-    return attrs.evolve(receipt, variants=variants).text()
+    return attrs.evolve(last_applied, variants=variants).text()
 
 
-def _without(held: Ours, losing: Mapping[str, set[str]], receipt: str) -> Change:
+def _without(
+    existing: Existing, losing: Mapping[str, set[str]], last_applied: str
+) -> Change:
     """The update that clears values of variants and leaves all else."""
     items = tuple(
         VariantChange(
@@ -241,16 +245,16 @@ def _without(held: Ours, losing: Mapping[str, set[str]], receipt: str) -> Change
             variant=evolve_unchecked(variant, **dict.fromkeys(names)),
             fields=frozenset(f for f, name in _UNIQUE.items() if name in names),
         )
-        for variant in held.product.variants or ()
+        for variant in existing.product.variants or ()
         if (names := losing.get(variant.id))
     )
     after = {item.variant.id: item.variant for item in items}
-    variants = [after.get(v.id, v) for v in held.product.variants or ()]
+    variants = [after.get(v.id, v) for v in existing.product.variants or ()]
     return Change(
         action=Action.UPDATE,
-        product=evolve_unchecked(held.product, variants=tuple(variants)),
+        product=evolve_unchecked(existing.product, variants=tuple(variants)),
         fields=frozenset[Field]().union(*(item.fields for item in items)),
         variants=items,
-        receipt=receipt,
-        held=held,
+        last_applied=last_applied,
+        existing=existing,
     )

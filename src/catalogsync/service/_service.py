@@ -1,6 +1,6 @@
 """Jobs that run by themselves, on their schedule and on demand, one run at a time.
 
-What asks for a run is a trigger in the run store, so none is lost when the process
+What asks for a run is a trigger in the state store, so none is lost when the process
 ends. A run fulfils all triggers that were there when it began; those that come
 while it goes on are for the next one, however many they are.
 """
@@ -19,12 +19,13 @@ from typing import Protocol, Self
 
 import attrs
 
+from catalogsync.catalog.products import ProductKey
 from catalogsync.config import Job
 from catalogsync.engine import Run
 from catalogsync.engine.pages import is_cancelled
 from catalogsync.errors import CatalogSyncError, MisconfiguredError
 from catalogsync.events import (
-    BatchSettled,
+    BatchWritten,
     Compared,
     Event,
     EventHook,
@@ -33,10 +34,9 @@ from catalogsync.events import (
     Retrying,
     RunStarted,
 )
-from catalogsync.models import ProductKey
-from catalogsync.planfile import Plan
+from catalogsync.plans import Plan
 from catalogsync.report import Counts, Report, RunStatus
-from catalogsync.runstore import BusyError, RunStore, StoreError, Trigger
+from catalogsync.state.protocols import BusyError, StateError, StateStore, Trigger
 
 from ._feed import Feed
 
@@ -111,10 +111,10 @@ class JobState:
         failures: Runs since the last one that settled all.
         run_id: Identity of the run that goes on; empty if none does.
         plan: What is to be applied next, or is being applied.
-        taken: The wishes that the run fulfils which goes on.
+        taken: The triggers that the run fulfils which goes on.
         scope: Ends what goes on, also while it is opened and closed.
         wake: Set when there is something to do.
-        turn: Held while wishes are noted or taken.
+        turn: Held while triggers are noted or taken.
     """
 
     job: Job
@@ -142,10 +142,10 @@ class JobState:
         self.wake.set()
         return self._pending
 
-    def begin(self, wishes: Sequence[Trigger]) -> str:
-        """The run that was to come begins, for these wishes; gives its id."""
+    def begin(self, triggers: Sequence[Trigger]) -> str:
+        """The run that was to come begins, for these triggers; gives its id."""
         run_id, self._pending = self._pending or uuid.uuid4().hex, ""
-        self.taken = frozenset(wish.id for wish in wishes)
+        self.taken = frozenset(trigger.id for trigger in triggers)
         self.begin_as(run_id)
         return run_id
 
@@ -166,7 +166,7 @@ class JobState:
             self.total = event.total
         if isinstance(event, Retrying):
             self.retrying = event
-        elif isinstance(event, PageRead | Compared | BatchSettled):
+        elif isinstance(event, PageRead | Compared | BatchWritten):
             self.retrying = None
 
 
@@ -184,14 +184,14 @@ class Service:
         hooks: Called for each event of each run.
         clock: The time, with a zone; replaced in tests.
         retry_after: Seconds after which a run that did not settle all is done again;
-            doubled each time, up to an hour. New wishes wait only for the first part.
-        keep_days: Runs that began longer ago are forgotten, as `StoreSettings` says.
+            doubled each time, up to an hour. New triggers wait only for the first part.
+        keep_days: Runs that began longer ago are forgotten, as `StateSettings` says.
         keep_runs: Of each job, all but so many runs are forgotten.
         feed: Hands out all events but those of single requests.
     """
 
     jobs: Mapping[str, Job]
-    store: RunStore
+    store: StateStore
     hooks: Sequence[EventHook] = ()
     clock: Clock = _now
     retry_after: float = 30.0
@@ -257,7 +257,7 @@ class Service:
     async def trigger(
         self, job: str, keys: Collection[ProductKey] = (), *, by: str = ""
     ) -> str:
-        """Ask for a run; when this returns, the wish is kept and outlives the process.
+        """Ask for a run; when this returns, the trigger is kept and outlives the process.
 
         Args:
             job: Of which job.
@@ -265,13 +265,13 @@ class Service:
             by: Who or what asks, for people.
 
         Returns:
-            The id of the run that is to fulfil it; wishes that come together share
+            The id of the run that is to fulfil it; triggers that come together share
             one. If that run does not come about, because the service ends or another
             process is at work, a later one fulfils it under an id of its own.
 
         Raises:
             MisconfiguredError: There is no such job.
-            StoreError: The wish cannot be kept.
+            StateError: The trigger cannot be kept.
         """
         state = self.state(job)
         async with state.turn:
@@ -282,7 +282,7 @@ class Service:
         """Do what a plan says and nothing else, when no other run of its job goes on.
 
         Products that changed since the plan was made are left alone. Other than a
-        wish it does not outlive the process.
+        trigger it does not outlive the process.
 
         Returns:
             The id of the run.
@@ -299,28 +299,32 @@ class Service:
         return state.plan.run_id
 
     async def waiting(self, job: str) -> Sequence[Trigger]:
-        """The wishes that no run fulfils yet; the next one begins for them at once.
+        """The triggers that no run fulfils yet; the next one begins for them at once.
 
         Raises:
             MisconfiguredError: There is no such job.
-            StoreError: The store cannot be used.
+            StateError: The store cannot be used.
         """
         taken = self.state(job).taken
-        return [wish for wish in await self.store.triggers(job) if wish.id not in taken]
+        return [
+            trigger
+            for trigger in await self.store.triggers(job)
+            if trigger.id not in taken
+        ]
 
     async def clear(self, job: str) -> int:
-        """Withdraw the wishes that wait, and a plan that does; says how many.
+        """Withdraw the triggers that wait, and a plan that does; says how many.
 
         A run that goes on is not touched.
 
         Raises:
             MisconfiguredError: There is no such job.
-            StoreError: The store cannot be used.
+            StateError: The store cannot be used.
         """
         state = self.state(job)
         async with state.turn:
             waiting = await self.waiting(job)
-            await self.store.drop_triggers([wish.id for wish in waiting])
+            await self.store.drop_triggers([trigger.id for trigger in waiting])
             plan, dropped = state.plan, len(waiting)
             if plan is not None and plan.run_id != state.run_id:
                 state.plan = None
@@ -330,7 +334,7 @@ class Service:
     def cancel(self, run_id: str, *, grace: float = 30.0) -> bool:
         """Ask a run for an orderly end; False: no such run goes on.
 
-        The wishes that it was for are withdrawn: what it did not do is left to the
+        The triggers that it was for are withdrawn: what it did not do is left to the
         next run.
         """
         for state in self._states.values():
@@ -374,11 +378,11 @@ class Service:
                 await self.store.add_trigger(name, by=_CAUGHT_UP)
 
     async def _tell_strays(self) -> None:
-        """Tell of wishes for jobs that are not here, say because of a new name."""
-        with suppress(StoreError):  # it is told where the store is needed
-            strays = {wish.job for wish in await self.store.triggers()}
+        """Tell of triggers for jobs that are not here, say because of a new name."""
+        with suppress(StateError):  # it is told where the store is needed
+            strays = {trigger.job for trigger in await self.store.triggers()}
             for job in sorted(strays - self._states.keys()):
-                logger.warning("wishes wait for job %s, which is not here", job)
+                logger.warning("triggers wait for job %s, which is not here", job)
 
     async def _last_whole(self, job: str) -> dt.datetime | None:
         """When the last run began that took all and settled it; None: none is known."""
@@ -398,7 +402,7 @@ class Service:
                 await self._pause(state)
 
     async def _next(self, state: JobState) -> bool:
-        """Fulfil the wishes that are there, or wait until there may be some.
+        """Fulfil the triggers that are there, or wait until there may be some.
 
         Returns:
             Whether what was done need not be done again.
@@ -408,14 +412,14 @@ class Service:
             return True
         async with state.turn:
             self._look(state)
-            wishes = [*await self.store.triggers(state.job.name)]
-            if wishes and state.next_at is not None and state.next_at <= self.clock():
-                # Wishes that come all the time, or fail, put off no schedule.
-                wishes.append(await self._come_due(state))
-            run_id = state.begin(wishes) if wishes else ""
-        if wishes:
+            triggers = [*await self.store.triggers(state.job.name)]
+            if triggers and state.next_at is not None and state.next_at <= self.clock():
+                # Triggers that come all the time, or fail, put off no schedule.
+                triggers.append(await self._come_due(state))
+            run_id = state.begin(triggers) if triggers else ""
+        if triggers:
             try:
-                return await self._run(state, wishes, run_id)
+                return await self._run(state, triggers, run_id)
             finally:
                 state.taken = frozenset()
         if await self._is_due(state):
@@ -423,11 +427,11 @@ class Service:
         return True
 
     async def _come_due(self, state: JobState) -> Trigger:
-        wish = await self.store.add_trigger(state.job.name, by=_SCHEDULE)
+        trigger = await self.store.add_trigger(state.job.name, by=_SCHEDULE)
         if state.job.schedule is not None and state.next_at is not None:
             now = max(self.clock(), state.next_at)
             state.next_at = state.job.schedule.next_after(now)
-        return wish
+        return trigger
 
     async def _is_due(self, state: JobState) -> bool:
         """Wait until a job is due or woken; says whether it is due."""
@@ -467,17 +471,19 @@ class Service:
         await _woken(state.wake, rest)
 
     async def _run(
-        self, state: JobState, wishes: Sequence[Trigger], run_id: str
+        self, state: JobState, triggers: Sequence[Trigger], run_id: str
     ) -> bool:
-        """Fulfil wishes by one run; says whether it need not be done again."""
+        """Fulfil triggers by one run; says whether it need not be done again."""
         keys: set[ProductKey] | None = set()
-        for wish in wishes:
-            keys = keys | set(wish.keys) if keys is not None and wish.keys else None
+        for trigger in triggers:
+            keys = (
+                keys | set(trigger.keys) if keys is not None and trigger.keys else None
+            )
         report = await self._attempt(state, self._chosen(state.job, keys).start)
         settled = report is not None and report.status.settled
         if settled or state.cancelled:
             state.failures = 0
-            await self.store.drop_triggers([wish.id for wish in wishes])
+            await self.store.drop_triggers([trigger.id for trigger in triggers])
             await self.store.trim(days=self.keep_days, runs=self.keep_runs)
             return True
         if not await self._is_known(run_id):
@@ -496,7 +502,7 @@ class Service:
         """Whether a run is in the store; not if that cannot be told."""
         try:
             return await self.store.run(run_id) is not None
-        except StoreError:
+        except StateError:
             return False
 
     async def _attempt(self, state: JobState, start: Start) -> Report | None:

@@ -12,13 +12,13 @@ from catalogsync.config import Access
 from catalogsync.errors import MisconfiguredError, MissingExtraError
 from catalogsync.service import Service
 
-from ._around import add_headers, answer_errors, answer_preflights, limit_requests
+from ._context import Endpoint, Metrics, Site
 from ._guard import Guard
 from ._handlers import ENDPOINTS
-from ._site import Endpoint, Metrics, Site
+from ._middleware import add_headers, answer_errors, answer_preflights, limit_requests
 
 if TYPE_CHECKING:
-    from ._pages_visits import Page
+    from ._page_context import Page
 
 __all__ = ["web_app"]
 

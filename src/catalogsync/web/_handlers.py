@@ -7,12 +7,16 @@ from collections.abc import Collection
 
 from aiohttp import web
 
-from catalogsync._texts import natural
+from catalogsync._lib.texts import natural
+from catalogsync.catalog.products import ProductKey
 from catalogsync.config import Job, Role
-from catalogsync.models import ProductKey
-from catalogsync.runstore import StoreError
+from catalogsync.state.protocols import StateError
 
-from ._answers import (
+from ._context import Call, Endpoint
+from ._errors import RefusalError
+from ._openapi import describe
+from ._parsing import no_keys, parse_json, read_body, read_key, read_keys, read_text
+from ._schemas import (
     Tree,
     failure_json,
     job_json,
@@ -21,10 +25,6 @@ from ._answers import (
     trigger_json,
     whole_run_json,
 )
-from ._bodies import no_keys, parse_json, read_body, read_key, read_keys, read_text
-from ._openapi import describe
-from ._refusals import RefusalError
-from ._site import Call, Endpoint
 
 __all__ = ["ENDPOINTS", "cancelled_job", "failure_tree", "job_tree", "retry_keys"]
 
@@ -42,8 +42,8 @@ async def _ready(call: Call) -> web.StreamResponse:
         return call.answer({"status": "stopping", "error": error}, status=503)
     try:
         await call.service.store.runs(limit=1)
-    except StoreError as error:
-        problem = {"status": "run store down", "error": str(error)}
+    except StateError as error:
+        problem = {"status": "state store down", "error": str(error)}
         return call.answer(problem, status=503)
     return call.answer({"status": "ready"})
 
@@ -111,12 +111,12 @@ async def _source_name(job: Job) -> str:
 
 async def _retry(call: Call) -> web.StreamResponse:
     job = call.job
-    wanted = read_keys(await call.body(), await _source_name(job))
-    return await _triggered(call, job, await retry_keys(call, job, wanted))
+    desired = read_keys(await call.body(), await _source_name(job))
+    return await _triggered(call, job, await retry_keys(call, job, desired))
 
 
 async def retry_keys(
-    call: Call, job: Job, wanted: Collection[ProductKey]
+    call: Call, job: Job, desired: Collection[ProductKey]
 ) -> Collection[ProductKey]:
     """Those of the products that are failed; of all, where none is named.
 
@@ -125,7 +125,7 @@ async def retry_keys(
     """
     failures = await call.service.store.failures(job.name, payloads=False)
     failed = [failure.key for failure in failures]
-    keys = set(failed).intersection(wanted) if wanted else failed
+    keys = set(failed).intersection(desired) if desired else failed
     if not keys:
         raise RefusalError(409, "no such product is failed")
     return keys
@@ -253,7 +253,7 @@ async def _webhook(call: Call) -> web.StreamResponse:
     keys = read_keys(parse_json(request, body), await _source_name(job))
     try:
         run_id = await call.service.trigger(name, keys, by="webhook")
-    except StoreError:
+    except StateError:
         signatures.forget(seen)
         raise
     return call.answer({"run_id": run_id}, status=202)

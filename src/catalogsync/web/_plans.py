@@ -19,24 +19,24 @@ from catalogsync.config import Job
 from catalogsync.engine import rehearse
 from catalogsync.errors import CatalogSyncError
 from catalogsync.events import Event, PageRead, Retrying
-from catalogsync.planfile import Forecast, Plan, PlanWriter, forecast, plan_head
+from catalogsync.plans import Forecast, Plan, PlanWriter, forecast, plan_head
 from catalogsync.report import Report
 from catalogsync.service import Service
 
-from ._answers import Tree, counts_json, retrying_json
-from ._refusals import RefusalError
+from ._errors import RefusalError
+from ._schemas import Tree, counts_json, retrying_json
 
 __all__ = ["Plans", "Preview"]
 
 logger = logging.getLogger("catalogsync.web")
 
 _EARLIER = 20
-_LISTS = ("failures", "rejected", "warnings", "edits")
+_LISTS = ("failures", "rejected", "warnings", "manual_edits")
 
 
 @attrs.define(kw_only=True, eq=False)
 class Preview:
-    """A plan that is being made or was made; a hook of its rehearsal.
+    """A plan that is being made or was made; a hook of its plan.
 
     Attributes:
         path: Its file, complete when there is a report.
@@ -45,7 +45,7 @@ class Preview:
         read: Records that were read so far.
         total: How many there are, if the source says so.
         retrying: What failed and will be tried again; None after a success.
-        report: Of the rehearsal, when it has ended.
+        report: Of the plan, when it has ended.
         expected: What applying the plan will take.
         problem: Why there is no plan; empty as long as there may be one.
         applied: Whether somebody applied it.
@@ -64,7 +64,7 @@ class Preview:
     _places: array[int] = attrs.field(factory=lambda: array("Q"))
 
     def __call__(self, event: Event, /) -> None:
-        """Follow the rehearsal."""
+        """Follow the plan."""
         if isinstance(event, PageRead):
             self.read += event.products + event.rejected
             self.total, self.retrying = event.total, None
@@ -149,7 +149,7 @@ def _change(line: dict[str, Any]) -> Tree:
             "key": line["key"],
             "title": line["title"] or "",
             "diff": line["diff"],
-            "half_made": line.get("half_made", []),
+            "incomplete": line.get("incomplete", []),
             "adopts": line.get("adopts", False),
         }
     return {
@@ -157,7 +157,7 @@ def _change(line: dict[str, Any]) -> Tree:
         "key": f"{line['line']}:{line['id']}",
         "title": line["name"],
         "diff": line["diff"],
-        "half_made": [],
+        "incomplete": [],
         "adopts": False,
     }
 
@@ -251,7 +251,7 @@ class Plans:
 
     async def _make(self, job: Job, preview: Preview) -> None:
         try:
-            await self._rehearse(job, preview)
+            await self._plan(job, preview)
         except asyncio.CancelledError:
             preview.problem = "the plan was not finished, because the service ends"
             raise
@@ -261,7 +261,7 @@ class Plans:
             logger.exception("the plan of job %s broke off", job.name)
             preview.problem = "something unexpected happened; the log tells more"
 
-    async def _rehearse(self, job: Job, preview: Preview) -> None:
+    async def _plan(self, job: Job, preview: Preview) -> None:
         store = self.service.store
         async with job.open() as (source, sink):
             head = plan_head(job.name, source, sink)

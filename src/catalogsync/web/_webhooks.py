@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 import attrs
 from multidict import MultiMapping
 
-from ._refusals import RefusalError
+from ._errors import RefusalError
 
 __all__ = ["Signatures", "sign"]
 
@@ -88,9 +88,9 @@ class Signatures:
     ) -> bool:
         right = False
         for secret in self.secrets.get(job, ()):
-            wanted = _hmac(secret, timestamp, body).encode()
+            desired = _hmac(secret, timestamp, body).encode()
             for signature in given:
-                right |= hmac.compare_digest(wanted, signature)
+                right |= hmac.compare_digest(desired, signature)
         return right
 
     def _forget_old(self, now: float) -> None:

@@ -20,8 +20,16 @@ from urllib.parse import quote
 
 import attrs
 
-from catalogsync._checks import shown
-from catalogsync._http import (
+from catalogsync.catalog.checks import shown
+from catalogsync.catalog.outcomes import Rejected
+from catalogsync.catalog.products import Category, Price, Product, ProductKey
+from catalogsync.errors import (
+    BrokenReplyError,
+    InvalidValueError,
+    MisconfiguredError,
+    TransientError,
+)
+from catalogsync.http._client import (
     HttpClient,
     HttpOptions,
     Reply,
@@ -29,16 +37,8 @@ from catalogsync._http import (
     base_url,
     open_http,
 )
-from catalogsync.errors import (
-    BrokenReplyError,
-    InvalidValueError,
-    MisconfiguredError,
-    TransientError,
-)
-from catalogsync.models import Category, Price, Product, ProductKey
-from catalogsync.outcomes import Rejected
-from catalogsync.protocols import Cursor, Finding, Page
-from catalogsync.ratelimit import RateLimiter
+from catalogsync.http.ratelimit import RateLimiter
+from catalogsync.protocols import CheckResult, Cursor, Page
 
 from ._records import FIELDS, Mapper
 
@@ -196,14 +196,14 @@ class DummyJSONSource:
             return None
         return _asked_for(mapper, key, _record(reply))
 
-    async def check(self) -> Sequence[Finding]:
+    async def check(self) -> Sequence[CheckResult]:
         """Reach the server and count its products."""
         query = "limit=1&skip=0&select=title"
         reply = await self.client.send("GET", "/products", query=query)
         records, total = _page_parts(_body(reply), reply, skip=0)
         _check_count(reply, records, total, skip=0, size=1)
         text = f"{self.client.url} has {total} products"
-        return [Finding(ok=True, what="source", text=text)]
+        return [CheckResult(ok=True, what="source", text=text)]
 
     async def _prepared(self, *, anew: bool = False) -> Mapper:
         """The mapper, with the categories' names, asked for once in each pass."""

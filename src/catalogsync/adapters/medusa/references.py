@@ -31,10 +31,10 @@ from typing import Any, cast
 
 import attrs
 
-from catalogsync._concurrency import each
-from catalogsync._trees import ancestors
-from catalogsync.changes import (
-    HeldReference,
+from catalogsync._lib.concurrency import each
+from catalogsync._lib.trees import ancestors
+from catalogsync.catalog.changes import (
+    ExistingReference,
     Reference,
     ReferenceChange,
     ReferenceKind,
@@ -43,8 +43,8 @@ from catalogsync.changes import (
 from catalogsync.errors import ConflictError
 
 from .client import MedusaClient, MedusaRefusedError
-from .naming import category_external_id, category_handle, in_pieces
-from .reading import RECEIPT, receipt_of
+from .handles import category_external_id, category_handle, in_pieces
+from .mapping import RECEIPT, last_applied_of
 
 __all__ = ["References"]
 
@@ -67,7 +67,7 @@ class References:
 
     async def find(
         self, references: frozenset[Reference]
-    ) -> dict[Reference, HeldReference]:
+    ) -> dict[Reference, ExistingReference]:
         """Say which of these the store has."""
         categories = [r for r in references if r.kind is ReferenceKind.CATEGORY]
         tags = [r for r in references if r.kind is ReferenceKind.TAG]
@@ -89,15 +89,15 @@ class References:
         return outcomes + await each(self._tag, tags, at_once=_TAGS_AT_ONCE)
 
     async def _categories(
-        self, wanted: Sequence[Reference]
-    ) -> dict[Reference, HeldReference]:
-        ids = {category_external_id(r): r for r in wanted}
+        self, desired: Sequence[Reference]
+    ) -> dict[Reference, ExistingReference]:
+        ids = {category_external_id(r): r for r in desired}
         found = {
-            ids[raw["external_id"]]: _held(raw, ours=True)
+            ids[raw["external_id"]]: _existing(raw, ours=True)
             for raw in await self._list("external_id", ids)
             if raw["external_id"] in ids
         }
-        handles = {category_handle(r): r for r in wanted if r not in found}
+        handles = {category_handle(r): r for r in desired if r not in found}
         for raw in await self._list("handle", handles):
             reference = handles.get(raw["handle"])
             if reference is None:
@@ -105,7 +105,7 @@ class References:
             # A store may deny a category and show it the next moment.
             ours = raw["external_id"] == category_external_id(reference)
             if ours or not _is_of(raw, reference.source):
-                found[reference] = _held(raw, ours=ours)
+                found[reference] = _existing(raw, ours=ours)
         return await self._located(found)
 
     async def _list(
@@ -118,13 +118,13 @@ class References:
         return found
 
     async def _located(
-        self, found: Mapping[Reference, HeldReference]
-    ) -> dict[Reference, HeldReference]:
-        parents = {held.id: held.parent for held in found.values()}
+        self, found: Mapping[Reference, ExistingReference]
+    ) -> dict[Reference, ExistingReference]:
+        parents = {existing.id: existing.parent for existing in found.values()}
         await self._climb(parents)
         return {
-            reference: attrs.evolve(held, above=ancestors(held.id, parents))
-            for reference, held in found.items()
+            reference: attrs.evolve(existing, above=ancestors(existing.id, parents))
+            for reference, existing in found.items()
         }
 
     async def _climb(self, parents: dict[str, str | None]) -> None:
@@ -140,8 +140,8 @@ class References:
     async def _category(self, change: ReferenceChange) -> ReferenceOutcome:
         reference = change.reference
         try:
-            if change.held is not None:
-                return await self._change(change, change.held)
+            if change.existing is not None:
+                return await self._change(change, change.existing)
             return await self._create(change)
         except MedusaRefusedError as error:
             if error.type == _NO_PARENT:
@@ -152,22 +152,27 @@ class References:
             )
 
     async def _change(
-        self, change: ReferenceChange, held: HeldReference
+        self, change: ReferenceChange, existing: ExistingReference
     ) -> ReferenceOutcome:
         body: dict[str, Any] = {"name": change.name, "metadata": _metadata(change)}
-        path = f"{_CATEGORIES}/{held.id}"
-        if change.parent != held.parent:
-            await self._check_place(change, held)
-            if change.parent is not None and held.id in held.above:
+        path = f"{_CATEGORIES}/{existing.id}"
+        if change.parent != existing.parent:
+            await self._check_place(change, existing)
+            if change.parent is not None and existing.id in existing.above:
                 # Out of a cycle, the only way is to the top level.
-                out = {"parent_category_id": None, "metadata": _others_metadata(held)}
+                out = {
+                    "parent_category_id": None,
+                    "metadata": _others_metadata(existing),
+                }
                 await self.client.post(path, out, "fields=id")
             body["parent_category_id"] = change.parent
         if "product_category" not in await self.client.post(path, body, "fields=id"):
             raise ConflictError(f"category {change.reference.id} was removed meanwhile")
-        return ReferenceOutcome(reference=change.reference, id=held.id)
+        return ReferenceOutcome(reference=change.reference, id=existing.id)
 
-    async def _check_place(self, change: ReferenceChange, held: HeldReference) -> None:
+    async def _check_place(
+        self, change: ReferenceChange, existing: ExistingReference
+    ) -> None:
         """See to it that no category comes to lie below itself.
 
         A person may have moved categories since they were looked up.
@@ -176,7 +181,7 @@ class References:
             return
         parents: dict[str, str | None] = {"": change.parent}
         await self._climb(parents)
-        if held.id in ancestors("", parents):
+        if existing.id in ancestors("", parents):
             what = f"category {change.reference.id}: its new parent"
             raise ConflictError(f"{what} lies below it by now")
 
@@ -193,9 +198,9 @@ class References:
         try:
             reply = await self.client.post(_CATEGORIES, body, "fields=id")
         except MedusaRefusedError:
-            held = (await self._categories([reference])).get(reference)
-            if held is not None:
-                return ReferenceOutcome(reference=reference, id=held.id)
+            existing = (await self._categories([reference])).get(reference)
+            if existing is not None:
+                return ReferenceOutcome(reference=reference, id=existing.id)
             if not await self._list("handle", [category_handle(reference)]):
                 raise
             body["handle"] = category_handle(reference, unique=True)
@@ -204,10 +209,10 @@ class References:
         return ReferenceOutcome(reference=reference, id=id_, created=True)
 
     async def _tags(
-        self, wanted: Sequence[Reference]
-    ) -> dict[Reference, HeldReference]:
-        names = {reference.id: reference for reference in wanted}
-        found: dict[Reference, HeldReference] = {}
+        self, desired: Sequence[Reference]
+    ) -> dict[Reference, ExistingReference]:
+        names = {reference.id: reference for reference in desired}
+        found: dict[Reference, ExistingReference] = {}
         queries = [*in_pieces("value[]", names.keys() - {_NULL})]
         if _NULL in names:
             queries.append(f"q={_NULL[:-1]}")
@@ -216,8 +221,8 @@ class References:
             rows = await self.client.get_all(_TAGS, "product_tags", what, size=1000)
             for raw in rows:
                 if raw["value"] in names:
-                    held = HeldReference(id=raw["id"], name=raw["value"])
-                    found[names[raw["value"]]] = held
+                    existing = ExistingReference(id=raw["id"], name=raw["value"])
+                    found[names[raw["value"]]] = existing
         return found
 
     async def _tag(self, change: ReferenceChange) -> ReferenceOutcome:
@@ -225,21 +230,21 @@ class References:
         try:
             reply = await self.client.post(_TAGS, {"value": reference.id}, "fields=id")
         except MedusaRefusedError as error:
-            held = (await self._tags([reference])).get(reference)
-            reason = "" if held else error.said or error.reason
-            id_ = held.id if held else None
+            existing = (await self._tags([reference])).get(reference)
+            reason = "" if existing else error.said or error.reason
+            id_ = existing.id if existing else None
             return ReferenceOutcome(reference=reference, id=id_, reason=reason)
         id_ = reply["product_tag"]["id"]
         return ReferenceOutcome(reference=reference, id=id_, created=True)
 
 
-def _held(raw: Mapping[str, Any], *, ours: bool) -> HeldReference:
-    return HeldReference(
+def _existing(raw: Mapping[str, Any], *, ours: bool) -> ExistingReference:
+    return ExistingReference(
         id=raw["id"],
         name=raw["name"],
         parent=raw["parent_category_id"],
         ours=ours,
-        receipt=receipt_of(raw),
+        last_applied=last_applied_of(raw),
         native=raw["metadata"],
     )
 
@@ -251,10 +256,14 @@ def _is_of(raw: Mapping[str, Any], source: str) -> bool:
 
 def _metadata(change: ReferenceChange) -> dict[str, Any] | None:
     """All of the metadata, as an update replaces it."""
-    others = _others_metadata(change.held) if change.held else {}
-    return {**others, RECEIPT: change.receipt} if change.receipt else others or None
+    others = _others_metadata(change.existing) if change.existing else {}
+    return (
+        {**others, RECEIPT: change.last_applied}
+        if change.last_applied
+        else others or None
+    )
 
 
-def _others_metadata(held: HeldReference) -> dict[str, Any]:
-    there = cast("dict[str, Any]", held.native or {})
+def _others_metadata(existing: ExistingReference) -> dict[str, Any]:
+    there = cast("dict[str, Any]", existing.native or {})
     return {name: value for name, value in there.items() if name != RECEIPT}

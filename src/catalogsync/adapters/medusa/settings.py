@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from catalogsync._http import HttpOptions, address_repr, base_url, open_http
 from catalogsync.errors import MisconfiguredError
+from catalogsync.http._client import HttpOptions, address_repr, base_url, open_http
 
 from .client import ApiKey, Auth, Login, MedusaClient
-from .places import discover
 from .server import admit, read_flags
 from .sink import MedusaSink
+from .store_context import discover
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from catalogsync.changes import (
+from catalogsync.catalog.changes import (
     Change,
-    Held,
-    HeldReference,
-    Ours,
+    Existing,
+    ExistingReference,
+    Found,
     Reference,
     ReferenceChange,
     ReferenceOutcome,
 )
+from catalogsync.catalog.outcomes import Outcome
+from catalogsync.catalog.products import Dimensions, Field, Product, ProductKey
 from catalogsync.errors import CatalogSyncError, RefusedError
-from catalogsync.models import Dimensions, Field, Product, ProductKey
-from catalogsync.outcomes import Outcome
-from catalogsync.protocols import AdoptBy, Finding, Limits
+from catalogsync.protocols import AdoptBy, CheckResult, Limits
 
 from . import _references
 from ._database import Database, open_database
@@ -49,8 +49,8 @@ async def open_sink(settings: SQLSettings) -> AsyncGenerator[SQLSink, None]:
 class SQLSink:
     """A catalog in a SQL database; `SQLSettings.open` makes one.
 
-    It is a `Sink`, a `ReferencingSink`, a `ShapingSink`, a `PruningSink`, an
-    `AdoptingSink`, `Located` and `Checkable`. A batch is one transaction: written
+    It is a `Sink`, a `ReferencingSink`, a `NormalizingSink`, a `RemovingSink`, an
+    `AdoptingSink`, `HasEndpoint` and `SelfChecking`. A batch is one transaction: written
     whole, or not at all. The tables are made before the first write; until then
     nothing is found.
 
@@ -64,25 +64,27 @@ class SQLSink:
     _database: Database = attrs.field(repr=False)
 
     @property
-    def place(self) -> str:
+    def endpoint(self) -> str:
         """The database's address, without user and password.
 
         A SQLite file has its absolute path; a database in memory is a place of its
         own.
         """
-        return self._database.place
+        return self._database.endpoint
 
     async def find(
-        self, wanted: Sequence[Product], /, *, fields: frozenset[Field]
-    ) -> Mapping[ProductKey, Held]:
+        self, desired: Sequence[Product], /, *, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, Found]:
         """Say what the database holds under the keys of these products.
 
-        All of it is read at one moment. `Ours.native` is the number of the row.
+        All of it is read at one moment. `Existing.native` is the number of the row.
         """
         async with self._database.reading() as connection:
-            return await find_products(connection, wanted, fields) if connection else {}
+            return (
+                await find_products(connection, desired, fields) if connection else {}
+            )
 
-    async def owned(self, source: str, /) -> AsyncIterator[Sequence[Ours]]:
+    async def owned(self, source: str, /) -> AsyncIterator[Sequence[Existing]]:
         """All products under keys of this source, each page read by itself.
 
         The status is `UNSET` where the column holds another word.
@@ -92,13 +94,13 @@ class SQLSink:
             yield page
             page = await self._owned_page(source, page[-1].native)
 
-    async def _owned_page(self, source: str, after: object) -> Sequence[Ours]:
+    async def _owned_page(self, source: str, after: object) -> Sequence[Existing]:
         async with self._database.reading() as connection:
             return await owned_page(connection, source, after) if connection else []
 
     async def find_foreign(
-        self, wanted: Sequence[Product], /, *, by: AdoptBy, fields: frozenset[Field]
-    ) -> Mapping[ProductKey, Held]:
+        self, desired: Sequence[Product], /, *, by: AdoptBy, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, Found]:
         """Say which products without a `source` could be these.
 
         The table has no handle, so that nothing is found by it. The external id is
@@ -107,7 +109,7 @@ class SQLSink:
         async with self._database.reading() as connection:
             if connection is None:
                 return {}
-            return await find_foreign(connection, wanted, by, fields)
+            return await find_foreign(connection, desired, by, fields)
 
     async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
         """Write a batch in one transaction.
@@ -140,14 +142,14 @@ class SQLSink:
 
     async def find_references(
         self, references: frozenset[Reference], /
-    ) -> Mapping[Reference, HeldReference]:
+    ) -> Mapping[Reference, ExistingReference]:
         """Say which of these categories and tags the database has."""
         async with self._database.reading() as connection:
             if connection is None:
                 return {}
-            has_receipts = self._database.has_receipts
+            has_last_applied = self._database.has_last_applied
             return await _references.find_references(
-                connection, references, has_receipts=has_receipts
+                connection, references, has_last_applied=has_last_applied
             )
 
     async def write_references(
@@ -160,10 +162,10 @@ class SQLSink:
         async with self._database.writing() as connection:
             return await _references.write_references(connection, changes)
 
-    async def check(self) -> Sequence[Finding]:
+    async def check(self) -> Sequence[CheckResult]:
         """See whether the database can be reached and written; change nothing."""
         try:
             text = await self._database.check()
         except CatalogSyncError as error:
-            return [Finding(ok=False, what="url", text=str(error))]
-        return [Finding(ok=True, what="url", text=text)]
+            return [CheckResult(ok=False, what="url", text=str(error))]
+        return [CheckResult(ok=True, what="url", text=text)]

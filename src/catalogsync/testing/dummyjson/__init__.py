@@ -92,7 +92,7 @@ def dummyjson_app(
     Returns:
         An application to be served once.
     """
-    held = records if isinstance(records, Records) else Records(records)
+    existing = records if isinstance(records, Records) else Records(records)
     requests: deque[LoggedRequest] = deque(maxlen=_LOGGED)
 
     @web.middleware
@@ -112,8 +112,8 @@ def dummyjson_app(
         middleware.clean,
     ]
     app = web.Application(middlewares=steps)
-    app[_RECORDS], app[_REQUESTS] = held, requests
-    Routes(held).add_to(app.router)
+    app[_RECORDS], app[_REQUESTS] = existing, requests
+    Routes(existing).add_to(app.router)
     return app
 
 

@@ -1,0 +1,1 @@
+"""Products and what happens to them, as frozen values: no I/O, no wire format."""

@@ -1,0 +1,727 @@
+"""Working out the smallest change that brings a product about. No I/O.
+
+`plan` holds a wanted product against what a sink has, field by field. What the
+source supplies is the source's; elements of lists that others added stay; what
+we wrote and the source dropped goes.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, TypeAlias, TypeVar
+
+import attrs
+
+from catalogsync.catalog.changes import (
+    Action,
+    Change,
+    Existing,
+    FieldDiff,
+    VariantChange,
+    by_name,
+    shown,
+)
+from catalogsync.catalog.products import (
+    UNSET,
+    Category,
+    Field,
+    Image,
+    Json,
+    Price,
+    Product,
+    ProductStatus,
+    StockLevel,
+    Unset,
+    Variant,
+    evolve_unchecked,
+    unchecked,
+)
+
+from .last_applied import LastApplied, digest, place_of, write_last_applied
+from .ownership import ManualEdit, OnManualEdit, Rules, claim
+
+__all__ = ["Comparison", "References", "compare", "own_references", "plan", "supplied"]
+
+References: TypeAlias = Mapping[Field, tuple[str, ...]]
+"""The elements of `categories` and `tags`, as the sink names them."""
+
+K = TypeVar("K")
+T = TypeVar("T")
+
+_PLAIN = (
+    Field.TITLE,
+    Field.DESCRIPTION,
+    Field.BRAND,
+    Field.THUMBNAIL,
+    Field.WEIGHT,
+    Field.DIMENSIONS,
+)
+_LISTS = (Field.IMAGES, Field.CATEGORIES, Field.TAGS, Field.ATTRIBUTES)
+_PRODUCT_FIELDS = (*_PLAIN, Field.STATUS, *_LISTS, Field.VARIANTS)
+_VARIANT_PLAIN = {
+    Field.VARIANT_TITLE: "title",
+    Field.SKU: "sku",
+    Field.BARCODE: "barcode",
+}
+_RULES = Rules()
+_VARIANT_LISTS = {Field.PRICES: "prices", Field.STOCK: "stock"}
+_VARIANT_FIELDS = {**_VARIANT_PLAIN, **_VARIANT_LISTS}
+
+
+def supplied(product: Product) -> frozenset[Field]:
+    """The fields that the source speaks of."""
+    fields = {f for f in _PRODUCT_FIELDS if getattr(product, f) is not UNSET}
+    for variant in product.variants or ():
+        if variant.options:
+            fields.add(Field.OPTIONS)
+        fields.update(
+            field
+            for field, name in _VARIANT_FIELDS.items()
+            if getattr(variant, name) is not UNSET
+        )
+    return frozenset(fields)
+
+
+def own_references(product: Product) -> References:
+    """The elements of a product's lists for a sink without references."""
+    references: dict[Field, tuple[str, ...]] = {}
+    if not isinstance(product.categories, Unset):
+        references[Field.CATEGORIES] = tuple(c.id for c in product.categories)
+    if not isinstance(product.tags, Unset):
+        references[Field.TAGS] = product.tags
+    return references
+
+
+@attrs.frozen
+class Comparison:
+    """What came of holding a wanted product against a held one.
+
+    Attributes:
+        change: What has to be done; None: nothing.
+        manual_edits: Values of ours that people edited, kept or not.
+        conflicts: What the change leaves out because others' values stand in its
+            way, and why.
+    """
+
+    change: Change | None
+    manual_edits: tuple[ManualEdit, ...] = ()
+    conflicts: tuple[str, ...] = ()
+
+
+def plan(
+    desired: Product,
+    existing: Existing | None,
+    references: References | None = None,
+    *,
+    rules: Rules | None = None,
+) -> Change | None:
+    """Work out the smallest change.
+
+    Args:
+        desired: The product as the sink could hold it (after `shape`).
+        existing: What the sink has under its key; None: nothing.
+        references: For a `ReferencingSink`: the sink ids of its categories and
+            tags. None for other sinks.
+        rules: Who owns which field; None: the source owns what it supplies.
+
+    Returns:
+        The change, or None where nothing has to be done.
+    """
+    return compare(desired, existing, references, rules=rules).change
+
+
+def compare(
+    desired: Product,
+    existing: Existing | None,
+    references: References | None = None,
+    *,
+    rules: Rules | None = None,
+) -> Comparison:
+    """As `plan`, and say which values people edited and what stands in the way."""
+    rules = rules or _RULES
+    told = desired
+    # What is half made is still being created.
+    finished = (
+        existing.product
+        if existing is not None and not existing.missing_parts
+        else None
+    )
+    desired = claim(desired, finished, rules)
+    without = rules.without(creating=finished is None)
+    if references is not None:
+        references = {f: ids for f, ids in references.items() if f not in without}
+    if existing is not None:
+        return _Comparison(told, desired, existing, references, rules, without).result()
+    elements = own_references(desired) if references is None else references
+    last_applied = write_last_applied(
+        desired,
+        elements,
+        LastApplied(),
+        places=_places(desired, references),
+        without=without,
+        job=rules.job,
+    )
+    change = Change(
+        action=Action.CREATE,
+        product=desired,
+        fields=supplied(desired),
+        references=references or {},
+        last_applied=last_applied,
+        desired=told,
+    )
+    return Comparison(change)
+
+
+def _places(desired: Product, references: References | None) -> tuple[Category, ...]:
+    """Categories that are part of the product itself."""
+    return () if references is not None else desired.categories or ()
+
+
+@attrs.define(slots=False)
+class _Comparison:
+    """One wanted product beside one held product.
+
+    Attributes:
+        told: The wanted product as it was given.
+        desired: Without what is not the source's to decide.
+        unwritten: Variants whose options others have, as they stay; None: they are
+            not created.
+    """
+
+    told: Product
+    desired: Product
+    existing: Existing
+    references: References | None
+    rules: Rules
+    without: frozenset[Field]
+    values: dict[str, Any] = attrs.field(factory=dict[str, Any])
+    merged: dict[Field, tuple[str, ...]] = attrs.field(
+        factory=dict[Field, tuple[str, ...]]
+    )
+    fields: set[Field] = attrs.field(factory=set[Field])
+    manual_edits: list[ManualEdit] = attrs.field(factory=list[ManualEdit])
+    conflicts: list[str] = attrs.field(factory=list[str])
+    unwritten: dict[str, Variant | None] = attrs.field(
+        factory=dict[str, "Variant | None"]
+    )
+
+    @property
+    def _is_marked(self) -> bool:
+        return LastApplied.is_marked(self.existing.last_applied or "")
+
+    @cached_property
+    def last_applied(self) -> LastApplied:
+        return LastApplied.parse(self.existing.last_applied)
+
+    @cached_property
+    def last_applied_after(self) -> str:
+        elements = self.references
+        if elements is None:
+            elements = own_references(self.desired)
+        return write_last_applied(
+            self._written(),
+            elements,
+            self.last_applied,
+            places=_places(self.desired, self.references),
+            without=self.without,
+            there=[variant.id for variant in self.existing.product.variants or ()],
+            job=self.rules.job,
+        )
+
+    def result(self) -> Comparison:
+        self._plain()
+        self._status()
+        self._images()
+        self._attributes()
+        self._elements(Field.CATEGORIES)
+        self._elements(Field.TAGS)
+        variants = self._variants()
+        if not self.fields and not self._is_forced():
+            return Comparison(None, tuple(self.manual_edits), tuple(self.conflicts))
+        change = Change(
+            action=Action.UPDATE,
+            product=evolve_unchecked(self.existing.product, **self.values),
+            fields=frozenset(self.fields),
+            variants=variants,
+            references={} if self.references is None else self.merged,
+            last_applied=self.last_applied_after,
+            existing=self.existing,
+            desired=self.told,
+        )
+        return Comparison(change, tuple(self.manual_edits), tuple(self.conflicts))
+
+    def _written(self) -> Product:
+        """The wanted product as far as it is written."""
+        if not self.unwritten:
+            return self.desired
+        found = (self.unwritten.get(v.id, v) for v in self.desired.variants or ())
+        variants = tuple(variant for variant in found if variant is not None)
+        return evolve_unchecked(self.desired, variants=variants)
+
+    def _is_forced(self) -> bool:
+        """Whether there is something to do though no field differs."""
+        if self.existing.missing_parts or self.existing.foreign:
+            return True
+        if self._is_marked and (
+            self.last_applied.unpublished or self.last_applied.writing
+        ):
+            return True
+        if (
+            self.rules.on_manual_edit is not OnManualEdit.KEEP
+            or self.existing.last_applied is None
+        ):
+            return False
+        # Both sides came to say the same. Unless that is noted, the next change of
+        # the source could look like an edit.
+        after = LastApplied.parse(self.last_applied_after)
+        return attrs.evolve(after, job=self.last_applied.job) != self.last_applied
+
+    def _set(self, field: Field, value: object) -> None:
+        self.values[field.value] = value
+        self.fields.add(field)
+
+    def _keeps(
+        self,
+        path: str,
+        before: str | None,
+        *,
+        old: object,
+        new: object,
+        keep: bool | None = None,
+    ) -> bool:
+        """Whether a value that differs is a person's edit, and stays.
+
+        Args:
+            path: Of the value.
+            before: Digest of what we wrote; None: nothing.
+            old: What the sink has.
+            new: What the source has.
+            keep: Whether edits stay; None: as the rules say of products.
+        """
+        if before is None or self.existing.missing_parts or before != digest(new):
+            return False
+        if self.rules.edited is not None and path not in self.rules.edited:
+            return False
+        kept = self.rules.on_manual_edit is OnManualEdit.KEEP if keep is None else keep
+        diff = FieldDiff(path=path, old=shown(old), new=shown(new))
+        self.manual_edits.append(ManualEdit(key=self.desired.key, diff=diff, kept=kept))
+        return kept
+
+    def _plain(self) -> None:
+        for field in _PLAIN:
+            value = getattr(self.desired, field)
+            existing = getattr(self.existing.product, field)
+            if value is UNSET or value == existing:
+                continue
+            before = self.last_applied.fields.get(field)
+            if not self._keeps(field.value, before, old=existing, new=value):
+                self._set(field, value)
+
+    def _status(self) -> None:
+        """Publish again what we unpublished; else only if the job says so."""
+        desired, existing = self.desired.status, self.existing.product.status
+        unpublished = self._is_marked and self.last_applied.unpublished
+        unpublished = unpublished and existing is not ProductStatus.PUBLISHED
+        if unpublished:
+            told = self.rules.writes(Field.STATUS, creating=True)
+            desired = self.told.status if told else UNSET
+            desired = desired or ProductStatus.PUBLISHED
+        elif Field.STATUS in self.without:
+            return
+        if desired is UNSET or desired == existing:
+            return
+        before = None if unpublished else self.last_applied.fields.get(Field.STATUS)
+        if not self._keeps("status", before, old=existing, new=desired):
+            self._set(Field.STATUS, desired)
+
+    def _images(self) -> None:
+        desired, existing = self.desired.images, self.existing.product.images or ()
+        if isinstance(desired, Unset) or desired == existing:
+            return
+        new, old = [image.url for image in desired], [image.url for image in existing]
+        urls = _merge_ordered(
+            new, old, lambda url: self.last_applied.wrote(Field.IMAGES, url)
+        )
+        if urls is None:
+            return
+        same = self._listed_before(Field.IMAGES) == [digest(url) for url in new]
+        if not self._keeps_list(Field.IMAGES, old, new, same=same):
+            self._set(Field.IMAGES, tuple(unchecked(Image, url=url) for url in urls))
+
+    def _listed_before(self, field: Field) -> list[str]:
+        return list(self.last_applied.lists.get(field, ()))
+
+    def _keeps_list(
+        self, field: Field, old: Iterable[str], new: Iterable[str], *, same: bool
+    ) -> bool:
+        """As `_keeps`, for a list that the source has as it had before if *same*."""
+        told = list(new)
+        before = digest(told) if same and field in self.last_applied.lists else None
+        return self._keeps(field.value, before, old=list(old), new=told)
+
+    def _attributes(self) -> None:
+        desired, there = self.desired.attributes, self.existing.product.attributes or {}
+        if isinstance(desired, Unset) or _same(desired, there):
+            return
+        existing = by_name(there)
+        theirs = {
+            name: value
+            for name, value in existing.items()
+            if name in desired or not self.last_applied.wrote_attribute(name)
+        }
+        ours = {
+            name: value
+            for name, value in desired.items()
+            if not self._keeps_attribute(name, value, existing)
+        }
+        target = {**theirs, **ours}
+        if not _same(target, there):
+            self._set(Field.ATTRIBUTES, target)
+
+    def _keeps_attribute(
+        self, name: str, value: Json, existing: Mapping[str, Json]
+    ) -> bool:
+        if name in existing and _same(value, existing[name]):
+            return False
+        before = self.last_applied.attributes.get(name)
+        path = f"attributes.{name}"
+        return self._keeps(path, before, old=existing.get(name), new=value)
+
+    def _elements(self, field: Field) -> None:
+        """Categories or tags, by sink id where the sink has such."""
+        if self.references is not None:
+            existing = tuple(self.existing.references.get(field, ()))
+            desired = self.references.get(field)
+        else:
+            existing = own_references(self.existing.product).get(field, ())
+            desired = own_references(self.desired).get(field)
+        if desired is None:
+            return
+        target = _merge(desired, existing, lambda e: self.last_applied.wrote(field, e))
+        if target is None and not self._renamed(field):
+            return
+        same = set(self._listed_before(field)) == set(map(digest, desired))
+        names = self.existing.references.get(field)
+        theirs = shown(getattr(self.existing.product, field)) or ()
+        old = theirs if names is None else names.values()
+        new = shown(getattr(self.desired, field))
+        if target is not None and self._keeps_list(field, old, new, same=same):
+            return
+        self.merged[field] = existing if target is None else target
+        self._set(field, self._listed(field, self.merged[field]))
+
+    def _renamed(self, field: Field) -> bool:
+        """Whether a category that is part of the product itself differs."""
+        if self.references is not None or field is not Field.CATEGORIES:
+            return False
+        existing = {c.id: c for c in self.existing.product.categories or ()}
+        return any(existing.get(c.id, c) != c for c in self._categories)
+
+    @cached_property
+    def _categories(self) -> tuple[Category, ...]:
+        """The wanted ones, as people named and placed them where that stays."""
+        existing = {c.id: c for c in self.existing.product.categories or ()}
+        return tuple(
+            existing[c.id] if c.id in existing and self._stays(c, existing[c.id]) else c
+            for c in self.desired.categories or ()
+        )
+
+    def _stays(self, desired: Category, existing: Category) -> bool:
+        if desired == existing:
+            return False
+        path, before = f"categories.{desired.id}", self.last_applied.place(desired.id)
+        old, new = place_of(existing), place_of(desired)
+        keep = self.rules.on_manual_edit is not OnManualEdit.OVERWRITE
+        return self._keeps(path, before, old=old, new=new, keep=keep)
+
+    def _listed(self, field: Field, target: Sequence[str]) -> object:
+        """The product's own list; the sink's ids are not part of the model."""
+        if self.references is not None:
+            return getattr(self.desired, field)
+        if field is Field.TAGS:
+            return tuple(target)
+        known = {
+            category.id: category
+            for category in (
+                *(self.existing.product.categories or ()),
+                *self._categories,
+            )
+        }
+        return tuple(known[id_] for id_ in target)
+
+    def _variants(self) -> tuple[VariantChange, ...]:
+        desired, existing = self.desired.variants, self.existing.product.variants or ()
+        if isinstance(desired, Unset) or desired == existing:
+            return ()
+        before = {v.id: v for v in existing}
+        changes = self._without_conflicts(
+            tuple(self._variant_changes(desired, before)), before
+        )
+        for change in changes:
+            self.fields |= change.fields or {Field.VARIANTS}
+        if changes:
+            self.values["variants"] = tuple(_after(before, changes).values())
+        return changes
+
+    def _without_conflicts(
+        self, changes: tuple[VariantChange, ...], before: Mapping[str, Variant]
+    ) -> tuple[VariantChange, ...]:
+        """The changes, without the options of ours that a variant of others has."""
+        while True:
+            owners = _owners(changes, before)
+            rest: list[VariantChange] = []
+            for change in changes:
+                other = owners.get(_combination(change.variant))
+                if other is None or other == change.variant.id or not _reshapes(change):
+                    rest.append(change)
+                else:
+                    rest += self._leave_out(change, other, before)
+            if len(rest) == len(changes) and all(map(operator.is_, rest, changes)):
+                return changes
+            changes = tuple(rest)
+
+    def _leave_out(
+        self, change: VariantChange, other: str, before: Mapping[str, Variant]
+    ) -> Iterator[VariantChange]:
+        """The rest of a change whose options another variant has; tells why."""
+        variant = change.variant
+        options = ", ".join(f"{n}: {v}" for n, v in sorted(variant.options.items()))
+        what = "is not created" if change.action is Action.ADD else "keeps its options"
+        self.conflicts.append(
+            f"variant {variant.id} {what}: variant {other}, which is not the source's,"
+            f" has the same options ({options})"
+        )
+        if change.action is Action.ADD:
+            self.unwritten[variant.id] = None
+            return
+        kept = before[variant.id].options
+        self.unwritten[variant.id] = evolve_unchecked(variant, options=kept)
+        fields = change.fields - {Field.OPTIONS}
+        if fields:
+            variant = evolve_unchecked(variant, options=kept)
+            yield VariantChange(action=Action.UPDATE, variant=variant, fields=fields)
+
+    def _variant_changes(
+        self, desired: Sequence[Variant], existing: Mapping[str, Variant]
+    ) -> Iterator[VariantChange]:
+        for variant in desired:
+            if variant.id not in existing:
+                if not self._removed_by_others(variant):
+                    yield VariantChange(action=Action.ADD, variant=variant)
+                continue
+            after, fields = self._variant(variant, existing[variant.id])
+            if fields:
+                yield VariantChange(action=Action.UPDATE, variant=after, fields=fields)
+        if Field.VARIANTS in self.without:
+            return
+        stay = {variant.id for variant in desired}
+        for id_, variant in existing.items():
+            if id_ not in stay and self.last_applied.wrote_variant(id_):
+                yield VariantChange(action=Action.REMOVE, variant=variant)
+
+    def _removed_by_others(self, variant: Variant) -> bool:
+        """Whether a person took this variant of ours away, and it stays away."""
+        was_there = self.last_applied.finished_variant(variant.id)
+        before = digest(variant.id) if was_there else None
+        path = f"variants.{variant.id}"
+        return self._keeps(path, before, old=None, new=variant.id)
+
+    def _variant(
+        self, desired: Variant, existing: Variant
+    ) -> tuple[Variant, frozenset[Field]]:
+        if desired == existing:
+            return existing, frozenset()
+        values: dict[Field, Any] = {
+            field: new
+            for field, name in _VARIANT_PLAIN.items()
+            if (new := getattr(desired, name)) is not UNSET
+            and self._overwrites(existing, name, new)
+        }
+        options = self._options(desired, existing)
+        if options is not None:
+            values[Field.OPTIONS] = options
+        prices = self._prices(desired, existing)
+        if prices is not None:
+            values[Field.PRICES] = prices
+        stock = _stock(desired.stock, existing.stock or ())
+        if stock is not None:
+            values[Field.STOCK] = stock
+        names = {_VARIANT_FIELDS.get(f, f.value): v for f, v in values.items()}
+        return evolve_unchecked(existing, **names), frozenset(values)
+
+    def _overwrites(self, existing: Variant, name: str, new: object) -> bool:
+        """Whether a plain field or the options of a variant are to be written."""
+        old = getattr(existing, name)
+        path = f"variants.{existing.id}.{name}"
+        before = self._before(existing.id, name)
+        return new != old and not self._keeps(path, before, old=old, new=new)
+
+    def _before(self, variant: str, name: str) -> str | None:
+        """The digest of what we wrote to a variant."""
+        return self.last_applied.variants.get(variant, {}).get(name)
+
+    def _options(self, desired: Variant, existing: Variant) -> Mapping[str, str] | None:
+        """The options after, with those that others added; None where none differs.
+
+        Options that are empty say nothing, unless we wrote some before.
+        """
+        if not desired.options and not self._wrote_options(existing):
+            return None
+        theirs = {
+            title: value
+            for title, value in existing.options.items()
+            if title not in desired.options
+            and not self.last_applied.wrote_option(title, existing)
+        }
+        after = {**desired.options, **theirs}
+        if after == existing.options:
+            return None
+        keeps = self._keeps(
+            f"variants.{existing.id}.options",
+            self._before(existing.id, "options"),
+            old=existing.options,
+            new=desired.options,
+        )
+        return None if keeps else after
+
+    def _wrote_options(self, existing: Variant) -> bool:
+        titles = (
+            self.last_applied.wrote(Field.OPTIONS, title) for title in existing.options
+        )
+        return self.last_applied.wrote_options(existing.id) or any(titles)
+
+    def _prices(self, desired: Variant, existing: Variant) -> tuple[Price, ...] | None:
+        if isinstance(desired.prices, Unset):
+            return None
+        there = existing.prices or ()
+        existing_prices = {price.currency: price for price in there}
+        ours = {
+            price.currency: price
+            for price in desired.prices
+            if not self._keeps_price(existing.id, price, existing_prices)
+        }
+        told = {price.currency for price in desired.prices}
+        stay = tuple(
+            price
+            for price in there
+            if price.currency in told
+            or not self.last_applied.wrote_price(existing.id, price.currency)
+        )
+        kept = {c: price for c, price in existing_prices.items() if c in told}
+        after = _put(stay, kept | ours, lambda price: price.currency)
+        return None if after == there else after
+
+    def _keeps_price(
+        self, variant: str, desired: Price, existing: Mapping[str, Price]
+    ) -> bool:
+        found = existing.get(desired.currency)
+        if found == desired:
+            return False
+        return self._keeps(
+            f"variants.{variant}.prices.{desired.currency}",
+            self._before(variant, desired.currency),
+            old=found.amount if found else None,
+            new=desired.amount,
+        )
+
+
+def _stock(
+    desired: tuple[StockLevel, ...] | Unset, existing: tuple[StockLevel, ...]
+) -> tuple[StockLevel, ...] | None:
+    """The levels after; the source wins, other locations are left alone."""
+    ours = {level.location: level for level in desired or ()}
+    after = _put(existing, ours, lambda level: level.location)
+    return None if after == existing else after
+
+
+def _put(
+    existing: Sequence[T], ours: Mapping[K, T], name: Callable[[T], K]
+) -> tuple[T, ...]:
+    """A list with ours, each once, where one of the same name stood first."""
+    rest = dict(ours)
+    after = [
+        rest.pop(name(each), each)
+        for each in existing
+        if name(each) not in ours or name(each) in rest
+    ]
+    return (*after, *rest.values())
+
+
+def _combination(variant: Variant) -> frozenset[tuple[str, str]]:
+    return frozenset(variant.options.items())
+
+
+def _reshapes(change: VariantChange) -> bool:
+    """Whether a change gives a variant options."""
+    return change.action is Action.ADD or Field.OPTIONS in change.fields
+
+
+def _after(
+    before: Mapping[str, Variant], changes: Iterable[VariantChange]
+) -> dict[str, Variant]:
+    """The variants by id, once these changes are made."""
+    after = dict(before)
+    for change in changes:
+        if change.action is Action.REMOVE:
+            after.pop(change.variant.id, None)
+        else:
+            after[change.variant.id] = change.variant
+    return after
+
+
+def _owners(
+    changes: Iterable[VariantChange], before: Mapping[str, Variant]
+) -> dict[frozenset[tuple[str, str]], str]:
+    """Whose the options are after these changes: of one that has them now, first."""
+    reshaped = {change.variant.id for change in changes if _reshapes(change)}
+    after = _after(before, changes).values()
+    owners: dict[frozenset[tuple[str, str]], str] = {}
+    for variant in sorted(after, key=lambda variant: variant.id in reshaped):
+        if variant.options:
+            owners.setdefault(_combination(variant), variant.id)
+    return owners
+
+
+def _same(one: Json, other: Json) -> bool:
+    """Equal as JSON: 1 is 1.0, but true is not 1."""
+    if type(one) is type(other) and not isinstance(one, list | dict):
+        return one == other
+    if isinstance(one, str | float) or isinstance(other, str | float):
+        return one == other and not isinstance(one, bool) | isinstance(other, bool)
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(
+            _same(one[name], other[name]) for name in one
+        )
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return one == other and isinstance(one, bool) == isinstance(other, bool)
+
+
+def _merge(
+    desired: Sequence[str], existing: Sequence[str], ours: Callable[[str], bool]
+) -> tuple[str, ...] | None:
+    """The elements after, order aside; None where nothing differs."""
+    if set(desired) == set(existing):
+        return None
+    kept = [e for e in existing if e in desired or not ours(e)]
+    target = (*kept, *(e for e in desired if e not in existing))
+    return None if len(target) == len(existing) == len(kept) else target
+
+
+def _merge_ordered(
+    desired: Sequence[str], existing: Sequence[str], ours: Callable[[str], bool]
+) -> Sequence[str] | None:
+    """The elements after; ours in order, theirs where they stood as far as can be.
+
+    What others put before all of ours stays in front, the rest of theirs follows.
+    """
+    stay = [e for e in existing if e in desired or not ours(e)]
+    if stay == list(existing) and [e for e in existing if e in desired] == list(
+        desired
+    ):
+        return None
+    theirs = [e for e in stay if e not in desired]
+    first = next((i for i, e in enumerate(stay) if e in desired), 0)
+    return [*theirs[:first], *desired, *theirs[first:]]
