@@ -25,10 +25,7 @@ from catalogsync.config import Job
 from catalogsync.engine import (
     RetrySource,
     Run,
-    find_failed,
     is_removed,
-    open_retry,
-    rehearse,
 )
 from catalogsync.errors import CatalogSyncError
 from catalogsync.protocols import RemovingSink, Sink, Source, endpoint_of
@@ -89,22 +86,13 @@ def retry_job(
             if store is None:
                 raise AssertionError("a job of a file has a state store")
             keys = keys_of(texts, source.name) if texts else None
-            failed = await find_failed(
-                source, store, job=job.name, keys=keys, retry=job.options.retry
-            )
+            sync = job.sync(source, sink, store, [progress])
+            failed = await sync.failed(keys)
             if failed.gone and not dry_run:
                 await store.drop_failures(job.name, failed.gone)
             for line in _left_out(failed, keys or (), dry_run=dry_run):
                 progress.say(line)
-            yield open_retry(
-                failed,
-                sink,
-                job=job.name,
-                store=store,
-                options=job.options,
-                hooks=[progress],
-                show=_shower(session, progress) if dry_run else None,
-            )
+            yield sync.retry(failed, _shower(session, progress) if dry_run else None)
 
     return tell_run(session, opened)
 
@@ -201,14 +189,9 @@ async def _story(job: Job, text: str) -> _Story:
 async def _now(job: Job, source: Source, store: StateStore, key: ProductKey) -> _Now:
     changes: list[Change | ReferenceChange] = []
     async with job.open_sink() as sink:
-        report = await rehearse(
-            source,
-            sink,
-            show=changes.append,
-            options=attrs.evolve(job.options, keys=(key,), limit=None, prune=None),
-            job=job.name,
-            store=store,
-        )
+        options = attrs.evolve(job.options, keys=(key,), limit=None, prune=None)
+        sync = attrs.evolve(job.sync(source, sink, store), options=options)
+        report = await sync.plan(changes.append)
         endpoint = endpoint_of(sink)
         intent = (await store.intents(endpoint, source.name)).get(key)
         removal = "" if report.counts.fetched else await _removal(job, sink, key)

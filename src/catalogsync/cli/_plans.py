@@ -11,7 +11,7 @@ import attrs
 
 from catalogsync.catalog.changes import Change, ReferenceChange
 from catalogsync.config import Job
-from catalogsync.engine import Run, open_apply, rehearse
+from catalogsync.engine import Run
 from catalogsync.plans import Forecast, Plan, PlanWriter, forecast, plan_head
 from catalogsync.protocols import Sink, Source
 from catalogsync.report import Report
@@ -78,15 +78,10 @@ async def _plan(
             options = selection.options(job.options, source.name)
             progress.standing.options = options
             with _writer(job, source, sink, desired.out) as writer:
-                report = await rehearse(
-                    source,
-                    sink,
-                    show=_shower(session, progress, writer),
-                    options=options,
-                    job=job.name,
-                    hooks=[progress],
-                    store=store,
+                sync = attrs.evolve(
+                    job.sync(source, sink, store, [progress]), options=options
                 )
+                report = await sync.plan(_shower(session, progress, writer))
                 expected = await _expected(job, report, store)
                 if writer is not None:
                     writer.finish(report, expected)
@@ -126,8 +121,7 @@ def apply_plan(session: Session, path: Path) -> int:
     @asynccontextmanager
     async def opened(progress: Progress) -> AsyncGenerator[Run]:
         async with job.open_sink() as sink, job.open_store() as store:
-            yield open_apply(
-                plan, sink, options=job.options, hooks=[progress], store=store
-            )
+            sync = job.sync(plan.head.source, sink, store, [progress])
+            yield sync.apply(plan)
 
     return tell_run(session, opened)

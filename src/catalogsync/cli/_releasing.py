@@ -10,7 +10,7 @@ import click
 
 from catalogsync._lib.texts import counted, duration
 from catalogsync.config import Job
-from catalogsync.engine import Run, open_release
+from catalogsync.engine import Run
 from catalogsync.report import Report
 
 from ._progress import Progress
@@ -29,14 +29,7 @@ def release_job(session: Session, job: Job, *, sure: bool) -> int:
     @asynccontextmanager
     async def opened(progress: Progress) -> AsyncGenerator[Run]:
         async with job.open() as (source, sink), job.open_store() as store:
-            yield open_release(
-                source.name,
-                sink,
-                job=job.name,
-                options=job.options,
-                hooks=[progress],
-                store=store,
-            )
+            yield job.sync(source.name, sink, store, [progress]).release()
 
     return tell_run(session, opened, partial(_described, job.sink_name))
 

@@ -15,7 +15,7 @@ import attrs
 
 from catalogsync.catalog.products import ProductKey
 from catalogsync.config import Job
-from catalogsync.engine import Options, Run, open_run
+from catalogsync.engine import Options, Run
 from catalogsync.errors import CatalogSyncError, InvalidValueError, MisconfiguredError
 from catalogsync.report import Report, RunStatus
 
@@ -132,15 +132,8 @@ async def opened(
     async with opening as (source, sink, store):
         options = selection.options(job.options, source.name)
         progress.standing.options = options
-        yield open_run(
-            source,
-            sink,
-            options=options,
-            job=job.name,
-            hooks=[progress],
-            store=store,
-            run_id=run_id,
-        )
+        sync = attrs.evolve(job.sync(source, sink, store, [progress]), options=options)
+        yield sync.run(run_id=run_id)
 
 
 @attrs.frozen

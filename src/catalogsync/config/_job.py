@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
@@ -15,16 +15,14 @@ from typing import TypeVar
 
 import attrs
 
-from catalogsync.catalog.changes import Change, ReferenceChange
 from catalogsync.engine import (
+    OnChange,
     Openable,
     Options,
     Run,
+    Sync,
     note_no_start,
-    open_apply,
-    open_run,
     opened,
-    rehearse,
 )
 from catalogsync.errors import MisconfiguredError
 from catalogsync.events import EventHook
@@ -128,16 +126,7 @@ class Job:
         run_id, partial = run_id or uuid.uuid4().hex, self.options.partial
         opening = self.open_for_run(run_id, partial=partial, hooks=hooks)
         async with opening as (source, sink, store):
-            run = open_run(
-                source,
-                sink,
-                options=self.options,
-                job=self.name,
-                hooks=hooks,
-                store=store,
-                run_id=run_id,
-            )
-            async with run:
+            async with self.sync(source, sink, store, hooks).run(run_id=run_id) as run:
                 yield run
 
     @asynccontextmanager
@@ -166,15 +155,8 @@ class Job:
         run_id = run_id or uuid.uuid4().hex
         opening = self._noted(self.open_sink(), run_id, partial=True, hooks=hooks)
         async with opening as (sink, store):
-            run = open_apply(
-                plan,
-                sink,
-                options=self.options,
-                hooks=hooks,
-                store=store,
-                run_id=run_id,
-            )
-            async with run:
+            sync = self.sync(plan.head.source, sink, store, hooks)
+            async with sync.apply(plan, run_id=run_id) as run:
                 yield run
 
     @asynccontextmanager
@@ -205,28 +187,34 @@ class Job:
                 raise
             yield opened_sides, store
 
-    async def rehearse(
-        self,
-        *,
-        show: Callable[[Change | ReferenceChange], None],
-        hooks: Iterable[EventHook] = (),
+    async def plan(
+        self, *, on_change: OnChange, hooks: Iterable[EventHook] = ()
     ) -> Report:
         """Work out what a run would do, and write nothing.
 
         Args:
-            show: Called with each change that a run would make.
+            on_change: Called with each change that a run would make.
             hooks: Called for each event.
         """
         async with self.open_store() as store, self.open() as (source, sink):
-            return await rehearse(
-                source,
-                sink,
-                show=show,
-                options=self.options,
-                job=self.name,
-                hooks=hooks,
-                store=store,
-            )
+            return await self.sync(source, sink, store, hooks).plan(on_change)
+
+    def sync(
+        self,
+        source: Source | str,
+        sink: Sink,
+        store: StateStore | None,
+        hooks: Iterable[EventHook] = (),
+    ) -> Sync:
+        """The job's `Sync` of two sides that are open, or of a source's name alone."""
+        return Sync(
+            source,
+            sink,
+            options=self.options,
+            job=self.name,
+            state=store,
+            hooks=hooks,
+        )
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[tuple[Source, Sink]]:

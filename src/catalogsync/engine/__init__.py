@@ -1,43 +1,29 @@
-"""Runs: reading a source, working out what differs and bringing it about."""
+"""Runs: read a source, work out what differs, write it, and record what happened."""
 
 from __future__ import annotations
 
-from .applying import open_apply
+from .opening import Openable, note_no_start, opened
 from .options import OnDeleted, Options, Prune, Transform, WhenBusy
-from .pipeline import Show
+from .pipeline import OnChange
 from .pruning import is_removed
-from .releasing import open_release
-from .retrying import RetrySource, find_failed, open_retry
+from .retrying import RetrySource
 from .run import Run
-from .starting import (
-    Openable,
-    note_no_start,
-    open_run,
-    opened,
-    rehearse,
-    run_blocking,
-    sync,
-)
+from .sync import Sync, run_blocking, sync
 
 __all__ = [
+    "OnChange",
     "OnDeleted",
     "Openable",
     "Options",
     "Prune",
     "RetrySource",
     "Run",
-    "Show",
+    "Sync",
     "Transform",
     "WhenBusy",
-    "find_failed",
     "is_removed",
     "note_no_start",
-    "open_apply",
-    "open_release",
-    "open_retry",
-    "open_run",
     "opened",
-    "rehearse",
     "run_blocking",
     "sync",
 ]

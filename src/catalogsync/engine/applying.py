@@ -15,18 +15,13 @@ from catalogsync.catalog.changes import (
 )
 from catalogsync.catalog.products import ProductKey
 from catalogsync.diff.last_applied import LastApplied
-from catalogsync.errors import MisconfiguredError
-from catalogsync.events import EventHook
-from catalogsync.plans import Plan, PlanSource, basis
-from catalogsync.protocols import RemovingSink, Sink, endpoint_of
-from catalogsync.state.protocols import StateStore
+from catalogsync.plans import Plan, basis
+from catalogsync.protocols import RemovingSink
 
 from . import promises
-from .options import Options
 from .removing import in_full, is_writer, removal
-from .run import Run, make_run
 
-__all__ = ["open_apply"]
+__all__ = ["PlanApproval"]
 
 _CHANGED = "it is no longer as it was when the plan was made; make a new plan"
 _REMOVALS = frozenset({Action.UNPUBLISH, Action.DELETE})
@@ -144,46 +139,3 @@ def _last_applied(existing: Existing | None) -> LastApplied:
 def _shown(existing: Existing) -> tuple[object, ...]:
     """What is looked at before a product is retired."""
     return existing.last_applied, existing.product.title, existing.product.status
-
-
-def open_apply(
-    plan: Plan,
-    sink: Sink,
-    *,
-    options: Options | None = None,
-    hooks: Iterable[EventHook] = (),
-    store: StateStore | None = None,
-    run_id: str | None = None,
-) -> Run:
-    """Make a run that does what a plan says, and nothing else.
-
-    Products that are no longer as they were when the plan was made are left alone
-    and listed as unresolved.
-
-    Args:
-        plan: The plan.
-        sink: The sink that it was made for, open.
-        options: Those with which it was made.
-        hooks: Called for each event.
-        store: As in `open_run`.
-        run_id: As in `open_run`.
-
-    Raises:
-        MisconfiguredError: The plan was made for another sink.
-    """
-    endpoint = endpoint_of(sink)
-    if endpoint != plan.head.endpoint:
-        problem = f"was made for {plan.head.endpoint}, and this is {endpoint}"
-        raise MisconfiguredError(str(plan.path), problem)
-    return make_run(
-        PlanSource(plan),
-        sink,
-        options=attrs.evolve(
-            options or Options(), transform=None, prune=None, keys=None, limit=None
-        ),
-        job=plan.head.job,
-        hooks=hooks,
-        store=store,
-        approve=PlanApproval(plan),
-        run_id=run_id,
-    )

@@ -60,9 +60,9 @@ from .verifying import Verifier
 from .waiting import LastRound
 from .writer import Writer
 
-__all__ = ["Approval", "Pipeline", "Show"]
+__all__ = ["Approval", "OnChange", "Pipeline"]
 
-Show = Callable[[Change | ReferenceChange], None]
+OnChange = Callable[[Change | ReferenceChange], None]
 Stage = Callable[[], Awaitable[None]]
 _Weighed = tuple[Product, int]
 _Collector = Generator[list[_Weighed] | None, _Weighed | None, None]
@@ -118,7 +118,7 @@ class Pipeline:
         options: How.
         recorder: The books.
         journal: This run's side of the state store.
-        show: Takes each change instead of the sink; None: changes are written.
+        on_change: Takes each change instead of the sink; None: changes are written.
         approve: Asked for each change of an apply; None: everything may be done.
         error: What broke the run off, if anything did.
         cancelled: Whether the run was asked to stop before it ended by itself.
@@ -129,7 +129,7 @@ class Pipeline:
     options: Options
     recorder: Recorder
     journal: Journal
-    show: Show | None = None
+    on_change: OnChange | None = None
     approve: Approval | None = None
     error: Exception | None = None
     cancelled: bool = False
@@ -207,7 +207,7 @@ class Pipeline:
             recorder=self.recorder,
             confirm=self.journal.confirm,
             keep=self.options.on_manual_edit is not OnManualEdit.OVERWRITE,
-            show=self.show,
+            on_change=self.on_change,
         )
         if self.approve is not None:
             book.allowed = self.approve.reference
@@ -258,7 +258,7 @@ class Pipeline:
         await self.journal.flush()
         if self._is_complete:
             saw, doubt = self._reader.saw, self._reader.doubt
-            if self.show is None and not doubt:
+            if self.on_change is None and not doubt:
                 await self.journal.drop_absent(saw)
             if self.options.prune is not None:
                 await Pruner(
@@ -270,7 +270,7 @@ class Pipeline:
                     remover=self._remover,
                     saw=saw,
                     doubt=doubt,
-                    show=self.show,
+                    on_change=self.on_change,
                 ).run(self.options.prune)
         if self.approve is not None:
             await self._remove_approved(self.approve)
@@ -481,13 +481,13 @@ class Pipeline:
 
     async def _write(self) -> None:
         while (batch := await self._batches.get()) is not None:
-            if self.show is None:
+            if self.on_change is None:
                 await self._writer.settle(batch)
                 self._stop_if_hopeless()
                 continue
             self.recorder.batch(len(batch))
             for item in batch:
-                self.show(item.change)
+                self.on_change(item.change)
                 self.recorder.settle(item.change.done())
 
     def _stop_if_hopeless(self) -> None:

@@ -108,7 +108,7 @@ class Pruner:
         remover: Carries the removals out.
         saw: Whether this run saw a product at the source.
         doubt: Why one that it did not see may be there all the same; empty: it is not.
-        show: Takes each change instead of the sink.
+        on_change: Takes each change instead of the sink.
     """
 
     source: Source
@@ -119,7 +119,7 @@ class Pruner:
     remover: Remover
     saw: Callable[[ProductKey], bool]
     doubt: str
-    show: Callable[[Change], None] | None = None
+    on_change: Callable[[Change], None] | None = None
 
     async def run(self, prune: Prune) -> None:
         """Remove what left the source, if nothing speaks against it."""
@@ -147,7 +147,7 @@ class Pruner:
         if excess := owned.excess(writers, self.options.max_prune):
             self.recorder.warn(excess)
             return
-        if self.show is None:
+        if self.on_change is None:
             changes = [removal(existing, prune.action) for existing in gone]
             await self.remover.remove(changes, partial(self._again, sink, prune))
             return
@@ -158,7 +158,7 @@ class Pruner:
             )
         for existing in gone:
             change = removal(existing, prune.action)
-            self.show(change)
+            self.on_change(change)
             self.recorder.unpublish(change.done())
 
     async def _owned(self, sink: RemovingSink, prune: Prune) -> _Owned:

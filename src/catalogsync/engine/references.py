@@ -57,7 +57,7 @@ class ReferenceBook:
         recorder: Counts categories.
         confirm: Called before each write; raises if this run may write no more.
         keep: Whether names and places of categories that people edited stay.
-        show: Takes each change instead of the sink; references to be created get
+        on_change: Takes each change instead of the sink; references to be created get
             made-up ids then. None: they are written.
         allowed: Asked before each change; False: it is refused.
     """
@@ -68,7 +68,7 @@ class ReferenceBook:
     recorder: Recorder
     confirm: Confirm
     keep: bool = True
-    show: ShowReference | None = None
+    on_change: ShowReference | None = None
     allowed: Callable[[ReferenceChange], bool] = _any
     _desired: SourceTree = attrs.field(
         default=attrs.Factory(
@@ -290,9 +290,9 @@ class ReferenceBook:
             self._tell([self._enter(reference, existing.id, Fate.EXISTING)])
 
     async def _write(self, changes: Sequence[ReferenceChange]) -> None:
-        if self.show is not None:
+        if self.on_change is not None:
             for change in changes:
-                self.show(change)
+                self.on_change(change)
             outcomes: Sequence[ReferenceOutcome] = list(map(_planned, changes))
         else:
             outcomes = await self._send(changes)
@@ -334,7 +334,7 @@ class ReferenceBook:
             native=existing.native if existing else None,
         )
         self._existing[reference] = now
-        if self.show is not None:
+        if self.on_change is not None:
             self._shown[reference] = now
         if existing is not None:
             return self._enter(reference, outcome.id, Fate.UPDATED)

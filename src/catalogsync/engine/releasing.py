@@ -14,21 +14,16 @@ from catalogsync.catalog.changes import (
     ReferenceChange,
 )
 from catalogsync.diff.last_applied import LastApplied
-from catalogsync.errors import MisconfiguredError
-from catalogsync.events import EventHook
-from catalogsync.protocols import Cursor, Page, RemovingSink, Sink
-from catalogsync.state.protocols import StateStore
+from catalogsync.protocols import Cursor, Page, RemovingSink
 
 from . import promises
-from .options import Options
 from .removing import is_writer, removal
-from .run import Run, make_run
 
-__all__ = ["open_release"]
+__all__ = ["Nothing", "ReleaseApproval"]
 
 
 @attrs.frozen
-class _Nothing:
+class Nothing:
     """A source of nothing, with the name of the one whose products are meant."""
 
     name: str
@@ -39,7 +34,7 @@ class _Nothing:
 
 
 @attrs.define
-class _Disowning:
+class ReleaseApproval:
     """Allows one thing: to take our key off the products of a job."""
 
     job: str
@@ -79,40 +74,3 @@ class _Disowning:
 
     def _is_ours(self, existing: Existing) -> bool:
         return is_writer(LastApplied.parse(existing.last_applied), self.job)
-
-
-def open_release(
-    source: str,
-    sink: Sink,
-    *,
-    job: str = "",
-    options: Options | None = None,
-    hooks: Iterable[EventHook] = (),
-    store: StateStore | None = None,
-) -> Run:
-    """Make a run that takes our key and last-applied state off all products of a source.
-
-    Nothing else of them is changed. The report counts them as `removed`.
-
-    Args:
-        source: Name of the source whose products are meant.
-        sink: As in `open_run`.
-        job: Products that another job wrote are left alone.
-        options: As in `open_run`.
-        hooks: As in `open_run`.
-        store: As in `open_run`.
-
-    Raises:
-        MisconfiguredError: The sink cannot do it.
-    """
-    if not isinstance(sink, RemovingSink):
-        raise MisconfiguredError("sink", "cannot release products")
-    return make_run(
-        _Nothing(source),
-        sink,
-        options=attrs.evolve(options or Options(), keys=None, limit=None, prune=None),
-        job=job,
-        hooks=hooks,
-        store=store,
-        approve=_Disowning(job),
-    )

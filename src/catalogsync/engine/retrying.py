@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 
 import attrs
@@ -12,17 +12,13 @@ from catalogsync.catalog.convert import product_from_json
 from catalogsync.catalog.outcomes import Rejected
 from catalogsync.catalog.products import Product, ProductKey
 from catalogsync.errors import InvalidValueError
-from catalogsync.events import EventHook
-from catalogsync.protocols import Cursor, LookupSource, Page, Sink, Source
+from catalogsync.protocols import Cursor, LookupSource, Page, Source
 from catalogsync.retry import RetryPolicy
 from catalogsync.state.protocols import StateStore
 
 from . import promises
-from .options import Options
-from .pipeline import Show
-from .run import Run, make_run
 
-__all__ = ["RetrySource", "find_failed", "open_retry"]
+__all__ = ["RetrySource", "find_failed"]
 
 _LOOKUP = 50
 
@@ -125,32 +121,3 @@ async def _unpacked(
                     products[failure.key] = product_from_json(failure.payload)
     lost = [key for key in desired if key not in products]
     return RetrySource(name=name, products=list(products.values()), lost=lost)
-
-
-def open_retry(
-    failed: RetrySource,
-    sink: Sink,
-    *,
-    job: str,
-    store: StateStore,
-    options: Options | None = None,
-    hooks: Iterable[EventHook] = (),
-    show: Show | None = None,
-) -> Run:
-    """Make a run that tries failed products again; one that succeeds is forgotten.
-
-    Args:
-        failed: What `find_failed` gave.
-        sink: As in `open_run`.
-        job: Of which job they are.
-        store: As in `open_run`.
-        options: As in `open_run`.
-        hooks: As in `open_run`.
-        show: Takes each change instead of the sink, and nothing is written.
-    """
-    options = attrs.evolve(
-        options or Options(), keys=failed.keys, limit=None, prune=None
-    )
-    return make_run(
-        failed, sink, options=options, job=job, hooks=hooks, store=store, show=show
-    )

@@ -4,43 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
-from collections.abc import Iterable
+from collections.abc import Generator
 from itertools import chain
-from typing import Self
+from typing import Any, Self
 
 import attrs
 
 from catalogsync._lib.texts import natural
 from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
-from catalogsync.catalog.products import ProductKey
-from catalogsync.errors import MisconfiguredError
 from catalogsync.events import (
-    EventHook,
     RunFinished,
     RunStarted,
-    emitter,
     observe_requests,
 )
-from catalogsync.protocols import CountsRequests, Sink, Source, endpoint_of
+from catalogsync.protocols import CountsRequests
 from catalogsync.report import Counts, Report, RunStatus
-from catalogsync.state.protocols import BusyError, StateError, StateStore
+from catalogsync.state.protocols import BusyError, StateError
 
 from .defects import explained
 from .journal import Journal
-from .options import Options, WhenBusy
-from .pipeline import Approval, Pipeline, Show
-from .promises import check_sides
+from .options import WhenBusy
+from .pipeline import Pipeline
 from .recorder import Recorder
 
-__all__ = ["Run", "make_run"]
+__all__ = ["Run"]
 
 
 class Run:
-    """One execution of a job, while it goes on and afterwards.
+    """One execution, from its start to its report.
 
-    Made by `open_run`. It goes on while the `async with` block does; leaving the
-    block waits for its end, an exception out of the block cancels it.
+    The methods of `Sync` make runs. `await run` executes one and gives its report.
+    `async with run:` starts it and gives a handle to watch and stop it; leaving the
+    block waits for the end, and an exception out of the block cancels the run.
     """
 
     def __init__(self, *, job: str, pipeline: Pipeline, recorder: Recorder) -> None:
@@ -55,7 +50,7 @@ class Run:
 
     async def __aenter__(self) -> Self:
         if self._task is not None:
-            raise RuntimeError("a run happens once; make another one")
+            raise RuntimeError("a Run cannot be reused")
         self._started_at = time.time()
         self._started = time.perf_counter()
         self._requests = self._count_requests()
@@ -75,6 +70,13 @@ class Run:
             raise
         if kind is None and not self._delivered:
             await task
+
+    def __await__(self) -> Generator[Any, None, Report]:
+        return self._whole().__await__()
+
+    async def _whole(self) -> Report:
+        async with self:
+            return await self.report()
 
     @property
     def run_id(self) -> str:
@@ -229,7 +231,7 @@ class Run:
             ),
             discrepancies=tuple(recorder.discrepancies),
             problem="; ".join(recorder.problems),
-            planned=self._pipeline.show is not None,
+            planned=self._pipeline.on_change is not None,
             partial=self._pipeline.journal.partial,
         )
 
@@ -257,58 +259,3 @@ class Run:
 
 def _in_order(outcome: Outcome) -> tuple[object, ...]:
     return natural(str(outcome.key))
-
-
-def make_run(  # noqa: PLR0913 - the one place where all of a run comes together
-    source: Source,
-    sink: Sink,
-    *,
-    options: Options | None,
-    job: str,
-    hooks: Iterable[EventHook],
-    store: StateStore | None,
-    show: Show | None = None,
-    approve: Approval | None = None,
-    run_id: str | None = None,
-) -> Run:
-    """Make a run of any kind.
-
-    Args:
-        source: As in `open_run`.
-        sink: As in `open_run`.
-        options: As in `open_run`.
-        job: As in `open_run`.
-        hooks: As in `open_run`.
-        store: As in `open_run`.
-        show: Takes each change instead of the sink.
-        approve: Asked for each change.
-        run_id: As in `open_run`.
-    """
-    check_sides(source, sink)
-    try:
-        ProductKey(source.name, "1")
-    except ValueError as error:
-        raise MisconfiguredError("name of the source", str(error)) from None
-    recorder = Recorder(run_id=run_id or uuid.uuid4().hex, emit=emitter(hooks))
-    options = options or Options()
-    journal = Journal(
-        store=store,
-        run_id=recorder.run_id,
-        job=job,
-        endpoint=endpoint_of(sink),
-        source=source.name,
-        sink=sink.name,
-        options=options,
-        writes=show is None,
-        partial=options.partial or approve is not None,
-    )
-    pipeline = Pipeline(
-        source=source,
-        sink=sink,
-        options=options,
-        recorder=recorder,
-        journal=journal,
-        show=show,
-        approve=approve,
-    )
-    return Run(job=job, pipeline=pipeline, recorder=recorder)

@@ -16,7 +16,6 @@ from typing import Any
 import attrs
 
 from catalogsync.config import Job
-from catalogsync.engine import rehearse
 from catalogsync.errors import CatalogSyncError
 from catalogsync.events import Event, PageRead, Retrying
 from catalogsync.plans import Forecast, Plan, PlanWriter, forecast, plan_head
@@ -266,15 +265,8 @@ class Plans:
         async with job.open() as (source, sink):
             head = plan_head(job.name, source, sink)
             with PlanWriter(preview.path, head) as writer:
-                report = await rehearse(
-                    source,
-                    sink,
-                    show=writer.show,
-                    options=job.options,
-                    job=job.name,
-                    hooks=[preview],
-                    store=store,
-                )
+                sync = job.sync(source, sink, store, [preview])
+                report = await sync.plan(writer.show)
                 earlier = await store.runs(job=job.name, limit=_EARLIER)
                 expected = forecast(report, earlier)
                 writer.finish(report, expected)
