@@ -15,7 +15,6 @@ import attrs
 
 from catalogsync import (
     Change,
-    Cursor,
     Existing,
     Field,
     Limits,
@@ -27,6 +26,7 @@ from catalogsync import (
     sync,
 )
 from catalogsync.adapters.dummyjson import DummyJSONSettings
+from catalogsync.protocols import Cursor
 
 
 async def work(job: dict[str, Any]) -> dict[str, Any]:

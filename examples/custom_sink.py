@@ -17,7 +17,6 @@ from catalogsync import (
     Change,
     Existing,
     Field,
-    Found,
     Limits,
     Outcome,
     Price,
@@ -27,6 +26,7 @@ from catalogsync import (
     as_source,
     sync,
 )
+from catalogsync.catalog.changes import Found
 
 
 class PriceListSink:

@@ -14,7 +14,6 @@ from itertools import islice
 from pathlib import Path
 
 from catalogsync import (
-    Cursor,
     InvalidValueError,
     MemorySink,
     Page,
@@ -26,6 +25,7 @@ from catalogsync import (
     Variant,
     sync,
 )
+from catalogsync.protocols import Cursor
 
 
 class PriceListSource:

@@ -15,10 +15,10 @@ from contextlib import AsyncExitStack
 import aiohttp
 import attrs
 
-from catalogsync import Event, Report, open_run
+from catalogsync import Report, Sync
 from catalogsync.adapters.dummyjson import DummyJSONSettings
 from catalogsync.adapters.sql import SQLSettings
-from catalogsync.events import BatchWritten, ProductFailed
+from catalogsync.events import BatchWritten, Event, ProductFailed
 from catalogsync.testing import dummyjson_server, generate_catalog
 
 
@@ -44,7 +44,7 @@ class Host:
         async with (
             source_settings.open(self.session) as source,
             sink_settings.open() as sink,
-            open_run(source, sink, job="nightly", hooks=[self.note]) as run,
+            Sync(source, sink, job="nightly", hooks=[self.note]).run() as run,
             asyncio.TaskGroup() as group,
         ):
 

@@ -18,16 +18,11 @@ import asyncio
 import sys
 from os import environ
 
-from catalogsync import (
-    CatalogSyncError,
-    Change,
-    ReferenceChange,
-    diff,
-    rehearse,
-    sync,
-)
+from catalogsync import CatalogSyncError, Change, Sync, sync
 from catalogsync.adapters.dummyjson import DummyJSONSettings
 from catalogsync.adapters.medusa import MedusaSettings
+from catalogsync.catalog.changes import ReferenceChange
+from catalogsync.diff.describe import diff
 
 
 def show(change: Change | ReferenceChange) -> None:
@@ -55,7 +50,7 @@ async def main() -> int:
         if "--write" in sys.argv[1:]:
             report = await sync(source, sink)
         else:
-            report = await rehearse(source, sink, show=show)
+            report = await Sync(source, sink).plan(show)
     print(report)
     return 0 if report.status == "succeeded" else 1
 

@@ -16,24 +16,18 @@ from typing import Any, Protocol
 import attrs
 from tests.adapters.sql_databases import Hand
 
-from catalogsync import (
-    Change,
-    Existing,
+from catalogsync import Change, Existing, Field, Limits, Outcome, Product, ProductKey
+from catalogsync.adapters.medusa import MedusaSettings
+from catalogsync.adapters.sql import SQLSettings
+from catalogsync.catalog.changes import (
     ExistingReference,
-    Field,
     Found,
-    Limits,
-    Outcome,
-    Product,
-    ProductKey,
     Reference,
     ReferenceChange,
     ReferenceKind,
     ReferenceOutcome,
-    ReferencingSink,
 )
-from catalogsync.adapters.medusa import MedusaSettings
-from catalogsync.adapters.sql import SQLSettings
+from catalogsync.protocols import ReferencingSink
 
 SOURCE = "shop"
 

@@ -11,7 +11,6 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from catalogsync import (
-    Event,
     MemorySink,
     Options,
     Product,
@@ -21,7 +20,7 @@ from catalogsync import (
     sync,
 )
 from catalogsync.adapters.dummyjson import DummyJSONSettings, DummyJSONSource
-from catalogsync.events import PassRepeated
+from catalogsync.events import Event, PassRepeated
 from catalogsync.testing.dummyjson import (
     DummyJSONServer,
     LoggedRequest,

@@ -31,24 +31,22 @@ from catalogsync import (
     OnManualEdit,
     Options,
     Plan,
-    PlanHead,
     PlanWriter,
     Price,
     Product,
     ProductKey,
-    ReferenceChange,
     Report,
     RetryPolicy,
     RunStatus,
+    Sync,
     TransientError,
     UnauthorizedError,
     Variant,
     as_source,
-    forecast,
-    open_apply,
-    rehearse,
     sync,
 )
+from catalogsync.catalog.changes import ReferenceChange
+from catalogsync.plans import PlanHead, forecast
 
 KEYS = "abcdef"
 FAST = Options(retry=RetryPolicy(wait_initial=0, wait_jitter=0))
@@ -223,13 +221,13 @@ class Story:
                         shown.append(change.reference.id)
 
                 with PlanWriter(path, head) as plan:
-                    report = await rehearse(source, watched, options=options, show=show)
+                    report = await Sync(source, watched, options=options).plan(show)
                     plan.finish(report, forecast(report, []))
                 assert len(shown) == len(set(shown))
                 assert await self.shop.rows() == before
-                async with open_apply(
-                    Plan.read(path), watched, options=options
-                ) as applying:
+                async with Sync(
+                    Plan.read(path).head.source, watched, options=options
+                ).apply(Plan.read(path)) as applying:
                     applied = await applying.report()
         assert not applied.failures, applied
         assert not applied.counts.unresolved, applied

@@ -26,7 +26,6 @@ from tests.adapters.dummyjson_runs import (
 )
 
 from catalogsync import (
-    Cursor,
     MemorySink,
     Options,
     Page,
@@ -37,6 +36,7 @@ from catalogsync import (
     sync,
 )
 from catalogsync.events import PassRepeated
+from catalogsync.protocols import Cursor
 from catalogsync.testing.faults import Fault
 
 SEEDS = range(300)

@@ -28,7 +28,6 @@ from catalogsync import (
     UNSET,
     Category,
     Dimensions,
-    Event,
     MemorySink,
     MisconfiguredError,
     Options,
@@ -40,7 +39,7 @@ from catalogsync import (
 )
 from catalogsync.adapters.dummyjson import DummyJSONSettings
 from catalogsync.errors import BrokenReplyError
-from catalogsync.events import Retrying
+from catalogsync.events import Event, Retrying
 from catalogsync.http.ratelimit import RateLimiter
 from catalogsync.testing import generate_catalog
 from catalogsync.testing.faults import delay, status

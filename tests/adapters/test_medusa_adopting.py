@@ -14,17 +14,15 @@ from catalogsync import (
     Conflict,
     ConflictError,
     Existing,
-    Found,
     Price,
     Product,
     ProductKey,
     StockLevel,
     Variant,
-    plan,
 )
 from catalogsync.adapters.medusa import MedusaSettings, MedusaSink
-from catalogsync.catalog.changes import Action
-from catalogsync.diff.compare import supplied
+from catalogsync.catalog.changes import Action, Found
+from catalogsync.diff.compare import plan, supplied
 from catalogsync.diff.last_applied import LastApplied
 from catalogsync.protocols import AdoptBy, AdoptingSink
 

@@ -12,20 +12,12 @@ import attrs
 import pytest
 from yarl import URL
 
-from catalogsync import (
-    Event,
-    HttpOptions,
-    Options,
-    Report,
-    RetryPolicy,
-    RunStatus,
-    UnauthorizedError,
-    sync,
-)
+from catalogsync import Options, Report, RetryPolicy, RunStatus, UnauthorizedError, sync
 from catalogsync.adapters.dummyjson import DummyJSONSettings
 from catalogsync.adapters.medusa import MedusaSettings, MedusaSink
 from catalogsync.adapters.medusa.client import Login, MedusaClient
-from catalogsync.events import BatchWritten
+from catalogsync.events import BatchWritten, Event
+from catalogsync.http import HttpOptions
 from catalogsync.http._client import HttpClient, open_http
 from catalogsync.testing import FakeMedusa, FaultPlan, dummyjson_server, fake_medusa
 from catalogsync.testing.faults import bad_gateway, lost, reset, status, truncated

@@ -26,11 +26,10 @@ from catalogsync import (
     StockLevel,
     TransientError,
     Variant,
-    plan,
 )
 from catalogsync.adapters.medusa import MedusaSettings, MedusaSink
 from catalogsync.catalog.changes import Action
-from catalogsync.diff.compare import supplied
+from catalogsync.diff.compare import plan, supplied
 from catalogsync.testing import fake_medusa
 
 Raw = dict[str, Any]

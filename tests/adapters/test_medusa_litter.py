@@ -23,10 +23,10 @@ from catalogsync import (
     Report,
     RetryPolicy,
     StockLevel,
+    Sync,
     TransientError,
     Variant,
     as_source,
-    rehearse,
     sync,
 )
 from catalogsync.adapters.medusa import MedusaSettings, MedusaSink
@@ -103,7 +103,7 @@ async def planned(sink: MedusaSink, products: Iterable[Product]) -> list[Change]
         if isinstance(change, Change):
             changes.append(change)
 
-    await rehearse(source, sink, show=note)
+    await Sync(source, sink).plan(note)
     return changes
 
 

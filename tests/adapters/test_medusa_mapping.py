@@ -19,8 +19,6 @@ from catalogsync import (
     Price,
     Product,
     ProductKey,
-    Reference,
-    ReferenceKind,
     RefusedError,
     StockLevel,
     Variant,
@@ -28,6 +26,7 @@ from catalogsync import (
 from catalogsync.adapters.medusa.handles import category_handle, handle, in_pieces
 from catalogsync.adapters.medusa.normalize import shape
 from catalogsync.adapters.medusa.store_context import Places
+from catalogsync.catalog.changes import Reference, ReferenceKind
 
 PLACES = Places(
     channel="sc_1",

@@ -19,7 +19,6 @@ from catalogsync import (
     OutcomeStatus,
     Page,
     Plan,
-    PlanHead,
     PlanWriter,
     Price,
     Product,
@@ -27,18 +26,16 @@ from catalogsync import (
     ProductStatus,
     Prune,
     StockLevel,
+    Sync,
     Variant,
     as_source,
-    forecast,
-    open_apply,
-    plan,
-    rehearse,
     sync,
 )
 from catalogsync.adapters.medusa import MedusaSettings, MedusaSink
 from catalogsync.catalog.changes import Action
-from catalogsync.diff.compare import supplied
+from catalogsync.diff.compare import plan, supplied
 from catalogsync.diff.last_applied import LastApplied
+from catalogsync.plans import PlanHead, forecast
 from catalogsync.protocols import HandleSink, HasEndpoint, RemovingSink
 
 COLUMNS = (
@@ -132,8 +129,8 @@ async def test_a_planned_deletion_looks_at_the_whole_product(
         )
         left = LookupSource(products=mugs[:2])
         with PlanWriter(tmp_path / "plan", head) as writer:
-            report = await rehearse(
-                left, sink, show=writer.show, options=options, job="mugs"
+            report = await Sync(left, sink, options=options, job="mugs").plan(
+                writer.show
             )
             writer.finish(report, forecast(report, []))
         assert report.counts.removed == 4
@@ -151,7 +148,9 @@ async def test_a_planned_deletion_looks_at_the_whole_product(
         address = f"/admin/products/{raw['Mug 4']['id']}/variants/{variant['id']}"
         assert (await medusa.ask("POST", address, prices))[0] == 200
         planned = Plan.read(tmp_path / "plan")
-        async with open_apply(planned, sink, options=options) as run:
+        async with Sync(planned.head.source, sink, options=options).apply(
+            planned
+        ) as run:
             report = await run.report()
         assert report.counts.removed == 2
         assert report.problem.startswith("not removed: shop:2, shop:4: it is no longer")

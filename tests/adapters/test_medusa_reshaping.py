@@ -14,15 +14,7 @@ import pytest
 from tests.chaos.proxy import proxy
 from tests.history.story import product, variant
 
-from catalogsync import (
-    Options,
-    Product,
-    Report,
-    RetryPolicy,
-    Variant,
-    as_source,
-    sync,
-)
+from catalogsync import Options, Product, Report, RetryPolicy, Variant, as_source, sync
 from catalogsync.adapters.medusa import MedusaSettings, MedusaSink
 from catalogsync.testing import FaultPlan
 from catalogsync.testing.faults import lost, reset

@@ -21,21 +21,21 @@ from catalogsync import (
     Price,
     Product,
     ProductKey,
-    ReferenceChange,
     Report,
     RetryPolicy,
     RunStatus,
     StockLevel,
+    Sync,
     TransientError,
     UnauthorizedError,
     Variant,
     as_source,
-    diff,
-    rehearse,
     sync,
 )
 from catalogsync.adapters.dummyjson import DummyJSONSettings, DummyJSONSource
 from catalogsync.adapters.medusa import MedusaSettings, MedusaSink
+from catalogsync.catalog.changes import ReferenceChange
+from catalogsync.diff.describe import diff
 from catalogsync.testing.catalog import generate_catalog
 from catalogsync.testing.dummyjson import DummyJSONServer, dummyjson_server
 
@@ -588,7 +588,7 @@ async def test_status_is_left_to_the_shops_people(medusa: Any) -> None:
 async def test_a_rehearsal_writes_nothing(medusa: Any, real_records: Records) -> None:
     shown: list[Change | ReferenceChange] = []
     async with pair(medusa, real_records[:30]) as both:
-        report = await rehearse(both.source, both.sink, show=shown.append, options=FAST)
+        report = await Sync(both.source, both.sink, options=FAST).plan(shown.append)
         changes = [change for change in shown if isinstance(change, Change)]
         assert report.planned
         assert report.counts.created == len(changes) == 30

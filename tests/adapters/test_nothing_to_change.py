@@ -26,15 +26,15 @@ from catalogsync import (
     ProductKey,
     RetryPolicy,
     StockLevel,
-    Unset,
+    Sync,
     Variant,
     as_source,
-    diff,
-    rehearse,
     sync,
 )
 from catalogsync.adapters.medusa import MedusaSettings
 from catalogsync.adapters.sql import SQLSettings
+from catalogsync.catalog.products import Unset
+from catalogsync.diff.describe import diff
 from catalogsync.testing.medusa import fake_medusa
 
 FAST = Options(retry=RetryPolicy(attempts=2, wait_initial=0, wait_jitter=0))
@@ -118,8 +118,8 @@ async def test_a_second_run_writes_nothing(sink: Any) -> None:
     report = await sync(as_source(desired, name="shop"), sink, options=FAST)
     assert report.problem == ""
     shown: list[Any] = []
-    again = await rehearse(
-        as_source(desired, name="shop"), sink, options=FAST, show=shown.append
+    again = await Sync(as_source(desired, name="shop"), sink, options=FAST).plan(
+        shown.append
     )
     failed = {outcome.key: outcome.reason for outcome in report.failures}
     changes = [c for c in shown if isinstance(c, Change) and c.key not in failed]

@@ -16,17 +16,10 @@ from tests.adapters.sql_products import (
     product,
 )
 
-from catalogsync import (
-    Options,
-    Product,
-    RetryPolicy,
-    as_source,
-    product_to_json,
-    rehearse,
-    sync,
-)
+from catalogsync import Options, Product, RetryPolicy, Sync, as_source, sync
 from catalogsync.adapters.sql import SQLSink
 from catalogsync.catalog.changes import Action, Existing
+from catalogsync.catalog.convert import product_to_json
 from catalogsync.engine.removing import in_full, removal
 from catalogsync.plans import PlanHead, PlanWriter, basis, forecast
 
@@ -109,7 +102,7 @@ async def _is_planned(source: object, sink: SQLSink, file: Path) -> None:
             shown.append(change)
             writer.show(change)  # type: ignore[arg-type]
 
-        report = await rehearse(source, sink, show=show, options=FAST)  # type: ignore[arg-type]
+        report = await Sync(source, sink, options=FAST).plan(show)  # type: ignore[arg-type]
         writer.finish(report, forecast(report, ()))
     assert shown
 

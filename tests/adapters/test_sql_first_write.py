@@ -18,14 +18,9 @@ from tests.adapters.sql_products import (
     write_reference,
 )
 
-from catalogsync import (
-    Change,
-    ReferenceChange,
-    Report,
-    as_source,
-    rehearse,
-)
+from catalogsync import Change, Report, Sync, as_source
 from catalogsync.adapters.sql import SQLSettings, SQLSink
+from catalogsync.catalog.changes import ReferenceChange
 from catalogsync.catalog.products import Category
 
 EYES = category_reference(Category(id="eyes", name="Eyes"), "shop")
@@ -39,9 +34,7 @@ async def looked_at(sink: SQLSink) -> Report:
     assert finding.ok
     assert "would be created" in finding.text
     shown: list[Change | ReferenceChange] = []
-    report = await rehearse(
-        as_source([product()], name="shop"), sink, show=shown.append
-    )
+    report = await Sync(as_source([product()], name="shop"), sink).plan(shown.append)
     changes = [change for change in shown if isinstance(change, Change)]
     assert report.counts.created == len(changes) == 1
     return report

@@ -87,7 +87,7 @@ async def _carry_out(order: Order) -> dict[str, Any]:
     ):
         options = run_options(**order.options)
         try:
-            report = await sync(source, sink, options=options, job="chaos", store=store)
+            report = await sync(source, sink, options=options, job="chaos", state=store)
         except BusyError as error:
             return {"status": "busy", "holder": error.holder}
         return report.to_dict()

@@ -17,7 +17,6 @@ from catalogsync import (
     Change,
     Existing,
     Field,
-    Found,
     Limits,
     Options,
     Outcome,
@@ -29,6 +28,7 @@ from catalogsync import (
     as_source,
     sync,
 )
+from catalogsync.catalog.changes import Found
 
 from .verdicts import Verdict
 

@@ -11,15 +11,8 @@ import pytest
 from tests.engine.fakes import catalog, check, fast, idle
 from tests.engine.shop import Shop
 
-from catalogsync import (
-    Run,
-    RunStatus,
-    StateSettings,
-    StateStore,
-    as_source,
-    open_run,
-    sync,
-)
+from catalogsync import Run, RunStatus, StateSettings, Sync, as_source, sync
+from catalogsync.state import StateStore
 
 
 @attrs.frozen
@@ -67,7 +60,7 @@ async def _cancel(run: Run, moment: Awaitable[None]) -> None:
 async def _next(shop: Shop, store: StateStore) -> None:
     """Another run, which must not find itself kept out."""
     source = as_source(catalog(3), name="shop")
-    report = await sync(source, shop, options=fast(), job="j", store=store)
+    report = await sync(source, shop, options=fast(), job="j", state=store)
     check(report)
     assert report.status is RunStatus.SUCCEEDED
     assert sorted(shop.titles()) == ["0", "1", "2"]
@@ -80,7 +73,7 @@ async def test_while_the_lease_changes_hands(method: str, after: bool) -> None:
     async with StateSettings().open() as store:
         slow = Slow(store, method, after)
         source = as_source(catalog(3), name="shop")
-        run = open_run(source, shop, options=fast(), store=cast("StateStore", slow))
+        run = Sync(source, shop, options=fast(), state=cast("StateStore", slow)).run()
         with pytest.raises(asyncio.CancelledError):
             await _cancel(run, slow.let_go())
         await _next(shop, store)
@@ -91,7 +84,7 @@ async def test_at_any_moment(turns: int) -> None:
     shop = Shop()
     async with StateSettings().open() as store:
         source = as_source(catalog(3), name="shop")
-        run = open_run(source, shop, options=fast(), store=store)
+        run = Sync(source, shop, options=fast(), state=store).run()
         with pytest.raises(asyncio.CancelledError):
             await _cancel(run, idle(turns))
         await _next(shop, store)

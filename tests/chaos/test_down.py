@@ -70,7 +70,7 @@ async def runs() -> AsyncIterator[tuple[Sync, StateStore]]:
     ):
 
         async def run(sink: Sink) -> Report:
-            report = await sync(source, sink, options=OPTIONS, job="j", store=store)
+            report = await sync(source, sink, options=OPTIONS, job="j", state=store)
             check(report)
             return report
 

@@ -126,7 +126,7 @@ class World:
             StateSettings(url=self.runs).open() as store,
         ):
             report = await sync(
-                source, sink, options=run_options(**options), job="chaos", store=store
+                source, sink, options=run_options(**options), job="chaos", state=store
             )
         check(report)
         return report

@@ -18,7 +18,7 @@ import pytest
 from tests.adapters.sql_databases import DATABASES, Hand
 from tests.engine.fakes import fast, product
 
-from catalogsync import Category, Run, StateSettings, as_source, open_run
+from catalogsync import Category, Run, StateSettings, Sync, as_source
 from catalogsync.adapters.sql import SQLSettings
 
 STEP = 3
@@ -105,7 +105,7 @@ async def _end_at(loop: Loop, turn: int, sides: Sides, end: _End) -> bool:
     ):
         changed = [attrs.evolve(each, title=f"{turn}") for each in _CATALOG]
         source = as_source(changed, name="shop")
-        run = open_run(source, sink, options=fast(), store=store)
+        run = Sync(source, sink, options=fast(), state=store).run()
 
         async def carry_out() -> None:
             async with run:

@@ -34,8 +34,8 @@ async def test_nothing_doubles_after_a_death_where_nothing_collides(nth: int) ->
     options = Options(retry=FAST, grace=1)
     async with StateSettings().open() as store:
         with pytest.raises((Killed, BaseExceptionGroup)):
-            await sync(source, sink, options=options, store=store)
-        report = await sync(source, sink, options=options, store=store)
+            await sync(source, sink, options=options, state=store)
+        report = await sync(source, sink, options=options, state=store)
     check(report)
     assert report.status is RunStatus.SUCCEEDED
     existing = Counter(row.key for row, _ in sink.rows)

@@ -31,7 +31,7 @@ async def one_process(url: str, *, title: str, options: Options) -> None:
         StateSettings(url=url).open() as store,
     ):
         source = as_source(products, name="shop")
-        report = await sync(source, sink, options=options, job="j", store=store)
+        report = await sync(source, sink, options=options, job="j", state=store)
         assert report.status is RunStatus.SUCCEEDED, report.summary
         assert [run.report for run in await store.runs()]
 

@@ -31,10 +31,10 @@ from catalogsync import (
     Report,
     RunStatus,
     StateSettings,
-    StateStore,
     TransientError,
     sync,
 )
+from catalogsync.state import StateStore
 
 ids = st.integers(0, 7)
 texts = st.sampled_from(["red", "green", "blue"])
@@ -273,7 +273,7 @@ class Machine(RuleBasedStateMachine):
             when_busy="wait",
         )
         source = LookupSource(products=self._products, rejected=self._rejected)
-        work = sync(source, self.shop, options=options, job="job", store=self.store)
+        work = sync(source, self.shop, options=options, job="job", state=self.store)
         report: Report | None = None
         try:
             report = await (_cut_short(work, turns) if turns else work)

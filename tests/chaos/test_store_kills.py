@@ -65,7 +65,7 @@ class Scene:
                 self.shelf.open() as sink,
             ):
                 report = await sync(
-                    source, sink, options=options, job="j", store=self.runs
+                    source, sink, options=options, job="j", state=self.runs
                 )
         except CatalogSyncError:
             return None

@@ -20,18 +20,20 @@ from catalogsync import (
     Change,
     ConflictError,
     Existing,
-    ExistingReference,
     Field,
-    Found,
     Limits,
     Outcome,
     Product,
-    Reference,
-    ReferenceChange,
-    ReferenceOutcome,
     TransientError,
 )
 from catalogsync.adapters.sql import SQLSink
+from catalogsync.catalog.changes import (
+    ExistingReference,
+    Found,
+    Reference,
+    ReferenceChange,
+    ReferenceOutcome,
+)
 from catalogsync.testing.catalog import generate_catalog
 from catalogsync.testing.dummyjson import Records
 from catalogsync.testing.faults import (

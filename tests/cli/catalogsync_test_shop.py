@@ -18,9 +18,7 @@ import attrs
 from catalogsync import (
     BatchRefusedError,
     Change,
-    CheckResult,
     Field,
-    Found,
     Limits,
     MemorySink,
     Outcome,
@@ -29,6 +27,8 @@ from catalogsync import (
     TransientError,
     UnauthorizedError,
 )
+from catalogsync.catalog.changes import Found
+from catalogsync.protocols import CheckResult
 
 
 @attrs.frozen(kw_only=True)

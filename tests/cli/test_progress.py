@@ -15,7 +15,7 @@ import attrs
 import pytest
 from rich.console import Console
 
-from catalogsync import Counts, Options, ProductKey
+from catalogsync import Options, ProductKey
 from catalogsync.cli._output import Teller, printable, shortened
 from catalogsync.cli._progress import LiveProgress, PlainProgress, Standing
 from catalogsync.events import (
@@ -27,6 +27,7 @@ from catalogsync.events import (
     RunFinished,
     RunStarted,
 )
+from catalogsync.report import Counts
 
 from .conftest import Configure
 

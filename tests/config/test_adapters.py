@@ -7,8 +7,9 @@ from importlib.metadata import EntryPoint
 import attrs
 import pytest
 
-from catalogsync import MisconfiguredError, MissingExtraError
+from catalogsync import MisconfiguredError
 from catalogsync.config import AdapterKind, Adapters, SettingInfo
+from catalogsync.errors import MissingExtraError
 
 from .stand_ins import ADAPTERS
 

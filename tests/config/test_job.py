@@ -8,7 +8,6 @@ import pytest
 
 from catalogsync import (
     Change,
-    Event,
     MemorySink,
     MisconfiguredError,
     Options,
@@ -18,6 +17,7 @@ from catalogsync import (
     as_source,
 )
 from catalogsync.config import Job, secrets_of
+from catalogsync.events import Event
 
 from .stand_ins import BoxSettings, Net, ShelfSettings
 

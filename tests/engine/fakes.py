@@ -13,12 +13,9 @@ import attrs
 from catalogsync import (
     Action,
     Change,
-    Cursor,
-    Event,
     EventHook,
     Existing,
     Field,
-    Found,
     Limits,
     Options,
     Outcome,
@@ -27,18 +24,20 @@ from catalogsync import (
     Price,
     Product,
     ProductKey,
-    ReferenceChange,
     Rejected,
     Report,
     RetryPolicy,
     RunStatus,
     Sink,
     Source,
+    Sync,
     TransientError,
     Variant,
-    rehearse,
     sync,
 )
+from catalogsync.catalog.changes import Found, ReferenceChange
+from catalogsync.events import Event
+from catalogsync.protocols import Cursor
 
 FAST = RetryPolicy(attempts=4, wait_initial=0, wait_jitter=0)
 HANGS = 60.0
@@ -86,9 +85,7 @@ async def run(
         if show is None:
             report = await sync(source, sink, options=options, hooks=hooks)
         else:
-            report = await rehearse(
-                source, sink, options=options, hooks=hooks, show=show
-            )
+            report = await Sync(source, sink, options=options, hooks=hooks).plan(show)
     check(report)
     assert not running()
     return report

@@ -17,7 +17,6 @@ from catalogsync import (
     ConflictError,
     Existing,
     Field,
-    Found,
     Limits,
     Outcome,
     Product,
@@ -25,6 +24,7 @@ from catalogsync import (
     ProductStatus,
     TransientError,
 )
+from catalogsync.catalog.changes import Found
 
 Hook = Callable[["Shop", Sequence[Change]], Awaitable[None]]
 

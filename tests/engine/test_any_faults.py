@@ -22,9 +22,9 @@ from catalogsync import (
     RefusedError,
     Report,
     RunStatus,
+    Sync,
     TransientError,
     UnauthorizedError,
-    open_run,
 )
 
 from .fakes import (
@@ -254,7 +254,7 @@ async def test_a_run_can_be_stopped_at_any_moment(
     if lost:
         world.sink.steps.append(loses(BUSY, done=1))
     source = PagedSource(products=world.desired, page_size=2)
-    async with open_run(source, world.sink, options=fast()) as handle:
+    async with Sync(source, world.sink, options=fast()).run() as handle:
         await idle(moment)
         handle.stop(grace=grace)
         report = await handle.report()

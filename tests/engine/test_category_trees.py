@@ -16,21 +16,19 @@ from catalogsync import (
     OnManualEdit,
     Options,
     Plan,
-    PlanHead,
     PlanWriter,
     Product,
     ProductKey,
-    ReferenceChange,
     Report,
     RunStatus,
+    Sync,
     as_source,
-    forecast,
-    open_apply,
-    rehearse,
     sync,
 )
+from catalogsync.catalog.changes import ReferenceChange
 from catalogsync.cli._changes import change_text
 from catalogsync.engine.categories import SourceTree
+from catalogsync.plans import PlanHead, forecast
 
 from .fakes import fast
 
@@ -263,7 +261,7 @@ async def planned(
                 shown.append(change)
 
         source = as_source(products, name=SOURCE)
-        report = await rehearse(source, shop, options=fast(), show=show)
+        report = await Sync(source, shop, options=fast()).plan(show)
         writer.finish(report, forecast(report, []))
     return Plan.read(path), shown
 
@@ -283,7 +281,7 @@ async def test_a_plan_of_moves(tmp_path: Path) -> None:
         "~ update category A, below B now",
         "~ update category D, below New now",
     ]
-    async with open_apply(plan, shop, options=fast()) as running:
+    async with Sync(plan.head.source, shop, options=fast()).apply(plan) as running:
         report = await running.report()
     assert report.status is RunStatus.SUCCEEDED, report
     assert parents(shop) == {"a": "b", "b": None, "c": None, "new": None, "d": "new"}
@@ -297,7 +295,7 @@ async def test_a_plan_moves_nothing_that_was_moved_since(tmp_path: Path) -> None
     (id_,) = [id_ for id_, row in shop.categories.items() if row.key == "b"]
     (c,) = [id_ for id_, row in shop.categories.items() if row.key == "c"]
     await shop.change(id_, Row("B", c, "b"))
-    async with open_apply(plan, shop, options=fast()) as running:
+    async with Sync(plan.head.source, shop, options=fast()).apply(plan) as running:
         await running.report()
     assert parents(shop)["b"] == "c"
 

@@ -35,7 +35,6 @@ from catalogsync import (
     Report,
     RunStatus,
     StateSettings,
-    StateStore,
     StockLevel,
     TransientError,
     Variant,
@@ -43,6 +42,7 @@ from catalogsync import (
     sync,
 )
 from catalogsync.adapters.sql import SQLSettings, SQLSink
+from catalogsync.state import StateStore
 
 from .fakes import check, fast, key
 
@@ -56,7 +56,7 @@ async def run(
     store: StateStore | None = None,
 ) -> Report:
     source = as_source(products, name="shop")
-    report = await sync(source, sink, options=options, job="job", store=store)
+    report = await sync(source, sink, options=options, job="job", state=store)
     check(report)
     return report
 

@@ -12,7 +12,6 @@ from hypothesis import given, strategies as st
 
 from catalogsync import (
     BrokenReplyError,
-    Cursor,
     Page,
     Product,
     ProductKey,
@@ -22,6 +21,7 @@ from catalogsync import (
     RunStatus,
     sync,
 )
+from catalogsync.protocols import Cursor
 
 from .fakes import (
     HANGS,

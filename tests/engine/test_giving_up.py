@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from catalogsync import (
-    Again,
     Change,
     ConflictError,
     Limits,
@@ -29,6 +28,7 @@ from catalogsync import (
     UnauthorizedError,
     as_source,
 )
+from catalogsync.catalog.outcomes import Again
 from catalogsync.engine.breaker import Breaker
 
 from .fakes import FaultySink, catalog, fast, key, product, run, server_error

@@ -9,9 +9,9 @@ from catalogsync import (
     Options,
     Report,
     RunStatus,
+    Sync,
     TransientError,
     as_source,
-    rehearse,
     sync,
 )
 
@@ -142,7 +142,7 @@ async def test_a_rehearsal_tells_of_it() -> None:
     shop = await incomplete(2, age=61)
     shown: list[object] = []
     source = as_source(catalog(3)[1:], name="shop")
-    await rehearse(source, shop, show=shown.append, options=OPTIONS)
+    await Sync(source, shop, options=OPTIONS).plan(shown.append)
     (change,) = [c for c in shown if isinstance(c, Change)]
     assert change.existing is not None
     assert change.existing.missing_parts == ("no variant",)

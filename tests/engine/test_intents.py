@@ -19,11 +19,11 @@ from catalogsync import (
     RetryPolicy,
     RunStatus,
     StateSettings,
-    StateStore,
     TransientError,
     as_source,
     sync,
 )
+from catalogsync.state import StateStore
 
 from .fakes import FAST, fast, key, product
 from .shop import Shop, loses
@@ -53,7 +53,7 @@ async def killed_in_the_write(
             shop,
             options=options or fast(),
             job="j",
-            store=store,
+            state=store,
         )
 
 
@@ -67,7 +67,7 @@ async def test_an_intent_lives_as_long_as_the_end_is_not_known(
 
     shop = Shop()
     shop.before.append(look)
-    await sync(as_source([product(1)], name="shop"), shop, job="j", store=store)
+    await sync(as_source([product(1)], name="shop"), shop, job="j", state=store)
     (before,) = seen
     assert isinstance(before, dict)
     assert [intent.handle for intent in before.values()] == ["product 1-1"]
@@ -101,7 +101,7 @@ async def test_the_same_handle_when_the_title_changed_meanwhile(
         shop,
         options=fast(),
         job="j",
-        store=store,
+        state=store,
     )
     assert report.status is RunStatus.SUCCEEDED
     assert shop.titles() == {"1": "New"}
@@ -131,7 +131,7 @@ async def test_an_unresolved_creation_keeps_its_intent(store: StateStore) -> Non
         shop,
         options=fast(),
         job="j",
-        store=store,
+        state=store,
     )
     assert report.counts.unresolved == 1
     assert list(await store.intents(shop.endpoint, "shop")) == [key(1)]
@@ -144,7 +144,7 @@ async def test_an_update_that_broke_off_is_no_edit(store: StateStore) -> None:
 
     async def again(title: str) -> None:
         source = as_source([product(1, title=title)], name="shop")
-        await sync(source, shop, options=keep, job="j", store=store)
+        await sync(source, shop, options=keep, job="j", state=store)
 
     await again("Old")
 
@@ -220,7 +220,7 @@ async def test_an_intent_ends_when_its_product_left_the_source(
         shop,
         options=Options(retry=FAST, grace=grace),
         job=job,
-        store=store,
+        state=store,
     )
     assert report.status is RunStatus.SUCCEEDED
     assert list(await store.intents(shop.endpoint, "shop")) == left
@@ -230,7 +230,7 @@ async def test_an_intent_of_a_forgotten_run_ends_too(store: StateStore) -> None:
     shop = Shop()
     await store.put_intents(shop.endpoint, "long ago", {key(1): "product-1"})
     source = as_source([product(2)], name="shop")
-    await sync(source, shop, options=Options(grace=0.0), job="j", store=store)
+    await sync(source, shop, options=Options(grace=0.0), job="j", state=store)
     assert await store.intents(shop.endpoint, "shop") == {}
 
 

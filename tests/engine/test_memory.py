@@ -15,9 +15,7 @@ from tests.strategies import products
 
 from catalogsync import (
     Change,
-    Cursor,
     Field,
-    Found,
     Limits,
     Outcome,
     OutcomeStatus,
@@ -30,6 +28,8 @@ from catalogsync import (
     sync,
 )
 from catalogsync.batching import ROOM, weight_of
+from catalogsync.catalog.changes import Found
+from catalogsync.protocols import Cursor
 
 from .fakes import FaultySink, fast, key, product, run
 
@@ -183,7 +183,7 @@ async def test_heavy_products_that_fail_are_kept_in_the_store_as_they_come(
         options = fast(transform=fail if where == "the transform" else None)
         sink = Narrow(limits=Limits(find=5))
         report = await sync(
-            Warehouse(pages=15), sink, options=options, store=store, job="j"
+            Warehouse(pages=15), sink, options=options, state=store, job="j"
         )
     assert report.counts.failed == sum(kept) == 150
     assert max(kept) <= 30

@@ -21,11 +21,11 @@ from catalogsync import (
     Report,
     RunStatus,
     StateSettings,
-    StateStore,
     TransientError,
     as_source,
     sync,
 )
+from catalogsync.state import StateStore
 
 from .fakes import FAST, LookupSource, check, key, product
 from .shop import Row, Shop, loses
@@ -44,7 +44,7 @@ async def run(
         as_source(products, name="shop"),
         shop,
         options=Options(retry=FAST, **options),
-        store=store,
+        state=store,
     )
     check(report)
     return report
@@ -80,7 +80,7 @@ async def test_one_that_we_removed_is_created_again(store: StateStore) -> None:
         LookupSource(products=[product(1)]),
         shop,
         options=Options(retry=FAST, **leave),  # type: ignore[arg-type]
-        store=store,
+        state=store,
     )
     assert report.counts.removed == 1
     report = await run(shop, store, product(1), product(2), **leave)
@@ -115,7 +115,7 @@ async def test_a_removal_without_an_answer_is_ours_all_the_same(
 
     shop.after.append(is_lost)
     report = await sync(
-        LookupSource(products=[product(1)]), shop, options=options, store=store
+        LookupSource(products=[product(1)]), shop, options=options, state=store
     )
     assert report.status is RunStatus.INCOMPLETE
     shop.find_faults.clear()
@@ -134,7 +134,7 @@ async def test_a_draft_of_ours_that_a_person_deleted_stays_away(
         LookupSource(products=[product(1)]),
         shop,
         options=Options(retry=FAST, **leave),  # type: ignore[arg-type]
-        store=store,
+        state=store,
     )
     shop.rows.remove(shop.one(key(2)))
     report = await run(shop, store, product(1), product(2), **leave)
@@ -213,7 +213,7 @@ class Story:
             prune="delete" if prune else None,
             max_prune=99,
         )
-        report = await sync(self.source, self.shop, options=options, store=self.store)
+        report = await sync(self.source, self.shop, options=options, state=self.store)
         check(report)
         self.certain = self.numbers if report.status.settled else set()
 

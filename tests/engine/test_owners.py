@@ -128,7 +128,7 @@ async def test_the_run_after_one_that_was_killed_begins_at_once(tmp_path: Path) 
         async with StateSettings(url=url).open() as store:
             source = as_source(catalog(3), name="shop")
             options = Options(retry=FAST, grace=0)
-            report = await sync(source, shop, options=options, job="b", store=store)
+            report = await sync(source, shop, options=options, job="b", state=store)
         return report.status
 
     with child(_RUNS, url) as process:

@@ -16,16 +16,13 @@ import pytest_asyncio
 from catalogsync import (
     AdoptBy,
     Category,
-    Event,
     Existing,
-    Forecast,
     Image,
     MemorySink,
     MisconfiguredError,
     OnManualEdit,
     Options,
     Plan,
-    PlanHead,
     PlanWriter,
     Product,
     ProductStatus,
@@ -33,12 +30,12 @@ from catalogsync import (
     Report,
     RunStatus,
     StateSettings,
-    open_apply,
-    rehearse,
+    Sync,
     sync,
 )
 from catalogsync.adapters.sql import SQLSettings, SQLSink
-from catalogsync.events import BatchWritten
+from catalogsync.events import BatchWritten, Event
+from catalogsync.plans import Forecast, PlanHead
 
 from .fakes import HANGS, FaultySink, LookupSource, check, fast, key, priced, product
 
@@ -119,13 +116,9 @@ async def make_plan(
         job="job", source="shop", sink=sink.name, endpoint=place, made_at=0.0
     )
     with PlanWriter(file / "plan.jsonl", head) as writer:
-        report = await rehearse(
-            LookupSource(products=products),
-            sink,
-            show=writer.show,
-            options=options or fast(),
-            job="job",
-        )
+        report = await Sync(
+            LookupSource(products=products), sink, options=options or fast(), job="job"
+        ).plan(writer.show)
         writer.finish(report, Forecast(writes=0, requests=0, seconds=None))
     return Plan.read(file / "plan.jsonl"), report
 
@@ -133,7 +126,7 @@ async def make_plan(
 async def apply(plan: Plan, sink: Any, options: Options | None = None) -> Report:
     async with (
         asyncio.timeout(HANGS),
-        open_apply(plan, sink, options=options or fast()) as opened,
+        Sync(plan.head.source, sink, options=options or fast()).apply(plan) as opened,
     ):
         report = await opened.report()
     check(report)
@@ -438,10 +431,10 @@ async def test_a_plan_for_another_sink(
 ) -> None:
     plan, _ = await make_plan(BEFORE, store.sink, tmp_path)
     with pytest.raises(MisconfiguredError, match=r"was made for .*catalog\.db"):
-        open_apply(plan, other.sink)
+        Sync(plan.head.source, other.sink).apply(plan)
     named, _ = await make_plan(BEFORE, FaultySink(), tmp_path)
     with pytest.raises(MisconfiguredError, match="was made for fake, and this is memo"):
-        open_apply(named, MemorySink())
+        Sync(named.head.source, MemorySink()).apply(named)
     assert (await apply(named, FaultySink())).counts.created == 5
 
 
@@ -457,7 +450,9 @@ async def test_a_stopped_apply_leaves_the_rest_and_another_one_does_it(
         if isinstance(event, BatchWritten):
             stop[0]()
 
-    opened = open_apply(plan, store.sink, options=options, hooks=[hook])
+    opened = Sync(plan.head.source, store.sink, options=options, hooks=[hook]).apply(
+        plan
+    )
     stop.append(opened.stop)
     async with opened:
         first = await opened.report()
@@ -516,7 +511,7 @@ async def test_a_product_that_comes_back(store: Store, tmp_path: Path) -> None:
 async def test_an_apply_is_a_run_of_its_job(store: Store, tmp_path: Path) -> None:
     plan, _ = await make_plan([product(1)], store.sink, tmp_path)
     async with StateSettings().open() as runs:
-        async with open_apply(plan, store.sink, store=runs) as opened:
+        async with Sync(plan.head.source, store.sink, state=runs).apply(plan) as opened:
             report = await opened.report()
         (record,) = await runs.runs(job="job")
         assert (record.run_id, record.status) == (report.run_id, RunStatus.SUCCEEDED)

@@ -16,13 +16,10 @@ from hypothesis import given, settings, strategies as st
 
 from catalogsync import (
     BatchRefusedError,
-    BrokenPromiseError,
     CatalogSyncError,
     Change,
     Conflict,
-    Counts,
     Existing,
-    ExistingReference,
     Limits,
     MemorySink,
     Options,
@@ -32,13 +29,15 @@ from catalogsync import (
     Product,
     ProductKey,
     Prune,
-    ReferenceOutcome,
     Rejected,
     RunStatus,
     TransientError,
     as_source,
     sync,
 )
+from catalogsync.catalog.changes import ExistingReference, ReferenceOutcome
+from catalogsync.errors import BrokenPromiseError
+from catalogsync.report import Counts
 
 from .fakes import catalog, fast, key, priced, product
 

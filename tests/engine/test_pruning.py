@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, strategies as st
 
 from catalogsync import (
-    BrokenPromiseError,
     Change,
     InvalidValueError,
     Options,
@@ -25,12 +24,12 @@ from catalogsync import (
     Report,
     RunStatus,
     StateSettings,
+    Sync,
     TransientError,
     as_source,
-    open_run,
-    rehearse,
     sync,
 )
+from catalogsync.errors import BrokenPromiseError
 
 from .fakes import FAST, LookupSource, PagedSource, check, key, product, server_error
 from .shop import Row, Shop, loses
@@ -199,7 +198,7 @@ async def test_rejected_records_and_vetoed_products_count_as_seen() -> None:
     async with StateSettings().open() as store:
         for _ in range(3):
             options = pruning(transform=veto)
-            report = await sync(source, shop, options=options, store=store)
+            report = await sync(source, shop, options=options, state=store)
             assert report.counts.removed == 0
     assert len(shop.rows) == 3
 
@@ -244,7 +243,7 @@ async def test_a_source_that_cannot_be_asked_has_to_miss_it_twice() -> None:
 
         async def again(*numbers: int) -> Report:
             source = PagedSource(products=catalog(*numbers))
-            report = await sync(source, shop, options=pruning(), job="j", store=store)
+            report = await sync(source, shop, options=pruning(), job="j", state=store)
             check(report)
             return report
 
@@ -272,7 +271,7 @@ async def test_one_that_was_seen_meanwhile_is_missing_anew(
 
         async def go(*numbers: int, **options: Any) -> Report:
             source = as_source(catalog(*numbers), name="shop")
-            return await sync(source, shop, options=pruning(**options), store=store)
+            return await sync(source, shop, options=pruning(**options), state=store)
 
         await go(1, 2)
         await go(1, 2, 3, **between)
@@ -286,7 +285,7 @@ async def test_an_empty_answer_is_no_sign_of_absence() -> None:
         degraded, succeeded = RunStatus.DEGRADED, RunStatus.SUCCEEDED
         for numbers, status in (((), degraded), ((1, 2), succeeded)):
             source = as_source(catalog(*numbers), name="shop")
-            report = await sync(source, shop, options=pruning(), store=store)
+            report = await sync(source, shop, options=pruning(), state=store)
             assert (report.counts.removed, report.status) == (0, status)
         assert sorted(shop.titles()) == ["1", "2", "3"]
 
@@ -369,7 +368,7 @@ async def test_a_rehearsal_shows_it() -> None:
     shop = await filled(1, 2)
     shown: list[Any] = []
     source = LookupSource(products=catalog(1))
-    report = await rehearse(source, shop, show=shown.append, options=pruning())
+    report = await Sync(source, shop, options=pruning()).plan(shown.append)
     assert [(c.action, c.key) for c in shown] == [("delete", key(2))]
     assert report.counts.removed == 1
     assert len(shop.rows) == 2
@@ -423,9 +422,9 @@ async def test_a_stop_lets_a_removal_end() -> None:
     source = LookupSource(products=catalog(1))
     async with StateSettings().open() as store:
         options = pruning(batch_size=2)
-        async with open_run(
-            source, shop, options=options, job="j", store=store
-        ) as handle:
+        async with Sync(
+            source, shop, options=options, job="j", state=store
+        ).run() as handle:
             await reached.wait()
             handle.stop(grace=60)
             for _ in range(20):

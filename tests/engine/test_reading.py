@@ -11,7 +11,6 @@ import pytest
 
 from catalogsync import (
     BrokenReplyError,
-    Cursor,
     Limits,
     MemorySink,
     MisconfiguredError,
@@ -23,14 +22,15 @@ from catalogsync import (
     RetryPolicy,
     RunStatus,
     StockLevel,
+    Sync,
     TransientError,
     UnauthorizedError,
     Variant,
     as_source,
-    open_run,
     sync,
 )
 from catalogsync.events import PageRead, PassRepeated
+from catalogsync.protocols import Cursor
 
 from .fakes import (
     FaultySink,
@@ -114,7 +114,7 @@ async def test_a_stuck_writer_stops_the_reading(parallel: bool) -> None:
     gate = asyncio.Event()
     sink.steps += [hangs(gate)] * 2
     options = fast(batch_size=10, pages_ahead=4)
-    async with open_run(source, sink, options=options) as handle:
+    async with Sync(source, sink, options=options).run() as handle:
         await until(lambda: sink.most_writes == 2)
         await idle()
         pages, fetched = len(source.reads), handle.counts.fetched
@@ -744,7 +744,7 @@ def test_a_page_has_at_least_one_product() -> None:
 @pytest.mark.parametrize("name", ["", "a b", "a:b", "é"])
 def test_a_source_needs_a_name_that_can_stand_in_a_key(name: str) -> None:
     with pytest.raises(MisconfiguredError, match="name of the source"):
-        open_run(as_source([], name=name), FaultySink())
+        Sync(as_source([], name=name), FaultySink()).run()
 
 
 @pytest.mark.parametrize("name", ["batch_size", "writers", "pages_ahead", "limit"])

@@ -14,24 +14,26 @@ from catalogsync import (
     Category,
     Change,
     Existing,
-    ExistingReference,
     Field,
-    Found,
     Limits,
     Product,
     ProductKey,
-    Reference,
-    ReferenceChange,
-    ReferenceKind,
-    ReferenceOutcome,
-    ReferencingSink,
     RetryPolicy,
     RunStatus,
     TransientError,
     UnauthorizedError,
     as_source,
 )
+from catalogsync.catalog.changes import (
+    ExistingReference,
+    Found,
+    Reference,
+    ReferenceChange,
+    ReferenceKind,
+    ReferenceOutcome,
+)
 from catalogsync.events import ReferencesWritten
+from catalogsync.protocols import ReferencingSink
 
 from .fakes import FaultySink, Seen, fast, key, product, run
 

@@ -26,18 +26,17 @@ from catalogsync import (
     Rejected,
     Report,
     RunStatus,
-    StateError,
     StateSettings,
-    StateStore,
+    Sync,
     TransientError,
     UnauthorizedError,
     as_source,
-    find_failed,
-    product_from_json,
-    rehearse,
     sync,
 )
+from catalogsync.catalog.convert import product_from_json
+from catalogsync.engine.retrying import find_failed
 from catalogsync.report import summary_of
+from catalogsync.state import StateError, StateStore
 
 from .fakes import (
     FAST,
@@ -68,7 +67,7 @@ async def run(
 ) -> Report:
     rejected = more.pop("rejected", ())
     source = LookupSource(products=products, rejected={0: rejected})
-    report = await sync(source, sink, options=fast(**more), job="j", store=store)
+    report = await sync(source, sink, options=fast(**more), job="j", state=store)
     check(report)
     return report
 
@@ -205,7 +204,7 @@ async def test_the_story_of_a_product(store: StateStore) -> None:
 async def test_a_rehearsal_leaves_nothing(store: StateStore) -> None:
     shown: list[object] = []
     source = LookupSource(products=[product(1)])
-    await rehearse(source, FaultySink(), show=shown.append, job="j", store=store)
+    await Sync(source, FaultySink(), job="j", state=store).plan(shown.append)
     assert shown
     assert await store.runs() == []
     assert await store.history("j", key(1)) == []
@@ -335,11 +334,11 @@ async def test_jobs_without_a_name_forget_only_what_is_theirs(
 ) -> None:
     """Another source's failures are no news of this one."""
     source = as_source([product(1), product(2)], name="shop")
-    await sync(source, sink_that_refuses(2), options=fast(), store=store)
+    await sync(source, sink_that_refuses(2), options=fast(), state=store)
     kept = await store.failures("")
     assert [failure.key for failure in kept] == [key(2)]
     other = [Product(key=ProductKey("other", "1"), title="Other")]
-    await sync(as_source(other, name="other"), MemorySink(), store=store)
+    await sync(as_source(other, name="other"), MemorySink(), state=store)
     assert await store.failures("") == kept
 
 
@@ -348,10 +347,10 @@ async def test_jobs_without_a_name_into_two_sinks(store: StateStore) -> None:
     sinks = sink_that_refuses(2), MemorySink()
     for sink in sinks:
         source = as_source([product(1), product(2)], name="shop")
-        await sync(source, sink, options=fast(), store=store)
+        await sync(source, sink, options=fast(), state=store)
         assert [failure.key for failure in await store.failures("")] == [key(2)]
     await sync(
-        as_source([product(2)], name="shop"), FaultySink(), options=fast(), store=store
+        as_source([product(2)], name="shop"), FaultySink(), options=fast(), state=store
     )
     assert await store.failures("") == []
 
@@ -364,7 +363,7 @@ async def test_jobs_without_a_name_share_no_absences(store: StateStore) -> None:
     async def one_run(name: str, ids: str) -> None:
         products = [Product(key=ProductKey(name, id_), title=id_) for id_ in ids]
         source = as_source(products, name=name)
-        await sync(source, sink, options=options, store=store)
+        await sync(source, sink, options=options, state=store)
 
     await one_run("north", "12")
     for _ in range(2):
@@ -432,7 +431,7 @@ async def test_what_failed_takes_little_memory(store: StateStore, refused: str) 
         tracemalloc.start()
         try:
             source = as_source(make(), name="shop")
-            await sync(source, sink, options=options, store=store, job="nightly")
+            await sync(source, sink, options=options, state=store, job="nightly")
             _, most = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()

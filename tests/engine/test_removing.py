@@ -15,12 +15,10 @@ from catalogsync import (
     Action,
     Change,
     Existing,
-    Found,
     MemorySink,
     Options,
     Page,
     Plan,
-    PlanHead,
     PlanWriter,
     Product,
     ProductKey,
@@ -28,15 +26,14 @@ from catalogsync import (
     Prune,
     Report,
     RunStatus,
+    Sync,
     TransientError,
-    forecast,
-    open_apply,
-    open_release,
-    rehearse,
     sync,
 )
+from catalogsync.catalog.changes import Found
 from catalogsync.catalog.products import Field
 from catalogsync.diff.last_applied import LastApplied
+from catalogsync.plans import PlanHead, forecast
 
 from .fakes import FAST, LookupSource, check, key, product
 from .shop import Shop, loses
@@ -133,7 +130,7 @@ async def test_a_last_applied_that_cannot_be_read_makes_a_product_nobodys(
 
 
 async def release(shop: Shop, job: str) -> Report:
-    async with open_release("shop", shop, job=job) as run:
+    async with Sync("shop", shop, job=job).release() as run:
         return await run.report()
 
 
@@ -362,18 +359,17 @@ async def planned(shop: Shop, folder: Path, prune: Prune) -> Plan:
         job="", source="shop", sink="shop", endpoint=shop.endpoint, made_at=0.0
     )
     with PlanWriter(folder / "plan", head) as writer:
-        report = await rehearse(
-            LookupSource(products=catalog(0)),
-            shop,
-            show=writer.show,
-            options=pruning(prune),
-        )
+        report = await Sync(
+            LookupSource(products=catalog(0)), shop, options=pruning(prune)
+        ).plan(writer.show)
         writer.finish(report, forecast(report, []))
     return Plan.read(folder / "plan")
 
 
 async def apply(plan: Plan, shop: Shop, **options: Any) -> Report:
-    async with open_apply(plan, shop, options=pruning(**options)) as run:
+    async with Sync(plan.head.source, shop, options=pruning(**options)).apply(
+        plan
+    ) as run:
         return await run.report()
 
 
@@ -403,13 +399,9 @@ async def test_a_plan_removes_nothing_that_is_not_the_jobs(tmp_path: Path) -> No
         job="pots", source="shop", sink="shop", endpoint=shop.endpoint, made_at=0.0
     )
     with PlanWriter(tmp_path / "plan", head) as writer:
-        report = await rehearse(
-            LookupSource(products=catalog(0)),
-            shop,
-            show=writer.show,
-            options=options,
-            job="cups",
-        )
+        report = await Sync(
+            LookupSource(products=catalog(0)), shop, options=options, job="cups"
+        ).plan(writer.show)
         writer.finish(report, forecast(report, []))
     assert report.counts.removed == 2
     report = await apply(Plan.read(tmp_path / "plan"), shop)
@@ -429,7 +421,7 @@ async def test_releasing_looks_again_before_each_batch() -> None:
 
     shop.after.append(hand_over)
     options = Options(retry=FAST, batch_size=1)
-    async with open_release("shop", shop, job="cups", options=options) as run:
+    async with Sync("shop", shop, job="cups", options=options).release() as run:
         report = await run.report()
     assert report.counts.removed == 2
     assert shop.titles().keys() == {"3"}

@@ -15,8 +15,6 @@ from catalogsync import (
     Action,
     Category,
     Change,
-    Cursor,
-    Event,
     Field,
     Limits,
     MemorySink,
@@ -26,23 +24,24 @@ from catalogsync import (
     Page,
     Product,
     RunStatus,
+    Sync,
     TransientError,
     UnauthorizedError,
     as_source,
-    diff,
-    open_run,
-    rehearse,
     run_blocking,
     sync,
 )
+from catalogsync.diff.describe import diff
 from catalogsync.events import (
     BatchWritten,
     Compared,
+    Event,
     PageRead,
     ProductUnresolved,
     RunFinished,
     RunStarted,
 )
+from catalogsync.protocols import Cursor
 
 from .fakes import (
     FaultySink,
@@ -193,9 +192,9 @@ async def test_events_tell_the_story_in_order() -> None:
     seen = Seen()
     sink = FaultySink()
     sink.others = {}
-    async with open_run(
+    async with Sync(
         PagedSource(products=catalog(12)), sink, job="nightly", hooks=[seen]
-    ) as handle:
+    ).run() as handle:
         report = await handle.report()
     assert seen.names == [
         "RunStarted",
@@ -290,7 +289,7 @@ async def test_counts_can_be_watched() -> None:
     gate = asyncio.Event()
     source = PagedSource(products=catalog(20), gates={1: gate})
     sink = FaultySink(limits=Limits(find=10))
-    async with open_run(source, sink) as handle:
+    async with Sync(source, sink).run() as handle:
         assert handle.counts.fetched == 0
         await until(lambda: handle.counts.created == 10)
         assert handle.counts.fetched == 10
@@ -328,7 +327,7 @@ async def test_an_error_in_a_rehearsal_is_raised() -> None:
     sink = FaultySink()
     sink.find_faults.append(UnauthorizedError("401"))
     with pytest.raises(UnauthorizedError):
-        await rehearse(as_source(catalog(3)), sink, show=lambda _: None)
+        await Sync(as_source(catalog(3)), sink).plan(lambda _: None)
 
 
 async def test_what_shows_changes_may_not_raise_unseen() -> None:
@@ -336,7 +335,7 @@ async def test_what_shows_changes_may_not_raise_unseen() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await rehearse(as_source(catalog(3)), FaultySink(), show=show)
+        await Sync(as_source(catalog(3)), FaultySink()).plan(show)
 
 
 async def test_sinks_in_memory_keep_everything() -> None:

@@ -178,7 +178,7 @@ async def test_nobody_is_said_to_have_let_go_who_did_not(
             sink.answers = answers if "3" in desired else None
             products = [thing(*item) for item in desired.items()]
             source = LookupSource(products=products, name="shop")
-            report = await sync(source, sink, options=prune, job="job", store=store)
+            report = await sync(source, sink, options=prune, job="job", state=store)
         history = await store.history("job", ProductKey("shop", "1"))
     assert told in str(report)
     assert "3" not in skus(sink)
@@ -217,7 +217,7 @@ async def test_the_history_says_who_gave_up_an_sku() -> None:
                 sink,
                 options=fast(prune=Prune.UNPUBLISH, max_prune=10),
                 job="job",
-                store=store,
+                state=store,
             )
         entries = await store.history("job", ProductKey("shop", "1"))
     assert "gave up a unique value" in entries[0].outcome.reason

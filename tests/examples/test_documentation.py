@@ -11,9 +11,9 @@ import click
 import pytest
 
 import catalogsync
-from catalogsync import Adapters, events
+from catalogsync import events
 from catalogsync.cli._commands import cli
-from catalogsync.config import AdapterInfo
+from catalogsync.config import AdapterInfo, Adapters
 from catalogsync.engine import Options
 from catalogsync.retry import RetryPolicy
 

@@ -29,10 +29,10 @@ from catalogsync import (
     RunStatus,
     Sink,
     StateSettings,
-    StateStore,
     sync,
 )
 from catalogsync.adapters.medusa import MedusaSettings
+from catalogsync.state import StateStore
 from catalogsync.testing import FaultPlan
 from catalogsync.testing.faults import Fault, When, bad_gateway, lost, reset
 
@@ -191,7 +191,7 @@ class World:
     async def _sync(self, options: Options) -> Report:
         source = Listed(dict(self.catalog))
         report = await sync(
-            source, self.sink, options=options, store=self.state, job="shop"
+            source, self.sink, options=options, state=self.state, job="shop"
         )
         self.told.append(str(report))
         check(report)

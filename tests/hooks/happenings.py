@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from catalogsync import Counts, Event, Report, RunStatus
+from catalogsync import Report, RunStatus
 from catalogsync.events import (
     BatchWritten,
     Compared,
+    Event,
     PageRead,
     Request,
     RequestSent,
@@ -13,6 +14,7 @@ from catalogsync.events import (
     RunFinished,
     RunStarted,
 )
+from catalogsync.report import Counts
 
 STARTED = RunStarted(run_id="r1", job="cups", source="a", sink="b")
 _REQUEST = Request(

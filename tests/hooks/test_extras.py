@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from catalogsync import MissingExtraError
+from catalogsync.errors import MissingExtraError
 from catalogsync.integrations.opentelemetry import OpenTelemetryHook
 from catalogsync.integrations.prometheus import PrometheusHook
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from tests.hooks.conftest import Watched
 
-from catalogsync import Counts, Event, Outcome, OutcomeStatus, ProductKey, Report
+from catalogsync import Outcome, OutcomeStatus, ProductKey, Report
 from catalogsync.events import (
+    Event,
     ProductFailed,
     Request,
     RequestSent,
@@ -20,7 +21,7 @@ from catalogsync.events import (
     log_event,
 )
 from catalogsync.integrations.jsonlog import JsonFormatter
-from catalogsync.report import RunStatus
+from catalogsync.report import Counts, RunStatus
 
 
 @pytest.fixture

@@ -24,20 +24,19 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from catalogsync import (
     CatalogSyncError,
-    Counts,
     MemorySink,
     MisconfiguredError,
     Page,
     Report,
-    RunRecord,
     RunStatus,
     StateSettings,
-    StateStore,
     as_source,
     sync,
 )
 from catalogsync.events import RunFinished, RunStarted
 from catalogsync.integrations.notify import Email, Notice, Notifier, Webhook
+from catalogsync.report import Counts
+from catalogsync.state import RunRecord, StateStore
 from catalogsync.testing import serve
 
 WELL, BAD = "succeeded", "failed"
@@ -148,11 +147,11 @@ async def test_the_run_before_may_have_been_in_another_process(
     """The state store knows how it ended."""
     channel = Collected()
     async with StateSettings(url=f"sqlite:///{tmp_path / 'runs.db'}").open() as store:
-        await sync(_Cups(), MemorySink(), job="cups", store=store)
+        await sync(_Cups(), MemorySink(), job="cups", state=store)
         if before is not None:
             await _end(store, before)
         async with Notifier([channel], store=store) as notifier:
-            await sync(_Cups(), MemorySink(), job="cups", store=store, hooks=[notifier])
+            await sync(_Cups(), MemorySink(), job="cups", state=store, hooks=[notifier])
     was_bad = before in {RunStatus.DEGRADED, RunStatus.INCOMPLETE, RunStatus.FAILED}
     assert channel.titles == ["cups recovered (succeeded)"] * was_bad
 

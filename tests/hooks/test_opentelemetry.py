@@ -16,9 +16,10 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from tests.hooks.conftest import Watched
 
-from catalogsync import Counts, Event, Report, RunStatus
+from catalogsync import Report, RunStatus
 from catalogsync.events import (
     BatchWritten,
+    Event,
     Request,
     RequestSent,
     Retrying,
@@ -26,6 +27,7 @@ from catalogsync.events import (
     RunStarted,
 )
 from catalogsync.integrations.opentelemetry import OpenTelemetryHook
+from catalogsync.report import Counts
 
 STARTED = RunStarted(run_id="r1", job="cups", source="a", sink="b")
 SECOND = 1_000_000_000

@@ -10,8 +10,15 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.hooks.conftest import Watched
 from tests.hooks.happenings import HAPPENINGS, STARTED, finished
 
-from catalogsync import Event, RunStatus
-from catalogsync.events import Request, RequestSent, Retrying, RunFinished, RunStarted
+from catalogsync import RunStatus
+from catalogsync.events import (
+    Event,
+    Request,
+    RequestSent,
+    Retrying,
+    RunFinished,
+    RunStarted,
+)
 from catalogsync.integrations.prometheus import PrometheusHook
 
 

@@ -16,7 +16,8 @@ from typing import cast
 
 import attrs
 
-from catalogsync import RunRecord, StateSettings
+from catalogsync import StateSettings
+from catalogsync.state import RunRecord
 from catalogsync.testing import FaultPlan, dummyjson_server, generate_catalog
 from catalogsync.testing.dummyjson import Records
 

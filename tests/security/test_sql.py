@@ -117,7 +117,7 @@ async def test_the_run_store(tmp_path: Path, text: str) -> None:
             MemorySink(),
             job=text,
             options=options,
-            store=store,
+            state=store,
         )
         before = tables(file)
         (record,) = await store.runs(job=text)

@@ -14,9 +14,7 @@ from tests.engine.fakes import FAST
 
 from catalogsync import (
     Change,
-    Cursor,
     Field,
-    Found,
     Job,
     Limits,
     MemorySink,
@@ -26,10 +24,12 @@ from catalogsync import (
     Product,
     ProductKey,
     StateSettings,
-    StateStore,
 )
+from catalogsync.catalog.changes import Found
 from catalogsync.events import RunFinished
+from catalogsync.protocols import Cursor
 from catalogsync.service import JobEvent, Service
+from catalogsync.state import StateStore
 
 MIDNIGHT = dt.datetime(2025, 6, 1, tzinfo=dt.UTC)
 

@@ -22,12 +22,13 @@ from tests.service.shops import (
     shelf_of,
 )
 
-from catalogsync import MisconfiguredError, Options, Page, StateError, TransientError
+from catalogsync import MisconfiguredError, Options, Page, TransientError
 from catalogsync.engine import WhenBusy
 from catalogsync.events import Event, RunFinished, RunStarted
 from catalogsync.plans import Plan, PlanWriter, forecast, plan_head
 from catalogsync.report import RunStatus
 from catalogsync.service import Service, _service
+from catalogsync.state import StateError
 from catalogsync.state.protocols import Lease
 
 

@@ -24,10 +24,10 @@ from catalogsync import (
     Report,
     RunStatus,
     StateSettings,
-    StateStore,
     as_source,
     sync,
 )
+from catalogsync.state import StateStore
 from catalogsync.state.protocols import BusyError, DamageReporting
 
 from .values import A, B, failed
@@ -83,7 +83,7 @@ async def one_run(store: StateStore, sink: MemorySink, title: str) -> Report:
     products = [product(n, title=title) for n in ("1", "2", "bad")]
     options = fast(prune=Prune.DELETE, on_deleted=OnDeleted.LEAVE)
     source = as_source(products, name="shop")
-    return await sync(source, sink, options=options, job="j", store=store)
+    return await sync(source, sink, options=options, job="j", state=store)
 
 
 async def fill(url: str) -> MemorySink:
@@ -180,7 +180,7 @@ async def test_a_run_says_what_it_left_out(url: str, hand: Hand) -> None:
         await store.put_intents(sink.endpoint, "r", {product("1").key: "h"})
         await hand("UPDATE catalogsync_intent SET id = ''")
         report = await sync(
-            as_source([product("1")], name="shop"), sink, options=fast(), store=store
+            as_source([product("1")], name="shop"), sink, options=fast(), state=store
         )
         (warning,) = report.warnings
         assert "catalogsync_intent ('shop', '')" in warning

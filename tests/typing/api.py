@@ -13,41 +13,24 @@ from catalogsync import (
     UNSET,
     Action,
     AdoptBy,
-    AdoptingSink,
     BatchRefusedError,
     BrokenReplyError,
     CatalogSyncError,
     Category,
-    CategoryCounts,
     Change,
-    CheckResult,
     Conflict,
     ConflictError,
-    Counts,
-    CountsRequests,
-    Cursor,
     Dimensions,
-    Discrepancy,
-    Event,
     EventHook,
     Existing,
-    ExistingReference,
-    FailedProduct,
     Field,
-    FieldDiff,
-    Found,
-    HasEndpoint,
     Image,
     InvalidValueError,
-    Json,
     Limits,
     LookupSource,
-    ManualEdit,
     MemorySink,
     MemorySource,
     MisconfiguredError,
-    MissingExtraError,
-    NormalizingSink,
     OnDeleted,
     OnManualEdit,
     Options,
@@ -61,50 +44,62 @@ from catalogsync import (
     ProductKey,
     ProductStatus,
     Prune,
+    RefusedError,
+    Rejected,
+    Report,
+    RetryPolicy,
+    Run,
+    RunFailedError,
+    RunStatus,
+    Sink,
+    Source,
+    StateSettings,
+    StockLevel,
+    Sync,
+    Transform,
+    TransientError,
+    UnauthorizedError,
+    Variant,
+    WhenBusy,
+    __version__,
+    as_source,
+    batcher,
+    run_blocking,
+    sync,
+)
+from catalogsync.batching import batched
+from catalogsync.catalog.changes import (
+    ExistingReference,
+    FieldDiff,
+    Found,
     Reference,
     ReferenceChange,
     ReferenceKind,
     ReferenceOutcome,
-    ReferencingSink,
-    RefusedError,
-    Rejected,
-    RemovingSink,
-    Report,
-    RetryPolicy,
-    RetrySource,
-    Run,
-    RunFailedError,
-    RunRecord,
-    RunStatus,
-    SelfChecking,
-    Sink,
-    SizedSink,
-    Source,
-    StateSettings,
-    StateStore,
-    StockLevel,
-    Transform,
-    TransientError,
-    UnauthorizedError,
-    Unset,
-    Variant,
     VariantChange,
-    WhenBusy,
-    __version__,
-    as_source,
-    batched,
-    batcher,
-    diff,
-    find_failed,
-    open_apply,
-    open_release,
-    open_retry,
-    open_run,
-    plan,
-    rehearse,
-    run_blocking,
-    sync,
 )
+from catalogsync.catalog.products import Json, Unset
+from catalogsync.diff.compare import plan
+from catalogsync.diff.describe import diff
+from catalogsync.diff.ownership import ManualEdit
+from catalogsync.engine import RetrySource
+from catalogsync.engine.retrying import find_failed
+from catalogsync.errors import MissingExtraError
+from catalogsync.events import Event
+from catalogsync.protocols import (
+    AdoptingSink,
+    CheckResult,
+    CountsRequests,
+    Cursor,
+    HasEndpoint,
+    NormalizingSink,
+    ReferencingSink,
+    RemovingSink,
+    SelfChecking,
+    SizedSink,
+)
+from catalogsync.report import CategoryCounts, Counts, Discrepancy
+from catalogsync.state import FailedProduct, RunRecord, StateStore
 
 
 @attrs.frozen
@@ -314,8 +309,8 @@ async def runs(source: Source, sink: Sink) -> None:
     assert_type(options.prune, Prune | None)
     assert_type(options.adopt, tuple[AdoptBy, ...])
     assert_type(await sync(source, sink, options=options, hooks=[note]), Report)
-    assert_type(await rehearse(source, sink, show=print), Report)
-    async with open_run(source, sink, job="nightly") as run:
+    assert_type(await Sync(source, sink).plan(print), Report)
+    async with Sync(source, sink, job="nightly").run() as run:
         assert_type(run, Run)
         assert_type(run.run_id, str)
         assert_type(run.counts, Counts)
@@ -334,15 +329,15 @@ async def runs(source: Source, sink: Sink) -> None:
 async def remembered(source: Source, sink: Sink, plan_file: Plan) -> None:
     async with StateSettings(url="memory:").open() as store:
         assert_type(store, StateStore)
-        assert_type(await sync(source, sink, store=store), Report)
+        assert_type(await sync(source, sink, state=store), Report)
         assert_type(await store.runs(job="nightly"), Sequence[RunRecord])
         assert_type(await store.failures("nightly"), Sequence[FailedProduct])
         failed = await find_failed(source, store, job="nightly")
         assert_type(failed, RetrySource)
-        retry = open_retry(failed, sink, job="nightly", store=store)
+        retry = Sync(failed.name, sink, job="nightly", state=store).retry(failed)
         assert_type(retry, Run)
-    assert_type(open_apply(plan_file, sink), Run)
-    assert_type(open_release("shop", sink), Run)
+    assert_type(Sync(plan_file.head.source, sink).apply(plan_file), Run)
+    assert_type(Sync("shop", sink).release(), Run)
 
 
 def blocking() -> None:

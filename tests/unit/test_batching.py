@@ -5,7 +5,8 @@ import itertools
 import pytest
 from hypothesis import given, strategies as st
 
-from catalogsync import batched, batcher
+from catalogsync import batcher
+from catalogsync.batching import batched
 
 items = st.lists(st.integers(0, 50), max_size=60)
 sizes = st.integers(1, 10)

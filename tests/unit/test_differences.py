@@ -14,7 +14,6 @@ from catalogsync import (
     Dimensions,
     Existing,
     Field,
-    FieldDiff,
     Image,
     Price,
     Product,
@@ -22,9 +21,10 @@ from catalogsync import (
     ProductStatus,
     StockLevel,
     Variant,
-    diff,
-    plan,
 )
+from catalogsync.catalog.changes import FieldDiff
+from catalogsync.diff.compare import plan
+from catalogsync.diff.describe import diff
 
 KEY = ProductKey("shop", "1")
 

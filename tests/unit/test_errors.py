@@ -8,7 +8,6 @@ from catalogsync import (
     CatalogSyncError,
     ConflictError,
     MisconfiguredError,
-    MissingExtraError,
     ProductKey,
     RefusedError,
     RunFailedError,
@@ -16,6 +15,7 @@ from catalogsync import (
     UnauthorizedError,
     errors,
 )
+from catalogsync.errors import MissingExtraError
 
 KEY = ProductKey("shop", "1")
 

@@ -4,9 +4,10 @@ import logging
 
 import pytest
 
-from catalogsync import Event, Outcome, OutcomeStatus, ProductKey
+from catalogsync import Outcome, OutcomeStatus, ProductKey
 from catalogsync.events import (
     BatchWritten,
+    Event,
     PageRead,
     ProductFailed,
     Request,

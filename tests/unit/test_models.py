@@ -21,9 +21,9 @@ from catalogsync import (
     ProductKey,
     ProductStatus,
     StockLevel,
-    Unset,
     Variant,
 )
+from catalogsync.catalog.products import Unset
 
 KEY = ProductKey("shop", "1")
 

@@ -19,34 +19,31 @@ from catalogsync import (
     Action,
     Category,
     Change,
-    Counts,
     Existing,
-    ExistingReference,
     Field,
-    Forecast,
     Image,
     MisconfiguredError,
     Outcome,
     OutcomeStatus,
     Plan,
-    PlanHead,
-    PlanSource,
     PlanWriter,
     Product,
     ProductKey,
     ProductStatus,
+    Report,
+    RunStatus,
+)
+from catalogsync.catalog.changes import (
+    ExistingReference,
     Reference,
     ReferenceChange,
     ReferenceKind,
-    Report,
-    RunRecord,
-    RunStatus,
-    forecast,
-    plan,
 )
+from catalogsync.diff.compare import plan
 from catalogsync.engine.removing import removal
-from catalogsync.plans import basis
-from catalogsync.report import CategoryCounts
+from catalogsync.plans import Forecast, PlanHead, PlanSource, basis, forecast
+from catalogsync.report import CategoryCounts, Counts
+from catalogsync.state import RunRecord
 
 HEAD = PlanHead(job="job", source="shop", sink="store", endpoint="here", made_at=5.5)
 REPORT = Report(

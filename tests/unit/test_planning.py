@@ -25,14 +25,12 @@ from catalogsync import (
     ProductStatus,
     StockLevel,
     Variant,
-    compare,
-    diff,
-    plan,
-    product_to_json,
 )
 from catalogsync.catalog import lenient
+from catalogsync.catalog.convert import product_to_json
 from catalogsync.catalog.products import evolve_unchecked, unchecked
-from catalogsync.diff.compare import References, own_references, supplied
+from catalogsync.diff.compare import References, compare, own_references, plan, supplied
+from catalogsync.diff.describe import diff
 
 KEY = ProductKey("shop", "1")
 WHOLE = {

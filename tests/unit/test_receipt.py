@@ -18,9 +18,8 @@ from catalogsync import (
     Product,
     ProductKey,
     Variant,
-    plan,
 )
-from catalogsync.diff.compare import own_references
+from catalogsync.diff.compare import own_references, plan
 from catalogsync.diff.last_applied import LastApplied, digest, write_last_applied
 
 KEY = ProductKey("shop", "1")

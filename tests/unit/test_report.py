@@ -7,8 +7,6 @@ import pytest
 
 from catalogsync import (
     CatalogSyncError,
-    CategoryCounts,
-    Counts,
     Outcome,
     OutcomeStatus,
     ProductKey,
@@ -17,7 +15,7 @@ from catalogsync import (
     RunFailedError,
     RunStatus,
 )
-from catalogsync.report import BatchSizes, Discrepancy, Latency
+from catalogsync.report import BatchSizes, CategoryCounts, Counts, Discrepancy, Latency
 
 NO_ID = Rejected(key=None, reason="id: is missing", where="record 1", path="id")
 

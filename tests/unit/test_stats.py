@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from catalogsync import Counts, Report, RunRecord, RunStatus
-from catalogsync.report import BatchSizes, Latency
+from catalogsync import Report, RunStatus
+from catalogsync.report import BatchSizes, Counts, Latency
+from catalogsync.state import RunRecord
 from catalogsync.state.stats import RunRow, Trend, rows, sparkline, trends
 
 

@@ -4,8 +4,9 @@ from contextlib import suppress
 
 import attrs
 
-from catalogsync import Event, Outcome, OutcomeStatus, ProductKey, Rejected
+from catalogsync import Outcome, OutcomeStatus, ProductKey, Rejected
 from catalogsync.engine.recorder import Recorder
+from catalogsync.events import Event
 
 ONE, OTHER = ProductKey("shop", "1"), ProductKey("shop", "2")
 

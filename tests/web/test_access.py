@@ -12,8 +12,9 @@ from aiohttp import web
 from tests.service.shops import finished, open_shop
 from tests.web.sites import ACCESS, JSON, OPERATE, READ, SECRET, open_site
 
-from catalogsync import MisconfiguredError, StateError
+from catalogsync import MisconfiguredError
 from catalogsync.service import Service
+from catalogsync.state import StateError
 from catalogsync.web import Access, AccessLogger, Role, Token, web_app
 from catalogsync.web._guard import Guard
 from catalogsync.web._handlers import ENDPOINTS

@@ -29,25 +29,27 @@ from tests.web.sites import ACCESS, OPERATE, READ, Site, open_site, serving_narr
 from catalogsync import (
     BatchRefusedError,
     Change,
-    Counts,
-    Cursor,
-    ExistingReference,
     Options,
     Outcome,
     Page,
-    Reference,
-    ReferenceChange,
-    ReferenceKind,
     Rejected,
     Report,
     RetryPolicy,
     RunStatus,
-    StateError,
     TransientError,
 )
+from catalogsync.catalog.changes import (
+    ExistingReference,
+    Reference,
+    ReferenceChange,
+    ReferenceKind,
+)
 from catalogsync.plans import Forecast, PlanHead, PlanWriter
+from catalogsync.protocols import Cursor
+from catalogsync.report import Counts
 from catalogsync.schedule import Schedule
 from catalogsync.service import Service
+from catalogsync.state import StateError
 from catalogsync.testing import serve
 from catalogsync.web import Access, _parsing, web_app
 from catalogsync.web._plans import Preview

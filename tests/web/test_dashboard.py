@@ -19,15 +19,10 @@ from aiohttp import web
 from tests.service.shops import Shelf, Shop, Till, finished, key, open_shop
 from tests.web.sites import ACCESS, OPERATE, READ
 
-from catalogsync import (
-    Change,
-    MemorySink,
-    MissingExtraError,
-    Outcome,
-    RefusedError,
-    StateError,
-)
+from catalogsync import Change, MemorySink, Outcome, RefusedError
+from catalogsync.errors import MissingExtraError
 from catalogsync.service import Service
+from catalogsync.state import StateError
 from catalogsync.state.protocols import FailedProduct, RunRecord
 from catalogsync.testing import serve
 from catalogsync.web import Access, web_app

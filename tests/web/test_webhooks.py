@@ -14,7 +14,8 @@ from multidict import CIMultiDict
 from tests.service.shops import Till, finished, open_shop
 from tests.web.sites import ACCESS, JSON, NEXT_SECRET, SECRET, Site, open_site, serving
 
-from catalogsync import Change, StateError
+from catalogsync import Change
+from catalogsync.state import StateError
 from catalogsync.web import sign
 from catalogsync.web._errors import RefusalError
 from catalogsync.web._webhooks import Signatures

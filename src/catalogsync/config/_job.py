@@ -125,9 +125,11 @@ class Job:
         """
         run_id, partial = run_id or uuid.uuid4().hex, self.options.partial
         opening = self.open_for_run(run_id, partial=partial, hooks=hooks)
-        async with opening as (source, sink, store):
-            async with self.sync(source, sink, store, hooks).run(run_id=run_id) as run:
-                yield run
+        async with (
+            opening as (source, sink, store),
+            self.sync(source, sink, store, hooks).run(run_id=run_id) as run,
+        ):
+            yield run
 
     @asynccontextmanager
     async def open_for_run(
