@@ -311,7 +311,8 @@ async def runs(source: Source, sink: Sink) -> None:
     assert_type(await sync(source, sink, options=options, hooks=[note]), Report)
     assert_type(await Sync(source, sink).plan(print), Report)
     async with Sync(source, sink, job="nightly").run() as run:
-        assert_type(run, Run)
+        started: Run = assert_type(run, Run)
+        assert_type(await started, Report)
         assert_type(run.run_id, str)
         assert_type(run.counts, Counts)
         run.stop(grace=1.0, reason="enough")
@@ -335,9 +336,10 @@ async def remembered(source: Source, sink: Sink, plan_file: Plan) -> None:
         failed = await find_failed(source, store, job="nightly")
         assert_type(failed, RetrySource)
         retry = Sync(failed.name, sink, job="nightly", state=store).retry(failed)
-        assert_type(retry, Run)
-    assert_type(Sync(plan_file.head.source, sink).apply(plan_file), Run)
-    assert_type(Sync("shop", sink).release(), Run)
+        assert_type(await retry, Report)
+        assert_type(await Sync(source, sink, state=store).failed(), RetrySource)
+    assert_type(await Sync(plan_file.head.source, sink).apply(plan_file), Report)
+    assert_type(await Sync("shop", sink).release(), Report)
 
 
 def blocking() -> None:

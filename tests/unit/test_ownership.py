@@ -611,7 +611,7 @@ def removed(
     existing: Existing, status: ProductStatus = ProductStatus.DRAFT
 ) -> Existing:
     last_applied = attrs.evolve(
-        LastApplied.parse(existing.last_applied), removed=True
+        LastApplied.parse(existing.last_applied), unpublished=True
     ).text()
     product = attrs.evolve(existing.product, status=status)
     return attrs.evolve(existing, product=product, last_applied=last_applied)
@@ -627,7 +627,7 @@ def test_a_product_that_comes_back_is_published_again(
     after, result = step(desired, removed(created(desired, rules)), rules)
     assert result.change is not None
     assert after.product.status == (says or ProductStatus.PUBLISHED)
-    assert not LastApplied.parse(after.last_applied).removed
+    assert not LastApplied.parse(after.last_applied).unpublished
     assert result.manual_edits == ()
     assert compare(desired, after, rules=rules).change is None
 
@@ -649,7 +649,7 @@ def test_what_a_person_published_meanwhile_only_loses_the_mark(
     assert result.change is not None
     assert (result.change.action, result.change.fields) == (Action.UPDATE, frozenset())
     assert after.product == existing.product
-    assert not LastApplied.parse(after.last_applied).removed
+    assert not LastApplied.parse(after.last_applied).unpublished
 
 
 def test_gaps_and_adoption_are_changes_though_no_field_differs() -> None:
@@ -680,12 +680,12 @@ def test_adopting_leaves_to_people_what_the_source_owns_only_at_creation() -> No
 def test_the_job_stands_in_the_last_applied() -> None:
     rules = Rules(job="one")
     last_applied = LastApplied.parse(created(CUP, rules).last_applied)
-    assert (last_applied.job, last_applied.removed) == ("one", False)
+    assert (last_applied.job, last_applied.unpublished) == ("one", False)
     assert LastApplied.parse(write_last_applied(CUP, {}, last_applied)).job == "one"
     assert (
         LastApplied.parse(write_last_applied(CUP, {}, last_applied, job="two")).job
         == "two"
     )
-    assert attrs.evolve(last_applied, removed=True) == LastApplied.parse(
-        attrs.evolve(last_applied, removed=True).text()
+    assert attrs.evolve(last_applied, unpublished=True) == LastApplied.parse(
+        attrs.evolve(last_applied, unpublished=True).text()
     )

@@ -27,7 +27,7 @@ def test_the_import_is_light() -> None:
 
 
 @pytest.mark.parametrize(
-    "names", ["Product, plan, diff", "sync, MemorySink, as_source, run_blocking"]
+    "names", ["Product, Change, Options", "sync, MemorySink, as_source, run_blocking"]
 )
 def test_the_core_needs_no_http_and_no_database(names: str) -> None:
     modules = loaded_after(f"from catalogsync import {names}")

@@ -27,7 +27,7 @@ _CHARTED = {
     "created": "counts.created",
     "updated": "counts.updated",
     "unchanged": "counts.unchanged",
-    "removed": "counts.retired",
+    "removed": "counts.removed",
     "failed": "counts.failed",
     "unresolved": "counts.unresolved",
 }
