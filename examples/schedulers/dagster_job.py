@@ -23,7 +23,7 @@ from pathlib import Path
 from dagster import (
     DefaultScheduleStatus,
     Definitions,
-    FailedProduct,
+    Failure,
     OpExecutionContext,
     RetryPolicy,
     ScheduleDefinition,
@@ -49,9 +49,9 @@ def products(context: OpExecutionContext) -> None:
     try:
         report = asyncio.run(run())
     except MisconfiguredError as error:
-        raise FailedProduct(str(error), allow_retries=False) from error
+        raise Failure(str(error), allow_retries=False) from error
     if report.status == "degraded":
-        raise FailedProduct(str(report), allow_retries=False)
+        raise Failure(str(report), allow_retries=False)
     context.log.info(report.raise_for_status().summary)
 
 

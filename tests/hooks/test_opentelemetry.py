@@ -116,6 +116,9 @@ async def test_a_real_run_is_one_trace(host: Host, watched: Watched) -> None:
     assert {*names} == {
         *("GET", "catalogsync.page", "catalogsync.compare", "catalogsync.batch")
     }
+    compared = host.spans("catalogsync.compare")
+    changes = sum(dict(s.attributes or {})["catalogsync.changes"] for s in compared)
+    assert changes == 25
     for span in inner:
         assert run.start_time <= span.start_time <= span.end_time <= run.end_time
     statuses = {s.attributes["http.response.status_code"] for s in host.spans("GET")}

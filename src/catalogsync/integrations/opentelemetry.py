@@ -135,7 +135,7 @@ class OpenTelemetryHook:
         if isinstance(event, PageRead):
             kind, attributes["catalogsync.rejected"] = "page", event.rejected
         elif isinstance(event, Compared):
-            kind, attributes["catalogsync.catalog.changes"] = "compare", event.changes
+            kind, attributes["catalogsync.changes"] = "compare", event.changes
         self._span(begun, f"catalogsync.{kind}", event.seconds, attributes).end()
         self._seconds[kind].record(event.seconds, begun.labels)
 
