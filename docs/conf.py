@@ -13,7 +13,7 @@ from sphinx.application import Sphinx
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from signatures import public, signature_of
+from signatures import described, public, signature_of
 
 project = "catalogsync"
 author = "the catalogsync authors"
@@ -42,9 +42,12 @@ nitpicky = True
 nitpick_ignore_regex = [
     # Names of other projects: their pages are elsewhere, and a build needs no network.
     (r"py:.*", r"(asyncio|collections|contextlib|datetime|decimal|enum|importlib)\..*"),
-    (r"py:.*", r"(logging|os|pathlib|typing|aiohttp|attrs|stamina)\..*"),
+    (r"py:.*", r"(dt|logging|os|pathlib|ssl|typing|aiohttp|attrs|stamina|yarl)\..*"),
     # The same names where an annotation has them without their module.
-    (r"py:class", r"ClientSession|Decimal|Path|AbstractAsyncContextManager|EntryPoint"),
+    (
+        r"py:class",
+        r"ClientSession|Decimal|Path|AbstractAsyncContextManager|EntryPoint|URL",
+    ),
     (r"py:class", r"CollectorRegistry|(Meter|Tracer)Provider"),
     # What the memory source and the test servers keep for themselves.
     (r"py:class", r"Clock|Products|deque|FaultKind|Records|State|effects\.Effect"),
@@ -54,29 +57,15 @@ nitpick_ignore_regex = [
     (r"py:class", r"catalogsync\..*\.T(_co)?"),
 ]
 
-_HOMES = (
-    "catalogsync",
-    "catalogsync.config",
-    "catalogsync.events",
-    "catalogsync.adapters.dummyjson",
-    "catalogsync.adapters.medusa",
-    "catalogsync.adapters.sql",
-    "catalogsync.testing",
-)
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def _show_public_homes() -> None:
-    """Let every public name live where users import it from, as tracebacks will not."""
-    shown: set[int] = set()
-    for home in _HOMES:
-        module = import_module(home)
-        for name in module.__all__:
-            value = getattr(module, name)
-            mine = str(getattr(value, "__module__", "")).startswith("catalogsync.")
-            if mine and id(value) not in shown:
-                shown.add(id(value))
-                value.__module__ = home
+    """Name each class and function by the module that users import it from."""
+    for module, name in described():
+        value = getattr(import_module(module), name)
+        if str(getattr(value, "__module__", "")).startswith("catalogsync"):
+            value.__module__ = module
 
 
 def _show_defaults() -> None:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from .catalog.products import Json, Product
 
-__all__ = ["ROOM", "batched", "batcher", "weight_of"]
+__all__ = ["batched", "batcher", "weight_of"]
 
 T = TypeVar("T")
 

@@ -29,6 +29,20 @@ if TYPE_CHECKING:
     from .catalog.products import ProductKey
     from .report import Report
 
+__all__ = [
+    "BatchRefusedError",
+    "BrokenPromiseError",
+    "BrokenReplyError",
+    "CatalogSyncError",
+    "ConflictError",
+    "InvalidValueError",
+    "MisconfiguredError",
+    "MissingExtraError",
+    "RefusedError",
+    "RunFailedError",
+    "TransientError",
+    "UnauthorizedError",
+]
 
 _LONGEST_WAIT = 365 * 86_400.0
 

@@ -31,8 +31,6 @@ __all__ = [
     "RunFinished",
     "RunStarted",
     "RunStopping",
-    "emitter",
-    "log_event",
     "observe_requests",
     "tell_request",
 ]

@@ -36,7 +36,6 @@ __all__ = [
     "PlanHead",
     "PlanSource",
     "PlanWriter",
-    "basis",
     "forecast",
     "plan_head",
 ]

@@ -22,7 +22,6 @@ __all__ = [
     "Latency",
     "Report",
     "RunStatus",
-    "summary_of",
 ]
 
 _LISTS = frozenset(

@@ -18,7 +18,7 @@ from stamina.instrumentation import RetryDetails, get_on_retry_hooks
 
 from .errors import TransientError
 
-__all__ = ["OnRetry", "RetryPolicy", "http_date", "retry_after"]
+__all__ = ["OnRetry", "RetryPolicy", "retry_after"]
 
 OnRetry = Callable[[TransientError, int, float], None]
 """Told of an error, the number of the next attempt, and the seconds until then."""

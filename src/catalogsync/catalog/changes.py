@@ -27,8 +27,6 @@ __all__ = [
     "ReferenceKind",
     "ReferenceOutcome",
     "VariantChange",
-    "by_name",
-    "shown",
 ]
 
 

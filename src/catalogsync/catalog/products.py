@@ -38,7 +38,6 @@ __all__ = [
     "StockLevel",
     "Unset",
     "Variant",
-    "evolve_unchecked",
     "unchecked",
 ]
 

@@ -22,11 +22,8 @@ from catalogsync._lib.texts import counted, duration, natural
 from catalogsync.catalog.changes import Change, Existing, ReferenceChange
 from catalogsync.catalog.products import Field, Product, ProductKey
 from catalogsync.config import Job
-from catalogsync.engine import (
-    RetrySource,
-    Run,
-    is_removed,
-)
+from catalogsync.engine import RetrySource, Run
+from catalogsync.engine.pruning import is_removed
 from catalogsync.errors import CatalogSyncError
 from catalogsync.protocols import RemovingSink, Sink, Source, endpoint_of
 from catalogsync.report import Report

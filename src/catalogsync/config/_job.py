@@ -15,15 +15,8 @@ from typing import TypeVar
 
 import attrs
 
-from catalogsync.engine import (
-    OnChange,
-    Openable,
-    Options,
-    Run,
-    Sync,
-    note_no_start,
-    opened,
-)
+from catalogsync.engine import OnChange, Openable, Options, Run, Sync
+from catalogsync.engine.opening import note_no_start, opened
 from catalogsync.errors import MisconfiguredError
 from catalogsync.events import EventHook
 from catalogsync.plans import Plan

@@ -42,7 +42,7 @@ from catalogsync.catalog.products import (
 from .last_applied import LastApplied, digest, place_of, write_last_applied
 from .ownership import ManualEdit, OnManualEdit, Rules, claim
 
-__all__ = ["Comparison", "References", "compare", "own_references", "plan", "supplied"]
+__all__ = ["Comparison", "compare", "plan"]
 
 References: TypeAlias = Mapping[Field, tuple[str, ...]]
 """The elements of `categories` and `tags`, as the sink names them."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from catalogsync.catalog.changes import Action, Change, FieldDiff, by_name, shown
 from catalogsync.catalog.products import UNSET, Field, Json, Product, Unset, Variant
 
-__all__ = ["diff", "normalised"]
+__all__ = ["diff"]
 
 _SIMPLE = (
     Field.TITLE,

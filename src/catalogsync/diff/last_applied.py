@@ -36,11 +36,7 @@ from catalogsync.catalog.products import (
 
 __all__ = [
     "LastApplied",
-    "digest",
-    "interim",
     "interim_last_applied",
-    "place_of",
-    "write_last_applied",
 ]
 
 _VERSION = 1

@@ -18,7 +18,7 @@ from catalogsync.catalog.products import (
 )
 from catalogsync.errors import InvalidValueError
 
-__all__ = ["ManualEdit", "OnManualEdit", "Owner", "Rules", "claim"]
+__all__ = ["ManualEdit", "OnManualEdit", "Owner", "Rules"]
 
 
 class Owner(enum.StrEnum):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from .opening import Openable, note_no_start, opened
+from .opening import Openable
 from .options import OnDeleted, Options, Prune, Transform, WhenBusy
 from .pipeline import OnChange
-from .pruning import is_removed
 from .retrying import RetrySource
 from .run import Run
 from .sync import Sync, run_blocking, sync
@@ -21,9 +20,6 @@ __all__ = [
     "Sync",
     "Transform",
     "WhenBusy",
-    "is_removed",
-    "note_no_start",
-    "opened",
     "run_blocking",
     "sync",
 ]

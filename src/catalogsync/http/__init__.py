@@ -4,6 +4,22 @@ It leaves retries to the engine, reads bodies up to a limit, keeps secrets out o
 and raises the errors of `catalogsync.errors`.
 """
 
-from ._client import HttpClient, HttpOptions
+from ._client import (
+    HttpClient,
+    HttpOptions,
+    Reply,
+    address_repr,
+    base_url,
+    open_http,
+)
+from .ratelimit import RateLimiter
 
-__all__ = ["HttpClient", "HttpOptions"]
+__all__ = [
+    "HttpClient",
+    "HttpOptions",
+    "RateLimiter",
+    "Reply",
+    "address_repr",
+    "base_url",
+    "open_http",
+]

@@ -28,6 +28,22 @@ from aiohttp.typedefs import Middleware
 
 from . import _effects as effects
 
+__all__ = [
+    "Fault",
+    "FaultPlan",
+    "Injection",
+    "When",
+    "bad_gateway",
+    "bad_json",
+    "cut",
+    "delay",
+    "lost",
+    "reset",
+    "stall",
+    "status",
+    "truncated",
+]
+
 FaultKind: TypeAlias = Literal[
     "status", "bad_json", "reset", "lost", "cut", "truncated", "delay", "stall"
 ]
