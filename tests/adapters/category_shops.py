@@ -253,7 +253,7 @@ class SQLShop:
 
     async def forget(self) -> None:
         """Have categories as an earlier version left them."""
-        await Hand(self.url)("UPDATE category SET last-applied state = NULL")
+        await Hand(self.url)("UPDATE category SET receipt = NULL")
 
     async def empty(self) -> None:
         """Have no categories and products; makes the tables."""

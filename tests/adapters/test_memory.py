@@ -75,7 +75,7 @@ def test_has_these_abilities() -> None:
     for protocol in (RemovingSink, AdoptingSink, HasEndpoint):
         assert isinstance(sink, protocol)
     assert not isinstance(sink, HandleSink)
-    assert sink.endpoint == sink.endpoint != MemorySink().place
+    assert sink.endpoint == sink.endpoint != MemorySink().endpoint
 
 
 async def test_a_second_creation_collides() -> None:

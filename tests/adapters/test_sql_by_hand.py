@@ -33,7 +33,7 @@ ANYWHERE = [
     "UPDATE product SET weight = -5, length = 1e30",
     "UPDATE product SET brand = '', description = '', thumbnail = ''",
     "UPDATE product SET status = 'archived', title = ' '",
-    "UPDATE product SET last-applied state = '{'",
+    "UPDATE product SET receipt = '{'",
     "UPDATE price SET amount = -1",
     "UPDATE price SET currency = 'usd'",
     "UPDATE image SET url = ''",

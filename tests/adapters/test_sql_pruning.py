@@ -106,7 +106,7 @@ async def test_each_database_in_memory_is_its_own_place() -> None:
     """And the same one for as long as it is open."""
     settings = SQLSettings(url="sqlite://")
     async with settings.open() as one, settings.open() as other:
-        assert one.place == one.place != other.place
+        assert one.endpoint == one.endpoint != other.endpoint
 
 
 @pytest.mark.parametrize("database", POSTGRES, indirect=True)
@@ -225,18 +225,18 @@ async def test_odd_keys_are_owned_and_pruned(
 
 
 async def test_unpublish_makes_it_a_draft(sink: SQLSink, hand: Hand) -> None:
-    """Status and last-applied state, and nothing else of it or of others."""
+    """Status and receipt, and nothing else of it or of others."""
     await bring_about(sink, product("1"), product("2"))
     before = await all_rows(hand)
     (outcome,) = await sink.write(await pruned(sink, Action.UNPUBLISH, "1"))
     assert outcome.status is OutcomeStatus.REMOVED
     ((status, last_applied),) = await hand(
-        "SELECT status, last-applied state FROM product WHERE source_id = '1'"
+        "SELECT status, receipt FROM product WHERE source_id = '1'"
     )
     assert (status, last_applied) == ("draft", "after")
     await hand(
-        "UPDATE product SET status = 'published', last-applied state ="
-        " (SELECT last-applied state FROM product WHERE source_id = '2') WHERE source_id = '1'"
+        "UPDATE product SET status = 'published', receipt ="
+        " (SELECT receipt FROM product WHERE source_id = '2') WHERE source_id = '1'"
     )
     last_applied = {row[-1] for row in before["product"]}
     assert len(last_applied) == 1  # both were written alike
@@ -273,7 +273,7 @@ async def test_release_takes_off_key_and_last_applied(
     """All else stays, what others added to it included, and it is found no more."""
     await bring_about(sink, product("1"), product("2"))
     await hand("INSERT INTO price SELECT id, 'CHF', 8 FROM variant")
-    columns = "source, source_id, last-applied state"
+    columns = "source, source_id, receipt"
     before, key = await all_rows(hand), await hand(f"SELECT {columns} FROM product")
     (change,) = await pruned(sink, Action.RELEASE, "1")
     assert await sink.write([change]) == [change.done()]
@@ -282,7 +282,7 @@ async def test_release_takes_off_key_and_last_applied(
     assert await find_one(sink) is None
     assert [ours.product.key.id for page in await pages(sink) for ours in page] == ["2"]
     await hand(
-        "UPDATE product SET source = 'shop', source_id = '1', last-applied state = :last-applied state"
+        "UPDATE product SET source = 'shop', source_id = '1', receipt = :last_applied"
         " WHERE source IS NULL",
         last_applied=key[0][-1],
     )
@@ -340,7 +340,7 @@ async def test_a_product_without_a_readable_last_applied_is_nobodys(
     """Neither a job that never saw it nor one without a name takes it away."""
     ones = [product(str(n)) for n in range(3)]
     await sync(as_source(ones[:2], name="shop"), sink, job="ones")
-    damage = "UPDATE product SET last-applied state = :last-applied state WHERE source_id = '0'"
+    damage = "UPDATE product SET receipt = :last_applied WHERE source_id = '0'"
     await hand(damage, last_applied=last_applied)
     options = Options(prune=Prune.DELETE, max_prune=9)
     for job in ("", "others", "ones"):

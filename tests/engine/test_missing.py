@@ -99,7 +99,7 @@ async def test_one_whose_creation_got_no_answer_is_not_taken_for_deleted(
     assert report.counts.created == 1
 
 
-@pytest.mark.parametrize("prune", ["delete", "draft"])
+@pytest.mark.parametrize("prune", ["delete", "unpublish"])
 async def test_a_removal_without_an_answer_is_ours_all_the_same(
     store: StateStore, prune: str
 ) -> None:

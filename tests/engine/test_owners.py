@@ -41,7 +41,7 @@ _RUNS = """
         shop = Shop()
         shop.before.append(wait)
         async with StateSettings(url=sys.argv[1]).open() as store:
-            await sync(as_source(catalog(3), name="shop"), shop, job="a", store=store)
+            await sync(as_source(catalog(3), name="shop"), shop, job="a", state=store)
 
     asyncio.run(main())
 """

@@ -197,7 +197,7 @@ CHANGED: dict[str, tuple[str, bool]] = {
     "the same field": ("UPDATE product SET title = 'X' WHERE source_id = '2'", False),
     "another field": ("UPDATE product SET brand = 'X' WHERE source_id = '2'", True),
     "the last-applied state": (
-        "UPDATE product SET last-applied state = '{}' WHERE source_id = '2'",
+        "UPDATE product SET receipt = '{}' WHERE source_id = '2'",
         False,
     ),
     "a price": (f"UPDATE price SET amount = '7' WHERE variant_id = {TWO}", False),
@@ -303,7 +303,7 @@ async def test_removals(store: Store, tmp_path: Path, prune: Prune) -> None:
     [
         "UPDATE product SET title = 'Existing now' WHERE source_id = '4'",
         "UPDATE product SET status = 'published' WHERE source_id = '4'",
-        "UPDATE product SET last-applied state = NULL WHERE source_id = '4'",
+        "UPDATE product SET receipt = NULL WHERE source_id = '4'",
     ],
 )
 async def test_what_changed_since_is_not_removed(
@@ -352,7 +352,7 @@ async def test_one_that_was_released_meanwhile_is_told(
     store: Store, tmp_path: Path
 ) -> None:
     plan, options = await removals(store, tmp_path)
-    by_hand = "SET source = NULL, source_id = NULL, last-applied state = NULL"
+    by_hand = "SET source = NULL, source_id = NULL, receipt = NULL"
     store.by_hand(f"UPDATE product {by_hand} WHERE source_id = '4'")
     report = await apply(plan, store.sink, options)
     assert (report.status, report.counts.removed) == (RunStatus.DEGRADED, 2)

@@ -377,7 +377,7 @@ async def test_a_rehearsal_shows_it() -> None:
 async def test_what_was_removed_is_remembered() -> None:
     shop = await filled(1, 2)
     async with StateSettings().open() as store:
-        await run(catalog(1), shop, pruning(), job="j", store=store)
+        await run(catalog(1), shop, pruning(), job="j", state=store)
         (entry,) = await store.history("j", key(2))
     assert entry.outcome.status is OutcomeStatus.REMOVED
 

@@ -247,7 +247,7 @@ async def test_a_run_that_another_one_keeps_from_beginning(when_busy: WhenBusy) 
     options = Options(retry=FAST, when_busy=when_busy)
     async with open_shop(3, retry_after=0, options=options) as shop:
         state = shop.service.state("shelf")
-        name = f"{shop.till.place} <- shelf"
+        name = f"{shop.till.endpoint} <- shelf"
         lease = await shop.store.take_lease(name, "somebody", ttl=60)
         assert isinstance(lease, Lease)
         run_id = await shop.ask()

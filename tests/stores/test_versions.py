@@ -32,7 +32,7 @@ DIGEST = {
     "sqlite": "id",
     "postgres": "sha256(CAST(replace(id, chr(92), chr(92) || chr(92)) AS BYTEA))",
 }
-A, B = ProductKey("pim", "a"), ProductKey("pim", "b")
+A, B, C = (ProductKey("pim", id_) for id_ in "abc")
 
 
 async def load(version: Path, url: str, hand: Hand) -> None:
@@ -85,7 +85,11 @@ async def test_an_older_store_is_read(version: Path, url: str, hand: Hand) -> No
                     partial=True,
                     finished_at=1003.0,
                     status=RunStatus.DEGRADED,
-                    report={"run_id": "r1", "problem": "Füße"},
+                    report={
+                        "run_id": "r1",
+                        "problem": "Füße",
+                        "counts": {"removed": 3, "unresolved": 1},
+                    },
                 ),
             ]
             updated = Outcome(A, OutcomeStatus.UPDATED)
@@ -96,6 +100,12 @@ async def test_an_older_store_is_read(version: Path, url: str, hand: Hand) -> No
             ]
             assert await store.history("nightly", B) == [
                 HistoryEntry(run_id="r1", at=1001.5, outcome=refused)
+            ]
+            removed = Outcome(C, OutcomeStatus.REMOVED)
+            unresolved = Outcome(C, OutcomeStatus.UNRESOLVED, "no answer")
+            assert await store.history("nightly", C) == [
+                HistoryEntry(run_id="r1", at=1001.0, outcome=unresolved),
+                HistoryEntry(run_id="r1", at=1000.75, outcome=removed),
             ]
             assert await store.failures("nightly") == [
                 FailedProduct(

@@ -98,7 +98,7 @@ def _owned(row: sa.Row[Any], source: str) -> Existing | None:
     title = lenient.text(row.title) or row.source_id
     return Existing(
         product=unchecked(Product, key=key, title=title, status=_status(row.status)),
-        last_applied=row.last_applied,
+        last_applied=row.receipt,
         native=row.id,
     )
 
@@ -124,7 +124,7 @@ def _tree() -> sa.Select[Any]:
 
     Last-applied states are left out: tables of earlier versions get them with the first write.
     """
-    columns = [column for column in category.c if column.name != "last_applied"]
+    columns = [column for column in category.c if column.key != "last_applied"]
     own = (
         sa.select(*columns)
         .join(product_category)
@@ -215,7 +215,7 @@ def existing(
     }
     return Existing(
         product=_product(row, parts, fields, key),
-        last_applied=row.last_applied,
+        last_applied=row.receipt,
         references={f: names for f, names in references.items() if f in fields},
         native=row.id,
     )

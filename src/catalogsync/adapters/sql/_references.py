@@ -25,10 +25,10 @@ from ._tables import IDS, NewRow, category, has_key, key_parameters, tag
 __all__ = ["find_references", "write_references"]
 
 _TAGS = sa.select(tag).where(tag.c.text.in_(IDS))
-_PLAIN = [column for column in category.c if column.name != "last_applied"]
+_PLAIN = [column for column in category.c if column.key != "last_applied"]
 _CATEGORIES = {
     True: sa.select(category).where(has_key(category)),
-    False: sa.select(*_PLAIN, sa.null().label("last_applied")).where(has_key(category)),
+    False: sa.select(*_PLAIN, sa.null().label("receipt")).where(has_key(category)),
 }
 _START = (
     sa.select(category.c.id, category.c.parent_id)
@@ -85,7 +85,7 @@ def _existing(row: sa.Row[Any], parents: Mapping[str, str | None]) -> ExistingRe
         parent=parents.get(str(row.id)),
         ours=True,
         above=ancestors(str(row.id), parents),
-        last_applied=row.last_applied,
+        last_applied=row.receipt,
     )
 
 
