@@ -306,9 +306,7 @@ async def test_it_becomes_ours_and_what_others_added_stays(
         "stock_level (variant_id, location, quantity) SELECT id, 'Rome', 6 FROM variant",
     ):
         await hand(f"INSERT INTO {addition}")
-    await hand(
-        "UPDATE product SET description = 'Their words', receipt = 'stale'"
-    )
+    await hand("UPDATE product SET description = 'Their words', receipt = 'stale'")
     rows = await hand("SELECT id, product_id, sku FROM variant ORDER BY id")
     (change,) = await adopt(
         sink,

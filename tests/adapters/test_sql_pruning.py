@@ -225,7 +225,7 @@ async def test_odd_keys_are_owned_and_pruned(
 
 
 async def test_unpublish_makes_it_a_draft(sink: SQLSink, hand: Hand) -> None:
-    """Status and receipt, and nothing else of it or of others."""
+    """Status and last-applied state, and nothing else of it or of others."""
     await bring_about(sink, product("1"), product("2"))
     before = await all_rows(hand)
     (outcome,) = await sink.write(await pruned(sink, Action.UNPUBLISH, "1"))

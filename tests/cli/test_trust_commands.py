@@ -467,9 +467,7 @@ def test_release(configure: Configure, call: Call, records: Records) -> None:
     )
     assert by_hand("SELECT id, title, description, status FROM product") == before
     nobody = [(None, None, None)] * 5
-    assert (
-        by_hand("SELECT source, source_id, receipt FROM product") == nobody
-    )
+    assert by_hand("SELECT source, source_id, receipt FROM product") == nobody
     assert call("release", "products", "--yes").exit_code == 0
     configure('options.adopt = ["sku"]')
     result = call("run", "products")
