@@ -1,7 +1,7 @@
-"""The HTTP client of our adapters, for adapters of your own.
+"""The HTTP client of our adapters, for your own adapters.
 
-It leaves retries to the engine, reads bodies up to a limit, keeps secrets out of messages,
-and raises the errors of `catalogsync.errors`.
+It leaves retries to the engine, limits the size of answers, keeps secrets out of
+messages, and raises the errors of `catalogsync.errors`.
 """
 
 from ._client import (

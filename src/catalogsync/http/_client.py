@@ -1,9 +1,9 @@
-"""HTTP for adapters: one client on aiohttp that says what failures mean.
+"""HTTP for adapters: a client on aiohttp that maps failures to our errors.
 
-It never repeats by itself what may have been done already: repeating is the
-engine's task. It follows no redirects, so credentials stay with their host, speaks
-plain http only within this machine unless told otherwise, bounds what it reads, and
-tells no secret of ours where it quotes a server.
+It never sends a request again that may have had an effect: the engine does the
+retries. It follows no redirects, so that credentials stay with their host, refuses
+plain http to other machines unless a setting allows it, limits the size of answers,
+and keeps secrets out of messages that quote a server.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ from catalogsync.errors import (
     BrokenReplyError,
     CatalogSyncError,
     MisconfiguredError,
+    RefusedError,
     TransientError,
+    UnauthorizedError,
 )
 from catalogsync.events import Request, tell_request
 from catalogsync.retry import retry_after
@@ -53,17 +55,18 @@ _LONGEST_WORD = 20
 
 @attrs.frozen(kw_only=True)
 class HttpOptions:
-    """How an adapter talks to its server.
+    """Timeouts, proxy, certificates and limits of a client.
 
     Attributes:
-        timeout: Seconds for one request, answer included.
-        connect_timeout: Seconds to reach the server.
-        proxy: Address of an HTTP proxy. None: what the environment says
-            (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`), but not for this machine
-            itself; an empty text: no proxy.
-        ca_file: File with the certificates to trust, instead of the system's.
-        max_body: Most bytes of an answer, after decompression.
-        allow_plain_http: Also speak http, without encryption, to other machines.
+        timeout: Seconds for one request, including its answer.
+        connect_timeout: Seconds to connect to the server.
+        proxy: Address of an HTTP proxy. None: the one in the environment
+            (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`), except for servers on this
+            machine. An empty text: no proxy.
+        ca_file: File with the certificates to trust; None: those of the system.
+        max_body: Largest answer in bytes, after decompression.
+        allow_plain_http: Whether to use http, without encryption, with other
+            machines.
     """
 
     timeout: float = attrs.field(default=60.0, validator=attrs.validators.gt(0))
@@ -76,13 +79,13 @@ class HttpOptions:
 
 @attrs.frozen
 class Reply:
-    """An answer.
+    """A server's answer, with any status.
 
     Attributes:
         status: HTTP status.
-        headers: As the server sent them.
-        body: Decompressed.
-        what: The request, for messages.
+        headers: The answer's headers; names in any case.
+        body: The decompressed body.
+        what: Method and address of the request, for messages.
     """
 
     status: int
@@ -94,7 +97,7 @@ class Reply:
         """The body as JSON.
 
         Raises:
-            BrokenReplyError: It is none.
+            BrokenReplyError: The body is not valid JSON.
         """
         try:
             return strict_json.loads(self.body)
@@ -103,18 +106,22 @@ class Reply:
         raise BrokenReplyError(problem)  # with no error behind it that holds the body
 
     def raise_if_passing(self) -> None:
-        """Raise `TransientError` for a status that tells to come again later."""
+        """Raise `TransientError` for a status that asks to try again later."""
         if self.status in _MAY_PASS:
             wait = retry_after(self.headers)
             raise TransientError(f"{self.what}: HTTP {self.status}", retry_after=wait)
 
 
 def base_url(setting: str, text: str) -> URL:
-    """Check the address of a server.
+    """Parse and check the address of a server.
+
+    Args:
+        setting: Name of the setting with the address, for the error.
+        text: The address.
 
     Raises:
-        MisconfiguredError: It is not an http or https address, or holds
-            credentials, which belong into settings of their own.
+        MisconfiguredError: It is not an http or https address, or it contains
+            credentials, which belong in settings of their own.
     """
     try:
         url = URL(text)
@@ -129,7 +136,7 @@ def base_url(setting: str, text: str) -> URL:
 
 
 def address_repr(text: str) -> str:
-    """The repr of an address, without what in it may be a secret."""
+    """The repr of an address without credentials and query; for `attrs.field(repr=...)`."""
     _, at, rest = text.rpartition("@")
     address, mark, _ = rest.replace("#", "?", 1).partition("?")
     return repr(f"{at and '***@'}{address}{mark and '?***'}")
@@ -186,16 +193,16 @@ def _checked_proxy(text: str, setting: str) -> str:
 
 @attrs.define(kw_only=True)
 class HttpClient:
-    """Sends requests to one server and counts them.
+    """Sends requests to one server and counts them; `open_http` makes it.
 
     Attributes:
-        session: The aiohttp session, which may be the host's own.
+        session: The aiohttp session.
         url: Address of the server; request paths are appended.
-        options: Timeouts, proxy and bounds.
-        limiter: Waits before each request, if there is one.
-        trust: The certificates to trust; True: what the session trusts.
+        options: Timeouts, proxy and limits.
+        limiter: Delays requests to stay below a rate; None: no delay.
+        trust: The certificates to trust; True: those that the session trusts.
         requests: Requests sent so far.
-        proxy: The proxy that requests go through, if any.
+        proxy: Address of the proxy in use; None: requests go straight to the server.
     """
 
     session: aiohttp.ClientSession
@@ -212,11 +219,11 @@ class HttpClient:
         self.keep_secret(*secrets_in_address(self.proxy or ""))
 
     def keep_secret(self, *texts: str) -> None:
-        """Let these stand in no message, should the server repeat them."""
+        """Replace these texts in all messages, in case the server repeats them."""
         self._redactor.keep(texts)
 
     def quoted(self, text: str) -> str:
-        """A server's words for a message: without our secrets, and not too many."""
+        """A server's words for a message: without secrets, and cut if too long."""
         text = self._redactor.text(text)
         return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}…"
 
@@ -229,18 +236,18 @@ class HttpClient:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        """Send one request and read the whole answer.
+        """Send one request and read the whole answer, whatever its status.
 
         Args:
-            method: Such as `GET`.
-            path: Below the server's address, with a leading slash, encoded.
-            query: Encoded, without the question mark.
-            body: JSON, if any.
-            headers: Added to the usual ones.
+            method: HTTP method, for example `GET`.
+            path: Path below the server's address, with a leading slash, encoded.
+            query: Query string, encoded, without the question mark.
+            body: JSON to send; None: no body.
+            headers: Sent in addition to `Accept` and `Content-Type`.
 
         Raises:
-            TransientError: The server could not be reached, or was too slow.
-            BrokenReplyError: The answer broke off, or is too large.
+            TransientError: The server is unreachable or too slow.
+            BrokenReplyError: The answer is incomplete or too large.
             MisconfiguredError: The server redirects to another address, or its
                 certificate is not trusted.
         """
@@ -295,6 +302,27 @@ class HttpClient:
                 )
             )
         raise failure from cause
+
+    def raise_for_status(self, reply: Reply) -> None:
+        """Raise the error that a status of 400 or above stands for.
+
+        For servers that use HTTP statuses as usual. An adapter that can read more
+        from an answer looks at `Reply.status` and `Reply.body` itself.
+
+        Raises:
+            TransientError: 408, 425, 429 or 5xx; asking again may help.
+            UnauthorizedError: 401 or 403.
+            RefusedError: Any other status, with the server's own words.
+        """
+        reply.raise_if_passing()
+        problem = f"{reply.what}: HTTP {reply.status}"
+        if reply.status >= 500:
+            raise TransientError(problem, unexplained=reply.status == 500)
+        if reply.status in {401, 403}:
+            raise UnauthorizedError(problem)
+        if reply.status >= 400:
+            said = self.quoted(reply.body.decode(errors="replace"))
+            raise RefusedError(problem, said=said)
 
     async def _content(self, response: aiohttp.ClientResponse, what: str) -> bytes:
         most = self.options.max_body
@@ -399,16 +427,17 @@ async def open_http(
     """Open a client for the length of a block.
 
     Args:
-        url: Address of the server.
-        options: Timeouts, proxy and bounds.
-        session: The host's own session; it is used and left open.
-        limiter: Waits before each request.
-        idle: Seconds that an unused connection is kept; below what the server
-            keeps it, so that no request is sent into a closed one.
+        url: Address of the server, as `base_url` gives it.
+        options: Timeouts, proxy and limits.
+        session: The host's own session, which stays open; None: a new one, without
+            cookies.
+        limiter: Delays requests to stay below a rate; None: no delay.
+        idle: Seconds to keep an unused connection. Choose less than the server does,
+            so that no request goes into a connection that it has just closed.
 
     Raises:
-        MisconfiguredError: An option is wrong, or the address is one of plain http
-            on another machine, which is not allowed.
+        MisconfiguredError: An option is invalid, or the address is plain http on
+            another machine and `HttpOptions.allow_plain_http` is not set.
     """
     trust = _trust(options)
     _check_plain(url, options, _proxy_of(url, options))

@@ -1,4 +1,4 @@
-"""Keeping under a server's limit of requests."""
+"""Staying below a server's rate limit."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = ["RateLimiter"]
 
 @attrs.define
 class RateLimiter:
-    """Lets at most *most* callers through in any *per* seconds, in order.
+    """Allows at most *most* requests in any *per* seconds, in the order of arrival.
 
     Attributes:
-        most: How many.
+        most: Requests in one window.
         per: Length of the window in seconds.
-        clock: Seconds; replaced in tests.
-        sleep: Waits seconds; replaced in tests.
+        clock: Gives the time in seconds; tests replace it.
+        sleep: Waits for some seconds; tests replace it.
     """
 
     most: int = attrs.field(validator=attrs.validators.ge(1))
@@ -31,7 +31,7 @@ class RateLimiter:
     _turn: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False)
 
     async def wait(self) -> None:
-        """Return when one more may go through."""
+        """Return when the next request may be sent."""
         async with self._turn:
             if len(self._passed) == self.most:
                 free = self._passed[0] + self.per

@@ -23,7 +23,7 @@ from catalogsync._lib.redact import Redactor, check_secret, secrets_in_address
 from catalogsync._lib.texts import encodable
 from catalogsync.errors import CatalogSyncError, MisconfiguredError
 from catalogsync.events import Event, RunFinished, RunStarted
-from catalogsync.http._client import HttpOptions, base_url, open_http
+from catalogsync.http import HttpOptions, base_url, open_http
 from catalogsync.report import Report, RunStatus
 from catalogsync.state.protocols import StateStore
 

@@ -29,15 +29,15 @@ from catalogsync.errors import (
     MisconfiguredError,
     TransientError,
 )
-from catalogsync.http._client import (
+from catalogsync.http import (
     HttpClient,
     HttpOptions,
+    RateLimiter,
     Reply,
     address_repr,
     base_url,
     open_http,
 )
-from catalogsync.http.ratelimit import RateLimiter
 from catalogsync.protocols import CheckResult, Cursor, Page
 
 from ._records import FIELDS, Mapper

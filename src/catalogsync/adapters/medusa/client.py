@@ -28,7 +28,7 @@ from catalogsync.errors import (
     TransientError,
     UnauthorizedError,
 )
-from catalogsync.http._client import HttpClient, Reply
+from catalogsync.http import HttpClient, Reply
 from catalogsync.retry import http_date
 
 from .schema import Body, shaped

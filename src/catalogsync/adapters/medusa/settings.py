@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from catalogsync.errors import MisconfiguredError
-from catalogsync.http._client import HttpOptions, address_repr, base_url, open_http
+from catalogsync.http import HttpOptions, address_repr, base_url, open_http
 
 from .client import ApiKey, Auth, Login, MedusaClient
 from .server import admit, read_flags
