@@ -45,3 +45,10 @@ def test_every_folder_of_the_layout_exists() -> None:
         r"^\| `([\w./]+)` \|", TEXT.split("## The rooms")[0], re.MULTILINE
     )
     assert [f for f in folders if not (ROOT / f).exists()] == []
+
+
+def test_every_test_that_a_promise_names_exists() -> None:
+    page = (ROOT / "docs" / "concepts" / "promises.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([a-z]+/test_\w+\.py)`", page)
+    assert named
+    assert [name for name in named if not (ROOT / "tests" / name).exists()] == []
