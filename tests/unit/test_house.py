@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from catalogsync.adapters.sql._tables import metadata
+
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -52,3 +54,35 @@ def test_every_test_that_a_promise_names_exists() -> None:
     named = re.findall(r"`([a-z]+/test_\w+\.py)`", page)
     assert named
     assert [name for name in named if not (ROOT / "tests" / name).exists()] == []
+
+
+ABANDONED = r"""
+    rehears\w* | receipts? | run\ store | unsettled | disown\w* | wish(es)? | half[ -]made
+    | strangers? | ambiguous\ product | anew | ledger | retired? | retires
+"""
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
+    *sorted((ROOT / "docs").glob("**/*.md")),
+    *sorted((ROOT / "examples").glob("*.*")),
+    *sorted((ROOT / "examples" / "schedulers").glob("*.*")),
+]
+
+
+@pytest.mark.parametrize("page", [str(page.relative_to(ROOT)) for page in PAGES])
+def test_pages_use_the_words_of_the_glossary(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    # The SQL sink's column keeps its name: `receipt`, `category.receipt`.
+    abandoned = re.compile(rf"(?<![`.])\b({ABANDONED})\b", re.VERBOSE | re.IGNORECASE)
+    assert [found[0] for found in abandoned.finditer(text)] == []
+
+
+def test_the_columns_that_the_mapping_names_exist() -> None:
+    page = (ROOT / "docs" / "reference" / "mapping.md").read_text(encoding="utf-8")
+    rows = re.findall(
+        r"^\| (`[^|]+) \| ([^|]+) \|$", page.split("## SQL")[1], re.MULTILINE
+    )
+    assert rows
+    for names, text in rows:
+        tables = [metadata.tables[name] for name in re.findall(r"`(\w+)`", names)]
+        columns = {column.name for table in tables for column in table.columns}
+        assert {*re.findall(r"`(\w+)`", text)} <= columns
