@@ -9,7 +9,9 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 
 import attrs
+from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.domains.python import PyObject
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -36,6 +38,7 @@ autodoc_default_options = {"members": True}
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 autodoc_typehints = "signature"
+napoleon_use_ivar = True
 python_use_unqualified_type_names = True
 
 nitpicky = True
@@ -90,8 +93,20 @@ def _fences(
     lines[:] = _FENCE.sub(directive, "\n".join(lines)).split("\n")
 
 
+def _shorten_contents(
+    _: Sphinx, domain: str, kind: str, content: addnodes.desc_content
+) -> None:
+    """List classes and functions beside a page, and leave out their members."""
+    if domain == "py" and kind not in {"class", "exception", "function", "type"}:
+        content.parent["no-contents-entry"] = True
+
+
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
+    for field in PyObject.doc_field_types:
+        if field.name == "variable":
+            field.label = "Attributes"
+    app.connect("object-description-transform", _shorten_contents)
     _show_public_homes()
     _show_defaults()
     app.connect("autodoc-process-docstring", _fences, priority=400)
