@@ -127,7 +127,7 @@ def _seconds(report: Report, earlier: Sequence[RunRecord]) -> float | None:
     return max(report.duration_s + each, each * report.writes / at_once)
 
 
-def basis(change: Change | ReferenceChange) -> str:
+def fingerprint(change: Change | ReferenceChange) -> str:
     """Stands for a change and for all that it was based on.
 
     Two changes have the same only if they do the same to a product, category or tag
@@ -272,7 +272,7 @@ def _reference_line(change: ReferenceChange) -> dict[str, Any]:
         "diff": _reference_diff(change),
         "within": _within(reference),
         "moves": change.moves,
-        "based_on": basis(change),
+        "based_on": fingerprint(change),
     }
 
 
@@ -306,7 +306,7 @@ def _product_line(change: Change) -> dict[str, Any]:
         "key": str(change.key),
         "title": change.product.title,
         "diff": [attrs.asdict(item) for item in diff(change)],
-        "based_on": basis(change),
+        "based_on": fingerprint(change),
     }
     if change.existing is not None and change.existing.missing_parts:
         line["incomplete"] = list(change.existing.missing_parts)
@@ -324,8 +324,8 @@ class Plan:
     Attributes:
         path: The file.
         head: For what it is.
-        changes: Of each product: the action and its `basis`.
-        references: The `basis` of each category or tag that is written.
+        changes: Of each product: the action and its `fingerprint`.
+        references: The `fingerprint` of each category or tag that is written.
     """
 
     path: Path

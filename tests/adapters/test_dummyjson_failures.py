@@ -268,7 +268,7 @@ async def test_a_key_that_comes_twice() -> None:
     assert ran.report.status is RunStatus.DEGRADED
     (rejected,) = ran.report.rejected
     assert str(rejected) == (
-        "record 3: dummyjson:2 stands twice in the source: first as record 2"
+        "record 3: dummyjson:2 appears twice in the source, first in record 2"
     )
     assert ran.passes == 2
     assert ran.report.counts.fetched == 7
@@ -303,7 +303,7 @@ async def test_an_id_as_number_and_as_text_is_the_same_key() -> None:
     ran = await run([record(1), {**record(2), "id": "1"}])
     assert ran.ids == ["1"]
     (rejected,) = ran.report.rejected
-    assert rejected.reason.startswith("dummyjson:1 stands twice")
+    assert rejected.reason.startswith("dummyjson:1 appears twice")
 
 
 async def test_a_bad_record_counts_once_though_all_is_read_twice() -> None:

@@ -484,5 +484,5 @@ async def test_stock_below_zero_counts_as_none() -> None:
     ]
     assert stock == [0, 4, 0]
     assert ran.report.warnings == (
-        "a stock below 0, which counts as 0, in products: 2, such as dummyjson:1",
+        "stock below 0 counts as 0: 2 products, for example dummyjson:1",
     )

@@ -175,15 +175,15 @@ async def test_what_is_kept_otherwise_is_named() -> None:
         report = await sync(as_source(products, name="shop"), sink, options=FAST)
     assert set(report.warnings) == {
         (
-            "the sink cannot keep weight as supplied in products: 3,"
-            " such as shop:0 weight (12345678.9 becomes 12345679)"
+            "the sink cannot keep weight as supplied: 3 products,"
+            " for example shop:0 weight (12345678.9 becomes 12345679)"
         ),
         (
-            "the sink cannot keep prices as supplied in products: 1,"
-            " such as shop:free variants.v.prices.USD (0.00005 becomes 0)"
+            "the sink cannot keep prices as supplied: 1 product,"
+            " for example shop:free variants.v.prices.USD (0.00005 becomes 0)"
         ),
         (
-            "the sink cannot keep attributes as supplied in products: 1,"
-            " such as shop:lost attributes.__proto__ (1 becomes None)"
+            "the sink cannot keep attributes as supplied: 1 product,"
+            " for example shop:lost attributes.__proto__ (1 becomes None)"
         ),
     }

@@ -20,8 +20,8 @@ from catalogsync import Options, Product, RetryPolicy, Sync, as_source, sync
 from catalogsync.adapters.sql import SQLSink
 from catalogsync.catalog.changes import Action, Existing
 from catalogsync.catalog.convert import product_to_json
-from catalogsync.engine.removing import in_full, removal
-from catalogsync.plans import PlanHead, PlanWriter, basis, forecast
+from catalogsync.engine.removing import find_whole, removal
+from catalogsync.plans import PlanHead, PlanWriter, fingerprint, forecast
 
 FAST = Options(retry=RetryPolicy(wait_initial=0, wait_jitter=0))
 ANYWHERE = [
@@ -132,9 +132,9 @@ async def test_it_can_be_removed(sink: SQLSink, hand: Hand, action: Action) -> N
     await hand("UPDATE product SET title = '', attributes = '{', weight = -1")
     await hand("UPDATE price SET amount = -1")
     (page,) = [page async for page in sink.owned("shop")]
-    (existing,) = await in_full(sink, page)
+    (existing,) = await find_whole(sink, page)
     change = removal(existing, action)
-    assert basis(change)
+    assert fingerprint(change)
     await sink.write([change])
     ((number,),) = await hand(
         "SELECT count(*) FROM product WHERE source = 'shop' AND status = 'published'"

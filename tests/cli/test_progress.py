@@ -92,7 +92,7 @@ def test_line_while_nothing_goes_on() -> None:
     soon = attrs.evolve(AGAIN, next_at=time.time() + 3000, reason="no answer")
     _, progress = plain(STARTED, soon)
     line = progress.standing.line()
-    assert re.search(r"trying again in \d+ min \d+ s \(attempt 2\): read page 30", line)
+    assert re.search(r"retrying in \d+ min \d+ s \(attempt 2\): read page 30", line)
     progress(page())
     assert "again" not in progress.standing.line()
 
@@ -123,9 +123,7 @@ def test_what_is_told_at_once() -> None:
     """Repeats have lines of their own; a quiet progress shows nothing."""
     repeated = PassRepeated(run_id="r", reason="it moved")
     lines, progress = plain(AGAIN, repeated)
-    assert lines.lines[0].startswith(
-        "trying again now (attempt 2): read page 30: [red]"
-    )
+    assert lines.lines[0].startswith("retrying now (attempt 2): read page 30: [red]")
     assert lines.lines[1] == "reading the source once more: it moved"
     progress.quiet = True
     progress(AGAIN)
@@ -144,7 +142,7 @@ def test_live() -> None:
     output = console.file.getvalue()  # type: ignore[attr-defined]
     assert "0 pages" in output
     assert "1 page, 31 of 100 products, 1 batch" in output
-    assert "trying again now (attempt 2): read page 30: [red]no\\x1b[0m" in output
+    assert "retrying now (attempt 2): read page 30: [red]no\\x1b[0m" in output
 
 
 def test_live_on_a_terminal(configure: Configure, plugins: Path) -> None:

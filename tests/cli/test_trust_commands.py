@@ -131,7 +131,7 @@ def test_apply_leaves_alone_what_changed_since(
     assert result.exit_code == 2
     assert "5 fetched = 4 updated + 1 unresolved" in result.stdout
     assert (
-        "unresolved dummyjson:2: it is no longer as it was when the plan was made;"
+        "unresolved dummyjson:2: it has changed since the plan was made;"
         " make a new plan"
     ) in result.stdout
     assert titles().pop("2") == "By hand"

@@ -108,7 +108,7 @@ def test_bad_name(name: str) -> None:
 def test_bad_schedule() -> None:
     """A schedule is checked here as well."""
     with pytest.raises(
-        MisconfiguredError, match=r"^schedule: 'daily' is no cron expression"
+        MisconfiguredError, match=r"^schedule: 'daily' is not a cron expression"
     ):
         Job(name="x", source=SHELF, sink=BOX, schedule="daily")
 

@@ -66,7 +66,7 @@ def job(*lines: str) -> str:
         (job(SOURCE, SINK, "schedule = 5"), "jobs.x.schedule: must be text"),
         (
             job(SOURCE, SINK, "schedule = '0 25 * * *'"),
-            "jobs.x.schedule: '0 25 * * *' is no cron expression (bad hour)",
+            "jobs.x.schedule: '0 25 * * *' is not a cron expression (bad hour)",
         ),
         ("jobs.'\\u0007' = {}", "jobs."),
     ],

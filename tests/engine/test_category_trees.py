@@ -124,8 +124,8 @@ async def test_two_products_that_put_a_category_in_different_places() -> None:
     assert report.status is RunStatus.DEGRADED
     assert report.warnings == (
         (
-            "category 'pots' has more than one place at the source; it is put below"
-            " 'home', as the source said first"
+            "category 'pots' has more than one parent in the source; it is put below"
+            " 'home', its first place in the source"
         ),
     )
 
@@ -136,12 +136,12 @@ async def test_a_cycle_at_the_source() -> None:
     assert parents(shop) == {"a": None, "b": "a", "c": "d", "d": None}
     assert report.warnings == (
         (
-            "category 'a' lies below itself at the source, in 'b'; it is put at the top"
-            " level, as the source said first"
+            "category 'a' lies below itself in the source, in 'b'; it is put at the top"
+            " level, its first place in the source"
         ),
         (
-            "category 'd' lies below itself at the source, in 'c'; it is put at the top"
-            " level, as the source said first"
+            "category 'd' lies below itself in the source, in 'c'; it is put at the top"
+            " level, its first place in the source"
         ),
     )
 

@@ -130,7 +130,7 @@ async def test_a_run_that_lost_its_lease_writes_no_more(store: StateStore) -> No
         gate.open.set()
         report = await run.report()
     assert report.status is RunStatus.FAILED
-    assert "another run took over" in report.problem
+    assert "taken by another run" in report.problem
     assert len(shop.writes) == 1
     check(report)
 

@@ -224,7 +224,7 @@ async def test_what_changed_since_is_left_alone_and_the_rest_is_done(
         assert store.titles()["2"] == "Other 2"
     else:
         assert report.status is RunStatus.INCOMPLETE
-        assert "no longer as it was when the plan was made" in str(report)
+        assert "has changed since the plan was made" in str(report)
         assert store.by_hand("SELECT * FROM product WHERE source_id = '2'") == before
     assert {"6", "7"} <= store.titles().keys()
 
@@ -315,7 +315,7 @@ async def test_what_changed_since_is_not_removed(
     report = await apply(plan, store.sink, options)
     assert report.status is RunStatus.INCOMPLETE
     assert report.counts.removed == 2
-    assert report.problem.startswith("not removed: shop:4: it is no longer as it was")
+    assert report.problem.startswith("not removed: shop:4: it has changed since")
     assert store.by_hand("SELECT * FROM product WHERE source_id = '4'") == before
 
 
@@ -344,7 +344,7 @@ async def test_a_deletion_looks_at_the_whole_product(
     store.by_hand(edit)
     report = await apply(plan, store.sink, options)
     assert report.status is RunStatus.INCOMPLETE
-    assert report.problem.startswith("not removed: shop:4: it is no longer as it was")
+    assert report.problem.startswith("not removed: shop:4: it has changed since")
     assert "4" in store.titles()
 
 
@@ -356,7 +356,7 @@ async def test_one_that_was_released_meanwhile_is_told(
     store.by_hand(f"UPDATE product {by_hand} WHERE source_id = '4'")
     report = await apply(plan, store.sink, options)
     assert (report.status, report.counts.removed) == (RunStatus.DEGRADED, 2)
-    assert "shop:4: not there any more, or not ours" in report.warnings[0]
+    assert "shop:4: no longer there, or not ours" in report.warnings[0]
 
 
 async def test_a_long_list_of_what_stays_is_cut(store: Store, tmp_path: Path) -> None:

@@ -321,7 +321,7 @@ async def test_an_update_that_is_said_to_be_a_removal() -> None:
         return [Outcome(c.key, OutcomeStatus.REMOVED) for c in changes]
 
     report = await sync(as_source(catalog(1)), Sink(write_gives=gives))
-    assert "answers 'removed' for shop:0, where the action is create" in report.problem
+    assert "answered 'removed' for shop:0, but the action is create" in report.problem
 
 
 async def test_what_is_right_among_what_is_wrong_counts() -> None:

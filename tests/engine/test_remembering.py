@@ -287,7 +287,7 @@ async def test_an_end_that_cannot_be_noted_is_a_warning(store: StateStore) -> No
     failing = Failing(store, "end_run")
     report = await run(FaultySink(), failing, product(1))  # type: ignore[arg-type]
     assert report.status is RunStatus.DEGRADED
-    assert "could not be noted" in report.warnings[0]
+    assert "could not save the report" in report.warnings[0]
 
 
 async def test_what_was_written_is_told_in_time(store: StateStore) -> None:

@@ -387,7 +387,7 @@ async def test_a_planned_removal_looks_again_before_each_batch(
     shop.after.append(edit)
     report = await apply(plan, shop, batch_size=1)
     assert (report.status, report.counts.removed) == (RunStatus.INCOMPLETE, 2)
-    assert report.problem.startswith("not removed: shop:3: it is no longer as it was")
+    assert report.problem.startswith("not removed: shop:3: it has changed since")
     assert shop.one(key(3)).product.status is not ProductStatus.DRAFT
 
 

@@ -573,7 +573,7 @@ async def test_outcomes_for_products_that_were_not_asked_for_do_not_count() -> N
     sink.steps.append(answers(lambda outcomes: [*wrong, *outcomes]))
     report = await run(as_source(catalog(6)), sink, options=fast(batch_size=2))
     assert report.status is RunStatus.FAILED
-    assert "answers for shop:3, which nobody asked for" in report.problem
+    assert "answered for shop:3, which was not asked for" in report.problem
     assert (report.counts.created, report.counts.failed) == (2, 0)
 
 

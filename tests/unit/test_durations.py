@@ -70,7 +70,7 @@ def test_sizes_of_batches() -> None:
     recorder = make()
     assert recorder.batch_sizes == BatchSizes()
     for size in (10, 10, 3):
-        recorder.batch(size)
+        recorder.add_batch(size)
     assert recorder.writes == 3
     assert recorder.batch_sizes == BatchSizes(least=3, mean=7.667, most=10)
 
@@ -87,7 +87,7 @@ def test_requests_are_told_and_their_bytes_counted() -> None:
         sent=3,
         received=7,
     )
-    recorder.request(request)
-    recorder.request(request)
+    recorder.add_request(request)
+    recorder.add_request(request)
     assert events == [RequestSent(run_id="r1", request=request)] * 2
     assert (recorder.bytes_sent, recorder.bytes_received) == (6, 14)

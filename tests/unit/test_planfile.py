@@ -41,7 +41,7 @@ from catalogsync.catalog.changes import (
 )
 from catalogsync.diff.compare import plan
 from catalogsync.engine.removing import removal
-from catalogsync.plans import Forecast, PlanHead, PlanSource, basis, forecast
+from catalogsync.plans import Forecast, PlanHead, PlanSource, fingerprint, forecast
 from catalogsync.report import CategoryCounts, Counts
 from catalogsync.state import RunRecord
 
@@ -155,9 +155,11 @@ def test_what_is_written_is_read(file: Path, shown: list[Shown]) -> None:
     read = Plan.read(file)
     changes = [each for each in shown if isinstance(each, Change)]
     assert read.head == HEAD
-    assert read.changes == {each.key: (each.action, basis(each)) for each in changes}
+    assert read.changes == {
+        each.key: (each.action, fingerprint(each)) for each in changes
+    }
     written = [each for each in shown if isinstance(each, ReferenceChange)]
-    assert read.references == {each.reference: basis(each) for each in written}
+    assert read.references == {each.reference: fingerprint(each) for each in written}
     assert [_names(each) for each in read.references] == [
         _names(each.reference) for each in written
     ]
@@ -408,7 +410,7 @@ def test_lines_are_for_people_too(tmp_path: Path) -> None:
     assert (product["incomplete"], product["adopts"]) == (["no variant"], True)
 
 
-# The basis of a change
+# The fingerprint of a change
 
 MUG = attrs.evolve(CUP, title="Mug")
 
@@ -416,17 +418,17 @@ MUG = attrs.evolve(CUP, title="Mug")
 def test_the_basis_does_not_depend_on_what_the_change_leaves_alone() -> None:
     there = existing(CUP)
     other = attrs.evolve(there, product=attrs.evolve(CUP, description="By hand"))
-    assert basis(update(MUG, there)) == basis(update(MUG, other))
+    assert fingerprint(update(MUG, there)) == fingerprint(update(MUG, other))
 
 
 def test_the_basis_does_not_depend_on_the_order_of_tags_or_ids_of_a_sink() -> None:
     one = existing(attrs.evolve(CUP, tags=["a", "b"]))
     other = attrs.evolve(one, product=attrs.evolve(CUP, tags=["b", "a"]))
-    assert basis(update(CUP, one)) == basis(update(CUP, other))
+    assert fingerprint(update(CUP, one)) == fingerprint(update(CUP, other))
     changes = [
         plan(CUP, None, {Field.TAGS: ids}) for ids in (("t1", "t2"), ("new", "x"))
     ]
-    assert len({basis(change) for change in changes if change}) == 1
+    assert len({fingerprint(change) for change in changes if change}) == 1
 
 
 @pytest.mark.parametrize(
@@ -445,7 +447,7 @@ def test_the_basis_does_not_depend_on_the_order_of_tags_or_ids_of_a_sink() -> No
     ],
 )
 def test_another_change_has_another_basis(other: Change) -> None:
-    assert basis(update(MUG, existing(CUP))) != basis(other)
+    assert fingerprint(update(MUG, existing(CUP))) != fingerprint(other)
 
 
 def test_the_basis_of_a_removal() -> None:
@@ -457,8 +459,8 @@ def test_the_basis_of_a_removal() -> None:
         removal(attrs.evolve(existing(CUP), product=MUG), Action.UNPUBLISH),
         removal(attrs.evolve(existing(CUP), last_applied=None), Action.UNPUBLISH),
     ]
-    assert len({basis(each) for each in (one, *others)}) == 5
-    assert basis(one) == basis(removal(existing(CUP), Action.UNPUBLISH))
+    assert len({fingerprint(each) for each in (one, *others)}) == 5
+    assert fingerprint(one) == fingerprint(removal(existing(CUP), Action.UNPUBLISH))
 
 
 def test_the_basis_of_a_category() -> None:
@@ -471,8 +473,10 @@ def test_the_basis_of_a_category() -> None:
         category(there=attrs.evolve(there, name="Pots")),
         category(there=attrs.evolve(there, parent="q")),
     ]
-    assert len({basis(each) for each in changes}) == 6
-    assert basis(category()) == basis(attrs.evolve(category(), parent="new kitchen"))
+    assert len({fingerprint(each) for each in changes}) == 6
+    assert fingerprint(category()) == fingerprint(
+        attrs.evolve(category(), parent="new kitchen")
+    )
 
 
 # The forecast

@@ -61,7 +61,7 @@ def test_days_on_which_the_clock_is_changed() -> None:
     ["", "daily", "* * * *", "61 * * * *", "0 0 31 2 *", "* * * * * *", "0 0 0 * * *"],
 )
 def test_what_is_none(cron: str) -> None:
-    with pytest.raises(MisconfiguredError, match="is no cron expression"):
+    with pytest.raises(MisconfiguredError, match="is not a cron expression"):
         Schedule(cron=cron)
 
 
@@ -73,7 +73,7 @@ def test_what_is_no_jitter(jitter: float) -> None:
 
 @pytest.mark.parametrize("timezone", ["", "Mars/Olympus", "../etc/passwd"])
 def test_what_is_no_time_zone(timezone: str) -> None:
-    with pytest.raises(MisconfiguredError, match="is no IANA time zone"):
+    with pytest.raises(MisconfiguredError, match="is not an IANA time zone"):
         Schedule(timezone=timezone)
 
 

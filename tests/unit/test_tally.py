@@ -17,11 +17,11 @@ def make(events: list[Event] | None = None) -> Recorder:
 
 def test_only_the_first_end_of_a_product_counts() -> None:
     recorder = make()
-    recorder.fetch(ONE)
+    recorder.record_fetched(ONE)
     assert recorder.is_open(ONE)
-    recorder.settle(Outcome(ONE, OutcomeStatus.UNCHANGED))
-    recorder.settle(Outcome(ONE, OutcomeStatus.FAILED, "late"))
-    recorder.settle(Outcome(OTHER, OutcomeStatus.CREATED))
+    recorder.record(Outcome(ONE, OutcomeStatus.UNCHANGED))
+    recorder.record(Outcome(ONE, OutcomeStatus.FAILED, "late"))
+    recorder.record(Outcome(OTHER, OutcomeStatus.CREATED))
     assert not recorder.is_open(ONE)
     assert attrs.asdict(recorder.counts)["unchanged"] == 1
     assert (recorder.counts.failed, recorder.counts.created) == (0, 0)
@@ -30,26 +30,26 @@ def test_only_the_first_end_of_a_product_counts() -> None:
 
 def test_a_product_that_is_found_done_counts_as_what_the_first_write_made() -> None:
     recorder = make()
-    recorder.fetch(ONE)
-    recorder.attempt(ONE, OutcomeStatus.CREATED)
-    recorder.attempt(ONE, OutcomeStatus.UPDATED)
-    recorder.settle(Outcome(ONE, OutcomeStatus.UNCHANGED))
+    recorder.record_fetched(ONE)
+    recorder.record_attempt(ONE, OutcomeStatus.CREATED)
+    recorder.record_attempt(ONE, OutcomeStatus.UPDATED)
+    recorder.record(Outcome(ONE, OutcomeStatus.UNCHANGED))
     assert recorder.counts.created == 1
 
 
 def test_an_attempt_does_not_turn_a_failure_into_a_success() -> None:
     recorder = make()
-    recorder.fetch(ONE)
-    recorder.attempt(ONE, OutcomeStatus.CREATED)
-    recorder.settle(Outcome(ONE, OutcomeStatus.FAILED, "no"))
+    recorder.record_fetched(ONE)
+    recorder.record_attempt(ONE, OutcomeStatus.CREATED)
+    recorder.record(Outcome(ONE, OutcomeStatus.FAILED, "no"))
     assert (recorder.counts.created, recorder.counts.failed) == (0, 1)
 
 
 def test_closing_leaves_nothing_open() -> None:
     recorder = make()
-    recorder.fetch(ONE)
-    recorder.fetch(OTHER)
-    recorder.settle(Outcome(ONE, OutcomeStatus.CREATED))
+    recorder.record_fetched(ONE)
+    recorder.record_fetched(OTHER)
+    recorder.record(Outcome(ONE, OutcomeStatus.CREATED))
     recorder.close("the run ended early")
     assert (recorder.counts.fetched, recorder.counts.unresolved) == (2, 1)
     assert [o.reason for o in recorder.failures] == ["the run ended early"]
@@ -58,8 +58,8 @@ def test_closing_leaves_nothing_open() -> None:
 def test_a_rejected_record_is_one_that_came_in_and_failed() -> None:
     events: list[Event] = []
     recorder = make(events)
-    recorder.reject(Rejected(key=ONE, reason="no price", where="record 1"))
-    recorder.reject(Rejected(key=None, reason="no id", where="record 2"))
+    recorder.record_rejected(Rejected(key=ONE, reason="no price", where="record 1"))
+    recorder.record_rejected(Rejected(key=None, reason="no id", where="record 2"))
     assert (recorder.counts.fetched, recorder.counts.failed) == (2, 2)
     assert [str(each) for each in recorder.rejected] == ["record 2: no id"]
     assert [type(event).__name__ for event in events] == ["ProductFailed"]
@@ -68,7 +68,7 @@ def test_a_rejected_record_is_one_that_came_in_and_failed() -> None:
 def test_a_problem_is_told_once() -> None:
     recorder = make()
     for text in ("a", "b", "a"):
-        recorder.problem(text)
+        recorder.add_problem(text)
     assert recorder.problems == ["a", "b"]
 
 

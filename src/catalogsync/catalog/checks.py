@@ -68,11 +68,11 @@ def check_text(path: str, value: object) -> str:
 
 
 def _check_name(path: str, name: object) -> None:
-    """A key of a mapping; one that is no text is not shown, unless it is a number."""
+    """A key of a mapping; one that is no text is not shortened, unless it is a number."""
     if not isinstance(name, str | int):
         problem = f"each name must be text, not {type(name).__name__}"
         raise InvalidValueError(path, problem)
-    check_text(f"{path}.{shown(name)}", name)
+    check_text(f"{path}.{shortened(name)}", name)
 
 
 def _is_plain(value: object) -> bool:
@@ -85,7 +85,7 @@ def _is_plain(value: object) -> bool:
     )
 
 
-def shown(value: object) -> str:
+def shortened(value: object) -> str:
     """A value for a message, cut where it is long."""
     text = str(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
@@ -95,9 +95,9 @@ def told(kind: str, value: object) -> str:
     """The kind of a wrong value and, where it is a simple one, the value itself."""
     match value:
         case str():
-            return f"{kind} ({shown(value)!r})"
+            return f"{kind} ({shortened(value)!r})"
         case int() | float() | Decimal():
-            return f"{kind} ({shown(value)})"
+            return f"{kind} ({shortened(value)})"
         case _:
             return kind
 
@@ -131,7 +131,7 @@ def check_distinct(path: str, values: Iterable[object]) -> None:
     seen: set[object] = set()
     for index, value in enumerate(values):
         if value in seen:
-            which = "" if value is None else f"{shown(value)} "
+            which = "" if value is None else f"{shortened(value)} "
             raise InvalidValueError(f"{path}[{index}]", f"{which}is there twice")
         seen.add(value)
 
@@ -183,7 +183,7 @@ def _check_container(
         try:
             most = _check_json(item, depth - 1, most)
         except InvalidValueError as error:
-            raise error.under(f"[{name}]" if is_list else shown(name)) from None
+            raise error.under(f"[{name}]" if is_list else shortened(name)) from None
     return most - 1
 
 
@@ -230,7 +230,7 @@ def source_name(_: object, attribute: attrs.Attribute[Any], value: object) -> No
     """A name that can stand in keys, handles and file names."""
     name = check_text(attribute.name, value)
     if not name.isascii() or not name.translate(_NAME_MARKS).isalnum():
-        problem = f"must be letters, digits, '.', '_' or '-', is {shown(name)!r}"
+        problem = f"must be letters, digits, '.', '_' or '-', is {shortened(name)!r}"
         raise InvalidValueError(attribute.name, problem)
 
 
@@ -238,7 +238,7 @@ def currency(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     """An ISO 4217 code in upper case."""
     code = check_text(attribute.name, value)
     if len(code) != 3 or not code.isascii() or not code.isalpha():
-        problem = f"must be 3 letters, is {shown(code)!r}"
+        problem = f"must be 3 letters, is {shortened(code)!r}"
         raise InvalidValueError(attribute.name, problem)
     if not code.isupper():
         raise InvalidValueError(attribute.name, f"must be upper case, is {code!r}")
@@ -247,7 +247,7 @@ def currency(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
 def quantity(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     """A whole number; below 0 where more was sold than there was."""
     if not isinstance(value, int) or isinstance(value, bool):
-        problem = f"must be a whole number, is {shown(value)!r}"
+        problem = f"must be a whole number, is {shortened(value)!r}"
         raise InvalidValueError(attribute.name, problem)
     if abs(value) >= 10**_MOST_DIGITS:
         problem = f"must have at most {_MOST_DIGITS} digits"
@@ -260,13 +260,15 @@ def amount(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
         problem = f"must be a Decimal, not {_given(value)}"
         raise InvalidValueError(attribute.name, problem)
     if not value.is_finite() or value < 0:
-        problem = f"must be 0 or more, is {shown(value)}"
+        problem = f"must be 0 or more, is {shortened(value)}"
         raise InvalidValueError(attribute.name, problem)
     if abs(value.adjusted()) > _MOST_DIGITS:
-        problem = f"must have at most {_MOST_DIGITS} digits, is {shown(f'{value:e}')}"
+        problem = (
+            f"must have at most {_MOST_DIGITS} digits, is {shortened(f'{value:e}')}"
+        )
         raise InvalidValueError(attribute.name, problem)
     if len(value.as_tuple().digits) > _MOST_FIGURES:
-        problem = f"must have at most {_MOST_FIGURES} figures, is {shown(value)}"
+        problem = f"must have at most {_MOST_FIGURES} figures, is {shortened(value)}"
         raise InvalidValueError(attribute.name, problem)
 
 
@@ -288,7 +290,7 @@ def option_texts(_: object, attribute: attrs.Attribute[Any], value: object) -> N
     check_number_of_items(attribute.name, len(entries))
     for name, item in entries:
         _check_name(attribute.name, name)
-        path = f"{attribute.name}.{shown(name)}"
+        path = f"{attribute.name}.{shortened(name)}"
         if not name or not check_text(path, item):
             raise InvalidValueError(path, "an option and its value must not be empty")
 

@@ -15,7 +15,7 @@ import attrs
 
 from catalogsync.errors import InvalidValueError
 
-from .checks import shown
+from .checks import shortened
 from .products import Json, Product, ProductStatus, Unset
 
 __all__ = ["product_from_json", "product_to_json"]
@@ -64,7 +64,7 @@ def _problems(error: BaseException, path: str) -> list[InvalidValueError]:
     if isinstance(error, InvalidValueError):
         return [error.under(path)]
     if isinstance(error, ForbiddenExtraKeysError):
-        names = ", ".join(sorted(map(shown, error.extra_fields)))
+        names = ", ".join(sorted(map(shortened, error.extra_fields)))
         return [InvalidValueError(path, f"extra fields found ({names})")]
     if not isinstance(error, BaseValidationError):
         return [InvalidValueError(path, _words(error))]

@@ -291,7 +291,7 @@ def _check_options(variants: tuple[Variant, ...]) -> None:
         chosen = frozenset(variant.options.items())
         if chosen in seen:
             text = ", ".join(f"{name}={value}" for name, value in sorted(chosen))
-            problem = f"the options {checks.shown(text)} are there twice"
+            problem = f"the options {checks.shortened(text)} are there twice"
             raise InvalidValueError(f"variants[{index}]", problem)
         seen.add(chosen)
 

@@ -23,7 +23,7 @@ from catalogsync.catalog.changes import Change, Existing, ReferenceChange
 from catalogsync.catalog.products import Field, Product, ProductKey
 from catalogsync.config import Job
 from catalogsync.engine import RetrySource, Run
-from catalogsync.engine.pruning import is_removed
+from catalogsync.engine.pruning import is_removable
 from catalogsync.errors import CatalogSyncError
 from catalogsync.protocols import RemovingSink, Sink, Source, endpoint_of
 from catalogsync.report import Report
@@ -203,7 +203,9 @@ async def _removal(job: Job, sink: Sink, key: ProductKey) -> str:
     existing = (
         await sink.find([Product(key=key, title=f"{key}")], fields=_STATUS)
     ).get(key)
-    if not isinstance(existing, Existing) or not is_removed(existing, prune, job.name):
+    if not isinstance(existing, Existing) or not is_removable(
+        existing, prune, job.name
+    ):
         return ""
     return f"- {prune.action.value} {key}, if a run reads the whole source without it"
 

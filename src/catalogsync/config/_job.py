@@ -16,7 +16,7 @@ from typing import TypeVar
 import attrs
 
 from catalogsync.engine import OnChange, Openable, Options, Run, Sync
-from catalogsync.engine.opening import note_no_start, opened
+from catalogsync.engine.opening import opened, record_failed_start
 from catalogsync.errors import MisconfiguredError
 from catalogsync.events import EventHook
 from catalogsync.plans import Plan
@@ -176,7 +176,7 @@ class Job:
             try:
                 opened_sides = await stack.enter_async_context(sides)
             except (Exception, asyncio.CancelledError) as error:
-                await note_no_start(
+                await record_failed_start(
                     record=record, error=error, hooks=hooks, store=store
                 )
                 raise

@@ -1,4 +1,19 @@
-"""Runs: read a source, work out what differs, write it, and record what happened."""
+"""The engine: read a source, work out what differs in the sink, write it, and report.
+
+To understand it, read the docstrings of these modules in this order:
+
+* `sync`, `run`: how a run is started, watched and reported.
+* `pipeline`: the stations, the queues between them, and how a run stops.
+* `reader` (`pages`, `passes`): reads the source and notices contradictions.
+* `planner` (`references`, `categories`): finds products and plans changes.
+* `writer` (`answers`, `breaker`): writes batches, retries, bisects, gives up.
+* `pruning`, `removing`, `waiting`, `verifying`: what follows at the end of a run.
+* `recorder`, `journal`: outcomes, in memory and in the state store.
+* `promises`: checks of everything that adapters return.
+* `applying`, `releasing`, `retrying`: the runs of `apply`, `release` and `retry`.
+
+The engine sees protocols only. It knows no system and no wire format.
+"""
 
 from __future__ import annotations
 

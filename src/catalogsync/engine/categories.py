@@ -1,4 +1,8 @@
-"""Where categories belong: the source's tree, the sink's, and what has to change."""
+"""Trees of categories: the source's, the sink's, and what has to change. No I/O.
+
+A category cannot be moved below itself. Whether a move is possible depends on where
+the others are in the sink at that moment, which `SinkTree` keeps up to date.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +29,13 @@ _NAME, _PARENT = "name", "parent"
 
 @attrs.define
 class SourceTree:
-    """The source's tree of categories; what it says first of a category counts.
+    """The source's tree; the first parent that it names for a category counts.
 
-    A category is added after the one that contains it, so there is never a cycle.
+    A category is added after its parent, so there is never a cycle.
 
     Attributes:
         source: Name of the source.
-        warn: Called with what the source contradicts itself in.
+        warn: Called with a message when the source contradicts itself.
     """
 
     source: str
@@ -39,7 +43,7 @@ class SourceTree:
     _known: dict[str, Reference] = attrs.field(factory=dict[str, Reference])
 
     def add(self, category: Category | Reference) -> Reference:
-        """Add a category and all that contain it; gives it as it counts."""
+        """Add a category and its ancestors; returns it with the parent that counts."""
         new: dict[str, Category | Reference] = {}
         here: Category | Reference | None = category
         while here and here.id not in self._known and here.id not in new:
@@ -54,13 +58,13 @@ class SourceTree:
                 name=item.name,
                 parent=parent,
             )
-        self._compare(category)
+        self._check_parents(category)
         return self._known[category.id]
 
-    def _compare(self, category: Category | Reference) -> None:
-        """Warn of the first category that has another parent than it had before.
+    def _check_parents(self, category: Category | Reference) -> None:
+        """Warn of the first category with another parent than before.
 
-        Those above it are only said of another place.
+        Its ancestors then are those of another place, and need no warning.
         """
         here: Category | Reference | None = category
         seen: set[str] = set()
@@ -75,13 +79,13 @@ class SourceTree:
     def _warn(
         self, id_: str, first: Reference | None, now: Category | Reference | None
     ) -> None:
-        what = f"category {id_!r} has more than one place at the source"
-        if now and id_ in self._line(now.id):
-            what = f"category {id_!r} lies below itself at the source, in {now.id!r}"
+        what = f"category {id_!r} has more than one parent in the source"
+        if now and id_ in self._ancestry(now.id):
+            what = f"category {id_!r} lies below itself in the source, in {now.id!r}"
         place = f"below {first.id!r}" if first else "at the top level"
-        self.warn(f"{what}; it is put {place}, as the source said first")
+        self.warn(f"{what}; it is put {place}, its first place in the source")
 
-    def _line(self, id_: str) -> set[str]:
+    def _ancestry(self, id_: str) -> set[str]:
         line = {id_}
         here = self._known.get(id_)
         while here and here.parent:
@@ -92,13 +96,13 @@ class SourceTree:
 
 @attrs.define
 class SinkTree:
-    """The sink's tree, as far as it is known, by the sink's ids."""
+    """The sink's tree as far as it is known, by the sink's ids."""
 
     _parents: dict[str, str | None] = attrs.field(factory=dict[str, str | None])
     _names: dict[str, str] = attrs.field(factory=dict[str, str])
 
     def learn(self, existing: ExistingReference) -> None:
-        """Note where a category is."""
+        """Add a category as the sink has it."""
         self.place(existing.id, existing.name, existing.parent)
         self._parents.update(zip(existing.above, existing.above[1:], strict=False))
         if existing.above and existing.above[-1] not in (
@@ -108,11 +112,11 @@ class SinkTree:
             self._parents[existing.above[-1]] = None
 
     def place(self, id_: str, name: str, parent: str | None) -> None:
-        """Note that a category has this name and parent now."""
+        """Set the name and parent of a category."""
         self._parents[id_], self._names[id_] = parent, name
 
     def contains(self, id_: str, other: str) -> bool:
-        """Whether the other one is this one, or lies below it."""
+        """Whether the other category is this one or lies below it."""
         return id_ == other or id_ in ancestors(other, self._parents)
 
     def is_circular(self, id_: str) -> bool:
@@ -120,7 +124,7 @@ class SinkTree:
         return id_ in ancestors(id_, self._parents)
 
     def label(self, id_: str | None) -> str | None:
-        """A category's name, or its id where only this is known."""
+        """The name of a category, or its id if the name is not known."""
         return None if id_ is None else self._names.get(id_, id_)
 
 
@@ -130,8 +134,8 @@ class Decision:
 
     Attributes:
         change: The change; None: nothing has to be written.
-        manual_edits: What people edited in it.
-        problem: Why it cannot be moved where it belongs; empty if it can.
+        manual_edits: Names and parents that people edited.
+        problem: Why it cannot be moved to its parent; empty: it can.
     """
 
     change: ReferenceChange | None = None
@@ -147,22 +151,22 @@ def decide(
     *,
     keep: bool,
 ) -> Decision:
-    """Compare what the source says of a category or tag with what the sink has.
+    """Compare a category or tag of the source with the sink.
 
     Args:
-        reference: What the source says.
-        parent: The sink id of its parent; None: it belongs at the top level.
-        existing: What the sink has.
+        reference: The category or tag in the source.
+        parent: The sink's id of its parent; None: it belongs at the top level.
+        existing: The category or tag in the sink; None: there is none.
         tree: The sink's tree.
-        keep: Whether what people edited stays.
+        keep: Whether manual edits stay.
     """
-    wrote = {_NAME: digest(reference.name), _PARENT: digest(parent)}
+    applied = {_NAME: digest(reference.name), _PARENT: digest(parent)}
     if existing is None:
-        return Decision(change=_change(reference, parent, None, wrote))
+        return Decision(change=_change(reference, parent, None, applied))
     if not existing.ours or reference.kind is ReferenceKind.TAG:
         return Decision()
     before = LastApplied.parse(existing.last_applied).fields
-    manual_edits = _edits(reference, parent, existing, before, tree, keep=keep)
+    manual_edits = _manual_edits(reference, parent, existing, before, tree, keep=keep)
     kept = {edit.diff.path for edit in manual_edits if edit.kept}
     name = existing.name if _path(_NAME) in kept else reference.name
     target = existing.parent if _path(_PARENT) in kept else parent
@@ -172,10 +176,10 @@ def decide(
     ):
         problem = _impossible(reference, target, tree)
         target = existing.parent
-        wrote = {**before, _NAME: wrote[_NAME]}
-    change = _change(reference, target, existing, wrote, name=name)
-    noted = existing.last_applied is None or before == wrote
-    if noted and (name, target) == (existing.name, existing.parent):
+        applied = {**before, _NAME: applied[_NAME]}
+    change = _change(reference, target, existing, applied, name=name)
+    is_noted = existing.last_applied is None or before == applied
+    if is_noted and (name, target) == (existing.name, existing.parent):
         return Decision(manual_edits=manual_edits, problem=problem)
     return Decision(change=change, manual_edits=manual_edits, problem=problem)
 
@@ -184,7 +188,7 @@ def _change(
     reference: Reference,
     parent: str | None,
     existing: ExistingReference | None,
-    wrote: Mapping[str, str],
+    applied: Mapping[str, str],
     *,
     name: str | None = None,
 ) -> ReferenceChange:
@@ -193,11 +197,11 @@ def _change(
         name=reference.name if name is None else name,
         parent=parent,
         existing=existing,
-        last_applied=LastApplied(fields=wrote).text(),
+        last_applied=LastApplied(fields=applied).text(),
     )
 
 
-def _edits(
+def _manual_edits(
     reference: Reference,
     parent: str | None,
     existing: ExistingReference,
@@ -206,7 +210,7 @@ def _edits(
     *,
     keep: bool,
 ) -> tuple[ManualEdit, ...]:
-    """What differs though the source says the same as when we wrote it.
+    """Differences although the source still has what we wrote.
 
     A cycle never stays, whoever made it.
     """

@@ -1,4 +1,4 @@
-"""What is said of an error that no adapter should raise."""
+"""Messages for errors that no adapter should raise: they name class and place."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _ADAPTERS = "catalogsync.adapters"
 
 
 def explained(error: BaseException, *adapters: object) -> str:
-    """An error in a line; a defect with its class and its place in an adapter.
+    """One line for an error; a defect with its class and its place in an adapter.
 
     Args:
         error: The error.
-        adapters: The deepest place in the code of one of these is named.
+        adapters: Objects whose code is searched for the deepest place.
     """
     text = str(error)
     if isinstance(error, CatalogSyncError):
@@ -27,13 +27,13 @@ def explained(error: BaseException, *adapters: object) -> str:
     parts: tuple[BaseException, ...] = getattr(error, "exceptions", ())
     if parts and isinstance(error, BaseExceptionGroup):
         return f"{kind}: {explained(parts[0], *adapters)}"
-    told = f"{kind}: {text}" if text else kind
+    message = f"{kind}: {text}" if text else kind
     place = _place(error, adapters)
-    return f"{told} in {place}" if place else told
+    return f"{message} in {place}" if place else message
 
 
 def _place(error: BaseException, adapters: Iterable[object]) -> str:
-    """Where it was raised, such as `PriceSink.write (things.py:57)`."""
+    """Where it was raised, for example `PriceSink.write (things.py:57)`."""
     frames = list(_frames(error.__traceback__))
     if not frames:
         return ""
@@ -52,7 +52,7 @@ def _frames(traceback: TracebackType | None) -> Iterator[tuple[FrameType, int]]:
 
 
 def _roots(adapter: object) -> Iterator[str]:
-    """The packages that an adapter's classes are from."""
+    """The packages that the classes of an adapter come from."""
     for kind in type(adapter).__mro__:
         root = kind.__module__.partition(".")[0]
         if root not in {"builtins", "typing", "abc"}:

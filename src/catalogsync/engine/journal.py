@@ -1,4 +1,15 @@
-"""What a run tells the state store, and what it knows from the runs before."""
+"""The journal: one run's side of the state store.
+
+It holds the lease, loads what earlier runs left behind, notes intents before writes
+and outcomes after them. Outcomes are buffered and saved by `flush`, once for each
+page and batch.
+
+An *intent* says that a write of a product may have begun. It is stored before the
+request and dropped when the product has an outcome. If the process dies in between,
+the next run finds the intent: it does not mistake the half of an update for a manual
+edit, gives a creation the same handle again, and waits where an old request might
+still be creating the product.
+"""
 
 from __future__ import annotations
 
@@ -45,10 +56,10 @@ from .owners import is_dead, this_process
 __all__ = ["Journal"]
 
 T = TypeVar("T")
-_TellKeys = Callable[[Collection[ProductKey]], Awaitable[None]]
+_SaveKeys = Callable[[Collection[ProductKey]], Awaitable[None]]
 
-_LOOK_AGAIN = 2.0
-_TOLD = frozenset(
+_LEASE_POLL = 2.0
+_IN_HISTORY = frozenset(
     {
         OutcomeStatus.CREATED,
         OutcomeStatus.UPDATED,
@@ -58,45 +69,58 @@ _TOLD = frozenset(
     }
 )
 _REMOVED = frozenset({Action.DELETE, Action.RELEASE})
-_HELD = frozenset(
+_IN_SINK = frozenset(
     {OutcomeStatus.CREATED, OutcomeStatus.UPDATED, OutcomeStatus.UNCHANGED}
 )
 
 
 @attrs.define
-class _News:
-    """What was not told to the store yet."""
+class _Pending:
+    """What is not saved in the store yet.
+
+    Attributes:
+        entries: Lines of the history.
+        failures: Products that failed.
+        recovered: Products that failed in an earlier run and no longer do.
+        finished: Products whose intent is over.
+        present: Products that the sink has now.
+        reappeared: Products that an earlier run missed at the source.
+    """
 
     entries: list[HistoryEntry] = attrs.field(factory=list[HistoryEntry])
     failures: list[FailedProduct] = attrs.field(factory=list[FailedProduct])
-    mended: set[ProductKey] = attrs.field(factory=set[ProductKey])
-    ended: set[ProductKey] = attrs.field(factory=set[ProductKey])
-    existing: set[ProductKey] = attrs.field(factory=set[ProductKey])
-    back: set[ProductKey] = attrs.field(factory=set[ProductKey])
+    recovered: set[ProductKey] = attrs.field(factory=set[ProductKey])
+    finished: set[ProductKey] = attrs.field(factory=set[ProductKey])
+    present: set[ProductKey] = attrs.field(factory=set[ProductKey])
+    reappeared: set[ProductKey] = attrs.field(factory=set[ProductKey])
 
-    def add(self, other: _News) -> None:
-        """Take over what is not told there."""
+    def add(self, other: _Pending) -> None:
+        """Add all that is in another one."""
         self.entries += other.entries
         self.failures += other.failures
-        for name in ("mended", "ended", "existing", "back"):
-            getattr(self, name).update(getattr(other, name))
+        self.recovered |= other.recovered
+        self.finished |= other.finished
+        self.present |= other.present
+        self.reappeared |= other.reappeared
 
 
 @attrs.define(kw_only=True)
 class Journal:
-    """One run's side of the state store; without a store it remembers the run only.
+    """One run's side of the state store.
+
+    Without a store it still knows the intents of this run.
 
     Attributes:
-        store: Where it is kept; None: nowhere.
-        run_id: The run.
-        job: Its job.
-        endpoint: Of the sink.
+        store: The state store; None: nothing outlives the run.
+        run_id: Identity of the run.
+        job: Name of the job.
+        endpoint: Endpoint of the sink.
         source: Name of the source.
         sink: Name of the sink.
-        options: Of the run.
-        writes: Whether the run writes; a plan leaves the store as it is.
-        partial: Whether the run takes chosen products only.
-        stopping: Set when the run is to end, so that it waits for nobody.
+        options: Options of the run.
+        writes: Whether the run writes; a plan leaves the store unchanged.
+        partial: Whether the run takes selected products only.
+        stopping: Set when the run stops, so that it no longer waits for a lease.
     """
 
     store: StateStore | None
@@ -115,15 +139,15 @@ class Journal:
     )
     _opened_at: float = attrs.field(default=0.0, init=False)
     _failed: set[ProductKey] = attrs.field(factory=set[ProductKey], init=False)
-    _missed: frozenset[ProductKey] = attrs.field(default=frozenset(), init=False)
+    _missing: frozenset[ProductKey] = attrs.field(default=frozenset(), init=False)
     _fields: dict[ProductKey, tuple[str, ...]] = attrs.field(
         factory=dict[ProductKey, tuple[str, ...]], init=False
     )
-    _news: _News = attrs.field(factory=_News, init=False)
+    _pending: _Pending = attrs.field(factory=_Pending, init=False)
 
     @asynccontextmanager
     async def opened(self) -> AsyncGenerator[None]:
-        """Hold the lease and note the run, for the length of a block.
+        """Hold the lease for the length of a block, and load earlier runs' state.
 
         Raises:
             BusyError: Another run writes the same products.
@@ -134,14 +158,14 @@ class Journal:
             return
         try:
             if self.writes:
-                await self._take(self.store)
-            await self._read(self.store)
+                await self._take_lease(self.store)
+            await self._load(self.store)
             yield
         finally:
             if self._lease is not None:
-                await _whole(self.store.drop_lease(self._lease))
+                await _uninterrupted(self.store.drop_lease(self._lease))
 
-    async def _take(self, store: StateStore) -> None:
+    async def _take_lease(self, store: StateStore) -> None:
         name = f"{self.endpoint} <- {self.source}"
         what = f"job {self.job}" if self.job else "a run"
         owner = f"{what} ({self.run_id}) on {this_process()}"
@@ -156,14 +180,14 @@ class Journal:
             self._lease = taken
             return None
 
-        while (busy := await _whole(ask())) is not None:
+        while (busy := await _uninterrupted(ask())) is not None:
             if self.options.when_busy is not WhenBusy.WAIT or self.stopping.is_set():
                 raise busy
             with suppress(TimeoutError):
-                async with asyncio.timeout(min(_LOOK_AGAIN, self.options.lease / 4)):
+                async with asyncio.timeout(min(_LEASE_POLL, self.options.lease / 4)):
                     await self.stopping.wait()
 
-    async def _read(self, store: StateStore) -> None:
+    async def _load(self, store: StateStore) -> None:
         self._intents = dict(await store.intents(self.endpoint, self.source))
         self._opened_at = time.monotonic()
         if self.writes:
@@ -174,10 +198,10 @@ class Journal:
             self._failed = {
                 f.key for f in failures if source is None or f.key.source == source
             }
-            self._missed = await store.absences(self.job, self.endpoint, source=source)
+            self._missing = await store.absences(self.job, self.endpoint, source=source)
 
-    # Jobs without a name share one. What another has failed at or missed, which is one
-    # of another source or sink, is not for this one to forget.
+    # Jobs without a name share one name in the store. They may have different sources
+    # and sinks, so each must only drop the failures and absences of its own pair.
 
     @property
     def _only_source(self) -> str | None:
@@ -188,7 +212,7 @@ class Journal:
         return None if self.job else self.endpoint
 
     async def begin(self, started_at: float) -> None:
-        """Note that the run began."""
+        """Save that the run began."""
         if self.store is not None and self.writes:
             record = RunRecord(
                 run_id=self.run_id,
@@ -198,17 +222,17 @@ class Journal:
                 started_at=started_at,
                 partial=self.partial,
             )
-            await _whole(self.store.begin_run(record))
+            await _uninterrupted(self.store.begin_run(record))
 
     async def end(self, report: Report) -> Report:
-        """Note how the run ended, also if it is cancelled meanwhile.
+        """Save the report, even if the task is cancelled meanwhile.
 
         Returns:
-            The report with what the store adds to it.
+            The report with `still_failing` from the store.
         """
         if self.store is None or not self.writes:
             return report
-        return await _whole(self._end(self.store, report))
+        return await _uninterrupted(self._end(self.store, report))
 
     async def _end(self, store: StateStore, report: Report) -> Report:
         await self.flush()
@@ -219,53 +243,53 @@ class Journal:
 
     @property
     def damage(self) -> Sequence[str]:
-        """Which rows of the store could not be read."""
+        """Rows of the store that could not be read, as messages."""
         store: object = self.store
         return store.unreadable() if isinstance(store, DamageReporting) else ()
 
     async def heartbeat(self) -> None:
-        """Keep the lease; ends only by an error.
+        """Renew the lease until it is lost.
 
         Raises:
-            LeaseLostError: It went to another run.
+            LeaseLostError: Another run took it.
         """
         while self._lease is not None:
             await asyncio.sleep(self.options.lease / 4)
-            await self.confirm()
+            await self.confirm_lease()
 
-    async def confirm(self) -> None:
-        """See to it that the lease is still ours; called before each write.
+    async def confirm_lease(self) -> None:
+        """Check before each write that this run still holds the lease.
 
         Raises:
-            LeaseLostError: It went to another run.
+            LeaseLostError: Another run took it.
         """
         if self.store is None or self._lease is None:
             return
         if not await self.store.renew_lease(self._lease, ttl=self.options.lease):
-            problem = "another run took over, because this one was not heard of"
             raise LeaseLostError(
-                f"{problem} for {self.options.lease:g} s; nothing more is written"
+                f"lease lost: not renewed for {self.options.lease:g} s and taken by"
+                " another run; nothing more is written"
             )
 
-    async def announce(self, changes: Collection[Change]) -> None:
-        """Note what is about to be written.
+    async def add_intents(self, changes: Collection[Change]) -> None:
+        """Note which products are about to be written, before they are.
 
         Raises:
-            LeaseLostError: Another run took over.
+            LeaseLostError: Another run took the lease.
         """
         handles: dict[ProductKey, str] = {}
         for change in changes:
-            if change.action is Action.CREATE or self._notes_updates:
+            if change.action is Action.CREATE or self._tracks_updates:
                 handles[change.key] = change.handle or ""
             self._fields[change.key] = _fields(change)
-        await self.confirm()
+        await self.confirm_lease()
         if self.store is not None:
-            await self._prepare(self.store, changes, handles)
+            await self._save_intents(self.store, changes, handles)
         for key, handle in handles.items():
-            kept = self.handle(key) or handle
+            kept = self.intended_handle(key) or handle
             self._intents[key] = Intent(key=key, handle=kept, run_id=self.run_id)
 
-    async def _prepare(
+    async def _save_intents(
         self,
         store: StateStore,
         changes: Collection[Change],
@@ -273,36 +297,46 @@ class Journal:
     ) -> None:
         if handles:
             await store.put_intents(self.endpoint, self.run_id, handles)
-        # Whatever becomes of these, one that is not there then is no person's doing.
+        # If these writes break off, a product may be missing in the sink without any
+        # person having deleted it. So it no longer counts as known there.
         leaves = self.options.on_deleted is OnDeleted.LEAVE
         unsure = _REMOVED | {Action.CREATE} if leaves else _REMOVED
         if keys := [change.key for change in changes if change.action in unsure]:
             await store.forget(self.endpoint, keys)
 
     @property
-    def _notes_updates(self) -> bool:
-        """An update that broke off looks like an edit, if nobody knows of it."""
+    def _tracks_updates(self) -> bool:
+        """Whether an interrupted update could be mistaken for a manual edit."""
         return self.options.on_manual_edit is OnManualEdit.KEEP
 
-    def handle(self, key: ProductKey) -> str:
-        """The handle of a creation whose end is not known; empty: there is none."""
+    def intended_handle(self, key: ProductKey) -> str:
+        """The handle of an unfinished creation; empty: there is none."""
         intent = self._intents.get(key)
         return intent.handle if intent else ""
 
-    def is_open(self, key: ProductKey) -> bool:
-        """Whether something was begun with this product and its end is not known."""
+    def has_intent(self, key: ProductKey) -> bool:
+        """Whether a write of this product began and has no outcome."""
         return key in self._intents
 
-    def is_young(self, key: ProductKey) -> float:
-        """Seconds for which a creation of an earlier run may still be going on."""
+    def ready_in(self, key: ProductKey) -> float:
+        """Seconds until no request of an earlier run can still create this product.
+
+        0: now. A run may have died after it sent the request, and the server may still
+        be working on it.
+        """
         intent = self._intents.get(key)
         if intent is None or intent.run_id == self.run_id:
             return 0.0
         age = intent.age + time.monotonic() - self._opened_at
         return max(0.0, self.options.grace - age)
 
-    async def left(self, keys: Collection[ProductKey]) -> frozenset[ProductKey]:
-        """Those that were in the sink once, and that people deleted for good."""
+    async def deleted_by_people(
+        self, keys: Collection[ProductKey]
+    ) -> frozenset[ProductKey]:
+        """Those of these missing products that must not be created again.
+
+        The sink had them, we did not remove them, and `on_deleted` is LEAVE.
+        """
         if (
             self.options.on_deleted is not OnDeleted.LEAVE
             or self.store is None
@@ -314,35 +348,42 @@ class Journal:
     async def missed_before(
         self, keys: Collection[ProductKey]
     ) -> frozenset[ProductKey] | None:
-        """Those that an earlier complete run missed too; None: it cannot be told."""
+        """Those that an earlier complete run missed too; None: not known.
+
+        Args:
+            keys: Products of ours that this run did not see at the source.
+        """
         if self.store is None or not self.writes:
             return None
         return await self.store.note_absences(
             self.job, self.endpoint, self.run_id, keys, source=self._only_source
         )
 
-    def note(self, outcome: Outcome, product: Product | None) -> None:
-        """Take note of what became of a product; told to the store by `flush`."""
-        key, news = outcome.key, self._news
+    def add_outcome(self, outcome: Outcome, product: Product | None) -> None:
+        """Buffer the outcome of a product; `flush` saves it.
+
+        An unresolved product keeps its intent, so that the next run checks it.
+        """
+        key, pending = outcome.key, self._pending
         fields = self._fields.pop(key, ())
         if outcome.status is not OutcomeStatus.UNRESOLVED and key in self._intents:
             del self._intents[key]
-            news.ended.add(key)
+            pending.finished.add(key)
         if self.store is None or not self.writes:
             return
-        if outcome.status in _TOLD:
+        if outcome.status in _IN_HISTORY:
             entry = HistoryEntry(
                 run_id=self.run_id, at=time.time(), outcome=outcome, fields=fields
             )
-            news.entries.append(entry)
+            pending.entries.append(entry)
         if outcome.status is OutcomeStatus.FAILED:
-            news.failures.append(self._failure(outcome, product))
+            pending.failures.append(self._failure(outcome, product))
         elif outcome.status is not OutcomeStatus.UNRESOLVED and key in self._failed:
-            news.mended.add(key)
-        if self.options.on_deleted is OnDeleted.LEAVE and outcome.status in _HELD:
-            news.existing.add(key)
-        if outcome.status is not OutcomeStatus.REMOVED and key in self._missed:
-            news.back.add(key)
+            pending.recovered.add(key)
+        if self.options.on_deleted is OnDeleted.LEAVE and outcome.status in _IN_SINK:
+            pending.present.add(key)
+        if outcome.status is not OutcomeStatus.REMOVED and key in self._missing:
+            pending.reappeared.add(key)
 
     def _failure(self, outcome: Outcome, product: Product | None) -> FailedProduct:
         now = time.time()
@@ -357,68 +398,73 @@ class Journal:
         )
 
     async def flush(self) -> None:
-        """Tell the store what it does not know yet."""
+        """Save what is buffered."""
         if self.store is None or not self.writes:
             return
-        news, self._news = self._news, _News()
+        pending, self._pending = self._pending, _Pending()
         try:
-            await _whole(self._tell(self.store, news))
+            await _uninterrupted(self._save(self.store, pending))
         except StateError:
-            self._news.add(news)
+            self._pending.add(pending)
             raise
 
-    async def _tell(self, store: StateStore, news: _News) -> None:
-        """Tell what there is; what is told is taken off *news*."""
+    async def _save(self, store: StateStore, pending: _Pending) -> None:
+        """Save all; what is saved is removed from *pending*."""
         job, endpoint = self.job, self.endpoint
-        if news.entries:
-            await store.add_entries(job, news.entries)
-            news.entries.clear()
-        if news.failures:
-            put = partial(store.put_failures, job, news.failures)
+        if pending.entries:
+            await store.add_entries(job, pending.entries)
+            pending.entries.clear()
+        if pending.failures:
+            put = partial(store.put_failures, job, pending.failures)
             await (put() if job else put(endpoint=endpoint))
-            news.failures.clear()
-        keyed: tuple[tuple[set[ProductKey], _TellKeys], ...] = (
+            pending.failures.clear()
+        # Intents go last: if this breaks off, the next run checks once too often.
+        keyed: tuple[tuple[set[ProductKey], _SaveKeys], ...] = (
             (
-                news.mended,
+                pending.recovered,
                 partial(store.drop_failures, job, endpoint=self._only_endpoint),
             ),
-            (news.existing, partial(store.remember, endpoint)),
-            (news.back, partial(store.drop_absences, job, endpoint)),
-            (news.ended, partial(store.drop_intents, endpoint)),
+            (pending.present, partial(store.remember, endpoint)),
+            (pending.reappeared, partial(store.drop_absences, job, endpoint)),
+            (pending.finished, partial(store.drop_intents, endpoint)),
         )
-        for keys, tell in keyed:
+        for keys, save in keyed:
             if keys:
-                await tell(keys)
+                await save(keys)
                 keys.clear()
 
-    async def drop_absent(self, saw: Callable[[ProductKey], bool]) -> None:
-        """Forget failures and old intents of products that left the source."""
+    async def drop_absent(self, has_seen: Callable[[ProductKey], bool]) -> None:
+        """Drop failures and old intents of products that left the source.
+
+        Args:
+            has_seen: Whether this complete run saw a product at the source.
+        """
         if self.store is None:
             return
-        gone = {key for key in self._failed if not saw(key)}
+        gone = {key for key in self._failed if not has_seen(key)}
         if gone:
             await self.store.drop_failures(self.job, gone, endpoint=self._only_endpoint)
-        over = [
+        old = [
             intent
             for key, intent in self._intents.items()
-            if not saw(key) and not self.is_young(key)
+            if not has_seen(key) and not self.ready_in(key)
         ]
-        jobs = {id_: await self._job_of(id_) for id_ in {i.run_id for i in over}}
-        left = {i.key for i in over if jobs[i.run_id] in {None, self.job}}
-        if left:
-            await self.store.drop_intents(self.endpoint, left)
+        jobs = {id_: await self._job_of(id_) for id_ in {i.run_id for i in old}}
+        ours = {i.key for i in old if jobs[i.run_id] in {None, self.job}}
+        if ours:
+            await self.store.drop_intents(self.endpoint, ours)
 
     async def _job_of(self, run_id: str) -> str | None:
-        """The job of a run; None: nobody knows it any more."""
+        """The job of a run; None: the store no longer has the run."""
         record = await self.store.run(run_id) if self.store else None
         return record.job if record else None
 
 
-async def _whole(work: Coroutine[Any, Any, T]) -> T:
-    """Do something short to its end, also if this task is cancelled meanwhile.
+async def _uninterrupted(work: Coroutine[Any, Any, T]) -> T:
+    """Finish something short even if this task is cancelled meanwhile.
 
-    A lease that was taken or not given back, and that nobody knows of, would keep
-    all others out until it ends.
+    A lease that was taken without our knowing, or not given back, would lock out all
+    other runs until it expires.
     """
     task = asyncio.get_running_loop().create_task(work)
     try:

@@ -1,4 +1,4 @@
-"""Opening the two sides of a run, and noting a run whose sides cannot be opened."""
+"""Opens the adapters of a run, and reports a run that could not open them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from catalogsync.events import EventHook, RunFinished, RunStarted, emitter
 from catalogsync.report import Counts, Report, RunStatus
 from catalogsync.state.protocols import RunRecord, StateError, StateStore
 
-__all__ = ["Openable", "note_no_start", "opened"]
+__all__ = ["Openable", "opened", "record_failed_start"]
 
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
@@ -28,7 +28,7 @@ class Openable(Protocol[T_co]):
 
 
 def opened(side: T | Openable[T]) -> AbstractAsyncContextManager[T]:
-    """Open settings for the length of a block; what is open already stays open."""
+    """Open settings for the length of a block; an open adapter is returned as it is."""
     if _is_adapter(side) or not isinstance(side, Openable):
         return nullcontext(cast("T", side))
     return cast("Openable[T]", side).open()
@@ -38,21 +38,21 @@ def _is_adapter(side: object) -> bool:
     return hasattr(side, "read") or hasattr(side, "find")
 
 
-async def note_no_start(
+async def record_failed_start(
     *,
     record: RunRecord,
     error: Exception | asyncio.CancelledError,
     hooks: Iterable[EventHook],
     store: StateStore | None,
 ) -> None:
-    """Tell hooks and store of a run that could not begin, such as for a wrong login.
+    """Report a run that could not begin, such as for a wrong password.
 
     Args:
         record: The run as it would have begun.
-        error: Why it did not; of a run that was cancelled while its sides were opened,
-            the cancellation.
-        hooks: Told that it began and how it ended.
-        store: Keeps it with a report, if it can.
+        error: Why it did not begin; `CancelledError` if it was cancelled while its
+            adapters were opened.
+        hooks: Receive `RunStarted` and `RunFinished`.
+        store: Keeps the run and its report, if it can; None: it is not kept.
     """
     emit, status = emitter(hooks), RunStatus.FAILED
     summary = str(error) or type(error).__name__

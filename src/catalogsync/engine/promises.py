@@ -1,8 +1,9 @@
-"""Checks of what adapters return, one function for each of their methods.
+"""Checks of everything that adapters return, one function for each method.
 
-An answer that breaks a protocol raises `BrokenPromiseError`, which names the
-adapter, the method and the promise. Otherwise a wrong answer would pass for a right
-one: a product that `find` gives under a wrong key is created again by every run.
+An answer that breaks its protocol raises `BrokenPromiseError`, which names the
+adapter, the method and the rule. Without these checks, a wrong answer could pass for a
+right one: a product that `find` returns under a wrong key would be created again by
+every run. The engine calls adapters through this module only.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ T = TypeVar("T")
 
 @attrs.frozen
 class _Method:
-    """A method of an adapter, for messages."""
+    """A method of an adapter, with checks whose messages name it."""
 
     adapter: object
     name: str
@@ -85,22 +86,22 @@ class _Method:
         )
 
     async def awaited(self, answer: Any) -> Any:
-        """The answer of a method that has to be `async def`."""
+        """Await the answer of a method that must be `async def`."""
         if not _is(answer, Awaitable):
-            problem = f"must be `async def` with a return, gave {_kind(answer)}"
+            problem = f"must be `async def` with a return, returned {_kind(answer)}"
             raise self.broke(problem)
         return await answer
 
     def not_awaitable(self, answer: Any) -> None:
-        """A pure method must not be `async def`."""
+        """Check that a pure method is not `async def`."""
         if _is(answer, Coroutine):
             answer.close()
-            raise self.broke("must be a plain `def`, and is `async def`")
+            raise self.broke("must be a plain `def`, not `async def`")
 
     def must_be(
         self, value: object, kind: type[Any] | tuple[type[Any], ...], what: str = ""
     ) -> None:
-        """See to it that a value is of a class, or of one of several."""
+        """Check the class of a value; any of several will do."""
         if isinstance(value, bool) and kind is not bool:
             pass  # True is an int, and never meant as one
         elif isinstance(value, kind):
@@ -110,32 +111,32 @@ class _Method:
         raise self.broke(f"{what or 'its answer'} must be {names}, is {_kind(value)}")
 
     def listed(self, value: object, what: str = "") -> Sequence[Any]:
-        """A list or another sequence, but neither text nor a generator."""
+        """Check that a value is a sequence, but not text."""
         if _is(value, str, bytes) or not _is(value, Sequence):
             problem = f"{what or 'its answer'} must be a list, is {_kind(value)}"
             raise self.broke(problem)
         return cast("Sequence[Any]", value)
 
     def mapped(self, value: object, what: str = "") -> Mapping[Any, Any]:
-        """A mapping."""
+        """Check that a value is a mapping."""
         if not _is(value, Mapping):
             problem = f"{what or 'its answer'} must be a mapping, is {_kind(value)}"
             raise self.broke(problem)
         return cast("Mapping[Any, Any]", value)
 
     def of_source(self, key: ProductKey, name: str) -> None:
-        """See to it that a key is one of this source."""
+        """Check that a key belongs to this source."""
         if key.source != name:
-            problem = f"gave {key}, and the name of the source is {name!r}"
+            problem = f"returned {key}, but the name of the source is {name!r}"
             raise self.broke(problem)
 
     def asked_for(
         self, key: object, asked: Collection[object], kind: type[Any]
     ) -> None:
-        """See to it that an answer belongs to a question."""
+        """Check that an answer was asked for."""
         self.must_be(key, kind, "each key")
         if key not in asked:
-            raise self.broke(f"answers for {_named(key)}, which nobody asked for")
+            raise self.broke(f"answered for {_named(key)}, which was not asked for")
 
 
 def _is(value: object, *kinds: type[Any]) -> bool:
@@ -143,7 +144,7 @@ def _is(value: object, *kinds: type[Any]) -> bool:
 
 
 def _kind(value: object) -> str:
-    """A value by its class; short text is shown, as the mistake is often plain then."""
+    """The class of a value, or short text itself, which often shows the mistake."""
     if value is None:
         return "None"
     if isinstance(value, str) and len(value) < 60:
@@ -204,7 +205,7 @@ def _page(method: _Method, name: str, page: object) -> Page:
         method.must_be(record.reason, str, "Rejected.reason")
         method.must_be(record.where, str, "Rejected.where")
     cursors = method.listed(page.next, "Page.next")
-    # One that makes its items as they are asked for may have any number of them.
+    # A lazy sequence may have any number of items, so only one is checked.
     is_made = isinstance(cursors, tuple | list)
     for cursor in cursors if is_made else islice(cursors, 1):
         method.must_be(cursor, str, "each cursor of Page.next")
@@ -243,40 +244,44 @@ def _found(
     for key, existing in method.mapped(found).items():
         method.asked_for(key, asked, ProductKey)
         if existing is None:
-            raise method.broke(f"gives None for {key}; leave out what is not there")
-        method.must_be(existing, (Existing, Conflict), f"what it has for {key}")
+            raise method.broke(
+                f"returned None for {key}; leave out products that do not exist"
+            )
+        method.must_be(existing, (Existing, Conflict), f"the result for {key}")
         if isinstance(existing, Existing):
-            _ours(method, key, existing, foreign=foreign)
+            _existing(method, key, existing, foreign=foreign)
         else:
             method.must_be(existing.reason, str, f"the reason for {key}")
     return cast("Mapping[ProductKey, Found]", found)
 
 
-def _ours(
+def _existing(
     method: _Method, key: ProductKey, existing: Existing, *, foreign: bool
 ) -> None:
     method.must_be(existing.product, Product, f"Existing.product of {key}")
     if existing.product.key != key:
-        raise method.broke(f"gives the product {existing.product.key} for {key}")
+        raise method.broke(f"returned the product {existing.product.key} for {key}")
     method.must_be(
         existing.last_applied,
         (str, type(None)),
-        f"Existing.last-applied state of {key}",
+        f"Existing.last_applied of {key}",
     )
-    for gap in method.listed(existing.missing_parts, f"Existing.gaps of {key}"):
-        method.must_be(gap, str, f"each of Existing.gaps of {key}")
+    for part in method.listed(
+        existing.missing_parts, f"Existing.missing_parts of {key}"
+    ):
+        method.must_be(part, str, f"each of Existing.missing_parts of {key}")
     method.must_be(existing.age, (int, float, type(None)), f"Existing.age of {key}")
     for names in method.mapped(
         existing.references, f"Existing.references of {key}"
     ).values():
         method.mapped(names, f"Existing.references of {key}")
     if existing.foreign is not foreign:
-        problem = f"gives {key} with foreign={existing.foreign}, must be {foreign}"
+        problem = f"returned {key} with foreign={existing.foreign}, must be {foreign}"
         raise method.broke(problem)
 
 
 async def write(sink: Sink, changes: Sequence[Change]) -> object:
-    """`Sink.write`; what it gives is for `check_answers`."""
+    """`Sink.write`; `check_answers` checks what it returns."""
     method = _Method(sink, "write")
     try:
         return await method.awaited(sink.write(changes))
@@ -301,50 +306,50 @@ def _check_refusal(method: _Method, error: BatchRefusedError) -> None:
 def check_answers(
     sink: Sink, changes: Iterable[Change], answers: object
 ) -> tuple[list[Outcome | Again], BrokenPromiseError | None]:
-    """The answers to a write that keep the promise, and the error of the others.
+    """The valid answers to a write, and the error of the first invalid one.
 
-    What was done is true, whatever else the sink says.
+    The valid ones count even so: they say what was done.
     """
     method = _Method(sink, "write")
-    left = {change.key: change for change in changes}
-    asked = frozenset(left)
-    good: list[Outcome | Again] = []
+    unanswered = {change.key: change for change in changes}
+    asked = frozenset(unanswered)
+    valid: list[Outcome | Again] = []
     broken: BrokenPromiseError | None = None
     try:
         listed = method.listed(answers)
     except BrokenPromiseError as error:
-        return good, error
+        return valid, error
     for answer in listed:
         try:
-            _check_answer(method, answer, asked, left)
+            _check_answer(method, answer, asked, unanswered)
         except BrokenPromiseError as error:
             broken = broken or error
             continue
-        del left[answer.key]
-        good.append(answer)
-    return good, broken
+        del unanswered[answer.key]
+        valid.append(answer)
+    return valid, broken
 
 
 def _check_answer(
     method: _Method,
     answer: Any,
     asked: Collection[ProductKey],
-    left: Mapping[ProductKey, Change],
+    unanswered: Mapping[ProductKey, Change],
 ) -> None:
     method.must_be(answer, (Outcome, Again), "each answer")
     method.asked_for(answer.key, asked, ProductKey)
-    if answer.key not in left:
-        raise method.broke(f"answers for {answer.key} twice")
+    if answer.key not in unanswered:
+        raise method.broke(f"answered for {answer.key} twice")
     if isinstance(answer, Again):
         method.must_be(answer.error, TransientError, f"the error of {answer.key}")
         return
     method.must_be(answer.status, OutcomeStatus, f"the status of {answer.key}")
     method.must_be(answer.reason, str, f"the reason for {answer.key}")
-    method.must_be(answer.said, str, f"what is said of {answer.key}")
+    method.must_be(answer.said, str, f"Outcome.said of {answer.key}")
     method.must_be(
         answer.holder, (ProductKey, type(None)), f"the holder for {answer.key}"
     )
-    change = left[answer.key]
+    change = unanswered[answer.key]
     done = change.done().status
     allowed = {
         done,
@@ -353,8 +358,8 @@ def _check_answer(
         OutcomeStatus.UNRESOLVED,
     }
     if answer.status not in allowed:
-        problem = f"answers {answer.status.value!r} for {answer.key}"
-        raise method.broke(f"{problem}, where the action is {change.action.value}")
+        problem = f"answered {answer.status.value!r} for {answer.key}"
+        raise method.broke(f"{problem}, but the action is {change.action.value}")
 
 
 async def owned(
@@ -366,13 +371,13 @@ async def owned(
     if _is(pages, Coroutine):
         pages.close()
     if not _is(pages, AsyncIterable):
-        raise method.broke(f"must be `async def` with a yield, gave {_kind(pages)}")
+        raise method.broke(f"must be `async def` with a yield, returned {_kind(pages)}")
     async for page in pages:
         for existing in method.listed(page, "each page"):
             method.must_be(existing, Existing, "each product")
             method.must_be(existing.product, Product, "Existing.product")
             method.of_source(existing.product.key, source)
-            _ours(method, existing.product.key, existing, foreign=False)
+            _existing(method, existing.product.key, existing, foreign=False)
         yield page
 
 
@@ -385,7 +390,7 @@ async def find_references(
     for reference, existing in method.mapped(found).items():
         method.asked_for(reference, desired, Reference)
         name = _named(reference)
-        method.must_be(existing, ExistingReference, f"what it has for {name}")
+        method.must_be(existing, ExistingReference, f"the result for {name}")
         method.must_be(existing.id, str, f"the id of {name}")
         method.must_be(existing.name, str, f"the name of {name}")
         method.must_be(existing.parent, (str, type(None)), f"the parent of {name}")
@@ -405,7 +410,7 @@ async def write_references(
         method.asked_for(outcome.reference, asked, Reference)
         name = _named(outcome.reference)
         if outcome.reference in seen:
-            raise method.broke(f"answers for {name} twice")
+            raise method.broke(f"answered for {name} twice")
         seen.add(outcome.reference)
         method.must_be(outcome.id, (str, type(None)), f"the id of {name}")
         method.must_be(outcome.reason, str, f"the reason for {name}")
@@ -413,7 +418,7 @@ async def write_references(
 
 
 def check_shape(sink: Sink, product: Product, shaped: object) -> Product:
-    """What `NormalizingSink.shape` gave, checked."""
+    """The result of `NormalizingSink.shape`, checked."""
     method = _Method(sink, "shape")
     method.not_awaitable(shaped)
     method.must_be(shaped, Product)
@@ -424,7 +429,7 @@ def check_shape(sink: Sink, product: Product, shaped: object) -> Product:
 
 
 def check_weight(sink: Sink, weight: object) -> int:
-    """What `SizedSink.weigh` gave, checked."""
+    """The result of `SizedSink.weigh`, checked."""
     method = _Method(sink, "weigh")
     method.not_awaitable(weight)
     method.must_be(weight, int)
@@ -434,7 +439,7 @@ def check_weight(sink: Sink, weight: object) -> int:
 
 
 def check_handle(sink: Sink, handle: object) -> str:
-    """What `HandleSink.handle` gave, checked."""
+    """The result of `HandleSink.handle`, checked."""
     method = _Method(sink, "handle")
     method.not_awaitable(handle)
     method.must_be(handle, str)

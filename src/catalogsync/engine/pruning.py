@@ -1,4 +1,10 @@
-"""Removing what left the source, with every doubt in favour of leaving it."""
+"""The pruner: removes products that left the source, and leaves them when in doubt.
+
+A product that was not seen in one run may still be there: a page was lost, a record
+was unreadable, the list moved. So a product is removed only after a complete run,
+and only if the source says that it is gone (`LookupSource`) or an earlier complete run
+missed it too. `Options.max_prune` stops removals that look like an accident.
+"""
 
 from __future__ import annotations
 
@@ -16,25 +22,33 @@ from catalogsync.errors import BrokenReplyError, TransientError
 from catalogsync.protocols import LookupSource, RemovingSink, Sink, Source
 
 from . import promises
+from .hash_set import HashSet
 from .journal import Journal
-from .marks import Marks
 from .options import Options, Prune
 from .recorder import Recorder
-from .removing import Remover, Sight, in_full, is_writer, look_again, removal, repeated
+from .removing import (
+    Rechecked,
+    Remover,
+    find_whole,
+    is_writer,
+    recheck,
+    removal,
+    repeated,
+)
 
-__all__ = ["Pruner", "is_removed"]
+__all__ = ["Pruner", "is_removable"]
 
 _LOOKUP = 50
-_MOST_IDLE = 1000
+_MAX_IDLE_PAGES = 1000
 _ROUNDING = 1e-9  # 0.29 of 100 is 29, also in binary
 _UNREADABLE = (
-    "nothing is removed: asked for products, a record without a readable key could"
-    " be any of them"
+    "nothing is removed: the source returned a record without a readable key, which"
+    " could be any product that it was asked for"
 )
 
 
-def is_removed(existing: Existing, prune: Prune, job: str) -> bool:
-    """Whether a product of ours that left the source is this job's to remove."""
+def is_removable(existing: Existing, prune: Prune, job: str) -> bool:
+    """Whether a job may remove this product once it has left the source."""
     last_applied = LastApplied.parse(existing.last_applied)
     return is_writer(last_applied, job) and not _left_alone(
         existing, last_applied, prune
@@ -46,10 +60,11 @@ def _writer(existing: Existing) -> str | None:
 
 
 def _left_alone(existing: Existing, last_applied: LastApplied, prune: Prune) -> bool:
-    """Whether a product stays as it is, though it left the source.
+    """Whether a product that left the source stays as it is.
 
-    One that people published again is theirs now. One that they hid is out of the
-    shoppers' sight as it is, and not ours to publish when it comes back.
+    One that we unpublished and people published again is theirs now. One that people
+    unpublished themselves needs no unpublishing, and must not be published by us if
+    it comes back.
     """
     hidden = existing.product.status is ProductStatus.DRAFT
     if last_applied.unpublished and not hidden:
@@ -59,28 +74,33 @@ def _left_alone(existing: Existing, last_applied: LastApplied, prune: Prune) -> 
 
 @attrs.frozen
 class _Owned:
-    """The products that a job may remove, wherever they are at the source.
+    """The products that a job may remove, whether they left the source or not.
 
     Attributes:
-        writers: How many there are of each writer: this job, and jobs without a name.
-        absent: Those that this run should have seen and did not.
+        writers: Number of products by the job that wrote them: this one, or one without
+            a name.
+        absent: Those that this run did not see at the source.
     """
 
     writers: Counter[str | None] = attrs.field(factory=Counter[str | None])
     absent: dict[ProductKey, Existing] = attrs.field(factory=dict[ProductKey, Existing])
 
     def excess(self, gone: Counter[str | None], most: float) -> str:
-        """Why so many of each writer may not be removed; empty: they may.
+        """Why this many must not be removed; empty: they may.
 
-        A share is taken of each writer's products by themselves, so that one with
-        many does not make room for removing all of another's.
+        A share applies to each writer separately: the many products of one job must
+        not make room for removing all products of another.
+
+        Args:
+            gone: Number of products to remove, by writer.
+            most: `Options.max_prune`: a share if below 1, else a number.
         """
         if most >= 1:
             return _too_many(gone.total(), self.writers.total(), int(most), most)
         for writer, count in gone.items():
             owned = self.writers[writer]
-            if told := _too_many(count, owned, int(owned * most + _ROUNDING), most):
-                return told
+            if text := _too_many(count, owned, int(owned * most + _ROUNDING), most):
+                return text
         return ""
 
 
@@ -97,18 +117,19 @@ def _too_many(gone: int, owned: int, allowed: int, most: float) -> str:
 
 @attrs.define(kw_only=True)
 class Pruner:
-    """Finds out what left the source, and has it removed.
+    """Finds the products that left the source and removes them.
 
     Attributes:
-        source: What was read, all of it.
-        sink: Where the products are.
-        options: How much may be removed.
-        recorder: The books.
-        journal: Knows what earlier runs missed.
-        remover: Carries the removals out.
-        saw: Whether this run saw a product at the source.
-        doubt: Why one that it did not see may be there all the same; empty: it is not.
-        on_change: Takes each change instead of the sink.
+        source: The source, which was read completely.
+        sink: The sink.
+        options: Options of the run.
+        recorder: Receives outcomes and warnings.
+        journal: Knows which products earlier runs missed.
+        remover: Writes the removals.
+        has_seen: Whether this run saw a product at the source.
+        uncertainty: Why a product that it did not see may still be there; empty: it
+            is not.
+        on_change: Receives each change instead of the sink; None: they are written.
     """
 
     source: Source
@@ -117,30 +138,30 @@ class Pruner:
     recorder: Recorder
     journal: Journal
     remover: Remover
-    saw: Callable[[ProductKey], bool]
-    doubt: str
+    has_seen: Callable[[ProductKey], bool]
+    uncertainty: str
     on_change: Callable[[Change], None] | None = None
 
     async def run(self, prune: Prune) -> None:
-        """Remove what left the source, if nothing speaks against it."""
+        """Remove what left the source, unless something speaks against it."""
         if not isinstance(self.sink, RemovingSink):
-            self.recorder.warn("nothing is removed: this sink cannot do it")
+            self.recorder.warn("`prune` ignored: not supported by this sink")
             return
         try:
             await self._prune(self.sink, prune)
         except TransientError as error:
-            self.recorder.problem(f"could not remove what left the source: {error}")
+            self.recorder.add_problem(f"could not remove what left the source: {error}")
 
     async def _prune(self, sink: RemovingSink, prune: Prune) -> None:
         owned = await repeated(
             partial(self._owned, sink, prune),
-            "list what is ours",
+            "list our products",
             self.recorder,
             self.options,
         )
-        if self.doubt:
+        if self.uncertainty:
             if owned.writers or self.recorder.fetched:
-                self.recorder.warn(f"nothing is removed: {self.doubt}")
+                self.recorder.warn(f"nothing is removed: {self.uncertainty}")
             return
         gone = await self._confirmed(owned)
         writers = Counter(map(_writer, gone))
@@ -149,21 +170,21 @@ class Pruner:
             return
         if self.on_change is None:
             changes = [removal(existing, prune.action) for existing in gone]
-            await self.remover.remove(changes, partial(self._again, sink, prune))
+            await self.remover.remove(changes, partial(self._recheck, sink, prune))
             return
         if prune.action is Action.DELETE:
-            look = partial(in_full, sink, gone)
+            find = partial(find_whole, sink, gone)
             gone = await repeated(
-                look, "look at what is to go", self.recorder, self.options
+                find, "find products to delete", self.recorder, self.options
             )
         for existing in gone:
             change = removal(existing, prune.action)
             self.on_change(change)
-            self.recorder.unpublish(change.done())
+            self.recorder.record_removal(change.done())
 
     async def _owned(self, sink: RemovingSink, prune: Prune) -> _Owned:
-        """What this job may remove, each product once."""
-        owned, listed, idle = _Owned(), Marks(), 0
+        """List the products that this job may remove."""
+        owned, listed, idle = _Owned(), HashSet(), 0
         with self.recorder.phase("find"):
             async for page in promises.owned(sink, self.source.name):
                 new = [
@@ -172,59 +193,62 @@ class Pruner:
                     if listed.add(hash(existing.product.key))
                 ]
                 idle = 0 if new else idle + 1
-                if idle >= _MOST_IDLE:
+                if idle >= _MAX_IDLE_PAGES:
                     problem = f"{idle} pages in a row list no other product of ours"
                     raise BrokenReplyError(f"the sink's list does not end: {problem}")
                 for existing in new:
-                    if is_removed(existing, prune, self.journal.job):
+                    if is_removable(existing, prune, self.journal.job):
                         owned.writers[_writer(existing)] += 1
-                        if not self.saw(existing.product.key):
-                            # It is found again before it is removed.
+                        if not self.has_seen(existing.product.key):
+                            # The remover finds it again, so this need not stay in memory.
                             found = attrs.evolve(existing, native=None)
                             owned.absent[existing.product.key] = found
         return owned
 
-    async def _again(
+    async def _recheck(
         self, sink: RemovingSink, prune: Prune, changes: Sequence[Change]
-    ) -> Sight:
-        """What of a batch is still gone from the source and ours to remove."""
+    ) -> Rechecked:
+        """Which of a batch are still gone from the source and ours to remove."""
         present: set[ProductKey | None] = set()
         if isinstance(self.source, LookupSource):
             for some in batched(changes, _LOOKUP):
                 keys = [change.key for change in some]
                 present |= await self._present(self.source, keys)
 
-        def still(_: Change, existing: Existing) -> bool:
-            return is_removed(existing, prune, self.journal.job)
+        def is_allowed(_: Change, existing: Existing) -> bool:
+            return is_removable(existing, prune, self.journal.job)
 
-        sight = await look_again(sink, changes, still, self.recorder)
+        rechecked = await recheck(sink, changes, is_allowed, self.recorder)
         if None in present:
             self.recorder.warn(_UNREADABLE)
-            return Sight((), sight.done)
-        changes = [change for change in sight.changes if change.key not in present]
-        return Sight(changes, sight.done)
+            return Rechecked((), rechecked.done)
+        changes = [change for change in rechecked.changes if change.key not in present]
+        return Rechecked(changes, rechecked.done)
 
-    def _untold(self, count: int) -> str:
+    def _unconfirmed(self, count: int) -> str:
         what = f"{count} products of ours were not seen"
         if self.journal.store is None:
-            why = "without a state store nobody knows whether that is lasting"
+            why = "without a state store it is not known whether they were seen before"
             return f"nothing is removed: {what}, and {why}"
         return f"{what}; a run removes those that an earlier run missed as well"
 
     async def _confirmed(self, owned: _Owned) -> list[Existing]:
-        """Those that are gone for sure; no more are asked for than may be removed."""
+        """Those that have certainly left the source.
+
+        The source is not asked for more once there are too many to be removed.
+        """
         absent = owned.absent
         if not isinstance(self.source, LookupSource):
             missed = await self.journal.missed_before(absent)
             if missed is None and absent:
-                self.recorder.warn(self._untold(len(absent)))
+                self.recorder.warn(self._unconfirmed(len(absent)))
             return [absent[key] for key in absent if key in (missed or ())]
         gone: list[Existing] = []
         writers = Counter[str | None]()
         for keys in batched(absent, _LOOKUP):
-            look = partial(self._present, self.source, keys)
+            look_up = partial(self._present, self.source, keys)
             present = await repeated(
-                look, "look up products", self.recorder, self.options
+                look_up, "look up products", self.recorder, self.options
             )
             if None in present:
                 self.recorder.warn(_UNREADABLE)
@@ -239,6 +263,7 @@ class Pruner:
     async def _present(
         self, source: LookupSource, keys: Sequence[ProductKey]
     ) -> set[ProductKey | None]:
+        """The keys that the source has; None is among them for an unreadable record."""
         with self.recorder.phase("read"):
             page = await promises.get(source, keys)
         products = {product.key for product in page.products}

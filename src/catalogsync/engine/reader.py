@@ -1,10 +1,11 @@
-"""Taking in what a source gives, and noticing when it breaks its word.
+"""The reader: reads the source, and notices when the source contradicts itself.
 
-One pass reads every page once. A source that broke its word during a pass (the
-total or the list moved, a key came twice, the count is short, it does not end) is
-read once more; products that are through already are not taken again. A key that
-stands twice in the same places again is a mistake in the source: its first record is
-taken, the others are rejected.
+One pass reads every page once. If a pass is inconsistent (the total or the list
+moved, a key appeared twice, records are missing, it does not end), the source is read
+once more; products that were delivered already are not delivered again. If the second
+pass is no better, the run is incomplete. One case is harmless: a key that appears
+twice in the same records in both passes is a mistake in the source, so its first
+record is taken and the others are rejected.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from catalogsync.events import PageRead, PassRepeated
 from catalogsync.protocols import Cursor, LookupSource, Page, Source
 
 from . import promises
-from .marks import Marks
+from .hash_set import HashSet
 from .options import Options
 from .pages import Read, read_ahead
 from .passes import Pass
@@ -40,24 +41,23 @@ from .recorder import Recorder
 __all__ = ["Reader"]
 
 _LOOKUP = 50
-_LOST_IN_A_ROW = 2
+_MAX_LOST_IN_A_ROW = 2
 
 
 class _LimitReached(Exception):  # noqa: N818 - a signal, not an error
-    """As many products as were asked for are in."""
+    """`Options.limit` is reached."""
 
 
-@attrs.define
+@attrs.define(kw_only=True)
 class Reader:
     """Reads a source and delivers its products one by one.
 
     Attributes:
-        source: What is read.
-        options: Pages ahead, retries, transform, limit and keys.
-        recorder: Where everything that comes in is entered.
-        deliver: Takes a product and its weight; waits while the pipeline is full.
-        on_page: Called when the products of a page are delivered.
-        group: Owns the tasks that read ahead.
+        source: The source.
+        options: Options of the run: pages ahead, retries, transform, limit and keys.
+        recorder: Receives every product and record.
+        deliver: Takes a product and its size in bytes; waits while the queue is full.
+        on_page: Called when all products of a page are delivered.
     """
 
     source: Source
@@ -65,36 +65,42 @@ class Reader:
     recorder: Recorder
     deliver: Callable[[Product, int], Awaitable[None]]
     on_page: Callable[[], Awaitable[None]]
-    group: asyncio.TaskGroup
-    _known: Marks = attrs.field(factory=Marks, init=False)
-    _seen: Marks = attrs.field(factory=Marks, init=False)
-    _desired: frozenset[ProductKey] | None = attrs.field(default=None, init=False)
+    _earlier: HashSet = attrs.field(factory=HashSet, init=False)
+    _seen: HashSet = attrs.field(factory=HashSet, init=False)
+    # Rejected records are kept to the end: the second pass may read them properly.
     _rejected: dict[ProductKey, Rejected] = attrs.field(
         factory=dict[ProductKey, Rejected], init=False
     )
     _set_aside: dict[tuple[Rejected, int], Rejected] = attrs.field(
         factory=dict[tuple[Rejected, int], Rejected], init=False
     )
+    _selected: frozenset[ProductKey] | None = attrs.field(init=False)
 
-    async def run(self) -> None:
-        """Read everything that is asked for.
+    def __attrs_post_init__(self) -> None:
+        keys = self.options.keys
+        self._selected = None if keys is None else frozenset(keys)
+
+    async def run(self, group: asyncio.TaskGroup) -> None:
+        """Read all products, or those that the options select.
+
+        Args:
+            group: Owns the tasks that read ahead.
 
         Raises:
-            CatalogSyncError: Nothing could be read at all, or the source is not
-                accessible any more.
+            CatalogSyncError: Nothing could be read at all, or the source is no longer
+                accessible.
         """
         keys = self.options.keys
-        self._desired = None if keys is None else frozenset(keys)
         try:
             if keys is not None and isinstance(self.source, LookupSource):
                 seen = await self._look_up(self.source, keys)
             else:
-                seen = await self._passes()
+                seen = await self._read_passes(group)
             self._seen = seen.keys
         except _LimitReached:
             return
         finally:
-            self._settle_rejected()
+            self._record_rejected()
         absent = [key for key in keys or () if hash(key) not in seen.keys]
         if absent and not seen.lost:
             names = ", ".join(map(str, absent))
@@ -110,55 +116,55 @@ class Reader:
                 await self._take(read, seen)
                 heaviest = max(read.weights, default=1)
                 size = min(_LOOKUP, max(1, ROOM // heaviest))
-        self._tell_lost(seen)
+        self._report_lost(seen)
         return seen
 
-    async def _passes(self) -> Pass:
-        seen = first = await self._pass()
+    async def _read_passes(self, group: asyncio.TaskGroup) -> Pass:
+        seen = first = await self._read_pass(group)
         verdict = seen.verdict()
         if verdict:
             event = PassRepeated(run_id=self.recorder.run_id, reason=verdict)
             self.recorder.emit(event)
-            self._known = seen.keys
+            self._earlier = seen.keys
             try:
-                seen = await self._pass()
+                seen = await self._read_pass(group)
             except MisconfiguredError as error:
-                self.recorder.problem(f"{verdict}; {error}")
+                self.recorder.add_problem(f"{verdict}; {error}")
                 return seen
             verdict = seen.verdict()
         if verdict and seen.repeats_as(first):
-            self._set_repeats_aside(seen)
+            self._reject_repeats(seen)
         elif verdict:
-            self.recorder.problem(f"{verdict}, also when it was read again")
-        self._tell_lost(seen)
+            self.recorder.add_problem(f"{verdict}, also when it was read again")
+        self._report_lost(seen)
         return seen
 
-    def _set_repeats_aside(self, seen: Pass) -> None:
-        """Take the first record of each key, which was delivered; reject the others."""
+    def _reject_repeats(self, seen: Pass) -> None:
+        """Reject the records that repeat a key; the first ones were delivered."""
         for repeat in seen.repeats:
-            if self._desired is None or repeat.key in self._desired:
-                self._put_aside(repeat.rejected(), 1)
+            if self._selected is None or repeat.key in self._selected:
+                self._keep_aside(repeat.rejected(), 1)
 
-    def _tell_lost(self, seen: Pass) -> None:
+    def _report_lost(self, seen: Pass) -> None:
         for text in seen.lost:
             if text != seen.problem:
-                self.recorder.problem(text)
+                self.recorder.add_problem(text)
 
-    async def _pass(self) -> Pass:
+    async def _read_pass(self, group: asyncio.TaskGroup) -> Pass:
         seen = Pass()
         ahead = self.options.pages_ahead
         try:
             async with aclosing(
-                read_ahead(partial(self._page, seen), ahead=ahead, group=self.group)
+                read_ahead(partial(self._read_page, seen), ahead=ahead, group=group)
             ) as pages:
-                await self._take_all(pages, seen)
+                await self._take_pages(pages, seen)
         except BrokenReplyError as error:
             if not self._has_begun():
                 raise
             seen.problem = str(error)
         return seen
 
-    async def _take_all(self, pages: AsyncIterator[Read | None], seen: Pass) -> None:
+    async def _take_pages(self, pages: AsyncIterator[Read | None], seen: Pass) -> None:
         lost = 0
         async for read in pages:
             if read is not None:
@@ -168,10 +174,10 @@ class Reader:
                 continue
             seen.last = None
             lost += 1
-            if lost == _LOST_IN_A_ROW:
+            if lost == _MAX_LOST_IN_A_ROW:
                 return
 
-    async def _page(self, seen: Pass, cursor: Cursor | None) -> Read | None:
+    async def _read_page(self, seen: Pass, cursor: Cursor | None) -> Read | None:
         what = "read the first page" if cursor is None else f"read page {cursor}"
         return await self._repeat(
             seen, what, partial(promises.read, self.source, cursor)
@@ -180,30 +186,30 @@ class Reader:
     async def _repeat(
         self, seen: Pass, what: str, read: Callable[[], Awaitable[Page]]
     ) -> Read | None:
-        """Read by the retry policy; None: no try was left, and the run goes on."""
+        """Read with retries; None: the page is lost, and the run goes on."""
         started, on_retry = time.perf_counter(), self.recorder.retrying(what)
         try:
             async for attempt in self.options.retry.tries(on_retry=on_retry):
                 with attempt:
                     with self.recorder.phase("read"):
                         page = await read()
-                    self._tell(page, time.perf_counter() - started)
+                    self._emit(page, time.perf_counter() - started)
                     return Read.of(page)
         except TransientError as error:
             if not self._has_begun():
                 raise
-            seen.lose(what, error)
+            seen.add_lost(what, error)
             return None
-        # What repeats takes this one error for the end of its loop.
+        # stamina takes this one error for the end of its own loop.
         raise RuntimeError(f"{what}: the source raised StopAsyncIteration")
 
-    def saw(self, key: ProductKey) -> bool:
+    def has_seen(self, key: ProductKey) -> bool:
         """Whether any pass saw a record with this key."""
-        return hash(key) in self._known or hash(key) in self._seen
+        return hash(key) in self._earlier or hash(key) in self._seen
 
     @property
-    def doubt(self) -> str:
-        """Why a product that was not seen may be there all the same; empty: it is not."""
+    def uncertainty(self) -> str:
+        """Why a product that was not seen may still be there; empty: it is not."""
         count = sum(record.key is None for record in self.recorder.rejected)
         if count:
             what = "a record" if count == 1 else f"{count} records"
@@ -211,10 +217,10 @@ class Reader:
         return "" if self.recorder.fetched else "the source is empty"
 
     def _has_begun(self) -> bool:
-        """Whether anything came in, so that there is something to report."""
+        """Whether anything was read, so that there is something to report."""
         return bool(self.recorder.fetched or self._rejected or self._set_aside)
 
-    def _tell(self, page: Page, seconds: float) -> None:
+    def _emit(self, page: Page, seconds: float) -> None:
         event = PageRead(
             run_id=self.recorder.run_id,
             products=len(page.products),
@@ -230,52 +236,51 @@ class Reader:
         for record in page.rejected:
             self._reject(record, seen)
         for product, weight in zip(page.products, read.weights, strict=True):
-            # Beside a record that is no product, the one that is one counts.
-            if seen.first_time(product.key) or product.key in self._rejected:
-                await self._offer(product, weight)
+            # A product counts more than a rejected record with the same key.
+            if seen.add_key(product.key) or product.key in self._rejected:
+                await self._accept(product, weight)
         await self.on_page()
 
     def _reject(self, record: Rejected, seen: Pass) -> None:
-        """Note it; whether it stays rejected is known when all is read."""
+        """Keep a record that is not a product until everything is read."""
         if record.key is None:
-            number = seen.first_nameless(record)
+            number = seen.add_keyless(record)
             if self.options.keys is None:
-                self._put_aside(record, number)
-        elif seen.first_time(record.key) and self._is_desired(record.key):
+                self._keep_aside(record, number)
+        elif seen.add_key(record.key) and self._is_selected(record.key):
             self._rejected.setdefault(record.key, record)
         self._check_limit()
 
-    def _put_aside(self, record: Rejected, number: int) -> None:
-        """Note a record; the *number*th of its like counts once in all passes."""
+    def _keep_aside(self, record: Rejected, number: int) -> None:
+        """Keep a record; the *number*th of equal ones counts once in all passes."""
         self._set_aside.setdefault((record, number), record)
 
-    def _settle_rejected(self) -> None:
+    def _record_rejected(self) -> None:
         for record in self._rejected.values():
-            self.recorder.reject(record)
+            self.recorder.record_rejected(record)
         for record in self._set_aside.values():
             self.recorder.set_aside(record)
         self._rejected.clear()
         self._set_aside.clear()
 
-    async def _offer(self, product: Product, weight: int) -> None:
-        if not self._is_desired(product.key):
+    async def _accept(self, product: Product, weight: int) -> None:
+        if not self._is_selected(product.key):
             return
         self._rejected.pop(product.key, None)
-        self.recorder.fetch(product.key, product)
+        self.recorder.record_fetched(product.key, product)
         after = self._transform(product)
         if after is not None:
-            after = self._counted(after)
+            after = self._without_negative_stock(after)
             known = weight if after is product else weight_of(after)
             await self.deliver(after, known)
         self._check_limit()
 
-    def _counted(self, product: Product) -> Product:
-        """The product with no stock where more was sold than there was."""
+    def _without_negative_stock(self, product: Product) -> Product:
+        """The product with stock of 0 where more was sold than there was."""
         variants = product.variants or ()
         if all(n >= 0 for v in variants for n in _quantities(v)):
             return product
-        what = "a stock below 0, which counts as 0,"
-        self.recorder.warn_of(what, str(product.key))
+        self.recorder.count_warning("stock below 0 counts as 0", str(product.key))
         return attrs.evolve(product, variants=[*map(_not_below_zero, variants)])
 
     def _check_limit(self) -> None:
@@ -283,13 +288,13 @@ class Reader:
         if self.options.limit is not None and taken >= self.options.limit:
             raise _LimitReached
 
-    def _is_desired(self, key: ProductKey) -> bool:
-        if hash(key) in self._known and key not in self._rejected:
+    def _is_selected(self, key: ProductKey) -> bool:
+        if hash(key) in self._earlier and key not in self._rejected:
             return False
-        return self._desired is None or key in self._desired
+        return self._selected is None or key in self._selected
 
     def _transform(self, product: Product) -> Product | None:
-        """The product as the user's hook wants it; None: it has its outcome."""
+        """The product after the user's transform; None: it has its outcome."""
         if self.options.transform is None:
             return product
         status, reason = OutcomeStatus.SKIPPED, "vetoed by the transform"
@@ -298,11 +303,11 @@ class Reader:
         except Exception as error:  # noqa: BLE001 - the user's code, one product
             status = OutcomeStatus.FAILED
             after, reason = None, f"the transform raised {error!r}"
-        problem = _transformed_wrongly(product, after)
+        problem = _transform_problem(product, after)
         if problem:
             status, reason, after = OutcomeStatus.FAILED, problem, None
         if after is None:
-            self.recorder.settle(Outcome(product.key, status, reason))
+            self.recorder.record(Outcome(product.key, status, reason))
         return after
 
 
@@ -320,7 +325,7 @@ def _not_below_zero(variant: Variant) -> Variant:
     return attrs.evolve(variant, stock=stock)
 
 
-def _transformed_wrongly(before: Product, after: object) -> str:
+def _transform_problem(before: Product, after: object) -> str:
     if after is None:
         return ""
     if not isinstance(after, Product):

@@ -1,4 +1,9 @@
-"""The books of a run: every product that came in has one outcome when it ends."""
+"""The recorder: counts, outcomes, problems and warnings of one run.
+
+Every other station reports here, and the report is made from what is here. The
+recorder is the only one that decides which outcome of a product counts: each
+product that was fetched has exactly one when the run ends.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +15,7 @@ from contextlib import contextmanager
 
 import attrs
 
+from catalogsync._lib.texts import counted
 from catalogsync.catalog.outcomes import Outcome, OutcomeStatus, Rejected
 from catalogsync.catalog.products import Product, ProductKey
 from catalogsync.diff.ownership import ManualEdit
@@ -31,19 +37,19 @@ from catalogsync.report import (
 )
 from catalogsync.retry import OnRetry
 
-__all__ = ["Durations", "Recorder"]
+__all__ = ["Durations", "OnOutcome", "Recorder"]
 
 _LOG_STEP = math.log(1.05)
 _SHORTEST = 1e-6
 _CALLS = ("read", "find", "write")
 
-_DONE = frozenset({OutcomeStatus.UPDATED, OutcomeStatus.UNCHANGED})
-_GOOD = _DONE | {OutcomeStatus.CREATED}
+_AS_DESIRED = frozenset({OutcomeStatus.UPDATED, OutcomeStatus.UNCHANGED})
+_SUCCESSES = _AS_DESIRED | {OutcomeStatus.CREATED}
 
-OnSettled = Callable[[Outcome, Product | None], None]
-"""Told of each product that met its end, and what it was."""
+OnOutcome = Callable[[Outcome, Product | None], None]
+"""Receives each outcome, and the product as the source gave it."""
 
-_BAD: dict[OutcomeStatus, type[ProductFailed | ProductUnresolved]] = {
+_EVENTS: dict[OutcomeStatus, type[ProductFailed | ProductUnresolved]] = {
     OutcomeStatus.FAILED: ProductFailed,
     OutcomeStatus.UNRESOLVED: ProductUnresolved,
 }
@@ -51,27 +57,27 @@ _BAD: dict[OutcomeStatus, type[ProductFailed | ProductUnresolved]] = {
 
 @attrs.define
 class _Open:
-    """A product that met no end yet.
+    """A product that has no outcome yet.
 
     Attributes:
         product: As the source gave it; None for a rejected record.
-        aim: What the write that was tried first makes of it.
+        attempted: The outcome that its first write would have; None: no write yet.
     """
 
     product: Product | None
-    aim: OutcomeStatus | None = None
+    attempted: OutcomeStatus | None = None
 
 
 @attrs.define
 class Durations:
-    """How long something took, each time it happened.
+    """A histogram of durations, for percentiles.
 
-    Only counts are kept, in steps of five percent, so the memory does not grow with
-    the number of times: a few hundred steps lie between a microsecond and a day.
+    Only counts are kept, in steps of five percent, so memory does not grow with the
+    number of calls: a few hundred steps lie between a microsecond and a day.
 
     Attributes:
         total: The sum, in seconds.
-        count: How many times.
+        count: How many durations were added.
     """
 
     total: float = 0.0
@@ -80,7 +86,7 @@ class Durations:
     _steps: Counter[int] = attrs.field(factory=Counter[int])
 
     def add(self, seconds: float) -> None:
-        """It happened once more."""
+        """Add one duration."""
         self.total += seconds
         self.count += 1
         self._longest = max(self._longest, seconds)
@@ -88,7 +94,7 @@ class Durations:
         self._steps[step] += 1
 
     def percentile(self, percent: float) -> float:
-        """What so many of 100 did not exceed, to 2.5 percent."""
+        """The duration that this percentage did not exceed, accurate to 2.5 percent."""
         rank = math.ceil(self.count * percent / 100)
         for step in sorted(self._steps):
             rank -= self._steps[step]
@@ -97,7 +103,7 @@ class Durations:
         return 0.0
 
     def latency(self) -> Latency:
-        """The same in short."""
+        """The percentiles that a report shows."""
         return Latency(
             p50=self.percentile(50),
             p95=self.percentile(95),
@@ -107,25 +113,28 @@ class Durations:
 
 
 def _ignore(_: Outcome, __: Product | None) -> None:
-    """Nobody asked to be told."""
+    pass
 
 
 @attrs.define(kw_only=True)
 class Recorder:
-    """What a run has seen and done until now.
+    """What a run has seen and done so far.
 
-    A product is open from `fetch` until `settle`; only open products are kept, so
-    this is as small as the pipeline. Closing the books makes what is still open
-    unresolved.
+    A product is open from `record_fetched` until `record`. Only open products are
+    kept, so memory is bounded by the pipeline. `close` makes those that are still
+    open unresolved.
 
     Attributes:
-        touched: Whether anything was sent to the sink that may change it.
-        refused_in_a_row: Products that the sink refused since the last success.
-        on_settled: Told of each product that met its end.
+        run_id: Identity of the run.
+        emit: Receives events.
+        on_outcome: Receives each outcome, such as the journal.
+        touched: Whether any request that may change the sink was sent.
+        refused_in_a_row: Products that the sink refused since its last success.
     """
 
     run_id: str
     emit: EventHook
+    on_outcome: OnOutcome = _ignore
     fetched: int = 0
     writes: int = 0
     retries: int = 0
@@ -148,112 +157,123 @@ class Recorder:
     )
     discrepancies: list[Discrepancy] = attrs.field(factory=list[Discrepancy])
     refused_in_a_row: int = 0
-    on_settled: OnSettled = _ignore
     _open: dict[ProductKey, _Open] = attrs.field(factory=dict[ProductKey, _Open])
-    _ended: Counter[OutcomeStatus] = attrs.field(factory=Counter[OutcomeStatus])
+    _outcomes: Counter[OutcomeStatus] = attrs.field(factory=Counter[OutcomeStatus])
     _durations: defaultdict[str, Durations] = attrs.field(
         factory=lambda: defaultdict[str, Durations](Durations)
     )
     _batches: Counter[int] = attrs.field(factory=Counter[int])
 
-    def fetch(self, key: ProductKey, product: Product | None = None) -> None:
-        """A product came in, or a record that is none and has a key."""
+    def record_fetched(self, key: ProductKey, product: Product | None = None) -> None:
+        """Open a product; None: a record with a readable key that is not a product."""
         self.fetched += 1
         self._open[key] = _Open(product)
 
-    def reject(self, record: Rejected) -> None:
-        """A record came in that is no product."""
+    def record_rejected(self, record: Rejected) -> None:
+        """Count a record that is not a product; one with a key fails."""
         if record.key is None:
             self.set_aside(record)
             return
-        self.fetch(record.key)
+        self.record_fetched(record.key)
         reason = f"{record.reason} ({record.where})"
-        self.settle(Outcome(record.key, OutcomeStatus.FAILED, reason))
+        self.record(Outcome(record.key, OutcomeStatus.FAILED, reason))
 
     def set_aside(self, record: Rejected) -> None:
-        """A record came in that stands for no product of its own."""
+        """Count a record as failed that no outcome of a product can represent.
+
+        It has no readable key, or a key that another record has too.
+        """
         self.fetched += 1
-        self._ended[OutcomeStatus.FAILED] += 1
+        self._outcomes[OutcomeStatus.FAILED] += 1
         self.rejected.append(record)
 
     def is_open(self, key: ProductKey) -> bool:
-        """Whether a product has met no end yet."""
+        """Whether a product has no outcome yet."""
         return key in self._open
 
-    def attempt(self, key: ProductKey, aim: OutcomeStatus) -> None:
-        """A write begins that makes this of a product; the first aim is kept."""
+    def record_attempt(self, key: ProductKey, outcome: OutcomeStatus) -> None:
+        """Note that a write begins; the outcome that the first one aims at is kept."""
         found = self._open.get(key)
-        if found is not None and found.aim is None:
-            found.aim = aim
+        if found is not None and found.attempted is None:
+            found.attempted = outcome
 
     def was_attempted(self, key: ProductKey) -> bool:
-        """Whether a write of this open product was tried before."""
+        """Whether an earlier write of this open product began."""
         found = self._open.get(key)
-        return found is not None and found.aim is not None
+        return found is not None and found.attempted is not None
 
-    def settle(self, outcome: Outcome) -> None:
-        """A product met its end; only the first end of an open product counts.
+    def record(self, outcome: Outcome) -> None:
+        """Record the outcome of an open product; later ones are ignored.
 
-        A product that is found done after its write lost the answer counts as
-        what that write made of it.
+        The answer to a write may be lost. If the next look finds the product as it
+        should be, the planner says `unchanged`, but it was our write that created or
+        updated it, and so it is counted.
         """
         found = self._open.pop(outcome.key, None)
         if found is None:
             return
-        if found.aim and outcome.status in _DONE:
-            outcome = attrs.evolve(outcome, status=found.aim)
-        self._ended[outcome.status] += 1
-        if outcome.status in _GOOD:
+        if found.attempted and outcome.status in _AS_DESIRED:
+            outcome = attrs.evolve(outcome, status=found.attempted)
+        self._outcomes[outcome.status] += 1
+        if outcome.status in _SUCCESSES:
             self.refused_in_a_row = 0
-        self.on_settled(outcome, found.product)
-        event = _BAD.get(outcome.status)
+        self.on_outcome(outcome, found.product)
+        event = _EVENTS.get(outcome.status)
         if event is not None:
             self.failures.append(outcome)
             self.emit(event(run_id=self.run_id, outcome=outcome))
 
-    def refuse(self, outcome: Outcome) -> None:
-        """The sink refused a product."""
+    def record_refusal(self, outcome: Outcome) -> None:
+        """Record a product that the sink refused."""
         if outcome.key in self._open:
             self.refused_in_a_row += 1
-        self.settle(outcome)
+        self.record(outcome)
 
-    def unpublish(self, outcome: Outcome) -> None:
-        """A product that left the source met its end; it was not fetched."""
+    def record_removal(self, outcome: Outcome) -> None:
+        """Record what happened to a product that left the source; it was not fetched."""
         if outcome.status is OutcomeStatus.REMOVED:
-            self._ended[outcome.status] += 1
+            self._outcomes[outcome.status] += 1
         else:
             self.warn(f"{outcome.key} left the source and stays: {outcome.reason}")
-        self.on_settled(outcome, None)
+        self.on_outcome(outcome, None)
 
-    def note_manual_edits(
+    def record_manual_edits(
         self, key: ProductKey, manual_edits: tuple[ManualEdit, ...]
     ) -> None:
-        """People edited values of ours; the last word on a product counts."""
+        """Keep the manual edits of a product, in place of those found before.
+
+        Once a write was attempted, finding none proves nothing: it may have
+        overwritten them.
+        """
         if manual_edits:
             self.manual_edits[key] = manual_edits
         elif key in self.manual_edits and not self.was_attempted(key):
             del self.manual_edits[key]
 
     def close(self, reason: str) -> None:
-        """Nothing more will happen: what is open stays unresolved."""
+        """Make the products that are still open unresolved."""
         for key in list(self._open):
-            self.settle(Outcome(key, OutcomeStatus.UNRESOLVED, reason))
+            self.record(Outcome(key, OutcomeStatus.UNRESOLVED, reason))
 
-    def batch(self, size: int) -> None:
-        """So many products go to the sink in one write."""
+    def add_batch(self, size: int) -> None:
+        """Count one write of *size* products."""
         self.writes += 1
         self._batches[size] += 1
 
-    def request(self, request: Request) -> None:
-        """An adapter sent a request."""
+    def add_request(self, request: Request) -> None:
+        """Count a request that an adapter sent."""
         self.bytes_sent += request.sent
         self.bytes_received += request.received
         self.emit(RequestSent(run_id=self.run_id, request=request))
 
     def retrying(self, what: str) -> OnRetry:
-        """What `RetryPolicy.tries` calls before it tries something again."""
+        """The callback for `RetryPolicy.tries` that counts and reports retries.
 
-        def note(error: TransientError, attempt: int, wait: float) -> None:
+        Args:
+            what: The work, such as `read page 30`.
+        """
+
+        def on_retry(error: TransientError, attempt: int, wait: float) -> None:
             self.retries += 1
             event = Retrying(
                 run_id=self.run_id,
@@ -264,35 +284,35 @@ class Recorder:
             )
             self.emit(event)
 
-        return note
+        return on_retry
 
-    def problem(self, text: str) -> None:
-        """Something keeps the run from being complete."""
+    def add_problem(self, text: str) -> None:
+        """Add a reason why the run is incomplete."""
         if text not in self.problems:
             self.problems.append(text)
 
     def warn(self, text: str) -> None:
-        """Something is not as it should be, and the run goes on."""
+        """Add a warning; the run can still be complete."""
         if text not in self.warnings:
             self.warnings.append(text)
 
-    def warn_of(self, what: str, example: str) -> None:
-        """Something is not as it should be with one product of perhaps many."""
+    def count_warning(self, what: str, example: str) -> None:
+        """Add a warning that may concern many products, which are only counted."""
         number, first = self.examples.get(what, (0, example))
         self.examples[what] = number + 1, first
 
     @property
     def all_warnings(self) -> tuple[str, ...]:
-        """Every warning; what happened to many products is one of them."""
-        counted = (
-            f"{what} in products: {number}, such as {first}"
+        """All warnings, with one line for each kind that was counted."""
+        lines = (
+            f"{what}: {counted(number, 'product')}, for example {first}"
             for what, (number, first) in self.examples.items()
         )
-        return (*self.warnings, *counted)
+        return (*self.warnings, *lines)
 
     @contextmanager
     def phase(self, name: str) -> Generator[None]:
-        """Count the time of a block to a phase."""
+        """Add the time of a block to a phase."""
         started = time.perf_counter()
         try:
             yield
@@ -306,7 +326,7 @@ class Recorder:
 
     @property
     def latency(self) -> dict[str, Latency]:
-        """How long the calls of the adapters took."""
+        """Percentiles of the adapters' calls, by phase."""
         timed = self._durations
         return {name: timed[name].latency() for name in _CALLS if name in timed}
 
@@ -321,11 +341,11 @@ class Recorder:
 
     @property
     def counts(self) -> Counts:
-        """Products by outcome; while a run goes on, open ones are only fetched."""
-        ended = {status.value: n for status, n in self._ended.items()}
-        return Counts(fetched=self.fetched, **ended)
+        """Products by outcome; open ones are counted in `fetched` only."""
+        outcomes = {status.value: n for status, n in self._outcomes.items()}
+        return Counts(fetched=self.fetched, **outcomes)
 
     @property
     def category_counts(self) -> CategoryCounts:
-        """Categories by outcome."""
+        """Categories by status."""
         return CategoryCounts(**self.categories)

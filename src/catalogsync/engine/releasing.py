@@ -1,4 +1,4 @@
-"""Leaving products to the people of the shop."""
+"""Releasing products: our key is removed, and everything else stays."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from catalogsync.protocols import Cursor, Page, RemovingSink
 from . import promises
 from .removing import is_writer, removal
 
-__all__ = ["Nothing", "ReleaseApproval"]
+__all__ = ["EmptySource", "ReleaseApproval"]
 
 
 @attrs.frozen
-class Nothing:
-    """A source of nothing, with the name of the one whose products are meant."""
+class EmptySource:
+    """A source without products, named like the one whose products are released."""
 
     name: str
 
@@ -35,40 +35,43 @@ class Nothing:
 
 @attrs.define
 class ReleaseApproval:
-    """Allows one thing: to take our key off the products of a job."""
+    """Allows to release the products of a job, and nothing else.
+
+    Attributes:
+        job: Name of the job.
+    """
 
     job: str
     removes: bool = True
     references: Iterable[Reference] = ()
-    unmet: str = ""
-    absent: str = ""
+    stale: str = ""
+    gone: str = ""
 
-    def change(self, _: Change, /) -> str:
-        """Nothing is written."""
+    def objection(self, _: Change, /) -> str:
+        """Refuse every other change."""
         return "products are released only"
 
-    def reference(self, _: ReferenceChange, /) -> bool:
-        """Nothing is written."""
+    def allows_reference(self, _: ReferenceChange, /) -> bool:
+        """Refuse every change of a category or tag."""
         return False
 
     async def removals(self, sink: RemovingSink, source: str, /) -> Sequence[Change]:
-        """What releases the products of the job."""
+        """The changes that release the products of the job."""
         existing = [
             existing async for page in promises.owned(sink, source) for existing in page
         ]
         unclear = sum(
             LastApplied.parse(each.last_applied).job is None for each in existing
         )
-        self.absent = (
-            f"{unclear} products keep our key, because their last-applied states do not say which"
-            f" job wrote them; run the job to write them again"
-            if unclear
-            else ""
-        )
+        if unclear:
+            self.gone = (
+                f"{unclear} products keep our key: their last-applied state does not say"
+                " which job wrote them; run the job to write them again"
+            )
         ours = (each for each in existing if self._is_ours(each))
         return [removal(each, Action.RELEASE) for each in ours]
 
-    def remains(self, _: Change, existing: Existing, /) -> bool:
+    def is_removable(self, _: Change, existing: Existing, /) -> bool:
         """Whether a product is still the job's to release."""
         return self._is_ours(existing)
 

@@ -1,4 +1,4 @@
-"""Trying failed products again."""
+"""A source of failed products, to try them again."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _LOOKUP = 50
 
 @attrs.frozen(kw_only=True)
 class RetrySource:
-    """Failed products of a job as they can be tried again; it is a source.
+    """The failed products of a job, as a source for a run.
 
     Attributes:
-        name: Of the source that they come from.
-        products: Those that can be tried.
-        rejected: Those that the source still has as records that are no products.
-        gone: Those that left the source.
-        lost: Those that can neither be asked for nor were kept.
+        name: Name of the source that they come from.
+        products: Products that can be tried again.
+        rejected: Records that the source still has and that are not valid products.
+        gone: Products that left the source.
+        lost: Products that cannot be looked up and were not kept either.
     """
 
     name: str
@@ -43,12 +43,12 @@ class RetrySource:
 
     @property
     def keys(self) -> tuple[ProductKey, ...]:
-        """Of all that can be tried."""
+        """The keys of all products and rejected records."""
         rejected = (record.key for record in self.rejected if record.key)
         return (*(product.key for product in self.products), *rejected)
 
     async def read(self, _: Cursor | None, /) -> Page:
-        """All of them on one page."""
+        """All of them, on one page."""
         return Page(products=self.products, rejected=self.rejected)
 
 
@@ -60,33 +60,33 @@ async def find_failed(
     keys: Collection[ProductKey] | None = None,
     retry: RetryPolicy | None = None,
 ) -> RetrySource:
-    """Get the failed products of a job anew.
+    """Collect the failed products of a job.
 
-    They are asked for at the source where it can be asked, else they are taken as
-    they were kept.
+    They come from the source if it is a `LookupSource`, else from the state store, as
+    they were when they failed.
 
     Args:
-        source: Where they came from, open.
-        store: Where the failures are.
-        job: Of which job.
+        source: The open source.
+        store: The state store.
+        job: Name of the job.
         keys: Only these; None: all.
-        retry: When the source is asked again; None: as by default.
+        retry: When the source is asked again; None: the default policy.
 
     Raises:
-        TransientError: The source cannot be asked now, and no try was left.
+        TransientError: The source cannot be read now; the last retry failed.
         StateError: The store cannot be used.
     """
     kept = await store.failures(job, payloads=False)
     desired = dict.fromkeys(f.key for f in kept if keys is None or f.key in keys)
     if isinstance(source, LookupSource):
-        return await _fetched(source, list(desired), retry or RetryPolicy())
-    return await _unpacked(source.name, store, job, desired)
+        return await _looked_up(source, list(desired), retry or RetryPolicy())
+    return await _from_store(source.name, store, job, desired)
 
 
-async def _fetched(
+async def _looked_up(
     source: LookupSource, keys: Sequence[ProductKey], retry: RetryPolicy
 ) -> RetrySource:
-    pages = [await _asked(source, some, retry) for some in batched(keys, _LOOKUP)]
+    pages = [await _get(source, some, retry) for some in batched(keys, _LOOKUP)]
     found = RetrySource(
         name=source.name,
         products=[product for page in pages for product in page.products],
@@ -94,12 +94,13 @@ async def _fetched(
     )
     known = set(found.keys)
     absent = [key for key in keys if key not in known]
-    if any(record.key is None for record in found.rejected):  # it may be any of them
+    if any(record.key is None for record in found.rejected):
+        # It may be any of the absent ones, so none of them is known to be gone.
         return attrs.evolve(found, lost=absent)
     return attrs.evolve(found, gone=absent)
 
 
-async def _asked(
+async def _get(
     source: LookupSource, keys: Sequence[ProductKey], retry: RetryPolicy
 ) -> Page:
     async for attempt in retry.tries():
@@ -108,7 +109,7 @@ async def _asked(
     raise AssertionError("unreachable")
 
 
-async def _unpacked(
+async def _from_store(
     name: str, store: StateStore, job: str, desired: Collection[ProductKey]
 ) -> RetrySource:
     products: dict[ProductKey, Product] = {}

@@ -33,9 +33,9 @@ __all__ = ["Run"]
 class Run:
     """One execution, from its start to its report.
 
-    The methods of `Sync` make runs. `await run` executes one and gives its report.
-    `async with run:` starts it and gives a handle to watch and stop it; leaving the
-    block waits for the end, and an exception out of the block cancels the run.
+    The methods of `Sync` make runs. `await run` executes one and returns its report.
+    `async with run:` starts it, to be watched and stopped; leaving the block waits for
+    the end, and an exception inside the block cancels the run.
     """
 
     def __init__(self, *, job: str, pipeline: Pipeline, recorder: Recorder) -> None:
@@ -72,9 +72,9 @@ class Run:
             await task
 
     def __await__(self) -> Generator[Any, None, Report]:
-        return self._whole().__await__()
+        return self._run_to_end().__await__()
 
-    async def _whole(self) -> Report:
+    async def _run_to_end(self) -> Report:
         async with self:
             return await self.report()
 
@@ -85,14 +85,18 @@ class Run:
 
     @property
     def counts(self) -> Counts:
-        """Where the run stands; what has no end yet is in `fetched` only."""
+        """Products by outcome so far; those without one are in `fetched` only."""
         return self._recorder.counts
 
     def stop(self, *, grace: float = 30.0, reason: str = "stopped by request") -> None:
-        """Ask for an orderly end; returns at once.
+        """Ask the run to shut down gracefully; returns at once.
 
-        Nothing new begins, batches in flight may end within *grace* seconds, and
-        everything else stays unresolved. The status of the run is `cancelled`.
+        Nothing new begins, batches in flight may end within *grace* seconds, and all
+        other products are unresolved. The status of the run is `cancelled`.
+
+        Args:
+            grace: Seconds until the batches in flight are cancelled.
+            reason: Who or what stops the run, for the report.
         """
         self._pipeline.cancel(reason, grace)
 
@@ -126,7 +130,7 @@ class Run:
         status, summary = RunStatus.CANCELLED, "the run was cancelled"
         report: Report | None = None
         try:
-            with observe_requests(recorder.request):
+            with observe_requests(recorder.add_request):
                 report = await self._carry_out()
         except Exception as error:
             status, summary = RunStatus.FAILED, self._explained(error)
@@ -141,11 +145,11 @@ class Run:
             recorder.emit(finished)
 
     async def _carry_out(self) -> Report:
-        """Do the work, with the run noted in the store and the lease held."""
+        """Run with the lease held, or not at all if another run holds it."""
         journal = self._pipeline.journal
         try:
             async with journal.opened():
-                return await self._noted(journal)
+                return await self._run_in_journal(journal)
         except BusyError as error:
             if self._pipeline.stopped:  # while it waited for the other run
                 return self._sum_up()
@@ -154,7 +158,8 @@ class Run:
             self._recorder.warn(f"skipped: {error}")
             return attrs.evolve(self._sum_up(), status=RunStatus.SKIPPED)
 
-    async def _noted(self, journal: Journal) -> Report:
+    async def _run_in_journal(self, journal: Journal) -> Report:
+        """Run, and save its beginning and its report, whatever happens."""
         report: Report | None = None
         status, problem = RunStatus.CANCELLED, "the run was cancelled"
         try:
@@ -175,16 +180,16 @@ class Run:
                     report = self._broken_off(status, problem)
                 report = await journal.end(report)
             except StateError as error:
-                self._recorder.warn(f"the end of the run could not be noted: {error}")
+                self._recorder.warn(f"could not save the report of the run: {error}")
                 report = self._sum_up()
         return report
 
     def _broken_off(self, status: RunStatus, problem: str) -> Report:
-        """For the store: what there is to tell of a run that gives no report."""
+        """The report that the store keeps of a run that raises instead of returning one."""
         return attrs.evolve(self._sum_up(), status=status, problem=problem)
 
     def _report(self) -> Report:
-        """Close the books.
+        """Close the recorder and make the report.
 
         Raises:
             CatalogSyncError: The run broke off before anything was written.
@@ -198,7 +203,7 @@ class Run:
         unresolved = OutcomeStatus.UNRESOLVED
         first = next((o for o in recorder.failures if o.status is unresolved), None)
         if not recorder.problems and first is not None:
-            recorder.problem(first.reason)
+            recorder.add_problem(first.reason)
         return self._sum_up()
 
     def _sum_up(self) -> Report:
@@ -246,7 +251,8 @@ class Run:
             return RunStatus.FAILED
         if self._recorder.problems or counts.unresolved:
             return RunStatus.INCOMPLETE
-        # Values that are counted or kept otherwise would degrade every night's run.
+        # Counted warnings do not degrade a run: values that the sink cannot keep would
+        # do so every night.
         degraded = (
             counts.failed or self._recorder.warnings or self._recorder.discrepancies
         )

@@ -23,7 +23,7 @@ from .options import Options
 from .pipeline import Approval, OnChange, Pipeline
 from .promises import check_sides
 from .recorder import Recorder
-from .releasing import Nothing, ReleaseApproval
+from .releasing import EmptySource, ReleaseApproval
 from .retrying import RetrySource, find_failed
 from .run import Run
 
@@ -32,7 +32,7 @@ __all__ = ["Sync", "run_blocking", "sync"]
 
 @attrs.frozen
 class Sync:
-    """A source, a sink, and how to keep the one in step with the other.
+    """A source, a sink, and how to keep the sink in step with the source.
 
     ```python
     report = await Sync(source, sink).run()
@@ -45,15 +45,15 @@ class Sync:
     Each method makes a `Run`, which starts when it is awaited or entered.
 
     Attributes:
-        source: Where products come from, open; it stays open. Its name is enough for
-            `apply` and `release`, which read nothing from it.
-        sink: Where products go, open; it stays open.
+        source: An open source; the caller closes it. Its name is enough for `apply` and
+            `release`, which do not read it.
+        sink: An open sink; the caller closes it.
         options: What a run may do, and how.
-        job: A name for reports, logs and last-applied states.
-        state: Keeps runs, failed products and intents, and locks out other runs that
-            write the same products; open, and it stays open. None: nothing outlives
-            a run.
-        hooks: Called for each event.
+        job: Name of the job, for reports, logs and last-applied states.
+        state: An open state store; the caller closes it. It keeps runs, failed products
+            and intents, and locks out other runs that write the same products. None:
+            nothing outlives a run.
+        hooks: Called with each event.
     """
 
     source: Source | str
@@ -67,11 +67,11 @@ class Sync:
         """Bring the sink in step with the source.
 
         Args:
-            run_id: Identity of the run; None: a new one.
+            run_id: Identity of the run; None: a new one is made.
 
         Raises:
-            MisconfiguredError: The source is only a name, or has a name that no key
-                can contain.
+            MisconfiguredError: The source is only a name, or its name is not valid in
+                keys.
         """
         return self._make(self._open_source(), run_id=run_id)
 
@@ -83,7 +83,7 @@ class Sync:
                 run would make.
 
         Returns:
-            A run whose report counts what would have become of the products.
+            A run whose report counts the outcomes that a real run would have.
 
         Raises:
             MisconfiguredError: As in `run`.
@@ -91,10 +91,10 @@ class Sync:
         return self._make(self._open_source(), on_change=on_change)
 
     def apply(self, plan: Plan, *, run_id: str | None = None) -> Run:
-        """Do what a plan says, and nothing else.
+        """Make the changes of a plan, and no others.
 
-        Products that have changed since the plan was made are left alone and listed as
-        unresolved.
+        Products that have changed since the plan was made stay as they are and are
+        listed as unresolved.
 
         Args:
             plan: The plan; its job is the run's job.
@@ -110,20 +110,20 @@ class Sync:
         this = attrs.evolve(self._narrowed(), job=plan.head.job)
         options = attrs.evolve(this.options, transform=None)  # the plan has its results
         this = attrs.evolve(this, options=options)
-        return this._make(PlanSource(plan), approve=PlanApproval(plan), run_id=run_id)
+        return this._make(PlanSource(plan), approval=PlanApproval(plan), run_id=run_id)
 
     async def failed(self, keys: Collection[ProductKey] | None = None) -> RetrySource:
         """Read the failed products of the job again.
 
-        They come from the source where it can look products up, else as they were
-        kept when they failed.
+        They come from the source if it is a `LookupSource`, else from the state store,
+        as they were when they failed.
 
         Args:
             keys: Only these; None: all.
 
         Raises:
             MisconfiguredError: There is no state store.
-            TransientError: The source cannot be asked now, and no try is left.
+            TransientError: The source cannot be read now; the last retry failed.
             StateError: The state store cannot be used.
         """
         if self.state is None:
@@ -137,31 +137,31 @@ class Sync:
         )
 
     def retry(self, failed: RetrySource, on_change: OnChange | None = None) -> Run:
-        """Write failed products again; one that succeeds is forgotten.
+        """Write failed products again; those that succeed are no longer failed.
 
         Args:
-            failed: What `failed` gave.
+            failed: The result of `failed`.
             on_change: Called with each change instead of writing it; None: write.
         """
         this = self._narrowed(keys=failed.keys)
         return this._make(failed, on_change=on_change)
 
     def release(self) -> Run:
-        """Take our key and last-applied state off the products that this job wrote.
+        """Remove our key and last-applied state from the products that this job wrote.
 
-        Nothing else of them changes. The report counts them as `removed`.
+        Nothing else in them changes. The report counts them as `removed`.
 
         Raises:
-            MisconfiguredError: The sink cannot do it.
+            MisconfiguredError: The sink is not a `RemovingSink`.
         """
         if not isinstance(self.sink, RemovingSink):
             raise MisconfiguredError("sink", "cannot release products")
         name = self.source if isinstance(self.source, str) else self.source.name
         this = self._narrowed()
-        return this._make(Nothing(name), approve=ReleaseApproval(self.job))
+        return this._make(EmptySource(name), approval=ReleaseApproval(self.job))
 
     def _narrowed(self, keys: tuple[ProductKey, ...] | None = None) -> Sync:
-        """Take only these keys or all that there are, and prune nothing."""
+        """Without limit and pruning, for these keys only; None: for all products."""
         options = attrs.evolve(self.options, keys=keys, limit=None, prune=None)
         return attrs.evolve(self, options=options)
 
@@ -175,7 +175,7 @@ class Sync:
         source: Source,
         *,
         on_change: OnChange | None = None,
-        approve: Approval | None = None,
+        approval: Approval | None = None,
         run_id: str | None = None,
     ) -> Run:
         check_sides(source, self.sink)
@@ -183,17 +183,20 @@ class Sync:
             ProductKey(source.name, "1")
         except ValueError as error:
             raise MisconfiguredError("name of the source", str(error)) from None
-        recorder = Recorder(run_id=run_id or uuid.uuid4().hex, emit=emitter(self.hooks))
+        run_id = run_id or uuid.uuid4().hex
         journal = Journal(
             store=self.state,
-            run_id=recorder.run_id,
+            run_id=run_id,
             job=self.job,
             endpoint=endpoint_of(self.sink),
             source=source.name,
             sink=self.sink.name,
             options=self.options,
             writes=on_change is None,
-            partial=self.options.partial or approve is not None,
+            partial=self.options.partial or approval is not None,
+        )
+        recorder = Recorder(
+            run_id=run_id, emit=emitter(self.hooks), on_outcome=journal.add_outcome
         )
         pipeline = Pipeline(
             source=source,
@@ -202,7 +205,7 @@ class Sync:
             recorder=recorder,
             journal=journal,
             on_change=on_change,
-            approve=approve,
+            approval=approval,
         )
         return Run(job=self.job, pipeline=pipeline, recorder=recorder)
 
@@ -219,12 +222,12 @@ async def sync(
     """Bring the sink in step with the source: `await Sync(...).run()`.
 
     Args:
-        source: Where products come from, open; it stays open.
-        sink: Where products go, open; it stays open.
+        source: An open source; the caller closes it.
+        sink: An open sink; the caller closes it.
         options: What the run may do, and how.
-        job: A name for reports, logs and last-applied states.
-        state: Keeps what outlives the run; see `Sync`.
-        hooks: Called for each event.
+        job: Name of the job, for reports, logs and last-applied states.
+        state: An open state store; None: nothing outlives the run.
+        hooks: Called with each event.
 
     Raises:
         BusyError: Another run writes the same products.
@@ -250,16 +253,16 @@ def run_blocking(
         source: A source, or settings that open one.
         sink: A sink, or settings that open one.
         options: What the run may do, and how.
-        job: A name for reports, logs and last-applied states.
+        job: Name of the job, for reports, logs and last-applied states.
         state: A state store, or settings that open one.
-        hooks: Called for each event.
+        hooks: Called with each event.
 
     Raises:
         BusyError: Another run writes the same products.
         CatalogSyncError: The run broke off before anything was written.
         RuntimeError: An event loop is running in this thread.
     """
-    if _in_a_loop():
+    if _is_loop_running():
         raise RuntimeError("an event loop is running here: use `await sync(...)`")
 
     async def run() -> Report:
@@ -280,7 +283,7 @@ def run_blocking(
     return asyncio.run(run())
 
 
-def _in_a_loop() -> bool:
+def _is_loop_running() -> bool:
     try:
         asyncio.get_running_loop()
     except RuntimeError:

@@ -1,10 +1,11 @@
-"""Products that wait for a unique value, such as an SKU, which another one has.
+"""Products that wait for a unique value, such as an SKU, which another product has.
 
-SKUs trade places, move along a chain, or are freed by a product that leaves in this
-run. A sink names the holder of the value (`BatchRefusedError.holders`); the product
-then waits for the end of the run, when all others are written and removed. If it is
-still refused, holders that are due to change let go first: those that wait themselves,
-and those that this job unpublished. What is refused after that fails.
+Two products may swap SKUs, SKUs may move along a chain, or a product that leaves in
+this run may free one. The sink names the holder of the value
+(`BatchRefusedError.holders`), and the product waits until all others are written and
+removed. If it is still refused, the holders give up the value first, where they are
+going to lose it anyway: those that wait themselves, and those that this job unpublished.
+A product that is refused after that fails.
 """
 
 from __future__ import annotations
@@ -29,23 +30,23 @@ from catalogsync.errors import RefusedError
 from catalogsync.protocols import Sink
 
 from . import promises
-from .answers import SomeAgainError, sorted_answers
+from .answers import SomeAgainError, sort_answers
 from .journal import Journal
 from .options import Options
 from .planner import Planned, Planner
 from .recorder import Recorder
 from .removing import repeated
 
-__all__ = ["Waiting", "WaitingRoom"]
+__all__ = ["LastRound", "Waiting", "WaitingRoom"]
 
-_MOST = 10_000
+_MAX_WAITING = 10_000
 _UNIQUE = {Field.SKU: "sku", Field.BARCODE: "barcode"}
-_LOOK_AT = frozenset({Field.STATUS, Field.VARIANTS, *_UNIQUE})
+_FIELDS = frozenset({Field.STATUS, Field.VARIANTS, *_UNIQUE})
 
 
 @attrs.frozen
 class Waiting:
-    """A product that waits, and what the sink said."""
+    """A product that waits, and the refusal that it will have if nothing changes."""
 
     desired: Product
     outcome: Outcome
@@ -53,15 +54,15 @@ class Waiting:
 
 @attrs.define
 class WaitingRoom:
-    """Keeps products until the end of the run, in bounded number."""
+    """Keeps products until the end of the run; their number is bounded."""
 
     _items: dict[ProductKey, Waiting] = attrs.field(
         factory=dict[ProductKey, Waiting], init=False
     )
 
     def admit(self, desired: Product, outcome: Outcome) -> bool:
-        """Let a refused product wait, if that can help and there is room."""
-        if outcome.holder is None or len(self._items) >= _MOST:
+        """Let a refused product wait if the sink named a holder and there is room."""
+        if outcome.holder is None or len(self._items) >= _MAX_WAITING:
             return False
         self._items[desired.key] = Waiting(desired, outcome)
         return True
@@ -70,7 +71,7 @@ class WaitingRoom:
         return key in self._items
 
     def take(self) -> list[Waiting]:
-        """All of them; the room is empty afterwards."""
+        """Take all of them out."""
         items = [*self._items.values()]
         self._items.clear()
         return items
@@ -78,16 +79,16 @@ class WaitingRoom:
 
 @attrs.frozen(kw_only=True)
 class LastRound:
-    """Writes what waited.
+    """Writes the products that waited, at the end of the run.
 
     Attributes:
-        room: Where products wait; those that are refused again come back to it.
-        sink: Where they go.
-        planner: Finds and plans.
-        write: Carries out what was planned, as in the rest of the run.
-        options: When a request is repeated.
-        recorder: Takes the outcomes of products that are refused for good.
-        journal: Is told before holders are changed.
+        room: The products that wait; those that are refused again return to it.
+        sink: The sink.
+        planner: Plans again.
+        write: Writes planned changes, as in the rest of the run.
+        options: Options of the run.
+        recorder: Receives refusals.
+        journal: Receives intents and outcomes of holders.
     """
 
     room: WaitingRoom
@@ -99,42 +100,38 @@ class LastRound:
     journal: Journal
 
     async def run(self) -> None:
-        """Write what can be written by now; the rest is refused.
+        """Write until nothing more succeeds; refuse the rest.
 
         Raises:
-            TransientError: The sink could not be asked.
+            TransientError: The sink cannot be asked now.
         """
         waiting = self.room.take()
-        let_go = False
+        values_freed = False
         while waiting:
-            await self._try(waiting)
-            left = self.room.take()
-            if len(left) == len(waiting):
-                if let_go:
+            await self.write(await self._plan([item.desired for item in waiting]))
+            refused = self.room.take()
+            if len(refused) == len(waiting):
+                if values_freed:
                     break
-                await self._let_go(left)
-                let_go = True
-            waiting = left
+                await self._free_values(refused)
+                values_freed = True
+            waiting = refused
         for item in waiting:
-            self.recorder.refuse(item.outcome)
+            self.recorder.record_refusal(item.outcome)
 
-    async def _try(self, waiting: Sequence[Waiting]) -> None:
-        desired = [item.desired for item in waiting]
-        await self.write(await self._planned(desired))
+    async def _plan(self, desired: Sequence[Product]) -> list[Planned]:
+        work = partial(self.planner.plan_once, desired)
+        return await repeated(work, "find products", self.recorder, self.options)
 
-    async def _planned(self, desired: Sequence[Product]) -> list[Planned]:
-        look = partial(self.planner.compare, desired)
-        return await repeated(look, "find products", self.recorder, self.options)
-
-    async def _let_go(self, waiting: Sequence[Waiting]) -> None:
-        """Take the values that products wait for off those that are to lose them."""
+    async def _free_values(self, waiting: Sequence[Waiting]) -> None:
+        """Clear the needed values of holders that are going to lose them."""
         needed = {
             value
             for item in waiting
             for variant in item.desired.variants or ()
             for value in _values(variant)
         }
-        planned = await self._planned([item.desired for item in waiting])
+        planned = await self._plan([item.desired for item in waiting])
         changes = [*_vacated(planned, needed)]
         source = waiting[0].desired.key.source
         keys = {key for item in waiting if (key := item.outcome.holder)}
@@ -142,18 +139,18 @@ class LastRound:
         keys = {key for key in keys if key.source == source}
         changes += [*_released(await self._existing(keys), needed, self.journal.job)]
         for change in changes:
-            await self._carry_out(change)
+            await self._apply(change)
 
     async def _existing(self, keys: Iterable[ProductKey]) -> list[Existing]:
-        asked = [Product(key=key, title="?") for key in keys]
-        if not asked:
+        products = [Product(key=key, title="?") for key in keys]
+        if not products:
             return []
-        look = partial(promises.find, self.sink, asked, _LOOK_AT)
-        found = await repeated(look, "find products", self.recorder, self.options)
+        find = partial(promises.find, self.sink, products, _FIELDS)
+        found = await repeated(find, "find products", self.recorder, self.options)
         return [one for one in found.values() if isinstance(one, Existing)]
 
-    async def _carry_out(self, change: Change) -> None:
-        await self.journal.announce([change])
+    async def _apply(self, change: Change) -> None:
+        await self.journal.add_intents([change])
         self.recorder.touched = True
         try:
             write = partial(self._write, change)
@@ -161,19 +158,21 @@ class LastRound:
                 write, "free unique values", self.recorder, self.options
             )
         except RefusedError:
-            return  # the product that waits is refused then, with the reason
+            return  # then the product that waits is refused, with the reason
         if done and not self.recorder.is_open(change.key):
+            # It has its outcome in this run, or was not fetched: only the history and
+            # the intent are left to update.
             reason = "gave up a unique value that another product needs"
             outcome = Outcome(change.key, OutcomeStatus.UPDATED, reason)
-            self.recorder.on_settled(outcome, None)
+            self.journal.add_outcome(outcome, None)
 
     async def _write(self, change: Change) -> bool:
-        """Whether the sink says that it carried out the change."""
+        """Write one change; whether the sink applied it."""
         answers = await promises.write(self.sink, [change])
-        good, broken = promises.check_answers(self.sink, [change], answers)
+        valid, broken = promises.check_answers(self.sink, [change], answers)
         if broken:
             raise broken
-        outcomes, again = sorted_answers([change], good)
+        outcomes, again = sort_answers([change], valid)
         if again:
             raise SomeAgainError(again)
         return any(outcome.status is change.done().status for outcome in outcomes)
@@ -188,7 +187,7 @@ def _values(variant: Variant) -> Iterator[tuple[str, str]]:
 def _vacated(
     planned: Iterable[Planned], needed: set[tuple[str, str]]
 ) -> Iterator[Change]:
-    """Changes of waiting products to which they will lose a value anyway."""
+    """Changes that clear values which waiting products are going to lose anyway."""
     for item in planned:
         existing = item.change.existing
         if existing is None or item.change.action is not Action.UPDATE:
@@ -211,7 +210,7 @@ def _vacated(
 def _released(
     holders: Iterable[Existing], needed: set[tuple[str, str]], job: str
 ) -> Iterator[Change]:
-    """Changes that take values off products which this job unpublished."""
+    """Changes that clear values of products which this job unpublished."""
     for existing in holders:
         last_applied = LastApplied.parse(existing.last_applied)
         hidden = existing.product.status is not ProductStatus.PUBLISHED
@@ -227,7 +226,10 @@ def _released(
 
 
 def _forgetting(last_applied: LastApplied, losing: Mapping[str, set[str]]) -> str:
-    """The last-applied state without these values, so that losing them is no manual edit."""
+    """The last-applied state without these values.
+
+    Otherwise their absence would look like a manual edit.
+    """
     variants = {
         id_: {n: d for n, d in parts.items() if n not in losing.get(id_, ())}
         for id_, parts in last_applied.variants.items()
@@ -238,7 +240,7 @@ def _forgetting(last_applied: LastApplied, losing: Mapping[str, set[str]]) -> st
 def _without(
     existing: Existing, losing: Mapping[str, set[str]], last_applied: str
 ) -> Change:
-    """The update that clears values of variants and leaves all else."""
+    """The update that clears values of variants and nothing else."""
     items = tuple(
         VariantChange(
             action=Action.UPDATE,

@@ -1,9 +1,22 @@
-"""The unit of work: find, plan, write, repeated as one until it is settled.
+"""The writer: applies batches of planned changes until each product has an outcome.
 
-A batch is not sent, it is brought about. After anything that leaves open what was
-done, the sink is asked again and only what is still missing is written, so a lost
-answer makes no duplicate. A batch that is refused as a whole is taken apart until
-the bad products stand alone.
+**The unit of work is find, plan, write.** When a write fails and nobody knows how much
+of it was done, the batch is planned again and only what is still missing is written.
+So a lost answer never makes a duplicate.
+
+**Bisecting.** A sink may refuse a batch as a whole because of one product. Culprits
+that it names are taken out. Otherwise the batch is halved until they stand alone.
+
+**Suspects.** Some errors have no reason, such as a bare 500: either one product is bad,
+or the sink is. A product that still fails alone is a *suspect*. As soon as the sink
+takes any other product, the sink works, so each suspect is tried once more by itself
+and refused if it fails again. If the sink takes nothing, suspects are evidence against
+the sink, and the breaker decides when to give it up; then they become unresolved, not
+failed.
+
+**Requests in flight.** A request that we gave up may still be carried out. Incomplete
+products, and creations that a dead process began, are left alone until that cannot
+be the case any more (`Options.grace`).
 """
 
 from __future__ import annotations
@@ -26,7 +39,7 @@ from catalogsync.events import BatchWritten
 from catalogsync.protocols import Sink
 
 from . import promises
-from .answers import SomeAgainError, error_of, sorted_answers
+from .answers import SomeAgainError, error_of, sort_answers
 from .breaker import Breaker
 from .journal import Journal
 from .options import Options
@@ -36,43 +49,43 @@ from .waiting import WaitingRoom
 
 __all__ = ["Writer"]
 
-_GOOD = frozenset({OutcomeStatus.CREATED, OutcomeStatus.UPDATED})
+_WRITTEN = frozenset({OutcomeStatus.CREATED, OutcomeStatus.UPDATED})
 
-Doubt = tuple[Planned, Exception]
-"""A product that failed without a reason, and the error."""
+Suspect = tuple[Planned, Exception]
+"""A product whose write failed without a reason, and the error."""
 
 
-class _TakeApart(Exception):  # noqa: N818 - a signal, not an error
-    """This batch will not go as a whole.
+class _Bisect(Exception):  # noqa: N818 - a signal, not an error
+    """A batch cannot be written as a whole.
 
     Attributes:
         items: What is left of it.
         error: Why.
-        in_doubt: Whether the sink may be at fault instead of a product.
+        unexplained: Whether the sink may be at fault instead of a product.
     """
 
     def __init__(
-        self, items: Sequence[Planned], error: Exception, *, in_doubt: bool
+        self, items: Sequence[Planned], error: Exception, *, unexplained: bool
     ) -> None:
         super().__init__(str(error))
         self.items = items
         self.error = error
-        self.in_doubt = in_doubt
+        self.unexplained = unexplained
 
 
 @attrs.define(kw_only=True)
 class Writer:
-    """Brings batches about; several may be under way at once.
+    """Writes batches; several calls of `write` may run at once.
 
     Attributes:
-        sink: Where the products go.
-        planner: Finds and plans again where that is needed.
-        options: When a batch is repeated, and when the run gives up.
-        recorder: Takes the outcomes.
-        journal: Told before each write.
-        on_written: Told of each product that was written.
-        breaker: Says when the sink is given up.
-        waiting: Where products wait for a value that another one has.
+        sink: The sink.
+        planner: Plans again where the state of the sink is uncertain.
+        options: Options of the run.
+        recorder: Receives outcomes.
+        journal: Receives intents before each write.
+        on_written: Called with each product that was written.
+        breaker: Decides when to give up the sink.
+        waiting: Keeps products that need a value which another product still has.
     """
 
     sink: Sink
@@ -83,14 +96,14 @@ class Writer:
     on_written: Callable[[Planned], None]
     breaker: Breaker
     waiting: WaitingRoom = attrs.field(factory=WaitingRoom)
-    _successes: int = 0
-    _bad: set[ProductKey] = attrs.field(factory=set[ProductKey], init=False)
-    _doubted: list[Doubt] = attrs.field(factory=list[Doubt], init=False)
-    _suspects: list[Doubt] = attrs.field(factory=list[Doubt], init=False)
+    _successes: int = attrs.field(default=0, init=False)
+    _failed: set[ProductKey] = attrs.field(factory=set[ProductKey], init=False)
+    _suspects: list[Suspect] = attrs.field(factory=list[Suspect], init=False)
+    _to_retry: list[Suspect] = attrs.field(factory=list[Suspect], init=False)
 
     @property
     def verdict(self) -> str:
-        """Why nothing more is to be written; empty as long as all is well."""
+        """Why the run must stop writing; empty: it may go on."""
         if verdict := self.breaker.verdict:
             return verdict
         refused = self.recorder.refused_in_a_row
@@ -104,16 +117,16 @@ class Writer:
             )
         return ""
 
-    async def settle(self, batch: Sequence[Planned]) -> None:
-        """Bring a batch about; afterwards each of its products has an outcome.
+    async def write(self, batch: Sequence[Planned]) -> None:
+        """Write a batch; afterwards each product has an outcome, waits or is a suspect.
 
         Raises:
-            CatalogSyncError: The sink cannot be used any more; the products that
-                have no outcome are open.
+            CatalogSyncError: The sink cannot be used any more; products without an
+                outcome stay open.
         """
         started = time.perf_counter()
-        await self._bring_about(batch, None)
-        await self._try_suspects()
+        await self._apply(batch, None)
+        await self._retry_suspects()
         await self.journal.flush()
         event = BatchWritten(
             run_id=self.recorder.run_id,
@@ -122,180 +135,103 @@ class Writer:
         )
         self.recorder.emit(event)
 
-    def leave(self, products: Iterable[Product], error: TransientError) -> None:
-        """Leave these for the next run."""
+    def leave_unresolved(
+        self, products: Iterable[Product], error: TransientError
+    ) -> None:
+        """Leave products to the next run."""
         for product in products:
             reason = str(error_of(product.key, error))
-            self._bad.add(product.key)
-            self.recorder.settle(Outcome(product.key, OutcomeStatus.UNRESOLVED, reason))
+            self._failed.add(product.key)
+            outcome = Outcome(product.key, OutcomeStatus.UNRESOLVED, reason)
+            self.recorder.record(outcome)
 
-    def _give_up(self, items: Sequence[Planned], error: TransientError) -> None:
-        """No try is left for these, which may be the sink's fault."""
-        self.leave([item.desired for item in items], error)
-        # A product that others are at work on says nothing against the sink.
-        errors = [error_of(item.desired.key, error) for item in items]
-        against = [e for e in errors if not isinstance(e, ConflictError)]
-        if against:
-            self._accuse(len(against), against[-1])
+    def close(self) -> None:
+        """Decide on the suspects, once everything else is written.
 
-    def _accuse(self, products: int, error: Exception) -> None:
-        self.breaker.failed(products, error)
-        if self.breaker.verdict:
-            self._leave_doubted()
+        Too few of them are no evidence against the sink, so they are refused.
+        """
+        if self.breaker.is_enough:
+            self._acquit()
+        self._refuse(self._suspects)
+        self._suspects.clear()
 
-    def _leave_doubted(self) -> None:
-        """The sink is to blame, and none of the products."""
-        for item, error in self._doubted:
-            self.leave([item.desired], TransientError(str(error)))
-        self._doubted.clear()
+    # Applying: one batch, with retries.
 
-    async def _bring_about(
-        self, items: Sequence[Planned], doubts: list[Doubt] | None
+    async def _apply(
+        self, items: Sequence[Planned], suspects: list[Suspect] | None
     ) -> None:
-        """Settle these, or take them apart.
+        """Write a batch, and bisect it if that does not work.
 
         Args:
-            items: What is to be settled.
-            doubts: Collects products that the sink refuses without a reason; None
-                as long as it gave no cause for doubt.
+            items: The batch.
+            suspects: Receives products that fail alone and without a reason; None: no
+                unexplained error so far.
         """
         if self.verdict:
             return
-        others: list[Sequence[Planned]] = []
+        deferred: list[Sequence[Planned]] = []
         try:
-            await self._repeat(items, others, in_doubt=doubts is not None)
-        except _TakeApart as signal:
-            await self._take_apart(signal, doubts)
-        for part in others:
-            await self._bring_about(part, doubts)
+            await self._apply_whole(items, deferred, suspected=suspects is not None)
+        except _Bisect as signal:
+            await self._bisect(signal, suspects)
+        for part in deferred:
+            await self._apply(part, suspects)
 
-    async def _repeat(
+    async def _apply_whole(
         self,
         items: Sequence[Planned],
-        others: list[Sequence[Planned]],
+        deferred: list[Sequence[Planned]],
         *,
-        in_doubt: bool,
+        suspected: bool,
     ) -> None:
-        """Write until it is settled.
+        """Write a batch as a whole, with retries.
 
-        What a repeat finds to be of another action (a product that is half made is
-        updated) is put aside into *others*.
+        A new plan may need other actions than the old one: a product that turns out
+        to be incomplete is updated, not created. Those parts are added to *deferred*.
+
+        Raises:
+            _Bisect: It cannot be written as a whole.
         """
         current, unexplained = items, 0
         on_retry = self.recorder.retrying("write a batch")
-        look = in_doubt or any(map(self._needs_a_look, items))
-        patient = self.breaker.is_suspect and not in_doubt
+        uncertain = suspected or any(map(self._may_be_in_flight, items))
+        # While the sink is failing anyway, an unexplained error says little about
+        # products, so the retries are used up before the batch is taken apart.
+        sink_is_failing = self.breaker.is_suspect and not suspected
         try:
             policy = self.breaker.policy(self.options.retry)
             async for attempt in policy.tries(on_retry=on_retry):
                 with attempt:
                     try:
-                        if attempt.num > 1 or look:
+                        if attempt.num > 1 or uncertain:
                             before = current
-                            current, *more = await self._planned_anew(current)
-                            others += more
-                            self._check_ripe(current, before)
+                            current, *more = await self._replan(current)
+                            deferred += more
+                            self._check_ready(current, before)
                         await self._write(current)
                     except TransientError as error:
-                        current = self._open(current)
+                        current = self._still_open(current)
                         unexplained += error.unexplained
-                        spare = 1 if len(current) == 1 or not in_doubt else 0
-                        if unexplained > spare and not patient:
-                            raise _TakeApart(current, error, in_doubt=True) from error
+                        free_retries = 1 if len(current) == 1 or not suspected else 0
+                        if unexplained > free_retries and not sink_is_failing:
+                            raise _Bisect(current, error, unexplained=True) from error
                         raise
         except TransientError as error:
             if error.unexplained:
-                raise _TakeApart(current, error, in_doubt=True) from error
+                raise _Bisect(current, error, unexplained=True) from error
             self._give_up(current, error)
 
-    async def _planned_anew(self, items: Sequence[Planned]) -> list[list[Planned]]:
-        """What is still missing of these, by action; at least one part."""
+    async def _replan(self, items: Sequence[Planned]) -> list[list[Planned]]:
+        """What is still to be written, by action; at least one part, maybe empty."""
         try:
-            planned = await self.planner.compare([item.desired for item in items])
+            planned = await self.planner.plan_once([item.desired for item in items])
         except TransientError as error:
-            # Looking fails because of the sink, and never because of a product.
+            # An unexplained error of `find` is the sink's fault, never a product's.
             raise TransientError(str(error), retry_after=error.retry_after) from error
         return by_action(planned) or [[]]
 
-    def _needs_a_look(self, item: Planned) -> bool:
-        """Whether a request that nobody waits for any more may be at work on it."""
-        young = not self.sink.limits.collides and self.journal.is_young(
-            item.desired.key
-        )
-        return item.incomplete or bool(young)
-
-    def _check_ripe(self, items: Sequence[Planned], before: Sequence[Planned]) -> None:
-        """Leave alone what may still be in the making.
-
-        Raises:
-            ConflictError: Something is; tells when to come again.
-        """
-        known = {item.desired.key: item for item in before}
-        waits = [
-            wait
-            for item in items
-            if (wait := self._ripens_in(item, known[item.desired.key])) is not None
-        ]
-        if waits:
-            problem = "half made, or a request that makes it may still be going on"
-            keys = ", ".join(str(item.desired.key) for item in items[:3])
-            raise ConflictError(f"{problem}: {keys}", retry_after=max(waits) or None)
-
-    def _ripens_in(self, item: Planned, before: Planned) -> float | None:
-        """Seconds until a product may be made or repaired; None: now."""
-        if not self.sink.limits.collides and item.change.existing is None:
-            return self.journal.is_young(item.desired.key) or None
-        if not item.incomplete or item.change.existing is None:
-            return None
-        grace, age = self.options.grace, item.change.existing.age
-        if age is not None and age < grace:
-            return grace - age
-        stands = before.change.existing is not None and (
-            item.change.existing.product == before.change.existing.product
-            and item.change.existing.missing_parts
-            == before.change.existing.missing_parts
-        )
-        return None if stands else 0.0
-
-    async def _send(self, items: Sequence[Planned]) -> None:
-        """Hand them to the sink, and take note of its answers.
-
-        Raises:
-            BrokenPromiseError: Some of them are none.
-            TransientError: The sink wants some of the changes again.
-        """
-        changes = [item.change for item in items]
-        action = changes[0].action
-        try:
-            with self.recorder.phase("write"):
-                answers = await promises.write(self.sink, changes)
-        except TransientError as error:
-            later = self._given_time(action, error)
-            if later is error:
-                raise
-            raise later from error
-        good, broken = promises.check_answers(self.sink, changes, answers)
-        outcomes, again = sorted_answers(changes, good)
-        self._note(items, outcomes)
-        if broken:
-            raise broken
-        if again:
-            times = {key: self._given_time(action, e) for key, e in again.items()}
-            raise SomeAgainError(times)
-
-    def _given_time(self, action: Action, error: TransientError) -> TransientError:
-        """Where a second creation would double the first, one without an answer waits.
-
-        An error without a reason is an answer, and so is a conflict.
-        """
-        answered = error.unexplained or isinstance(error, ConflictError)
-        if answered or self.sink.limits.collides or action is not Action.CREATE:
-            return error
-        wait = max(self.options.grace, error.retry_after or 0.0)
-        return TransientError(str(error), retry_after=wait)
-
-    def _open(self, items: Sequence[Planned]) -> list[Planned]:
-        """Those of these that met no end yet, and do not wait for it."""
+    def _still_open(self, items: Sequence[Planned]) -> list[Planned]:
+        """Those that have no outcome and do not wait for one."""
         return [
             item
             for item in items
@@ -303,13 +239,90 @@ class Writer:
             and item.desired.key not in self.waiting
         ]
 
+    def _give_up(self, items: Sequence[Planned], error: TransientError) -> None:
+        """The last retry failed, which may be the sink's fault."""
+        self.leave_unresolved([item.desired for item in items], error)
+        # A conflict only says that others are changing the product.
+        errors = [error_of(item.desired.key, error) for item in items]
+        against_sink = [e for e in errors if not isinstance(e, ConflictError)]
+        if against_sink:
+            self._blame_sink(len(against_sink), against_sink[-1])
+
+    # Requests in flight.
+
+    def _may_be_in_flight(self, item: Planned) -> bool:
+        """Whether an old request may still be creating or completing a product."""
+        waits = not self.sink.limits.collides and self.journal.ready_in(
+            item.desired.key
+        )
+        return item.is_repair or bool(waits)
+
+    def _check_ready(self, items: Sequence[Planned], before: Sequence[Planned]) -> None:
+        """Leave products alone that an old request may still be changing.
+
+        Raises:
+            ConflictError: There are some; its `retry_after` says when to try again.
+        """
+        known = {item.desired.key: item for item in before}
+        waits = [
+            wait
+            for item in items
+            if (wait := self._ready_in(item, known[item.desired.key])) is not None
+        ]
+        if waits:
+            problem = "incomplete, or an earlier request may still be creating it"
+            keys = ", ".join(str(item.desired.key) for item in items[:3])
+            raise ConflictError(f"{problem}: {keys}", retry_after=max(waits) or None)
+
+    def _ready_in(self, item: Planned, before: Planned) -> float | None:
+        """Seconds until a product may be created or repaired; None: now.
+
+        A sink that knows the age of an incomplete product answers by that. Otherwise
+        the product is repaired when two looks in a row find it unchanged.
+        """
+        existing, previous = item.change.existing, before.change.existing
+        if existing is None:
+            if self.sink.limits.collides:
+                return None
+            return self.journal.ready_in(item.desired.key) or None
+        if not item.is_repair:
+            return None
+        grace, age = self.options.grace, existing.age
+        if age is not None and age < grace:
+            return grace - age
+        is_unchanged = previous is not None and (
+            existing.product == previous.product
+            and existing.missing_parts == previous.missing_parts
+        )
+        return None if is_unchanged else 0.0
+
+    def _with_grace(self, action: Action, error: TransientError) -> TransientError:
+        """The error, with a wait of `grace` where a second creation would duplicate.
+
+        An error without a reason is an answer, and so is a conflict: then the request
+        is over and there is nothing to wait for.
+        """
+        answered = error.unexplained or isinstance(error, ConflictError)
+        if answered or self.sink.limits.collides or action is not Action.CREATE:
+            return error
+        wait = max(self.options.grace, error.retry_after or 0.0)
+        return TransientError(str(error), retry_after=wait)
+
+    # Writing: one call of the sink, and its answers.
+
     async def _write(self, items: Sequence[Planned]) -> None:
-        """Write once; culprits that the sink names are set aside."""
+        """Write once; culprits that the sink names are taken out.
+
+        Raises:
+            _Bisect: The sink refuses all and names nobody.
+            TransientError: The outcome of some is not known.
+        """
         while items:
             for item in items:
-                self.recorder.attempt(item.desired.key, item.change.done().status)
-            await self.journal.announce([item.change for item in items])
-            self.recorder.batch(len(items))
+                expected = item.change.done().status
+                self.recorder.record_attempt(item.desired.key, expected)
+            await self.journal.add_intents([item.change for item in items])
+            self.recorder.add_batch(len(items))
             self.recorder.touched = True
             try:
                 await self._send(items)
@@ -318,115 +331,144 @@ class Writer:
             else:
                 return
 
+    async def _send(self, items: Sequence[Planned]) -> None:
+        """Call the sink and record its answers.
+
+        Raises:
+            BrokenPromiseError: Some answers are not valid.
+            TransientError: Some changes have to be tried again.
+        """
+        changes = [item.change for item in items]
+        action = changes[0].action
+        try:
+            with self.recorder.phase("write"):
+                answers = await promises.write(self.sink, changes)
+        except TransientError as error:
+            later = self._with_grace(action, error)
+            if later is error:
+                raise
+            raise later from error
+        valid, broken = promises.check_answers(self.sink, changes, answers)
+        outcomes, again = sort_answers(changes, valid)
+        self._record(items, outcomes)
+        if broken:
+            raise broken
+        if again:
+            errors = {key: self._with_grace(action, e) for key, e in again.items()}
+            raise SomeAgainError(errors)
+
     def _without_culprits(
         self, items: Sequence[Planned], error: RefusedError
     ) -> Sequence[Planned]:
-        named: Mapping[ProductKey, str] = {}
+        culprits: Mapping[ProductKey, str] = {}
         if isinstance(error, BatchRefusedError):
-            named = error.culprits
-        rest = [item for item in items if item.desired.key not in named]
+            culprits = error.culprits
+        rest = [item for item in items if item.desired.key not in culprits]
         if len(rest) == len(items):
-            raise _TakeApart(items, error, in_doubt=False) from error
+            raise _Bisect(items, error, unexplained=False) from error
         for item in items:
             key = item.desired.key
-            if key in named:
-                self._fail(item, _blamed(key, error))
+            if key in culprits:
+                self._fail(item, _refusal(key, error))
         return [] if self.verdict else rest
 
-    def _note(self, items: Sequence[Planned], outcomes: Iterable[Outcome]) -> None:
-        """Take the outcomes; each stands by itself."""
+    def _record(self, items: Sequence[Planned], outcomes: Iterable[Outcome]) -> None:
         sent = {item.desired.key: item for item in items}
-        good = 0
+        successes = 0
         for outcome in outcomes:
             if outcome.status is OutcomeStatus.FAILED:
                 self._fail(sent[outcome.key], outcome)
                 continue
-            self.recorder.settle(outcome)
-            if outcome.reason and outcome.status in _GOOD:
-                self.recorder.warn(conflict_text(outcome.key, outcome.reason))
-            if outcome.status in _GOOD:
-                good += 1
+            self.recorder.record(outcome)
+            if outcome.status in _WRITTEN:
+                successes += 1
+                if outcome.reason:
+                    self.recorder.warn(conflict_text(outcome.key, outcome.reason))
                 self.on_written(sent[outcome.key])
             else:
-                self._bad.add(outcome.key)
-        if good:
-            self._works(good)
+                self._failed.add(outcome.key)
+        if successes:
+            self._note_successes(successes)
 
-    def _works(self, successes: int) -> None:
-        """The sink took something, so what is in doubt is tried by itself."""
-        self._successes += successes
-        self.breaker.worked()
-        self._suspects += self._doubted
-        self._doubted.clear()
+    def _fail(self, item: Planned, outcome: Outcome) -> None:
+        self._failed.add(outcome.key)
+        if not self.waiting.admit(item.desired, outcome):
+            self.recorder.record_refusal(outcome)
 
-    async def _try_suspects(self) -> None:
-        """What fails again while the sink takes other products is refused."""
-        while self._suspects and not self.verdict:
-            item, _ = self._suspects.pop()
-            doubts: list[Doubt] = []
-            await self._bring_about([item], doubts)
-            self._blame(doubts)
+    # Bisecting, and suspects.
 
-    async def _take_apart(self, signal: _TakeApart, doubts: list[Doubt] | None) -> None:
-        """Halve; a product that stands alone is refused."""
-        mine: list[Doubt] | None = doubts
-        if signal.in_doubt and doubts is None:
+    async def _bisect(self, signal: _Bisect, suspects: list[Suspect] | None) -> None:
+        """Write the halves of a batch; refuse or suspect a product that is alone."""
+        mine: list[Suspect] | None = suspects
+        if signal.unexplained and suspects is None:
             mine = []
         before = self._successes
         items = signal.items
         if len(items) > 1:
             middle = len(items) // 2
             first, second = items[:middle], items[middle:]
-            await self._bring_about(first, mine)
-            if len(second) > 1 and self._is_right(first):
-                # What is wrong with the whole is in the other half.
-                rest = _TakeApart(second, signal.error, in_doubt=signal.in_doubt)
-                await self._take_apart(rest, mine)
+            await self._apply(first, mine)
+            if len(second) > 1 and self._all_written(first):
+                # The culprit is in the second half, so writing it whole is in vain.
+                rest = _Bisect(second, signal.error, unexplained=signal.unexplained)
+                await self._bisect(rest, mine)
             else:
-                await self._bring_about(second, mine)
-        elif signal.in_doubt and mine is not None:
+                await self._apply(second, mine)
+        elif signal.unexplained and mine is not None:
             mine.extend((item, signal.error) for item in items)
         else:
-            self._blame((item, signal.error) for item in items)
-        if mine and doubts is None:
-            self._decide(mine, before)
+            self._refuse((item, signal.error) for item in items)
+        if mine and suspects is None:
+            self._judge(mine, before)
 
-    def _is_right(self, items: Iterable[Planned]) -> bool:
-        """Whether the sink has all of these as they should be."""
+    def _all_written(self, items: Iterable[Planned]) -> bool:
+        """Whether the sink has all of these as desired."""
         keys = [item.desired.key for item in items]
-        return not any(self.recorder.is_open(key) or key in self._bad for key in keys)
+        return not any(
+            self.recorder.is_open(key) or key in self._failed for key in keys
+        )
 
-    def _decide(self, doubted: Sequence[Doubt], before: int) -> None:
-        """Blame the products, unless the sink took nothing else meanwhile.
-
-        Then they are kept back until it takes another product, which clears it, or
-        so many are in doubt that it is given up.
-        """
-        if self._successes > before:
-            self._blame(doubted)
+    def _judge(self, suspects: Sequence[Suspect], successes_before: int) -> None:
+        """Refuse suspects if the sink took other products meanwhile, else hold them."""
+        if self._successes > successes_before:
+            self._refuse(suspects)
             return
-        self._doubted += doubted
-        _, error = doubted[-1]
-        self._accuse(len(doubted), error)
+        self._suspects += suspects
+        _, error = suspects[-1]
+        self._blame_sink(len(suspects), error)
 
-    def close(self) -> None:
-        """All is written: too few products in doubt say nothing against the sink."""
-        if self.breaker.is_enough:
-            self._leave_doubted()
-        self._blame(self._doubted)
-        self._doubted.clear()
+    def _note_successes(self, number: int) -> None:
+        """The sink works, so each suspect deserves one more try by itself."""
+        self._successes += number
+        self.breaker.worked()
+        self._to_retry += self._suspects
+        self._suspects.clear()
 
-    def _blame(self, doubted: Iterable[Doubt]) -> None:
-        for item, error in doubted:
-            self._fail(item, _blamed(item.desired.key, error))
+    async def _retry_suspects(self) -> None:
+        """Refuse those that fail again although the sink takes other products."""
+        while self._to_retry and not self.verdict:
+            item, _ = self._to_retry.pop()
+            suspects: list[Suspect] = []
+            await self._apply([item], suspects)
+            self._refuse(suspects)
 
-    def _fail(self, item: Planned, outcome: Outcome) -> None:
-        self._bad.add(outcome.key)
-        if not self.waiting.admit(item.desired, outcome):
-            self.recorder.refuse(outcome)
+    def _blame_sink(self, products: int, error: Exception) -> None:
+        self.breaker.failed(products, error)
+        if self.breaker.verdict:
+            self._acquit()
+
+    def _acquit(self) -> None:
+        """The sink is at fault, so the suspects are unresolved, not failed."""
+        for item, error in self._suspects:
+            self.leave_unresolved([item.desired], TransientError(str(error)))
+        self._suspects.clear()
+
+    def _refuse(self, suspects: Iterable[Suspect]) -> None:
+        for item, error in suspects:
+            self._fail(item, _refusal(item.desired.key, error))
 
 
-def _blamed(key: ProductKey, error: Exception) -> Outcome:
+def _refusal(key: ProductKey, error: Exception) -> Outcome:
     """The outcome of a product that a sink refused."""
     reason, said, holder = str(error), "", None
     if isinstance(error, RefusedError):

@@ -32,7 +32,7 @@ from catalogsync.errors import (
     TransientError,
     UnauthorizedError,
 )
-from catalogsync.events import Request, tell_request
+from catalogsync.events import Request, report_request
 from catalogsync.retry import retry_after
 
 from .ratelimit import RateLimiter
@@ -290,7 +290,7 @@ class HttpClient:
             # Not the error itself, which holds the request with its credentials.
             cause = getattr(error, "os_error", None)
         finally:
-            tell_request(
+            report_request(
                 Request(
                     method=method,
                     host=url.host or "",

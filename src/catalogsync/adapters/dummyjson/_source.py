@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 import attrs
 
-from catalogsync.catalog.checks import shown
+from catalogsync.catalog.checks import shortened
 from catalogsync.catalog.outcomes import Rejected
 from catalogsync.catalog.products import Category, Price, Product, ProductKey
 from catalogsync.errors import (
@@ -349,5 +349,7 @@ def _last_key(mapper: Mapper, records: Sequence[object]) -> ProductKey | None:
 def _asked_for(mapper: Mapper, key: ProductKey, record: Mapping[str, Any]) -> Product:
     """The product of a record that was asked for by its key."""
     if (found := mapper.key(record)) != key:
-        raise InvalidValueError("id", f"is {shown(found.id)!r} instead of {key.id!r}")
+        raise InvalidValueError(
+            "id", f"is {shortened(found.id)!r} instead of {key.id!r}"
+        )
     return mapper.product(key, record)
