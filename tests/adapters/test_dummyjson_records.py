@@ -277,7 +277,7 @@ async def test_what_is_no_record(nothing: object, kind: str) -> None:
             {"variants": [{**ONE, "options": {"Size": ""}}]},
             "variants[0].options.Size: an option and its value must not be empty",
         ),
-        ({"variants": [ONE, ONE]}, "variants[1]: v is there twice"),
+        ({"variants": [ONE, ONE]}, "variants[1]: v appears twice"),
         (
             {"variants": [ONE, {**ONE, "id": "w", "options": {"Color": "Red"}}]},
             f"variants[1].options: {SAME} Size",

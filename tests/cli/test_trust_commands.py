@@ -215,7 +215,7 @@ def test_removals_are_planned_and_carried_out(
     assert len(titles()) == left
     again = call("apply", "plan.jsonl")
     assert again.exit_code == (1 if prune == "delete" else 0)
-    assert ("dummyjson:5: not there any more" in again.stdout) == (prune == "delete")
+    assert ("dummyjson:5: no longer there" in again.stdout) == (prune == "delete")
     assert len(titles()) == left
     drafts = by_hand("SELECT source_id FROM product WHERE status = 'draft'")
     assert drafts == ([("5",)] if prune == "unpublish" else [])

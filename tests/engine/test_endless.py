@@ -231,7 +231,7 @@ async def test_keys_that_stand_twice(
         (key(n), f"record {place + 1}") for n, place in again
     ]
     for record, (n, _) in zip(report.rejected, again, strict=True):
-        assert record.reason.endswith(f"first as record {first[n] + 1}")
+        assert record.reason.endswith(f"first in record {first[n] + 1}")
     assert report.status is (RunStatus.DEGRADED if again else RunStatus.SUCCEEDED)
     assert report.counts.created == len(first)
     assert sink.holds(*(products[place] for place in first.values()))

@@ -92,7 +92,7 @@ async def test_a_sink_that_cannot_be_read_then_is_a_warning() -> None:
     sink.find_faults.extend([None, *[TransientError("down")] * FAST.attempts])
     report = await go(sink, verify=True)
     assert report.status is RunStatus.DEGRADED
-    assert report.warnings == ("what was written could not be read back: down",)
+    assert report.warnings == ("could not read back what was written: down",)
 
 
 async def test_one_lost_answer_is_asked_for_again() -> None:

@@ -44,10 +44,10 @@ def test_what_is_not_supplied_is_left_out() -> None:
         ({"images": ""}, "images: must be a list"),
         ({"images": [{"url": 5}]}, "images[0].url: must be text, not int"),
         ({"weight": 1.5}, "weight: must be a number as text"),
-        ({"weight": "heavy"}, "weight: 'heavy' is no number"),
+        ({"weight": "heavy"}, "weight: 'heavy' is not a number"),
         ({"weight": "NaN"}, "weight: must be 0 or more, is NaN"),
         ({"weight": "9" * 101}, "must be a number as text"),
-        ({"weight": "1E+99999999999999999999"}, "is no number"),
+        ({"weight": "1E+99999999999999999999"}, "is not a number"),
         (
             {"variants": [{"id": "v", "stock": [{"quantity": True}]}]},
             "variants[0].stock[0].quantity: must",

@@ -416,7 +416,7 @@ def test_a_variant_whose_options_others_have_is_left_out() -> None:
         found = compare(make(title="Mug"), existing)
         (conflict,) = found.conflicts
         assert conflict == (
-            "variant M is not created: variant by hand, which is not the source's,"
+            "variant M is not created: variant by hand, which was added in the store,"
             " has the same options (Size: M)"
         )
         if number:

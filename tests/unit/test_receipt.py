@@ -197,10 +197,10 @@ def test_no_mark_is_overlooked(
     if escaped:
         text = text.replace('"r"', '"\\u0072"').replace('"w"', '"\\u0077"')
     last_applied = LastApplied.parse(text)
-    assert last_applied.removed is tree.get("r", False)
+    assert last_applied.unpublished is tree.get("r", False)
     assert last_applied.writing is tree.get("w", False)
     assert LastApplied.is_marked(text) or not (
-        last_applied.removed or last_applied.writing
+        last_applied.unpublished or last_applied.writing
     )
 
 

@@ -1,4 +1,4 @@
-"""What a sink holds, and what has to happen to it."""
+"""What a sink has, and the changes that it needs."""
 
 from __future__ import annotations
 
@@ -44,23 +44,21 @@ class Action(enum.StrEnum):
 
 @attrs.frozen(kw_only=True)
 class Existing:
-    """A product that the sink holds under our key.
+    """A product that the sink has under our key, or that is to be adopted.
 
     Attributes:
-        product: Its real fields, as the sink has them. `UNSET` where a field was
-            not asked for or cannot be held. Elements that others added (a price
-            in another currency, a variant, an attribute) are part of it.
-        last_applied: The text that came with the change that we wrote last; None
-            where the sink has none.
-        references: For a `ReferencingSink`: the sink ids of its categories and
-            tags, each with a name for people.
-        native: Anything that the sink wants to see again in the change.
-        missing_parts: Parts that every product has and this one lacks, in words, such as
-            `no variant`: it is half made. The sink adds them in any change of it.
-        age: Seconds since the sink last changed it, by the sink's own clock; where
-            there are gaps, and the sink can tell.
-        foreign: It stands there without our key (see `AdoptingSink`); the change
-            gives it the key.
+        product: Its fields as they are in the sink; `UNSET` if a field was not asked for
+            or the sink cannot hold it. It includes data added in the store, such as a
+            price in another currency, a variant or an attribute.
+        last_applied: The last-applied state of the last change; None: the sink has none.
+        references: For a `ReferencingSink`: the sink's ids of its categories and tags,
+            each with a name for people.
+        native: Anything that the sink needs again when it writes a change.
+        missing_parts: Parts that every complete product has and this one lacks, in
+            words, such as `no variant`. The sink adds them with any change.
+        age: Seconds since the sink last changed an incomplete product, by the sink's own
+            clock; None: not known.
+        foreign: Whether it has no key yet (see `AdoptingSink`); the change adds the key.
     """
 
     product: Product
@@ -76,20 +74,20 @@ class Existing:
 
 @attrs.frozen(kw_only=True)
 class Conflict:
-    """Something in the sink is in the way; nothing is touched.
+    """Something in the sink is in the way, so the product is not written.
 
-    Our key leads to several products or to one that cannot be read, or somebody
-    else's product stands where ours would go.
+    Several products have our key, or one that cannot be read, or somebody else's
+    product is where ours would be.
 
     Attributes:
-        reason: Which products, and what is wrong.
+        reason: The products, and what is wrong.
     """
 
     reason: str
 
 
 Found: TypeAlias = Existing | Conflict
-"""What a sink has for a wanted product; no entry means that it has none."""
+"""What a sink has for a desired product; no entry: nothing."""
 
 
 @attrs.frozen(kw_only=True)
@@ -97,9 +95,9 @@ class FieldDiff:
     """One difference, for people.
 
     Attributes:
-        path: Such as `title` or `variants.default.prices.USD`.
-        old: What the sink has; None where it has nothing.
-        new: What it will have; None where it is removed.
+        path: Path of the value, such as `title` or `variants.default.prices.USD`.
+        old: The value in the sink; None: there is none.
+        new: The value after the change; None: it is removed.
     """
 
     path: str
@@ -109,12 +107,12 @@ class FieldDiff:
 
 @attrs.frozen(kw_only=True)
 class VariantChange:
-    """What happens to one variant of an updated product.
+    """The change of one variant of an updated product.
 
     Attributes:
         action: ADD, UPDATE or REMOVE.
-        variant: The variant as it will be; for REMOVE, as it was.
-        fields: For UPDATE: what differs.
+        variant: The variant after the change; for REMOVE, before it.
+        fields: For UPDATE: the fields that differ.
     """
 
     action: Action
@@ -127,20 +125,20 @@ class Change:
     """What has to happen to one product.
 
     Attributes:
-        action: CREATE or UPDATE; for a `RemovingSink` also UNPUBLISH (shoppers see it no
-            more), DELETE, or RELEASE (our key and last-applied state are taken off, and all else
-            is left as it is).
-        product: The product as it will be, with what others added to it.
-        fields: What the change carries; for CREATE, all that is supplied; none for
+        action: CREATE or UPDATE; for a `RemovingSink` also UNPUBLISH (shoppers no longer
+            see it), DELETE, or RELEASE (our key and last-applied state are removed, and
+            everything else stays).
+        product: The product after the change, including data added in the store.
+        fields: The fields to write; for CREATE, all that are supplied; empty for
             UNPUBLISH, DELETE and RELEASE.
-        variants: For UPDATE: the variants that change.
-        references: Sink ids of the categories and tags that the product will
-            have, for those of the two that are among `fields`.
-        last_applied: To be kept with the product and given back by `find`.
-        existing: What `find` gave for it; None for CREATE.
-        desired: What the source supplies, as the sink can hold it; None where the
-            change does not come from the source.
-        handle: For CREATE in a `HandleSink`: the handle to give it.
+        variants: For UPDATE: the variants to change.
+        references: The sink's ids of the categories and tags that the product will have,
+            if `fields` contains them.
+        last_applied: To be stored with the product and returned by `find`.
+        existing: The result of `find`; None for CREATE.
+        desired: The product of the source, as the sink can hold it; None: the change
+            does not come from the source.
+        handle: For CREATE in a `HandleSink`: the handle to use.
     """
 
     action: Action
@@ -161,30 +159,30 @@ class Change:
         return self.product.key
 
     def done(self, note: str = "") -> Outcome:
-        """The outcome of this change when the sink has carried it out.
+        """The outcome if the sink has applied this change.
 
         Args:
-            note: What a person should know about how it was done; the run warns of it.
+            note: A warning for people, if something about it is unusual.
         """
-        reason = _DISOWNED if self.action is Action.RELEASE else note
+        reason = _RELEASED if self.action is Action.RELEASE else note
         return Outcome(self.key, _DONE.get(self.action, OutcomeStatus.UPDATED), reason)
 
     def failed(self, reason: str, *, said: str = "") -> Outcome:
-        """The outcome of this change when the sink refuses it; others may be done.
+        """The outcome if the sink refuses this change.
 
         Args:
-            reason: Why, for a person.
-            said: The sink's own words, if it gave any.
+            reason: Why, for people.
+            said: The sink's own message; empty: none.
         """
         return Outcome(self.key, OutcomeStatus.FAILED, reason, said)
 
     def again(self, error: TransientError) -> Again:
-        """The answer for a change that may succeed later; others may be done.
+        """The answer for a change that may succeed later.
 
-        The engine finds and plans this product again before it writes it again.
+        The engine finds and plans the product again before it writes it again.
 
         Args:
-            error: What went wrong, as it would be raised if the whole call had failed.
+            error: What went wrong, as if the whole call had failed.
         """
         return Again(self.key, error)
 
@@ -195,11 +193,11 @@ _DONE = {
     Action.DELETE: OutcomeStatus.REMOVED,
     Action.RELEASE: OutcomeStatus.REMOVED,
 }
-_DISOWNED = "released: it stays in the sink as it is, without our key"
+_RELEASED = "released: it stays in the sink as it is, without our key"
 
 
 class ReferenceKind(enum.StrEnum):
-    """What products refer to and must be there before them."""
+    """Objects that products refer to, and that must exist before them."""
 
     CATEGORY = "category"
     TAG = "tag"
@@ -210,11 +208,11 @@ class Reference:
     """A category or a tag that products need.
 
     Attributes:
-        kind: Which of the two.
-        source: Name of the source that speaks of it.
-        id: A category's id in that source; a tag's text.
-        name: What shoppers read.
-        parent: The category that contains it.
+        kind: Category or tag.
+        source: Name of the source.
+        id: The id of a category in the source; the text of a tag.
+        name: The name that shoppers see.
+        parent: The category that contains it; None: it is at the top level.
     """
 
     kind: ReferenceKind
@@ -226,18 +224,17 @@ class Reference:
 
 @attrs.frozen(kw_only=True)
 class ExistingReference:
-    """What a sink has for a wanted reference.
+    """A category or tag that the sink has.
 
     Attributes:
         id: Its id in the sink.
-        name: Its name there.
-        parent: The sink id of what contains it; None: it is at the top level.
-        ours: Whether we created it; others' are used and never changed.
-        above: The sink ids of all that contain it, the parent first, so that no
-            category is moved below itself; empty where the sink does not say.
-        last_applied: The text that came with the change that we wrote last; None
-            where the sink has none.
-        native: Anything that the sink wants to see again in the change.
+        name: Its name in the sink.
+        parent: The sink's id of its parent; None: it is at the top level.
+        ours: Whether we created it; others are used and never changed.
+        above: The sink's ids of all its ancestors, the parent first, so that no category
+            is moved below itself; empty: not known.
+        last_applied: The last-applied state of the last change; None: the sink has none.
+        native: Anything that the sink needs again when it writes a change.
     """
 
     id: str
@@ -251,15 +248,15 @@ class ExistingReference:
 
 @attrs.frozen(kw_only=True)
 class ReferenceChange:
-    """A reference to be created (held is None), renamed or moved.
+    """A category or tag to create, rename or move.
 
     Attributes:
-        reference: What is wanted.
-        name: The name that it will have; a person's where that stays.
-        parent: The sink id of the parent that it will have, which is there already;
-            None: it will be at the top level.
-        existing: What the sink has.
-        last_applied: To be kept with a category and given back by `find_references`.
+        reference: The category or tag in the source.
+        name: Its name after the change; not the source's if a manual edit stays.
+        parent: The sink's id of its parent after the change, which exists already; None:
+            the top level.
+        existing: What the sink has; None: it is to be created.
+        last_applied: To be stored with a category and returned by `find_references`.
     """
 
     reference: Reference
@@ -272,18 +269,18 @@ class ReferenceChange:
 
     @property
     def moves(self) -> bool:
-        """Whether one that is there gets another parent, or becomes a root."""
+        """Whether an existing category gets another parent or moves to the top level."""
         return self.existing is not None and self.existing.parent != self.parent
 
 
 @attrs.frozen(kw_only=True)
 class ReferenceOutcome:
-    """What became of a reference change.
+    """The outcome for one category or tag.
 
     Attributes:
-        reference: Which one.
-        id: Its id in the sink; None where the sink refused it.
-        created: Whether this call made it; false if it was there after all.
+        reference: The category or tag.
+        id: Its id in the sink; None: the sink refused it.
+        created: Whether this call created it; False: it existed already.
         reason: Why it was refused, in the sink's own words.
     """
 
@@ -294,13 +291,13 @@ class ReferenceOutcome:
 
 
 def by_name(attributes: object) -> Mapping[str, Json]:
-    """A product's attributes; what stands in a store may be no mapping at all."""
+    """A product's attributes; in a store they may not be a mapping at all."""
     found = cast("Mapping[str, Json]", attributes)
     return found if isinstance(attributes, Mapping) else {}
 
 
 def shown(value: object) -> Any:
-    """A model value as JSON that a person can read."""
+    """A value of a product as JSON for people."""
     match value:
         case Unset() | None:
             return None

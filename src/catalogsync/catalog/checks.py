@@ -1,8 +1,8 @@
-"""Checks that the model makes of its values; each raises `InvalidValueError`.
+"""Validators of the model's values; each raises `InvalidValueError`.
 
-They say what is allowed and refuse the rest. `UNSET` is defined here because it is
-allowed in many places. The bounds are far beyond any real catalog: they keep a
-product that somebody made on purpose from taking all time and memory.
+They define what is allowed and refuse everything else. `UNSET` is defined here because
+it is allowed in many places. The bounds are far beyond any real catalog: they keep a
+maliciously crafted product from using up all time and memory.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import attrs
 from catalogsync.errors import InvalidValueError
 
 _MOST_ITEMS = 10_000
-"""Elements of any list or mapping of a product, attributes aside."""
+"""Most elements of any list or mapping of a product, except attributes."""
 
 _LONGEST_TEXT = 1 << 22
 _JSON_DEPTH = 32
@@ -44,15 +44,15 @@ class Unset(enum.Enum):
 
 
 UNSET: Final = Unset.UNSET
-"""What a source does not say. Differs from empty."""
+"""A value that the source does not supply. It is not the same as an empty one."""
 
 Validator = Callable[[object, "attrs.Attribute[Any]", Any], None]
 
 
 def check_text(path: str, value: object) -> str:
-    """Text that any store can keep."""
+    """Check that a value is text that any store can keep."""
     if not isinstance(value, str):
-        raise InvalidValueError(path, f"must be text, not {_given(value)}")
+        raise InvalidValueError(path, f"must be text, not {_described(value)}")
     if len(value) > _LONGEST_TEXT:
         problem = f"has {len(value)} characters, more than {_LONGEST_TEXT}"
         raise InvalidValueError(path, problem)
@@ -68,7 +68,7 @@ def check_text(path: str, value: object) -> str:
 
 
 def _check_name(path: str, name: object) -> None:
-    """A key of a mapping; one that is no text is not shortened, unless it is a number."""
+    """Check a key of a mapping; one that is neither text nor a number is not quoted."""
     if not isinstance(name, str | int):
         problem = f"each name must be text, not {type(name).__name__}"
         raise InvalidValueError(path, problem)
@@ -76,7 +76,7 @@ def _check_name(path: str, name: object) -> None:
 
 
 def _is_plain(value: object) -> bool:
-    """Whether this is text as most text is, so that no closer look is needed."""
+    """Whether a value is plain ASCII text, as most texts are; it needs no more checks."""
     return (
         type(value) is str
         and value.isascii()
@@ -86,13 +86,13 @@ def _is_plain(value: object) -> bool:
 
 
 def shortened(value: object) -> str:
-    """A value for a message, cut where it is long."""
+    """A value for a message, cut if it is long."""
     text = str(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
-def told(kind: str, value: object) -> str:
-    """The kind of a wrong value and, where it is a simple one, the value itself."""
+def described(kind: str, value: object) -> str:
+    """The kind of an invalid value and, if it is simple, the value itself."""
     match value:
         case str():
             return f"{kind} ({shortened(value)!r})"
@@ -102,22 +102,22 @@ def told(kind: str, value: object) -> str:
             return kind
 
 
-def _given(value: object) -> str:
-    return told(type(value).__name__, value)
+def _described(value: object) -> str:
+    return described(type(value).__name__, value)
 
 
 def check_number_of_items(path: str, number: int) -> None:
-    """No list or mapping beyond all measure."""
+    """Check the number of elements in a list or mapping."""
     if number > _MOST_ITEMS:
         raise InvalidValueError(path, f"has {number} entries, more than {_MOST_ITEMS}")
 
 
 def check_parents(path: str, above: object) -> None:
-    """No line of parents beyond all measure.
+    """Check the number of ancestors.
 
     Args:
-        path: Of the parent.
-        above: The parent; each has its own as `parent`.
+        path: Path to the parent.
+        above: The parent, whose own parent is its attribute `parent`.
     """
     for _ in range(_MOST_PARENTS + 1):
         if above is None:
@@ -127,17 +127,17 @@ def check_parents(path: str, above: object) -> None:
 
 
 def check_distinct(path: str, values: Iterable[object]) -> None:
-    """No value twice."""
+    """Check that no value appears twice."""
     seen: set[object] = set()
     for index, value in enumerate(values):
         if value in seen:
             which = "" if value is None else f"{shortened(value)} "
-            raise InvalidValueError(f"{path}[{index}]", f"{which}is there twice")
+            raise InvalidValueError(f"{path}[{index}]", f"{which}appears twice")
         seen.add(value)
 
 
 def check_json(path: str, value: object, depth: int = _JSON_DEPTH) -> None:
-    """A JSON value of bounded depth and size."""
+    """Check that a value is JSON of limited depth and size."""
     try:
         _check_json(value, depth, _JSON_VALUES)
     except InvalidValueError as error:
@@ -145,10 +145,10 @@ def check_json(path: str, value: object, depth: int = _JSON_DEPTH) -> None:
 
 
 def _check_json(value: object, depth: int, most: int) -> int:
-    """Check a value; gives how many more there may be.
+    """Check a value; returns how many more there may be.
 
-    The path is put together only on the way out of a failure: with long names and
-    many values, it would be most of the work.
+    The path is built only when a check has failed: for long names and many values it
+    would be most of the work.
     """
     if value is None or value is True or value is False or _is_plain(value):
         return most - 1
@@ -188,7 +188,7 @@ def _check_container(
 
 
 def text(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    """Text that is not empty."""
+    """Validate text that is not empty."""
     if _is_plain(value):
         return
     if not check_text(attribute.name, value):
@@ -196,38 +196,38 @@ def text(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
 
 
 def text_or_unset(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    """Text that is not empty, or UNSET."""
+    """Validate text that is not empty, or UNSET."""
     if value is not UNSET:
         text(_, attribute, value)
 
 
 def text_or_none(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    """Text or None."""
+    """Validate text or None."""
     if value is not None:
         check_text(attribute.name, value)
 
 
 def optional_text(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    """Text, None or UNSET."""
+    """Validate text, None or UNSET."""
     if value is not None and value is not UNSET and not _is_plain(value):
         check_text(attribute.name, value)
 
 
 def one_of(*kinds: type[Any] | None) -> Validator:
-    """A value of one of these classes; None among them allows None."""
+    """Validate a value of one of these classes; None among them allows None."""
     allowed = tuple(type(None) if kind is None else kind for kind in kinds)
     first = allowed[0].__name__
 
     def check(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
         if not isinstance(value, allowed):
-            problem = f"must be {first}, not {_given(value)}"
+            problem = f"must be {first}, not {_described(value)}"
             raise InvalidValueError(attribute.name, problem)
 
     return check
 
 
 def source_name(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    """A name that can stand in keys, handles and file names."""
+    """Validate a name that is used in keys, handles and file names."""
     name = check_text(attribute.name, value)
     if not name.isascii() or not name.translate(_NAME_MARKS).isalnum():
         problem = f"must be letters, digits, '.', '_' or '-', is {shortened(name)!r}"
@@ -235,7 +235,7 @@ def source_name(_: object, attribute: attrs.Attribute[Any], value: object) -> No
 
 
 def currency(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    """An ISO 4217 code in upper case."""
+    """Validate an ISO 4217 code in upper case."""
     code = check_text(attribute.name, value)
     if len(code) != 3 or not code.isascii() or not code.isalpha():
         problem = f"must be 3 letters, is {shortened(code)!r}"
@@ -245,7 +245,7 @@ def currency(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
 
 
 def quantity(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    """A whole number; below 0 where more was sold than there was."""
+    """Validate an integer; a negative stock is allowed."""
     if not isinstance(value, int) or isinstance(value, bool):
         problem = f"must be a whole number, is {shortened(value)!r}"
         raise InvalidValueError(attribute.name, problem)
@@ -255,9 +255,9 @@ def quantity(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
 
 
 def amount(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    """A Decimal of 0 or more, of sensible size."""
+    """Validate a Decimal of 0 or more with a limited number of digits."""
     if not isinstance(value, Decimal):
-        problem = f"must be a Decimal, not {_given(value)}"
+        problem = f"must be a Decimal, not {_described(value)}"
         raise InvalidValueError(attribute.name, problem)
     if not value.is_finite() or value < 0:
         problem = f"must be 0 or more, is {shortened(value)}"
@@ -273,19 +273,19 @@ def amount(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
 
 
 def amount_or_none(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    """An amount or None."""
+    """Validate an amount or None."""
     if value is not None:
         amount(_, attribute, value)
 
 
 def optional_amount(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    """An amount, None or UNSET."""
+    """Validate an amount, None or UNSET."""
     if value is not None and value is not UNSET:
         amount(_, attribute, value)
 
 
 def option_texts(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    """Names and values that are not empty."""
+    """Validate options: names and values that are not empty."""
     entries = _entries(attribute.name, value)
     check_number_of_items(attribute.name, len(entries))
     for name, item in entries:
@@ -296,20 +296,20 @@ def option_texts(_: object, attribute: attrs.Attribute[Any], value: object) -> N
 
 
 def items(kind: type[Any], identity: Callable[[Any], object]) -> Validator:
-    """A list in which each item is of the kind, and no identity is there twice."""
+    """Validate a list of items of this class, without two of the same identity."""
 
     def check(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
         if value is UNSET:
             return
         if not isinstance(value, tuple):
-            problem = f"must be a list of {kind.__name__}, not {_given(value)}"
+            problem = f"must be a list of {kind.__name__}, not {_described(value)}"
             raise InvalidValueError(attribute.name, problem)
         found = cast("tuple[object, ...]", value)
         check_number_of_items(attribute.name, len(found))
         for index, item in enumerate(found):
             if not isinstance(item, kind):
                 path = f"{attribute.name}[{index}]"
-                problem = f"must be {kind.__name__}, not {_given(item)}"
+                problem = f"must be {kind.__name__}, not {_described(item)}"
                 raise InvalidValueError(path, problem)
         if len(found) > 1:
             check_distinct(attribute.name, [identity(item) for item in found])
@@ -318,7 +318,7 @@ def items(kind: type[Any], identity: Callable[[Any], object]) -> Validator:
 
 
 def tags(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    """Texts that are not empty."""
+    """Validate texts that are not empty."""
     if isinstance(value, tuple):
         for index, tag in enumerate(cast("tuple[object, ...]", value)):
             path = f"{attribute.name}[{index}]"
@@ -327,7 +327,7 @@ def tags(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
 
 
 def json_object(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    """JSON values by name, or UNSET."""
+    """Validate a JSON object or UNSET."""
     if value is UNSET:
         return
     for name, _item in _entries(attribute.name, value):
@@ -338,6 +338,6 @@ def json_object(_: object, attribute: attrs.Attribute[Any], value: object) -> No
 
 def _entries(path: str, value: object) -> ItemsView[object, object]:
     if not isinstance(value, Mapping):
-        problem = f"must be a mapping, not {_given(value)}"
+        problem = f"must be a mapping, not {_described(value)}"
         raise InvalidValueError(path, problem)
     return cast("Mapping[object, object]", value).items()

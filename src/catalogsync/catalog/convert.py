@@ -1,6 +1,6 @@
-"""Products as JSON types and back: for payloads and plan files.
+"""Products as JSON types and back, for the state store and plan files.
 
-Money and sizes are text, so that no digit is lost. What is `UNSET` is left out.
+Amounts and sizes are texts, so that no digit is lost. `UNSET` values are left out.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def product_to_json(product: Product) -> dict[str, Json]:
 
 
 def product_from_json(tree: object) -> Product:
-    """Read what `product_to_json` gave.
+    """Read the result of `product_to_json`.
 
     Raises:
-        InvalidValueError: It is no product; names the path.
+        InvalidValueError: It is not a valid product; names the path.
     """
     if not isinstance(tree, Mapping):
         raise InvalidValueError("", "must be a product as a JSON object")
@@ -43,7 +43,7 @@ def product_from_json(tree: object) -> Product:
         return _converter().structure(tree, Product)
     except InvalidValueError:
         raise
-    except Exception as error:  # noqa: BLE001 - told with its path
+    except Exception as error:  # noqa: BLE001 - reported with its path
         try:
             first, *others = _problems(error, "")
         except RecursionError:
@@ -54,7 +54,7 @@ def product_from_json(tree: object) -> Product:
 
 
 def _problems(error: BaseException, path: str) -> list[InvalidValueError]:
-    """What is wrong, each with the path to it, such as `variants[2].prices[0].amount`."""
+    """The problems, each with its path, such as `variants[2].prices[0].amount`."""
     from cattrs.errors import (
         BaseValidationError,
         ClassValidationError,
@@ -76,7 +76,7 @@ def _problems(error: BaseException, path: str) -> list[InvalidValueError]:
 
 
 def _below(path: str, dot: str, error: BaseException) -> str:
-    """The path to a part of a value, which cattrs adds to the error as a note."""
+    """The path to a part of a value; cattrs adds it to the error as a note."""
     from cattrs.errors import AttributeValidationNote, IterableValidationNote
 
     for note in getattr(error, "__notes__", ()):
@@ -99,14 +99,14 @@ def _words(error: BaseException) -> str:
 
 @cache
 def _converter() -> Converter:
-    # Loading it takes a while, and most runs convert nothing.
+    # cattrs is slow to import, and most runs convert nothing.
     from cattrs import Converter
     from cattrs.gen import make_dict_unstructure_fn
 
     converter = Converter(forbid_extra_keys=True)
     converter.register_unstructure_hook(Decimal, str)
     converter.register_structure_hook(Decimal, lambda value, _: _decimal(value))
-    # The model checks what it is given; a converter that bends values would hide it.
+    # The model checks its values; a converter that changes them would hide errors.
     for kind in (str, int):
         converter.register_structure_hook(kind, lambda value, _: value)
     converter.register_unstructure_hook(ProductStatus, lambda status: status.value)
@@ -125,7 +125,7 @@ def _converter() -> Converter:
 
 
 def _chosen(converter: Converter, value: Any, kind: Any) -> Any:
-    """A value of a union; at most one of its members needs to be made."""
+    """A value of a union; at most one of its members needs structuring."""
     members = [m for m in get_args(kind) if m not in {Unset, type(None)}]
     if value is None or len(members) != 1:
         return value
@@ -155,4 +155,4 @@ def _decimal(value: object) -> Decimal:
     try:
         return Decimal(value)
     except InvalidOperation:
-        raise InvalidValueError("", f"{value!r} is no number") from None
+        raise InvalidValueError("", f"{value!r} is not a number") from None

@@ -1,8 +1,8 @@
-"""Values as they stand in a store, whatever people made of them.
+"""Reading values from a store, where people can enter anything.
 
-What no source could supply becomes text: it can be compared, shown and kept like any
-other value, differs from all that is desired, and is written over where the source
-supplies the field.
+A value that is not valid becomes text. It can be compared and shown like any other, it
+differs from every valid value, and so it is overwritten if the source supplies the
+field.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ _LARGEST_EXPONENT = 400
 
 
 def text(value: object) -> str | None:
-    """A text; an empty one is not there."""
+    """A text; None for an empty one."""
     if value is None or value == "":
         return None
     return value if isinstance(value, str) else str(value)
 
 
 def amount(value: object) -> Any:
-    """A `Decimal`; text where it is no number."""
+    """A `Decimal`, or text if it is not a number."""
     if value is None:
         return None
     try:
         number = Decimal(repr(value) if isinstance(value, float) else str(value))
     except ArithmeticError:
         return str(value)
-    # A few letters can stand for a number with a billion digits.
+    # `1e999999999` is short, but has a billion digits.
     is_usual = number.is_finite() and abs(number.adjusted()) <= _LARGEST_EXPONENT
     return number if is_usual else str(value)
 
 
 def quantity(value: object) -> Any:
-    """A whole number; text where it is none."""
+    """An integer, or text if it is not one."""
     number = amount(value)
     if isinstance(number, Decimal) and number == number.to_integral_value():
         return int(number)

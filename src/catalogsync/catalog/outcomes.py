@@ -1,4 +1,4 @@
-"""What became of a product: one outcome for each, and nothing is left out."""
+"""Outcomes: each product of a run has exactly one."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["Again", "Outcome", "OutcomeStatus", "Rejected"]
 
 
 class OutcomeStatus(enum.StrEnum):
-    """What became of one product.
+    """The result for one product.
 
-    `FAILED` is refused and we know why. `UNRESOLVED` means that we ran out of
-    tries, time or permission to know; the next run looks again.
+    `FAILED`: the product was refused, and we know why. `UNRESOLVED`: we ran out of
+    retries, time or permission to know the result; the next run checks it again.
     """
 
     CREATED = "created"
@@ -31,15 +31,15 @@ class OutcomeStatus(enum.StrEnum):
 
 @attrs.frozen
 class Outcome:
-    """What became of one product.
+    """The result for one product.
 
     Attributes:
-        key: Which product.
-        status: What became of it.
-        reason: Why, for a person; empty where nothing needs a reason.
-        said: The sink's own words, where it gave any.
-        holder: The product of ours that has a unique value which this one needs, as
-            in `BatchRefusedError.holders`.
+        key: Key of the product.
+        status: The result.
+        reason: Why, for people; empty: no reason is needed.
+        said: The sink's own message; empty: none.
+        holder: The product of ours that has a unique value which this one needs (see
+            `BatchRefusedError.holders`); None: not known.
     """
 
     key: ProductKey
@@ -64,11 +64,11 @@ class Outcome:
 
 @attrs.frozen
 class Again:
-    """What a sink answers for a change that it should be given once more.
+    """A sink's answer for a change that should be tried again.
 
     Attributes:
-        key: Which product.
-        error: Why it was not carried out, or may not have been.
+        key: Key of the product.
+        error: Why the change was not applied, or may not have been.
     """
 
     key: ProductKey
@@ -77,14 +77,13 @@ class Again:
 
 @attrs.frozen(kw_only=True)
 class Rejected:
-    """A source record that is no product.
+    """A record of the source that is not a valid product.
 
     Attributes:
-        key: Its identity, where it can be read.
+        key: Its key; None: it cannot be read.
         reason: What is wrong, with the path to the bad value.
-        where: The place in the source, such as `page skip=30, record 7`.
-        path: The path by itself, for programs, such as `price`; empty where there
-            is none.
+        where: Its position in the source, such as `page skip=30, record 7`.
+        path: The path alone, for programs, such as `price`; empty: there is none.
     """
 
     key: ProductKey | None

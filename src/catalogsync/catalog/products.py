@@ -1,12 +1,12 @@
-"""The canonical model of a catalog.
+"""Products: the canonical model of a catalog.
 
-Frozen values without any wire format or sink id. `UNSET` means "the source does
-not say" and leaves the sink's value alone; `None` or an empty list means "the
-source says: nothing". Every class checks its values when it is made and raises
-`InvalidValueError` with the path to the bad one. What a store holds need not follow
-these rules: `unchecked` builds the same classes from it without any check.
+Frozen values without any wire format or sink id. `UNSET` means that the source does not
+supply a field, so the sink's value stays; `None` or an empty list means that the source
+supplies an empty value. Each class checks its values and raises `InvalidValueError` with
+the path to the bad one. What a store holds need not follow these rules: `unchecked`
+builds the same classes without any check.
 
-An optional text that is empty or all white space is none.
+An optional text that is empty or white space becomes None.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 Json: TypeAlias = "str | int | float | bool | list[Json] | Mapping[str, Json] | None"
-"""A JSON value, as free attributes hold it."""
+"""A JSON value."""
 
 
 class ProductStatus(enum.StrEnum):
@@ -53,7 +53,7 @@ class ProductStatus(enum.StrEnum):
 
 
 class Field(enum.StrEnum):
-    """The parts of a product that are compared and written one by one."""
+    """The fields of a product, which are compared and written separately."""
 
     TITLE = "title"
     DESCRIPTION = "description"
@@ -87,27 +87,26 @@ def _empty_is_unset(value: str | Unset) -> str | Unset:
 
 
 def _frozen(value: Iterable[T]) -> tuple[T, ...]:
-    """A tuple of a list; what is no list is left for the validator to refuse."""
+    """A list as a tuple; anything else is left to the validator."""
     if isinstance(value, str) or not hasattr(value, "__iter__"):
         return cast("tuple[T, ...]", value)
     return tuple(value)
 
 
 def _copied(value: Mapping[str, T]) -> Mapping[str, T]:
-    """A mapping that does not change with the caller's."""
+    """A copy of a mapping; anything else is left to the validator."""
     return dict(value) if hasattr(value, "keys") else value
 
 
 def unchecked(cls: type[T], /, **values: Any) -> T:
-    """Build a value of the model from what a store holds, without any check.
+    """Build a value of the model from what a store has, without any check.
 
-    People and other programs put values into a store that no source may supply: a
-    negative stock, an empty title, the same price twice. Such a product must still
-    be compared, so a sink builds what it reads with this. Converters do not run
-    either: give lists as tuples.
+    In a store there are values that no source may supply: a negative stock, an empty
+    title, the same price twice. Such a product must still be compared, so sinks build
+    what they read with this. Converters do not run either, so pass tuples, not lists.
 
     Args:
-        cls: Such as `Product` or `Variant`.
+        cls: The class, such as `Product` or `Variant`.
         values: Its attributes; the others have their defaults.
     """
     made = object.__new__(cls)
@@ -128,7 +127,7 @@ def _plain_init(cls: Any) -> Callable[..., None]:
 
 
 def evolve_unchecked(value: T, /, **changes: Any) -> T:
-    """As `attrs.evolve`, without any check: for values that a store holds."""
+    """Like `attrs.evolve`, without any check: for values that a store has."""
     cls: Any = type(value)
     old = {field.name: getattr(value, field.name) for field in attrs.fields(cls)}
     return unchecked(type(value), **(old | changes))
@@ -136,11 +135,11 @@ def evolve_unchecked(value: T, /, **changes: Any) -> T:
 
 @attrs.frozen(order=True, cache_hash=True)
 class ProductKey:
-    """The one identity of a product in every sink.
+    """The identity of a product, the same in every sink.
 
     Attributes:
-        source: Name of the source; letters, digits, `.`, `_` and `-`.
-        id: The product's id in that source.
+        source: Name of the source: letters, digits, `.`, `_` and `-`.
+        id: The id of the product in that source.
     """
 
     source: str = attrs.field(validator=checks.source_name)
@@ -148,7 +147,7 @@ class ProductKey:
 
     @classmethod
     def parse(cls, text: str) -> ProductKey:
-        """Read a key from `source:id`, the form that `str(key)` gives."""
+        """Parse `source:id`, the form of `str(key)`."""
         source, colon, id_ = text.partition(":")
         if not colon:
             raise InvalidValueError("", f"a product key is source:id, not {text!r}")
@@ -163,8 +162,8 @@ class Price:
     """A price in major units (9.99, not 999).
 
     Attributes:
-        amount: 0 or more.
-        currency: ISO 4217 code; kept in upper case.
+        amount: The amount, 0 or more.
+        currency: ISO 4217 code, in upper case.
     """
 
     amount: Decimal = attrs.field(validator=checks.amount)
@@ -173,12 +172,12 @@ class Price:
 
 @attrs.frozen(kw_only=True)
 class StockLevel:
-    """How many pieces are there.
+    """The stock at one location.
 
     Attributes:
-        quantity: Pieces. Below 0, more was sold than there was; a run counts that as
-            0 and warns of it.
-        location: Name of the place in the source; None is the sink's default.
+        quantity: Pieces. Below 0 means that more was sold than there was; a run takes
+            that as 0 and warns.
+        location: Name of the location in the source; None: the sink's default.
     """
 
     quantity: int = attrs.field(validator=checks.quantity)
@@ -187,7 +186,7 @@ class StockLevel:
 
 @attrs.frozen(kw_only=True)
 class Image:
-    """A picture of a product, by address; the order of images counts."""
+    """An image of a product, by URL; the order of images matters."""
 
     url: str = attrs.field(validator=checks.text)
 
@@ -201,12 +200,12 @@ def _parent(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
 
 @attrs.frozen(kw_only=True)
 class Category:
-    """A place in the source's tree of categories.
+    """A category in the source's tree.
 
     Attributes:
-        id: The category's id in the source, such as its slug.
-        name: What shoppers read.
-        parent: The category that contains this one, if any.
+        id: The id of the category in the source, such as its slug.
+        name: The name that shoppers see.
+        parent: The category that contains this one; None: it is at the top level.
     """
 
     id: str = attrs.field(validator=checks.text)
@@ -216,7 +215,7 @@ class Category:
 
 @attrs.frozen(kw_only=True)
 class Dimensions:
-    """Outer size, in the source's unit; nothing is converted."""
+    """Dimensions, in the source's unit; nothing is converted."""
 
     length: Decimal | None = attrs.field(default=None, validator=checks.amount_or_none)
     width: Decimal | None = attrs.field(default=None, validator=checks.amount_or_none)
@@ -237,18 +236,18 @@ def _options(value: Mapping[str, str]) -> Mapping[str, str]:
 
 @attrs.frozen(kw_only=True)
 class Variant:
-    """One thing that can be bought.
+    """A variant of a product: the thing that can be bought.
 
     Attributes:
-        id: The variant's id within its product, in the source.
-        title: What shoppers read; UNSET: the sink makes one from the options.
+        id: The id of the variant within its product, in the source.
+        title: The title that shoppers see; UNSET: the sink makes one from the options.
         sku: Stock keeping unit.
         barcode: Any barcode, as text.
-        options: Value of each option, such as `{"Color": "Red"}`. All variants
-            of a product have the same options, in combinations that differ. Empty
-            means that the source tells of none.
-        prices: At most one a currency.
-        stock: At most one level a location.
+        options: Value of each option, such as `{"Color": "Red"}`. All variants of a
+            product have the same options, each in another combination. Empty: the
+            source supplies none.
+        prices: At most one for each currency.
+        stock: At most one level for each location.
     """
 
     id: str = attrs.field(validator=checks.text)
@@ -277,12 +276,14 @@ class Variant:
 
 
 def _check_options(variants: tuple[Variant, ...]) -> None:
-    """The same options everywhere, in combinations that differ."""
+    """Check that all variants have the same options, each in another combination."""
     names = set(variants[0].options)
     for index, variant in enumerate(variants):
         if set(variant.options) != names:
-            desired = ", ".join(sorted(names)) or "none"
-            problem = f"all variants have the same options; the first has {desired}"
+            expected = ", ".join(sorted(names)) or "none"
+            problem = (
+                f"all variants must have the same options; the first has {expected}"
+            )
             raise InvalidValueError(f"variants[{index}].options", problem)
     if not names:
         return
@@ -291,7 +292,7 @@ def _check_options(variants: tuple[Variant, ...]) -> None:
         chosen = frozenset(variant.options.items())
         if chosen in seen:
             text = ", ".join(f"{name}={value}" for name, value in sorted(chosen))
-            problem = f"the options {checks.shortened(text)} are there twice"
+            problem = f"the options {checks.shortened(text)} appear twice"
             raise InvalidValueError(f"variants[{index}]", problem)
         seen.add(chosen)
 
@@ -302,7 +303,9 @@ def _check_variants(
     if isinstance(value, Unset) or len(value) == 1:
         return
     if not value:
-        raise InvalidValueError(attribute.name, "must be one or more, or UNSET")
+        raise InvalidValueError(
+            attribute.name, "must contain at least one variant, or be UNSET"
+        )
     _check_options(value)
 
 
@@ -315,16 +318,16 @@ def _categories(value: Iterable[Category] | Unset) -> tuple[Category, ...] | Uns
 
 
 def _tags(value: Iterable[str] | Unset) -> tuple[str, ...] | Unset:
-    """The tags, without those that are empty."""
+    """The tags, without empty ones."""
     if isinstance(value, Unset):
         return UNSET
     tags = _frozen(value)
     if isinstance(value, str) or not hasattr(value, "__iter__"):
-        return tags  # no list, which the validator refuses
-    return tuple(filter(_says_something, tags))
+        return tags  # not a list: the validator refuses it
+    return tuple(filter(_is_not_empty, tags))
 
 
-def _says_something(tag: object) -> bool:
+def _is_not_empty(tag: object) -> bool:
     return not isinstance(tag, str) or bool(tag.strip())
 
 
@@ -341,19 +344,20 @@ class Product:
     """A product as its source describes it.
 
     Attributes:
-        key: Its identity.
-        title: What shoppers read.
-        description: Longer text; plain or HTML, as the source has it.
-        brand: Maker or label.
-        status: Set when the product is created, then left to the shop's people.
-        thumbnail: Address of the small picture.
-        images: Pictures in order.
-        categories: Where shoppers find it.
-        tags: Words; their order does not count, and empty ones are left out.
-        weight: In the source's unit.
-        dimensions: In the source's unit.
+        key: The identity of the product.
+        title: The title that shoppers see.
+        description: Longer text, plain or HTML, as the source has it.
+        brand: Manufacturer or label.
+        status: Whether shoppers see it; written when the product is created, then left
+            to the people of the store.
+        thumbnail: URL of the small image.
+        images: Images, in order.
+        categories: The categories that contain it.
+        tags: Tags; their order does not matter, and empty ones are dropped.
+        weight: Weight in the source's unit.
+        dimensions: Dimensions in the source's unit.
         attributes: Anything else, as JSON values by name.
-        variants: What can be bought; at least one where given.
+        variants: The variants; at least one, or UNSET.
     """
 
     key: ProductKey = attrs.field(validator=checks.one_of(ProductKey))

@@ -1,8 +1,10 @@
-"""Working out the smallest change that brings a product about. No I/O.
+"""Comparing a desired product with an existing one: the smallest change. No I/O.
 
-`plan` holds a wanted product against what a sink has, field by field. What the
-source supplies is the source's; elements of lists that others added stay; what
-we wrote and the source dropped goes.
+Both are compared field by field. The source's values win in the fields that it supplies.
+In lists (prices, images, variants, ...) elements that were added in the store stay, and
+elements that we wrote and the source has dropped are removed: the last-applied state
+tells the two apart. It also tells a manual edit from a change of the source: the
+source still has the value that we wrote last, but the sink has another one.
 """
 
 from __future__ import annotations
@@ -40,12 +42,12 @@ from catalogsync.catalog.products import (
 )
 
 from .last_applied import LastApplied, digest, place_of, write_last_applied
-from .ownership import ManualEdit, OnManualEdit, Rules, claim
+from .ownership import ManualEdit, OnManualEdit, Rules, without_unowned
 
 __all__ = ["Comparison", "compare", "plan"]
 
 References: TypeAlias = Mapping[Field, tuple[str, ...]]
-"""The elements of `categories` and `tags`, as the sink names them."""
+"""The elements of `categories` and `tags`, by the sink's ids."""
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -71,7 +73,7 @@ _VARIANT_FIELDS = {**_VARIANT_PLAIN, **_VARIANT_LISTS}
 
 
 def supplied(product: Product) -> frozenset[Field]:
-    """The fields that the source speaks of."""
+    """The fields that the source supplies."""
     fields = {f for f in _PRODUCT_FIELDS if getattr(product, f) is not UNSET}
     for variant in product.variants or ():
         if variant.options:
@@ -85,7 +87,7 @@ def supplied(product: Product) -> frozenset[Field]:
 
 
 def own_references(product: Product) -> References:
-    """The elements of a product's lists for a sink without references."""
+    """The categories and tags of a product, for a sink without references."""
     references: dict[Field, tuple[str, ...]] = {}
     if not isinstance(product.categories, Unset):
         references[Field.CATEGORIES] = tuple(c.id for c in product.categories)
@@ -96,13 +98,13 @@ def own_references(product: Product) -> References:
 
 @attrs.frozen
 class Comparison:
-    """What came of holding a wanted product against a held one.
+    """The result of a comparison.
 
     Attributes:
-        change: What has to be done; None: nothing.
-        manual_edits: Values of ours that people edited, kept or not.
-        conflicts: What the change leaves out because others' values stand in its
-            way, and why.
+        change: The change; None: nothing has to be written.
+        manual_edits: Our values that people edited, whether they are kept or not.
+        conflicts: Parts that the change leaves out because data added in the store is in
+            the way, with reasons.
     """
 
     change: Change | None
@@ -120,14 +122,14 @@ def plan(
     """Work out the smallest change.
 
     Args:
-        desired: The product as the sink could hold it (after `shape`).
-        existing: What the sink has under its key; None: nothing.
-        references: For a `ReferencingSink`: the sink ids of its categories and
-            tags. None for other sinks.
-        rules: Who owns which field; None: the source owns what it supplies.
+        desired: The product as the sink can hold it (after `shape`).
+        existing: The product in the sink; None: there is none.
+        references: For a `ReferencingSink`: the sink's ids of the product's categories
+            and tags. None for other sinks.
+        rules: Who owns which field; None: the source owns all fields that it supplies.
 
     Returns:
-        The change, or None where nothing has to be done.
+        The change; None: nothing has to be written.
     """
     return compare(desired, existing, references, rules=rules).change
 
@@ -139,21 +141,24 @@ def compare(
     *,
     rules: Rules | None = None,
 ) -> Comparison:
-    """As `plan`, and say which values people edited and what stands in the way."""
+    """Like `plan`, with the manual edits and conflicts that were found."""
     rules = rules or _RULES
-    told = desired
-    # What is half made is still being created.
+    given = desired
+    # An incomplete product counts as still being created: fields that are written only
+    # on creation are written, and nothing in it can be a manual edit.
     finished = (
         existing.product
         if existing is not None and not existing.missing_parts
         else None
     )
-    desired = claim(desired, finished, rules)
+    desired = without_unowned(desired, finished, rules)
     without = rules.without(creating=finished is None)
     if references is not None:
         references = {f: ids for f, ids in references.items() if f not in without}
     if existing is not None:
-        return _Comparison(told, desired, existing, references, rules, without).result()
+        return _Comparison(
+            given, desired, existing, references, rules, without
+        ).result()
     elements = own_references(desired) if references is None else references
     last_applied = write_last_applied(
         desired,
@@ -169,28 +174,37 @@ def compare(
         fields=supplied(desired),
         references=references or {},
         last_applied=last_applied,
-        desired=told,
+        desired=given,
     )
     return Comparison(change)
 
 
 def _places(desired: Product, references: References | None) -> tuple[Category, ...]:
-    """Categories that are part of the product itself."""
+    """Categories, if they are part of the product itself in this sink."""
     return () if references is not None else desired.categories or ()
 
 
 @attrs.define(slots=False)
 class _Comparison:
-    """One wanted product beside one held product.
+    """The comparison of one desired product with one existing product.
 
     Attributes:
-        told: The wanted product as it was given.
-        desired: Without what is not the source's to decide.
-        unwritten: Variants whose options others have, as they stay; None: they are
-            not created.
+        given: The desired product with all fields.
+        desired: The desired product without fields that the source does not own.
+        existing: The existing product.
+        references: The sink's ids of categories and tags; None: it has none.
+        rules: Who owns which field.
+        without: Fields that are not written.
+        values: New values of the product's attributes.
+        merged: The sink's ids of categories and tags after the change.
+        fields: The fields of the change.
+        manual_edits: Manual edits found so far.
+        conflicts: Conflicts found so far.
+        unwritten: Variants that are not written as desired because another variant has
+            their options: as they stay, or None if they are not created.
     """
 
-    told: Product
+    given: Product
     desired: Product
     existing: Existing
     references: References | None
@@ -248,12 +262,12 @@ class _Comparison:
             references={} if self.references is None else self.merged,
             last_applied=self.last_applied_after,
             existing=self.existing,
-            desired=self.told,
+            desired=self.given,
         )
         return Comparison(change, tuple(self.manual_edits), tuple(self.conflicts))
 
     def _written(self) -> Product:
-        """The wanted product as far as it is written."""
+        """The desired product as far as it is written."""
         if not self.unwritten:
             return self.desired
         found = (self.unwritten.get(v.id, v) for v in self.desired.variants or ())
@@ -261,7 +275,7 @@ class _Comparison:
         return evolve_unchecked(self.desired, variants=variants)
 
     def _is_forced(self) -> bool:
-        """Whether there is something to do though no field differs."""
+        """Whether there is something to write although no field differs."""
         if self.existing.missing_parts or self.existing.foreign:
             return True
         if self._is_marked and (
@@ -273,8 +287,8 @@ class _Comparison:
             or self.existing.last_applied is None
         ):
             return False
-        # Both sides came to say the same. Unless that is noted, the next change of
-        # the source could look like an edit.
+        # Both sides changed to the same value. Unless the last-applied state says so, the
+        # next change of the source would look like a manual edit.
         after = LastApplied.parse(self.last_applied_after)
         return attrs.evolve(after, job=self.last_applied.job) != self.last_applied
 
@@ -291,14 +305,14 @@ class _Comparison:
         new: object,
         keep: bool | None = None,
     ) -> bool:
-        """Whether a value that differs is a person's edit, and stays.
+        """Whether a value that differs is a manual edit that stays.
 
         Args:
-            path: Of the value.
-            before: Digest of what we wrote; None: nothing.
-            old: What the sink has.
-            new: What the source has.
-            keep: Whether edits stay; None: as the rules say of products.
+            path: Path of the value.
+            before: Digest of the value that we wrote last; None: we wrote none.
+            old: The value in the sink.
+            new: The value of the source.
+            keep: Whether manual edits stay; None: what the rules say about products.
         """
         if before is None or self.existing.missing_parts or before != digest(new):
             return False
@@ -320,13 +334,13 @@ class _Comparison:
                 self._set(field, value)
 
     def _status(self) -> None:
-        """Publish again what we unpublished; else only if the job says so."""
+        """Publish again what we unpublished; otherwise only if the job owns the status."""
         desired, existing = self.desired.status, self.existing.product.status
         unpublished = self._is_marked and self.last_applied.unpublished
         unpublished = unpublished and existing is not ProductStatus.PUBLISHED
         if unpublished:
-            told = self.rules.writes(Field.STATUS, creating=True)
-            desired = self.told.status if told else UNSET
+            is_ours = self.rules.writes(Field.STATUS, creating=True)
+            desired = self.given.status if is_ours else UNSET
             desired = desired or ProductStatus.PUBLISHED
         elif Field.STATUS in self.without:
             return
@@ -356,10 +370,10 @@ class _Comparison:
     def _keeps_list(
         self, field: Field, old: Iterable[str], new: Iterable[str], *, same: bool
     ) -> bool:
-        """As `_keeps`, for a list that the source has as it had before if *same*."""
-        told = list(new)
-        before = digest(told) if same and field in self.last_applied.lists else None
-        return self._keeps(field.value, before, old=list(old), new=told)
+        """Like `_keeps`, for a list; *same*: the source has the list that we wrote."""
+        items = list(new)
+        before = digest(items) if same and field in self.last_applied.lists else None
+        return self._keeps(field.value, before, old=list(old), new=items)
 
     def _attributes(self) -> None:
         desired, there = self.desired.attributes, self.existing.product.attributes or {}
@@ -390,7 +404,7 @@ class _Comparison:
         return self._keeps(path, before, old=existing.get(name), new=value)
 
     def _elements(self, field: Field) -> None:
-        """Categories or tags, by sink id where the sink has such."""
+        """Categories or tags, by the sink's ids if it has any."""
         if self.references is not None:
             existing = tuple(self.existing.references.get(field, ()))
             desired = self.references.get(field)
@@ -413,7 +427,7 @@ class _Comparison:
         self._set(field, self._listed(field, self.merged[field]))
 
     def _renamed(self, field: Field) -> bool:
-        """Whether a category that is part of the product itself differs."""
+        """Whether a category differs, if categories are part of the product itself."""
         if self.references is not None or field is not Field.CATEGORIES:
             return False
         existing = {c.id: c for c in self.existing.product.categories or ()}
@@ -421,7 +435,7 @@ class _Comparison:
 
     @cached_property
     def _categories(self) -> tuple[Category, ...]:
-        """The wanted ones, as people named and placed them where that stays."""
+        """The desired categories, with names and parents that people edited and that stay."""
         existing = {c.id: c for c in self.existing.product.categories or ()}
         return tuple(
             existing[c.id] if c.id in existing and self._stays(c, existing[c.id]) else c
@@ -437,7 +451,7 @@ class _Comparison:
         return self._keeps(path, before, old=old, new=new, keep=keep)
 
     def _listed(self, field: Field, target: Sequence[str]) -> object:
-        """The product's own list; the sink's ids are not part of the model."""
+        """The list for the product itself, which does not contain the sink's ids."""
         if self.references is not None:
             return getattr(self.desired, field)
         if field is Field.TAGS:
@@ -468,7 +482,7 @@ class _Comparison:
     def _without_conflicts(
         self, changes: tuple[VariantChange, ...], before: Mapping[str, Variant]
     ) -> tuple[VariantChange, ...]:
-        """The changes, without the options of ours that a variant of others has."""
+        """The changes without options that a variant added in the store has too."""
         while True:
             owners = _owners(changes, before)
             rest: list[VariantChange] = []
@@ -485,12 +499,12 @@ class _Comparison:
     def _leave_out(
         self, change: VariantChange, other: str, before: Mapping[str, Variant]
     ) -> Iterator[VariantChange]:
-        """The rest of a change whose options another variant has; tells why."""
+        """Note a conflict; yields the rest of the change, without its options."""
         variant = change.variant
         options = ", ".join(f"{n}: {v}" for n, v in sorted(variant.options.items()))
         what = "is not created" if change.action is Action.ADD else "keeps its options"
         self.conflicts.append(
-            f"variant {variant.id} {what}: variant {other}, which is not the source's,"
+            f"variant {variant.id} {what}: variant {other}, which was added in the store,"
             f" has the same options ({options})"
         )
         if change.action is Action.ADD:
@@ -522,7 +536,7 @@ class _Comparison:
                 yield VariantChange(action=Action.REMOVE, variant=variant)
 
     def _removed_by_others(self, variant: Variant) -> bool:
-        """Whether a person took this variant of ours away, and it stays away."""
+        """Whether a person removed this variant of ours, and it stays removed."""
         was_there = self.last_applied.finished_variant(variant.id)
         before = digest(variant.id) if was_there else None
         path = f"variants.{variant.id}"
@@ -552,20 +566,20 @@ class _Comparison:
         return evolve_unchecked(existing, **names), frozenset(values)
 
     def _overwrites(self, existing: Variant, name: str, new: object) -> bool:
-        """Whether a plain field or the options of a variant are to be written."""
+        """Whether to write a plain field of a variant."""
         old = getattr(existing, name)
         path = f"variants.{existing.id}.{name}"
         before = self._before(existing.id, name)
         return new != old and not self._keeps(path, before, old=old, new=new)
 
     def _before(self, variant: str, name: str) -> str | None:
-        """The digest of what we wrote to a variant."""
+        """The digest of the value that we wrote last to a variant."""
         return self.last_applied.variants.get(variant, {}).get(name)
 
     def _options(self, desired: Variant, existing: Variant) -> Mapping[str, str] | None:
-        """The options after, with those that others added; None where none differs.
+        """The options after the change, with those added in the store; None: no change.
 
-        Options that are empty say nothing, unless we wrote some before.
+        A source that supplies no options leaves them alone, unless we wrote some before.
         """
         if not desired.options and not self._wrote_options(existing):
             return None
@@ -602,14 +616,14 @@ class _Comparison:
             for price in desired.prices
             if not self._keeps_price(existing.id, price, existing_prices)
         }
-        told = {price.currency for price in desired.prices}
+        supplied_in = {price.currency for price in desired.prices}
         stay = tuple(
             price
             for price in there
-            if price.currency in told
+            if price.currency in supplied_in
             or not self.last_applied.wrote_price(existing.id, price.currency)
         )
-        kept = {c: price for c, price in existing_prices.items() if c in told}
+        kept = {c: price for c, price in existing_prices.items() if c in supplied_in}
         after = _put(stay, kept | ours, lambda price: price.currency)
         return None if after == there else after
 
@@ -630,7 +644,7 @@ class _Comparison:
 def _stock(
     desired: tuple[StockLevel, ...] | Unset, existing: tuple[StockLevel, ...]
 ) -> tuple[StockLevel, ...] | None:
-    """The levels after; the source wins, other locations are left alone."""
+    """The levels after the change; None: no change. Other locations stay."""
     ours = {level.location: level for level in desired or ()}
     after = _put(existing, ours, lambda level: level.location)
     return None if after == existing else after
@@ -639,7 +653,7 @@ def _stock(
 def _put(
     existing: Sequence[T], ours: Mapping[K, T], name: Callable[[T], K]
 ) -> tuple[T, ...]:
-    """A list with ours, each once, where one of the same name stood first."""
+    """The list with our elements in place of those with the same name, each once."""
     rest = dict(ours)
     after = [
         rest.pop(name(each), each)
@@ -654,14 +668,14 @@ def _combination(variant: Variant) -> frozenset[tuple[str, str]]:
 
 
 def _reshapes(change: VariantChange) -> bool:
-    """Whether a change gives a variant options."""
+    """Whether a change sets the options of a variant."""
     return change.action is Action.ADD or Field.OPTIONS in change.fields
 
 
 def _after(
     before: Mapping[str, Variant], changes: Iterable[VariantChange]
 ) -> dict[str, Variant]:
-    """The variants by id, once these changes are made."""
+    """The variants by id, after these changes."""
     after = dict(before)
     for change in changes:
         if change.action is Action.REMOVE:
@@ -674,7 +688,10 @@ def _after(
 def _owners(
     changes: Iterable[VariantChange], before: Mapping[str, Variant]
 ) -> dict[frozenset[tuple[str, str]], str]:
-    """Whose the options are after these changes: of one that has them now, first."""
+    """The variant that has each combination of options after these changes.
+
+    One that has them already comes before one that would get them.
+    """
     reshaped = {change.variant.id for change in changes if _reshapes(change)}
     after = _after(before, changes).values()
     owners: dict[frozenset[tuple[str, str]], str] = {}
@@ -702,7 +719,7 @@ def _same(one: Json, other: Json) -> bool:
 def _merge(
     desired: Sequence[str], existing: Sequence[str], ours: Callable[[str], bool]
 ) -> tuple[str, ...] | None:
-    """The elements after, order aside; None where nothing differs."""
+    """The elements after the change, in any order; None: no change."""
     if set(desired) == set(existing):
         return None
     kept = [e for e in existing if e in desired or not ours(e)]
@@ -713,9 +730,10 @@ def _merge(
 def _merge_ordered(
     desired: Sequence[str], existing: Sequence[str], ours: Callable[[str], bool]
 ) -> Sequence[str] | None:
-    """The elements after; ours in order, theirs where they stood as far as can be.
+    """The elements after the change; None: no change.
 
-    What others put before all of ours stays in front, the rest of theirs follows.
+    Ours keep the source's order. Elements that others put before all of ours stay in
+    front, and the rest of theirs follows.
     """
     stay = [e for e in existing if e in desired or not ours(e)]
     if stay == list(existing) and [e for e in existing if e in desired] == list(

@@ -1,4 +1,4 @@
-"""Telling a change to people: what was, and what will be."""
+"""Describing changes for people: the values before and after."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _VARIANT_PLAIN = ("title", "sku", "barcode")
 
 
 def diff(change: Change) -> tuple[FieldDiff, ...]:
-    """The differences that a change makes, for people."""
+    """The values that a change replaces, for people."""
     before = change.existing.product if change.existing else None
     found = [
         FieldDiff(
@@ -46,7 +46,7 @@ def diff(change: Change) -> tuple[FieldDiff, ...]:
     found += _reference_diffs(change)
     if Field.ATTRIBUTES in change.fields:
         old = _attributes(before)
-        if before and before.attributes and not old:  # text that is no JSON object
+        if before and before.attributes and not old:  # text that is not a JSON object
             was = shown(before.attributes)
             found.append(FieldDiff(path="attributes", old=was, new=None))
         found += _entries("attributes", old, _attributes(change.product))
@@ -55,13 +55,13 @@ def diff(change: Change) -> tuple[FieldDiff, ...]:
 
 
 def normalised(before: Product, after: Product) -> Iterator[FieldDiff]:
-    """What a sink keeps otherwise than the source supplies it.
+    """The values that a sink keeps differently from the source.
 
-    Fields that it cannot keep at all are `UNSET` afterwards and not among them.
+    Fields that it cannot keep at all (`UNSET`) are not among them.
 
     Args:
-        before: As the source supplies it.
-        after: As the sink gives it back.
+        before: The product of the source.
+        after: The product as the sink will return it.
     """
     for field in _NORMALISED:
         old, new = getattr(before, field), getattr(after, field)
@@ -69,7 +69,7 @@ def normalised(before: Product, after: Product) -> Iterator[FieldDiff]:
             yield FieldDiff(path=field.value, old=shown(old), new=shown(new))
     old, new = before.attributes, after.attributes
     if old and not isinstance(new, Unset) and old != new:
-        # An empty text says as little as none.
+        # A sink that drops an empty text loses nothing.
         said = {name: value for name, value in old.items() if value != ""}
         yield from _entries("attributes", said, new)
     for one, other in zip(before.variants or (), after.variants or (), strict=False):

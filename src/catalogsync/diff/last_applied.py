@@ -1,16 +1,16 @@
-"""Last-applied states: what we wrote to a product, as short text kept beside it.
+"""Last-applied states: what we wrote to a product, as a short text stored with it.
 
-A last-applied state tells ours from theirs: an element of a list that stands in it and left
-the source is removed, any other element is somebody else's and stays. It never
-proves what the sink holds now; that is read.
+A last-applied state tells our data from data added in the store: an element of a list
+that it names and that left the source is removed; any other element stays. It never
+proves what the sink has now; that is always read.
 
-The text is JSON: a version, a digest for each plain field (`f`), for each element
-of a list (`l`), for each attribute (`a`), and for the fields and prices of each
-variant (`v`). It also has the name of the job that wrote it (`j`), and whether we
-unpublished the product (`r`) or were still writing (`w`).
+The text is JSON: a version, a digest for each plain field (`f`), for each element of a
+list (`l`), for each attribute (`a`), and for the fields and prices of each variant
+(`v`). It also contains the name of the job that wrote it (`j`), and whether we
+unpublished the product (`r`) or were still writing it (`w`).
 
-A last-applied state never claims more than was written. Where an update takes several requests,
-the first one carries `interim`, and the last one the last-applied state itself.
+A last-applied state never claims more than was written. If an update takes several
+requests, the first one carries `interim`, and only the last one the final state.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _WHOLE = _PARTS | {"version"}
 
 
 def digest(value: object) -> str:
-    """12 characters that stand for a value; equal values have equal ones."""
+    """A digest of 12 characters; equal values have equal digests."""
     if isinstance(value, str):
         return _short(value) if len(value) < _SHORT else _hashed(f'"{value}')
     if isinstance(value, int | float | Decimal):
@@ -57,7 +57,7 @@ def digest(value: object) -> str:
 
 @lru_cache(maxsize=4096, typed=True)
 def _short(value: str | float | Decimal) -> str:
-    """The same; tags, brands and prices come again and again."""
+    """The same, cached: tags, brands and prices repeat a lot."""
     return _hashed(_canonical(value))
 
 
@@ -66,7 +66,7 @@ def _hashed(text: str) -> str:
 
 
 def _canonical(value: object) -> str:
-    """One text for each value, however it is written."""
+    """One text for each value, independent of how it is written."""
     match value:
         case str():
             return f'"{value}'
@@ -90,7 +90,7 @@ def _container(value: object) -> str:
 
 
 def _inner(value: object) -> str:
-    """A value within another; quoted at each level, its text would double."""
+    """A nested value; without digests, quoting would double its text at each level."""
     return digest(value) if _is_nested(value) else _canonical(value)
 
 
@@ -99,7 +99,7 @@ def _is_nested(value: object) -> bool:
 
 
 def _number(value: float | Decimal) -> str:
-    """All digits, without an exponent: 1, 1.0 and 1E0 are one number."""
+    """All digits, without an exponent: 1, 1.0 and 1E0 are the same number."""
     if isinstance(value, float):
         value = int(value) if value.is_integer() else Decimal(repr(value))
     if isinstance(value, int):
@@ -110,19 +110,19 @@ def _number(value: float | Decimal) -> str:
 
 @attrs.frozen
 class LastApplied:
-    """What a last-applied state says.
+    """The contents of a last-applied state.
 
     Attributes:
-        fields: Digests of the product's plain fields.
+        fields: Digests of the product's plain fields, by name.
         lists: Digests of the elements of `images`, `tags` and `categories`, and of the
-            titles of the variants' options (`options`).
+            names of the variants' options (`options`).
         attributes: Digest of each attribute, by name.
-        variants: The plain fields and prices of each variant, by its id.
-        job: Name of the job that wrote it; empty for a job without a name, None
-            where it cannot be read who did.
-        unpublished: Whether we took the product out of the shoppers' sight.
-        writing: Whether an update began and its end was not noted: what the product
-            holds may be the old value or the new one.
+        variants: Digests of the plain fields and prices of each variant, by its id.
+        job: Name of the job that wrote it; empty: a job without a name; None: not
+            readable.
+        unpublished: Whether we unpublished the product.
+        writing: Whether an update began and was not finished, so that each field has
+            either the old value or the new one.
     """
 
     fields: Mapping[str, str] = attrs.field(factory=dict[str, str])
@@ -139,7 +139,7 @@ class LastApplied:
 
     @classmethod
     def parse(cls, text: str | None) -> LastApplied:
-        """Read a last-applied state; what is none, or has another form, claims nothing."""
+        """Read a last-applied state; one that is not valid claims nothing."""
         try:
             tree = _mapping(strict_json.loads((text or "{}").encode()))
         except ValueError:
@@ -166,15 +166,15 @@ class LastApplied:
 
     @staticmethod
     def is_marked(text: str) -> bool:
-        """Whether a last-applied state may say `removed` or `writing`; it is not read for that."""
+        """Whether a text may contain `unpublished` or `writing`, without parsing it."""
         return '"r"' in text or '"w"' in text or "\\" in text
 
     def wrote(self, field: Field, element: str) -> bool:
-        """Whether we wrote this element into that list."""
+        """Whether we wrote this element of a list."""
         return digest(element) in self.lists.get(field, ())
 
     def place(self, category: str) -> str | None:
-        """Digest of the `place_of` a category that is part of the product itself."""
+        """Digest of the `place_of` a category, if it is part of the product itself."""
         return self.fields.get(f"{_PLACE}{category}")
 
     def wrote_attribute(self, name: str) -> bool:
@@ -186,7 +186,7 @@ class LastApplied:
         return id_ in self.variants
 
     def finished_variant(self, id_: str) -> bool:
-        """Whether the variant was there once, as far as the last-applied state can tell."""
+        """Whether we certainly created this variant."""
         known = not self.writing or any(self.variants.get(id_, {}).values())
         return id_ in self.variants and known
 
@@ -199,11 +199,11 @@ class LastApplied:
         return "options" in self.variants.get(variant, {})
 
     def wrote_option(self, title: str, variant: Variant) -> bool:
-        """Whether an option that this variant has is ours.
+        """Whether an option of this variant is ours.
 
-        Last-applied states did not always name the titles. One that does not still knows the
-        options of the variant as we wrote them. A variant of ours that has no more
-        options than we wrote has ours only: people may have renamed them.
+        Earlier versions did not store the names of options. Such a state still has a
+        digest of the variant's options as we wrote them. If a variant of ours has no
+        more options than we wrote, all of them are ours: people may have renamed them.
         """
         if Field.OPTIONS in self.lists:
             titles = self.lists[Field.OPTIONS]
@@ -214,7 +214,7 @@ class LastApplied:
         return before == digest(variant.options)
 
     def text(self) -> str:
-        """The last-applied state as it is kept."""
+        """The last-applied state as text."""
         tree: dict[str, object] = {
             "version": _VERSION,
             "f": self.fields,
@@ -235,7 +235,7 @@ _PLACE = "categories."
 
 
 def place_of(category: Category) -> list[str]:
-    """A category's id and name, and those of all that contain it."""
+    """The ids and names of a category and of all its ancestors."""
     place: list[str] = []
     here: Category | None = category
     while here is not None:
@@ -266,16 +266,16 @@ def write_last_applied(
     there: Collection[str] = (),
     job: str = "",
 ) -> str:
-    """The last-applied state for a product that is written as wanted.
+    """The last-applied state of a product after it is written as desired.
 
     Args:
-        desired: What the source supplies, as the sink can hold it.
-        references: Elements of `categories` and `tags`, as the sink names them.
-        before: The last-applied state until now; what it says of fields that the source no
-            longer supplies is kept.
+        desired: The product of the source, as the sink can hold it.
+        references: Elements of `categories` and `tags`, by the sink's ids.
+        before: The last-applied state so far; its entries for fields that the source no
+            longer supplies are kept.
         places: Categories that are part of the product itself.
         without: Fields that are not written.
-        there: Ids of the variants that were there before.
+        there: Ids of the variants that existed before.
         job: Name of the job that writes.
     """
     fields = {
@@ -312,7 +312,7 @@ def write_last_applied(
 
 
 def _writer(tree: Mapping[str, object]) -> str | None:
-    """The job that wrote a last-applied state; None unless it is whole, as we write them."""
+    """The job that wrote a state; None: the state is not complete, as we write it."""
     names = frozenset(tree) - {"j", "r", "w"}
     is_whole = names == _WHOLE and all(isinstance(tree[name], dict) for name in _PARTS)
     job = tree.get("j", "")
@@ -335,18 +335,18 @@ def _sorted(elements: Iterable[str]) -> tuple[str, ...]:
 def _titles(
     variants: Iterable[Variant], before: Mapping[str, object]
 ) -> dict[str, tuple[str, ...]]:
-    """The options of the variants; nothing for a product that never had any."""
+    """The names of the variants' options; nothing if the product never had any."""
     titles = {title for variant in variants for title in variant.options}
     has_some = titles or Field.OPTIONS in before
     return {Field.OPTIONS.value: _sorted(titles)} if has_some else {}
 
 
 def interim_last_applied(change: Change) -> str:
-    """What a sink keeps with a product while an update takes several requests.
+    """What a sink stores with a product while an update takes several requests.
 
-    It goes with the first request; `change.last_applied` goes with the last one, and only
-    where all between have succeeded. The next run finishes what it finds with such a
-    last-applied state, and takes nothing there for a manual edit.
+    It goes with the first request. `change.last_applied` goes with the last one, and
+    only if all requests before it succeeded. The next run finishes such an update, and
+    takes nothing in the product for a manual edit.
 
     Args:
         change: The update.
@@ -357,14 +357,15 @@ def interim_last_applied(change: Change) -> str:
 
 
 def interim(before: str | None, after: str) -> str:
-    """The last-applied state for a product between the first and the last request of an update.
+    """The last-applied state of a product in the middle of an update.
 
-    It claims every element of either list, so that what we add is ours whenever we
-    stop, and no value that differs, so that an old one is not taken for an edit.
+    It claims the elements of both lists, so that everything we add is ours whenever the
+    update stops, and no value that differs, so that an old value does not look like a
+    manual edit.
 
     Args:
-        before: The last-applied state that the product has; None where it has none.
-        after: The one that it will have.
+        before: The last-applied state so far; None: there is none.
+        after: The last-applied state after the update.
     """
     old, new = LastApplied.parse(before), LastApplied.parse(after)
     variants = {
@@ -386,12 +387,12 @@ def interim(before: str | None, after: str) -> str:
 
 
 def _either(old: tuple[str, ...], new: tuple[str, ...]) -> tuple[str, ...]:
-    """The elements of both; a list that changes equals neither of them."""
+    """The elements of both; the empty one keeps it from being equal to either."""
     return new if old == new else (*sorted({*old, *new}), "")
 
 
 def _agreed(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:
-    """All names of both; the digests that differ stand for no value."""
+    """The names of both; those whose digests differ get an empty digest."""
     return {
         name: new[name] if old.get(name) == new.get(name) else ""
         for name in {**old, **new}

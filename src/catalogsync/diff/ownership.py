@@ -1,4 +1,4 @@
-"""Who owns a field, and what becomes of values that people edited."""
+"""Ownership of fields, and what to do with manual edits."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ __all__ = ["ManualEdit", "OnManualEdit", "Owner", "Rules"]
 class Owner(enum.StrEnum):
     """When the source decides on a field.
 
-    ALWAYS: in every run. ON_CREATE: when the product or variant is created; then it
-    belongs to the shop's people. NEVER: it is not written at all.
+    ALWAYS: in every run. ON_CREATE: when the product or variant is created; after that
+    the field belongs to the people of the store. NEVER: it is not written at all.
     """
 
     ALWAYS = "always"
@@ -34,10 +34,10 @@ class Owner(enum.StrEnum):
 
 
 class OnManualEdit(enum.StrEnum):
-    """What becomes of a value of ours that a person edited in the sink.
+    """What to do with a value of ours that a person edited in the sink.
 
-    It matters as long as the source says the same as when we wrote the value; once
-    the source changes it, the source wins.
+    This applies while the source still has the value that we wrote. If the source
+    changes it, the source wins.
     """
 
     OVERWRITE = "overwrite"
@@ -49,9 +49,9 @@ class ManualEdit:
     """A value of ours that a person edited in the sink.
 
     Attributes:
-        key: Of which product; of a category, the source's name and its id there.
-        diff: Which value; `old` is the person's, `new` is the source's.
-        kept: Whether the person's stays.
+        key: Key of the product; for a category, the name of the source and its id there.
+        diff: The value: `old` is the person's, `new` is the source's.
+        kept: Whether the person's value stays.
     """
 
     key: ProductKey
@@ -69,23 +69,23 @@ _DEFAULTS = {Field.STATUS: Owner.ON_CREATE}
 
 def _check_owns(_: object, __: object, value: Mapping[Field, Owner]) -> None:
     if value.get(Field.TITLE) is Owner.NEVER:
-        problem = "a product cannot be created without; `on_create` leaves it then"
+        problem = "a product cannot be created without a title; use `on_create`"
         raise InvalidValueError("owns.title", problem)
 
 
 @attrs.frozen(kw_only=True)
 class Rules:
-    """What a run may do to a product that is there.
+    """What a run may do to an existing product.
 
     Attributes:
-        owns: Who decides on which field; `always` where nothing is said, but for
-            the status, which is `on_create`.
-        on_manual_edit: What becomes of edited values; None: a product's are overwritten, and
-            names and places of categories are kept.
-        job: Noted in last-applied states, so that jobs which share a source do not prune each
-            other's products.
-        edited: Paths where a difference can be a person's edit; None: anywhere.
-            Elsewhere it is what a write left behind that broke off.
+        owns: When the source decides on a field. The default is ALWAYS, and ON_CREATE
+            for the status.
+        on_manual_edit: What to do with manual edits; None: those of products are
+            overwritten, and names and parents of categories are kept.
+        job: Stored in last-applied states, so that jobs with the same source do not
+            prune each other's products.
+        edited: Paths where a difference can be a manual edit; None: all. Elsewhere, an
+            interrupted write left the difference behind.
     """
 
     owns: Mapping[Field, Owner] = attrs.field(
@@ -97,7 +97,7 @@ class Rules:
     _without: Mapping[bool, frozenset[Field]] = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        # Asked for each product, and the answer is one of two.
+        # Needed for each product, so both answers are computed once.
         found = {
             creating: frozenset(
                 f for f in Field if not self.writes(f, creating=creating)
@@ -125,13 +125,15 @@ _VARIANT_FIELDS = {
 }
 
 
-def claim(desired: Product, existing: Product | None, rules: Rules) -> Product:
-    """The product without what is not the source's to decide.
+def without_unowned(
+    desired: Product, existing: Product | None, rules: Rules
+) -> Product:
+    """The desired product without the fields that the source does not own.
 
     Args:
-        desired: As the source has it.
-        existing: As the sink has it; None: it is to be created.
-        rules: Who decides.
+        desired: The product of the source.
+        existing: The product in the sink; None: it is to be created.
+        rules: Who owns which field.
     """
     if not rules.owns:
         return desired
@@ -145,7 +147,7 @@ def claim(desired: Product, existing: Product | None, rules: Rules) -> Product:
         values["title"] = existing.title
     if desired.variants:
         values["variants"] = _variants(desired.variants, existing, rules) or UNSET
-    # The title may be the sink's, and follow no rules.
+    # The title may be the one in the sink, which need not be valid.
     return evolve_unchecked(desired, **values)
 
 
