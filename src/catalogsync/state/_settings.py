@@ -42,15 +42,15 @@ def _more_than_zero(_: object, attribute: attrs.Attribute[Any], value: float) ->
 
 @attrs.frozen(kw_only=True)
 class StateSettings:
-    """Where runs are kept, and for how long.
+    """Where a state store is, and how long it keeps runs.
 
     Attributes:
-        url: `memory:` (gone when closed), `sqlite:///runs.db` (a path relative to
+        url: `memory:` (lost when closed), `sqlite:///runs.db` (a path relative to
             the working directory; four slashes for an absolute one) or
-            `postgresql://user:password@host:port/database`. It may hold a password
-            and is shown nowhere.
-        keep_days: Runs that began longer ago are forgotten.
-        keep_runs: Of each job, all but so many runs are forgotten.
+            `postgresql://user:password@host:port/database`. It may contain a password
+            and appears in no message.
+        keep_days: Days after which runs are deleted.
+        keep_runs: Number of runs to keep of each job.
     """
 
     url: str = attrs.field(default=_MEMORY, repr=False, validator=_check_url)
@@ -59,14 +59,14 @@ class StateSettings:
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[StateStore]:
-        """Open the store for the length of a block; at its end, old runs are forgotten.
+        """Open the store for the length of a block, and delete old runs at its end.
 
-        A file and its folder, and the tables, are made where they are missing.
+        Creates the file, its folder and the tables if they are missing.
 
         Raises:
             MissingExtraError: The store is on PostgreSQL, and the extra `sql` is not
                 installed.
-            MisconfiguredError: The URL cannot be read.
+            MisconfiguredError: The URL is not valid.
             StateError: The store cannot be used.
         """
         async with self._opening() as store:

@@ -1,12 +1,12 @@
-"""What catalogsync remembers from one run to the next.
+"""What catalogsync keeps from one run to the next.
 
-A state store keeps runs with their reports, what became of single products, failed
-products with what is needed to try them again, the intents of creations under way,
-leases that keep two runs from writing the same products, and triggers that ask
-for a run. It holds no settings and no secrets.
+A state store keeps runs with their reports, the history of products, failed products
+with the data to retry them, intents for creations in flight, leases that keep two
+runs from writing the same products, and triggers that request a run. It contains no
+settings and no secrets.
 
-Times are seconds since the epoch. Those that decide something (leases, the age of
-intents) are by the store's own clock, so that hosts need not agree on theirs.
+Times are seconds since the epoch. Where a decision depends on the time (leases, the
+age of intents), the clock of the store counts, because hosts may disagree.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class BusyError(CatalogSyncError):
     """Another run writes the same products into the same sink.
 
     Attributes:
-        holder: Who, as it named itself.
+        holder: The run that holds the lease, in words for people.
     """
 
     def __init__(self, message: str, *, holder: str) -> None:
@@ -55,7 +55,7 @@ class BusyError(CatalogSyncError):
 
 
 class LeaseLostError(CatalogSyncError):
-    """The lease went to another run, because this one was not heard of in time."""
+    """Another run took the lease, because this one did not renew it in time."""
 
 
 @attrs.frozen(kw_only=True)
@@ -63,16 +63,16 @@ class RunRecord:
     """One run.
 
     Attributes:
-        run_id: Its identity.
+        run_id: Id of the run.
         job: Name of the job; empty for a run without one.
         source: Name of the source.
         sink: Name of the sink.
-        started_at: When it began.
-        partial: Whether it was to take chosen products only.
-        finished_at: When it ended; None: it goes on, or its process died.
-        status: How it ended; None as long as it did not.
-        report: Its report as JSON types (`Report.to_dict`), or the summary of it
-            (`catalogsync.report.summary_of`); None as long as the run did not end.
+        started_at: Start of the run, in seconds since the epoch.
+        partial: Whether the run was limited to some products (`keys` or `limit`).
+        finished_at: End of the run; None: it is running, or its process died.
+        status: Status of the run; None until it ends.
+        report: The report as JSON types (`Report.to_dict`), or the same without the
+            lists that grow with the catalog; None until the run ends.
     """
 
     run_id: str
@@ -87,7 +87,7 @@ class RunRecord:
 
 
 def reasons_of(record: RunRecord) -> list[str]:
-    """Why a run has its status, as `Report.reasons` said when it ended."""
+    """The reasons for the status of a run, from `Report.reasons`."""
     report = cast("Mapping[str, Any]", record.report or {})
     problem = report.get("problem")
     return list(report.get("reasons", [problem] if problem else []))
@@ -95,13 +95,13 @@ def reasons_of(record: RunRecord) -> list[str]:
 
 @attrs.frozen(kw_only=True)
 class HistoryEntry:
-    """What became of one product in one run; unchanged products have none.
+    """The outcome of one product in one run; unchanged products have no entry.
 
     Attributes:
-        run_id: The run.
-        at: When.
-        outcome: What became of it.
-        fields: What was written, in words such as `title`.
+        run_id: Id of the run.
+        at: Time of the outcome, in seconds since the epoch.
+        outcome: The outcome.
+        fields: Names of the fields that were written, for example `title`.
     """
 
     run_id: str
@@ -115,15 +115,15 @@ class FailedProduct:
     """A product that failed in a job and has not succeeded since.
 
     Attributes:
-        key: Which product.
-        reason: Why, the last time.
-        said: The sink's own words.
-        payload: The product as JSON types, as the source gave it; None where it
+        key: Key of the product.
+        reason: Reason for the latest failure.
+        said: The sink's own words, if it gave any.
+        payload: The product as JSON types, as the source supplied it; None if it
             could not be read.
-        attempts: In how many runs it failed.
-        first_at: When it failed first.
-        last_at: When it failed last.
-        run_id: The run in which it failed last.
+        attempts: Number of runs in which it failed.
+        first_at: Time of the first failure, in seconds since the epoch.
+        last_at: Time of the latest failure.
+        run_id: Id of the run with the latest failure.
     """
 
     key: ProductKey
@@ -138,13 +138,13 @@ class FailedProduct:
 
 @attrs.frozen(kw_only=True)
 class Intent:
-    """A creation that began, and of which no end is known.
+    """A creation that has started and whose outcome is unknown.
 
     Attributes:
-        key: Which product.
-        handle: The handle that it was given.
-        run_id: The run that began it, the last time.
-        age: Seconds since then.
+        key: Key of the product.
+        handle: The handle that the creation uses.
+        run_id: Id of the run that started it, or started it again.
+        age: Seconds since that start.
     """
 
     key: ProductKey
@@ -155,12 +155,12 @@ class Intent:
 
 @attrs.frozen(kw_only=True)
 class Lease:
-    """The right to write the products of a source into a sink, for a while.
+    """The temporary right to write the products of a source into a sink.
 
     Attributes:
-        name: What it is for.
-        owner: Who holds it, in words for people.
-        token: Grows with each change of hands, so an earlier holder is told apart.
+        name: Name of the lease: source and endpoint.
+        owner: The run that holds it, in words for people.
+        token: Grows with each new owner, so that an earlier owner is detected.
     """
 
     name: str
@@ -170,11 +170,11 @@ class Lease:
 
 @attrs.frozen(kw_only=True)
 class QueueSize:
-    """What waits in a job.
+    """Numbers of queued triggers and failed products of a job.
 
     Attributes:
-        triggers: Triggers that are not fulfilled.
-        failures: Products that failed and did not succeed since.
+        triggers: Triggers that no run has fulfilled yet.
+        failures: Products that have failed and not succeeded since.
     """
 
     triggers: int
@@ -183,14 +183,14 @@ class QueueSize:
 
 @attrs.frozen(kw_only=True)
 class Trigger:
-    """A trigger for a run that is not yet fulfilled.
+    """A request for a run that no run has fulfilled yet.
 
     Attributes:
-        id: Grows with each trigger.
-        job: Of which job.
-        keys: Which products; empty: all.
-        at: When it came.
-        by: Who or what asked, in words for people.
+        id: Number of the trigger; grows with each one.
+        job: Name of the job.
+        keys: Products to process; empty: all.
+        at: Time of the request, in seconds since the epoch.
+        by: Origin of the request, in words for people.
     """
 
     id: int
@@ -202,71 +202,69 @@ class Trigger:
 
 @runtime_checkable
 class DamageReporting(Protocol):
-    """A state store that leaves out rows that somebody damaged, and says which."""
+    """A state store that skips damaged rows and reports them."""
 
     def unreadable(self) -> Sequence[str]:
-        """Which damaged rows were left out since this was asked last."""
+        """Descriptions of the damaged rows skipped since the last call."""
         ...
 
 
 class StateStore(Protocol):
-    """Keeps what has to outlive a run.
+    """Keeps what outlives a run.
 
-    All methods raise `StateError` where the store cannot be used. Each is carried
-    out whole or not at all, and may be called from several processes at once.
+    All methods raise `StateError` if the store cannot be used. Each is atomic and safe
+    to call from several processes at the same time.
     """
 
     async def begin_run(self, record: RunRecord, /) -> None:
-        """Note that a run began."""
+        """Save that a run has started."""
         ...
 
     async def end_run(self, report: Report, /) -> None:
-        """Note how a run ended."""
+        """Save the report of a run that has ended."""
         ...
 
     async def runs(
         self, *, job: str | None = None, limit: int = 20
     ) -> Sequence[RunRecord]:
-        """The latest runs, the last one first; of one job, or of all.
+        """The latest runs of one job or of all, newest first.
 
-        Their reports are summaries, without what grows with the catalog; `run` gives
-        a whole one.
+        Their reports lack the lists that grow with the catalog; `run` returns a
+        complete one.
         """
         ...
 
     async def run(self, run_id: str, /) -> RunRecord | None:
-        """One run; None if it is not known, or no longer."""
+        """One run; None if it does not exist, or was deleted."""
         ...
 
     async def add_entries(self, job: str, entries: Sequence[HistoryEntry], /) -> None:
-        """Note what became of products."""
+        """Save outcomes of products."""
         ...
 
     async def history(
         self, job: str, key: ProductKey, /, *, limit: int = 20
     ) -> Sequence[HistoryEntry]:
-        """What became of one product, the last first."""
+        """The history of one product, newest first."""
         ...
 
     async def put_failures(
         self, job: str, failures: Sequence[FailedProduct], /, *, endpoint: str = ""
     ) -> None:
-        """Keep failed products.
+        """Save failed products.
 
-        Jobs without a name share one: *endpoint*, of the sink, keeps their failures
-        apart.
-
-        One that is there already keeps its `first_at`, and its `attempts` grow by
-        those that are given; a payload that is None leaves the earlier one.
+        An existing entry keeps its `first_at`, and its `attempts` grow by the new
+        ones. A payload of None keeps the earlier one. Runs without a job share the
+        empty name; the sink's *endpoint* separates their failures.
         """
         ...
 
     async def drop_failures(
         self, job: str, keys: Collection[ProductKey], /, *, endpoint: str | None = None
     ) -> None:
-        """Forget products that failed; those that did not are no error.
+        """Delete failed products; keys without an entry are ignored.
 
-        With *endpoint*, those that failed at another endpoint are kept.
+        With *endpoint*, products that failed at another endpoint are kept.
         """
         ...
 
@@ -280,59 +278,60 @@ class StateStore(Protocol):
         payloads: bool = True,
         endpoint: str | None = None,
     ) -> Sequence[FailedProduct]:
-        """The products that failed and did not succeed since, by key.
+        """The failed products of a job, in the order of their keys.
 
         Args:
-            job: Of which job.
-            limit: How many at most; None: all.
-            after: Those behind this key; None: from the first.
-            payloads: Whether to load the payloads, which may be large; else they are
-                None.
-            endpoint: Without those that failed at another endpoint.
+            job: Name of the job.
+            limit: Largest number to return; None: all.
+            after: Start after this key; None: start with the first.
+            payloads: Whether to load the payloads, which can be large; if not, they
+                are None.
+            endpoint: Leave out products that failed at another endpoint; None: return
+                all.
         """
         ...
 
     async def backlog(self, job: str, /) -> QueueSize:
-        """How much waits in a job."""
+        """Numbers of queued triggers and failed products of a job."""
         ...
 
     async def put_intents(
         self, endpoint: str, run_id: str, handles: Mapping[ProductKey, str], /
     ) -> None:
-        """Note creations that are about to begin.
+        """Save intents for creations that are about to start.
 
         Args:
-            endpoint: Of the sink.
-            run_id: The run that begins them.
-            handles: The handle of each product. One that has an intent keeps its
-                handle, and its age begins anew.
+            endpoint: Endpoint of the sink.
+            run_id: Id of the run.
+            handles: Handles by product. A product that already has an intent keeps its
+                handle, and the age starts again.
         """
         ...
 
     async def drop_intents(
         self, endpoint: str, keys: Collection[ProductKey], /
     ) -> None:
-        """Note that these creations have met their end."""
+        """Delete intents of creations whose outcome is known."""
         ...
 
     async def intents(
         self, endpoint: str, source: str, /
     ) -> Mapping[ProductKey, Intent]:
-        """The creations without a known end, of a source in a sink."""
+        """The intents for products of a source in a sink."""
         ...
 
     async def remember(self, endpoint: str, keys: Collection[ProductKey], /) -> None:
-        """Note that the sink holds these products."""
+        """Save that the sink has these products."""
         ...
 
     async def remembered(
         self, endpoint: str, keys: Collection[ProductKey], /
     ) -> frozenset[ProductKey]:
-        """Those of these products that the sink is known to have held."""
+        """Those of these products that the sink had, according to `remember`."""
         ...
 
     async def forget(self, endpoint: str, keys: Collection[ProductKey], /) -> None:
-        """Take back `remember`."""
+        """Undo `remember`."""
         ...
 
     async def note_absences(
@@ -345,86 +344,88 @@ class StateStore(Protocol):
         *,
         source: str | None = None,
     ) -> frozenset[ProductKey]:
-        """Note what a complete run did not see at the source.
+        """Save which products a complete run did not find at the source.
 
-        Replaces what was noted for this job and endpoint before, so a product that
-        was seen again is no longer among them. With *source*, products of other
-        sources stay as they were noted: jobs without a name share one.
+        Replaces the earlier absences of this job and endpoint. With *source*, those of
+        other sources stay, because runs without a job share the empty name.
 
         Returns:
-            Those that an earlier run missed too. The same run twice counts once.
+            The products that an earlier run missed too; the same run counts once.
         """
         ...
 
     async def absences(
         self, job: str, endpoint: str, /, *, source: str | None = None
     ) -> frozenset[ProductKey]:
-        """What was noted last by `note_absences`, of one source or of all."""
+        """The absences of the last `note_absences`, of one source or of all."""
         ...
 
     async def drop_absences(
         self, job: str, endpoint: str, keys: Collection[ProductKey], /
     ) -> None:
-        """Note that these were seen at the source again."""
+        """Delete absences of products that the source has again."""
         ...
 
     async def take_lease(
         self, name: str, owner: str, /, *, ttl: float, dead: str | None = None
     ) -> Lease | BusyError:
-        """Take a lease, if it is free or its holder was not heard of in time.
+        """Take a lease if it is free or its owner did not renew it in time.
 
         Args:
-            name: What it is for.
-            owner: Who takes it, in words for people.
-            ttl: Seconds that it lasts without being renewed.
-            dead: An owner whose process is known to have ended; a lease of exactly
+            name: Name of the lease.
+            owner: The run that takes it, in words for people.
+            ttl: Seconds until it expires unless renewed.
+            dead: An owner whose process is known to have ended; a lease with exactly
                 this owner counts as free.
 
         Returns:
-            The lease; a `BusyError`, not raised, that tells who has it.
+            The lease, or a `BusyError` (returned, not raised) that names its owner.
         """
         ...
 
     async def renew_lease(self, lease: Lease, /, *, ttl: float) -> bool:
-        """Keep a lease from running out; False: it is no longer ours.
+        """Renew a lease; False: another run has taken it.
 
-        One that ran out and went to nobody else is still ours.
+        An expired lease that nobody has taken is still ours.
         """
         ...
 
     async def drop_lease(self, lease: Lease, /) -> None:
-        """Give a lease back; one that is no longer ours is left alone."""
+        """Return a lease; one that is no longer ours is left alone."""
         ...
 
     async def add_trigger(
         self, job: str, keys: Collection[ProductKey] = (), /, *, by: str = ""
     ) -> Trigger:
-        """Ask for a run of a job, of these products or of all."""
+        """Request a run of a job over these products, or over all if *keys* is empty."""
         ...
 
     async def triggers(self, job: str | None = None, /) -> Sequence[Trigger]:
-        """The triggers that are not fulfilled, in order."""
+        """The queued triggers of one job or of all, oldest first."""
         ...
 
     async def drop_triggers(self, ids: Collection[int], /) -> None:
-        """Note that these triggers are fulfilled."""
+        """Delete triggers that a run has fulfilled."""
         ...
 
     async def last_whole(self, job: str, /) -> RunRecord | None:
-        """The last run of a job that took everything and settled it; as in `runs`."""
+        """The latest run over all products that ended as succeeded or degraded.
+
+        Its report lacks the lists that grow with the catalog.
+        """
         ...
 
     async def trim(self, *, days: float, runs: int) -> int:
-        """Forget old runs and their entries.
+        """Delete old runs and their history.
 
-        A job's last run stays, and so do its `last_whole` run, failures, intents,
-        leases and triggers.
+        The latest run of each job stays, and so do its `last_whole` run, failed
+        products, intents, leases and triggers.
 
         Args:
-            days: Forget runs that began longer ago.
-            runs: Of each job, forget all but so many.
+            days: Delete runs that started longer ago.
+            runs: Number of runs to keep of each job.
 
         Returns:
-            How many runs were forgotten.
+            The number of deleted runs.
         """
         ...
