@@ -83,7 +83,7 @@ def test_adapters(configure: Configure, call: Call) -> None:
     assert result.exit_code == 0
     assert result.stdout.startswith(
         "source dummyjson (catalogsync.adapters.dummyjson)\n"
-        "  Where DummyJSON is and how it is read.\n"
+        "  The product API of DummyJSON as a source.\n"
         '    url: str = "https://dummyjson.com"\n'
         "        Address of the server.\n"
     )

@@ -37,14 +37,14 @@ Products = Iterable[Product] | AsyncIterable[Product]
 def as_source(
     products: Products, *, name: str | None = None, page_size: int = 100
 ) -> MemorySource:
-    """Make a source of an iterable or async iterable of products.
+    """Make a source from an iterable or async iterable of products.
 
     Args:
         products: The products; each key once. A list can be read again, a
             generator only once.
-        name: Name of the source, which the products' keys must carry; None: that of
-            the first product of a list, else `memory`.
-        page_size: Products in a page, at most; fewer where they are heavy.
+        name: Name of the source, the same as in the keys of the products; None: the
+            name in the first product of a list, else `memory`.
+        page_size: Largest number of products in a page; fewer if they are large.
     """
     if name is None:
         first = products[0] if isinstance(products, Sequence) and products else None
@@ -54,12 +54,12 @@ def as_source(
 
 @attrs.define(kw_only=True)
 class MemorySource:
-    """A source over any iterable; pages are read one after the other.
+    """A source over any iterable, which is read in order.
 
     Attributes:
-        products: The products.
+        products: The products; each key once.
         name: Name of the source.
-        page_size: Products in a page.
+        page_size: Largest number of products in a page.
     """
 
     products: Products
@@ -70,11 +70,11 @@ class MemorySource:
     _started: bool = attrs.field(default=False, init=False)
 
     async def read(self, cursor: Cursor | None, /) -> Page:
-        """Read the next page; the cursor counts them.
+        """Read the next page; the cursor is the number of pages before it.
 
         Raises:
-            MisconfiguredError: The iterable can be read only once, or raised an
-                error before, so that it cannot be read on.
+            MisconfiguredError: The iterable can be read only once, or raised an error
+                before.
         """
         if cursor is None:
             self._iterator, self._pages = self._restart(), 0

@@ -1,4 +1,4 @@
-"""Jobs: made in Python, or read from a TOML file with errors that name the place.
+"""Jobs, written in Python or read from a TOML file.
 
 ```toml
 [jobs.products]

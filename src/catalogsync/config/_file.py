@@ -32,21 +32,21 @@ _JOB = ("source", "sink", "options", "schedule")
 
 @attrs.frozen
 class Config:
-    """What a configuration file holds.
+    """The content of a configuration file.
 
     Attributes:
         jobs: The jobs by name.
-        store: Where all of them keep what outlives a run.
+        store: The state store of all jobs.
     """
 
     jobs: Mapping[str, Job]
     store: StateSettings
 
     def job(self, name: str) -> Job:
-        """The job of this name.
+        """The job with this name.
 
         Raises:
-            MisconfiguredError: There is none; tells the nearest and the known.
+            MisconfiguredError: There is no such job; the error lists the known ones.
         """
         if name not in self.jobs:
             raise _no_such_job(name, self.jobs)
@@ -64,14 +64,14 @@ def load_config(
 
     Args:
         path: The TOML file.
-        environ: What `${NAME}` in a text stands for.
-        adapters: What `type` can name; None: what is installed.
-        only: Make this job alone, so that what the others need may be missing.
+        environ: Values for `${NAME}` in texts.
+        adapters: Adapters for `type`; None: the installed ones.
+        only: Read this job alone; extras and variables of other jobs may be missing.
 
     Raises:
-        MisconfiguredError: The file cannot be read, or something in it is wrong.
-            All that is wrong is told, one line each, with its path.
-        MissingExtraError: Something that a job needs is not installed.
+        MisconfiguredError: The file is not readable or not valid. The message has one
+            line for each problem, with its path.
+        MissingExtraError: An extra that a job needs is not installed.
     """
     file = Path(path)
     content = _parse(file)
@@ -101,14 +101,14 @@ def load_config(
 def load_store(
     path: str | os.PathLike[str], *, environ: Mapping[str, str] = os.environ
 ) -> StateSettings:
-    """Read of a configuration file only where its jobs keep what outlives a run.
+    """Read only the settings of the state store from a configuration file.
 
     Args:
         path: The TOML file.
-        environ: What `${NAME}` in a text stands for.
+        environ: Values for `${NAME}` in texts.
 
     Raises:
-        MisconfiguredError: The file cannot be read, or something in it is wrong.
+        MisconfiguredError: The file is not readable or not valid.
     """
     file = Path(path)
     content = _parse(file)
@@ -124,14 +124,14 @@ def load_store(
 def load_serve(
     path: str | os.PathLike[str], *, environ: Mapping[str, str] = os.environ
 ) -> ServeSettings:
-    """Read of a configuration file only how its jobs are served.
+    """Read only the table `serve` of a configuration file.
 
     Args:
         path: The TOML file.
-        environ: What `${NAME}` in a text stands for.
+        environ: Values for `${NAME}` in texts.
 
     Raises:
-        MisconfiguredError: The file cannot be read, or something in it is wrong.
+        MisconfiguredError: The file is not readable or not valid.
     """
     content = _parse(Path(path))
     reader = _Reader(

@@ -1,4 +1,4 @@
-"""A job: a named pair of source and sink, and how to go about it."""
+"""A job: a named pair of source and sink with options."""
 
 from __future__ import annotations
 
@@ -68,15 +68,15 @@ class Job:
     ```
 
     Attributes:
-        name: Stands in reports and logs.
-        source: Settings that open a source, or a source that is open already.
-        sink: The same for the sink.
-        options: How to go about it.
-        store: Settings that open a state store, or one that is open already; None:
-            nothing is remembered.
-        schedule: When `catalogsync serve` runs it: a `Schedule` or a cron expression
-            (in UTC). None, or `never`: only on demand. Other schedulers have
-            their own.
+        name: Name for reports, logs and last-applied states.
+        source: Settings that open a source, or an open source.
+        sink: Settings that open a sink, or an open sink.
+        options: What a run may do, and how.
+        store: Settings that open a state store, or an open state store; None: nothing
+            outlives a run.
+        schedule: When `catalogsync serve` runs the job: a `Schedule` or a cron
+            expression (in UTC). None or `never`: only on demand. Other schedulers
+            ignore it.
     """
 
     name: str = attrs.field(validator=_check_name)
@@ -88,12 +88,12 @@ class Job:
 
     @property
     def source_name(self) -> str:
-        """The name of the source, which may not be open; else that of its class."""
+        """The name of the source, or of its class if it has none before it is open."""
         return _name(self.source)
 
     @property
     def sink_name(self) -> str:
-        """The name of the sink, in the same way."""
+        """The name of the sink, or of its class if it has none before it is open."""
         return _name(self.sink)
 
     async def run(self, *, hooks: Iterable[EventHook] = ()) -> Report:
@@ -114,7 +114,9 @@ class Job:
     ) -> AsyncGenerator[Run]:
         """Open both sides and start a run, which can be watched and stopped.
 
-        Hooks and state store hear of a run that cannot begin, too.
+        Args:
+            hooks: Called for each event, also if a side cannot be opened.
+            run_id: Id of the run; None: a new one.
         """
         run_id, partial = run_id or uuid.uuid4().hex, self.options.partial
         opening = self.open_for_run(run_id, partial=partial, hooks=hooks)
@@ -128,12 +130,14 @@ class Job:
     async def open_for_run(
         self, run_id: str, *, partial: bool, hooks: Iterable[EventHook] = ()
     ) -> AsyncGenerator[tuple[Source, Sink, StateStore | None]]:
-        """Open both sides and the state store for a run that is about to begin.
+        """Open both sides and the state store for a run that is about to start.
+
+        If a side cannot be opened, the state store keeps a failed run.
 
         Args:
-            run_id: Identity of the run.
-            partial: Whether it is to take chosen products only.
-            hooks: Told, as the state store is, of a run whose sides cannot be opened.
+            run_id: Id of the run.
+            partial: Whether the run is limited to some products.
+            hooks: Called with the events of a run whose sides cannot be opened.
         """
         opening = self._noted(self.open(), run_id, partial=partial, hooks=hooks)
         async with opening as ((source, sink), store):
@@ -143,9 +147,12 @@ class Job:
     async def apply(
         self, plan: Plan, *, hooks: Iterable[EventHook] = (), run_id: str | None = None
     ) -> AsyncGenerator[Run]:
-        """Open the sink and start a run that does what a plan says, and nothing else.
+        """Open the sink and start a run that makes exactly the changes of a plan.
 
-        Hooks and state store hear of a run that cannot begin, too.
+        Args:
+            plan: The plan.
+            hooks: Called for each event, also if the sink cannot be opened.
+            run_id: Id of the run; None: a new one.
         """
         run_id = run_id or uuid.uuid4().hex
         opening = self._noted(self.open_sink(), run_id, partial=True, hooks=hooks)
@@ -201,7 +208,14 @@ class Job:
         store: StateStore | None,
         hooks: Iterable[EventHook] = (),
     ) -> Sync:
-        """The job's `Sync` of two sides that are open, or of a source's name alone."""
+        """The `Sync` of this job.
+
+        Args:
+            source: An open source, or only its name.
+            sink: An open sink.
+            store: An open state store; None: nothing outlives a run.
+            hooks: Called for each event.
+        """
         return Sync(
             source,
             sink,
@@ -221,16 +235,16 @@ class Job:
         """Open the source alone.
 
         Raises:
-            MisconfiguredError: A setting is wrong; named by its path.
+            MisconfiguredError: A setting is wrong; the error has its path.
         """
         return _named(self.source, f"jobs.{self.name}.source")
 
     def open_sink(self) -> AbstractAsyncContextManager[Sink]:
-        """Open the sink alone; raises as `open_source` does."""
+        """Open the sink alone; raises the same errors as `open_source`."""
         return _named(self.sink, f"jobs.{self.name}.sink")
 
     def open_store(self) -> AbstractAsyncContextManager[StateStore | None]:
-        """Open the state store alone; raises as `open_source` does."""
+        """Open the state store alone; raises the same errors as `open_source`."""
         return _named(self.store, "store")
 
 

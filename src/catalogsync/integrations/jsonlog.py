@@ -1,4 +1,4 @@
-"""Logs that programs can read: one JSON object for each record."""
+"""Logs as JSON, one object for each record."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class JsonFormatter(logging.Formatter):
     ```
 
     Every object has `time` (ISO 8601 in UTC), `level`, `logger` and `message`, and
-    `exception` where there was one. That of an event has its name as `event` and its
-    attributes beside it; that of a report its summary, without lists of products.
+    `exception` if there is one. The object of an event has its name as `event`, and
+    its attributes. Reports are written without the lists that grow with the catalog.
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as JSON; it holds no line break."""
+        """The record as JSON, without line breaks."""
         told: dict[str, Any] = {
             "time": dt.datetime.fromtimestamp(record.created, dt.UTC).isoformat(),
             "level": record.levelname.lower(),
@@ -48,7 +48,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def _plain(value: object) -> object:
-    """JSON types for what is none."""
+    """A value that JSON does not have, as JSON types."""
     if isinstance(value, Report):
         return summary_of(value.to_dict())
     if isinstance(value, Outcome):

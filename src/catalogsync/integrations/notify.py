@@ -1,4 +1,4 @@
-"""Telling people of runs that did not go well, by webhook and by e-mail."""
+"""Notifications about runs, by webhook and by e-mail."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = ["DEFAULT_STATUSES", "Channel", "Email", "Notice", "Notifier", "Webhoo
 logger = logging.getLogger("catalogsync.notify")
 
 DEFAULT_STATUSES = (RunStatus.DEGRADED, RunStatus.INCOMPLETE, RunStatus.FAILED)
-"""What people are told of, if nothing else is said."""
+"""The statuses that a `Notifier` reports by default."""
 
 _SHORTEST_TOKEN = 6
 _WELL = frozenset({RunStatus.SUCCEEDED, RunStatus.DEGRADED})
@@ -40,15 +40,15 @@ _WELL = frozenset({RunStatus.SUCCEEDED, RunStatus.DEGRADED})
 
 @attrs.frozen(kw_only=True)
 class Notice:
-    """What people are told of a run.
+    """A notification about one run.
 
     Attributes:
-        run_id: The run.
-        job: Name of its job; empty for a run without one.
-        status: How it ended.
-        summary: The report's first line, or why there is no report.
-        recovered: Whether it went well after one that had not.
-        report: The report, if there is one.
+        run_id: Id of the run.
+        job: Name of the job; empty for a run without one.
+        status: Status of the run.
+        summary: First line of the report, or why there is no report.
+        recovered: Whether this is the first good run after a reported one.
+        report: The report; None if the run broke off without one.
     """
 
     run_id: str
@@ -60,17 +60,17 @@ class Notice:
 
     @property
     def title(self) -> str:
-        """The whole in a few words."""
+        """Job and status in a few words."""
         how = f"recovered ({self.status})" if self.recovered else self.status
         return " ".join(f"catalogsync: {self.job or 'run'} {how}".split())
 
     @property
     def text(self) -> str:
-        """The report, or why there is none."""
+        """The report as text, or why there is no report."""
         return str(self.report) if self.report else self.summary
 
     def fields(self) -> dict[str, str]:
-        """What a template can name."""
+        """The fields that a template can use."""
         return {
             "title": self.title,
             "text": self.text,
@@ -83,15 +83,15 @@ class Notice:
 
 
 class Channel(Protocol):
-    """A way to people."""
+    """A way to send notices."""
 
     async def send(self, notice: Notice, /) -> None:
-        """Tell them; what it raises is logged."""
+        """Send a notice; the notifier logs errors that it raises."""
         ...
 
 
 class Notifier:
-    """A hook that tells people of runs, for the length of a block.
+    """A hook that notifies people of runs, for the length of a block.
 
     ```python
     webhook = Webhook(url=os.environ["WEBHOOK_URL"])
@@ -99,15 +99,16 @@ class Notifier:
         await sync(source, sink, job="products", hooks=[notifier])
     ```
 
-    Notices are sent beside the runs, so no run waits for one or fails with one.
-    Leaving the block waits for those under way. It is used in one event loop, the one
-    that the runs are in. Rehearsals and runs that were skipped are not told of.
+    Notices are sent in the background: no run waits for one or fails because of one.
+    Leaving the block waits for notices in flight. Use it in the event loop of the runs.
+    Plans and skipped runs cause no notices.
 
     Args:
-        channels: Where to send.
-        on: The statuses to tell of; `cancelled` can be among them.
-        recovered: Also tell of a run over everything that went well after one of those.
-        store: Knows how the run before ended, if that was in another process.
+        channels: Channels for each notice.
+        on: Statuses to report; `cancelled` is possible too.
+        recovered: Whether to report the first good run over all products afterwards.
+        store: State store with the status of the previous run, in case that was in
+            another process; None: only runs of this process count.
         timeout: Seconds for one notice in one channel.
     """
 
@@ -145,10 +146,10 @@ class Notifier:
         await self._group.__aexit__(None, None, None)
 
     def __call__(self, event: Event, /) -> None:
-        """See whether an event is the end of a run that people are told of.
+        """Send a notice if the event is the end of a run that is to be reported.
 
         Raises:
-            RuntimeError: It is not open.
+            RuntimeError: The notifier is not open.
         """
         if not self._opened:
             raise RuntimeError(
@@ -256,14 +257,14 @@ class Webhook:
     """Sends a notice as JSON by POST.
 
     Attributes:
-        url: Where to; it may hold a token, so it is told nowhere.
-        template: The JSON, with the fields of a notice such as `$title` inside of
+        url: Address of the receiver. It may contain a token and appears in no message.
+        template: The JSON, with fields of the notice such as `$title` inside of its
             texts. The default suits Slack and Mattermost.
-        secret: Signs the body: the header `X-Catalogsync-Signature` is `sha256=` and
-            the HMAC of the body with this key, in hexadecimal.
-        headers: Added to the request.
-        http: Timeouts, proxy and bounds.
-        session: The host's own session; it is used and left open.
+        secret: Key that signs the body: the header `X-Catalogsync-Signature` is
+            `sha256=` and the HMAC of the body, in hexadecimal; None: no signature.
+        headers: Additional headers of the request.
+        http: Timeouts, proxy and limits.
+        session: The host's own session, which stays open; None: a new one.
     """
 
     url: str = attrs.field(repr=False)
@@ -296,10 +297,10 @@ class Webhook:
         return redactor
 
     async def send(self, notice: Notice, /) -> None:
-        """Send it.
+        """Send a notice.
 
         Raises:
-            CatalogSyncError: It did not arrive, or was refused.
+            CatalogSyncError: The receiver cannot be reached, or refuses the notice.
         """
         fields = _escaped(notice.fields())
         body = Template(self.template).substitute(fields).encode()
@@ -332,17 +333,17 @@ class Email:
     """Sends a notice as e-mail.
 
     Attributes:
-        host: The SMTP server.
-        port: Its port.
-        security: `starttls`, `tls` from the beginning, or `none`, which is refused
-            where there is a password.
-        user: For the login; None: there is none.
-        password: For the login.
-        sender: From whom.
-        recipients: To whom.
-        subject: With the fields of a notice, such as `$title`.
-        text: The same.
-        ca_file: File with the certificates to trust, instead of the system's.
+        host: Host name of the SMTP server.
+        port: Port of the SMTP server.
+        security: `starttls`, `tls` from the beginning, or `none`, which is not allowed
+            with a password.
+        user: User name for the login; None: no login.
+        password: Password for the login.
+        sender: Address of the sender.
+        recipients: Addresses of the recipients.
+        subject: Subject, with fields of the notice such as `$title`.
+        text: Text, with fields of the notice such as `$text`.
+        ca_file: File with the certificates to trust; None: those of the system.
         timeout: Seconds for each step of the conversation with the server.
     """
 
@@ -370,11 +371,11 @@ class Email:
         return f"e-mail by {self.host}"
 
     async def send(self, notice: Notice, /) -> None:
-        """Send it, in a thread of its own.
+        """Send a notice, in a thread of its own.
 
         Raises:
-            OSError: The server could not be reached.
-            CatalogSyncError: It refused it.
+            OSError: The server cannot be reached.
+            CatalogSyncError: The server refuses the message.
         """
         fields = {name: encodable(text) for name, text in notice.fields().items()}
         message = EmailMessage()

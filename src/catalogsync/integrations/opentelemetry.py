@@ -41,7 +41,7 @@ _Attributes = Mapping[str, str | int | float]
 
 @attrs.frozen
 class _Begun:
-    """A run that goes on."""
+    """A run in progress."""
 
     job: str
     span: Span
@@ -50,24 +50,24 @@ class _Begun:
 
     @property
     def labels(self) -> dict[str, str]:
-        """What every metric of the run says."""
+        """The labels of every metric of the run."""
         return {"catalogsync.job": self.job}
 
 
 class OpenTelemetryHook:
-    """Makes a span of each run, with pages, comparisons, batches and requests in it.
+    """Records spans and metrics of runs.
 
-    The span of a run is a child of the span in which the run was started, and is the
-    current span inside of it: what other instrumentations record stands below it.
-    Retries, a second pass and a stop are events of it.
+    Each run has a span, with child spans for pages, comparisons, batches and requests.
+    Its parent is the span in which the run was started. It is the current span during
+    the run, so that spans of other instrumentations become its children. Retries, a
+    second pass and a stop are events of the span.
 
-    It uses OpenTelemetry's API only, so where the data goes is the host's affair.
-    One hook serves any number of jobs. A plan has spans, but does not count as a
-    run, nor do its products count.
+    The hook uses only OpenTelemetry's API; the host configures where the data goes.
+    One hook serves any number of jobs. Plans have spans, but do not count in metrics.
 
     Args:
-        tracer_provider: Whose tracer to use; None: the global one.
-        meter_provider: Whose meter to use; None: the global one.
+        tracer_provider: Provider of the tracer; None: the global one.
+        meter_provider: Provider of the meter; None: the global one.
 
     Raises:
         MissingExtraError: The extra `otel` is not installed.

@@ -26,16 +26,16 @@ __all__ = ["Call", "Endpoint", "Handler", "Metrics", "Site"]
 
 
 class Metrics(Protocol):
-    """What tells Prometheus of the runs.
+    """A hook with metrics for Prometheus, such as `PrometheusHook`.
 
     Attributes:
-        content_type: Of `text`.
+        content_type: Content type of `text`.
     """
 
     content_type: str
 
     def text(self) -> bytes:
-        """All figures in the text format."""
+        """All metrics in the text format of Prometheus."""
         ...
 
 
