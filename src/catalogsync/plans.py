@@ -1,8 +1,9 @@
-"""Plans as files: what a run would do, one line of JSON for each change.
+"""Plan files: the changes that a run would make, one line of JSON for each.
 
-The first line says for what the plan is, the last one sums it up and has a checksum
-of all others. Every other line is a product or a category or tag, with what differs,
-what the decision was based on, and all that is needed to carry it out.
+The first line names the job, source and sink. The last line has a summary and a checksum
+of all others. Each line between them is a product, a category or a tag, with its
+differences, a fingerprint of what the change was planned from, and everything needed to
+apply it.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ from .report import Report
 from .state.protocols import RunRecord
 
 __all__ = [
-    "Forecast",
+    "Estimate",
     "Plan",
     "PlanHead",
     "PlanSource",
     "PlanWriter",
-    "forecast",
+    "estimate",
     "plan_head",
 ]
 
@@ -47,13 +48,13 @@ _UNORDERED = frozenset({"categories", "tags"})
 
 @attrs.frozen(kw_only=True)
 class PlanHead:
-    """For what a plan is.
+    """What a plan was made for.
 
     Attributes:
         job: Name of the job.
         source: Name of the source.
         sink: Name of the sink.
-        endpoint: Where the sink is.
+        endpoint: Endpoint of the sink.
         made_at: When it was made, in seconds since the epoch.
     """
 
@@ -65,7 +66,7 @@ class PlanHead:
 
 
 def plan_head(job: str, source: Source, sink: Sink) -> PlanHead:
-    """For what a plan is that is made now, of open sides."""
+    """The head of a plan that is made now, for open adapters."""
     return PlanHead(
         job=job,
         source=source.name,
@@ -76,13 +77,13 @@ def plan_head(job: str, source: Source, sink: Sink) -> PlanHead:
 
 
 @attrs.frozen(kw_only=True)
-class Forecast:
-    """What carrying a plan out will take.
+class Estimate:
+    """What applying a plan will take.
 
     Attributes:
-        writes: Batches of products.
-        requests: Requests to both sides, at least.
-        seconds: How long, by what earlier runs took; None where there were none.
+        writes: Number of batches.
+        requests: Number of requests to both sides, at least.
+        seconds: Duration, from earlier runs; None: there are none.
     """
 
     writes: int
@@ -98,15 +99,15 @@ class Forecast:
         )
 
 
-def forecast(report: Report, earlier: Sequence[RunRecord]) -> Forecast:
-    """What carrying out what a plan showed will take.
+def estimate(report: Report, earlier: Sequence[RunRecord]) -> Estimate:
+    """Estimate what applying a plan will take.
 
     Args:
-        report: Of the plan.
+        report: Report of the planning run.
         earlier: The latest runs of the job.
     """
     references = report.categories.created + report.categories.updated
-    return Forecast(
+    return Estimate(
         writes=report.writes,
         requests=report.requests + report.writes + references,
         seconds=_seconds(report, earlier),
@@ -114,7 +115,7 @@ def forecast(report: Report, earlier: Sequence[RunRecord]) -> Forecast:
 
 
 def _seconds(report: Report, earlier: Sequence[RunRecord]) -> float | None:
-    """How long a run takes: it reads while it writes, and writes several at once."""
+    """The duration: a run reads while it writes, and writes several batches at once."""
     writes, seconds = 0, 0.0
     for record in earlier:
         told = cast("Mapping[str, Any]", record.report or {})
@@ -128,10 +129,10 @@ def _seconds(report: Report, earlier: Sequence[RunRecord]) -> float | None:
 
 
 def fingerprint(change: Change | ReferenceChange) -> str:
-    """Stands for a change and for all that it was based on.
+    """A digest of a change and of everything that it was planned from.
 
-    Two changes have the same only if they do the same to a product, category or tag
-    that was found the same, as far as the change concerns it.
+    Two changes have the same fingerprint only if they do the same to a product, category
+    or tag that was found in the same state, as far as the change concerns it.
     """
     if isinstance(change, ReferenceChange):
         return digest(_reference_basis(change))
@@ -156,7 +157,7 @@ def fingerprint(change: Change | ReferenceChange) -> str:
 
 
 def _whole(product: Product) -> dict[str, Any]:
-    """All that people could have changed; stock changes by itself."""
+    """Everything that people could have changed, without the stock."""
     whole: dict[str, Any] = {**product_to_json(product)}
     for name in _UNORDERED:
         whole[name] = _sorted(whole.get(name))
@@ -187,14 +188,14 @@ def _in_order(path: str, value: object) -> object:
 
 
 class PlanWriter:
-    """Writes a plan; the file is there when it is complete, and not before.
+    """Writes a plan file; the file appears when the plan is complete.
 
     Args:
-        path: Of the file; one that is there is replaced.
-        head: For what the plan is.
+        path: Path of the file; an existing file is replaced.
+        head: What the plan is for.
 
     Raises:
-        MisconfiguredError: It cannot be written there.
+        MisconfiguredError: The file cannot be written.
     """
 
     _file: IO[bytes]
@@ -206,7 +207,7 @@ class PlanWriter:
         self._check = _checksum()
 
     def __enter__(self) -> Self:
-        with self._telling():
+        with self._writing():
             if self._path.is_file() or not self._path.exists():
                 new = f".{self._path.name}.{os.getpid()}.new"
                 self._new = self._path.with_name(new)
@@ -220,35 +221,35 @@ class PlanWriter:
         if self._new != self._path:
             self._new.unlink(missing_ok=True)
 
-    def show(self, change: Change | ReferenceChange) -> None:
-        """Write one change."""
+    def add(self, change: Change | ReferenceChange) -> None:
+        """Write the line of one change."""
         if isinstance(change, ReferenceChange):
             self._write(_reference_line(change))
         else:
             self._write(_product_line(change))
 
-    def finish(self, report: Report, expected: Forecast) -> None:
-        """Write the last line and put the file in its place."""
-        told = report.to_dict()
+    def finish(self, report: Report, expected: Estimate) -> None:
+        """Write the last line and move the file into place."""
+        tree = report.to_dict()
         names = ("counts", "categories", "warnings", "failures", "rejected", "problem")
-        summary = {name: told[name] for name in names}
+        summary = {name: tree[name] for name in names}
         line = {"line": "end", "check": self._check.hexdigest(), **summary}
-        self._write({**line, "forecast": attrs.asdict(expected)})
-        with self._telling():
+        self._write({**line, "estimate": attrs.asdict(expected)})
+        with self._writing():
             self._file.close()
             if self._new != self._path:
                 self._new.replace(self._path)
 
     def _write(self, line: Mapping[str, Any]) -> None:
         text = json.dumps(line, ensure_ascii=False, separators=(",", ":"))
-        # Half of a surrogate pair, as a sink may quote it, is written as `\udc00`.
+        # Half of a surrogate pair, which a sink may quote, is written as `\udc00`.
         data = f"{text}\n".encode(errors="backslashreplace")
         self._check.update(data)
-        with self._telling():
+        with self._writing():
             self._file.write(data)
 
     @contextmanager
-    def _telling(self) -> Generator[None]:
+    def _writing(self) -> Generator[None]:
         try:
             yield
         except OSError as error:
@@ -257,7 +258,7 @@ class PlanWriter:
 
 
 def _checksum() -> blake2b:
-    """Over all lines but the last, which has it."""
+    """A checksum of all lines except the last, which contains it."""
     return blake2b(digest_size=16)
 
 
@@ -277,7 +278,7 @@ def _reference_line(change: ReferenceChange) -> dict[str, Any]:
 
 
 def _reference_diff(change: ReferenceChange) -> list[dict[str, str | None]]:
-    """What differs, in the form of a product's."""
+    """The differences, in the same form as those of a product."""
     existing, parent = change.existing, change.reference.parent
     named = {
         "path": "name",
@@ -292,7 +293,7 @@ def _reference_diff(change: ReferenceChange) -> list[dict[str, str | None]]:
 
 
 def _within(reference: Reference) -> list[dict[str, str]]:
-    """What contains it, from the root down."""
+    """Its ancestors, from the top level down."""
     parent = reference.parent
     if parent is None:
         return []
@@ -319,13 +320,13 @@ def _product_line(change: Change) -> dict[str, Any]:
 
 @attrs.frozen(kw_only=True)
 class Plan:
-    """What stands in a plan file; the products themselves stay in the file.
+    """A plan file without its products, which stay in the file.
 
     Attributes:
-        path: The file.
-        head: For what it is.
-        changes: Of each product: the action and its `fingerprint`.
-        references: The `fingerprint` of each category or tag that is written.
+        path: Path of the file.
+        head: What the plan is for.
+        changes: Action and fingerprint for each product.
+        references: Fingerprint for each category or tag.
     """
 
     path: Path
@@ -335,10 +336,10 @@ class Plan:
 
     @classmethod
     def read(cls, path: Path) -> Plan:
-        """Read a plan file and see to it that it is whole.
+        """Read a plan file and check that it is complete and unchanged.
 
         Raises:
-            MisconfiguredError: It cannot be read, is none, is cut or was changed;
+            MisconfiguredError: It cannot be read, is not a plan, is cut or was changed;
                 names the line.
         """
         reading, number = _Reading(), 0
@@ -346,7 +347,7 @@ class Plan:
             try:
                 reading.take(text, line)
             except ValueError as error:
-                raise _no_plan(path, number, error) from None
+                raise _not_a_plan(path, number, error) from None
         if reading.head is None or not reading.ended:
             where = f"{path}, line {number + 1}"
             raise MisconfiguredError(where, "is missing: the plan was cut")
@@ -360,7 +361,7 @@ class Plan:
 
 @attrs.define
 class _Reading:
-    """What was read of a plan until now."""
+    """The lines of a plan that were read so far."""
 
     head: PlanHead | None = None
     changes: dict[ProductKey, tuple[Action, str]] = attrs.field(
@@ -374,7 +375,7 @@ class _Reading:
         """Take one line.
 
         Raises:
-            ValueError: It is none, or does not stand in its place.
+            ValueError: It is not a valid line, or not expected here.
         """
         if self.head is None:
             self.head = _head(line)
@@ -399,14 +400,16 @@ class _Reading:
 
 
 def _misplaced(line: Mapping[str, object]) -> InvalidValueError:
-    return InvalidValueError("line", f"{line.get('line')!r} does not stand here")
+    return InvalidValueError("line", f"{line.get('line')!r} is not expected here")
 
 
 def _head(line: Mapping[str, object]) -> PlanHead:
     if line.get("line") != "plan":
         raise _misplaced(line)
     if line.get("version") != _VERSION:
-        raise InvalidValueError("version", "was made by another version; make it anew")
+        raise InvalidValueError(
+            "version", "was made by another version; make a new plan"
+        )
     made_at = line.get("made_at")
     if not isinstance(made_at, int | float):
         raise InvalidValueError("made_at", "must be a number")
@@ -433,12 +436,12 @@ def _part(
 ) -> Reference:
     if not isinstance(item, Mapping):
         raise InvalidValueError("within", "must be objects")
-    told = cast("Mapping[str, object]", item)
+    part = cast("Mapping[str, object]", item)
     return Reference(
         kind=ReferenceKind(_text(line, "line")),
         source=head.source,
-        id=_text(told, "id"),
-        name=_text(told, "name"),
+        id=_text(part, "id"),
+        name=_text(part, "name"),
         parent=parent,
     )
 
@@ -453,12 +456,12 @@ def _text(line: Mapping[str, object], name: str) -> str:
 def _lines(
     path: Path, number: int = 0, place: int = 0
 ) -> Iterator[tuple[int, bytes, dict[str, object]]]:
-    """Each line with its number, as it stands there and read.
+    """Each line with its number, as bytes and parsed.
 
     Args:
-        path: The file.
-        number: Lines that were read before.
-        place: Where they end.
+        path: Path of the file.
+        number: Number of lines that were read before.
+        place: Offset at which they end.
     """
     try:
         with path.open("rb") as file:
@@ -475,19 +478,21 @@ def _parsed(path: Path, number: int, text: bytes) -> dict[str, object]:
     try:
         line = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise _no_plan(path, number, error) from None
+        raise _not_a_plan(path, number, error) from None
     if not isinstance(line, dict):
-        raise _no_plan(path, number, "not a JSON object")
+        raise _not_a_plan(path, number, "not a JSON object")
     return cast("dict[str, object]", line)
 
 
-def _no_plan(path: Path, number: int, why: object) -> MisconfiguredError:
-    return MisconfiguredError(f"{path}, line {number}", f"is no line of a plan: {why}")
+def _not_a_plan(path: Path, number: int, why: object) -> MisconfiguredError:
+    return MisconfiguredError(
+        f"{path}, line {number}", f"is not a line of a plan: {why}"
+    )
 
 
 @attrs.frozen
 class PlanSource:
-    """The products of a plan as a source; those that are removed are not among them.
+    """The products of a plan as a source, without those to be removed.
 
     Attributes:
         plan: The plan.
@@ -501,10 +506,10 @@ class PlanSource:
         return self.plan.head.source
 
     async def read(self, cursor: Cursor | None, /) -> Page:
-        """Read some lines; the cursor says how many were read and where they end.
+        """Read some lines; the cursor is the number of lines read and their end.
 
         Raises:
-            MisconfiguredError: The file changed, or a line holds no product.
+            MisconfiguredError: The file changed, or a line has no valid product.
         """
         products: list[Product] = []
         before, place = map(int, (cursor or "0 0").split())
@@ -514,7 +519,7 @@ class PlanSource:
                 try:
                     products.append(product_from_json(line["product"]))
                 except InvalidValueError as error:
-                    raise _no_plan(self.plan.path, number, error) from None
+                    raise _not_a_plan(self.plan.path, number, error) from None
                 if len(products) == _PAGE:
                     return Page(products=products, next=(f"{number} {place}",))
         return Page(products=products)

@@ -46,7 +46,7 @@ from catalogsync import (
     sync,
 )
 from catalogsync.catalog.changes import ReferenceChange
-from catalogsync.plans import PlanHead, forecast
+from catalogsync.plans import PlanHead, estimate
 
 KEYS = "abcdef"
 FAST = Options(retry=RetryPolicy(wait_initial=0, wait_jitter=0))
@@ -216,13 +216,13 @@ class Story:
                 shown: list[str] = []
 
                 def show(change: Change | ReferenceChange) -> None:
-                    plan.show(change)
+                    plan.add(change)
                     if isinstance(change, ReferenceChange):
                         shown.append(change.reference.id)
 
                 with PlanWriter(path, head) as plan:
                     report = await Sync(source, watched, options=options).plan(show)
-                    plan.finish(report, forecast(report, []))
+                    plan.finish(report, estimate(report, []))
                 assert len(shown) == len(set(shown))
                 assert await self.shop.rows() == before
                 async with Sync(

@@ -35,7 +35,7 @@ from catalogsync.adapters.medusa import MedusaSettings, MedusaSink
 from catalogsync.catalog.changes import Action
 from catalogsync.diff.compare import plan, supplied
 from catalogsync.diff.last_applied import LastApplied
-from catalogsync.plans import PlanHead, forecast
+from catalogsync.plans import PlanHead, estimate
 from catalogsync.protocols import HandleSink, HasEndpoint, RemovingSink
 
 COLUMNS = (
@@ -130,9 +130,9 @@ async def test_a_planned_deletion_looks_at_the_whole_product(
         left = LookupSource(products=mugs[:2])
         with PlanWriter(tmp_path / "plan", head) as writer:
             report = await Sync(left, sink, options=options, job="mugs").plan(
-                writer.show
+                writer.add
             )
-            writer.finish(report, forecast(report, []))
+            writer.finish(report, estimate(report, []))
         assert report.counts.removed == 4
         raw = await everything(medusa)
         for number, body in (

@@ -21,7 +21,7 @@ from catalogsync.adapters.sql import SQLSink
 from catalogsync.catalog.changes import Action, Existing
 from catalogsync.catalog.convert import product_to_json
 from catalogsync.engine.removing import find_whole, removal
-from catalogsync.plans import PlanHead, PlanWriter, fingerprint, forecast
+from catalogsync.plans import PlanHead, PlanWriter, estimate, fingerprint
 
 FAST = Options(retry=RetryPolicy(wait_initial=0, wait_jitter=0))
 ANYWHERE = [
@@ -100,10 +100,10 @@ async def _is_planned(source: object, sink: SQLSink, file: Path) -> None:
 
         def show(change: object) -> None:
             shown.append(change)
-            writer.show(change)  # type: ignore[arg-type]
+            writer.add(change)  # type: ignore[arg-type]
 
         report = await Sync(source, sink, options=FAST).plan(show)  # type: ignore[arg-type]
-        writer.finish(report, forecast(report, ()))
+        writer.finish(report, estimate(report, ()))
     assert shown
 
 

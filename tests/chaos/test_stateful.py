@@ -208,7 +208,7 @@ class Machine(RuleBasedStateMachine):
 
     # --- runs ---
 
-    prunes = st.sampled_from([None, "delete", "draft"])
+    prunes = st.sampled_from([None, "delete", "unpublish"])
     modes = st.sampled_from(["overwrite", "keep"])
 
     @rule(prune=prunes, edits=modes)

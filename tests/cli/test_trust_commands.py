@@ -144,9 +144,11 @@ def test_a_damaged_plan_is_one_clear_line(configure: Configure, call: Call) -> N
     cut = whole[: whole.index(b"dummyjson:1")]
     here, last = cut.count(b"\n") + 1, whole.count(b"\n")
     damaged = {
-        cut: f"line {here}: is no line of a plan: ",
+        cut: f"line {here}: is not a line of a plan: ",
         whole[: whole.rindex(b'{"line":"end"')]: f"line {last}: is missing: the plan",
-        whole.replace(b'"USD"', b'"EUR"'): f"line {last}: is no line of a plan: check",
+        whole.replace(
+            b'"USD"', b'"EUR"'
+        ): f"line {last}: is not a line of a plan: check",
         b"": "line 1: is missing: the plan was cut",
     }
     for data, told in damaged.items():

@@ -28,7 +28,7 @@ from catalogsync import (
 from catalogsync.catalog.changes import ReferenceChange
 from catalogsync.cli._changes import change_text
 from catalogsync.engine.categories import SourceTree
-from catalogsync.plans import PlanHead, forecast
+from catalogsync.plans import PlanHead, estimate
 
 from .fakes import fast
 
@@ -256,13 +256,13 @@ async def planned(
     with PlanWriter(path, head) as writer:
 
         def show(change: object) -> None:
-            writer.show(change)  # type: ignore[arg-type]
+            writer.add(change)  # type: ignore[arg-type]
             if isinstance(change, ReferenceChange):
                 shown.append(change)
 
         source = as_source(products, name=SOURCE)
         report = await Sync(source, shop, options=fast()).plan(show)
-        writer.finish(report, forecast(report, []))
+        writer.finish(report, estimate(report, []))
     return Plan.read(path), shown
 
 

@@ -215,7 +215,7 @@ class Story:
         )
         report = await sync(self.source, self.shop, options=options, state=self.store)
         check(report)
-        self.certain = self.numbers if report.status.settled else set()
+        self.certain = self.numbers if report.status.is_complete else set()
 
     async def rest(self) -> None:
         """Without faults, what people deleted stays away, and nothing else does."""

@@ -35,7 +35,7 @@ from catalogsync import (
 )
 from catalogsync.adapters.sql import SQLSettings, SQLSink
 from catalogsync.events import BatchWritten, Event
-from catalogsync.plans import Forecast, PlanHead
+from catalogsync.plans import Estimate, PlanHead
 
 from .fakes import HANGS, FaultySink, LookupSource, check, fast, key, priced, product
 
@@ -118,8 +118,8 @@ async def make_plan(
     with PlanWriter(file / "plan.jsonl", head) as writer:
         report = await Sync(
             LookupSource(products=products), sink, options=options or fast(), job="job"
-        ).plan(writer.show)
-        writer.finish(report, Forecast(writes=0, requests=0, seconds=None))
+        ).plan(writer.add)
+        writer.finish(report, Estimate(writes=0, requests=0, seconds=None))
     return Plan.read(file / "plan.jsonl"), report
 
 

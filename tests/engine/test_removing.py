@@ -33,7 +33,7 @@ from catalogsync import (
 from catalogsync.catalog.changes import Found
 from catalogsync.catalog.products import Field
 from catalogsync.diff.last_applied import LastApplied
-from catalogsync.plans import PlanHead, forecast
+from catalogsync.plans import PlanHead, estimate
 
 from .fakes import FAST, LookupSource, check, key, product
 from .shop import Shop, loses
@@ -361,8 +361,8 @@ async def planned(shop: Shop, folder: Path, prune: Prune) -> Plan:
     with PlanWriter(folder / "plan", head) as writer:
         report = await Sync(
             LookupSource(products=catalog(0)), shop, options=pruning(prune)
-        ).plan(writer.show)
-        writer.finish(report, forecast(report, []))
+        ).plan(writer.add)
+        writer.finish(report, estimate(report, []))
     return Plan.read(folder / "plan")
 
 
@@ -401,8 +401,8 @@ async def test_a_plan_removes_nothing_that_is_not_the_jobs(tmp_path: Path) -> No
     with PlanWriter(tmp_path / "plan", head) as writer:
         report = await Sync(
             LookupSource(products=catalog(0)), shop, options=options, job="cups"
-        ).plan(writer.show)
-        writer.finish(report, forecast(report, []))
+        ).plan(writer.add)
+        writer.finish(report, estimate(report, []))
     assert report.counts.removed == 2
     report = await apply(Plan.read(tmp_path / "plan"), shop)
     assert report.counts.removed == 0

@@ -25,7 +25,7 @@ from tests.service.shops import (
 from catalogsync import MisconfiguredError, Options, Page, TransientError
 from catalogsync.engine import WhenBusy
 from catalogsync.events import Event, RunFinished, RunStarted
-from catalogsync.plans import Plan, PlanWriter, forecast, plan_head
+from catalogsync.plans import Plan, PlanWriter, estimate, plan_head
 from catalogsync.report import RunStatus
 from catalogsync.service import Service, _service
 from catalogsync.state import StateError
@@ -432,8 +432,8 @@ async def planned(shop: Shop, folder: Path) -> Plan:
     """A plan of what a run would do now."""
     job, path = shop.service.jobs["shelf"], folder / "plan.jsonl"
     with PlanWriter(path, plan_head("shelf", shop.shelf, shop.till)) as writer:
-        report = await job.plan(on_change=writer.show)
-        writer.finish(report, forecast(report, []))
+        report = await job.plan(on_change=writer.add)
+        writer.finish(report, estimate(report, []))
     return Plan.read(path)
 
 

@@ -41,7 +41,7 @@ from catalogsync.catalog.changes import (
 )
 from catalogsync.diff.compare import plan
 from catalogsync.engine.removing import removal
-from catalogsync.plans import Forecast, PlanHead, PlanSource, fingerprint, forecast
+from catalogsync.plans import Estimate, PlanHead, PlanSource, estimate, fingerprint
 from catalogsync.report import CategoryCounts, Counts
 from catalogsync.state import RunRecord
 
@@ -54,7 +54,7 @@ REPORT = Report(
     started_at=1.0,
     duration_s=2.0,
 )
-EXPECTED = Forecast(writes=1, requests=2, seconds=None)
+EXPECTED = Estimate(writes=1, requests=2, seconds=None)
 KEY = ProductKey("shop", "1")
 CUP = Product(
     key=KEY,
@@ -69,7 +69,7 @@ Shown = Change | ReferenceChange
 def write(file: Path, changes: Sequence[Shown], report: Report = REPORT) -> None:
     with PlanWriter(file, HEAD) as writer:
         for change in changes:
-            writer.show(change)
+            writer.add(change)
         writer.finish(report, EXPECTED)
 
 
@@ -222,18 +222,18 @@ def lines_of(file: Path) -> list[bytes]:
     return file.read_bytes().splitlines(keepends=True)
 
 
-NO_LINE = "is no line of a plan: "
+NO_LINE = "is not a line of a plan: "
 DAMAGES: dict[str, tuple[Callable[[list[bytes]], list[bytes]], int, str]] = {
     "nothing": (lambda _: [], 1, "is missing: the plan was cut"),
     "no end": (lambda lines: lines[:3], 4, "is missing: the plan was cut"),
     "half a line": (lambda lines: [*lines[:2], lines[2][:40]], 3, NO_LINE),
-    "no head": (lambda lines: lines[1:], 1, "line: 'category' does not stand here"),
+    "no head": (lambda lines: lines[1:], 1, "line: 'category' is not expected here"),
     "another head": (
         lambda lines: [*lines[:2], *lines],
         3,
-        "line: 'plan' does not stand here",
+        "line: 'plan' is not expected here",
     ),
-    "more": (lambda lines: [*lines, lines[1]], 5, "'category' does not stand here"),
+    "more": (lambda lines: [*lines, lines[1]], 5, "'category' is not expected here"),
     "a line less": (lambda lines: lines[:2] + lines[3:], 3, "lines before were chang"),
     "a line twice": (
         lambda lines: [*lines[:3], *lines[2:]],
@@ -255,8 +255,8 @@ DAMAGES: dict[str, tuple[Callable[[list[bytes]], list[bytes]], int, str]] = {
     "an empty line": (lambda lines: [lines[0], b"\n"], 2, NO_LINE),
     "an endless line": (lambda lines: [lines[0], b"[" * 100_000], 2, NO_LINE),
     "an endless number": (lambda lines: [lines[0], b"1" * 5000], 2, NO_LINE),
-    "no kind": (lambda lines: [lines[0], b"{}\n"], 2, "None does not stand here"),
-    "another kind": (lambda lines: [lines[0], b'{"line":[]}'], 2, "[] does not stand"),
+    "no kind": (lambda lines: [lines[0], b"{}\n"], 2, "None is not expected here"),
+    "another kind": (lambda lines: [lines[0], b'{"line":[]}'], 2, "[] is not expected"),
     "nothing around": (
         lambda lines: [lines[0], lines[1].replace(b"[]", b"[5]")],
         2,
@@ -265,7 +265,7 @@ DAMAGES: dict[str, tuple[Callable[[list[bytes]], list[bytes]], int, str]] = {
     "another version": (
         lambda lines: [lines[0].replace(b'"version":1', b'"version":2')],
         1,
-        "version: was made by another version; make it anew",
+        "version: was made by another version; make a new plan",
     ),
     "no time": (
         lambda lines: [lines[0].replace(b"5.5", b'"5"')],
@@ -333,12 +333,12 @@ def test_the_file_is_there_when_it_is_whole(tmp_path: Path) -> None:
     file = tmp_path / "plan.jsonl"
     file.write_text("before")
     with PlanWriter(file, HEAD) as writer:
-        writer.show(create(CUP))
+        writer.add(create(CUP))
         assert file.read_text() == "before"
         writer.finish(REPORT, EXPECTED)
         assert Plan.read(file).changes
     with PlanWriter(file, HEAD) as writer:
-        writer.show(create(MUG))
+        writer.add(create(MUG))
     assert Plan.read(file).changes
     assert list(tmp_path.iterdir()) == [file]
 
@@ -391,7 +391,7 @@ def test_the_last_line_sums_up(tmp_path: Path) -> None:
     last = json.loads(file.read_bytes().splitlines()[-1])
     assert last["counts"]["failed"] == 1
     assert last["failures"][0]["said"] == "half: \ud83d"
-    assert last["forecast"] == {"writes": 1, "requests": 2, "seconds": None}
+    assert last["estimate"] == {"writes": 1, "requests": 2, "seconds": None}
     assert Plan.read(file).changes == {}
 
 
@@ -479,17 +479,17 @@ def test_the_basis_of_a_category() -> None:
     )
 
 
-# The forecast
+# The estimate
 
 
-def test_a_forecast_by_what_earlier_runs_took() -> None:
+def test_a_estimate_by_what_earlier_runs_took() -> None:
     report = attrs.evolve(
         REPORT,
         writes=4,
         requests=10,
         categories=CategoryCounts(created=2, updated=1, existing=5),
     )
-    assert forecast(report, []) == Forecast(writes=4, requests=17, seconds=None)
+    assert estimate(report, []) == Estimate(writes=4, requests=17, seconds=None)
     ran = attrs.evolve(report, phases={"write": 6.0, "find": 1.0})
     idle = attrs.evolve(REPORT, phases={})
     records = [
@@ -504,14 +504,14 @@ def test_a_forecast_by_what_earlier_runs_took() -> None:
         for each in (ran, idle, None)
     ]
     each = 6.0 / 4
-    assert forecast(report, records).seconds == 4 * each
+    assert estimate(report, records).seconds == 4 * each
     reads_long = attrs.evolve(report, duration_s=60.0)
-    assert forecast(reads_long, records).seconds == 60.0 + each
+    assert estimate(reads_long, records).seconds == 60.0 + each
     at_once = attrs.evolve(report, writes=40, writers=6)
-    assert forecast(at_once, records).seconds == 40 * each / 6
+    assert estimate(at_once, records).seconds == 40 * each / 6
     few = attrs.evolve(report, writes=2, writers=6)
-    assert forecast(few, records).seconds == 2.0 + each
-    assert forecast(report, records[1:]).seconds is None
+    assert estimate(few, records).seconds == 2.0 + each
+    assert estimate(report, records[1:]).seconds is None
 
 
 def test_a_category_of_a_product_comes_back(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ from catalogsync.catalog.changes import (
     ReferenceChange,
     ReferenceKind,
 )
-from catalogsync.plans import Forecast, PlanHead, PlanWriter
+from catalogsync.plans import Estimate, PlanHead, PlanWriter
 from catalogsync.protocols import Cursor
 from catalogsync.report import Counts
 from catalogsync.schedule import Schedule
@@ -343,8 +343,8 @@ async def test_plan() -> None:
         assert plan["counts"] == counts(fetched=205, created=205)
         assert plan["summary"] == "shelf: 205 to create, 0 to update, 0 unchanged"
         assert (plan["read"], plan["problem"], plan["reasons"]) == (205, "", [])
-        assert plan["forecast"]["writes"] == 103
-        assert plan["forecast"]["summary"].startswith("would take 103 writes, at least")
+        assert plan["estimate"]["writes"] == 103
+        assert plan["estimate"]["summary"].startswith("would take 103 writes, at least")
         assert plan["totals"]["changes"] == 205
         assert plan["changes"][0] == {
             "action": "create",
@@ -558,10 +558,10 @@ def test_changes_of_categories(tmp_path: Path) -> None:
         duration_s=1.0,
         planned=True,
     )
-    expected = Forecast(writes=0, requests=2, seconds=None)
+    expected = Estimate(writes=0, requests=2, seconds=None)
     with PlanWriter(preview.path, head) as writer:
-        writer.show(ReferenceChange(reference=books))
-        writer.show(ReferenceChange(reference=books, existing=existing))
+        writer.add(ReferenceChange(reference=books))
+        writer.add(ReferenceChange(reference=books, existing=existing))
         writer.finish(report, expected)
     preview.finish(report, expected)
     new, renamed = preview.to_dict(0, 10)["changes"]

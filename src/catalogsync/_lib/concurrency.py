@@ -1,4 +1,4 @@
-"""Doing several things at once, within bounds."""
+"""Running work concurrently, with a limit."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ R = TypeVar("R")
 async def each(
     work: Callable[[T], Awaitable[R]], items: Iterable[T], *, at_once: int
 ) -> list[R]:
-    """Do the same work for several items.
+    """Do the same work for several items concurrently.
 
     Args:
-        work: Done for each item.
+        work: Called with each item.
         items: The items.
-        at_once: How many are under way at most.
+        at_once: Most calls in flight.
 
     Returns:
-        The results in the items' order.
+        The results in the order of the items.
 
     Raises:
-        Exception: The first that any work raised; what is under way is cancelled
-            and nothing more begins.
+        Exception: The first that any call raised; calls in flight are cancelled and no
+            more are started.
     """
     numbered = enumerate(items)
     results: dict[int, R] = {}

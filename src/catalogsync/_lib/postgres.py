@@ -1,4 +1,4 @@
-"""What the SQL sink and the state store both know of PostgreSQL."""
+"""Facts about PostgreSQL for the SQL sink and the state store."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OTHER_TABLES: Mapping[str, str] = {
     "42P07": _TAKEN,
     "42P10": "a unique index is missing",
 }
-"""What is wrong with the tables, by the code of the error."""
+"""Problems of the tables, by error code."""
 
 _POOLER = "is behind a pooler that mixes up prepared statements: use its session mode"
 
@@ -43,7 +43,7 @@ REFUSALS: Mapping[str, str] = {
     "42601": "does not understand a statement: see whether it is PostgreSQL",
     "42": "refuses a statement: see its words",
 }
-"""What else a code means, as the end of a sentence about the database.
+"""Other problems, by error code, as the end of a sentence about the database.
 
-A code stands for all that begin with it; the first that fits counts.
+A code stands for all codes that begin with it; the first match counts.
 """

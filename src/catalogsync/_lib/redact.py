@@ -1,9 +1,8 @@
-"""Keeping secrets out of what leaves: one redactor, fed wherever a secret enters.
+"""Redacting secrets: one redactor, which learns each secret where it enters.
 
-A secret may leave otherwise than it entered, because somebody encoded it on the way:
-percent-encoded in an address, escaped in JSON, HTML or a `repr`, as base64 in a header,
-or several of these at once. So it is looked for character by character, each in any
-form that it may have.
+A secret may leave in another form than it entered: percent-encoded in a URL, escaped in
+JSON, HTML or a `repr`, as base64 in a header, or several of these at once. So the
+pattern of a secret matches each of its characters in every form.
 """
 
 from __future__ import annotations
@@ -50,10 +49,10 @@ _ESCAPES = {"\n": "n", "\r": "r", "\t": "t", "\b": "b", "\f": "f"}
 
 @attrs.define
 class Redactor:
-    """Replaces secrets in texts by `***`, in whatever form they stand there.
+    """Replaces secrets in texts by `***`, in whatever form they appear.
 
-    Texts of less than four characters are not looked for: they stand in half of all
-    words.
+    Secrets of fewer than four characters are ignored: they would match parts of
+    ordinary words.
     """
 
     _secrets: set[str] = attrs.field(factory=set[str], init=False, repr=False)
@@ -62,7 +61,7 @@ class Redactor:
     )
 
     def keep(self, texts: Iterable[str]) -> None:
-        """Let these stand in no text from now on."""
+        """Redact these from now on."""
         new = {text for text in texts if len(text) >= _SHORTEST} - self._secrets
         if new:
             self._secrets |= new
@@ -75,7 +74,7 @@ class Redactor:
         return self._compiled().sub(_HIDDEN, text)
 
     def finds(self, text: str) -> bool:
-        """Whether a secret stands in the text."""
+        """Whether the text contains a secret."""
         return bool(self._secrets) and self._compiled().search(text) is not None
 
     def tree(self, tree: Any) -> Any:
@@ -94,7 +93,7 @@ class Redactor:
                 return tree
 
     def cause(self, error: Exception) -> Exception | None:
-        """An error as the cause of another; None if it, or one behind it, tells."""
+        """An error as the cause of another; None: it, or a cause of it, contains a secret."""
         return None if self.finds("".join(format_exception(error))) else error
 
     def _compiled(self) -> re.Pattern[str]:
@@ -119,7 +118,7 @@ def _forms(text: str) -> Iterator[str]:
 
 
 def _base64_cores(data: bytes) -> Iterator[str]:
-    """What of the secret alone decides, with none, one or two bytes in front of it."""
+    """The base64 characters that depend on the secret only, for each alignment."""
     for before in range(3):
         encoded = b64encode(b"\0" * before + data).decode()
         begin, end = -(-8 * before // 6), 8 * (before + len(data)) // 6
@@ -128,7 +127,7 @@ def _base64_cores(data: bytes) -> Iterator[str]:
 
 
 def _in_base64(core: str) -> str:
-    """That, with the characters beside it that tell some bits of the secret."""
+    """A pattern for these and the neighbouring characters, which reveal some bits too."""
     inner = "".join(
         {"+": rf"(?i:-|{_char('+')})", "/": rf"(?i:_|{_char('/')})"}.get(c, c)
         for c in core
@@ -139,8 +138,8 @@ def _in_base64(core: str) -> str:
 def _sequence(text: str) -> str:
     """All characters in order; a run of backslashes may be longer than it was.
 
-    Quantifiers are possessive and runs begin at their first backslash, so that no
-    text takes long to search.
+    Quantifiers are possessive and runs begin at their first backslash, so that
+    searching never takes long.
     """
     pattern, before = "", "start"
     for part in re.findall(r"\\+|[^\\]", text, re.DOTALL):
@@ -155,12 +154,12 @@ def _sequence(text: str) -> str:
 
 
 def _char(char: str, before: str = "char") -> str:
-    """A pattern for all forms of a character but a backslash.
+    """A pattern for all forms of a character other than a backslash.
 
     Args:
-        char: Which.
-        before: What stands before it: the `start`, a `char`, or `slashes`, which are
-            all matched already.
+        char: The character.
+        before: What precedes it: the `start`, a `char`, or `slashes`, which are all
+            matched already.
     """
     if char.isascii() and char.isalnum():
         return char
@@ -192,24 +191,24 @@ def _char(char: str, before: str = "char") -> str:
 
 
 def _utf16(char: str) -> list[str]:
-    """Its units in hexadecimal digits."""
+    """Its UTF-16 code units in hexadecimal."""
     units = char.encode("utf-16-be", "surrogatepass").hex()
     return [units[at : at + 4] for at in range(0, len(units), 4)]
 
 
-# --- where secrets stand ---
+# --- where secrets are found ---
 
 
 def has_secret_name(name: str) -> bool:
-    """Whether the value of a setting or parameter of this name is secret."""
+    """Whether a setting or parameter with this name has a secret value."""
     return _NAME.search(name) is not None
 
 
 def secrets_in_address(text: str) -> Iterator[str]:
-    """The password and secret parameters in an address, encoded and decoded.
+    """The password and secret parameters in a URL, encoded and decoded.
 
-    Also in one that cannot be read because its password was not encoded: all up to
-    the last `@` may belong to it.
+    It also works if the password was not encoded and the URL cannot be parsed:
+    everything up to the last `@` may belong to it.
     """
     _, mark, rest = text.partition("://")
     if not mark:
@@ -226,7 +225,7 @@ def secrets_in_address(text: str) -> Iterator[str]:
 
 
 def database_secrets(address: str) -> Iterator[str]:
-    """All passwords that PostgreSQL's driver may send, wherever it finds them."""
+    """All passwords that the PostgreSQL driver may use, wherever it finds them."""
     yield from secrets_in_address(address)
     yield os.environ.get("PGPASSWORD", "")
     named = re.search(r"[?&]passfile=([^&#]*)", address)
@@ -242,7 +241,7 @@ def database_secrets(address: str) -> Iterator[str]:
 
 
 def has_loose_at(address: str) -> bool:
-    """Whether an `@` behind the login makes part of a password look like a host."""
+    """Whether an `@` after the login makes part of a password look like a host."""
     rest = address.partition("://")[2]
     login = _LOGIN.match(rest)
     return login is not None and "@" in rest[login.end() :]
@@ -254,10 +253,10 @@ def _decoded(value: str) -> Iterator[str]:
 
 
 def check_secret(setting: str, text: str) -> None:
-    """Refuse a secret with a line break at its end, which it got on its way here.
+    """Refuse a secret that ends with a line break, which it got by accident.
 
     Raises:
-        MisconfiguredError: It has one.
+        MisconfiguredError: It ends with a line break.
     """
     if text != text.rstrip("\r\n"):
         problem = (

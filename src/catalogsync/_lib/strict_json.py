@@ -1,8 +1,8 @@
-"""JSON in and out; orjson does it where it is installed, with the same result.
+"""Reading and writing JSON, with orjson if it is installed; the results are the same.
 
-What orjson refuses is left to the standard library: half of a surrogate pair, which
-JavaScript writes when it cuts an emoji in two, or a number beyond all bounds spoils
-a value then and not the whole page. Whole numbers beyond 64 bits become floats.
+What orjson refuses is left to the standard library, such as an unpaired surrogate, which
+JavaScript writes when it cuts an emoji in two, or a huge number. So they spoil one value
+and not the whole page. Integers beyond 64 bits become floats.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ def loads(data: bytes) -> Any:
     """Read JSON.
 
     Raises:
-        ValueError: It is none, or nested beyond all reason.
+        ValueError: It is not JSON, or nested too deeply.
     """
     data = data.removeprefix(codecs.BOM_UTF8)  # some PHP shops send one
     if _orjson is not None:
         try:
             return _orjson.loads(data)
         except ValueError:
-            pass  # The other one has the last word.
+            pass  # The standard library decides.
     try:
         return json.loads(data.decode(), parse_constant=_refuse, parse_int=_whole)
     except RecursionError:
@@ -50,14 +50,14 @@ def dumps(value: object) -> bytes:
     """Write JSON, without white space.
 
     Raises:
-        TypeError: It holds something that JSON cannot.
-        ValueError: It holds half of a surrogate pair.
+        TypeError: It contains something that JSON cannot represent.
+        ValueError: It contains an unpaired surrogate.
     """
     if _orjson is not None:
         try:
             encoded: bytes = _orjson.dumps(value)
         except TypeError:
-            pass  # The other one takes whole numbers beyond 64 bits, too.
+            pass  # The standard library also writes integers beyond 64 bits.
         else:
             return encoded
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

@@ -1,4 +1,4 @@
-"""Numbers, durations, order and characters for people, the same in every place."""
+"""Numbers, durations, sort order and characters in texts for people."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _IN_SECONDS = 99.995
 
 
 def counted(number: int, one: str, many: str = "") -> str:
-    """A number and what is counted, such as `1 write` or `2 batches`.
+    """A number with a noun, such as `1 write` or `2 batches`.
 
     Args:
-        number: How many.
-        one: What, if it is one.
-        many: What, if it is not; empty: the same with an s.
+        number: The number.
+        one: The noun in the singular.
+        many: The noun in the plural; empty: the singular with an s.
     """
     return f"{number} {one if number == 1 else many or f'{one}s'}"
 
 
 def duration(seconds: float) -> str:
-    """A duration, such as `0.25 s`, `2 min 5 s` or `3 h 10 min`; none is `0.00 s`."""
+    """A duration, such as `0.00 s`, `0.25 s`, `2 min 5 s` or `3 h 10 min`."""
     if seconds < _IN_SECONDS:
         return f"{max(seconds, _SHORTEST) if seconds else 0:.2f} s"
     whole = round(seconds)
@@ -35,15 +35,15 @@ def duration(seconds: float) -> str:
 
 
 def about(seconds: float) -> str:
-    """A duration that is only estimated, in whole seconds: `4 s`, `2 min 5 s`."""
+    """An estimated duration in whole seconds, such as `4 s` or `2 min 5 s`."""
     whole = math.ceil(seconds)
     return duration(whole) if whole > _IN_SECONDS else f"{whole} s"
 
 
 def natural(text: str) -> tuple[object, ...]:
-    """What to sort a text by so that 9 comes before 10.
+    """A sort key for texts in which 9 comes before 10.
 
-    Texts with numbers of equal value are ordered by their characters.
+    Texts whose numbers have the same value are ordered by their characters.
     """
     parts: list[object] = []
     for place, part in enumerate(_DIGITS.split(text)):
@@ -53,8 +53,8 @@ def natural(text: str) -> tuple[object, ...]:
 
 
 def encodable(text: str) -> str:
-    """The text with halves of surrogate pairs written out, which no UTF-8 can hold.
+    """The text with unpaired surrogates escaped, which UTF-8 cannot encode.
 
-    JavaScript makes such text where it cuts an emoji in two.
+    JavaScript produces them when it cuts an emoji in two.
     """
     return text.encode(errors="backslashreplace").decode()

@@ -1,4 +1,4 @@
-"""Trees of things that know what contains them."""
+"""Trees whose nodes know their parents."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ __all__ = ["ancestors"]
 
 
 def ancestors(id_: str, parents: Mapping[str, str | None]) -> tuple[str, ...]:
-    """All that contain a thing, nearest first, as far as this is known.
+    """The known ancestors of a node, the parent first.
 
-    In a cycle, each of its members comes once, the thing itself included.
+    In a cycle, each member appears once, including the node itself.
     """
     line: dict[str, None] = {}
     here = parents.get(id_)

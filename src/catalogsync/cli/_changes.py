@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from catalogsync.catalog.changes import Action, Change, FieldDiff, ReferenceChange
 from catalogsync.catalog.products import Json
 from catalogsync.diff.describe import diff
-from catalogsync.plans import Forecast
+from catalogsync.plans import Estimate
 from catalogsync.report import Report
 
 from ._output import shortened
@@ -94,7 +94,7 @@ def _value(value: Json, most: int) -> str:
     return shortened(json.dumps(value, ensure_ascii=False, default=str), most)
 
 
-def plan_summary(report: Report, expected: Forecast | None = None) -> str:
+def plan_summary(report: Report, expected: Estimate | None = None) -> str:
     """What a plan came to, and what carrying it out would take."""
     reasons, categories = report.reasons, report.categories
     lines = [report.summary, *(f"  {reason}" for reason in reasons)]

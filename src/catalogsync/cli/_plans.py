@@ -12,7 +12,7 @@ import attrs
 from catalogsync.catalog.changes import Change, ReferenceChange
 from catalogsync.config import Job
 from catalogsync.engine import Run
-from catalogsync.plans import Forecast, Plan, PlanWriter, forecast, plan_head
+from catalogsync.plans import Estimate, Plan, PlanWriter, estimate, plan_head
 from catalogsync.protocols import Sink, Source
 from catalogsync.report import Report
 from catalogsync.state.protocols import StateStore
@@ -54,7 +54,7 @@ def plan_job(session: Session, job: Job, selection: Selection, desired: Wanted) 
         session.teller.result(f"The plan is in {desired.out}.")
     if session.report:
         write_report(session, session.report, report)
-    if desired.exit_code and report.status.settled and _any(report):
+    if desired.exit_code and report.status.is_complete and _any(report):
         return CHANGES
     return STATUS.get(report.status, INCOMPLETE)
 
@@ -72,7 +72,7 @@ async def _plan(
     selection: Selection,
     desired: Wanted,
     progress: Progress,
-) -> tuple[Report, Forecast]:
+) -> tuple[Report, Estimate]:
     with interrupts(stopper_of(progress)):
         async with job.open() as (source, sink), job.open_store() as store:
             options = selection.options(job.options, source.name)
@@ -101,16 +101,16 @@ def _shower(
 ) -> Callable[[Change | ReferenceChange], None]:
     def show(change: Change | ReferenceChange) -> None:
         if writer is not None:
-            writer.show(change)
+            writer.add(change)
         else:
             progress.result(change_text(change, whole=session.verbose))
 
     return show
 
 
-async def _expected(job: Job, report: Report, store: StateStore | None) -> Forecast:
+async def _expected(job: Job, report: Report, store: StateStore | None) -> Estimate:
     earlier = await store.runs(job=job.name, limit=_EARLIER) if store else ()
-    return forecast(report, earlier)
+    return estimate(report, earlier)
 
 
 def apply_plan(session: Session, path: Path) -> int:

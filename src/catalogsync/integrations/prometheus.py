@@ -172,5 +172,5 @@ class PrometheusHook:
     def _count_products(self, job: str, report: Report) -> None:
         for outcome in _OUTCOMES:
             self._products.labels(job, outcome).inc(getattr(report.counts, outcome))
-        if report.status.settled and not report.partial:
+        if report.status.is_complete and not report.partial:
             self._last_success.labels(job).set(report.started_at + report.duration_s)

@@ -480,7 +480,7 @@ class Service:
                 keys | set(trigger.keys) if keys is not None and trigger.keys else None
             )
         report = await self._attempt(state, self._chosen(state.job, keys).start)
-        settled = report is not None and report.status.settled
+        settled = report is not None and report.status.is_complete
         if settled or state.cancelled:
             state.failures = 0
             await self.store.drop_triggers([trigger.id for trigger in triggers])

@@ -143,7 +143,7 @@ _SCHEMAS: Schema = {
             "reasons": _list(_TEXT),
             "counts": _or_null(_ref("Counts")),
             "categories": {"type": ["object", "null"]},
-            "forecast": {"type": ["object", "null"]},
+            "estimate": {"type": ["object", "null"]},
             "offset": _WHOLE,
             "totals": {"type": "object"},
             "changes": _list(_ref("Change")),

@@ -18,7 +18,7 @@ import attrs
 from catalogsync.config import Job
 from catalogsync.errors import CatalogSyncError
 from catalogsync.events import Event, PageRead, Retrying
-from catalogsync.plans import Forecast, Plan, PlanWriter, forecast, plan_head
+from catalogsync.plans import Estimate, Plan, PlanWriter, estimate, plan_head
 from catalogsync.report import Report
 from catalogsync.service import Service
 
@@ -57,7 +57,7 @@ class Preview:
     total: int | None = None
     retrying: Retrying | None = None
     report: Report | None = None
-    expected: Forecast | None = None
+    expected: Estimate | None = None
     problem: str = ""
     applied: bool = False
     _places: array[int] = attrs.field(factory=lambda: array("Q"))
@@ -82,7 +82,7 @@ class Preview:
         """How many it has."""
         return len(self._places)
 
-    def finish(self, report: Report, expected: Forecast) -> None:
+    def finish(self, report: Report, expected: Estimate) -> None:
         """The file is complete."""
         self._places = _places(self.path)
         self.report, self.expected = report, expected
@@ -114,7 +114,7 @@ class Preview:
             "reasons": list(report.reasons) if report else [],
             "counts": counts_json(report.counts) if report else None,
             "categories": attrs.asdict(report.categories) if report else None,
-            "forecast": told,
+            "estimate": told,
             "offset": offset,
             "totals": {"changes": self.changes, **totals},
             "changes": self._changes(offset, limit),
@@ -266,9 +266,9 @@ class Plans:
             head = plan_head(job.name, source, sink)
             with PlanWriter(preview.path, head) as writer:
                 sync = job.sync(source, sink, store, [preview])
-                report = await sync.plan(writer.show)
+                report = await sync.plan(writer.add)
                 earlier = await store.runs(job=job.name, limit=_EARLIER)
-                expected = forecast(report, earlier)
+                expected = estimate(report, earlier)
                 writer.finish(report, expected)
         await asyncio.to_thread(preview.finish, report, expected)
 
