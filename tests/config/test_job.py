@@ -65,13 +65,21 @@ async def test_rehearse() -> None:
 async def test_store(tmp_path: Path) -> None:
     """Runs are noted in a store, which settings open or which is open already."""
     settings = StateSettings(url=f"sqlite:///{tmp_path}/runs.db")
-    report = await Job(name="x", source=SHELF, sink=MemorySink(), store=settings).run()
+    report = await Job(name="x", source=SHELF, sink=MemorySink(), state=settings).run()
     async with settings.open() as store:
-        job = Job(name="x", source=SHELF, sink=MemorySink(), store=store)
+        job = Job(name="x", source=SHELF, sink=MemorySink(), state=store)
         again = await job.run()
         await job.plan(on_change=lambda _: None)
         runs = await store.runs(job="x")
     assert [each.run_id for each in runs] == [again.run_id, report.run_id]
+
+
+async def test_a_wrong_address_of_a_store() -> None:
+    """The error has the path that the address has in a file."""
+    settings = StateSettings(url="postgresql://host:port/database")
+    job = Job(name="x", source=SHELF, sink=MemorySink(), state=settings)
+    with pytest.raises(MisconfiguredError, match=r"^state\.url: "):
+        await job.run()
 
 
 async def test_no_store() -> None:

@@ -49,7 +49,7 @@ async def _demo(
         store = StateSettings(
             url=f"sqlite:///{(database.parent / 'runs.db').as_posix()}"
         )
-        job = Job(name="demo", source=settings, sink=sink, store=store)
+        job = Job(name="demo", source=settings, sink=sink, state=store)
         tell(f"Syncing it into {database}.")
         with progress_of(session) as progress:
             return await carry_out(opened(job, Selection(), progress), progress)

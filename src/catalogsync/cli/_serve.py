@@ -63,7 +63,7 @@ async def _serve(
     # As JSON, the event itself is logged.
     tell = (_tell,) if settings.log == "text" else ()
     async with (
-        config.store.open() as store,
+        config.state.open() as store,
         _notifying(settings.notify, store) as notifiers,
     ):
         service = Service(
@@ -71,8 +71,8 @@ async def _serve(
             store=store,
             hooks=[*tell, *([metrics] if metrics else []), *notifiers],
             retry_after=settings.retry_after,
-            keep_days=config.store.keep_days,
-            keep_runs=config.store.keep_runs,
+            keep_days=config.state.keep_days,
+            keep_runs=config.state.keep_runs,
         )
         app = web_app(service, access=settings, metrics=metrics)
         with _stopped(say) as stopped:

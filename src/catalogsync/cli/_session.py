@@ -15,7 +15,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import attrs
 import click
 
-from catalogsync.config import Job, load_config, load_store, secrets_of
+from catalogsync.config import Job, load_config, load_state, secrets_of
 from catalogsync.errors import MisconfiguredError
 from catalogsync.state import StateSettings
 
@@ -92,7 +92,7 @@ class Session:
         Raises:
             MisconfiguredError: The configuration is not right.
         """
-        settings = load_store(self.config)
+        settings = load_state(self.config)
         self.teller.keep_secret(secrets_of(settings))
         return settings
 
@@ -107,7 +107,7 @@ class Session:
 
     def adopt(self, job: Job) -> None:
         """Keep a job's secrets out of everything that is written."""
-        self.teller.keep_secret(secrets_of(job.source, job.sink, job.store))
+        self.teller.keep_secret(secrets_of(job.source, job.sink, job.state))
 
     def check_report(self) -> None:
         """See to it that the report can be written before there is one.

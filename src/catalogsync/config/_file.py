@@ -23,7 +23,7 @@ from ._problems import Problem, ProblemsError, did_you_mean, joined, misconfigur
 from ._serve import ServeSettings
 from ._structure import make_converter, read_settings
 
-__all__ = ["Config", "load_config", "load_serve", "load_store"]
+__all__ = ["Config", "load_config", "load_serve", "load_state"]
 
 _TOP = ("jobs", "serve", "state")
 _STORE = Path(".catalogsync", "runs.db")
@@ -36,11 +36,11 @@ class Config:
 
     Attributes:
         jobs: The jobs by name.
-        store: The state store of all jobs.
+        state: Settings of the state store of all jobs.
     """
 
     jobs: Mapping[str, Job]
-    store: StateSettings
+    state: StateSettings
 
     def job(self, name: str) -> Job:
         """The job with this name.
@@ -92,13 +92,13 @@ def load_config(
         raise misconfigured(reader.problems)
     return Config(
         jobs={
-            name: attrs.evolve(job, store=store) for name, job in jobs.items() if job
+            name: attrs.evolve(job, state=store) for name, job in jobs.items() if job
         },
-        store=store,
+        state=store,
     )
 
 
-def load_store(
+def load_state(
     path: str | os.PathLike[str], *, environ: Mapping[str, str] = os.environ
 ) -> StateSettings:
     """Read only the settings of the state store from a configuration file.

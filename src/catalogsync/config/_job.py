@@ -72,7 +72,7 @@ class Job:
         source: Settings that open a source, or an open source.
         sink: Settings that open a sink, or an open sink.
         options: What a run may do, and how.
-        store: Settings that open a state store, or an open state store; None: nothing
+        state: Settings that open a state store, or an open state store; None: nothing
             outlives a run.
         schedule: When `catalogsync serve` runs the job: a `Schedule` or a cron
             expression (in UTC). None or `never`: only on demand. Other schedulers
@@ -83,7 +83,7 @@ class Job:
     source: Source | Openable[Source]
     sink: Sink | Openable[Sink]
     options: Options = attrs.field(factory=Options)
-    store: StateStore | Openable[StateStore] | None = None
+    state: StateStore | Openable[StateStore] | None = None
     schedule: Schedule | None = attrs.field(factory=Schedule, converter=_schedule)
 
     @property
@@ -245,7 +245,7 @@ class Job:
 
     def open_store(self) -> AbstractAsyncContextManager[StateStore | None]:
         """Open the state store alone; raises the same errors as `open_source`."""
-        return _named(self.store, "store")
+        return _named(self.state, "state")
 
 
 def _name(side: object) -> str:

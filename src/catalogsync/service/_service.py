@@ -210,7 +210,7 @@ class Service:
 
     def __attrs_post_init__(self) -> None:
         for name, job in self.jobs.items():
-            self._states[name] = JobState(job=attrs.evolve(job, store=self.store))
+            self._states[name] = JobState(job=attrs.evolve(job, state=self.store))
 
     async def __aenter__(self) -> Self:
         await self._catch_up(self.clock())

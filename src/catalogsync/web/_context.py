@@ -70,7 +70,7 @@ class Site:
         sides = (
             side
             for job in service.jobs.values()
-            for side in (job.source, job.sink, job.store)
+            for side in (job.source, job.sink, job.state)
         )
         secrets = access.secrets | secrets_of(*sides)
         _check_names(service.jobs.values(), secrets)
