@@ -286,7 +286,7 @@ def outcomes(existing: Found, outcome: Outcome, reference: Reference) -> str:
     match existing:
         case Existing():
             return existing.product.title
-        case Conflict() | Conflict():
+        case Conflict():
             return existing.reason
 
 

@@ -70,10 +70,10 @@ _CREATED = "fields=id,external_id,variants.id,variants.metadata," + ",".join(
 
 @attrs.define(kw_only=True)
 class MedusaSink:
-    """Writes products into a Medusa store; made by `MedusaSettings.open`.
+    """Writes products into a Medusa store; `MedusaSettings.open` makes it.
 
-    A product is ours if its external id is our key (`source:id`). Its last-applied state is
-    kept in its metadata under `catalogsync`, a variant's id under
+    A product is ours if its external id is our key (`source:id`). Its metadata has the
+    last-applied state under `catalogsync`, and the metadata of a variant its id under
     `catalogsync_id`.
     """
 
@@ -96,7 +96,7 @@ class MedusaSink:
 
     @property
     def limits(self) -> Limits:
-        """Bodies stay below Medusa's 2 MB, addresses below its 16 KB."""
+        """Limits that keep bodies below Medusa's 2 MB and addresses below its 16 KB."""
         return _LIMITS
 
     @property
@@ -114,19 +114,19 @@ class MedusaSink:
         return handle(product)
 
     async def check(self) -> Sequence[CheckResult]:
-        """Say what server this is, and where products would go."""
+        """Report version, flags, and the settings that new products get."""
         return [*await server_findings(self.client), *self.places.findings()]
 
     def shape(self, product: Product, /) -> Product:
-        """What the store can hold of a product.
+        """The product as this store can hold it.
 
         Raises:
-            RefusedError: It cannot go into this store.
+            RefusedError: The store cannot hold the product.
         """
         return shape(product, self.places)
 
     def weigh(self, change: Change, /) -> int:
-        """Bytes on the wire, at most about."""
+        """Upper estimate of the bytes on the wire."""
         product = change.product
         texts = [change.last_applied, product.description or "", product.title]
         texts += [image.url for image in product.images or ()]
@@ -137,7 +137,7 @@ class MedusaSink:
     async def find(
         self, desired: Sequence[Product], /, *, fields: frozenset[Field]
     ) -> Mapping[ProductKey, Found]:
-        """Look products up by external id.
+        """Find products by external id.
 
         Options take Medusa as long as all the rest, so they are asked for apart,
         for products that have some, and for those that had some from us.
@@ -158,13 +158,13 @@ class MedusaSink:
     async def find_foreign(
         self, desired: Sequence[Product], /, *, by: AdoptBy, fields: frozenset[Field]
     ) -> Mapping[ProductKey, Found]:
-        """Look for products without an external id that could be these."""
+        """Find products without an external id that match these."""
         return await self._foreign.find(desired, by, fields)
 
     async def find_references(
         self, references: frozenset[Reference], /
     ) -> Mapping[Reference, ExistingReference]:
-        """Look categories and tags up."""
+        """Find categories and tags."""
         return await References(self.client).find(references)
 
     async def write_references(
@@ -174,7 +174,7 @@ class MedusaSink:
         return await References(self.client).write(changes)
 
     async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
-        """Carry out changes; a batch holds only one action.
+        """Write changes, all with the same action.
 
         Medusa undoes a refused request that creates and updates in a way that loses
         prices.
@@ -188,7 +188,7 @@ class MedusaSink:
                 return await Removals(self.client).write(changes)
 
     def owned(self, source: str, /) -> AsyncIterator[Sequence[Existing]]:
-        """All products under keys of this source, retired ones too."""
+        """All products with keys of this source, including unpublished ones."""
         return owned(self.client, source)
 
     async def _list(

@@ -47,16 +47,15 @@ async def open_sink(settings: SQLSettings) -> AsyncGenerator[SQLSink, None]:
 
 @attrs.frozen(eq=False)
 class SQLSink:
-    """A catalog in a SQL database; `SQLSettings.open` makes one.
+    """A catalog in a SQL database; `SQLSettings.open` makes it.
 
     It is a `Sink`, a `ReferencingSink`, a `NormalizingSink`, a `RemovingSink`, an
-    `AdoptingSink`, `HasEndpoint` and `SelfChecking`. A batch is one transaction: written
-    whole, or not at all. The tables are made before the first write; until then
-    nothing is found.
+    `AdoptingSink`, `HasEndpoint` and `SelfChecking`. Each batch is one transaction. The
+    sink creates the tables before the first write; until then it finds nothing.
 
     Attributes:
-        name: Names the sink in reports and logs.
-        limits: What it can take.
+        name: Name of the sink, for reports and logs.
+        limits: Largest batch, and number of writes in flight.
     """
 
     name: str
@@ -67,17 +66,17 @@ class SQLSink:
     def endpoint(self) -> str:
         """The database's address, without user and password.
 
-        A SQLite file has its absolute path; a database in memory is a place of its
-        own.
+        A SQLite file has its absolute path; each database in memory has an endpoint
+        of its own.
         """
         return self._database.endpoint
 
     async def find(
         self, desired: Sequence[Product], /, *, fields: frozenset[Field]
     ) -> Mapping[ProductKey, Found]:
-        """Say what the database holds under the keys of these products.
+        """Find products by key, in one consistent read.
 
-        All of it is read at one moment. `Existing.native` is the number of the row.
+        `Existing.native` is the number of the row.
         """
         async with self._database.reading() as connection:
             return (
@@ -85,9 +84,9 @@ class SQLSink:
             )
 
     async def owned(self, source: str, /) -> AsyncIterator[Sequence[Existing]]:
-        """All products under keys of this source, each page read by itself.
+        """All products with keys of this source, page by page.
 
-        The status is `UNSET` where the column holds another word.
+        The status is `UNSET` if the column has an unknown value.
         """
         page = await self._owned_page(source, 0)
         while page:
@@ -101,10 +100,10 @@ class SQLSink:
     async def find_foreign(
         self, desired: Sequence[Product], /, *, by: AdoptBy, fields: frozenset[Field]
     ) -> Mapping[ProductKey, Found]:
-        """Say which products without a `source` could be these.
+        """Find products without a `source` that match these.
 
-        The table has no handle, so that nothing is found by it. The external id is
-        an attribute `external_id`: the id, or `source:id`.
+        The table has no handle, so `AdoptBy.HANDLE` finds nothing. The external id is
+        the attribute `external_id`: the id, or `source:id`.
         """
         async with self._database.reading() as connection:
             if connection is None:
@@ -115,18 +114,18 @@ class SQLSink:
         """Write a batch in one transaction.
 
         Raises:
-            BatchRefusedError: A value cannot be kept; nothing was written.
+            BatchRefusedError: The database cannot store a value; nothing was written.
             ConflictError: A product was created, changed or removed meanwhile.
             TransientError: The database is locked or cannot be reached.
-            MisconfiguredError: It cannot be written as things are: the disk is
-                full, the file is read-only, the user has no right to.
+            MisconfiguredError: The database is not writable: the disk is full, the file
+                is read-only, or the user lacks a permission.
         """
         async with self._database.writing() as connection:
             await write_changes(connection, changes)
         return [change.done() for change in changes]
 
     def shape(self, product: Product, /) -> Product:
-        """The product as `find` gives it back.
+        """The product as `find` returns it after a write.
 
         Raises:
             RefusedError: A stock level has more than 63 bits.
@@ -143,7 +142,7 @@ class SQLSink:
     async def find_references(
         self, references: frozenset[Reference], /
     ) -> Mapping[Reference, ExistingReference]:
-        """Say which of these categories and tags the database has."""
+        """Find categories and tags."""
         async with self._database.reading() as connection:
             if connection is None:
                 return {}
@@ -163,7 +162,7 @@ class SQLSink:
             return await _references.write_references(connection, changes)
 
     async def check(self) -> Sequence[CheckResult]:
-        """See whether the database can be reached and written; change nothing."""
+        """Check whether the database can be reached and written, without a change."""
         try:
             text = await self._database.check()
         except CatalogSyncError as error:
