@@ -53,7 +53,7 @@ class RunStatus(enum.StrEnum):
 
     @property
     def is_complete(self) -> bool:
-        """Whether all products were seen and resolved: succeeded or degraded."""
+        """Whether all products were seen and resolved (succeeded or degraded)."""
         return self in {RunStatus.SUCCEEDED, RunStatus.DEGRADED}
 
 

@@ -129,7 +129,7 @@ def plan(
         rules: Who owns which field; None: the source owns all fields that it supplies.
 
     Returns:
-        The change; None: nothing has to be written.
+        The change, or None if nothing has to be written.
     """
     return compare(desired, existing, references, rules=rules).change
 
