@@ -1,8 +1,9 @@
 """Keeps a store's catalog in step with the place where its products really live.
 
-The names that most programs need. The others are in `catalogsync.catalog`, `.protocols`,
-`.events`, `.errors`, `.report`, `.plans`, `.state`, `.config`, `.http` and `.diff`. A name is
-loaded on first use, so that the import is quick and needs no optional dependency.
+The names that most programs need. The others are in `catalogsync.catalog`,
+`.protocols`, `.events`, `.errors`, `.report`, `.plans`, `.state`, `.config`, `.http`
+and `.diff`. A name is loaded on first use, so that the import is quick and needs no
+optional dependency.
 """
 
 from __future__ import annotations

@@ -74,8 +74,8 @@ class TransientError(CatalogSyncError):
     """Something that may go away: a timeout, a lost connection, a busy server.
 
     Attributes:
-        retry_after: Seconds that the other side asked to wait, from 0 to one year; None:
-            it did not ask.
+        retry_after: Seconds that the other side asked to wait, from 0 to one year;
+            None: it did not ask.
         unexplained: True for an answer that may as well be permanent, such as a 500
             without a reason. The engine retries once and then looks for the product
             that causes it.
@@ -100,7 +100,7 @@ def _bounded(seconds: float) -> float | None:
 
 
 class BrokenReplyError(TransientError):
-    """A reply is cut, malformed or contradictory: bad JSON, a page that is too short."""
+    """A reply is cut, malformed or contradictory: bad JSON, a page too short."""
 
 
 class ConflictError(TransientError):

@@ -1,9 +1,9 @@
 """Plan files: the changes that a run would make, one line of JSON for each.
 
-The first line names the job, source and sink. The last line has a summary and a checksum
-of all others. Each line between them is a product, a category or a tag, with its
-differences, a fingerprint of what the change was planned from, and everything needed to
-apply it.
+The first line names the job, source and sink. The last line has a summary and a
+checksum of all others. Each line between them is a product, a category or a tag, with
+its differences, a fingerprint of what the change was planned from, and everything
+needed to apply it.
 """
 
 from __future__ import annotations
@@ -118,9 +118,9 @@ def _seconds(report: Report, earlier: Sequence[RunRecord]) -> float | None:
     """The duration: a run reads while it writes, and writes several batches at once."""
     writes, seconds = 0, 0.0
     for record in earlier:
-        told = cast("Mapping[str, Any]", record.report or {})
-        writes += told.get("writes", 0)
-        seconds += told.get("phases", {}).get("write", 0.0)
+        tree = cast("Mapping[str, Any]", record.report or {})
+        writes += tree.get("writes", 0)
+        seconds += tree.get("phases", {}).get("write", 0.0)
     if not writes:
         return None
     each = seconds / writes
@@ -131,8 +131,8 @@ def _seconds(report: Report, earlier: Sequence[RunRecord]) -> float | None:
 def fingerprint(change: Change | ReferenceChange) -> str:
     """A digest of a change and of everything that it was planned from.
 
-    Two changes have the same fingerprint only if they do the same to a product, category
-    or tag that was found in the same state, as far as the change concerns it.
+    Two changes have the same fingerprint only if they do the same to a product,
+    category or tag that was found in the same state, as far as the change concerns it.
     """
     if isinstance(change, ReferenceChange):
         return digest(_reference_basis(change))

@@ -298,8 +298,9 @@ class AdoptBy(enum.StrEnum):
 class AdoptingSink(Sink, Protocol):
     """A sink that can adopt existing products without a key.
 
-    Its `write` accepts updates whose `Change.existing` is `foreign`: they add our key and
-    last-applied state to the product, and the ids of the desired variants to its variants.
+    Its `write` accepts updates whose `Change.existing` is `foreign`: they add our key
+    and last-applied state to the product, and the ids of the desired variants to its
+    variants.
     """
 
     async def find_foreign(
@@ -316,16 +317,16 @@ class AdoptingSink(Sink, Protocol):
             fields: As in `find`.
 
         Returns:
-            An `Existing` with `foreign`, with the ids of the desired variants that could
-            be matched; a `Conflict` if several products match. Products that have a key
-            already are never returned.
+            An `Existing` with `foreign`, with the ids of the desired variants that
+            could be matched; a `Conflict` if several products match. Products that have
+            a key already are never returned.
         """
         ...
 
 
 @runtime_checkable
 class HasEndpoint(Protocol):
-    """A sink with an address, by which two runs know that they write to the same one."""
+    """A sink with an address, so that two runs know if they write to the same one."""
 
     @property
     def endpoint(self) -> str:

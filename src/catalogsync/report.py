@@ -34,9 +34,9 @@ _LONGEST = 500
 class RunStatus(enum.StrEnum):
     """How a run ended.
 
-    `SUCCEEDED`: every product is in the sink as desired. `DEGRADED`: the whole source
-    was read and each product was resolved, but some failed, or there are discrepancies
-    or warnings. Warnings that are only counted, about adjusted values, do not matter.
+    `SUCCEEDED`: each product is in the sink as desired, or was skipped. `DEGRADED`: the
+    whole source was read and each product was resolved, but some failed, or there are
+    discrepancies or warnings. Warnings that only count adjusted values do not matter.
     `INCOMPLETE`: something was not read or not resolved; the next run continues.
     `FAILED`: the run broke off; the counts say what was done before.
     `CANCELLED`: a person, a signal or the shutdown of the service stopped the run; the
@@ -308,8 +308,8 @@ class Report:
     def reasons(self) -> tuple[str, ...]:
         """Why the run has its status, in a few lines for people.
 
-        Their number does not grow with the catalog. Terminal, JSON, dashboard and Medusa
-        widget all show these lines.
+        Their number does not grow with the catalog. Terminal, JSON, dashboard and
+        Medusa widget all show these lines.
         """
         failed = [each for each in self.failures if each.status == "failed"]
         texts = [

@@ -183,7 +183,7 @@ def retry_after(
         now: Returns the current time, which an HTTP date is compared with.
 
     Returns:
-        Seconds to wait, from 0 to one day, or None if the header is missing or not valid.
+        Seconds to wait, from 0 to one day, or None if the header is missing or invalid.
     """
     text = headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdigit():

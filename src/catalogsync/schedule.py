@@ -34,9 +34,9 @@ class Schedule:
     """When a job is due.
 
     Attributes:
-        cron: A cron expression with five fields, with the lists, ranges, steps and names
-            of cron; 0 and 7 are Sunday. Or `@hourly`, `@daily`, `@weekly`, `@monthly`,
-            `@yearly`.
+        cron: A cron expression with five fields, with the lists, ranges, steps and
+            names of cron; 0 and 7 are Sunday. Or `@hourly`, `@daily`, `@weekly`,
+            `@monthly`, `@yearly`.
         timezone: IANA time zone of the expression. If the change to summer time skips
             the hour of a daily run, it runs at the end of that hour; an expression for
             every hour follows the clock.

@@ -104,10 +104,10 @@ def check(report: Report) -> None:
         + counts.failed
         + counts.unresolved
     )
-    told = Counter(outcome.status for outcome in report.failures)
-    assert told[OutcomeStatus.FAILED] + len(report.rejected) == counts.failed
-    assert told[OutcomeStatus.UNRESOLVED] == counts.unresolved
-    assert told.total() == counts.unresolved + counts.failed - len(report.rejected)
+    by_status = Counter(outcome.status for outcome in report.failures)
+    assert by_status[OutcomeStatus.FAILED] + len(report.rejected) == counts.failed
+    assert by_status[OutcomeStatus.UNRESOLVED] == counts.unresolved
+    assert by_status.total() == counts.unresolved + counts.failed - len(report.rejected)
     keys = [outcome.key for outcome in report.failures]
     assert len(keys) == len(set(keys))
     assert all(outcome.reason for outcome in report.failures)
@@ -140,7 +140,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 async def idle(turns: int = 200) -> None:
-    """Let the others work until nobody can go on without what the test withholds."""
+    """Let the others work until all wait for something that the test withholds."""
     for _ in range(turns):
         await asyncio.sleep(0)
 
@@ -170,7 +170,7 @@ class PagedSource:
         products: All products.
         page_size: Products in a page.
         parallel: Whether the first page names all others.
-        with_total: Whether pages tell the total.
+        with_total: Whether pages have a total.
         total: Gives the total by number of the read; else it is the real one.
         rejected: Rejected records by page.
         faults: Errors by page, raised one after the other.
@@ -244,7 +244,7 @@ Step = Callable[["FaultySink", Sequence[Change]], Awaitable[Sequence[Outcome]]]
 
 @attrs.define(kw_only=True)
 class FaultySink:
-    """A sink that keeps products in memory and does as it is told.
+    """A sink that keeps products in memory and follows its script.
 
     It notes what must never be: a product that is created when it is there, a
     product in two writes at once, a write that creates and updates.
@@ -254,7 +254,7 @@ class FaultySink:
         steps: What the next writes do instead of working; see the functions below.
         rule: Sees the changes of every write first; may raise.
         find_faults: What the next finds do: raise, or nothing.
-        others: What stands where products would go: strangers and the like.
+        others: What is in the way of products, such as conflicts.
     """
 
     name: str = "fake"

@@ -1,4 +1,4 @@
-"""A sink like a real shop: handles, half-made products, other people, lost answers."""
+"""A sink like a real store: handles, incomplete products, people, lost answers."""
 
 from __future__ import annotations
 

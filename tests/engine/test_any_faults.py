@@ -1,4 +1,4 @@
-"""Runs over random faults, held against a model of what the sink must hold."""
+"""Runs over random faults, compared with a model of the sink."""
 
 from __future__ import annotations
 
@@ -163,13 +163,13 @@ limits = st.builds(
     faults([*TRANSIENT, *LASTING, *ENDING], 8),
     st.lists(st.sampled_from([None, BUSY]), max_size=6),
 )
-async def test_every_product_is_right_or_told_of(
+async def test_every_product_is_right_or_reported(
     catalog: tuple[list[Product], list[Product]],
     limits: Limits,
     steps: list[str],
     finds: list[Exception | None],
 ) -> None:
-    """Right exactly once, or failed or unresolved; and the next run mends it all."""
+    """Right exactly once, or failed or unresolved; the next run repairs everything."""
     world = await World.make(catalog, limits)
     world.sink.steps += [ANY[name]() for name in steps]
     world.sink.find_faults += finds
@@ -229,13 +229,13 @@ async def test_poison_is_found_whatever_the_batches(
     report = await run(
         PagedSource(products=products), sink, options=fast(batch_size=size)
     )
-    told = {outcome.key for outcome in report.failures}
-    assert told >= {key(n) for n in poison} & {k for b in sink.writes for k in b}
+    reported = {outcome.key for outcome in report.failures}
+    assert reported >= {key(n) for n in poison} & {k for b in sink.writes for k in b}
     assert set(sink.products).isdisjoint(bad)
     assert not sink.wrong
     if explained:
         assert report.status is (RunStatus.DEGRADED if poison else RunStatus.SUCCEEDED)
-        assert told == bad
+        assert reported == bad
 
 
 moments = st.integers(0, 60)
@@ -295,6 +295,6 @@ async def test_each_fault_alone(name: str) -> None:
     sink = FaultySink(limits=Limits(batch=3))
     sink.steps.append(ANY[name]())
     report = await run(PagedSource(products=products), sink)
-    told = {outcome.key for outcome in report.failures}
-    assert {p.key for p in products} <= told | set(sink.products)
+    reported = {outcome.key for outcome in report.failures}
+    assert {p.key for p in products} <= reported | set(sink.products)
     assert not sink.wrong

@@ -61,7 +61,7 @@ async def test_the_sink_that_says_so_in_its_outcomes() -> None:
     assert report.counts.failed == 10
 
 
-async def test_a_success_in_between_begins_the_count_anew() -> None:
+async def test_a_success_in_between_resets_the_count() -> None:
     bad = [n for n in range(40) if n % 5]
     report = await go(refuses(*bad), 40, 7)
     assert report.status is RunStatus.DEGRADED

@@ -1,4 +1,4 @@
-"""The source's tree of categories, and what becomes of it where things contradict."""
+"""The source's tree of categories, also where it contradicts itself or the sink."""
 
 from __future__ import annotations
 
@@ -95,14 +95,14 @@ def test_whatever_a_source_says_is_a_tree(lines: list[Category]) -> None:
             if here.id in above or here.id in first:
                 first.setdefault(here.id, parent)
             here = here.parent
-    told = [text.split("'")[1] for text in warnings]
-    assert set(told) <= disputed | {each for each in first if first[each]}
+    named = [text.split("'")[1] for text in warnings]
+    assert set(named) <= disputed | {each for each in first if first[each]}
     if not warnings:
         assert not disputed
 
 
 @given(LINES)
-async def test_contradictions_are_told_once_and_stay_as_they_are(
+async def test_contradictions_are_reported_once_and_stay_as_they_are(
     lines: list[Category],
 ) -> None:
     shop = MemoryShop()
@@ -236,8 +236,8 @@ async def test_what_a_person_did_to_a_category(
     assert shop.categories[mine] == Row("mine", None)
 
 
-async def test_a_category_that_tells_no_state_is_the_sources() -> None:
-    """One of an earlier version: nobody knows what was written to it."""
+async def test_a_category_without_last_applied_state_is_the_sources() -> None:
+    """One of an earlier version: it is not known what was written to it."""
     shop = MemoryShop()
     await put(shop, tree("home", "pots"))
     shop.last_applied.clear()

@@ -1,4 +1,4 @@
-"""Sources that go on for ever, or say that they are huge, and those with repeats."""
+"""Sources that never end or announce a huge total, and sources with duplicates."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ async def test_a_huge_total_costs_no_memory() -> None:
     assert peak < 10_000_000
 
 
-# --- what stands twice ---
+# --- keys that appear twice ---
 
 
 @given(
@@ -215,10 +215,10 @@ async def test_a_huge_total_costs_no_memory() -> None:
     parallel=st.booleans(),
     with_total=st.booleans(),
 )
-async def test_keys_that_stand_twice(
+async def test_keys_that_appear_twice(
     numbers: list[int], size: int, parallel: bool, with_total: bool
 ) -> None:
-    """The first is taken, and each of the others is told with both places."""
+    """The first is taken, and each of the others is rejected with both places."""
     products = [product(n, title=f"At {place}") for place, n in enumerate(numbers)]
     source = PagedSource(
         products=products, page_size=size, parallel=parallel, with_total=with_total
@@ -275,7 +275,7 @@ async def test_repeats_in_other_places_are_a_list_that_moves(moves: list[int]) -
     ),
     again=st.booleans(),
 )
-async def test_records_without_a_key_are_told_one_by_one(
+async def test_records_without_a_key_are_reported_one_by_one(
     records: list[tuple[str, int]], again: bool
 ) -> None:
     """Also those that are alike, and once where the source is read twice."""

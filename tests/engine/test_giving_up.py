@@ -1,4 +1,4 @@
-"""When a sink is given up, and sinks that answer for each change by itself."""
+"""When a sink is given up, and sinks with one answer for each change."""
 
 from __future__ import annotations
 
@@ -280,8 +280,8 @@ async def test_finds_that_work_clear_those_that_did_not() -> None:
     assert report.counts.unchanged == 40
 
 
-async def test_products_in_doubt_are_tried_again_once_the_sink_works() -> None:
-    """A short outage without a reason blames nobody."""
+async def test_suspects_are_tried_again_once_the_sink_works() -> None:
+    """A short outage without a reason is no product's fault."""
     sink = FaultySink(limits=Limits(batch=1))
     left = 4
 
@@ -387,7 +387,7 @@ class Moody(OneByOne):
     st.integers(1, 12),
     st.integers(1, 4),
 )
-async def test_whatever_it_answers_every_product_is_right_or_told_of(
+async def test_whatever_it_answers_every_product_is_right_or_reported(
     troubles: dict[int, list[str]], batch: int, writers: int
 ) -> None:
     left = {key(number): list(kinds) for number, kinds in troubles.items()}

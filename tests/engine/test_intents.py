@@ -1,4 +1,4 @@
-"""Creations whose end is not known, and what the next run makes of them."""
+"""Writes without an outcome, and what the next run does about them."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ async def test_an_unresolved_creation_keeps_its_intent(store: StateStore) -> Non
     assert list(await store.intents(shop.endpoint, "shop")) == [key(1)]
 
 
-async def test_an_update_that_broke_off_is_no_edit(store: StateStore) -> None:
+async def test_an_interrupted_update_is_not_a_manual_edit(store: StateStore) -> None:
     """A new last-applied state over an old value looks like an edit, and is none."""
     shop = Shop()
     keep = Options(retry=FAST, on_manual_edit=OnManualEdit.KEEP)
@@ -226,7 +226,7 @@ async def test_an_intent_ends_when_its_product_left_the_source(
     assert list(await store.intents(shop.endpoint, "shop")) == left
 
 
-async def test_an_intent_of_a_forgotten_run_ends_too(store: StateStore) -> None:
+async def test_an_intent_of_an_unknown_run_ends_too(store: StateStore) -> None:
     shop = Shop()
     await store.put_intents(shop.endpoint, "long ago", {key(1): "product-1"})
     source = as_source([product(2)], name="shop")
@@ -234,7 +234,7 @@ async def test_an_intent_of_a_forgotten_run_ends_too(store: StateStore) -> None:
     assert await store.intents(shop.endpoint, "shop") == {}
 
 
-async def test_a_repeated_creation_begins_anew(store: StateStore) -> None:
+async def test_a_repeated_creation_starts_again(store: StateStore) -> None:
     """Its age counts from the last request, and the handle is that of the first."""
     shop = Shop()
     shop.before.append(die)

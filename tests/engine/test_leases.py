@@ -1,4 +1,4 @@
-"""Two runs that would write the same products: one does."""
+"""Of two runs that would write the same products, only one does."""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ async def test_the_lease_is_kept_while_nothing_is_written(store: StateStore) -> 
 
 
 async def test_a_stop_ends_the_wait(store: StateStore) -> None:
-    """It waits for nobody any more, and nothing was begun."""
+    """It no longer waits, and nothing was started."""
     gate, shop = Gate(), Shop()
     shop.before.append(gate)
     wait = options(WhenBusy.WAIT)

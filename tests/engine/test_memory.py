@@ -128,7 +128,7 @@ async def test_heavy_products_of_an_iterator(peak: Callable[[], int]) -> None:
 
 
 async def test_heavy_products_that_are_looked_up(peak: Callable[[], int]) -> None:
-    """The first request tells how heavy they are."""
+    """The first request shows how large they are."""
     source = Warehouse(pages=0)
     sink = Sieve(limits=Limits(find=500, batch=100))
     keys = [key(number) for number in range(150)]

@@ -1,4 +1,4 @@
-"""Leases of processes that have died, told from those of processes that run."""
+"""Leases of dead processes, distinguished from those of running ones."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_process_that_runs_and_one_that_has_ended() -> None:
         assert not is_dead(owner)
         process.kill()
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        assert is_dead(owner), "nobody has collected it yet"
+        assert is_dead(owner), "it is a zombie"
     assert is_dead(owner)
 
 

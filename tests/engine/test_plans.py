@@ -1,4 +1,4 @@
-"""Plans: what was looked at is done, and nothing else."""
+"""Plans: apply makes the planned changes, and no others."""
 
 from __future__ import annotations
 
@@ -348,7 +348,7 @@ async def test_a_deletion_looks_at_the_whole_product(
     assert "4" in store.titles()
 
 
-async def test_one_that_was_released_meanwhile_is_told(
+async def test_one_that_was_released_meanwhile_is_reported(
     store: Store, tmp_path: Path
 ) -> None:
     plan, options = await removals(store, tmp_path)

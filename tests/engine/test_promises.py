@@ -1,4 +1,4 @@
-"""Adapters that return what their protocol rules out: reported, and never accepted."""
+"""Adapters that break their protocol: reported, and never accepted."""
 
 # What is tried here is of the wrong type on purpose.
 # pyright: basic
@@ -47,7 +47,7 @@ Bad = Callable[..., Any]
 
 @attrs.define
 class Source:
-    """Gives what it is told to."""
+    """Returns what the test says."""
 
     answer: Any
     name: str = "shop"
@@ -60,7 +60,7 @@ class Source:
         return self.answer
 
 
-async def reported(run: Any, *told: str) -> None:
+async def reported(run: Any, *texts: str) -> None:
     """The run raises or its report says it; nothing passes for a success."""
     try:
         report = await run
@@ -69,7 +69,7 @@ async def reported(run: Any, *told: str) -> None:
     else:
         assert report.status is not RunStatus.SUCCEEDED
         text = str(report)
-    for each in told:
+    for each in texts:
         assert each in text
 
 
@@ -156,7 +156,7 @@ async def test_other_properties_of_the_wrong_type() -> None:
 
 @attrs.define(kw_only=True)
 class Sink(MemorySink):
-    """Gives what it is told to instead of what is right.
+    """Returns what the test says instead of the right answer.
 
     Attributes:
         find_gives: Makes the answer of `find` from the right one.
@@ -324,7 +324,7 @@ async def test_an_update_that_is_said_to_be_a_removal() -> None:
     assert "answered 'removed' for shop:0, but the action is create" in report.problem
 
 
-async def test_what_is_right_among_what_is_wrong_counts() -> None:
+async def test_valid_answers_count_beside_invalid_ones() -> None:
     def gives(_: Any, right: list[Any]) -> list[Any]:
         return [right[0], Outcome(right[1].key, "created"), *right[2:]]  # type: ignore[arg-type]
 
@@ -408,7 +408,7 @@ OWNED: list[Bad] = [
 
 
 @pytest.mark.parametrize("gives", OWNED)
-async def test_what_is_owned_that_is_wrong(gives: Bad) -> None:
+async def test_an_owned_that_is_wrong(gives: Bad) -> None:
     class Owns(MemorySink):
         async def owned(self, source: str, /) -> AsyncIterator[Any]:
             yield gives()
@@ -417,7 +417,7 @@ async def test_what_is_owned_that_is_wrong(gives: Bad) -> None:
     await reported(sync(as_source(catalog(1)), Owns(), options=options), "Owns.owned: ")
 
 
-async def test_what_is_owned_as_a_list() -> None:
+async def test_an_owned_that_returns_a_list() -> None:
     class Owns(MemorySink):
         async def owned(self, source: str, /) -> Any:
             return []
@@ -499,7 +499,7 @@ junk = st.recursive(
 @settings(max_examples=300)
 @given(st.sampled_from(["read", "find", "write"]), junk)
 async def test_whatever_an_adapter_returns(method: str, value: Any) -> None:
-    """Nothing but an error of ours ends a run, and nothing is told that is not so."""
+    """Only errors of ours end a run, and no report is wrong."""
     source = Source(value) if method == "read" else as_source([product(0)])
     sink = Sink()
     if method == "find":
@@ -607,7 +607,9 @@ async def test_the_error_names_what_was_raised_by_several_tasks() -> None:
     assert "ExceptionGroup: ZeroDivisionError: x" in report.problem
 
 
-async def test_an_error_of_ours_is_no_defect(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_error_of_ours_is_not_a_defect(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     class Down(MemorySink):
         async def write(self, changes: Any, /) -> Any:
             raise TransientError("busy")

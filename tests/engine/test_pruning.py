@@ -263,7 +263,7 @@ async def test_a_source_that_cannot_be_asked_has_to_miss_it_twice() -> None:
         pytest.param({"keys": [key(3)]}, id="a run of this product only"),
     ],
 )
-async def test_one_that_was_seen_meanwhile_is_missing_anew(
+async def test_one_that_was_seen_meanwhile_must_be_missed_twice_again(
     between: dict[str, Any],
 ) -> None:
     async with StateSettings().open() as store:
@@ -316,7 +316,7 @@ async def test_the_limit_is_counted_as_people_count(owned: int, most: float) -> 
 
 
 @pytest.mark.parametrize("most", [0, -1, float("inf"), float("nan")])
-def test_a_limit_that_is_none(most: float) -> None:
+def test_an_invalid_limit(most: float) -> None:
     with pytest.raises(InvalidValueError, match="max_prune: must be a number above 0"):
         Options(max_prune=most)
 
@@ -347,7 +347,7 @@ async def test_a_source_that_cannot_be_asked_now_removes_nothing() -> None:
     assert len(shop.rows) == 2
 
 
-async def test_one_that_the_sink_refuses_to_remove_is_told() -> None:
+async def test_one_that_the_sink_refuses_to_remove_is_reported() -> None:
     from catalogsync import BatchRefusedError
 
     shop = await filled(1, 2, 3, 4)
@@ -364,7 +364,7 @@ async def test_one_that_the_sink_refuses_to_remove_is_told() -> None:
     assert sorted(shop.titles()) == ["1", "3"]
 
 
-async def test_a_rehearsal_shows_it() -> None:
+async def test_a_plan_lists_it() -> None:
     shop = await filled(1, 2)
     shown: list[Any] = []
     source = LookupSource(products=catalog(1))
@@ -388,7 +388,7 @@ async def test_what_was_removed_is_remembered() -> None:
     most=st.one_of(st.floats(0.01, 0.99), st.integers(1, 13)),
     prune=st.sampled_from(Prune),
 )
-async def test_whatever_left(
+async def test_whatever_leaves_the_source(
     before: set[int], after: set[int], most: float, prune: Prune
 ) -> None:
     """Exactly what left is removed, or nothing at all."""
@@ -439,7 +439,7 @@ async def test_a_stop_lets_a_removal_end() -> None:
 
 
 async def test_one_product_that_cannot_be_removed() -> None:
-    """A 500 that says nothing; its neighbours are removed, and it is told."""
+    """A 500 without a reason; its neighbours are removed, and it is reported."""
     shop = await filled(*range(1, 9))
 
     async def refuses(_: Shop, changes: Sequence[Change]) -> None:
@@ -454,7 +454,7 @@ async def test_one_product_that_cannot_be_removed() -> None:
     assert report.warnings == ("shop:5 left the source and stays: 500",)
 
 
-async def test_a_sink_that_removes_nothing_is_left_in_peace() -> None:
+async def test_a_sink_that_removes_nothing_is_left_alone() -> None:
     """It explains nothing and takes nothing: that is no fault of a product."""
     shop = await filled(*range(1, 40))
 

@@ -1,4 +1,4 @@
-"""Categories and tags: once, in order, before what needs them."""
+"""Categories and tags: created once, in order, before the products that need them."""
 
 from __future__ import annotations
 
@@ -430,7 +430,7 @@ async def test_an_error_while_they_are_written_gives_a_report() -> None:
     assert report.counts.unresolved == 1
 
 
-async def test_a_rehearsal_shows_them_and_writes_none() -> None:
+async def test_a_plan_lists_them_and_writes_none() -> None:
     sink = StoreSink()
     sink.put("home", "At home", ours=True)
     shown: list[Change | ReferenceChange] = []

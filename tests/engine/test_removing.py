@@ -1,4 +1,4 @@
-"""Whose a product is, and that it is looked at again right before it is removed."""
+"""Who may remove a product, and the check right before it is removed."""
 
 from __future__ import annotations
 
@@ -315,7 +315,7 @@ async def test_a_sink_whose_list_does_not_end() -> None:
     assert "the sink's list does not end" in report.problem
 
 
-async def test_one_that_is_in_doubt_stays_and_is_told() -> None:
+async def test_one_with_a_conflict_stays_and_is_reported() -> None:
     from catalogsync import Conflict
 
     class Doubtful(Shop):

@@ -1,4 +1,4 @@
-"""Whole runs: what a caller sees of them when the other sides behave."""
+"""Whole runs as a caller sees them, with adapters that behave."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ async def test_an_empty_catalog() -> None:
     assert report.counts.fetched == report.writes == 0
 
 
-async def test_finds_ask_for_what_is_compared_and_for_so_many_at_once() -> None:
+async def test_finds_ask_only_for_compared_fields_and_within_the_limit() -> None:
     sink = FaultySink(limits=Limits(find=7))
     await run(as_source([product(n, tags=["a"]) for n in range(20)]), sink)
     assert [len(keys) for keys in sink.finds] == [7, 7, 6]
@@ -188,7 +188,7 @@ async def test_a_shape_that_no_product_can_have() -> None:
     assert "title" in report.failures[0].reason
 
 
-async def test_events_tell_the_story_in_order() -> None:
+async def test_events_come_in_order() -> None:
     seen = Seen()
     sink = FaultySink()
     sink.others = {}
@@ -214,7 +214,7 @@ async def test_events_tell_the_story_in_order() -> None:
     assert report.job == "nightly"
 
 
-async def test_an_unresolved_product_is_told() -> None:
+async def test_an_unresolved_product_is_reported() -> None:
     seen = Seen()
     sink = FaultySink()
     sink.steps.append(fails(UnauthorizedError("401")))
@@ -232,8 +232,8 @@ async def test_a_failing_hook_breaks_nothing(caplog: pytest.LogCaptureFixture) -
     report = await run(as_source(catalog(3)), FaultySink(), hooks=[bad, seen])
     assert report.status is RunStatus.SUCCEEDED
     assert len(seen.events) == 5
-    told = [r for r in caplog.records if "event hook failed" in r.getMessage()]
-    assert len(told) == 5
+    records = [r for r in caplog.records if "event hook failed" in r.getMessage()]
+    assert len(records) == 5
 
 
 async def test_events_go_to_the_standard_logger(
@@ -299,7 +299,7 @@ async def test_counts_can_be_watched() -> None:
     assert handle.counts == report.counts
 
 
-async def test_a_rehearsal_writes_nothing_and_tells_what_would_be() -> None:
+async def test_a_plan_writes_nothing_and_reports_the_changes() -> None:
     sink = FaultySink()
     await run(as_source([priced(1), priced(2)]), sink)
     before = dict(sink.products)
@@ -323,7 +323,7 @@ async def test_a_rehearsal_writes_nothing_and_tells_what_would_be() -> None:
     assert report.writes == 2
 
 
-async def test_an_error_in_a_rehearsal_is_raised() -> None:
+async def test_an_error_in_a_plan_is_raised() -> None:
     sink = FaultySink()
     sink.find_faults.append(UnauthorizedError("401"))
     with pytest.raises(UnauthorizedError):

@@ -1,4 +1,4 @@
-"""Ending a run early: in order by `stop`, promptly by cancellation."""
+"""Ending a run early: gracefully by `stop`, promptly by cancellation."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def test_stop_while_reading() -> None:
     async with Sync(source, sink, options=OPTIONS).run() as handle:
         await until(lambda: len(sink.writes) == 2)
         await idle()
-        report = await stopped(handle, reason="told to")
+        report = await stopped(handle, reason="on request")
     assert report.counts.created == 20
     assert report.counts.fetched == 20
 
@@ -362,7 +362,7 @@ async def test_leaving_the_block_raises_what_broke_the_run_off() -> None:
             pass
 
 
-async def test_an_error_that_was_told_by_the_report_is_not_told_again() -> None:
+async def test_an_error_that_was_reported_is_not_raised_again() -> None:
     sink = FaultySink()
     sink.find_faults.append(UnauthorizedError("401"))
     async with Sync(as_source(catalog(5)), sink).run() as handle:
@@ -404,7 +404,7 @@ async def test_a_run_is_begun_once() -> None:
             pass
 
 
-async def test_a_writer_that_lets_a_cancellation_out_ends_the_run() -> None:
+async def test_a_writer_that_leaks_a_cancellation_ends_the_run() -> None:
     sink = FaultySink(limits=NARROW)
     sink.steps += [works, fails(asyncio.CancelledError())]
     async with Sync(as_source(catalog(90)), sink, options=OPTIONS).run() as handle:
@@ -416,7 +416,7 @@ async def test_a_writer_that_lets_a_cancellation_out_ends_the_run() -> None:
     assert report.counts.created == 10
 
 
-async def test_a_run_that_broke_off_is_told_to_the_hooks_as_finished() -> None:
+async def test_hooks_see_a_run_that_broke_off_as_finished() -> None:
     """Who counts runs by events must see each end."""
     sink = FaultySink()
     sink.find_faults.append(UnauthorizedError("401"))
@@ -431,7 +431,7 @@ async def test_a_run_that_broke_off_is_told_to_the_hooks_as_finished() -> None:
 async def test_an_end_in_the_very_first_turns_leaves_nothing_behind(
     turn: int, orderly: bool
 ) -> None:
-    """Nor a coroutine that was never awaited, which pytest would tell of."""
+    """Nor a coroutine that was never awaited, which pytest would report."""
 
     async def work() -> None:
         async with Sync(PagedSource(products=catalog(5)), FaultySink()).run() as handle:
@@ -447,7 +447,7 @@ async def test_an_end_in_the_very_first_turns_leaves_nothing_behind(
     assert not running()
 
 
-async def test_what_goes_wrong_in_a_cancelled_run_is_told() -> None:
+async def test_errors_in_a_cancelled_run_are_reported() -> None:
     """Even a defect in its last batch does not make it a failed one."""
     gate = asyncio.Event()
     sink = FaultySink()
@@ -488,7 +488,7 @@ async def test_a_stop_after_the_run_broke_off_changes_nothing() -> None:
     assert report.status is RunStatus.FAILED
 
 
-async def test_a_wait_is_told_before_it_begins() -> None:
+async def test_a_wait_is_reported_before_it_begins() -> None:
     """Who watches sees why nothing goes on, and when it will."""
     sink = FaultySink()
     sink.steps.append(fails(TransientError("busy")))

@@ -45,7 +45,7 @@ async def test_off_by_default() -> None:
     assert report.discrepancies == ()
 
 
-async def test_fields_that_were_dropped_are_told() -> None:
+async def test_dropped_fields_are_reported() -> None:
     report = await go(Dropping(), verify=True, verify_sample=0)
     assert report.status is RunStatus.DEGRADED
     assert {d.key for d in report.discrepancies} == {key(n) for n in range(10)} - {
@@ -75,7 +75,7 @@ async def test_a_good_sink_and_a_second_run() -> None:
     assert len(sink.finds) == finds + 1, "nothing was written, so nothing is read back"
 
 
-async def test_one_that_vanished_is_told() -> None:
+async def test_one_that_vanished_is_reported() -> None:
     class Losing(FaultySink):
         def work(self, changes: Sequence[Change]) -> list:  # type: ignore[override,type-arg]
             outcomes = super().work(changes)
@@ -102,7 +102,7 @@ async def test_one_lost_answer_is_asked_for_again() -> None:
     assert (report.retries, len(report.discrepancies)) == (1, 9)
 
 
-async def test_what_a_person_did_meanwhile_can_stand_in_the_way() -> None:
+async def test_a_person_can_cause_a_conflict_meanwhile() -> None:
     """Their variant has the options of ours."""
 
     class Meddled(FaultySink):
@@ -122,7 +122,7 @@ async def test_what_a_person_did_meanwhile_can_stand_in_the_way() -> None:
     assert found.startswith("shop:1: variant M is not created: variant theirs,")
 
 
-async def test_what_belongs_to_the_shop_is_no_discrepancy() -> None:
+async def test_fields_owned_by_the_store_are_not_discrepancies() -> None:
     report = await go(
         Dropping(), verify=True, owns={Field.TAGS: "never"}, verify_sample=0
     )
@@ -141,7 +141,9 @@ class Cutting(FaultySink):
 
 
 @pytest.mark.parametrize("edits", OnManualEdit)
-async def test_what_the_sink_did_is_no_edit_of_a_person(edits: OnManualEdit) -> None:
+async def test_values_changed_by_the_sink_are_not_manual_edits(
+    edits: OnManualEdit,
+) -> None:
     report = await go(Cutting(), verify=True, on_manual_edit=edits)
     assert len(report.discrepancies) == 10
     assert report.discrepancies[0].fields == ("title",)

@@ -167,9 +167,9 @@ ANSWERS: list[tuple[Callable[[Change], object], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("answers", "told"), ANSWERS)
+@pytest.mark.parametrize(("answers", "expected"), ANSWERS)
 async def test_nobody_is_said_to_have_let_go_who_did_not(
-    answers: Callable[[Change], object], told: str
+    answers: Callable[[Change], object], expected: str
 ) -> None:
     sink = Stubborn()
     prune = fast(prune=Prune.UNPUBLISH, max_prune=10)
@@ -180,7 +180,7 @@ async def test_nobody_is_said_to_have_let_go_who_did_not(
             source = LookupSource(products=products, name="shop")
             report = await sync(source, sink, options=prune, job="job", state=store)
         history = await store.history("job", ProductKey("shop", "1"))
-    assert told in str(report)
+    assert expected in str(report)
     assert "3" not in skus(sink)
     assert not any("gave up" in entry.outcome.reason for entry in history)
 

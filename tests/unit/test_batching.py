@@ -48,7 +48,7 @@ def test_fed_by_hand_gives_the_same(items: list[int], size: int, weight: int) ->
     )
 
 
-def test_goes_on_after_it_was_emptied() -> None:
+def test_continues_after_it_was_emptied() -> None:
     collect = batcher(2)
     next(collect)
     assert collect.send("a") is None

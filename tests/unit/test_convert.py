@@ -31,7 +31,7 @@ def test_what_is_not_supplied_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "told"),
+    ("more", "expected"),
     [
         ({"title": None}, "title: must be text, not NoneType"),
         ({"key": "shop:1"}, "key"),
@@ -56,14 +56,16 @@ def test_what_is_not_supplied_is_left_out() -> None:
         ({1: 2}, "extra fields found (1)"),
     ],
 )
-def test_what_is_no_product_is_told(more: dict[Any, Any], told: str) -> None:
+def test_invalid_products_are_refused_with_a_reason(
+    more: dict[Any, Any], expected: str
+) -> None:
     with pytest.raises(InvalidValueError) as caught:
         product_from_json({**BARE, **more})
-    assert told in str(caught.value)
+    assert expected in str(caught.value)
 
 
 @pytest.mark.parametrize("tree", [None, 5, "text", [], [BARE]])
-def test_what_is_no_object(tree: object) -> None:
+def test_values_that_are_not_objects(tree: object) -> None:
     with pytest.raises(InvalidValueError, match="must be a product as a JSON object"):
         product_from_json(tree)
 
@@ -118,6 +120,6 @@ def test_a_hostile_tree_is_a_product_or_an_invalid_value(tree: Any) -> None:
 
 
 @given(json_values())
-def test_any_json_is_no_product(tree: Any) -> None:
+def test_arbitrary_json_is_not_a_product(tree: Any) -> None:
     with pytest.raises(InvalidValueError):
         product_from_json(tree)

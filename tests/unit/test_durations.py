@@ -75,7 +75,7 @@ def test_sizes_of_batches() -> None:
     assert recorder.batch_sizes == BatchSizes(least=3, mean=7.667, most=10)
 
 
-def test_requests_are_told_and_their_bytes_counted() -> None:
+def test_requests_are_reported_and_their_bytes_counted() -> None:
     events: list[Event] = []
     recorder = make(events)
     request = Request(

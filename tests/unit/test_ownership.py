@@ -31,7 +31,13 @@ from catalogsync.catalog.changes import FieldDiff
 from catalogsync.catalog.products import evolve_unchecked
 from catalogsync.diff.compare import Comparison, References, compare
 from catalogsync.diff.last_applied import LastApplied, write_last_applied
-from catalogsync.diff.ownership import ManualEdit, OnManualEdit, Owner, Rules, claim
+from catalogsync.diff.ownership import (
+    ManualEdit,
+    OnManualEdit,
+    Owner,
+    Rules,
+    without_unowned,
+)
 
 KEY = ProductKey("shop", "1")
 KEEP = Rules(on_manual_edit=OnManualEdit.KEEP)
@@ -187,13 +193,13 @@ def test_a_creation_has_all_but_what_is_never_written(
     if rules.owns.get(Field.VARIANTS) is Owner.NEVER:
         assert change.product.variants is UNSET
         return
-    for told, made in zip(
+    for expected, made in zip(
         product.variants or (), change.product.variants or (), strict=True
     ):
         for field, name in OF_VARIANT.items():
             never = rules.owns.get(field) is Owner.NEVER
             empty = {} if field is Field.OPTIONS else UNSET
-            assert getattr(made, name) == (empty if never else getattr(told, name))
+            assert getattr(made, name) == (empty if never else getattr(expected, name))
 
 
 @given(histories(moments=3, key=KEY), any_rules(), lives())
@@ -384,8 +390,11 @@ def test_references_that_are_not_owned_are_not_written() -> None:
 
 
 def test_claim_without_rules_is_the_product_itself() -> None:
-    assert claim(CUP, None, Rules()) is CUP
-    assert claim(CUP, CUP, Rules(on_manual_edit=OnManualEdit.KEEP, job="x")) is CUP
+    assert without_unowned(CUP, None, Rules()) is CUP
+    assert (
+        without_unowned(CUP, CUP, Rules(on_manual_edit=OnManualEdit.KEEP, job="x"))
+        is CUP
+    )
 
 
 # Edits, one by one
@@ -452,22 +461,22 @@ EDITS: Mapping[str, tuple[dict[str, Any], dict[str, tuple[Any, Any]]]] = {
 }
 
 
-@pytest.mark.parametrize(("by_them", "told"), EDITS.values(), ids=EDITS)
-def test_an_edit(by_them: dict[str, Any], told: dict[str, tuple[Any, Any]]) -> None:
+@pytest.mark.parametrize(("by_them", "expected"), EDITS.values(), ids=EDITS)
+def test_an_edit(by_them: dict[str, Any], expected: dict[str, tuple[Any, Any]]) -> None:
     existing = by_hand(created(CUP), cup(**by_them))
     kept = compare(CUP, existing, rules=KEEP)
-    assert (kept.change, paths(kept.manual_edits)) == (None, told)
+    assert (kept.change, paths(kept.manual_edits)) == (None, expected)
     assert all(edit.kept and edit.key == KEY for edit in kept.manual_edits)
     lost = compare(CUP, existing, rules=OVERWRITE)
     assert lost.change is not None
-    assert paths(lost.manual_edits) == told
+    assert paths(lost.manual_edits) == expected
     assert not any(edit.kept for edit in lost.manual_edits)
     after = done(lost.change).product
     assert after in (CUP, cup(variants=after.variants))
 
 
 @pytest.mark.parametrize(("by_them", "_"), EDITS.values(), ids=EDITS)
-def test_a_difference_after_a_write_that_broke_off_is_no_edit(
+def test_a_difference_after_an_interrupted_write_is_not_a_manual_edit(
     by_them: dict[str, Any], _: object
 ) -> None:
     existing = by_hand(created(CUP), cup(**by_them))
@@ -478,7 +487,7 @@ def test_a_difference_after_a_write_that_broke_off_is_no_edit(
         assert result.manual_edits == ()
 
 
-def test_edits_that_were_known_before_a_write_broke_off_are_kept() -> None:
+def test_edits_known_before_an_interrupted_write_are_kept() -> None:
     rules = attrs.evolve(KEEP, edited=frozenset({"title"}))
     halfway = cup(title="Mug", variants=small(prices=[price("9"), price("2", "EUR")]))
     result = compare(CUP, by_hand(created(CUP), halfway), rules=rules)
@@ -513,7 +522,7 @@ def test_a_kept_edit_does_not_keep_other_changes_away() -> None:
         ({"variants": VARIANTS}, {"variants": VARIANTS[:1]}),
     ],
 )
-def test_the_source_goes_where_a_person_went_and_comes_back(
+def test_the_source_takes_a_persons_value_and_then_its_own_again(
     first: dict[str, Any], second: dict[str, Any]
 ) -> None:
     """Both agree for a while; that is noted, so the way back is no edit."""
@@ -568,7 +577,7 @@ def test_the_status_is_kept_where_the_source_owns_it() -> None:
     assert after.product.status is ProductStatus.PUBLISHED
 
 
-def test_what_is_half_made_or_not_ours_has_no_edits() -> None:
+def test_incomplete_or_foreign_products_have_no_manual_edits() -> None:
     existing = by_hand(created(CUP), cup(title="Mug"))
     half = attrs.evolve(existing, missing_parts=("no variant",))
     theirs = attrs.evolve(existing, last_applied=None)
@@ -577,7 +586,7 @@ def test_what_is_half_made_or_not_ours_has_no_edits() -> None:
         assert (after.product, result.manual_edits) == (CUP, ())
 
 
-def test_edits_of_references_are_told_by_name() -> None:
+def test_edits_of_references_are_reported_by_name() -> None:
     ids: References = {Field.CATEGORIES: ("c1", "c2"), Field.TAGS: ("t1", "t2")}
     change = compare(CUP, None, ids).change
     assert change is not None
@@ -604,7 +613,7 @@ def test_an_edit_says_what_it_is() -> None:
     )
 
 
-# Products that come back, are half made, or are adopted
+# Products that come back, are incomplete, or are adopted
 
 
 def removed(
@@ -652,7 +661,7 @@ def test_what_a_person_published_meanwhile_only_loses_the_mark(
     assert not LastApplied.parse(after.last_applied).unpublished
 
 
-def test_gaps_and_adoption_are_changes_though_no_field_differs() -> None:
+def test_repair_and_adoption_are_changes_without_a_difference() -> None:
     for more in (
         {"missing_parts": ("no stock",)},
         {"foreign": True, "last_applied": None},
@@ -677,7 +686,7 @@ def test_adopting_leaves_to_people_what_the_source_owns_only_at_creation() -> No
     assert not last_applied.wrote_price("S", "USD")
 
 
-def test_the_job_stands_in_the_last_applied() -> None:
+def test_the_last_applied_state_names_the_job() -> None:
     rules = Rules(job="one")
     last_applied = LastApplied.parse(created(CUP, rules).last_applied)
     assert (last_applied.job, last_applied.unpublished) == ("one", False)

@@ -198,7 +198,7 @@ def test_raise_for_status(status: RunStatus, accept_degraded: bool) -> None:
     assert status.value in str(caught.value)
 
 
-def test_a_run_of_some_products_tells_what_still_fails() -> None:
+def test_a_run_of_some_products_says_what_still_fails() -> None:
     """Else one product that went well would look as if all did."""
     report = make(
         job="nightly",
@@ -224,7 +224,7 @@ def test_what_this_run_says_of_failures_is_not_said_twice() -> None:
 
 
 def test_no_run_is_degraded_without_a_reason() -> None:
-    """However much there is to tell, it is a few lines."""
+    """A few lines, however much there is to report."""
     report = make(
         status=RunStatus.DEGRADED,
         warnings=[f"the source does not have shop:{n}" for n in range(500)],

@@ -93,7 +93,7 @@ class Redactor:
                 return tree
 
     def cause(self, error: Exception) -> Exception | None:
-        """An error as the cause of another; None: it, or a cause of it, contains a secret."""
+        """An error as the cause of another; None: it or its causes contain a secret."""
         return None if self.finds("".join(format_exception(error))) else error
 
     def _compiled(self) -> re.Pattern[str]:
@@ -127,7 +127,7 @@ def _base64_cores(data: bytes) -> Iterator[str]:
 
 
 def _in_base64(core: str) -> str:
-    """A pattern for these and the neighbouring characters, which reveal some bits too."""
+    """A pattern for these and their neighbours, which reveal some bits too."""
     inner = "".join(
         {"+": rf"(?i:-|{_char('+')})", "/": rf"(?i:_|{_char('/')})"}.get(c, c)
         for c in core

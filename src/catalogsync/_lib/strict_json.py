@@ -1,8 +1,8 @@
 """Reading and writing JSON, with orjson if it is installed; the results are the same.
 
-What orjson refuses is left to the standard library, such as an unpaired surrogate, which
-JavaScript writes when it cuts an emoji in two, or a huge number. So they spoil one value
-and not the whole page. Integers beyond 64 bits become floats.
+What orjson refuses is left to the standard library, such as an unpaired surrogate,
+which JavaScript writes when it cuts an emoji in two, or a huge number. So they spoil
+one value and not the whole page. Integers beyond 64 bits become floats.
 """
 
 from __future__ import annotations

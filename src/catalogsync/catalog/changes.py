@@ -47,18 +47,20 @@ class Existing:
     """A product that the sink has under our key, or that is to be adopted.
 
     Attributes:
-        product: Its fields as they are in the sink; `UNSET` if a field was not asked for
-            or the sink cannot hold it. It includes data added in the store, such as a
-            price in another currency, a variant or an attribute.
-        last_applied: The last-applied state of the last change; None: the sink has none.
+        product: Its fields as they are in the sink; `UNSET` if a field was not asked
+            for or the sink cannot hold it. It includes data added in the store, such as
+            a price in another currency, a variant or an attribute.
+        last_applied: The last-applied state of the last change; None: the sink has
+            none.
         references: For a `ReferencingSink`: the sink's ids of its categories and tags,
             each with a name for people.
         native: Anything that the sink needs again when it writes a change.
         missing_parts: Parts that every complete product has and this one lacks, in
             words, such as `no variant`. The sink adds them with any change.
-        age: Seconds since the sink last changed an incomplete product, by the sink's own
-            clock; None: not known.
-        foreign: Whether it has no key yet (see `AdoptingSink`); the change adds the key.
+        age: Seconds since the sink last changed an incomplete product, by the sink's
+            own clock; None: not known.
+        foreign: Whether it has no key yet (see `AdoptingSink`); the change adds the
+            key.
     """
 
     product: Product
@@ -125,15 +127,15 @@ class Change:
     """What has to happen to one product.
 
     Attributes:
-        action: CREATE or UPDATE; for a `RemovingSink` also UNPUBLISH (shoppers no longer
-            see it), DELETE, or RELEASE (our key and last-applied state are removed, and
-            everything else stays).
+        action: CREATE or UPDATE; for a `RemovingSink` also UNPUBLISH (shoppers no
+            longer see it), DELETE, or RELEASE (our key and last-applied state are
+            removed, and everything else stays).
         product: The product after the change, including data added in the store.
         fields: The fields to write; for CREATE, all that are supplied; empty for
             UNPUBLISH, DELETE and RELEASE.
         variants: For UPDATE: the variants to change.
-        references: The sink's ids of the categories and tags that the product will have,
-            if `fields` contains them.
+        references: The sink's ids of the categories and tags that the product will
+            have, if `fields` contains them.
         last_applied: To be stored with the product and returned by `find`.
         existing: The result of `find`; None for CREATE.
         desired: The product of the source, as the sink can hold it; None: the change
@@ -231,9 +233,10 @@ class ExistingReference:
         name: Its name in the sink.
         parent: The sink's id of its parent; None: it is at the top level.
         ours: Whether we created it; others are used and never changed.
-        above: The sink's ids of all its ancestors, the parent first, so that no category
-            is moved below itself; empty: not known.
-        last_applied: The last-applied state of the last change; None: the sink has none.
+        above: The sink's ids of all its ancestors, the parent first, so that no
+            category is moved below itself; empty: not known.
+        last_applied: The last-applied state of the last change; None: the sink has
+            none.
         native: Anything that the sink needs again when it writes a change.
     """
 
@@ -253,8 +256,8 @@ class ReferenceChange:
     Attributes:
         reference: The category or tag in the source.
         name: Its name after the change; not the source's if a manual edit stays.
-        parent: The sink's id of its parent after the change, which exists already; None:
-            the top level.
+        parent: The sink's id of its parent after the change, which exists already;
+            None: the top level.
         existing: What the sink has; None: it is to be created.
         last_applied: To be stored with a category and returned by `find_references`.
     """
@@ -269,7 +272,7 @@ class ReferenceChange:
 
     @property
     def moves(self) -> bool:
-        """Whether an existing category gets another parent or moves to the top level."""
+        """Whether an existing category gets another parent or none."""
         return self.existing is not None and self.existing.parent != self.parent
 
 
@@ -296,7 +299,7 @@ def by_name(attributes: object) -> Mapping[str, Json]:
     return found if isinstance(attributes, Mapping) else {}
 
 
-def shown(value: object) -> Any:
+def for_display(value: object) -> Any:
     """A value of a product as JSON for people."""
     match value:
         case Unset() | None:

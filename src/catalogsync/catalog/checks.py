@@ -76,7 +76,7 @@ def _check_name(path: str, name: object) -> None:
 
 
 def _is_plain(value: object) -> bool:
-    """Whether a value is plain ASCII text, as most texts are; it needs no more checks."""
+    """Whether a value is plain ASCII text, as most are; it needs no more checks."""
     return (
         type(value) is str
         and value.isascii()

@@ -2,9 +2,9 @@
 
 Frozen values without any wire format or sink id. `UNSET` means that the source does not
 supply a field, so the sink's value stays; `None` or an empty list means that the source
-supplies an empty value. Each class checks its values and raises `InvalidValueError` with
-the path to the bad one. What a store holds need not follow these rules: `unchecked`
-builds the same classes without any check.
+supplies an empty value. Each class checks its values and raises `InvalidValueError`
+with the path to the bad one. What a store holds need not follow these rules:
+`unchecked` builds the same classes without any check.
 
 An optional text that is empty or white space becomes None.
 """

@@ -1,10 +1,10 @@
 """Comparing a desired product with an existing one: the smallest change. No I/O.
 
-Both are compared field by field. The source's values win in the fields that it supplies.
-In lists (prices, images, variants, ...) elements that were added in the store stay, and
-elements that we wrote and the source has dropped are removed: the last-applied state
-tells the two apart. It also tells a manual edit from a change of the source: the
-source still has the value that we wrote last, but the sink has another one.
+Both are compared field by field. The source's values win in the fields that it
+supplies. In lists (prices, images, variants, ...) elements that were added in the store
+stay, and elements that we wrote and the source has dropped are removed: the
+last-applied state tells the two apart. It also tells a manual edit from a change of the
+source: the source still has the value that we wrote last, but the sink has another one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from catalogsync.catalog.changes import (
     FieldDiff,
     VariantChange,
     by_name,
-    shown,
+    for_display,
 )
 from catalogsync.catalog.products import (
     UNSET,
@@ -103,8 +103,8 @@ class Comparison:
     Attributes:
         change: The change; None: nothing has to be written.
         manual_edits: Our values that people edited, whether they are kept or not.
-        conflicts: Parts that the change leaves out because data added in the store is in
-            the way, with reasons.
+        conflicts: Parts that the change leaves out because data added in the store is
+            in the way, with reasons.
     """
 
     change: Change | None
@@ -319,7 +319,7 @@ class _Comparison:
         if self.rules.edited is not None and path not in self.rules.edited:
             return False
         kept = self.rules.on_manual_edit is OnManualEdit.KEEP if keep is None else keep
-        diff = FieldDiff(path=path, old=shown(old), new=shown(new))
+        diff = FieldDiff(path=path, old=for_display(old), new=for_display(new))
         self.manual_edits.append(ManualEdit(key=self.desired.key, diff=diff, kept=kept))
         return kept
 
@@ -334,7 +334,7 @@ class _Comparison:
                 self._set(field, value)
 
     def _status(self) -> None:
-        """Publish again what we unpublished; otherwise only if the job owns the status."""
+        """Publish what we unpublished; otherwise write it only if the job owns it."""
         desired, existing = self.desired.status, self.existing.product.status
         unpublished = self._is_marked and self.last_applied.unpublished
         unpublished = unpublished and existing is not ProductStatus.PUBLISHED
@@ -418,9 +418,9 @@ class _Comparison:
             return
         same = set(self._listed_before(field)) == set(map(digest, desired))
         names = self.existing.references.get(field)
-        theirs = shown(getattr(self.existing.product, field)) or ()
+        theirs = for_display(getattr(self.existing.product, field)) or ()
         old = theirs if names is None else names.values()
-        new = shown(getattr(self.desired, field))
+        new = for_display(getattr(self.desired, field))
         if target is not None and self._keeps_list(field, old, new, same=same):
             return
         self.merged[field] = existing if target is None else target
@@ -435,7 +435,7 @@ class _Comparison:
 
     @cached_property
     def _categories(self) -> tuple[Category, ...]:
-        """The desired categories, with names and parents that people edited and that stay."""
+        """The desired categories, with the manual edits that stay."""
         existing = {c.id: c for c in self.existing.product.categories or ()}
         return tuple(
             existing[c.id] if c.id in existing and self._stays(c, existing[c.id]) else c
@@ -579,7 +579,8 @@ class _Comparison:
     def _options(self, desired: Variant, existing: Variant) -> Mapping[str, str] | None:
         """The options after the change, with those added in the store; None: no change.
 
-        A source that supplies no options leaves them alone, unless we wrote some before.
+        A source that supplies no options leaves them alone, unless we wrote some
+        before.
         """
         if not desired.options and not self._wrote_options(existing):
             return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from catalogsync.catalog.changes import Action, Change, FieldDiff, by_name, shown
+from catalogsync.catalog.changes import Action, Change, FieldDiff, by_name, for_display
 from catalogsync.catalog.products import UNSET, Field, Json, Product, Unset, Variant
 
 __all__ = ["diff"]
@@ -37,8 +37,8 @@ def diff(change: Change) -> tuple[FieldDiff, ...]:
     found = [
         FieldDiff(
             path=field.value,
-            old=shown(getattr(before, field, None)),
-            new=shown(getattr(change.product, field)),
+            old=for_display(getattr(before, field, None)),
+            new=for_display(getattr(change.product, field)),
         )
         for field in _SIMPLE
         if field in change.fields and field not in change.references
@@ -47,14 +47,14 @@ def diff(change: Change) -> tuple[FieldDiff, ...]:
     if Field.ATTRIBUTES in change.fields:
         old = _attributes(before)
         if before and before.attributes and not old:  # text that is not a JSON object
-            was = shown(before.attributes)
+            was = for_display(before.attributes)
             found.append(FieldDiff(path="attributes", old=was, new=None))
         found += _entries("attributes", old, _attributes(change.product))
     found += _variant_diffs(change)
     return tuple(found)
 
 
-def normalised(before: Product, after: Product) -> Iterator[FieldDiff]:
+def normalized(before: Product, after: Product) -> Iterator[FieldDiff]:
     """The values that a sink keeps differently from the source.
 
     Fields that it cannot keep at all (`UNSET`) are not among them.
@@ -65,8 +65,10 @@ def normalised(before: Product, after: Product) -> Iterator[FieldDiff]:
     """
     for field in _NORMALISED:
         old, new = getattr(before, field), getattr(after, field)
-        if old != new and shown(old) and new is not UNSET:
-            yield FieldDiff(path=field.value, old=shown(old), new=shown(new))
+        if old != new and for_display(old) and new is not UNSET:
+            yield FieldDiff(
+                path=field.value, old=for_display(old), new=for_display(new)
+            )
     old, new = before.attributes, after.attributes
     if old and not isinstance(new, Unset) and old != new:
         # A sink that drops an empty text loses nothing.
@@ -107,7 +109,7 @@ def _reference_diffs(change: Change) -> Iterator[FieldDiff]:
         existing: Mapping[str, str] = {}
         if change.existing:
             existing = change.existing.references.get(field, existing)
-        desired = shown(getattr(change.product, field))
+        desired = for_display(getattr(change.product, field))
         theirs = [name for id_, name in existing.items() if id_ in target]
         new = list(dict.fromkeys((*theirs, *(desired or ()))))
         yield FieldDiff(path=field.value, old=list(existing.values()) or None, new=new)
@@ -133,7 +135,7 @@ def _variant_diffs(change: Change) -> Iterator[FieldDiff]:
 
 def _facts(variant: Variant) -> dict[str, Json]:
     facts: dict[str, Json] = {
-        name: shown(getattr(variant, name)) for name in _VARIANT_PLAIN
+        name: for_display(getattr(variant, name)) for name in _VARIANT_PLAIN
     }
     facts |= {f"options.{name}": value for name, value in variant.options.items()}
     for price in variant.prices or ():

@@ -49,7 +49,8 @@ class ManualEdit:
     """A value of ours that a person edited in the sink.
 
     Attributes:
-        key: Key of the product; for a category, the name of the source and its id there.
+        key: Key of the product; for a category, the name of the source and its id
+            there.
         diff: The value: `old` is the person's, `new` is the source's.
         kept: Whether the person's value stays.
     """

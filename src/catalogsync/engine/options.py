@@ -108,8 +108,8 @@ class Options:
         on_manual_edit: What to do with our values that people edited; see
             `OnManualEdit`. None: those of products are overwritten, and names and
             parents of categories are kept.
-        on_deleted: What to do with our products that people deleted. LEAVE needs a state
-            store, and knows products that were written since it was set.
+        on_deleted: What to do with our products that people deleted. LEAVE needs a
+            state store, and knows products that were written since it was set.
         adopt: How to recognise products without our key that are to become ours; tried
             in this order. Empty: none are adopted.
         prune: What to do with products that left the source; None: nothing.

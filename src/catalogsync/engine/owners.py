@@ -25,14 +25,14 @@ _ENDED = frozenset("ZXx")
 
 
 def this_process() -> str:
-    """Host and process, for the text of an owner; on Linux, in a form `is_dead` reads."""
+    """Host and process, for an owner's text; on Linux, in the form of `is_dead`."""
     text = f"{socket.gethostname()}, process {os.getpid()}"
     boot, stat = _boot(), _stat(os.getpid())
     return f"{text} (boot {boot}, tick {stat[_STARTED]})" if boot and stat else text
 
 
 def is_dead(owner: str) -> bool:
-    """Whether the process of an owner ran on this machine since its boot, and is gone."""
+    """Whether an owner's process ran on this machine since its boot, and is gone."""
     found = _OWNER.search(owner)
     if found is None or found[2] != _boot():
         return False
@@ -53,7 +53,7 @@ def _has_ended(stat: list[str]) -> bool:
 
 
 def _boot() -> str:
-    """A digest shared by all processes that see the same process ids; empty: unknown."""
+    """A digest shared by processes that see the same process ids; empty: unknown."""
     try:
         if (_PROC / "self").readlink() != Path(str(os.getpid())):
             return ""  # /proc belongs to another namespace

@@ -123,7 +123,7 @@ class Pass:
             raise BrokenReplyError(f"the source does not end: {why}")
 
     def _why_endless(self, page: Page) -> str:
-        """Why pages seem to go on forever, after one with nothing new; empty: they do not."""
+        """Why pages seem to go on forever; empty: they do not."""
         distinct = len(self.keys) + self.keyless.total()
         if page.next and self.total is not None and 0 < self.total <= distinct:
             complete = f"all {self.total} products of its total were read"

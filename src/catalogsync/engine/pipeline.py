@@ -9,7 +9,8 @@ of one `find`. The *planner* finds them in the sink and plans their changes. *Wr
 apply batches of changes, several at once. Whoever knows the outcome of a product
 gives it to the *recorder*, which passes it on to the *journal*. Each station waits for
 the next, so memory is bounded by the pages ahead and the batches in flight, by number
-and by size.
+and by size. Only a write whose result is unknown goes back: its products are found and
+planned again (see `writer`).
 
 **Stopping.** A stop has two steps. At once, nothing new begins: the reader and the
 planner are cancelled, the queue of batches is emptied, and each writer finds the end
@@ -101,7 +102,7 @@ class Approval(Protocol):
         ...
 
     async def removals(self, sink: RemovingSink, source: str, /) -> Sequence[Change]:
-        """List the products of a source in the sink, and return the removals to make."""
+        """List a source's products in the sink, and return the removals to make."""
         ...
 
     def is_removable(self, change: Change, existing: Existing, /) -> bool:

@@ -23,7 +23,7 @@ from catalogsync.catalog.checks import shortened
 from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
 from catalogsync.catalog.products import UNSET, Field, Product, ProductKey
 from catalogsync.diff.compare import Comparison, compare, supplied
-from catalogsync.diff.describe import normalised
+from catalogsync.diff.describe import normalized
 from catalogsync.diff.ownership import Rules
 from catalogsync.errors import BrokenPromiseError, InvalidValueError, RefusedError
 from catalogsync.protocols import AdoptingSink, HandleSink, NormalizingSink, Sink
@@ -216,7 +216,7 @@ class Planner:
     def _warn_of_normalized(self, product: Product, shaped: Product) -> None:
         """Warn of values that the sink keeps differently, once for each field."""
         fields = set[str]()
-        for item in normalised(product, shaped):
+        for item in normalized(product, shaped):
             field = item.path.split(".", 1)[0]
             if field == "variants":
                 field = "stock" if item.path.endswith(".stock") else "prices"

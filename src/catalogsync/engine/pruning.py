@@ -200,7 +200,7 @@ class Pruner:
                     if is_removable(existing, prune, self.journal.job):
                         owned.writers[_writer(existing)] += 1
                         if not self.has_seen(existing.product.key):
-                            # The remover finds it again, so this need not stay in memory.
+                            # The remover finds it again; keep memory small.
                             found = attrs.evolve(existing, native=None)
                             owned.absent[existing.product.key] = found
         return owned

@@ -127,7 +127,7 @@ class Recorder:
     Attributes:
         run_id: Identity of the run.
         emit: Receives events.
-        on_outcome: Receives each outcome, such as the journal.
+        on_outcome: Receives each outcome, for the journal.
         touched: Whether any request that may change the sink was sent.
         refused_in_a_row: Products that the sink refused since its last success.
     """
@@ -230,7 +230,7 @@ class Recorder:
         self.record(outcome)
 
     def record_removal(self, outcome: Outcome) -> None:
-        """Record what happened to a product that left the source; it was not fetched."""
+        """Record the outcome of a product that left the source; it was not fetched."""
         if outcome.status is OutcomeStatus.REMOVED:
             self._outcomes[outcome.status] += 1
         else:

@@ -1,4 +1,9 @@
-"""A run: one execution from start to report, as a handle that can be stopped."""
+"""A run: one execution from start to report, as a handle that can be stopped.
+
+Until the first write, an error is raised: nothing has happened, and the caller can fix
+the cause. From the first write on there is always a report, since people need to know
+what was done. In both cases the state store keeps the beginning and the end of the run.
+"""
 
 from __future__ import annotations
 
@@ -185,7 +190,7 @@ class Run:
         return report
 
     def _broken_off(self, status: RunStatus, problem: str) -> Report:
-        """The report that the store keeps of a run that raises instead of returning one."""
+        """The report that the store keeps of a run that raises."""
         return attrs.evolve(self._sum_up(), status=status, problem=problem)
 
     def _report(self) -> Report:

@@ -4,8 +4,8 @@ Two products may swap SKUs, SKUs may move along a chain, or a product that leave
 this run may free one. The sink names the holder of the value
 (`BatchRefusedError.holders`), and the product waits until all others are written and
 removed. If it is still refused, the holders give up the value first, where they are
-going to lose it anyway: those that wait themselves, and those that this job unpublished.
-A product that is refused after that fails.
+going to lose it anyway: those that wait themselves, and those that this job
+unpublished. A product that is refused after that fails.
 """
 
 from __future__ import annotations

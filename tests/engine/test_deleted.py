@@ -1,4 +1,4 @@
-"""Products that people deleted, and products that stand there without our key."""
+"""Products that people deleted, and products that are adopted."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def test_a_deleted_product_is_created_again(store: StateStore) -> None:
     assert report.counts.created == 1
 
 
-async def test_or_left(store: StateStore) -> None:
+async def test_or_stays_deleted(store: StateStore) -> None:
     shop = Shop()
     leave = {"on_deleted": OnDeleted.LEAVE}
     await run(shop, store, product(1), product(2), **leave)
@@ -103,7 +103,7 @@ async def test_one_whose_creation_got_no_answer_is_not_taken_for_deleted(
 async def test_a_removal_without_an_answer_is_ours_all_the_same(
     store: StateStore, prune: str
 ) -> None:
-    """What we deleted is no person's doing; what we retired is still there."""
+    """One that we deleted is created again; one that we unpublished still exists."""
     shop = Shop()
     leave = {"on_deleted": OnDeleted.LEAVE, "prune": prune, "max_prune": 9}
     options = Options(retry=FAST, **leave)  # type: ignore[arg-type]
@@ -144,7 +144,7 @@ async def test_a_draft_of_ours_that_a_person_deleted_stays_away(
 async def test_one_that_a_person_deleted_while_an_update_was_open(
     store: StateStore,
 ) -> None:
-    """An update that began does not make it one that we wanted to create."""
+    """An interrupted update does not make it one that we meant to create."""
     shop = Shop()
     leave = {"on_deleted": OnDeleted.LEAVE, "on_manual_edit": "keep"}
     await run(shop, store, product(1), **leave)
@@ -174,7 +174,7 @@ class Story:
 
     Attributes:
         store: The state store.
-        certain: In the sink, and in the books of a run that settled everything.
+        certain: In the sink, and recorded by a run that resolved everything.
         away: Deleted by people, for good.
     """
 

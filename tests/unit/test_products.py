@@ -280,12 +280,12 @@ def test_key_can_be_read_again(key: ProductKey) -> None:
     assert ProductKey.parse(str(key)) == key
 
 
-def test_text_without_colon_is_no_key() -> None:
+def test_text_without_colon_is_not_a_key() -> None:
     with pytest.raises(InvalidValueError, match=r"^a product key is source:id"):
         ProductKey.parse("shop")
 
 
-def test_problem_can_be_told_from_further_out() -> None:
+def test_a_problem_can_be_moved_under_a_parent() -> None:
     inner = InvalidValueError("amount", "must be 0 or more").under("prices[0]")
     assert str(inner.under("variants[2]")) == (
         "variants[2].prices[0].amount: must be 0 or more"

@@ -1,4 +1,4 @@
-"""Products that a server left half made when it was killed."""
+"""Incomplete products, which a killed server leaves behind."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def test_it_is_looked_at_twice_before() -> None:
     assert shop.finds == 2
 
 
-async def test_a_young_one_is_left_to_the_request_that_makes_it() -> None:
+async def test_a_young_one_is_left_to_the_request_that_creates_it() -> None:
     shop = await incomplete(2, age=5)
     report = await run(shop, 1, 2, 3, options=Options(retry=FAST, grace=5.01))
     assert report.status is RunStatus.INCOMPLETE
@@ -110,7 +110,7 @@ async def test_repairs_go_apart_from_updates() -> None:
 
 
 async def test_our_own_creation_that_lost_its_answer_in_the_middle() -> None:
-    """It is found half made, left in peace, and counts as created."""
+    """It is found incomplete, left alone, and counts as created."""
     shop = Shop()
 
     async def cut(shop: Shop, changes: Sequence[Change]) -> None:
@@ -138,7 +138,7 @@ async def test_a_lost_repair_is_looked_at_again() -> None:
     assert len(shop.writes) == 1
 
 
-async def test_a_rehearsal_tells_of_it() -> None:
+async def test_a_plan_reports_it() -> None:
     shop = await incomplete(2, age=61)
     shown: list[object] = []
     source = as_source(catalog(3)[1:], name="shop")

@@ -132,7 +132,7 @@ def test_a_category_that_is_renamed() -> None:
     assert shown(changed(old, new)) == [("categories", ["Cups"], ["Mugs"])]
 
 
-def test_variants_are_told_apart_by_their_ids() -> None:
+def test_variants_are_distinguished_by_their_ids() -> None:
     prices = [Price(amount=Decimal(1), currency="USD")]
     old = make(
         variants=[

@@ -192,7 +192,7 @@ _parsed = st.fixed_dictionaries(
 def test_no_mark_is_overlooked(
     tree: dict[str, Any], indent: int | None, escaped: bool
 ) -> None:
-    """Whoever wrote the text anew: with white space, or with letters as escapes."""
+    """However the text was rewritten: with white space, or with escaped letters."""
     text = json.dumps(tree, indent=indent)
     if escaped:
         text = text.replace('"r"', '"\\u0072"').replace('"w"', '"\\u0077"')

@@ -291,19 +291,21 @@ DAMAGES: dict[str, tuple[Callable[[list[bytes]], list[bytes]], int, str]] = {
 }
 
 
-@pytest.mark.parametrize(("damage", "number", "told"), DAMAGES.values(), ids=DAMAGES)
-def test_a_damage_is_told_with_its_line(
+@pytest.mark.parametrize(
+    ("damage", "number", "expected"), DAMAGES.values(), ids=DAMAGES
+)
+def test_damage_is_reported_with_its_line(
     tmp_path: Path,
     damage: Callable[[list[bytes]], list[bytes]],
     number: int,
-    told: str,
+    expected: str,
 ) -> None:
     file = tmp_path / "plan.jsonl"
     file.write_bytes(b"".join(damage(lines_of(file))))
     with pytest.raises(MisconfiguredError) as caught:
         Plan.read(file)
     assert str(caught.value).startswith(f"{file}, line {number}: ")
-    assert told in str(caught.value)
+    assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -365,7 +367,9 @@ def pipe(tmp_path: Path) -> Iterator[tuple[Path, int]]:
         os.close(reader)
 
 
-def test_what_is_no_plain_file_is_written_to(pipe: tuple[Path, int]) -> None:
+def test_something_other_than_a_plain_file_is_written_to(
+    pipe: tuple[Path, int],
+) -> None:
     path, reader = pipe
     write(path, [create(CUP)])
     assert path.is_fifo()
@@ -415,13 +419,15 @@ def test_lines_are_for_people_too(tmp_path: Path) -> None:
 MUG = attrs.evolve(CUP, title="Mug")
 
 
-def test_the_basis_does_not_depend_on_what_the_change_leaves_alone() -> None:
+def test_the_fingerprint_does_not_depend_on_what_the_change_leaves_alone() -> None:
     there = existing(CUP)
     other = attrs.evolve(there, product=attrs.evolve(CUP, description="By hand"))
     assert fingerprint(update(MUG, there)) == fingerprint(update(MUG, other))
 
 
-def test_the_basis_does_not_depend_on_the_order_of_tags_or_ids_of_a_sink() -> None:
+def test_the_fingerprint_does_not_depend_on_the_order_of_tags_or_ids_of_a_sink() -> (
+    None
+):
     one = existing(attrs.evolve(CUP, tags=["a", "b"]))
     other = attrs.evolve(one, product=attrs.evolve(CUP, tags=["b", "a"]))
     assert fingerprint(update(CUP, one)) == fingerprint(update(CUP, other))
@@ -446,11 +452,11 @@ def test_the_basis_does_not_depend_on_the_order_of_tags_or_ids_of_a_sink() -> No
         removal(existing(CUP), Action.UNPUBLISH),
     ],
 )
-def test_another_change_has_another_basis(other: Change) -> None:
+def test_another_change_has_another_fingerprint(other: Change) -> None:
     assert fingerprint(update(MUG, existing(CUP))) != fingerprint(other)
 
 
-def test_the_basis_of_a_removal() -> None:
+def test_the_fingerprint_of_a_removal() -> None:
     one = removal(existing(CUP), Action.UNPUBLISH)
     drafted = attrs.evolve(CUP, status=ProductStatus.DRAFT)
     others = [
@@ -463,7 +469,7 @@ def test_the_basis_of_a_removal() -> None:
     assert fingerprint(one) == fingerprint(removal(existing(CUP), Action.UNPUBLISH))
 
 
-def test_the_basis_of_a_category() -> None:
+def test_the_fingerprint_of_a_category() -> None:
     there = ExistingReference(id="c", name="Cups", parent="p", ours=True)
     changes = [
         category(),
@@ -482,7 +488,7 @@ def test_the_basis_of_a_category() -> None:
 # The estimate
 
 
-def test_a_estimate_by_what_earlier_runs_took() -> None:
+def test_an_estimate_from_earlier_runs() -> None:
     report = attrs.evolve(
         REPORT,
         writes=4,

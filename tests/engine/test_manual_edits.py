@@ -150,9 +150,9 @@ BY_HAND: dict[str, tuple[str, dict[str, tuple[Any, Any]]]] = {
 }
 
 
-@pytest.mark.parametrize(("statement", "told"), BY_HAND.values(), ids=BY_HAND)
+@pytest.mark.parametrize(("statement", "expected"), BY_HAND.values(), ids=BY_HAND)
 async def test_an_edit_is_kept_run_after_run(
-    store: Store, statement: str, told: dict[str, tuple[Any, Any]]
+    store: Store, statement: str, expected: dict[str, tuple[Any, Any]]
 ) -> None:
     await run([cup()], store.sink)
     store.by_hand(statement)
@@ -161,22 +161,22 @@ async def test_an_edit_is_kept_run_after_run(
     for _ in range(3):
         report = await run([cup()], store.sink)
         assert (report.status, report.writes) == (RunStatus.SUCCEEDED, 0)
-        assert edits(report) == {path: (*both, True) for path, both in told.items()}
+        assert edits(report) == {path: (*both, True) for path, both in expected.items()}
         assert await store.product() == theirs
     assert len(report.to_dict()["manual_edits"]) == 1
     assert "kept an edit: shop:1 " in str(report)
 
 
-@pytest.mark.parametrize(("statement", "told"), BY_HAND.values(), ids=BY_HAND)
-async def test_an_edit_is_overwritten_and_told(
-    store: Store, statement: str, told: dict[str, tuple[Any, Any]]
+@pytest.mark.parametrize(("statement", "expected"), BY_HAND.values(), ids=BY_HAND)
+async def test_a_manual_edit_is_overwritten_and_reported(
+    store: Store, statement: str, expected: dict[str, tuple[Any, Any]]
 ) -> None:
     await run([cup()], store.sink)
     before = await store.product()
     store.by_hand(statement)
     report = await run([cup()], store.sink, fast())
     assert (report.counts.updated, report.status) == (1, RunStatus.SUCCEEDED)
-    assert edits(report) == {path: (*both, False) for path, both in told.items()}
+    assert edits(report) == {path: (*both, False) for path, both in expected.items()}
     assert await store.product() == before
     assert edits(await run([cup()], store.sink, fast())) == {}
 
@@ -292,7 +292,9 @@ def thing(number: int, **fields: Any) -> Product:
 
 
 @pytest.mark.parametrize("options", [KEEP, fast()])
-async def test_a_write_that_broke_off_in_a_run_is_no_edit(options: Options) -> None:
+async def test_an_interrupted_write_in_a_run_is_not_a_manual_edit(
+    options: Options,
+) -> None:
     sink = HalfWriting()
     await run([thing(1)], sink, options)
     sink.breaks.append(TransientError("no answer", retry_after=0))
@@ -312,7 +314,7 @@ async def test_a_kept_edit_survives_a_write_that_is_repeated() -> None:
     assert edits(report) == {"title": ("By hand", "Thing 1", True)}
 
 
-async def test_an_overwritten_edit_is_told_once_if_its_write_is_repeated() -> None:
+async def test_an_overwritten_edit_is_reported_once_if_its_write_is_retried() -> None:
     sink = HalfWriting()
     await run([thing(1, brand="A")], sink, fast())
     sink.products[key(1)] = thing(1, title="By hand", brand="A")
@@ -323,7 +325,7 @@ async def test_an_overwritten_edit_is_told_once_if_its_write_is_repeated() -> No
 
 
 @pytest.mark.parametrize("error", [Killed(), RuntimeError("a defect")])
-async def test_a_write_that_broke_off_in_an_earlier_run_is_no_edit(
+async def test_an_interrupted_write_in_an_earlier_run_is_not_a_manual_edit(
     runs: StateStore, error: BaseException
 ) -> None:
     sink = HalfWriting(limits=Limits(batch=1))

@@ -265,7 +265,7 @@ def test_one_changed_field_is_the_only_one(name: str, value: object) -> None:
     assert change.product == make(**{name: value})
 
 
-def test_status_is_left_to_the_shop() -> None:
+def test_status_is_left_to_the_store() -> None:
     assert plan(make(status=ProductStatus.DRAFT), written(make())) is None
 
 

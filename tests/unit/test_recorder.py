@@ -15,7 +15,7 @@ def make(events: list[Event] | None = None) -> Recorder:
     return Recorder(run_id="r1", emit=(events if events is not None else []).append)
 
 
-def test_only_the_first_end_of_a_product_counts() -> None:
+def test_only_the_first_outcome_of_a_product_counts() -> None:
     recorder = make()
     recorder.record_fetched(ONE)
     assert recorder.is_open(ONE)
@@ -28,7 +28,7 @@ def test_only_the_first_end_of_a_product_counts() -> None:
     assert not recorder.failures
 
 
-def test_a_product_that_is_found_done_counts_as_what_the_first_write_made() -> None:
+def test_a_product_that_is_found_written_counts_as_the_first_attempt() -> None:
     recorder = make()
     recorder.record_fetched(ONE)
     recorder.record_attempt(ONE, OutcomeStatus.CREATED)
@@ -55,7 +55,7 @@ def test_closing_leaves_nothing_open() -> None:
     assert [o.reason for o in recorder.failures] == ["the run ended early"]
 
 
-def test_a_rejected_record_is_one_that_came_in_and_failed() -> None:
+def test_a_rejected_record_is_fetched_and_failed() -> None:
     events: list[Event] = []
     recorder = make(events)
     recorder.record_rejected(Rejected(key=ONE, reason="no price", where="record 1"))
@@ -65,7 +65,7 @@ def test_a_rejected_record_is_one_that_came_in_and_failed() -> None:
     assert [type(event).__name__ for event in events] == ["ProductFailed"]
 
 
-def test_a_problem_is_told_once() -> None:
+def test_a_problem_is_added_once() -> None:
     recorder = make()
     for text in ("a", "b", "a"):
         recorder.add_problem(text)

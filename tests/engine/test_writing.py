@@ -86,7 +86,7 @@ async def test_half_of_a_batch_was_done_before_the_answer_was_lost() -> None:
     assert sink.holds(*catalog(5))
 
 
-async def test_a_half_made_product_that_is_completed_was_created() -> None:
+async def test_an_incomplete_product_that_is_repaired_was_created() -> None:
     """A first write made the product without its variants."""
     sink = FaultySink()
 
@@ -105,7 +105,7 @@ async def test_a_half_made_product_that_is_completed_was_created() -> None:
     assert sink.holds(priced(1))
 
 
-async def test_half_made_products_beside_some_that_were_not_made() -> None:
+async def test_incomplete_products_beside_some_that_were_not_created() -> None:
     """What is missing now is creates and updates, which never go together."""
     sink = FaultySink()
 
@@ -190,7 +190,7 @@ async def test_a_stranger_that_came_meanwhile() -> None:
     assert report.counts.created == 2
 
 
-async def test_strangers_and_ambiguous_products_are_left_alone() -> None:
+async def test_products_with_a_conflict_are_left_alone() -> None:
     sink = FaultySink()
     sink.others[key(0)] = Conflict(reason="prod_9 has the SKU")
     sink.others[key(2)] = Conflict(reason="prod_1 and prod_2 have the key")
@@ -346,7 +346,7 @@ async def test_a_batch_of_poison_only_does_not_stop_the_run() -> None:
     assert {o.key for o in report.failures} == {key(0), key(1)}
 
 
-async def test_a_product_in_doubt_is_not_blamed_for_a_sink_that_is_down() -> None:
+async def test_a_suspect_is_not_blamed_for_a_sink_that_is_down() -> None:
     def rule(changes: Sequence[Change]) -> None:
         first = any(change.key == key(0) for change in changes)
         raise server_error() if first else _timeout()
@@ -357,7 +357,7 @@ async def test_a_product_in_doubt_is_not_blamed_for_a_sink_that_is_down() -> Non
     assert report.counts.failed == 0
 
 
-async def test_a_product_in_doubt_is_not_blamed_when_the_run_breaks_off() -> None:
+async def test_a_suspect_is_not_blamed_when_the_run_breaks_off() -> None:
     sink = FaultySink()
     sink.steps += [fails(server_error())] * 2 + [fails(UnauthorizedError("401"))]
     report = await run(as_source(catalog(5)), sink, options=fast(batch_size=1))
@@ -403,7 +403,7 @@ async def test_after_two_in_a_row_the_run_stops() -> None:
     assert seen.names.count("RunStopping") == 1
 
 
-async def test_a_sink_that_goes_down_while_a_batch_is_halved_is_left_in_peace() -> None:
+async def test_a_sink_that_goes_down_while_a_batch_is_bisected_is_left_alone() -> None:
     def rule(changes: Sequence[Change]) -> None:
         raise RefusedError("no") if len(changes) > 2 else _timeout()
 
@@ -458,7 +458,7 @@ async def test_a_find_without_tries_left_leaves_its_products() -> None:
     assert {o.reason for o in report.failures} == {"could not ask the sink: busy"}
 
 
-async def test_a_sink_that_never_answers_a_find_is_left_in_peace() -> None:
+async def test_a_sink_that_never_answers_a_find_is_left_alone() -> None:
     sink = FaultySink(limits=Limits(find=10))
     sink.find_faults += [TransientError("busy")] * 1000
     report = await run(as_source(catalog(100)), sink)
@@ -527,7 +527,7 @@ async def test_writers_in_flight_may_end_when_another_breaks_the_run() -> None:
     assert report.counts.created == 10
 
 
-async def test_the_first_of_several_errors_is_told() -> None:
+async def test_the_first_of_several_errors_is_reported() -> None:
     sink = FaultySink(limits=Limits(writers=2))
     gate = asyncio.Event()
 
@@ -616,7 +616,7 @@ async def test_one_bad_product_does_not_hurt_its_neighbours_in_the_plan() -> Non
     assert key(2) in sink.products
 
 
-async def test_variants_that_cannot_stand_beside_those_of_others() -> None:
+async def test_variants_that_conflict_with_those_of_others() -> None:
     small = Variant(id="ours", options={"Size": "S"})
     source = as_source([product(1, variants=[small]), product(2)])
     sink = FaultySink()

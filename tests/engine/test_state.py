@@ -201,7 +201,7 @@ async def test_the_story_of_a_product(store: StateStore) -> None:
     ]
 
 
-async def test_a_rehearsal_leaves_nothing(store: StateStore) -> None:
+async def test_a_plan_leaves_nothing(store: StateStore) -> None:
     shown: list[object] = []
     source = LookupSource(products=[product(1)])
     await Sync(source, FaultySink(), job="j", state=store).plan(shown.append)
@@ -290,7 +290,7 @@ async def test_an_end_that_cannot_be_noted_is_a_warning(store: StateStore) -> No
     assert "could not save the report" in report.warnings[0]
 
 
-async def test_what_was_written_is_told_in_time(store: StateStore) -> None:
+async def test_outcomes_are_saved_in_time(store: StateStore) -> None:
     """After each batch, so a process that is killed loses one batch of news."""
     known: list[int] = []
 
@@ -304,7 +304,7 @@ async def test_what_was_written_is_told_in_time(store: StateStore) -> None:
     assert known == [0, 1, 1]
 
 
-async def test_news_that_could_not_be_told_are_told_at_the_end(
+async def test_outcomes_that_could_not_be_saved_are_saved_at_the_end(
     store: StateStore,
 ) -> None:
     """The store fails once, and a failed product is kept all the same."""
@@ -325,11 +325,11 @@ async def test_news_that_could_not_be_told_are_told_at_the_end(
 
     await run(sink_that_refuses(1), Once(store), product(1), product(2))  # type: ignore[arg-type]
     assert [failure.key for failure in await store.failures("j")] == [key(1)]
-    told = [entry.outcome.status for entry in await store.history("j", key(1))]
-    assert told == [OutcomeStatus.FAILED], "and once"
+    statuses = [entry.outcome.status for entry in await store.history("j", key(1))]
+    assert statuses == [OutcomeStatus.FAILED], "and once"
 
 
-async def test_jobs_without_a_name_forget_only_what_is_theirs(
+async def test_jobs_without_a_name_drop_only_their_own_state(
     store: StateStore,
 ) -> None:
     """Another source's failures are no news of this one."""
@@ -421,7 +421,7 @@ def _refuse(_: Product) -> Product:
 
 @pytest.mark.parametrize("refused", ["by the transform", "by the sink's shape"])
 async def test_what_failed_takes_little_memory(store: StateStore, refused: str) -> None:
-    """Payloads are told to the store before they pile up, and loaded when needed."""
+    """Payloads are saved before they pile up, and loaded when needed."""
     options = fast(transform=_refuse) if refused == "by the transform" else fast()
     sink: Any = (
         FaultySink() if options.transform else _Shapeless(limits=Limits(find=20))
