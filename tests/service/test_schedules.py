@@ -77,7 +77,7 @@ async def test_triggers_for_a_job_that_is_not_here(
         await store.add_trigger("renamed")
         async with open_shop(store=store):
             pass
-        assert "triggers wait for job renamed, which is not here" in caplog.text
+        assert "triggers are queued for unknown job renamed" in caplog.text
         assert len(await store.triggers()) == 1
 
 
