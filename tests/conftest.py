@@ -143,7 +143,7 @@ class Medusa:
         return answer
 
 
-_FACTS = (
+FACTS = (
     *("url", "email", "password", "api_key", "publishable_key"),
     *("other_publishable_key", "sales_channel_id", "other_sales_channel_id"),
     *("stock_location_id", "region_id", "shipping_profile_id"),
@@ -160,7 +160,7 @@ async def medusa(request: pytest.FixtureRequest) -> AsyncIterator[Medusa]:
             facts = store.facts
         else:
             fake = await stack.enter_async_context(fake_medusa())
-            facts = {name: getattr(fake, name) for name in _FACTS}
+            facts = {name: getattr(fake, name) for name in FACTS}
         session = aiohttp.ClientSession(facts["url"])
         server = Medusa(facts, await stack.enter_async_context(session))
         login = {"email": server.email, "password": server.password}

@@ -21,7 +21,6 @@ from an adapter is a defect of the adapter and ends the run as `failed`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -74,12 +73,15 @@ class TransientError(CatalogSyncError):
     """Something that may go away: a timeout, a lost connection, a busy server.
 
     Attributes:
-        retry_after: Seconds that the other side asked to wait, from 0 to one year;
-            None: it did not ask.
+        retry_after: Seconds that the other side asked to wait, from 0 to one year; None:
+            it did not ask. NaN counts as not asked.
         unexplained: True for an answer that may as well be permanent, such as a 500
             without a reason. The engine retries once and then looks for the product
             that causes it.
     """
+
+    _retry_after: float | None = None
+    unexplained: bool = False
 
     def __init__(
         self,
@@ -89,14 +91,30 @@ class TransientError(CatalogSyncError):
         unexplained: bool = False,
     ) -> None:
         super().__init__(message)
-        self.retry_after = None if retry_after is None else _bounded(retry_after)
+        self.retry_after = retry_after
         self.unexplained = unexplained
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds that the other side asked to wait."""
+        return self._retry_after
+
+    @retry_after.setter
+    def retry_after(self, seconds: float | None) -> None:
+        self._retry_after = None if seconds is None else _bounded(seconds)
 
 
 def _bounded(seconds: float) -> float | None:
-    if math.isnan(seconds):
+    if not _is_number(seconds):
+        msg = f"retry_after must be a number of seconds or None, is {seconds!r}"
+        raise TypeError(msg)
+    if seconds != seconds:  # noqa: PLR0124 - not a number; isnan takes no huge ones
         return None
     return min(_LONGEST_WAIT, max(0.0, seconds))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 class BrokenReplyError(TransientError):

@@ -326,6 +326,36 @@ class MedusaShop:
         assert status == 200, body
         return {raw["id"]: _names(raw) for raw in body["product_categories"]}
 
+    async def lines(self) -> dict[str, list[str]]:
+        """What a shopper sees who asks for one alone: itself, and what contains it."""
+        lines: dict[str, list[str]] = {}
+        for id_ in await self.rows():
+            lines[id_] = []
+            here = await self._alone(id_, "ancestors")
+            while here:
+                lines[id_].append(here["id"])
+                here = here.get("parent_category")
+        return lines
+
+    async def contained(self) -> dict[str, set[str]]:
+        """What a shopper sees below one that is asked for alone."""
+        found: dict[str, set[str]] = {}
+        for id_ in await self.rows():
+            found[id_] = set()
+            rest = [await self._alone(id_, "descendants")]
+            while rest:
+                children = rest.pop()["category_children"]
+                found[id_] |= {each["id"] for each in children}
+                rest += children
+        return found
+
+    async def _alone(self, id_: str, tree: str) -> Any:
+        path = f"/store/product-categories/{id_}?include_{tree}_tree=true"
+        key = {"x-publishable-api-key": self.medusa.publishable_key}
+        status, body = await self.medusa.ask("GET", path, headers=key)
+        assert status == 200, body
+        return body["product_category"]
+
     async def forget(self) -> None:
         """Have categories as an earlier version left them."""
         for id_ in await self.rows():

@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, example, given, settings, strategies as st
 from tests.adapters.category_shops import (
     SOURCE,
     Fault,
@@ -24,6 +24,7 @@ from tests.adapters.category_shops import (
     assert_no_cycle,
     line,
 )
+from tests.chaos.proxy import proxy
 
 from catalogsync import (
     Category,
@@ -45,8 +46,11 @@ from catalogsync import (
     as_source,
     sync,
 )
+from catalogsync.adapters.medusa import MedusaSettings
 from catalogsync.catalog.changes import ReferenceChange
 from catalogsync.plans import PlanHead, estimate
+from catalogsync.testing import FaultPlan
+from catalogsync.testing.faults import lost, reset
 
 KEYS = "abcdef"
 FAST = Options(retry=RetryPolicy(wait_initial=0, wait_jitter=0))
@@ -318,13 +322,72 @@ async def tell(shop: MedusaShop, steps: list[Any]) -> None:
             assert names == [rows[id_].name, *above]
 
 
-# --- what a person does at the same moment, and what earlier versions left ---
-
-
 def flat(*ids: str, **parents: str) -> Tree:
     """Categories in this order, those with a parent below it."""
     names = {id_: id_.upper() for id_ in ids}
     return Tree({id_: parents.get(id_) for id_ in ids}, names, ids)
+
+
+@examples(10)
+@given(steps=st.lists(trees(), min_size=2, max_size=4), theirs=st.booleans())
+@example(
+    steps=[
+        flat("a", "b", "c", "d", b="a", c="b", d="c"),
+        flat("b", "c", "d", c="b", d="c"),
+    ],
+    theirs=True,
+)
+async def test_paths_in_medusa(
+    medusa_shop: MedusaShop, steps: list[Tree], theirs: bool
+) -> None:
+    """A shopper who asks for one category alone finds what is above and below it."""
+    await medusa_shop.empty()
+    if theirs:
+        root = await medusa_shop.add(Row("theirs", None))
+        await medusa_shop.add(Row("below theirs", root))
+    for tree in steps:
+        await put(medusa_shop, tree)
+        rows = await medusa_shop.rows()
+        assert (
+            len(rows) == sum(row.key is not None for row in rows.values()) + 2 * theirs
+        )
+        above = {id_: [id_, *line(id_, rows)] for id_ in rows}
+        assert await medusa_shop.lines() == above
+        below = {id_: {e for e in rows if id_ in line(e, rows)} for id_ in rows}
+        assert await medusa_shop.contained() == below
+
+
+@pytest.mark.parametrize("fault", [lost, reset])
+async def test_a_new_root_that_breaks_off(medusa_shop: MedusaShop, fault: Any) -> None:
+    """Whichever request is lost, the next run leaves right paths and no litter."""
+    medusa, plan = medusa_shop.medusa, FaultPlan()
+    before = flat("a", "b", "c", "d", b="a", c="b", d="c")
+    after = flat("a", "b", "c", "d", c="b", d="c")
+    once = Options(retry=RetryPolicy(attempts=1))
+    async with proxy(medusa.url, plan) as url:
+        login = {"email": medusa.email, "password": medusa.password}
+        async with MedusaSettings(url=url, **login).open() as sink:
+            for number in range(1, 30):
+                await medusa_shop.empty()
+                await put(medusa_shop, before)
+                strikes = len(plan.injected)
+                plan.add(fault("POST", "*", on=[number]))
+                source = as_source(after.products(), name=SOURCE)
+                await sync(source, sink, options=once)
+                struck = len(plan.injected) > strikes
+                plan.clear()
+                await put(medusa_shop, after)
+                rows = await medusa_shop.rows()
+                assert len(rows) == 4
+                above = {id_: [id_, *line(id_, rows)] for id_ in rows}
+                assert await medusa_shop.lines() == above
+                assert await places(medusa_shop) == after.parents
+                if not struck:
+                    return
+    raise AssertionError("it never ended")
+
+
+# --- what a person does at the same moment, and what earlier versions left ---
 
 
 async def put(

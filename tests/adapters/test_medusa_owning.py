@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, example, given, settings, strategies as st
 from tests.conftest import Medusa
 
 from catalogsync import (
@@ -155,6 +155,9 @@ def examples(number: int) -> Callable[[Any], Any]:
 @pytest.mark.parametrize("medusa", ["fake"], indirect=True)
 @examples(150)
 @given(owns=OWNERS, families=stories(1))
+@example(owns={}, families=[[Turn("", SHAPES[0], 0), Turn("", SHAPES[-1], 1)]])
+@example(owns={Field.OPTIONS: Owner.NEVER}, families=[[Turn("", SHAPES[5], 0)]])
+@example(owns={Field.VARIANTS: Owner.NEVER}, families=[[Turn("", SHAPES[0], 0)]])
 async def test_any_rules_in_the_fake(
     shop: Shop, owns: Mapping[Field, Owner], families: Any
 ) -> None:

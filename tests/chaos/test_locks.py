@@ -16,6 +16,7 @@ from typing import Any
 import attrs
 import pytest
 from tests.adapters.sql_databases import DATABASES, Hand
+from tests.chaos.loops import Loop
 from tests.engine.fakes import fast, product
 
 from catalogsync import Category, Run, StateSettings, Sync, as_source
@@ -29,24 +30,6 @@ _CATALOG = [
     for n in range(3)
 ]
 _TABLES = "catalogsync_run, catalogsync_lease, catalogsync_counter, product, category"
-
-
-class Loop(asyncio.SelectorEventLoop):
-    """Does something at the beginning of one of its turns."""
-
-    left = 0
-    act: Callable[[], object] | None = None
-
-    def at(self, turn: int, act: Callable[[], object]) -> None:
-        """Do this after so many turns."""
-        self.left, self.act = turn, act
-
-    def _run_once(self) -> None:
-        self.left -= 1
-        if self.act is not None and self.left <= 0:
-            act, self.act = self.act, None
-            act()
-        super()._run_once()  # type: ignore[misc]
 
 
 @attrs.frozen

@@ -6,6 +6,7 @@ import asyncio
 import sys
 import tracemalloc
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -24,11 +25,13 @@ from catalogsync import (
     ProductKey,
     RunStatus,
     StateSettings,
+    Sync,
     as_source,
     sync,
 )
 from catalogsync.batching import ROOM, weight_of
 from catalogsync.catalog.changes import Found
+from catalogsync.engine.retrying import find_failed
 from catalogsync.protocols import Cursor
 
 from .fakes import FaultySink, fast, key, product, run
@@ -188,6 +191,31 @@ async def test_heavy_products_that_fail_are_kept_in_the_store_as_they_come(
     assert report.counts.failed == sum(kept) == 150
     assert max(kept) <= 30
     assert peak() < 90 * MB
+
+
+@pytest.mark.parametrize("asked", [False, True])
+async def test_failed_heavy_products_are_tried_a_few_at_a_time(
+    tmp_path: Path, asked: bool
+) -> None:
+    """80 MB, asked for at the source or as they were kept."""
+    source: Any = Warehouse(pages=8)
+    if not asked:
+        source = as_source(map(heavy, range(80)), name="shop")
+    async with StateSettings(url=f"sqlite:///{tmp_path}/runs.db").open() as store:
+        refusing = Sieve(limits=Limits(find=5, batch=5), refuses=True)
+        options = fast(max_refusals=1000)
+        report = await sync(source, refusing, options=options, state=store, job="j")
+        assert report.counts.failed == 80
+        tracemalloc.start()
+        failed = await find_failed(source, store, job="j")
+        assert len(failed.keys) == 80
+        sink = Sieve(limits=Limits(find=500, batch=100))
+        async with Sync(failed.name, sink, job="j", state=store).retry(failed) as retry:
+            report = await retry.report()
+    assert report.counts.created == sink.written == 80
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50 * MB
 
 
 async def test_light_products_still_go_in_large_groups() -> None:

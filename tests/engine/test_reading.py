@@ -232,7 +232,7 @@ async def test_an_adapter_that_leaks_a_cancellation_ends_the_run() -> None:
     """It must not hang; no cancellation was requested."""
     faults: dict[int, list[BaseException]] = {1: [asyncio.CancelledError()]}
     source = PagedSource(products=catalog(30), parallel=True, faults=faults)
-    with pytest.raises(RuntimeError, match="leaked CancelledError"):
+    with pytest.raises(RuntimeError, match=r"CancelledError in PagedSource\.read"):
         await run(source, FaultySink())
     assert not running()
 
@@ -772,7 +772,7 @@ async def test_a_stop_iteration_does_not_end_the_run_well() -> None:
                 raise StopAsyncIteration
             return await super().read(cursor)
 
-    with pytest.raises(RuntimeError, match="the source raised StopAsyncIteration"):
+    with pytest.raises(RuntimeError, match=r"StopAsyncIteration in .*Exhausted\.read"):
         await run(Exhausted(products=catalog(6), page_size=2), FaultySink())
 
 

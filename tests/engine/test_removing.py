@@ -186,9 +186,10 @@ async def test_whoever_wrote_what(
     readable = {n: by for n, (by, how) in store.items() if how is None}
     source = LookupSource(products=catalog(*left))
     report = await sync(source, sink, options=pruning(prune, max_prune=most), job=job)
-    # What was at the source is the job's from now on, where it had no other writer.
-    for number in left - store.keys():
-        readable[number] = job
+    # What was at the source is the job's from now on.
+    for number in left:
+        if number not in store or (job and readable.get(number)):
+            readable[number] = job
     owned = {n: by for n, by in readable.items() if by in {"", job}}
     gone = {n: by for n, by in owned.items() if n not in left}
     writers = Counter(owned.values())
@@ -204,6 +205,34 @@ async def test_whoever_wrote_what(
     removed = (store.keys() | left) - visible
     assert removed == (gone.keys() if fits else set[int]())
     assert report.counts.removed == len(removed)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(("cups", "pots")), st.sets(st.integers(0, 5))),
+        max_size=6,
+    ),
+    st.sampled_from(Prune),
+)
+async def test_products_move_from_job_to_job(
+    runs: list[tuple[str, set[int]]], prune: Prune
+) -> None:
+    """What one supplies is its own from then on, also if there is nothing to write."""
+    sink = MemorySink()
+    supplier: dict[int, str] = {}
+    for job, numbers in runs:
+        source = LookupSource(products=catalog(9, *numbers))
+        await sync(source, sink, options=pruning(prune), job=job)
+        supplier = {n: by for n, by in supplier.items() if by != job}
+        supplier |= dict.fromkeys((9, *numbers), job)
+        visible = {
+            int(each.key.id)
+            for each in sink.products.values()
+            if each.status is not ProductStatus.DRAFT
+        }
+        assert visible == supplier.keys()
+        again = await sync(source, sink, options=pruning(prune), job=job)
+        assert again.counts.unchanged == len({9, *numbers}), str(again)
 
 
 # --- looked at again ---

@@ -30,7 +30,7 @@ def wrong_parts(
     product: Product, row: Any
 ) -> Iterator[tuple[str, tuple[object, object]]]:
     """What the source supplies and the store has not, by path."""
-    metadata = row["metadata"] or {}
+    metadata: dict[str, Any] = row["metadata"] or {}
     pairs: dict[str, tuple[object, object]] = {
         "title": (product.title, row["title"]),
         "description": (product.description or None, row["description"] or None),
@@ -51,7 +51,7 @@ def wrong_parts(
     for path, (desired, found) in pairs.items():
         if desired != found:
             yield path, (desired, found)
-    ours = {(v["metadata"] or {}).get("catalogsync_id"): v for v in row["variants"]}
+    ours: dict[Any, Any] = {_id(variant): variant for variant in row["variants"]}
     ours.pop(None, None)
     ours.pop("", None)
     for variant in product.variants or ():
@@ -63,6 +63,11 @@ def wrong_parts(
         yield from _wrong_variant(path, variant, found_variant)
     for id_ in ours:
         yield f"variants.{id_}", (None, id_)
+
+
+def _id(variant: Any) -> Any:
+    metadata: dict[str, Any] = variant["metadata"] or {}
+    return metadata.get("catalogsync_id")
 
 
 def _in_order(ours: Sequence[str], images: Sequence[Any]) -> list[str]:

@@ -189,7 +189,7 @@ def _make_simple(catalog: Catalog, a: int, _: int, new: str) -> None:
 def _make_sized(catalog: Catalog, a: int, b: int, new: str) -> None:
     found = _pick(catalog, a)
     sizes = SIZES[: 2 + b % 3]
-    kept = (found.variants or ())[0].sku if b % 2 else None
+    kept = next(iter(found.variants or ())).sku if b % 2 else None
     variants = [variant(s, f"Z{new}{s}", options={"Size": s}) for s in sizes]
     if isinstance(kept, str):
         variants[0] = attrs.evolve(variants[0], sku=kept)
@@ -204,7 +204,7 @@ def _new_ids(catalog: Catalog, a: int, _: int, new: str) -> None:
 
 def _add_variant(catalog: Catalog, a: int, _: int, new: str) -> None:
     found = _pick(catalog, a)
-    first = (found.variants or ())[0]
+    first = next(iter(found.variants or ()))
     if not first.options:
         return
     options = dict.fromkeys(first.options, f"V{new}")
@@ -280,8 +280,7 @@ def _odd_sku(catalog: Catalog, a: int, b: int, new: str) -> None:
     sku = _at(catalog, place).sku
     if not isinstance(sku, str):
         return
-    make = (str.lower, str.upper, lambda s: f"{s} ", lambda s: f"{s}, [{new}] x")
-    made = make[b % 4](sku)
+    made = (sku.lower(), sku.upper(), f"{sku} ", f"{sku}, [{new}] x")[b % 4]
     if all(_at(catalog, other).sku != made for other in places):
         _set(catalog, place, sku=made)
 

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
-from hypothesis import HealthCheck, given, note, settings
-from tests import strategies  # noqa: F401 - settings of Hypothesis
-from tests.conftest import _FACTS, Medusa
+from hypothesis import HealthCheck, example, given, note, settings
+from tests import strategies  # noqa: F401 # pyright: ignore[reportUnusedImport] - settings of Hypothesis
+from tests.conftest import FACTS, Medusa
 from tests.real import real_is_desired
 
 from catalogsync.testing.medusa import fake_medusa
 
-from .story import Chapter, stories
+from .story import Chapter, Event, stories
 from .world import World, world
 
 if TYPE_CHECKING:
@@ -45,11 +45,13 @@ async def tell(facts: dict[str, str], story: Sequence[Chapter]) -> None:
 
 async def _on_a_fake(story: Sequence[Chapter]) -> None:
     async with fake_medusa() as fake:
-        await tell({name: getattr(fake, name) for name in _FACTS}, story)
+        await tell({name: getattr(fake, name) for name in FACTS}, story)
 
 
 @settings(max_examples=300, deadline=None)
 @given(stories())
+@example([Chapter([[Event("their_option", 2), Event("add_variant", 2)]], Event("run"))])
+@example([Chapter([[Event("add_variant", 2)]], Event("run_owns", 2, 0))])
 def test_any_story_on_the_fake(story: list[Chapter]) -> None:
     asyncio.run(_on_a_fake(story))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -297,7 +297,7 @@ class World:
         values[options[0]["title"]] = f"their {new}"
         if len(values) < len(options):
             return
-        body = {"title": f"Their {new}", "options": values, "prices": []}
+        body: Any = {"title": f"Their {new}", "options": values, "prices": []}
         await self.medusa.post(f"{path}/variants", body)
         self.theirs.append((row["id"], "variant", f"Their {new}"))
 
@@ -320,7 +320,7 @@ class World:
             for option in row["options"]
             if option["title"].startswith("Their ") and option["values"]
         }
-        rows = variant["options"] if variant else []
+        rows: list[Any] = variant["options"] if variant else []
         chosen = {o["option"]["title"]: o["value"] for o in rows}
         chosen |= theirs
         if theirs and chosen.keys() == {option["title"] for option in row["options"]}:
@@ -342,9 +342,9 @@ class World:
         await self._change_variant(row, variant, {"sku": f"P{new}"})
 
     async def _other_stock(self, row: Any, variant: Any, _: str) -> None:
-        for link in (variant or {}).get("inventory_items") or ():
+        for link in _items(variant):
             for level in link["inventory"]["location_levels"] or ():
-                update = {
+                update: Any = {
                     "inventory_item_id": link["inventory_item_id"],
                     "location_id": level["location_id"],
                     "stocked_quantity": 77,
@@ -373,12 +373,12 @@ class World:
             await self.medusa.post(path, {"name": f"Renamed {new}"})
 
     async def _delete_item(self, row: Any, variant: Any, _: str) -> None:
-        for link in (variant or {}).get("inventory_items") or ():
+        for link in _items(variant):
             path = f"/admin/inventory-items/{link['inventory_item_id']}"
             await self.medusa.ask("DELETE", path)
 
     async def _second_item(self, row: Any, variant: Any, new: str) -> None:
-        if not (variant or {}).get("inventory_items"):
+        if not _items(variant):
             return
         made = await self.medusa.post("/admin/inventory-items", {"sku": f"2nd{new}"})
         path = f"/admin/products/{row['id']}/variants/{variant['id']}/inventory-items"
@@ -387,7 +387,7 @@ class World:
         await self.medusa.post(path, body)
 
     async def _other_item_sku(self, row: Any, variant: Any, new: str) -> None:
-        for link in (variant or {}).get("inventory_items") or ():
+        for link in _items(variant):
             path = f"/admin/inventory-items/{link['inventory_item_id']}"
             await self.medusa.ask("POST", path, {"sku": f"I{new}"})
 
@@ -423,7 +423,7 @@ class World:
                     "sku": variant["sku"],
                     "manage_inventory": False,
                     "options": {"Own": "x"},
-                    "prices": [],
+                    "prices": list[Any](),
                 }
             ],
         }
@@ -436,8 +436,13 @@ class World:
                 await self.medusa.ask("DELETE", f"/admin/products/{row['id']}")
 
 
+def _items(variant: Any) -> list[Any]:
+    """What the store counts for a variant."""
+    return [] if variant is None else variant.get("inventory_items") or []
+
+
 @asynccontextmanager
-async def world(medusa: Medusa) -> AsyncIterator[World]:
+async def world(medusa: Medusa) -> AsyncGenerator[World]:
     """An empty store, and the way to it."""
     plan = FaultPlan()
     async with proxy(medusa.url, plan) as url:

@@ -550,10 +550,18 @@ def test_another_order_of_tags_is_nothing_to_note() -> None:
     assert compare(shuffled, created(CUP), rules=KEEP).change is None
 
 
-def test_two_jobs_do_not_write_each_others_name() -> None:
-    existing = created(CUP, attrs.evolve(KEEP, job="one"))
-    other = attrs.evolve(KEEP, job="two")
-    assert compare(CUP, existing, rules=other).change is None
+@pytest.mark.parametrize("edits", OnManualEdit)
+def test_a_job_takes_over_what_another_one_wrote(edits: OnManualEdit) -> None:
+    """Else the other one would remove it; a job without a name takes nothing over."""
+    existing = created(CUP, Rules(on_manual_edit=edits, job="one"))
+    assert compare(CUP, existing, rules=Rules(on_manual_edit=edits)).change is None
+    noted, result = step(CUP, existing, Rules(on_manual_edit=edits, job="two"))
+    assert result.change is not None
+    assert result.change.fields == frozenset()
+    assert LastApplied.parse(noted.last_applied).job == "two"
+    assert (
+        compare(CUP, noted, rules=Rules(on_manual_edit=edits, job="two")).change is None
+    )
 
 
 def test_stock_is_never_kept() -> None:

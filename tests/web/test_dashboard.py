@@ -6,6 +6,8 @@ import csv
 import html
 import re
 import sys
+import tracemalloc
+from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -334,6 +336,29 @@ async def test_many_failed_products_come_in_parts() -> None:
             link = re.search(r'href="([^"]+)">Next', seen.text)
             path = path if link is None else link[1].removeprefix("../..")
         assert len(set(found)) == 120
+
+
+@pytest.mark.parametrize("path", ["/jobs/shelf/failures", "/api/jobs/shelf/failures"])
+async def test_failed_products_are_existing_a_few_at_a_time(path: str) -> None:
+    """Only what is shown, of 40 MB."""
+    async with browsing() as browser:
+        for first in range(0, 4000, 500):
+            failed = [
+                FailedProduct(key=key(number), reason=f"{number:08}" * 1250)
+                for number in range(first, first + 500)
+            ]
+            await browser.shop.store.put_failures("shelf", failed)
+        del failed
+        log: Any = deque(maxlen=2)  # else it would keep all that the store answers
+        browser.shop.store.log = log
+        tracemalloc.start()
+        try:
+            seen = await browser.open(path)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert "shelf:1" in seen.text
+        assert peak < 25_000_000
 
 
 async def test_a_plan_writes_nothing() -> None:

@@ -190,6 +190,8 @@ def test_stopped_twice(tmp_path: Path) -> None:
         closing(sqlite3.connect(tmp_path / "catalog.db")) as other,
     ):
         configure(tmp_path, source)
+        config = tmp_path / "catalogsync.toml"
+        config.write_text(config.read_text().replace("batch = 2", "timeout = 2"))
         with serving(tmp_path) as served, closing(read_events(served.url)) as events:
             ask(f"{served.url}/api/jobs/products/runs", b"{}", **BOSS)
             skip_to(events, b"event: RunFinished")

@@ -169,14 +169,18 @@ class Change:
         reason = _RELEASED if self.action is Action.RELEASE else note
         return Outcome(self.key, _DONE.get(self.action, OutcomeStatus.UPDATED), reason)
 
-    def failed(self, reason: str, *, said: str = "") -> Outcome:
+    def failed(
+        self, reason: str, *, said: str = "", holder: ProductKey | None = None
+    ) -> Outcome:
         """The outcome if the sink refuses this change.
 
         Args:
             reason: Why, for people.
             said: The sink's own message; empty: none.
+            holder: The product of ours that has a unique value which this one needs, as
+                in `BatchRefusedError.holders`; the engine tries again at the end of the run.
         """
-        return Outcome(self.key, OutcomeStatus.FAILED, reason, said)
+        return Outcome(self.key, OutcomeStatus.FAILED, reason, said, holder)
 
     def again(self, error: TransientError) -> Again:
         """The answer for a change that may succeed later.

@@ -28,6 +28,7 @@ _MOST_DIGITS = 30
 _MOST_FIGURES = 80
 _SHOWN = 100
 _LARGEST = 10**308
+_ALWAYS_FINE = frozenset({bool, type(None)})
 _NAME_MARKS = str.maketrans(dict.fromkeys("._-", "x"))
 
 
@@ -150,7 +151,7 @@ def _check_json(value: object, depth: int, most: int) -> int:
     The path is built only when a check has failed: for long names and many values it
     would be most of the work.
     """
-    if value is None or value is True or value is False or _is_plain(value):
+    if type(value) in _ALWAYS_FINE or _is_plain(value):
         return most - 1
     match value:
         case str():
@@ -159,7 +160,7 @@ def _check_json(value: object, depth: int, most: int) -> int:
             raise InvalidValueError("", f"{value} is not a JSON number")
         case int() if abs(value) > _LARGEST:
             raise InvalidValueError("", "is too large for a JSON number")
-        case int() | float() | None:
+        case int() | float():
             pass
         case list() | Mapping():
             return _check_container(cast("Any", value), depth, most)
@@ -330,10 +331,13 @@ def json_object(_: object, attribute: attrs.Attribute[Any], value: object) -> No
     """Validate a JSON object or UNSET."""
     if value is UNSET:
         return
-    for name, _item in _entries(attribute.name, value):
-        if not _is_plain(name):
+    entries = _entries(attribute.name, value)
+    try:
+        check_json(attribute.name, value, _JSON_DEPTH + 1)
+    except InvalidValueError:
+        for name, _ in entries:
             _check_name(attribute.name, name)
-    check_json(attribute.name, value, _JSON_DEPTH + 1)
+        raise
 
 
 def _entries(path: str, value: object) -> ItemsView[object, object]:

@@ -13,6 +13,7 @@ from typing import Any
 __all__ = ["amount", "quantity", "text"]
 
 _LARGEST_EXPONENT = 400
+_LARGE = 1 << 64
 
 
 def text(value: object) -> str | None:
@@ -26,6 +27,8 @@ def amount(value: object) -> Any:
     """A `Decimal`, or text if it is not a number."""
     if value is None:
         return None
+    if type(value) is int and abs(value) < _LARGE:
+        return Decimal(value)
     try:
         number = Decimal(repr(value) if isinstance(value, float) else str(value))
     except ArithmeticError:
@@ -37,6 +40,8 @@ def amount(value: object) -> Any:
 
 def quantity(value: object) -> Any:
     """An integer, or text if it is not one."""
+    if type(value) is int and abs(value) < _LARGE:
+        return value
     number = amount(value)
     if isinstance(number, Decimal) and number == number.to_integral_value():
         return int(number)

@@ -34,6 +34,7 @@ from catalogsync.state.protocols import (
     Intent,
     RunRecord,
     StateStore,
+    each_failure,
     reasons_of,
 )
 
@@ -170,12 +171,13 @@ async def _story(job: Job, text: str) -> _Story:
         if store is None:
             raise AssertionError("a job of a file has a state store")
         (key,) = keys_of([text], source.name)
-        failures = await store.failures(job.name, payloads=False)
+        failures = each_failure(store, job.name)
+        found = [failure async for failure in failures if failure.key == key]
         story = partial(
             _Story,
             key=key,
             history=await store.history(job.name, key),
-            failure=next((f for f in failures if f.key == key), None),
+            failure=found[0] if found else None,
         )
         try:
             return story(now=await _now(job, source, store, key))

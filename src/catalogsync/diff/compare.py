@@ -44,7 +44,15 @@ from catalogsync.catalog.products import (
 from .last_applied import LastApplied, digest, place_of, write_last_applied
 from .ownership import ManualEdit, OnManualEdit, Rules, without_unowned
 
-__all__ = ["Comparison", "compare", "plan"]
+__all__ = [
+    "UNIQUE",
+    "Comparison",
+    "References",
+    "compare",
+    "own_references",
+    "plan",
+    "supplied",
+]
 
 References: TypeAlias = Mapping[Field, tuple[str, ...]]
 """The elements of `categories` and `tags`, by the sink's ids."""
@@ -61,28 +69,34 @@ _PLAIN = (
     Field.DIMENSIONS,
 )
 _LISTS = (Field.IMAGES, Field.CATEGORIES, Field.TAGS, Field.ATTRIBUTES)
-_PRODUCT_FIELDS = (*_PLAIN, Field.STATUS, *_LISTS, Field.VARIANTS)
+_PRODUCT_FIELDS = {
+    field: field.value for field in (*_PLAIN, Field.STATUS, *_LISTS, Field.VARIANTS)
+}
 _VARIANT_PLAIN = {
     Field.VARIANT_TITLE: "title",
     Field.SKU: "sku",
     Field.BARCODE: "barcode",
 }
-_RULES = Rules()
+_RULES, _NO_RECEIPT = Rules(), LastApplied()
+UNIQUE = {Field.SKU: "sku", Field.BARCODE: "barcode"}
+"""What many sinks allow one variant only to have, and its name in a variant."""
 _VARIANT_LISTS = {Field.PRICES: "prices", Field.STOCK: "stock"}
 _VARIANT_FIELDS = {**_VARIANT_PLAIN, **_VARIANT_LISTS}
 
 
 def supplied(product: Product) -> frozenset[Field]:
     """The fields that the source supplies."""
-    fields = {f for f in _PRODUCT_FIELDS if getattr(product, f) is not UNSET}
+    fields = {
+        field
+        for field, name in _PRODUCT_FIELDS.items()
+        if getattr(product, name) is not UNSET
+    }
     for variant in product.variants or ():
         if variant.options:
             fields.add(Field.OPTIONS)
-        fields.update(
-            field
-            for field, name in _VARIANT_FIELDS.items()
-            if getattr(variant, name) is not UNSET
-        )
+        for field, name in _VARIANT_FIELDS.items():
+            if getattr(variant, name) is not UNSET:
+                fields.add(field)
     return frozenset(fields)
 
 
@@ -103,13 +117,16 @@ class Comparison:
     Attributes:
         change: The change; None: nothing has to be written.
         manual_edits: Our values that people edited, whether they are kept or not.
-        conflicts: Parts that the change leaves out because data added in the store is
-            in the way, with reasons.
+        conflicts: Parts that the change leaves out because data added in the store is in
+            the way, with reasons.
+        dropped: Id and field of variants whose unique value we wrote and the source no
+            longer supplies. The value stays until another product needs it.
     """
 
     change: Change | None
     manual_edits: tuple[ManualEdit, ...] = ()
     conflicts: tuple[str, ...] = ()
+    dropped: tuple[tuple[str, str], ...] = ()
 
 
 def plan(
@@ -153,7 +170,7 @@ def compare(
     )
     desired = without_unowned(desired, finished, rules)
     without = rules.without(creating=finished is None)
-    if references is not None:
+    if references is not None and not without.isdisjoint(references):
         references = {f: ids for f, ids in references.items() if f not in without}
     if existing is not None:
         return _Comparison(
@@ -163,7 +180,7 @@ def compare(
     last_applied = write_last_applied(
         desired,
         elements,
-        LastApplied(),
+        _NO_RECEIPT,
         places=_places(desired, references),
         without=without,
         job=rules.job,
@@ -225,6 +242,13 @@ class _Comparison:
     def _is_marked(self) -> bool:
         return LastApplied.is_marked(self.existing.last_applied or "")
 
+    @property
+    def _is_anothers(self) -> bool:
+        """Whether a job of another name wrote it last."""
+        job = self.rules.job
+        is_ours = not job or LastApplied.names(self.existing.last_applied or "", job)
+        return not is_ours and self.last_applied.job not in {None, "", job}
+
     @cached_property
     def last_applied(self) -> LastApplied:
         return LastApplied.parse(self.existing.last_applied)
@@ -244,7 +268,41 @@ class _Comparison:
             job=self.rules.job,
         )
 
+    @cached_property
+    def dropped(self) -> tuple[tuple[str, str], ...]:
+        """As in `Comparison`; a last-applied state is not read unless it can name some."""
+        told, text = self.given.variants, self.existing.last_applied or ""
+        return tuple(
+            (id_, name)
+            for field, name in UNIQUE.items()
+            if field not in self.without and f'"{name}"' in text
+            for id_ in self._silent(told, name)
+            if name in self.last_applied.variants.get(id_, ())
+        )
+
+    def _silent(self, told: tuple[Variant, ...] | Unset, name: str) -> Iterable[str]:
+        """The variants of which the source does not say this value."""
+        if isinstance(told, Unset):
+            return self.last_applied.variants
+        return [v.id for v in told if getattr(v, name) is UNSET]
+
+    def _pass_on(self) -> None:
+        """Clear what the source dropped from a variant where a sibling gets it."""
+        told = self.desired.variants or ()
+        existing = {v.id: v for v in self.existing.product.variants or ()}
+        cleared: dict[str, dict[str, None]] = {}
+        for id_, name in self.dropped:
+            value = getattr(existing.get(id_), name, None)
+            is_needed = any(getattr(variant, name) == value for variant in told)
+            if value and is_needed and self.last_applied.has(id_, name, value):
+                cleared.setdefault(id_, {})[name] = None
+        if cleared:
+            variants = (evolve_unchecked(v, **cleared.get(v.id, {})) for v in told)
+            self.desired = evolve_unchecked(self.desired, variants=tuple(variants))
+
     def result(self) -> Comparison:
+        if self.dropped:
+            self._pass_on()
         self._plain()
         self._status()
         self._images()
@@ -252,8 +310,11 @@ class _Comparison:
         self._elements(Field.CATEGORIES)
         self._elements(Field.TAGS)
         variants = self._variants()
+        found = Comparison(
+            None, tuple(self.manual_edits), tuple(self.conflicts), self.dropped
+        )
         if not self.fields and not self._is_forced():
-            return Comparison(None, tuple(self.manual_edits), tuple(self.conflicts))
+            return found
         change = Change(
             action=Action.UPDATE,
             product=evolve_unchecked(self.existing.product, **self.values),
@@ -264,7 +325,7 @@ class _Comparison:
             existing=self.existing,
             desired=self.given,
         )
-        return Comparison(change, tuple(self.manual_edits), tuple(self.conflicts))
+        return attrs.evolve(found, change=change)
 
     def _written(self) -> Product:
         """The desired product as far as it is written."""
@@ -281,6 +342,10 @@ class _Comparison:
         if self._is_marked and (
             self.last_applied.unpublished or self.last_applied.writing
         ):
+            return True
+        # What another job wrote is this job's now. Unless that is noted, the other
+        # one removes it.
+        if self._is_anothers:
             return True
         if (
             self.rules.on_manual_edit is not OnManualEdit.KEEP
@@ -325,12 +390,15 @@ class _Comparison:
 
     def _plain(self) -> None:
         for field in _PLAIN:
-            value = getattr(self.desired, field)
-            existing = getattr(self.existing.product, field)
+            name = _PRODUCT_FIELDS[field]
+            value, existing = (
+                getattr(self.desired, name),
+                getattr(self.existing.product, name),
+            )
             if value is UNSET or value == existing:
                 continue
             before = self.last_applied.fields.get(field)
-            if not self._keeps(field.value, before, old=existing, new=value):
+            if not self._keeps(name, before, old=existing, new=value):
                 self._set(field, value)
 
     def _status(self) -> None:

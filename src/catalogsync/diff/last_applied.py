@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
-from functools import lru_cache
 from hashlib import blake2b
 from typing import TypeGuard, cast
 
@@ -41,28 +40,21 @@ __all__ = [
 
 _VERSION = 1
 _READABLE = 10**1000
-_SHORT = 64
+_NESTED = (list, Mapping)
 _PARTS = frozenset("flav")
 _WHOLE = _PARTS | {"version"}
 
 
+_begin = blake2b(digest_size=6).copy
+"""A hash that is set up already, which is most of the work for a short text."""
+
+
 def digest(value: object) -> str:
     """A digest of 12 characters; equal values have equal digests."""
-    if isinstance(value, str):
-        return _short(value) if len(value) < _SHORT else _hashed(f'"{value}')
-    if isinstance(value, int | float | Decimal):
-        return _short(value)
-    return _hashed(_canonical(value))
-
-
-@lru_cache(maxsize=4096, typed=True)
-def _short(value: str | float | Decimal) -> str:
-    """The same, cached: tags, brands and prices repeat a lot."""
-    return _hashed(_canonical(value))
-
-
-def _hashed(text: str) -> str:
-    return blake2b(text.encode(), digest_size=6).hexdigest()
+    text = f'"{value}' if isinstance(value, str) else _canonical(value)
+    hashed = _begin()
+    hashed.update(text.encode())
+    return hashed.hexdigest()
 
 
 def _canonical(value: object) -> str:
@@ -75,7 +67,7 @@ def _canonical(value: object) -> str:
         case int() | float() | Decimal():
             return _number(value)
         case Dimensions():
-            return _container([value.length, value.width, value.height])
+            return repr([*map(_canonical, (value.length, value.width, value.height))])
         case _:
             return _container(value)
 
@@ -91,11 +83,7 @@ def _container(value: object) -> str:
 
 def _inner(value: object) -> str:
     """A nested value; without digests, quoting would double its text at each level."""
-    return digest(value) if _is_nested(value) else _canonical(value)
-
-
-def _is_nested(value: object) -> bool:
-    return isinstance(value, Mapping | list)
+    return digest(value) if isinstance(value, _NESTED) else _canonical(value)
 
 
 def _number(value: float | Decimal) -> str:
@@ -169,6 +157,11 @@ class LastApplied:
         """Whether a text may contain `unpublished` or `writing`, without parsing it."""
         return '"r"' in text or '"w"' in text or "\\" in text
 
+    @staticmethod
+    def names(text: str, job: str) -> bool:
+        """Whether a last-applied state seems to be of this job; it is not read for that."""
+        return f'"j":{strict_json.dumps(job).decode()}' in text
+
     def wrote(self, field: Field, element: str) -> bool:
         """Whether we wrote this element of a list."""
         return digest(element) in self.lists.get(field, ())
@@ -193,6 +186,18 @@ class LastApplied:
     def wrote_price(self, variant: str, currency: str) -> bool:
         """Whether we wrote this variant's price in that currency."""
         return currency in self.variants.get(variant, {})
+
+    def has(self, variant: str, name: str, value: object) -> bool:
+        """Whether a plain field of a variant still has the value that we wrote."""
+        return self.variants.get(variant, {}).get(name) == digest(value)
+
+    def without(self, values: Mapping[str, Collection[str]]) -> LastApplied:
+        """The last-applied state that does not speak of these fields, by variant."""
+        variants = {
+            id_: {n: d for n, d in parts.items() if n not in values.get(id_, ())}
+            for id_, parts in self.variants.items()
+        }
+        return attrs.evolve(self, variants=variants)
 
     def wrote_options(self, variant: str) -> bool:
         """Whether we wrote options of this variant."""
@@ -244,15 +249,18 @@ def place_of(category: Category) -> list[str]:
     return place
 
 
-_PLAIN = (
-    Field.TITLE,
-    Field.DESCRIPTION,
-    Field.BRAND,
-    Field.STATUS,
-    Field.THUMBNAIL,
-    Field.WEIGHT,
-    Field.DIMENSIONS,
-)
+_PLAIN = {
+    field: field.value
+    for field in (
+        Field.TITLE,
+        Field.DESCRIPTION,
+        Field.BRAND,
+        Field.STATUS,
+        Field.THUMBNAIL,
+        Field.WEIGHT,
+        Field.DIMENSIONS,
+    )
+}
 _VARIANT_PLAIN = ("title", "sku", "barcode")
 
 
@@ -281,9 +289,9 @@ def write_last_applied(
     fields = {
         **before.fields,
         **{
-            field.value: digest(value)
-            for field in _PLAIN
-            if (value := getattr(desired, field)) is not Unset.UNSET
+            name: digest(value)
+            for field, name in _PLAIN.items()
+            if (value := getattr(desired, name)) is not Unset.UNSET
             and field not in without
         },
     }

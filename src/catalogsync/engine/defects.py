@@ -8,9 +8,16 @@ from types import FrameType, TracebackType
 
 from catalogsync.errors import CatalogSyncError
 
-__all__ = ["explained"]
+__all__ = ["DefectError", "explained"]
 
 _ADAPTERS = "catalogsync.adapters"
+
+
+class DefectError(RuntimeError):
+    """An adapter raised what asyncio or a loop would take for a signal to itself.
+
+    Its text says all; what was raised is the cause.
+    """
 
 
 def explained(error: BaseException, *adapters: object) -> str:
@@ -20,29 +27,50 @@ def explained(error: BaseException, *adapters: object) -> str:
         error: The error.
         adapters: Objects whose code is searched for the deepest place.
     """
-    text = str(error)
-    if isinstance(error, CatalogSyncError):
-        return text or type(error).__name__
-    kind = type(error).__name__
-    parts: tuple[BaseException, ...] = getattr(error, "exceptions", ())
-    if parts and isinstance(error, BaseExceptionGroup):
-        return f"{kind}: {explained(parts[0], *adapters)}"
-    message = f"{kind}: {text}" if text else kind
+    message = _message(error)
+    if isinstance(error, CatalogSyncError | DefectError):
+        return message
     place = _place(error, adapters)
     return f"{message} in {place}" if place else message
 
 
+def _message(error: BaseException) -> str:
+    kind, text = type(error).__name__, str(error)
+    if isinstance(error, CatalogSyncError | DefectError):
+        return text or kind
+    if part := _part(error):
+        text = _message(part)
+    return f"{kind}: {text}" if text else kind
+
+
+def _part(error: BaseException) -> BaseException | None:
+    """The first of a group."""
+    parts: tuple[BaseException, ...] = getattr(error, "exceptions", ())
+    return parts[0] if parts and isinstance(error, BaseExceptionGroup) else None
+
+
 def _place(error: BaseException, adapters: Iterable[object]) -> str:
     """Where it was raised, for example `PriceSink.write (things.py:57)`."""
-    frames = list(_frames(error.__traceback__))
-    if not frames:
-        return ""
     roots = {root for adapter in adapters for root in _roots(adapter)}
-    within = [(frame, line) for frame, line in frames if _is_within(frame, roots)]
-    frame, line = (within or frames)[-1]
+    traces = [list(_frames(each.__traceback__)) for each in _related(error)]
+    within = [[at for at in trace if _is_within(at[0], roots)] for trace in traces]
+    trace = next((trace for trace in (*within, *traces) if trace), None)
+    if trace is None:
+        return ""
+    frame, line = trace[-1]
     code = frame.f_code
     name = code.co_qualname.split(".<locals>.<", 1)[0]  # a comprehension or lambda
     return f"{name} ({PurePath(code.co_filename).name}:{line})"
+
+
+def _related(error: BaseException) -> Iterator[BaseException]:
+    """What an error holds, itself, and what it was made of."""
+    if part := _part(error):
+        yield from _related(part)
+    yield error
+    # Python makes another error of a StopIteration, without the place of the first.
+    if error.__cause__ is not None:
+        yield from _related(error.__cause__)
 
 
 def _frames(traceback: TracebackType | None) -> Iterator[tuple[FrameType, int]]:

@@ -30,6 +30,7 @@ from typing import Any, TypeVar
 
 import attrs
 
+from catalogsync._lib.concurrency import ended
 from catalogsync.catalog.changes import Action, Change
 from catalogsync.catalog.convert import product_to_json
 from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
@@ -48,10 +49,11 @@ from catalogsync.state.protocols import (
     RunRecord,
     StateError,
     StateStore,
+    each_failure,
 )
 
 from .options import OnDeleted, Options, WhenBusy
-from .owners import is_dead, this_process
+from .owners import is_dead, mark_abandoned, this_process, unmark_abandoned
 
 __all__ = ["Journal"]
 
@@ -163,7 +165,10 @@ class Journal:
             yield
         finally:
             if self._lease is not None:
+                # First, because a second cancellation may cut off what follows.
+                mark_abandoned(self._lease.owner)
                 await _uninterrupted(self.store.drop_lease(self._lease))
+                unmark_abandoned(self._lease.owner)
 
     async def _take_lease(self, store: StateStore) -> None:
         name = f"{self.endpoint} <- {self.source}"
@@ -172,9 +177,15 @@ class Journal:
         ttl = self.options.lease
 
         async def ask() -> BusyError | None:
-            taken = await store.take_lease(name, owner, ttl=ttl)
-            if isinstance(taken, BusyError) and is_dead(taken.holder):
-                taken = await store.take_lease(name, owner, ttl=ttl, dead=taken.holder)
+            try:
+                taken = await store.take_lease(name, owner, ttl=ttl)
+                if isinstance(taken, BusyError) and is_dead(taken.holder):
+                    dead = taken.holder
+                    taken = await store.take_lease(name, owner, ttl=ttl, dead=dead)
+                    unmark_abandoned(dead)
+            except BaseException:
+                mark_abandoned(owner)  # the store may have it
+                raise
             if isinstance(taken, BusyError):
                 return taken
             self._lease = taken
@@ -191,12 +202,12 @@ class Journal:
         self._intents = dict(await store.intents(self.endpoint, self.source))
         self._opened_at = time.monotonic()
         if self.writes:
-            failures = await store.failures(
-                self.job, payloads=False, endpoint=self._only_endpoint
-            )
+            failures = each_failure(store, self.job, endpoint=self._only_endpoint)
             source = self._only_source
             self._failed = {
-                f.key for f in failures if source is None or f.key.source == source
+                failure.key
+                async for failure in failures
+                if source is None or failure.key.source == source
             }
             self._missing = await store.absences(self.job, self.endpoint, source=source)
 
@@ -467,10 +478,8 @@ async def _uninterrupted(work: Coroutine[Any, Any, T]) -> T:
     other runs until it expires.
     """
     task = asyncio.get_running_loop().create_task(work)
-    try:
-        return await asyncio.shield(task)
-    finally:
-        await asyncio.wait({task})
+    await ended(task)
+    return task.result()
 
 
 def _fields(change: Change) -> tuple[str, ...]:

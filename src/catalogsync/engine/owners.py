@@ -6,6 +6,9 @@ nothing: ids are reused, other hosts and containers have the same ones, and a zo
 keeps its id. So the owner's text also names the boot (a digest of host name, boot id
 and namespaces) and the start time of the process. Whatever cannot be read or does
 not match counts as running.
+
+A run can also end without returning its lease while its process continues, for example
+because the event loop was shut down around it. The process remembers such owners.
 """
 
 from __future__ import annotations
@@ -16,12 +19,23 @@ import re
 import socket
 from pathlib import Path
 
-__all__ = ["is_dead", "this_process"]
+__all__ = ["is_dead", "mark_abandoned", "this_process", "unmark_abandoned"]
 
 _PROC = Path("/proc")
 _OWNER = re.compile(r", process (\d{1,18}) \(boot ([0-9a-f]{12}), tick (\d{1,18})\)\Z")
 _STATE, _THREADS, _STARTED = 0, 17, 19  # in /proc/PID/stat, after the name
 _ENDED = frozenset("ZXx")
+_abandoned: set[str] = set()
+
+
+def mark_abandoned(owner: str) -> None:
+    """Remember an owner of this process that is over and may have left its lease."""
+    _abandoned.add(owner)
+
+
+def unmark_abandoned(owner: str) -> None:
+    """Forget an owner that has returned its lease."""
+    _abandoned.discard(owner)
 
 
 def this_process() -> str:
@@ -32,7 +46,9 @@ def this_process() -> str:
 
 
 def is_dead(owner: str) -> bool:
-    """Whether an owner's process ran on this machine since its boot, and is gone."""
+    """Whether an owner is over: marked so here, or its process on this machine is gone."""
+    if owner in _abandoned:
+        return True
     found = _OWNER.search(owner)
     if found is None or found[2] != _boot():
         return False

@@ -25,9 +25,7 @@ from catalogsync.protocols import Cursor, Page
 
 from .hash_set import HashSet
 
-__all__ = ["LEAK", "Read", "is_cancelled", "read_ahead"]
-
-LEAK = "an adapter leaked CancelledError from one of its own tasks"
+__all__ = ["Read", "is_cancelled", "read_ahead"]
 
 _MAX_AHEAD = 4 * ROOM
 
@@ -137,10 +135,6 @@ async def _caught(read: ReadPage, cursor: Cursor) -> Read | Exception | None:
     """The page or the error, which is raised when it is the page's turn."""
     try:
         return await read(cursor)
-    except asyncio.CancelledError:
-        if is_cancelled():
-            raise
-        return RuntimeError(LEAK)
     except Exception as error:  # noqa: BLE001 - raised again by the reader
         return error
 

@@ -59,7 +59,7 @@ from .breaker import Breaker
 from .defects import explained
 from .journal import Journal
 from .options import Options
-from .pages import LEAK, is_cancelled
+from .pages import is_cancelled
 from .planner import Planned, Planner, by_action, no_objection
 from .pruning import Pruner
 from .reader import Reader
@@ -71,6 +71,8 @@ from .waiting import LastRound
 from .writer import Writer
 
 __all__ = ["Approval", "OnChange", "Pipeline"]
+
+_LEAK = "the cancellation of another task escaped"
 
 OnChange = Callable[[Change | ReferenceChange], None]
 Stage = Callable[[], Awaitable[None]]
@@ -351,7 +353,7 @@ class Pipeline:
         sink = self.sink
         if self._max_weight is None or not isinstance(sink, SizedSink):
             return None
-        return lambda item: promises.check_weight(sink, sink.weigh(item.change))
+        return lambda item: promises.weigh(sink, item.change)
 
     # What can only be done when everything is read and written.
 
@@ -496,7 +498,7 @@ class Pipeline:
         except asyncio.CancelledError:
             if self._stopped or is_cancelled():
                 raise
-            self._break_off(RuntimeError(LEAK))
+            self._break_off(RuntimeError(_LEAK))
         except Exception as error:  # noqa: BLE001 - the boundary of a task
             self._break_off(error)
 

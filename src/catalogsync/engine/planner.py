@@ -15,6 +15,7 @@ does not know what an earlier write did.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 import attrs
 
@@ -30,6 +31,7 @@ from catalogsync.protocols import AdoptingSink, HandleSink, NormalizingSink, Sin
 from catalogsync.retry import RetryPolicy
 
 from . import promises
+from .hash_set import HashSet
 from .journal import Journal
 from .options import OnDeleted, Options
 from .recorder import Recorder
@@ -94,6 +96,7 @@ class Planner:
         journal: Knows which writes of earlier runs were not finished.
         rules: Which fields a change may write.
         objection: Asked about each change.
+        dropped: Hashes of what `Comparison.dropped` lists, with the product's key.
     """
 
     sink: Sink
@@ -103,6 +106,7 @@ class Planner:
     journal: Journal
     rules: Rules
     objection: Objection = no_objection
+    dropped: HashSet = attrs.field(factory=HashSet, init=False)
     _warned: bool = attrs.field(default=False, init=False)
     _shape: Callable[[Product], Product] | None = attrs.field(init=False)
     _handle: Callable[[Product], str] | None = attrs.field(init=False)
@@ -110,8 +114,12 @@ class Planner:
     def __attrs_post_init__(self) -> None:
         # isinstance() with a protocol is slow, and this is needed for every product.
         sink = self.sink
-        self._shape = sink.shape if isinstance(sink, NormalizingSink) else None
-        self._handle = sink.handle if isinstance(sink, HandleSink) else None
+        self._shape = (
+            partial(promises.shape, sink) if isinstance(sink, NormalizingSink) else None
+        )
+        self._handle = (
+            partial(promises.handle, sink) if isinstance(sink, HandleSink) else None
+        )
         if self.options.adopt and not isinstance(sink, AdoptingSink):
             self.recorder.warn("`adopt` ignored: not supported by this sink")
         if self.options.on_deleted is OnDeleted.LEAVE and self.journal.store is None:
@@ -200,7 +208,7 @@ class Planner:
         if self._shape is None:
             return product
         try:
-            shaped = promises.check_shape(self.sink, product, self._shape(product))
+            shaped = self._shape(product)
         except RefusedError as error:
             self._fail(product, error.reason, error.said)
         except InvalidValueError as error:
@@ -241,6 +249,8 @@ class Planner:
         for conflict in result.conflicts:
             self.recorder.warn(conflict_text(product.key, conflict))
         self.recorder.record_manual_edits(product.key, result.manual_edits)
+        for variant, name in result.dropped:
+            self.dropped.add(hash((product.key, variant, name)))
         if result.change is None:
             self._check_last_applied(product.key, found)
             self.recorder.record(Outcome(product.key, OutcomeStatus.UNCHANGED))
@@ -296,8 +306,7 @@ class Planner:
         if change.action is Action.CREATE and self._handle is not None:
             # The same handle again, even if the title has changed since: two requests
             # that create the same product must collide.
-            handle = self.journal.intended_handle(product.key)
-            handle = handle or promises.check_handle(self.sink, self._handle(product))
+            handle = self.journal.intended_handle(product.key) or self._handle(product)
             change = attrs.evolve(change, handle=handle)
         return Planned(product, change)
 

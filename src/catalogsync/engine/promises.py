@@ -8,16 +8,19 @@ every run. The engine calls adapters through this module only.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
     Awaitable,
     Collection,
     Coroutine,
+    Generator,
     Iterable,
     Mapping,
     Sequence,
 )
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any, TypeVar, cast
 
@@ -42,35 +45,43 @@ from catalogsync.protocols import (
     CheckResult,
     CountsRequests,
     Cursor,
+    HandleSink,
     HasEndpoint,
     Limits,
     LookupSource,
+    NormalizingSink,
     Page,
     ReferencingSink,
     RemovingSink,
     SelfChecking,
     Sink,
+    SizedSink,
     Source,
 )
 
+from .defects import DefectError, explained
+from .pages import is_cancelled
+
 __all__ = [
     "check_answers",
-    "check_handle",
-    "check_shape",
     "check_sides",
-    "check_weight",
     "find",
     "find_foreign",
     "find_references",
     "findings",
     "get",
+    "handle",
     "owned",
     "read",
+    "shape",
+    "weigh",
     "write",
     "write_references",
 ]
 
 T = TypeVar("T")
+
+_END = object()
 
 
 @attrs.frozen
@@ -85,18 +96,45 @@ class _Method:
             f"{type(self.adapter).__qualname__}.{self.name}", problem
         )
 
-    async def awaited(self, answer: Any) -> Any:
-        """Await the answer of a method that must be `async def`."""
-        if not _is(answer, Awaitable):
-            problem = f"must be `async def` with a return, returned {_kind(answer)}"
-            raise self.broke(problem)
-        return await answer
+    @contextmanager
+    def guarded(self) -> Generator[None]:
+        """Take what the adapter raises in this block for what it is."""
+        task = asyncio.current_task()
+        try:
+            yield
+        except BaseException as error:
+            if _is_meant(error, task):
+                raise
+            raise DefectError(explained(error, self.adapter)) from error
 
-    def not_awaitable(self, answer: Any) -> None:
-        """Check that a pure method is not `async def`."""
+    async def awaited(self, *args: Any, **named: Any) -> Any:
+        """What it answers; it has to be `async def`.
+
+        Raises:
+            DefectError: It raised what means something else here.
+        """
+        with self.guarded():
+            answer = getattr(self.adapter, self.name)(*args, **named)
+            if not _is(answer, Awaitable):
+                problem = f"must be `async def` with a return, returned {_kind(answer)}"
+                raise self.broke(problem)
+            return await answer
+
+    def called(self, *args: Any) -> Any:
+        """What it answers; it has to be a plain `def`.
+
+        Raises:
+            DefectError: It raised what means something else here.
+        """
+        try:
+            answer = getattr(self.adapter, self.name)(*args)
+        except BaseException:
+            with self.guarded():
+                raise
         if _is(answer, Coroutine):
             answer.close()
             raise self.broke("must be a plain `def`, not `async def`")
+        return answer
 
     def must_be(
         self, value: object, kind: type[Any] | tuple[type[Any], ...], what: str = ""
@@ -139,6 +177,19 @@ class _Method:
             raise self.broke(f"answered for {_named(key)}, which was not asked for")
 
 
+def _is_meant(error: BaseException, task: asyncio.Task[Any] | None) -> bool:
+    """Whether an error is what it says, for the task that it was raised in."""
+    match error:
+        case StopIteration() | StopAsyncIteration():
+            return False
+        case GeneratorExit():  # by whoever closes what is left of a loop
+            return asyncio.current_task() is not task
+        case asyncio.CancelledError():
+            return is_cancelled()
+        case _:  # one that is not an `Exception` ends the process, and not just the run
+            return True
+
+
 def _is(value: object, *kinds: type[Any]) -> bool:
     return isinstance(value, kinds)
 
@@ -177,14 +228,14 @@ def check_sides(source: Source, sink: Sink) -> None:
 async def read(source: Source, cursor: Cursor | None) -> Page:
     """`Source.read`, checked."""
     method = _Method(source, "read")
-    page = await method.awaited(source.read(cursor))
+    page = await method.awaited(cursor)
     return _page(method, source.name, page)
 
 
 async def get(source: LookupSource, keys: Sequence[ProductKey]) -> Page:
     """`LookupSource.get`, checked."""
     method = _Method(source, "get")
-    page = _page(method, source.name, await method.awaited(source.get(keys)))
+    page = _page(method, source.name, await method.awaited(keys))
     asked = frozenset(keys)
     for product in page.products:
         method.asked_for(product.key, asked, ProductKey)
@@ -221,7 +272,7 @@ async def find(
 ) -> Mapping[ProductKey, Found]:
     """`Sink.find`, checked."""
     method = _Method(sink, "find")
-    found = await method.awaited(sink.find(desired, fields=fields))
+    found = await method.awaited(desired, fields=fields)
     return _found(method, desired, found, foreign=False)
 
 
@@ -233,7 +284,7 @@ async def find_foreign(
 ) -> Mapping[ProductKey, Found]:
     """`AdoptingSink.find_foreign`, checked."""
     method = _Method(sink, "find_foreign")
-    found = await method.awaited(sink.find_foreign(desired, by=by, fields=fields))
+    found = await method.awaited(desired, by=by, fields=fields)
     return _found(method, desired, found, foreign=True)
 
 
@@ -284,7 +335,7 @@ async def write(sink: Sink, changes: Sequence[Change]) -> object:
     """`Sink.write`; `check_answers` checks what it returns."""
     method = _Method(sink, "write")
     try:
-        return await method.awaited(sink.write(changes))
+        return await method.awaited(changes)
     except BatchRefusedError as error:
         _check_refusal(method, error)
         raise
@@ -367,12 +418,20 @@ async def owned(
 ) -> AsyncGenerator[Sequence[Existing], None]:
     """`RemovingSink.owned`, checked page by page."""
     method = _Method(sink, "owned")
-    pages: Any = sink.owned(source)
-    if _is(pages, Coroutine):
-        pages.close()
-    if not _is(pages, AsyncIterable):
-        raise method.broke(f"must be `async def` with a yield, returned {_kind(pages)}")
-    async for page in pages:
+    with method.guarded():
+        pages: Any = sink.owned(source)
+        if _is(pages, Coroutine):
+            pages.close()
+        if not _is(pages, AsyncIterable):
+            raise method.broke(
+                f"must be `async def` with a yield, returned {_kind(pages)}"
+            )
+        pages = aiter(pages)
+    while True:
+        with method.guarded():
+            page: Any = await anext(pages, _END)
+        if page is _END:
+            return
         for existing in method.listed(page, "each page"):
             method.must_be(existing, Existing, "each product")
             method.must_be(existing.product, Product, "Existing.product")
@@ -386,7 +445,7 @@ async def find_references(
 ) -> Mapping[Reference, ExistingReference]:
     """`ReferencingSink.find_references`, checked."""
     method = _Method(sink, "find_references")
-    found = await method.awaited(sink.find_references(desired))
+    found = await method.awaited(desired)
     for reference, existing in method.mapped(found).items():
         method.asked_for(reference, desired, Reference)
         name = _named(reference)
@@ -402,7 +461,7 @@ async def write_references(
 ) -> Sequence[ReferenceOutcome]:
     """`ReferencingSink.write_references`, checked."""
     method = _Method(sink, "write_references")
-    outcomes = await method.awaited(sink.write_references(changes))
+    outcomes = await method.awaited(changes)
     asked = {change.reference for change in changes}
     seen: set[Reference] = set()
     for outcome in method.listed(outcomes):
@@ -417,10 +476,10 @@ async def write_references(
     return cast("Sequence[ReferenceOutcome]", outcomes)
 
 
-def check_shape(sink: Sink, product: Product, shaped: object) -> Product:
-    """The result of `NormalizingSink.shape`, checked."""
+def shape(sink: NormalizingSink, product: Product) -> Product:
+    """`NormalizingSink.shape`, checked."""
     method = _Method(sink, "shape")
-    method.not_awaitable(shaped)
+    shaped = method.called(product)
     method.must_be(shaped, Product)
     shaped = cast("Product", shaped)
     if shaped.key != product.key:
@@ -428,30 +487,30 @@ def check_shape(sink: Sink, product: Product, shaped: object) -> Product:
     return shaped
 
 
-def check_weight(sink: Sink, weight: object) -> int:
-    """The result of `SizedSink.weigh`, checked."""
+def weigh(sink: SizedSink, change: Change) -> int:
+    """`SizedSink.weigh`, checked."""
     method = _Method(sink, "weigh")
-    method.not_awaitable(weight)
+    weight = method.called(change)
     method.must_be(weight, int)
     if cast("int", weight) < 0:
         raise method.broke(f"its answer must be 0 or more, is {weight}")
     return cast("int", weight)
 
 
-def check_handle(sink: Sink, handle: object) -> str:
-    """The result of `HandleSink.handle`, checked."""
+def handle(sink: HandleSink, product: Product) -> str:
+    """`HandleSink.handle`, checked."""
     method = _Method(sink, "handle")
-    method.not_awaitable(handle)
-    method.must_be(handle, str)
-    if not handle:
+    name = method.called(product)
+    method.must_be(name, str)
+    if not name:
         raise method.broke("its answer must not be empty")
-    return cast("str", handle)
+    return cast("str", name)
 
 
 async def findings(side: SelfChecking) -> Sequence[CheckResult]:
     """`SelfChecking.check`, checked."""
     method = _Method(side, "check")
-    found = method.listed(await method.awaited(side.check()))
+    found = method.listed(await method.awaited())
     for finding in found:
         method.must_be(finding, CheckResult, "each finding")
     return found

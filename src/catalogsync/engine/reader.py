@@ -16,7 +16,6 @@ from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
-    Iterator,
     Sequence,
 )
 from contextlib import aclosing
@@ -200,8 +199,7 @@ class Reader:
                 raise
             seen.add_lost(what, error)
             return None
-        # stamina takes this one error for the end of its own loop.
-        raise RuntimeError(f"{what}: the source raised StopAsyncIteration")
+        raise AssertionError("unreachable")
 
     def has_seen(self, key: ProductKey) -> bool:
         """Whether any pass saw a record with this key."""
@@ -278,7 +276,7 @@ class Reader:
     def _without_negative_stock(self, product: Product) -> Product:
         """The product with stock of 0 where more was sold than there was."""
         variants = product.variants or ()
-        if all(n >= 0 for v in variants for n in _quantities(v)):
+        if not any(map(_is_oversold, variants)):
             return product
         self.recorder.count_warning("stock below 0 counts as 0", str(product.key))
         return attrs.evolve(product, variants=[*map(_not_below_zero, variants)])
@@ -311,12 +309,15 @@ class Reader:
         return after
 
 
-def _quantities(variant: Variant) -> Iterator[int]:
-    return (level.quantity for level in variant.stock or ())
+def _is_oversold(variant: Variant) -> bool:
+    for level in variant.stock or ():  # noqa: SIM110 - twice as fast as `any`
+        if level.quantity < 0:
+            return True
+    return False
 
 
 def _not_below_zero(variant: Variant) -> Variant:
-    if all(n >= 0 for n in _quantities(variant)):
+    if not _is_oversold(variant):
         return variant
     stock = [
         attrs.evolve(level, quantity=max(level.quantity, 0))

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 
 import attrs
 
-from catalogsync.batching import batched
+from catalogsync.batching import ROOM, weight_of
 from catalogsync.catalog.convert import product_from_json
 from catalogsync.catalog.outcomes import Rejected
 from catalogsync.catalog.products import Product, ProductKey
 from catalogsync.errors import InvalidValueError
 from catalogsync.protocols import Cursor, LookupSource, Page, Source
 from catalogsync.retry import RetryPolicy
-from catalogsync.state.protocols import StateStore
+from catalogsync.state.protocols import StateStore, each_failure
 
 from . import promises
 
@@ -23,33 +24,45 @@ __all__ = ["RetrySource", "find_failed"]
 _LOOKUP = 50
 
 
+_Fetch = Callable[[Sequence[ProductKey]], Awaitable[Page]]
+
+
 @attrs.frozen(kw_only=True)
 class RetrySource:
     """The failed products of a job, as a source for a run.
 
+    It holds a few of them at once, whatever their number and size.
+
     Attributes:
         name: Name of the source that they come from.
-        products: Products that can be tried again.
-        rejected: Records that the source still has and that are not valid products.
+        keys: Keys of the products that can be tried again.
         gone: Products that left the source.
         lost: Products that cannot be looked up and were not kept either.
     """
 
     name: str
-    products: Sequence[Product] = ()
-    rejected: Sequence[Rejected] = ()
+    keys: tuple[ProductKey, ...] = ()
     gone: Sequence[ProductKey] = ()
     lost: Sequence[ProductKey] = ()
+    _fetch: _Fetch = attrs.field(alias="fetch", repr=False, eq=False)
+    _kept: Mapping[ProductKey, Product | Rejected] = attrs.field(
+        alias="kept", repr=False, eq=False
+    )
+    _size: int = attrs.field(default=_LOOKUP, alias="size", repr=False, eq=False)
 
-    @property
-    def keys(self) -> tuple[ProductKey, ...]:
-        """The keys of all products and rejected records."""
-        rejected = (record.key for record in self.rejected if record.key)
-        return (*(product.key for product in self.products), *rejected)
-
-    async def read(self, _: Cursor | None, /) -> Page:
-        """All of them, on one page."""
-        return Page(products=self.products, rejected=self.rejected)
+    async def read(self, cursor: Cursor | None, /) -> Page:
+        """Some of them, with all that they have now."""
+        begin = int(cursor or 0)
+        end = begin + self._size
+        keys = self.keys[begin:end]
+        unknown = [key for key in keys if key not in self._kept]
+        page = await self._fetch(unknown) if unknown else Page(products=())
+        known = [self._kept[key] for key in keys if key in self._kept]
+        return Page(
+            products=[*(k for k in known if isinstance(k, Product)), *page.products],
+            rejected=[*(k for k in known if isinstance(k, Rejected)), *page.rejected],
+            next=(str(end),) if end < len(self.keys) else (),
+        )
 
 
 async def find_failed(
@@ -60,10 +73,10 @@ async def find_failed(
     keys: Collection[ProductKey] | None = None,
     retry: RetryPolicy | None = None,
 ) -> RetrySource:
-    """Collect the failed products of a job.
+    """Find the failed products of a job that can be tried again.
 
     They come from the source if it is a `LookupSource`, else from the state store, as
-    they were when they failed.
+    they were when they failed. Both must stay open until they have been tried.
 
     Args:
         source: The open source.
@@ -76,32 +89,57 @@ async def find_failed(
         TransientError: The source cannot be read now; the last retry failed.
         StateError: The store cannot be used.
     """
-    kept = await store.failures(job, payloads=False)
-    desired = dict.fromkeys(f.key for f in kept if keys is None or f.key in keys)
+    before: dict[ProductKey, ProductKey | None] = {}
+    last: ProductKey | None = None
+    async for failure in each_failure(store, job):
+        if keys is None or failure.key in keys:
+            before.setdefault(failure.key, last)
+        last = failure.key
     if isinstance(source, LookupSource):
-        return await _looked_up(source, list(desired), retry or RetryPolicy())
-    return await _from_store(source.name, store, job, desired)
+        policy = retry or RetryPolicy()
+        return await _found(source.name, list(before), partial(_asked, source, policy))
+    fetch = partial(_unpacked, store, job, before)
+    found = await _found(source.name, list(before), fetch)
+    return attrs.evolve(found, gone=(), lost=found.gone)
 
 
-async def _looked_up(
-    source: LookupSource, keys: Sequence[ProductKey], retry: RetryPolicy
+async def _found(
+    name: str, desired: Sequence[ProductKey], fetch: _Fetch
 ) -> RetrySource:
-    pages = [await _get(source, some, retry) for some in batched(keys, _LOOKUP)]
-    found = RetrySource(
-        name=source.name,
-        products=[product for page in pages for product in page.products],
-        rejected=[record for page in pages for record in page.rejected],
+    """Look at all of these, and keep no more than fit into memory well."""
+    kept: dict[ProductKey, Product | Rejected] = {}
+    found: set[ProductKey] = set()
+    at, size, heaviest, room, nameless = 0, 1, 1, ROOM, False
+    while some := desired[at : at + size]:
+        page = await fetch(some)
+        for product in page.products:
+            weight = weight_of(product)
+            heaviest, room = max(heaviest, weight), room - weight
+            found.add(product.key)
+            if room > 0:
+                kept[product.key] = product
+        for record in page.rejected:
+            if record.key is None:
+                nameless = True
+            else:
+                found.add(record.key)
+                kept.setdefault(record.key, record)
+        at += len(some)
+        size = min(2 * size, _LOOKUP, max(1, ROOM // heaviest))
+    absent = [key for key in desired if key not in found]
+    return RetrySource(
+        name=name,
+        keys=tuple(key for key in desired if key in found),
+        gone=() if nameless else absent,
+        lost=absent if nameless else (),  # the nameless one may be any of them
+        fetch=fetch,
+        kept=kept,
+        size=size,
     )
-    known = set(found.keys)
-    absent = [key for key in keys if key not in known]
-    if any(record.key is None for record in found.rejected):
-        # It may be any of the absent ones, so none of them is known to be gone.
-        return attrs.evolve(found, lost=absent)
-    return attrs.evolve(found, gone=absent)
 
 
-async def _get(
-    source: LookupSource, keys: Sequence[ProductKey], retry: RetryPolicy
+async def _asked(
+    source: LookupSource, retry: RetryPolicy, keys: Sequence[ProductKey]
 ) -> Page:
     async for attempt in retry.tries():
         with attempt:
@@ -109,16 +147,29 @@ async def _get(
     raise AssertionError("unreachable")
 
 
-async def _from_store(
-    name: str, store: StateStore, job: str, desired: Collection[ProductKey]
-) -> RetrySource:
-    products: dict[ProductKey, Product] = {}
-    last: ProductKey | None = None
-    while part := await store.failures(job, limit=_LOOKUP, after=last):
-        last = part[-1].key
+async def _unpacked(
+    store: StateStore,
+    job: str,
+    before: Mapping[ProductKey, ProductKey | None],
+    keys: Sequence[ProductKey],
+) -> Page:
+    """Failed products as they were kept, without those that were not.
+
+    Args:
+        store: Where they are.
+        job: Of which job.
+        before: The key that stands before each in the store.
+        keys: Which, in the order of the store.
+    """
+    products: list[Product] = []
+    left = dict.fromkeys(keys)
+    while left:
+        first = next(iter(left))
+        part = await store.failures(job, limit=len(left), after=before[first])
+        left.pop(first)
         for failure in part:
-            if failure.key in desired:
+            if failure.key == first or failure.key in left:
+                left.pop(failure.key, None)
                 with suppress(InvalidValueError):
-                    products[failure.key] = product_from_json(failure.payload)
-    lost = [key for key in desired if key not in products]
-    return RetrySource(name=name, products=list(products.values()), lost=lost)
+                    products.append(product_from_json(failure.payload))
+    return Page(products=products)

@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import attrs
 
+from catalogsync._lib.concurrency import ended
 from catalogsync._lib.texts import natural
 from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
 from catalogsync.events import (
@@ -67,14 +68,9 @@ class Run:
         task = self._running()
         if kind is not None:
             task.cancel()
-        try:
-            await asyncio.wait({task})
-        except asyncio.CancelledError:
-            task.cancel()
-            await asyncio.wait({task})
-            raise
+        await ended(task, on_cancel=task.cancel)
         if kind is None and not self._delivered:
-            await task
+            task.result()
 
     def __await__(self) -> Generator[Any, None, Report]:
         return self._run_to_end().__await__()

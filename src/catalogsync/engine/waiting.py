@@ -3,9 +3,10 @@
 Two products may swap SKUs, SKUs may move along a chain, or a product that leaves in
 this run may free one. The sink names the holder of the value
 (`BatchRefusedError.holders`), and the product waits until all others are written and
-removed. If it is still refused, the holders give up the value first, where they are
-going to lose it anyway: those that wait themselves, and those that this job
-unpublished. A product that is refused after that fails.
+removed. If it is still refused, the holders give up values that they are going to lose
+anyway (because they wait themselves), and values that we wrote and nobody changed since,
+if the source no longer supplies them or we unpublished the product. A product that is
+refused after that fails.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from catalogsync.catalog.products import (
     Variant,
     evolve_unchecked,
 )
+from catalogsync.diff.compare import UNIQUE
 from catalogsync.diff.last_applied import LastApplied, interim
 from catalogsync.errors import RefusedError
 from catalogsync.protocols import Sink
@@ -40,8 +42,7 @@ from .removing import repeated
 __all__ = ["LastRound", "Waiting", "WaitingRoom"]
 
 _MAX_WAITING = 10_000
-_UNIQUE = {Field.SKU: "sku", Field.BARCODE: "barcode"}
-_FIELDS = frozenset({Field.STATUS, Field.VARIANTS, *_UNIQUE})
+_FIELDS = frozenset({Field.STATUS, Field.VARIANTS, *UNIQUE})
 
 
 @attrs.frozen
@@ -98,6 +99,10 @@ class LastRound:
     options: Options
     recorder: Recorder
     journal: Journal
+    _asked: set[ProductKey] = attrs.field(factory=set[ProductKey], init=False)
+    _kept: dict[ProductKey, str] = attrs.field(
+        factory=dict[ProductKey, str], init=False
+    )
 
     async def run(self) -> None:
         """Write until nothing more succeeds; refuse the rest.
@@ -106,25 +111,34 @@ class LastRound:
             TransientError: The sink cannot be asked now.
         """
         waiting = self.room.take()
-        values_freed = False
         while waiting:
+            before = len(waiting)
             await self.write(await self._plan([item.desired for item in waiting]))
-            refused = self.room.take()
-            if len(refused) == len(waiting):
-                if values_freed:
-                    break
-                await self._free_values(refused)
-                values_freed = True
-            waiting = refused
+            waiting = self.room.take()
+            if len(waiting) == before and not await self._free_values(waiting):
+                break
         for item in waiting:
-            self.recorder.record_refusal(item.outcome)
+            self.recorder.record_refusal(self._explained(item.outcome))
+
+    def _explained(self, outcome: Outcome) -> Outcome:
+        """The outcome, with the reason why the holder keeps the value."""
+        why = self._kept.get(outcome.holder) if outcome.holder else None
+        return (
+            attrs.evolve(outcome, reason=f"{outcome.reason}; {why}") if why else outcome
+        )
 
     async def _plan(self, desired: Sequence[Product]) -> list[Planned]:
         work = partial(self.planner.plan_once, desired)
         return await repeated(work, "find products", self.recorder, self.options)
 
-    async def _free_values(self, waiting: Sequence[Waiting]) -> None:
-        """Clear the needed values of holders that are going to lose them."""
+    async def _free_values(self, waiting: Sequence[Waiting]) -> bool:
+        """Clear needed values of holders that lose them anyway, or no longer need them.
+
+        Each holder is cleared once, of all needed values.
+
+        Returns:
+            Whether any value was freed.
+        """
         needed = {
             value
             for item in waiting
@@ -132,14 +146,84 @@ class LastRound:
             for value in _values(variant)
         }
         planned = await self._plan([item.desired for item in waiting])
-        changes = [*_vacated(planned, needed)]
+        found = [(each.change.existing, each.change) for each in planned]
         source = waiting[0].desired.key.source
         keys = {key for item in waiting if (key := item.outcome.holder)}
         keys -= {item.desired.key for item in waiting}
-        keys = {key for key in keys if key.source == source}
-        changes += [*_released(await self._existing(keys), needed, self.journal.job)]
-        for change in changes:
-            await self._apply(change)
+        existing = await self._existing(key for key in keys if key.source == source)
+        done = False
+        for each, change in (*found, *((one, None) for one in existing)):
+            if each is None or each.product.key in self._asked:
+                continue
+            if clearing := self._without(each, change, needed):
+                self._asked.add(each.product.key)
+                done |= await self._apply(clearing)
+        return done
+
+    def _without(
+        self, existing: Existing, change: Change | None, needed: set[tuple[str, str]]
+    ) -> Change | None:
+        """The change that takes off a product what it loses anyway, or can spare.
+
+        Args:
+            existing: The product.
+            change: What this run still has to write to it.
+            needed: The values.
+        """
+        last_applied = LastApplied.parse(existing.last_applied)
+        leaves = _leaving(existing, change, needed)
+        given = {
+            variant.id: {
+                name
+                for name, value in _values(variant)
+                if (name, value) in needed
+                and name not in leaves.get(variant.id, ())
+                and self._may_take(
+                    existing, last_applied, variant, name, back=bool(change)
+                )
+            }
+            for variant in existing.product.variants or ()
+        }
+        if change and any(leaves.values()):
+            last_applied = LastApplied.parse(
+                interim(existing.last_applied, change.last_applied)
+            )
+        losing = {id_: leaves.get(id_, set()) | names for id_, names in given.items()}
+        if not any(losing.values()):
+            return None
+        return _clearing(existing, losing, last_applied.without(given).text())
+
+    def _may_take(
+        self,
+        existing: Existing,
+        last_applied: LastApplied,
+        variant: Variant,
+        name: str,
+        *,
+        back: bool,
+    ) -> bool:
+        """Whether we wrote a value that the variant no longer needs.
+
+        Args:
+            existing: The product.
+            last_applied: Its last-applied state.
+            variant: One of its variants.
+            name: Which value.
+            back: Whether this run still has to write the product.
+        """
+        key, job = existing.product.key, self.journal.job
+        if not last_applied.has(variant.id, name, getattr(variant, name)):
+            what = "we did not write that value, so it stays"
+            self._kept[key] = f"{what}: change it in the store"
+            return False
+        hidden = existing.product.status is not ProductStatus.PUBLISHED
+        if last_applied.unpublished and hidden and not back:
+            return True
+        if last_applied.job and last_applied.job != job:
+            what = f"the job {last_applied.job!r} wrote it"
+            self._kept[key] = f"{what}: correct the source, or let that job prune it"
+            return False
+        return hash((key, variant.id, name)) in self.planner.dropped
 
     async def _existing(self, keys: Iterable[ProductKey]) -> list[Existing]:
         products = [Product(key=key, title="?") for key in keys]
@@ -149,7 +233,7 @@ class LastRound:
         found = await repeated(find, "find products", self.recorder, self.options)
         return [one for one in found.values() if isinstance(one, Existing)]
 
-    async def _apply(self, change: Change) -> None:
+    async def _apply(self, change: Change) -> bool:
         await self.journal.add_intents([change])
         self.recorder.touched = True
         try:
@@ -158,13 +242,14 @@ class LastRound:
                 write, "free unique values", self.recorder, self.options
             )
         except RefusedError:
-            return  # then the product that waits is refused, with the reason
+            return False  # the waiting product is then refused, with the reason
         if done and not self.recorder.is_open(change.key):
             # It has its outcome in this run, or was not fetched: only the history and
             # the intent are left to update.
             reason = "gave up a unique value that another product needs"
             outcome = Outcome(change.key, OutcomeStatus.UPDATED, reason)
             self.journal.add_outcome(outcome, None)
+        return done
 
     async def _write(self, change: Change) -> bool:
         """Write one change; whether the sink applied it."""
@@ -179,65 +264,30 @@ class LastRound:
 
 
 def _values(variant: Variant) -> Iterator[tuple[str, str]]:
-    for name in _UNIQUE.values():
+    for name in UNIQUE.values():
         if value := getattr(variant, name):
             yield name, value
 
 
-def _vacated(
-    planned: Iterable[Planned], needed: set[tuple[str, str]]
-) -> Iterator[Change]:
-    """Changes that clear values which waiting products are going to lose anyway."""
-    for item in planned:
-        existing = item.change.existing
-        if existing is None or item.change.action is not Action.UPDATE:
-            continue
-        after = {v.id: v for v in item.change.product.variants or ()}
-        losing = {
-            variant.id: {
-                name
-                for name, value in _values(variant)
-                if (name, value) in needed
-                and getattr(after.get(variant.id), name, None) != value
-            }
-            for variant in existing.product.variants or ()
+def _leaving(
+    existing: Existing, change: Change | None, needed: set[tuple[str, str]]
+) -> Mapping[str, set[str]]:
+    """The needed values that a product loses anyway."""
+    if change is None or change.action is not Action.UPDATE:
+        return {}
+    after = {variant.id: variant for variant in change.product.variants or ()}
+    return {
+        variant.id: {
+            name
+            for name, value in _values(variant)
+            if (name, value) in needed
+            and getattr(after.get(variant.id), name, None) != value
         }
-        last_applied = interim(existing.last_applied, item.change.last_applied)
-        if any(losing.values()):
-            yield _without(existing, losing, last_applied)
-
-
-def _released(
-    holders: Iterable[Existing], needed: set[tuple[str, str]], job: str
-) -> Iterator[Change]:
-    """Changes that clear values of products which this job unpublished."""
-    for existing in holders:
-        last_applied = LastApplied.parse(existing.last_applied)
-        hidden = existing.product.status is not ProductStatus.PUBLISHED
-        if not (last_applied.unpublished and hidden and last_applied.job == job):
-            continue
-        losing = {
-            variant.id: {name for name, _ in _values(variant)}
-            for variant in existing.product.variants or ()
-            if needed.intersection(_values(variant))
-        }
-        if any(losing.values()):
-            yield _without(existing, losing, _forgetting(last_applied, losing))
-
-
-def _forgetting(last_applied: LastApplied, losing: Mapping[str, set[str]]) -> str:
-    """The last-applied state without these values.
-
-    Otherwise their absence would look like a manual edit.
-    """
-    variants = {
-        id_: {n: d for n, d in parts.items() if n not in losing.get(id_, ())}
-        for id_, parts in last_applied.variants.items()
+        for variant in existing.product.variants or ()
     }
-    return attrs.evolve(last_applied, variants=variants).text()
 
 
-def _without(
+def _clearing(
     existing: Existing, losing: Mapping[str, set[str]], last_applied: str
 ) -> Change:
     """The update that clears values of variants and nothing else."""
@@ -245,7 +295,7 @@ def _without(
         VariantChange(
             action=Action.UPDATE,
             variant=evolve_unchecked(variant, **dict.fromkeys(names)),
-            fields=frozenset(f for f, name in _UNIQUE.items() if name in names),
+            fields=frozenset(f for f, name in UNIQUE.items() if name in names),
         )
         for variant in existing.product.variants or ()
         if (names := losing.get(variant.id))

@@ -12,6 +12,8 @@ from typing import TypeVar
 
 import attrs
 
+from catalogsync._lib.concurrency import ended
+
 from ._failures import explain
 from ._schema import migrate
 from ._steps import Dialect, Row, Statement, Steps, Value, run_blocking
@@ -60,7 +62,7 @@ async def open_sqlite(file: str) -> AsyncGenerator[DatabaseStore]:
     finally:
         closed = loop.run_in_executor(thread, stack.close)
         thread.shutdown(wait=False)
-        await asyncio.shield(closed)
+        await ended(closed)
 
 
 def _connect(file: str, stack: ExitStack) -> sqlite3.Connection:

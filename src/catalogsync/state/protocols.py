@@ -11,7 +11,7 @@ age of intents), the clock of the store counts, because hosts may disagree.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from typing import Any, Protocol, cast, runtime_checkable
 
 import attrs
@@ -34,6 +34,7 @@ __all__ = [
     "StateError",
     "StateStore",
     "Trigger",
+    "each_failure",
     "reasons_of",
 ]
 
@@ -429,3 +430,28 @@ class StateStore(Protocol):
             The number of deleted runs.
         """
         ...
+
+
+_PAGE = 500
+
+
+async def each_failure(
+    store: StateStore, job: str, *, endpoint: str | None = None
+) -> AsyncGenerator[FailedProduct]:
+    """The failed products of a job by key, without payloads; a page is held at once.
+
+    Args:
+        store: Where they are.
+        job: Of which job.
+        endpoint: Without those that failed at another endpoint.
+    """
+    last: ProductKey | None = None
+    while True:
+        page = await store.failures(
+            job, limit=_PAGE, after=last, payloads=False, endpoint=endpoint
+        )
+        for failure in page:
+            yield failure
+        if len(page) < _PAGE:
+            return
+        last = page[-1].key

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from heapq import nsmallest
 
 from aiohttp import web
 
 from catalogsync._lib.texts import natural
 from catalogsync.catalog.products import ProductKey
 from catalogsync.config import Job, Role
-from catalogsync.state.protocols import StateError
+from catalogsync.state.protocols import FailedProduct, StateError, each_failure
 
 from ._context import Call, Endpoint
 from ._errors import RefusalError
@@ -123,8 +124,8 @@ async def retry_keys(
     Raises:
         RefusalError: None is.
     """
-    failures = await call.service.store.failures(job.name, payloads=False)
-    failed = [failure.key for failure in failures]
+    failures = each_failure(call.service.store, job.name)
+    failed = [failure.key async for failure in failures]
     keys = set(failed).intersection(desired) if desired else failed
     if not keys:
         raise RefusalError(409, "no such product is failed")
@@ -179,12 +180,22 @@ async def failure_tree(call: Call, *, limit: int, after: str) -> Tree:
         limit: How many at most.
         after: Those after this key; empty: from the first.
     """
-    last = read_key("after", after) if after else None
-    failures = await call.service.store.failures(call.job.name, payloads=False)
-    found = sorted(failures, key=lambda failure: _place(failure.key))
-    rest = [each for each in found if last is None or _place(each.key) > _place(last)]
-    shown = [failure_json(failure) for failure in rest[:limit]]
-    return {"failures": shown, "total": len(found)}
+    last = _place(read_key("after", after)) if after else ()
+    shown: list[FailedProduct] = []
+    rest: list[FailedProduct] = []
+    total = 0
+    async for failure in each_failure(call.service.store, call.job.name):
+        total += 1
+        if _place(failure.key) > last:
+            rest.append(failure)
+        if len(rest) >= limit:  # what is shown is all that is kept
+            shown, rest = _first(limit, (*shown, *rest)), []
+    shown = _first(limit, (*shown, *rest))
+    return {"failures": [failure_json(failure) for failure in shown], "total": total}
+
+
+def _first(count: int, failures: Iterable[FailedProduct]) -> list[FailedProduct]:
+    return nsmallest(count, failures, key=lambda failure: _place(failure.key))
 
 
 def _place(key: ProductKey) -> tuple[object, ...]:

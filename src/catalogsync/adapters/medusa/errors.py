@@ -102,8 +102,10 @@ class Refusals:
             return ConflictError(f"{label} is there by now: {error.said}")
         if holders:
             reason = f"{label} is taken by {_named(holders[0])}"
-            culprits = {change.key: reason for change in wanting}
             holder = _key(holders[0])
+            # A change of the holder itself, which keeps the value, is in nobody's way.
+            others = [change.key for change in wanting if change.key != holder]
+            culprits = dict.fromkeys(others or [c.key for c in wanting], reason)
             names = {} if holder is None else dict.fromkeys(culprits, holder)
         elif len(wanting) > 1:
             reason = f"{label} is wanted by another product of the same batch"

@@ -146,7 +146,7 @@ def product_of(
         location: The stock location that levels without a name belong to.
     """
     values: dict[str, Any] = {
-        field.value: read(raw) for field, read in _READERS.items() if field in fields
+        name: read(raw) for field, name, read in _NAMED_READERS if field in fields
     }
     if Field.VARIANTS in fields and raw.get("variants"):
         hidden = DEFAULT_OPTIONS if has_default_option(raw) else None
@@ -348,6 +348,8 @@ def _attributes(raw: Raw) -> dict[str, Json]:
 
 def _attribute(value: Json) -> Json:
     """A value that others put there may be nested deeper than can be compared."""
+    if isinstance(value, bool) or value is None:
+        return value
     try:
         check_json("", value)
     except InvalidValueError as error:
@@ -378,3 +380,4 @@ _READERS: dict[Field, Callable[[Raw], object]] = {
     Field.DIMENSIONS: _dimensions,
     Field.ATTRIBUTES: _attributes,
 }
+_NAMED_READERS = [(field, field.value, read) for field, read in _READERS.items()]

@@ -20,12 +20,16 @@ Observed on Medusa 2.21.2, of a request that sets `parent_category_id`:
 * `mpath`, the line of ids above a category by which Medusa finds its ancestors,
   becomes empty when a category becomes a root, and those of the categories below it
   stay as they were: a shopper who asks for one of these alone with its ancestors
-  gets none, until it is moved itself. Their parents are right all the same.
+  does not get the root and what was above. A move below another category renews the
+  paths of all below, and those below a root with an empty path begin with that empty
+  path, which leads to every such root. So a category with others below it visits one
+  of these on its way to the top level, and no other category is written.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, cast
 
@@ -40,7 +44,7 @@ from catalogsync.catalog.changes import (
     ReferenceKind,
     ReferenceOutcome,
 )
-from catalogsync.errors import ConflictError
+from catalogsync.errors import ConflictError, RefusedError, TransientError
 
 from .client import MedusaClient, MedusaRefusedError
 from .handles import category_external_id, category_handle, in_pieces
@@ -52,6 +56,7 @@ _CATEGORIES = "/admin/product-categories"
 _CATEGORY_FIELDS = "id,name,handle,external_id,parent_category_id,metadata"
 _PLACE_FIELDS = "id,parent_category_id"
 _MOST_LEVELS = 100
+_HOST = "catalogsync-move"
 _NO_PARENT = "invalid_argument"
 _TAGS = "/admin/product-tags"
 _TAGS_AT_ONCE = 4
@@ -155,17 +160,84 @@ class References:
         self, change: ReferenceChange, existing: ExistingReference
     ) -> ReferenceOutcome:
         body: dict[str, Any] = {"name": change.name, "metadata": _metadata(change)}
-        path = f"{_CATEGORIES}/{existing.id}"
         if change.parent != existing.parent:
             await self._check_place(change, existing)
-            if change.parent is not None and existing.id in existing.above:
+            if existing.id in existing.above:
                 # Out of a cycle, the only way is to the top level.
-                out = {
-                    "parent_category_id": None,
-                    "metadata": _others_metadata(existing),
-                }
-                await self.client.post(path, out, "fields=id")
+                await self._put(existing, None)
             body["parent_category_id"] = change.parent
+        if change.moves and change.parent is None:
+            return await self._to_the_top(change, existing, body)
+        return await self._finish(change, existing, body)
+
+    async def _to_the_top(
+        self,
+        change: ReferenceChange,
+        existing: ExistingReference,
+        body: Mapping[str, Any],
+    ) -> ReferenceOutcome:
+        """Make a category a root, with right paths for all below it."""
+        below = f"parent_category_id={existing.id}&limit=1&fields=id"
+        if not (await self.client.get(_CATEGORIES, below))["product_categories"]:
+            return await self._finish(change, existing, body)
+        roots = "parent_category_id=null&limit=1000&fields=id,handle,mpath"
+        found = (await self.client.get(_CATEGORIES, roots))["product_categories"]
+        hosts = [r["id"] for r in found if r["mpath"] == "" and r["id"] != existing.id]
+        # One may be left from a run that was killed.
+        made = [r["id"] for r in found if r["handle"].startswith(_HOST)]
+        if not hosts:
+            made.append(await self._make_host(existing))
+        host = [*hosts, *made][0]
+        if host == existing.parent:
+            await self._put(
+                existing, None
+            )  # below it already, nothing would be renewed
+        await self._put(existing, host)
+        try:
+            outcome = await self._finish(change, existing, body)
+        except TransientError:
+            await self._delete(made)  # the answer may be all that was lost
+            raise
+        await self._delete(made)
+        return outcome
+
+    async def _delete(self, ids: Iterable[str]) -> None:
+        """Delete these, except those that contain others."""
+        for id_ in ids:
+            with suppress(RefusedError, TransientError):
+                await self.client.delete(f"{_CATEGORIES}/{id_}")
+
+    async def _make_host(self, existing: ExistingReference) -> str:
+        """A root with an empty path that no shopper sees; it has to be moved there."""
+        body = {
+            "name": _HOST,
+            "handle": f"{_HOST}-{existing.id}".lower().replace("_", "-"),
+            "is_active": False,
+            "is_internal": True,
+            "parent_category_id": existing.id,
+        }
+        handle = f"handle={body['handle']}&limit=1&fields=id"
+        rows = (await self.client.get(_CATEGORIES, handle))["product_categories"]
+        if not rows:
+            reply = await self.client.post(_CATEGORIES, body, "fields=id")
+            rows = [reply["product_category"]]
+        id_ = str(rows[0]["id"])
+        path, out = f"{_CATEGORIES}/{id_}", {"parent_category_id": None}
+        await self.client.post(path, out, "fields=id")
+        return id_
+
+    async def _put(self, existing: ExistingReference, parent: str | None) -> None:
+        """Have a category somewhere for a moment, with no last-applied state for that."""
+        body = {"parent_category_id": parent, "metadata": _others_metadata(existing)}
+        await self.client.post(f"{_CATEGORIES}/{existing.id}", body, "fields=id")
+
+    async def _finish(
+        self,
+        change: ReferenceChange,
+        existing: ExistingReference,
+        body: Mapping[str, Any],
+    ) -> ReferenceOutcome:
+        path = f"{_CATEGORIES}/{existing.id}"
         if "product_category" not in await self.client.post(path, body, "fields=id"):
             raise ConflictError(f"category {change.reference.id} was removed meanwhile")
         return ReferenceOutcome(reference=change.reference, id=existing.id)

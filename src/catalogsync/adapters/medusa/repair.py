@@ -206,7 +206,8 @@ def _mended(change: Change) -> Change:
         told[id_] = VariantChange(action=Action.REMOVE, variant=after[id_])
         added.append(_anew(after[id_], raw_of(change)))
     if _lacks(change).variant and not told:
-        added.append(stand_in(change))
+        desired = change.desired.variants if change.desired else ()
+        added += desired or [stand_in(change)]
     items = [VariantChange(action=Action.ADD, variant=variant) for variant in added]
     return attrs.evolve(
         change,

@@ -17,7 +17,15 @@ from catalogsync.catalog.changes import Action, Change, VariantChange
 from catalogsync.catalog.products import Field, Price, Unset, Variant, evolve_unchecked
 from catalogsync.diff.last_applied import LastApplied
 
-from .mapping import VARIANT_ID, Raw, existing_of, is_ours, raw_of, variant_id
+from .mapping import (
+    DEFAULT_OPTIONS,
+    VARIANT_ID,
+    Raw,
+    existing_of,
+    is_ours,
+    raw_of,
+    variant_id,
+)
 
 __all__ = ["Renamed", "freed", "renamed"]
 
@@ -95,7 +103,7 @@ def _pairs(change: Change) -> Iterator[tuple[str, Variant]]:
 
 
 def _same_options(new: Variant, old: Variant) -> bool:
-    return new.options == old.options
+    return (new.options or DEFAULT_OPTIONS) == (old.options or DEFAULT_OPTIONS)
 
 
 def _same_sku(new: Variant, old: Variant) -> bool:

@@ -101,6 +101,20 @@ class Reshaping:
         known = {variant_id(raw) for raw in self.raw.get("variants") or ()}
         return bool(here - self.titles) or not known.isdisjoint(self.after)
 
+    def in_the_way(self, added: Iterable[str]) -> str:
+        """A variant that stays and has the options of a new one; empty: none has.
+
+        Args:
+            added: The ids of the new variants.
+        """
+        new = [self.after[id_] for id_ in added]
+        for row in self.raw.get("variants") or ():
+            id_ = variant_id(row)
+            options = {t: v for t, v in option_values(row).items() if t in self.titles}
+            if id_ not in self.leaving and id_ not in self.after and options in new:
+                return id_
+        return ""
+
     def missing(self, default: Raw | None = None) -> dict[str, Any]:
         """The `options/batch` that adds what variants will have.
 

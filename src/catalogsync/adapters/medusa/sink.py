@@ -19,7 +19,7 @@ from catalogsync.catalog.changes import (
     ReferenceChange,
     ReferenceOutcome,
 )
-from catalogsync.catalog.outcomes import Outcome
+from catalogsync.catalog.outcomes import Again, Outcome
 from catalogsync.catalog.products import Field, Product, ProductKey
 from catalogsync.errors import (
     BatchRefusedError,
@@ -130,7 +130,7 @@ class MedusaSink:
         product = change.product
         texts = [change.last_applied, product.description or "", product.title]
         texts += [image.url for image in product.images or ()]
-        texts += [str(item) for item in (product.attributes or {}).items()]
+        texts.append(str(product.attributes or ""))
         variants = len(product.variants or ())
         return 500 * (1 + variants) + sum(map(_weight, texts))
 
@@ -173,7 +173,7 @@ class MedusaSink:
         """Create categories and tags, rename and move categories."""
         return await References(self.client).write(changes)
 
-    async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
+    async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome | Again]:
         """Write changes, all with the same action.
 
         Medusa undoes a refused request that creates and updates in a way that loses
@@ -272,7 +272,7 @@ class MedusaSink:
             await own.failed(loan, _failing(problem, changes))
             raise problem from error
 
-    async def _update(self, changes: Sequence[Change]) -> Sequence[Outcome]:
+    async def _update(self, changes: Sequence[Change]) -> Sequence[Outcome | Again]:
         stock = StockLevels(self.places)
         updates = Updates(self.client, stock, self._option, self._items)
         await updates.write(changes)

@@ -18,8 +18,8 @@ from typing import Any
 import attrs
 
 from catalogsync.catalog.changes import Action, Change
-from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
-from catalogsync.catalog.products import Field, ProductKey
+from catalogsync.catalog.outcomes import Again, Outcome, OutcomeStatus
+from catalogsync.catalog.products import Field, ProductKey, evolve_unchecked
 from catalogsync.diff.last_applied import interim_last_applied
 from catalogsync.errors import BatchRefusedError, ConflictError, RefusedError
 
@@ -58,7 +58,7 @@ class Updates:
         default_option: Gives the shared option of products that have none.
         items: The inventory items that variants may adopt, by SKU.
         shapes: The options of products that get others, or new variants.
-        refused: Products that were refused by themselves.
+        refused: Products that were refused by themselves, or are to be planned anew.
     """
 
     client: MedusaClient
@@ -68,7 +68,9 @@ class Updates:
     shapes: dict[ProductKey, Reshaping] = attrs.field(
         factory=dict[ProductKey, Reshaping]
     )
-    refused: dict[ProductKey, Outcome] = attrs.field(factory=dict[ProductKey, Outcome])
+    refused: dict[ProductKey, Outcome | Again] = attrs.field(
+        factory=dict[ProductKey, "Outcome | Again"]
+    )
 
     async def write(self, changes: Sequence[Change]) -> None:
         """Carry them out.
@@ -96,7 +98,7 @@ class Updates:
             await self._alone(change, self._drop_values)
         await self._confirm(changes)
 
-    def outcomes(self, changes: Iterable[Change]) -> list[Outcome]:
+    def outcomes(self, changes: Iterable[Change]) -> list[Outcome | Again]:
         """What became of each change."""
         return [self.refused.get(c.key) or c.done(self._note(c)) for c in changes]
 
@@ -234,8 +236,14 @@ class Updates:
         if not added:
             return
         shape = self.shapes[change.key]
+        if other := shape.in_the_way([variant.id for variant in added]):
+            # Now that the product has fewer options; the next plan can tell.
+            problem = f"variant {other} has the options of a new one by now"
+            error = ConflictError(problem, retry_after=0)
+            self.refused[change.key] = change.again(error)
+            return
         new = [
-            new_variant(attrs.evolve(v, options=shape.after[v.id]), self.items)
+            new_variant(evolve_unchecked(v, options=shape.after[v.id]), self.items)
             for v in added
         ]
         body, path = {"create": new}, _variants_path(raw_of(change))

@@ -19,13 +19,14 @@ from catalogsync.catalog.changes import (
 )
 from catalogsync.catalog.outcomes import Outcome
 from catalogsync.catalog.products import Dimensions, Field, Product, ProductKey
-from catalogsync.errors import CatalogSyncError, RefusedError
+from catalogsync.errors import BatchRefusedError, CatalogSyncError, RefusedError
 from catalogsync.protocols import AdoptBy, CheckResult, Limits
 
 from . import _references
 from ._database import Database, open_database
 from ._foreign import find_foreign
 from ._reading import find_products, owned_page
+from ._unique import named
 from ._writing import write_changes
 
 if TYPE_CHECKING:
@@ -120,9 +121,21 @@ class SQLSink:
             MisconfiguredError: The database is not writable: the disk is full, the file
                 is read-only, or the user lacks a permission.
         """
-        async with self._database.writing() as connection:
-            await write_changes(connection, changes)
+        try:
+            async with self._database.writing() as connection:
+                await write_changes(connection, changes)
+        except BatchRefusedError as error:
+            if error.culprits:
+                raise
+            raise await self._named(error, changes) from error
         return [change.done() for change in changes]
+
+    async def _named(
+        self, error: BatchRefusedError, changes: Sequence[Change]
+    ) -> BatchRefusedError:
+        """The refusal, with those that it is about where this can be told."""
+        async with self._database.reading() as connection:
+            return await named(connection, error, changes) if connection else error
 
     def shape(self, product: Product, /) -> Product:
         """The product as `find` returns it after a write.

@@ -26,6 +26,7 @@ from catalogsync.errors import ConflictError
 from . import _tables as tables
 from ._foreign import adopt
 from ._tables import NewRow, product, variant
+from ._unique import free
 
 __all__ = ["write_changes"]
 
@@ -60,6 +61,7 @@ async def write_changes(connection: AsyncConnection, changes: Sequence[Change]) 
         elif change.action is not Action.CREATE:
             rows.add(_update, product, {"row": id_, **_changed_columns(change)})
         _put_product_lists(rows, id_, change)
+    await free(connection, ids, changes)
     await _write_variants(connection, rows, there)
 
 

@@ -1,0 +1,151 @@
+"""Values that only one variant may have, where the shop's people made such a rule.
+
+The sink's own tables have none. But with a unique index on SKUs or barcodes, a
+variant that loses its value must let go before another one gets it, and a refusal
+names no product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import attrs
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from catalogsync.batching import batched
+from catalogsync.catalog.changes import Action, Change
+from catalogsync.catalog.products import ProductKey
+from catalogsync.diff.compare import UNIQUE
+from catalogsync.errors import BatchRefusedError, InvalidValueError
+
+from ._tables import IDS, NewRow, product, variant
+
+__all__ = ["free", "named"]
+
+_AT_ONCE = 500
+_LABELS = {"sku": "SKU", "barcode": "barcode"}
+
+
+@attrs.frozen
+class _Move:
+    """A value that a variant gets or loses.
+
+    Attributes:
+        key: The variant's product.
+        id: The variant.
+        value: The value.
+    """
+
+    key: ProductKey
+    id: str
+    value: str
+
+
+async def free(
+    connection: AsyncConnection,
+    rows: Mapping[ProductKey, int],
+    changes: Sequence[Change],
+) -> None:
+    """Take the values that variants of a batch lose off them, if others get them.
+
+    Args:
+        connection: In a transaction.
+        rows: The products' rows.
+        changes: The batch.
+    """
+    for name in UNIQUE.values():
+        got, lost = _moves(changes, name)
+        needed = {move.value for move in got}
+        taken = [
+            {"owner": rows[move.key], "id_": move.id}
+            for move in lost
+            if move.value in needed and move.key in rows
+        ]
+        if taken:
+            await connection.execute(_clear(name), taken)
+
+
+def _clear(name: str) -> sa.Update:
+    owner: sa.BindParameter[Any] = sa.bindparam("owner")
+    id_: sa.BindParameter[Any] = sa.bindparam("id_")
+    of_this = sa.and_(variant.c.product_id == owner, variant.c.source_id == id_)
+    return sa.update(variant).where(of_this).values({name: None})
+
+
+async def named(
+    connection: AsyncConnection, error: BatchRefusedError, changes: Sequence[Change]
+) -> BatchRefusedError:
+    """The same refusal with its culprits, if they want what another variant has."""
+    culprits: dict[ProductKey, str] = {}
+    holders: dict[ProductKey, ProductKey] = {}
+    for name in UNIQUE.values():
+        if "unique" not in error.said.lower() or name not in error.said.lower():
+            continue
+        got, lost = _moves(changes, name)
+        owners = {
+            row["value"]: (row["told"], row["key"])
+            for row in await _existing(connection, name, {move.value for move in got})
+            if _Move(row["key"], row["id"], row["value"]) not in lost
+        }
+        for move in got:
+            if move.value not in owners:
+                owners[move.value] = f"{move.key} of the same batch", move.key
+                continue
+            told, holder = owners[move.value]
+            culprits[move.key] = f"{_LABELS[name]} {move.value} is taken by {told}"
+            if holder is not None and holder != move.key:
+                holders[move.key] = holder
+    return BatchRefusedError(
+        error.reason, said=error.said, culprits=culprits, holders=holders
+    )
+
+
+async def _existing(
+    connection: AsyncConnection, name: str, values: Iterable[str]
+) -> list[NewRow]:
+    """The variants that have one of these values, with their products."""
+    column = variant.c[name]
+    query = (
+        sa.select(
+            column.label("value"),
+            variant.c.source_id.label("id"),
+            product.c.id.label("row"),
+            product.c.source,
+            product.c.source_id,
+        )
+        .join(product)
+        .where(column.in_(IDS))
+    )
+    found: list[NewRow] = []
+    for part in batched(values, _AT_ONCE):
+        for row in await connection.execute(query, {"ids": part}):
+            key = _key(row.source, row.source_id)
+            told = f"row {row.row} of table product, which is {key or 'not ours'}"
+            found.append({"value": row.value, "id": row.id, "key": key, "told": told})
+    return found
+
+
+def _key(source: str | None, id_: str | None) -> ProductKey | None:
+    try:
+        return ProductKey(source or "", id_ or "")
+    except InvalidValueError:
+        return None
+
+
+def _moves(changes: Iterable[Change], name: str) -> tuple[list[_Move], set[_Move]]:
+    """What the variants of these get, and what they lose."""
+    got: list[_Move] = []
+    lost: set[_Move] = set()
+    for change in changes:
+        existing = change.existing.product.variants if change.existing else ()
+        left = () if change.action is Action.DELETE else change.product.variants
+        before, after = ({v.id: v for v in some or ()} for some in (existing, left))
+        for id_ in {**before, **after}:
+            old = getattr(before.get(id_), name, None) or None
+            new = getattr(after.get(id_), name, None) or None
+            if old != new:
+                got += [_Move(change.key, id_, new)] if new else []
+                lost |= {_Move(change.key, id_, old)} if old else set()
+    return got, lost
