@@ -158,6 +158,14 @@ def examples(number: int) -> Callable[[Any], Any]:
 @example(owns={}, families=[[Turn("", SHAPES[0], 0), Turn("", SHAPES[-1], 1)]])
 @example(owns={Field.OPTIONS: Owner.NEVER}, families=[[Turn("", SHAPES[5], 0)]])
 @example(owns={Field.VARIANTS: Owner.NEVER}, families=[[Turn("", SHAPES[0], 0)]])
+@example(
+    owns={Field.VARIANTS: Owner.ON_CREATE},
+    families=[[Turn("", SHAPES[3], 0), Turn("", SHAPES[0], 1)]],
+)
+@example(
+    owns={Field.SKU: Owner.ON_CREATE},
+    families=[[Turn("", SHAPES[4], 2), Turn("", SHAPES[7], 3)]],
+)
 async def test_any_rules_in_the_fake(
     shop: Shop, owns: Mapping[Field, Owner], families: Any
 ) -> None:

@@ -538,9 +538,8 @@ class _Comparison:
         if isinstance(desired, Unset) or desired == existing:
             return ()
         before = {v.id: v for v in existing}
-        changes = self._without_conflicts(
-            tuple(self._variant_changes(desired, before)), before
-        )
+        planned = self._without_taken(self._variant_changes(desired, before), before)
+        changes = self._without_conflicts(tuple(planned), before)
         for change in changes:
             self.fields |= change.fields or {Field.VARIANTS}
         if changes:
@@ -596,12 +595,64 @@ class _Comparison:
             after, fields = self._variant(variant, existing[variant.id])
             if fields:
                 yield VariantChange(action=Action.UPDATE, variant=after, fields=fields)
-        if Field.VARIANTS in self.without:
-            return
+        yield from self._changes_of_gone(desired, existing)
+
+    def _changes_of_gone(
+        self, desired: Sequence[Variant], existing: Mapping[str, Variant]
+    ) -> Iterator[VariantChange]:
+        """Changes of variants of ours that left the source."""
         stay = {variant.id for variant in desired}
         for id_, variant in existing.items():
-            if id_ not in stay and self.last_applied.wrote_variant(id_):
+            if id_ in stay or not self.last_applied.wrote_variant(id_):
+                continue
+            if Field.VARIANTS not in self.without:
                 yield VariantChange(action=Action.REMOVE, variant=variant)
+            elif cleared := self._passed_on(variant, desired):
+                after = evolve_unchecked(
+                    variant, **{UNIQUE[field]: None for field in cleared}
+                )
+                yield VariantChange(action=Action.UPDATE, variant=after, fields=cleared)
+
+    def _passed_on(
+        self, variant: Variant, desired: Sequence[Variant]
+    ) -> frozenset[Field]:
+        """Unique values of a variant that left the source and stays, which others need."""
+        return frozenset(
+            field
+            for field, name in UNIQUE.items()
+            if field not in self.without
+            and (value := getattr(variant, name))
+            and any(getattr(other, name) == value for other in desired)
+            and self.last_applied.has(variant.id, name, value)
+        )
+
+    def _without_taken(
+        self, changes: Iterable[VariantChange], before: Mapping[str, Variant]
+    ) -> Iterator[VariantChange]:
+        """New variants without unique values that are not ours to take from another.
+
+        A value that the source owns only on creation stays with the variant that has it.
+        """
+        fixed = [field for field in UNIQUE if field in self.without]
+        if not fixed:
+            yield from changes
+            return
+        changes = tuple(changes)
+        removed = {c.variant.id for c in changes if c.action is Action.REMOVE}
+        stay = [v for id_, v in before.items() if id_ not in removed]
+        for change in changes:
+            variant = change.variant
+            for field in fixed if change.action is Action.ADD else ():
+                name = UNIQUE[field]
+                value = getattr(variant, name)
+                holders = [v.id for v in stay if value and getattr(v, name) == value]
+                if holders:
+                    variant = evolve_unchecked(variant, **{name: UNSET})
+                    self.conflicts.append(
+                        f"variant {variant.id} is created without {field.value}"
+                        f" {value!r}: variant {holders[0]} has it and keeps it"
+                    )
+            yield attrs.evolve(change, variant=variant)
 
     def _removed_by_others(self, variant: Variant) -> bool:
         """Whether a person removed this variant of ours, and it stays removed."""
