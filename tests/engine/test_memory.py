@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import tracemalloc
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -52,10 +53,12 @@ class Warehouse:
         pages: How many pages there are.
         page_size: Products in a page.
         parallel: Whether the first page names all others.
+        weight: Characters of each product's text.
     """
 
     pages: int
     page_size: int = 10
+    weight: int = MB
     parallel: bool = False
     name: str = "shop"
     lookups: list[int] = attrs.field(factory=list[int])
@@ -67,7 +70,8 @@ class Warehouse:
         if self.parallel:
             following = range(1, self.pages) if cursor is None else range(0)
         begin = number * self.page_size
-        made = [heavy(n) for n in range(begin, begin + self.page_size)]
+        numbers = range(begin, begin + self.page_size)
+        made = [heavy(number, self.weight) for number in numbers]
         return Page(products=made, next=tuple(map(str, following)))
 
     async def get(self, keys: Sequence[ProductKey], /) -> Page:
@@ -105,6 +109,36 @@ def peak() -> Iterator[Callable[[], int]]:
     tracemalloc.start()
     yield lambda: tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
+
+
+@attrs.define(kw_only=True)
+class Census(Sieve):
+    """A sieve that counts the product keys that are in memory."""
+
+    most: int = 0
+
+    async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
+        alive = sum(type(one) is ProductKey for one in gc.get_objects())
+        self.most = max(self.most, alive)
+        return [change.done() for change in changes]
+
+
+@pytest.mark.parametrize("stored", [False, True])
+async def test_no_key_is_kept_of_a_product_that_is_through(
+    stored: bool, tmp_path: Path
+) -> None:
+    """As many are in memory at the end of a long run as at the end of a short one."""
+    counted: list[int] = []
+    for pages in (100, 400):
+        source = Warehouse(pages=pages, weight=8)
+        sink = Census(limits=Limits(find=100))
+        settings = StateSettings(url=f"sqlite:///{tmp_path / f'{pages}.db'}")
+        async with settings.open() as store:
+            kept = store if stored else None
+            report = await sync(source, sink, options=fast(), state=kept)
+        assert report.counts.created == 10 * pages
+        counted.append(sink.most)
+    assert counted[1] < counted[0] + 1000
 
 
 @pytest.mark.parametrize("parallel", [False, True])

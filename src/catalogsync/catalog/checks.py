@@ -151,7 +151,7 @@ def _check_json(value: object, depth: int, most: int) -> int:
     The path is built only when a check has failed: for long names and many values it
     would be most of the work.
     """
-    if type(value) in _ALWAYS_FINE or _is_plain(value):
+    if type(value) in _ALWAYS_FINE:
         return most - 1
     match value:
         case str():
@@ -323,7 +323,7 @@ def tags(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if isinstance(value, tuple):
         for index, tag in enumerate(cast("tuple[object, ...]", value)):
             path = f"{attribute.name}[{index}]"
-            if not check_text(path, tag):
+            if not _is_plain(tag) and not check_text(path, tag):
                 raise InvalidValueError(path, "must not be empty")
 
 

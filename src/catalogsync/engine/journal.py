@@ -409,10 +409,10 @@ class Journal:
         )
 
     async def flush(self) -> None:
-        """Save what is buffered."""
+        """Save what is buffered; without a store, forget it."""
+        pending, self._pending = self._pending, _Pending()
         if self.store is None or not self.writes:
             return
-        pending, self._pending = self._pending, _Pending()
         try:
             await _uninterrupted(self._save(self.store, pending))
         except StateError:
