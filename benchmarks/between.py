@@ -1,6 +1,6 @@
 """The engine alone: pages that are there already, and a sink that only remembers.
 
-Reading the queue, planning, receipts, batches and books; no HTTP and no adapters.
+Reading the queue, planning, last-applied states, batches and books; no HTTP and no adapters.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ import attrs
 
 from catalogsync import (
     Change,
-    Cursor,
+    Existing,
     Field,
     Limits,
     Options,
-    Ours,
     Outcome,
     Page,
     Product,
@@ -27,6 +26,7 @@ from catalogsync import (
     sync,
 )
 from catalogsync.adapters.dummyjson import DummyJSONSettings
+from catalogsync.protocols import Cursor
 
 
 async def work(job: dict[str, Any]) -> dict[str, Any]:
@@ -76,17 +76,19 @@ class _Ready:
 class _Remembering:
     limits: Limits
     name: str = "remembering"
-    held: dict[ProductKey, Ours] = attrs.field(factory=dict[ProductKey, Ours])
+    existing: dict[ProductKey, Existing] = attrs.field(
+        factory=dict[ProductKey, Existing]
+    )
 
     async def find(
-        self, wanted: Sequence[Product], /, *, fields: frozenset[Field]
-    ) -> Mapping[ProductKey, Ours]:
-        found = ((product.key, self.held.get(product.key)) for product in wanted)
-        return {key: held for key, held in found if held is not None}
+        self, desired: Sequence[Product], /, *, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, Existing]:
+        found = ((product.key, self.existing.get(product.key)) for product in desired)
+        return {key: existing for key, existing in found if existing is not None}
 
     async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
         await asyncio.sleep(0)
         for change in changes:
-            ours = Ours(product=change.product, receipt=change.receipt)
-            self.held[change.key] = ours
+            ours = Existing(product=change.product, last_applied=change.last_applied)
+            self.existing[change.key] = ours
         return [change.done() for change in changes]

@@ -36,13 +36,13 @@ class Server:
         """Its address."""
         return str(self.told["url"])
 
-    def do(self, wish: str) -> None:
+    def do(self, trigger: str) -> None:
         """Let it do something, such as `empty`."""
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps({"do": wish}) + "\n")
+        self.process.stdin.write(json.dumps({"do": trigger}) + "\n")
         self.process.stdin.flush()
         answer = _line(self.process)
-        if answer.get("done") != wish:
+        if answer.get("done") != trigger:
             raise RuntimeError(f"the store failed: {answer}")
 
 

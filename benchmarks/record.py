@@ -15,7 +15,7 @@ from typing import Any
 
 import attrs
 
-from catalogsync._http import HttpClient, Reply
+from catalogsync.http._client import HttpClient, Reply
 
 from . import library
 

@@ -18,7 +18,7 @@ import aiohttp
 import attrs
 from yarl import URL
 
-from catalogsync._json import loads
+from catalogsync._lib.strict_json import loads
 
 from .record import MARK, named_ids
 

@@ -1,4 +1,4 @@
-"""The script that people write today: no comparing, no repeating, no receipts.
+"""The script that people write today: no comparing, no repeating, no last-applied states.
 
 It fetches pages, maps records and posts batches. Categories, tags and stock levels
 are written as well, so that the store ends up with the same products.

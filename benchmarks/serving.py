@@ -61,9 +61,9 @@ async def _store() -> None:
 async def _obey(told: dict[str, Any], commands: dict[str, Callable[[], None]]) -> None:
     _say(told)
     while line := await asyncio.to_thread(sys.stdin.readline):
-        wish = json.loads(line)["do"]
-        commands[wish]()
-        _say({"done": wish})
+        trigger = json.loads(line)["do"]
+        commands[trigger]()
+        _say({"done": trigger})
 
 
 def _say(message: dict[str, Any]) -> None:

@@ -9,11 +9,13 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 
 import attrs
+from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.domains.python import PyObject
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from signatures import public, signature_of
+from signatures import described, public, signature_of
 
 project = "catalogsync"
 author = "the catalogsync authors"
@@ -36,15 +38,19 @@ autodoc_default_options = {"members": True}
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 autodoc_typehints = "signature"
+napoleon_use_ivar = True
 python_use_unqualified_type_names = True
 
 nitpicky = True
 nitpick_ignore_regex = [
     # Names of other projects: their pages are elsewhere, and a build needs no network.
     (r"py:.*", r"(asyncio|collections|contextlib|datetime|decimal|enum|importlib)\..*"),
-    (r"py:.*", r"(logging|os|pathlib|typing|aiohttp|attrs|stamina)\..*"),
+    (r"py:.*", r"(dt|logging|os|pathlib|ssl|typing|aiohttp|attrs|stamina|yarl)\..*"),
     # The same names where an annotation has them without their module.
-    (r"py:class", r"ClientSession|Decimal|Path|AbstractAsyncContextManager|EntryPoint"),
+    (
+        r"py:class",
+        r"ClientSession|Decimal|Path|AbstractAsyncContextManager|EntryPoint|URL",
+    ),
     (r"py:class", r"CollectorRegistry|(Meter|Tracer)Provider"),
     # What the memory source and the test servers keep for themselves.
     (r"py:class", r"Clock|Products|deque|FaultKind|Records|State|effects\.Effect"),
@@ -54,29 +60,15 @@ nitpick_ignore_regex = [
     (r"py:class", r"catalogsync\..*\.T(_co)?"),
 ]
 
-_HOMES = (
-    "catalogsync",
-    "catalogsync.config",
-    "catalogsync.events",
-    "catalogsync.adapters.dummyjson",
-    "catalogsync.adapters.medusa",
-    "catalogsync.adapters.sql",
-    "catalogsync.testing",
-)
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def _show_public_homes() -> None:
-    """Let every public name live where users import it from, as tracebacks will not."""
-    shown: set[int] = set()
-    for home in _HOMES:
-        module = import_module(home)
-        for name in module.__all__:
-            value = getattr(module, name)
-            mine = str(getattr(value, "__module__", "")).startswith("catalogsync.")
-            if mine and id(value) not in shown:
-                shown.add(id(value))
-                value.__module__ = home
+    """Name each class and function by the module that users import it from."""
+    for module, name in described():
+        value = getattr(import_module(module), name)
+        if str(getattr(value, "__module__", "")).startswith("catalogsync"):
+            value.__module__ = module
 
 
 def _show_defaults() -> None:
@@ -101,8 +93,20 @@ def _fences(
     lines[:] = _FENCE.sub(directive, "\n".join(lines)).split("\n")
 
 
+def _shorten_contents(
+    _: Sphinx, domain: str, kind: str, content: addnodes.desc_content
+) -> None:
+    """List classes and functions beside a page, and leave out their members."""
+    if domain == "py" and kind not in {"class", "exception", "function", "type"}:
+        content.parent["no-contents-entry"] = True
+
+
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
+    for field in PyObject.doc_field_types:
+        if field.name == "variable":
+            field.label = "Attributes"
+    app.connect("object-description-transform", _shorten_contents)
     _show_public_homes()
     _show_defaults()
     app.connect("autodoc-process-docstring", _fences, priority=400)

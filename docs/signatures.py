@@ -25,8 +25,8 @@ _HEAD = """# Signatures
 Every name of the [API](api.md) with its types and defaults. This page is made by `docs/signatures.py`.
 """
 _DIRECTIVE = re.compile(
-    r"^## (?P<section>.+)$|currentmodule:: (?P<module>\S+)"
-    r"|auto(?P<kind>class|function|exception):: (?P<name>[\w.]+)",
+    r"^(?P<section>##+ .+)$|^\.\. py:currentmodule:: (?P<module>\S+)"
+    r"|^\.\. (?P<kind>auto|py:)(?:class|function|exception|type|data):: (?P<name>\w+)",
     re.MULTILINE,
 )
 
@@ -169,13 +169,24 @@ def _member_lines(found: Any, name: str) -> Iterator[str]:
         yield written(found, name)
 
 
-def public() -> Iterator[Any]:
-    """Everything that has a place in the API."""
+def described() -> Iterator[tuple[str, str]]:
+    """Every public name as the API page has it: its module and the name."""
     module = "catalogsync"
     for found in _DIRECTIVE.finditer(_PAGE.read_text()):
         module = found["module"] or module
         if found["name"]:
-            yield _named(module, found["name"])[0]
+            yield module, found["name"]
+
+
+def modules() -> list[str]:
+    """The public modules, in the order of the API page."""
+    return list(dict.fromkeys(module for module, _ in described()))
+
+
+def public() -> Iterator[Any]:
+    """The classes, functions and values behind the names of the API page."""
+    for module, name in described():
+        yield getattr(import_module(module), name)
 
 
 def page() -> str:
@@ -183,24 +194,18 @@ def page() -> str:
     module, parts = "catalogsync", [_HEAD]
     blocks: list[str] = []
     for found in _DIRECTIVE.finditer(_PAGE.read_text()):
+        module = found["module"] or module
         if found["section"]:
-            parts += _fenced(blocks)
+            parts += [*_fenced(blocks), f"{found['section']}\n"]
             blocks = []
-            parts.append(f"## {found['section']}\n")
-        elif found["module"]:
-            module = found["module"]
-        else:
-            blocks.append("\n".join(_lines(*_named(module, found["name"]))))
+        elif found["kind"] == "auto":
+            value = getattr(import_module(module), found["name"])
+            blocks.append("\n".join(_lines(value, found["name"])))
     return "\n".join([*parts, *_fenced(blocks)])
 
 
 def _fenced(blocks: list[str]) -> list[str]:
     return ["```text\n" + "\n\n".join(blocks) + "\n```\n"] if blocks else []
-
-
-def _named(module: str, name: str) -> tuple[Any, str]:
-    home, _, last = name.rpartition(".")
-    return getattr(import_module(home or module), last), last
 
 
 if __name__ == "__main__":

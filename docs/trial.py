@@ -72,7 +72,7 @@ def trial(options: str = "") -> Iterator[Trial]:
     records = Records(generate_catalog(20))
     with serve_in_thread(lambda: dummyjson_app(records)) as url:
         Path("catalogsync.toml").write_text(
-            "[store]\nkeep_days = 100000\n[jobs.products]\n"
+            "[state]\nkeep_days = 100000\n[jobs.products]\n"
             f'source = {{ type = "dummyjson", url = "{url}", max_requests = 0 }}\n'
             'sink = { type = "sql", url = "sqlite:///catalog.db" }\n'
             f"options = {{ {options} }}\n",

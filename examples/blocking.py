@@ -1,7 +1,7 @@
 """catalogsync in a program without an event loop: a script, a WSGI host, a notebook.
 
-Run it with `python examples/blocking.py [URL]`, where URL is a DummyJSON server; one
-is started if there is none. Needs the extra `sql`.
+Run it with `python examples/blocking.py [URL]`, where URL is a DummyJSON server;
+without a URL it starts one. Needs the extra `sql`.
 """
 
 from __future__ import annotations

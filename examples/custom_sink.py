@@ -1,4 +1,4 @@
-"""A price list in JSON as a sink, in about twenty lines of own code.
+"""A price list in JSON as a sink, in about twenty lines of your own code.
 
 Run it with `python examples/custom_sink.py [FILE]`; needs no network and no extra.
 """
@@ -15,10 +15,9 @@ from pathlib import Path
 
 from catalogsync import (
     Change,
+    Existing,
     Field,
-    Held,
     Limits,
-    Ours,
     Outcome,
     Price,
     Product,
@@ -27,6 +26,7 @@ from catalogsync import (
     as_source,
     sync,
 )
+from catalogsync.catalog.changes import Found
 
 
 class PriceListSink:
@@ -39,20 +39,20 @@ class PriceListSink:
         self._file = file
 
     def shape(self, product: Product, /) -> Product:
-        """Say what the file can hold: the title and one price."""
+        """The product as the file can hold it: the title and one price."""
         prices = [p for v in product.variants or () for p in v.prices or ()]
         only = Variant(id="only", prices=prices[:1])
         return Product(key=product.key, title=product.title, variants=[only])
 
     async def find(
-        self, wanted: Sequence[Product], /, *, fields: frozenset[Field]
-    ) -> Mapping[ProductKey, Held]:
-        """Say what the file has for these products."""
-        rows, keys = self._read(), [product.key for product in wanted]
-        return {key: held(key, *rows[str(key)]) for key in keys if str(key) in rows}
+        self, desired: Sequence[Product], /, *, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, Found]:
+        """Read what the file has for these products."""
+        rows, keys = self._read(), [product.key for product in desired]
+        return {key: existing(key, *rows[str(key)]) for key in keys if str(key) in rows}
 
     async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
-        """Put these products into the file."""
+        """Write these products to the file."""
         rows = self._read() | {str(c.key): row_of(c) for c in changes}
         self._file.write_text(json.dumps(rows, indent=1), encoding="utf-8")
         return [change.done() for change in changes]
@@ -64,17 +64,20 @@ class PriceListSink:
 
 
 def row_of(change: Change) -> list[str]:
-    """A product as the file has it; the receipt is kept for `held`."""
+    """A row of the file; it keeps the last-applied state for `existing`."""
     prices = [p for v in change.product.variants or () for p in v.prices or ()]
     texts = [text for p in prices for text in (str(p.amount), p.currency)]
-    return [change.receipt, change.product.title, *texts]
+    return [change.last_applied, change.product.title, *texts]
 
 
-def held(key: ProductKey, receipt: str, title: str, *price: str) -> Held:
+def existing(key: ProductKey, last_applied: str, title: str, *price: str) -> Found:
     """A row of the file as the engine compares it."""
     prices = [Price(amount=Decimal(price[0]), currency=price[1])] if price else []
     only = Variant(id="only", prices=prices)
-    return Ours(product=Product(key=key, title=title, variants=[only]), receipt=receipt)
+    return Existing(
+        product=Product(key=key, title=title, variants=[only]),
+        last_applied=last_applied,
+    )
 
 
 def product(number: str, title: str, price: str) -> Product:

@@ -1,4 +1,4 @@
-"""A price list in CSV as a source, in about twenty lines of own code.
+"""A price list in CSV as a source, in about twenty lines of your own code.
 
 Run it with `python examples/custom_source.py [FILE]`; needs no network and no extra.
 """
@@ -14,7 +14,6 @@ from itertools import islice
 from pathlib import Path
 
 from catalogsync import (
-    Cursor,
     InvalidValueError,
     MemorySink,
     Page,
@@ -26,6 +25,7 @@ from catalogsync import (
     Variant,
     sync,
 )
+from catalogsync.protocols import Cursor
 
 
 class PriceListSource:
@@ -54,7 +54,7 @@ class PriceListSource:
 
 
 def product_of(row: dict[str, str]) -> Product:
-    """Make a product of a row."""
+    """Turn a row into a product."""
     price = Price(amount=Decimal(row["price"]), currency="EUR")
     level = StockLevel(quantity=int(row["stock"]))
     only = Variant(id="default", sku=row["id"], prices=[price], stock=[level])

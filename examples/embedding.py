@@ -1,7 +1,7 @@
-"""catalogsync inside another asyncio program: its session, its hooks, its shutdown.
+"""catalogsync inside another asyncio program: session, hooks, shutdown.
 
-Run it with `python examples/embedding.py [URL]`, where URL is a DummyJSON server; one
-is started if there is none. Needs the extra `sql`.
+Run it with `python examples/embedding.py [URL]`, where URL is a DummyJSON server;
+without a URL it starts one. Needs the extra `sql`.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from contextlib import AsyncExitStack
 import aiohttp
 import attrs
 
-from catalogsync import Event, Report, open_run
+from catalogsync import Report, Sync
 from catalogsync.adapters.dummyjson import DummyJSONSettings
 from catalogsync.adapters.sql import SQLSettings
-from catalogsync.events import BatchSettled, ProductFailed
+from catalogsync.events import BatchWritten, Event, ProductFailed
 from catalogsync.testing import dummyjson_server, generate_catalog
 
 
 @attrs.define
 class Host:
-    """The program around it, which has a session and closes at some time."""
+    """The surrounding program; it owns the HTTP session and decides when to close."""
 
     session: aiohttp.ClientSession
     url: str
@@ -32,25 +32,25 @@ class Host:
     seen: Counter[str] = attrs.field(factory=Counter[str])
 
     def note(self, event: Event, /) -> None:
-        """Count what happens; any callable that takes an event is a hook."""
+        """Count events; any callable that takes an event is a hook."""
         self.seen[type(event).__name__] += 1
         if isinstance(event, ProductFailed) and event.outcome.status == "failed":
-            print("look at", event.outcome.key, event.outcome.reason)
+            print("failed:", event.outcome.key, event.outcome.reason)
 
     async def sync(self) -> Report:
-        """Sync the catalog; when the host closes, end early and in order."""
+        """Sync the catalog; when the host closes, shut the run down gracefully."""
         source_settings = DummyJSONSettings(url=self.url, max_requests=0)
         sink_settings = SQLSettings(url="sqlite://", batch=15)
         async with (
             source_settings.open(self.session) as source,
             sink_settings.open() as sink,
-            open_run(source, sink, job="nightly", hooks=[self.note]) as run,
+            Sync(source, sink, job="nightly", hooks=[self.note]).run() as run,
             asyncio.TaskGroup() as group,
         ):
 
             async def stop_when_closing() -> None:
                 await self.closing.wait()
-                run.stop(grace=10, reason="the host closes")
+                run.stop(grace=10, reason="the host is closing")
 
             watcher = group.create_task(stop_when_closing())
             report = await run.report()
@@ -59,17 +59,17 @@ class Host:
 
 
 class HurriedHost(Host):
-    """A host that closes as soon as the first batch is through."""
+    """A host that closes as soon as the first batch is written."""
 
     def note(self, event: Event, /) -> None:
-        """Close at the end of a batch."""
+        """Close after a batch."""
         super().note(event)
-        if isinstance(event, BatchSettled):
+        if isinstance(event, BatchWritten):
             self.closing.set()
 
 
 async def main() -> None:
-    logging.basicConfig(level=logging.ERROR)  # events go to the logger as well
+    logging.basicConfig(level=logging.ERROR)  # events also go to the logger
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
         if sys.argv[1:]:
@@ -80,7 +80,7 @@ async def main() -> None:
 
         host = Host(session, url)
         print(await host.sync())
-        print(f"{host.seen['PageRead']} pages, {host.seen['BatchSettled']} batches")
+        print(f"{host.seen['PageRead']} pages, {host.seen['BatchWritten']} batches")
 
         report = await HurriedHost(session, url).sync()
         print(f"{report.status}: {report.problem}")

@@ -1,15 +1,15 @@
-"""DummyJSON into a real Medusa store: look at the settings, show the plan, sync.
+"""DummyJSON into a real Medusa store: check the settings, show the plan, sync.
 
 The settings come from the environment:
 
     MEDUSA_URL        the address of the server, without /admin
     MEDUSA_EMAIL      an admin user, and
-    MEDUSA_PASSWORD   their password; or, instead of both,
+    MEDUSA_PASSWORD   the password; or, instead of both,
     MEDUSA_API_KEY    a secret API key
-    DUMMYJSON_URL     the source; by default https://dummyjson.com
+    DUMMYJSON_URL     the source; default: https://dummyjson.com
 
 `python examples/medusa.py` writes nothing; `python examples/medusa.py --write` does.
-A store to try it on is in `examples/medusa-store`.
+`examples/medusa-store` contains a store for experiments.
 """
 
 from __future__ import annotations
@@ -18,24 +18,19 @@ import asyncio
 import sys
 from os import environ
 
-from catalogsync import (
-    CatalogSyncError,
-    Change,
-    ReferenceChange,
-    diff,
-    rehearse,
-    sync,
-)
+from catalogsync import CatalogSyncError, Change, Sync, sync
 from catalogsync.adapters.dummyjson import DummyJSONSettings
 from catalogsync.adapters.medusa import MedusaSettings
+from catalogsync.catalog.changes import ReferenceChange
+from catalogsync.diff.describe import diff
 
 
 def show(change: Change | ReferenceChange) -> None:
     if isinstance(change, ReferenceChange):
-        print("create or rename", change.reference.kind, change.reference.name)
+        print("create or change", change.reference.kind, change.reference.name)
         return
     print(change.action, change.key, change.product.title)
-    for item in diff(change) if change.held else ():
+    for item in diff(change) if change.existing else ():
         print(f"    {item.path}: {item.old} -> {item.new}")
 
 
@@ -50,12 +45,12 @@ async def main() -> int:
         api_key=environ.get("MEDUSA_API_KEY"),
     )
     async with source_settings.open() as source, sink_settings.open() as sink:
-        for finding in await sink.check():
-            print("ok " if finding.ok else "BAD", finding.what, finding.text)
+        for result in await sink.check():
+            print("ok " if result.ok else "BAD", result.what, result.text)
         if "--write" in sys.argv[1:]:
             report = await sync(source, sink)
         else:
-            report = await rehearse(source, sink, show=show)
+            report = await Sync(source, sink).plan(show)
     print(report)
     return 0 if report.status == "succeeded" else 1
 

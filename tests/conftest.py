@@ -17,7 +17,7 @@ import attrs
 import pytest
 from hypothesis import settings
 from tests.adapters.sql_databases import Hand
-from tests.real import STORE, real_is_wanted
+from tests.real import STORE, real_is_desired
 from yarl import URL
 
 from catalogsync.testing.catalog import generate_catalog
@@ -150,7 +150,7 @@ FACTS = (
 )
 
 
-@pytest.fixture(params=["fake", "real"] if real_is_wanted() else ["fake"])
+@pytest.fixture(params=["fake", "real"] if real_is_desired() else ["fake"])
 async def medusa(request: pytest.FixtureRequest) -> AsyncIterator[Medusa]:
     """An empty store, fake or real."""
     async with contextlib.AsyncExitStack() as stack:

@@ -9,7 +9,7 @@ from pathlib import Path
 STORE = Path(__file__).parents[1] / "examples" / "medusa-store"
 
 
-def real_is_wanted() -> bool:
+def real_is_desired() -> bool:
     """Say so once, when tests are collected.
 
     `CATALOGSYNC_REAL=1` demands these parts, so that a missing one is a failure;

@@ -22,7 +22,6 @@ from catalogsync import (
     Category,
     Dimensions,
     Image,
-    Json,
     Price,
     Product,
     ProductKey,
@@ -30,6 +29,7 @@ from catalogsync import (
     StockLevel,
     Variant,
 )
+from catalogsync.catalog.products import Json
 
 __all__ = [
     "AWKWARD_TEXTS",

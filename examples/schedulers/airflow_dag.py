@@ -1,17 +1,18 @@
-"""catalogsync in Airflow 3: a file for the folder of DAGs, with catalogsync.toml beside it.
+"""catalogsync in Airflow 3: put this file into the DAG folder, next to catalogsync.toml.
 
-Time limit:  after `LIMIT` seconds the run ends the batches in flight, and what is left
-    is for the next one. Airflow's own `execution_timeout`, which breaks off, is later.
-Outcome:     degraded (some products failed) fails the task for good: a retry would fail
-    on the same products. A person looks at `catalogsync failures products`.
-Retries:     incomplete, or a side that was down, is tried twice more, after five
-    minutes. Not sooner: within a minute of a killed run its lease still stands, and
-    the retry would be skipped. A wrong setting is not tried again.
-Overlap:     `max_active_runs` keeps this DAG from it; against others, the lease of the
-    run store skips the second run. A skipped run skips the task.
+Time limit:  after `LIMIT` seconds the run finishes the batches in flight and leaves the
+    rest to the next run. Airflow's own `execution_timeout`, which kills the task, comes
+    later.
+Outcome:     degraded (some products failed) fails the task without a retry, which would
+    fail on the same products. Run `catalogsync failures products` to see them.
+Retries:     an incomplete run, or a side that was down, is retried twice, after five
+    minutes. Not sooner: the lease of a killed run lasts a minute, and a retry within
+    that minute would be skipped. A wrong setting is not retried.
+Overlap:     `max_active_runs` prevents it within this DAG; elsewhere, the lease in the
+    state store skips the second run. A skipped run skips the task.
 
-Needs `catalogsync[sql]` where tasks are executed. If its dependencies and yours do not
-agree, give it a venv and call `catalogsync run products` in a `BashOperator` instead.
+Needs `catalogsync[sql]` where tasks are executed. If its dependencies conflict with
+yours, install it into a venv and call `catalogsync run products` in a `BashOperator`.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ async def run() -> Report:
 @dag(
     schedule=dt.timedelta(seconds=EVERY),
     start_date=dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
-    catchup=False,  # one run makes up for all that were missed
+    catchup=False,  # one run replaces all missed ones
     max_active_runs=1,
 )
 def catalogsync() -> None:

@@ -1,18 +1,18 @@
 """catalogsync in APScheduler 3, in a program with an event loop.
 
-The run is a coroutine on the host's own loop; nothing blocks it.
+The run is a coroutine on the host's own loop and never blocks it.
 
-Time limit:  APScheduler has none. After `LIMIT` seconds the run ends the batches in
-    flight, and what is left is for the next one.
-Outcome:     degraded (some products failed) is logged, for a person to look at.
-    Incomplete raises, and APScheduler logs it.
-Retries:     none here, and none needed: the next run goes on.
-Overlap:     APScheduler starts no second one (`max_instances` is 1); against other
-    processes, the lease of the run store skips it.
-SIGTERM:     the run at work is cancelled, promptly. What it wrote stays, and the next
-    run goes on. `examples/embedding.py` shows how to end it in order instead.
+Time limit:  APScheduler has none. After `LIMIT` seconds the run finishes the batches in
+    flight and leaves the rest to the next run.
+Outcome:     degraded (some products failed) is logged as a warning. Incomplete raises,
+    and APScheduler logs the error.
+Retries:     none here, and none needed: the next run continues.
+Overlap:     APScheduler starts no second run (`max_instances` is 1); in other
+    processes, the lease in the state store skips it.
+SIGTERM:     cancels the current run at once. What it wrote stays, and the next run
+    continues. `examples/embedding.py` shows a graceful shutdown instead.
 
-Needs `apscheduler` 3 and `catalogsync[sql]`. 4 is another library.
+Needs `apscheduler` 3 (version 4 has a different API) and `catalogsync[sql]`.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ async def main() -> None:
         sync,
         "interval",
         seconds=EVERY,
-        coalesce=True,  # times that were missed are made up for once
-        misfire_grace_time=None,  # however late it is
+        coalesce=True,  # one run replaces all missed ones
+        misfire_grace_time=None,  # no matter how late
     )
     scheduler.start()
     await closing.wait()

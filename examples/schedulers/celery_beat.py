@@ -1,19 +1,20 @@
-"""catalogsync in Celery: beat asks for a run when it is due, a worker carries it out.
+"""catalogsync in Celery: beat queues a run when it is due, a worker executes it.
 
     celery -A celery_beat beat
     celery -A celery_beat worker
 
-Time limit:  after `LIMIT` seconds the run ends the batches in flight, and what is left
-    is for the next one. Celery's own `time_limit`, which kills, is later.
+Time limit:  after `LIMIT` seconds the run finishes the batches in flight and leaves the
+    rest to the next run. Celery's own `time_limit`, which kills the task,
+    comes later.
 Outcome:     degraded (some products failed) is a result, not an error: a retry would
-    fail on the same products. A person looks at `catalogsync failures products`.
-Retries:     incomplete, or a side that was down, is tried twice more, after five
-    minutes. Not sooner: within a minute of a killed run its lease still stands, and
-    the retry would be skipped. A wrong setting is not tried again.
+    fail on the same products. Run `catalogsync failures products` to see them.
+Retries:     an incomplete run, or a side that was down, is retried twice, after five
+    minutes. Not sooner: the lease of a killed run lasts a minute, and a retry within
+    that minute would be skipped. A wrong setting is not retried.
 Overlap:     if a task is delivered twice, or a run takes longer than the interval, the
-    second one is skipped by the lease of the run store. A task that waited in the queue
-    until the next one came is dropped (`expires`).
-SIGTERM:     the worker takes no further task, and ends with the one at work.
+    lease in the state store skips the second run. A task that is still queued when the
+    next one arrives is dropped (`expires`).
+SIGTERM:     the worker accepts no further task, and exits after the current one.
 
 Needs `celery[redis]` and `catalogsync[sql]`.
 """

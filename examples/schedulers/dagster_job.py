@@ -1,20 +1,20 @@
 """catalogsync in Dagster: a job and its schedule, for `dagster dev -f dagster_job.py`.
 
-Time limit:  after `LIMIT` seconds the run ends the batches in flight, and what is left
-    is for the next one. Dagster's own (the tag `dagster/max_runtime`, for instances
-    with run monitoring), which terminates, is later.
-Outcome:     degraded (some products failed) fails for good: a retry would fail on the
-    same products. A person looks at `catalogsync failures products`.
-Retries:     incomplete, or a side that was down, is tried twice more, after five
-    minutes. Not sooner: within a minute of a killed run its lease still stands, and
-    the retry would be skipped. A wrong setting is not tried again.
-Overlap:     Dagster starts a run although the one before is at work; the lease of the
-    run store skips it.
+Time limit:  after `LIMIT` seconds the run finishes the batches in flight and leaves the
+    rest to the next run. Dagster's own (the tag `dagster/max_runtime`, on
+    instances with run monitoring), which terminates the run, comes later.
+Outcome:     degraded (some products failed) fails without a retry, which would fail on
+    the same products. Run `catalogsync failures products` to see them.
+Retries:     an incomplete run, or a side that was down, is retried twice, after five
+    minutes. Not sooner: the lease of a killed run lasts a minute, and a retry within
+    that minute would be skipped. A wrong setting is not retried.
+Overlap:     Dagster starts a run even if the previous one is still running; the lease
+    in the state store skips it.
 
 Needs `dagster`, `dagster-webserver` and `catalogsync[sql]`.
 """
 
-# Without `from __future__ import annotations`: Dagster reads those of an op.
+# No `from __future__ import annotations`: Dagster reads an op's annotations at run time.
 
 import asyncio
 import os

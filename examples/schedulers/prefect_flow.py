@@ -1,14 +1,15 @@
 """catalogsync in Prefect 3: `python prefect_flow.py` serves the flow on its schedule.
 
-Time limit:  after `LIMIT` seconds the run ends the batches in flight, and what is left
-    is for the next one. Prefect's own `timeout_seconds`, which cancels, is later.
-Outcome:     degraded (some products failed) is a completed flow with a state of its own
-    name: a retry would fail on the same products. A person looks at
-    `catalogsync failures products`; an automation on the name `Degraded` tells them.
-Retries:     incomplete, or a side that was down, is tried twice more, after five
-    minutes. Not sooner: within a minute of a killed run its lease still stands, and
-    the retry would be skipped. So is a wrong setting, which does no harm.
-Overlap:     `limit` keeps this program from it; against others, the lease of the run
+Time limit:  after `LIMIT` seconds the run finishes the batches in flight and leaves the
+    rest to the next run. Prefect's own `timeout_seconds`, which cancels the flow,
+    comes later.
+Outcome:     degraded (some products failed) completes the flow in a state named
+    `Degraded`: a retry would fail on the same products. An automation on that state can
+    notify somebody; `catalogsync failures products` shows the products.
+Retries:     an incomplete run, or a side that was down, is retried twice, after five
+    minutes. Not sooner: the lease of a killed run lasts a minute, and a retry within
+    that minute would be skipped. A wrong setting is retried too, which does no harm.
+Overlap:     `limit` prevents it within this program; elsewhere, the lease in the state
     store skips the second run.
 
 Needs `prefect` 3, `catalogsync[sql]` and a Prefect server (`PREFECT_API_URL`).

@@ -1,4 +1,4 @@
-"""Closing batches by count or by weight, and how heavy products are."""
+"""Batches limited by number or size, and the size of products in memory."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TypeVar
 
-from .models import Json, Product
+from .catalog.products import Json, Product
 
-__all__ = ["ROOM", "batched", "batcher", "weight_of"]
+__all__ = ["batched", "batcher", "weight_of"]
 
 T = TypeVar("T")
 
 ROOM = 4 << 20
-"""Bytes of products that are kept together, about, if there are more than one."""
+"""Most bytes of products in one group, about; a single product may be larger."""
 
 _size = sys.getsizeof
 _PRODUCT, _VARIANT, _ITEM = 1200, 800, 200
@@ -25,13 +25,13 @@ def batcher(
     weight: int | None = None,
     weigh: Callable[[T], int] | None = None,
 ) -> Generator[list[T] | None, T | None, None]:
-    """Collect items into batches; a generator that is fed by `send`.
+    """Collect items into batches; a generator that receives items by `send`.
 
-    Prime it with `next()`. `send(item)` gives the batch that this item closed,
-    or None. `send(None)` closes and gives what is left, or None.
+    Prime it with `next()`. `send(item)` returns the batch that this item completed, or
+    None. `send(None)` returns the rest, or None.
 
-    A batch is closed when it has *size* items, or before an item that would
-    bring it over *weight*. An item that is heavier by itself travels alone.
+    A batch is complete when it has *size* items, or before an item that would exceed
+    *weight*. An item that exceeds it alone gets a batch of its own.
 
     ```python
     collect = batcher(2)
@@ -97,7 +97,7 @@ def batched(
 
 
 def weight_of(product: Product) -> int:
-    """Bytes that a product takes in memory, about; texts count as they are."""
+    """Size of a product in memory in bytes, about."""
     total = _PRODUCT + _size(product.title) + _size(product.description)
     total += _size(product.brand) + _size(product.thumbnail)
     for image in product.images or ():

@@ -2,21 +2,21 @@
 
 ```
 CatalogSyncError
-├── InvalidValueError      a value that no product can have; names the path
-├── TransientError         may pass: the engine repeats the page or the batch
-│   ├── BrokenReplyError   the other side broke its word (cut, bad or shifting pages)
-│   └── ConflictError      the sink changed meanwhile: find and plan again
-├── RefusedError           these products are not acceptable: set aside, go on
-│   └── BatchRefusedError  a whole batch, with the culprits where they are known
-├── BrokenPromiseError     an adapter returned what its protocol rules out
+├── InvalidValueError      a value is not valid in a product; names the path
+├── TransientError         may go away: the engine retries the page or the batch
+│   ├── BrokenReplyError   the reply is cut, malformed or contradictory
+│   └── ConflictError      the sink has changed meanwhile: find and plan again
+├── RefusedError           a product is not acceptable: it fails, the run goes on
+│   └── BatchRefusedError  a whole batch is not, with the culprits if they are known
+├── BrokenPromiseError     an adapter returned something its protocol does not allow
 ├── UnauthorizedError      the credentials are not accepted: the run stops
-├── MisconfiguredError     a setting is wrong or missing: raised before any write
+├── MisconfiguredError     a setting is wrong or missing: the run stops
 ├── MissingExtraError      an optional dependency is not installed
-└── RunFailedError         a finished run was not what the caller asked for
+└── RunFailedError         a finished run does not have the status the caller accepts
 ```
 
-Adapters raise them; the engine answers each as its class says. Anything else
-that an adapter raises is a defect of the adapter and ends the run as `failed`.
+Adapters raise them, and the class decides what the engine does. Any other exception
+from an adapter is a defect of the adapter and ends the run as `failed`.
 """
 
 from __future__ import annotations
@@ -25,9 +25,23 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .models import ProductKey
+    from .catalog.products import ProductKey
     from .report import Report
 
+__all__ = [
+    "BatchRefusedError",
+    "BrokenPromiseError",
+    "BrokenReplyError",
+    "CatalogSyncError",
+    "ConflictError",
+    "InvalidValueError",
+    "MisconfiguredError",
+    "MissingExtraError",
+    "RefusedError",
+    "RunFailedError",
+    "TransientError",
+    "UnauthorizedError",
+]
 
 _LONGEST_WAIT = 365 * 86_400.0
 
@@ -37,10 +51,10 @@ class CatalogSyncError(Exception):
 
 
 class InvalidValueError(CatalogSyncError, ValueError):
-    """A value that the model does not take.
+    """A value is not valid.
 
     Attributes:
-        path: Where the value stands, such as `variants[2].prices[0].amount`.
+        path: The path to the value, such as `variants[2].prices[0].amount`.
         problem: What is wrong with it, without the path.
     """
 
@@ -50,20 +64,20 @@ class InvalidValueError(CatalogSyncError, ValueError):
         self.problem = problem
 
     def under(self, parent: str) -> InvalidValueError:
-        """The same problem, seen from one level further out."""
+        """The same problem, with the path continued from *parent*."""
         joint = "." if parent and self.path and not self.path.startswith("[") else ""
         return InvalidValueError(f"{parent}{joint}{self.path}", self.problem)
 
 
 class TransientError(CatalogSyncError):
-    """Something that may pass: a timeout, a lost connection, a busy server.
+    """Something that may go away: a timeout, a lost connection, a busy server.
 
     Attributes:
-        retry_after: Seconds that the other side asked to wait, if it did; at least 0,
-            and at most those of a year. NaN counts as not asked.
-        unexplained: True for an answer that may just as well be a lasting
-            refusal, such as a 500 without a reason. The engine repeats it once
-            and then looks for the product that causes it.
+        retry_after: Seconds that the other side asked to wait, from 0 to one year; None:
+            it did not ask. NaN counts as not asked.
+        unexplained: True for an answer that may as well be permanent, such as a 500
+            without a reason. The engine retries once and then looks for the product
+            that causes it.
     """
 
     _retry_after: float | None = None
@@ -104,18 +118,19 @@ def _is_number(value: object) -> bool:
 
 
 class BrokenReplyError(TransientError):
-    """The other side broke its word: a cut body, bad JSON, a page too short."""
+    """A reply is cut, malformed or contradictory: bad JSON, a page too short."""
 
 
 class ConflictError(TransientError):
-    """The sink is no longer as it was found: find and plan again."""
+    """The sink has changed since `find`: find and plan again."""
 
 
 class RefusedError(CatalogSyncError):
-    """A product or reference is not acceptable; repeating would not help.
+    """A product, category or tag is not acceptable; a retry would not help.
 
     Attributes:
-        said: The other side's own words, where it gave any.
+        reason: Why, for people.
+        said: The message of the other system; empty: none.
     """
 
     def __init__(self, reason: str, *, said: str = "") -> None:
@@ -125,16 +140,15 @@ class RefusedError(CatalogSyncError):
 
 
 class BatchRefusedError(RefusedError):
-    """A sink took none of a batch.
+    """A sink accepted nothing of a batch.
 
     Attributes:
-        culprits: The products that caused it and why, where that is known. The
-            engine writes the others without them; with no culprits it halves
-            the batch until they stand alone.
-        holders: For a culprit that needs a unique value, such as an SKU, which
-            another product under a key of ours has: that product. The engine tries
-            the culprit again at the end of the run, when the other one may have
-            let go of it.
+        culprits: The products that caused it, with reasons, if they are known. The
+            engine writes the batch without them. If there are none, it halves the batch
+            until they are alone.
+        holders: For a culprit that needs a unique value, such as an SKU: the product of
+            ours that has it. The engine tries the culprit again at the end of the run,
+            when the holder may have given up the value.
     """
 
     def __init__(
@@ -151,10 +165,10 @@ class BatchRefusedError(RefusedError):
 
 
 class BrokenPromiseError(CatalogSyncError):
-    """An adapter returned what its protocol rules out: it has a defect.
+    """An adapter returned something that its protocol does not allow: it has a defect.
 
     Attributes:
-        method: Which method did, such as `PriceSink.find`.
+        method: The method, such as `PriceSink.find`.
         problem: What it returned, and what it should return.
     """
 
@@ -165,7 +179,7 @@ class BrokenPromiseError(CatalogSyncError):
 
 
 class UnauthorizedError(CatalogSyncError):
-    """The credentials are not accepted, also after a new login."""
+    """The credentials are not accepted, even after a new login."""
 
 
 class MisconfiguredError(CatalogSyncError):
@@ -182,14 +196,14 @@ class MisconfiguredError(CatalogSyncError):
 
 
 class MissingExtraError(CatalogSyncError, ImportError):
-    """An optional dependency is needed and not installed."""
+    """An optional dependency is needed but not installed."""
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} needs: pip install 'catalogsync[{extra}]'")
 
 
 class RunFailedError(CatalogSyncError):
-    """A run ended otherwise than its caller accepts.
+    """A run ended with a status that its caller does not accept.
 
     Attributes:
         report: The report of that run.

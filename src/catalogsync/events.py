@@ -1,4 +1,4 @@
-"""What happens in a run, as typed events for hooks and the standard logger."""
+"""Typed events of a run, for hooks and for the standard logger."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import Protocol, TypeAlias
 
 import attrs
 
-from ._texts import about, encodable
-from .outcomes import Outcome
+from ._lib.texts import about, encodable
+from .catalog.outcomes import Outcome
 from .report import Report
 
 __all__ = [
-    "BatchSettled",
+    "BatchWritten",
     "Compared",
     "Event",
     "EventHook",
     "PageRead",
     "PassRepeated",
     "ProductFailed",
-    "ProductUnsettled",
+    "ProductUnresolved",
     "ReferencesWritten",
     "Request",
     "RequestSent",
@@ -31,10 +31,8 @@ __all__ = [
     "RunFinished",
     "RunStarted",
     "RunStopping",
-    "emitter",
-    "log_event",
     "observe_requests",
-    "tell_request",
+    "report_request",
 ]
 
 logger = logging.getLogger("catalogsync")
@@ -46,7 +44,7 @@ class Event:
     """Something that happened in a run.
 
     Attributes:
-        run_id: The run it happened in.
+        run_id: Identity of the run.
     """
 
     run_id: str
@@ -54,7 +52,7 @@ class Event:
 
 @attrs.frozen(kw_only=True)
 class RunStarted(Event):
-    """A run begins.
+    """A run has started.
 
     Attributes:
         job: Name of the job; empty for a run without one.
@@ -72,10 +70,10 @@ class PageRead(Event):
     """A page arrived from the source.
 
     Attributes:
-        products: How many products it holds.
-        rejected: How many records it holds that are no products.
-        total: Size of the whole set, where the source says so.
-        seconds: How long it took, repeats included.
+        products: Number of products on it.
+        rejected: Number of records on it that are not valid products.
+        total: Number of records in the whole source; None: not known.
+        seconds: How long it took, retries included.
     """
 
     products: int
@@ -86,14 +84,23 @@ class PageRead(Event):
 
 @attrs.frozen(kw_only=True)
 class PassRepeated(Event):
-    """The source broke its word, so it is read once more from the beginning."""
+    """The source contradicted itself, so it is read once more from the beginning.
+
+    Attributes:
+        reason: What was inconsistent.
+    """
 
     reason: str
 
 
 @attrs.frozen(kw_only=True)
 class ReferencesWritten(Event):
-    """Categories or tags were created or renamed in the sink."""
+    """Categories or tags were written to the sink.
+
+    Attributes:
+        created: Number of new ones.
+        updated: Number of renamed or moved ones.
+    """
 
     created: int
     updated: int
@@ -101,13 +108,13 @@ class ReferencesWritten(Event):
 
 @attrs.frozen(kw_only=True)
 class Retrying(Event):
-    """Something failed and will be tried again.
+    """Something failed and will be retried.
 
     Attributes:
-        what: Such as `read page 30` or `write a batch`.
-        attempt: The number of the next attempt; the first repeat is 2.
+        what: The work, such as `read page 30` or `write a batch`.
+        attempt: Number of the next attempt; the first retry is 2.
         reason: Why the last attempt failed.
-        next_at: When the next attempt begins, in seconds since the epoch.
+        next_at: Start of the next attempt, in seconds since the epoch.
     """
 
     what: str
@@ -118,19 +125,17 @@ class Retrying(Event):
     def __str__(self) -> str:
         wait = self.next_at - time.time()
         when = f"in {about(wait)}" if wait > 0 else "now"
-        return (
-            f"trying again {when} (attempt {self.attempt}): {self.what}: {self.reason}"
-        )
+        return f"retrying {when} (attempt {self.attempt}): {self.what}: {self.reason}"
 
 
 @attrs.frozen(kw_only=True)
 class Compared(Event):
-    """A group of products was held against the sink.
+    """A group of products was compared with the sink.
 
     Attributes:
-        products: How many.
-        changes: How many of them have to be written.
-        seconds: How long it took, repeats included.
+        products: Number of products.
+        changes: Number of products that have to be written.
+        seconds: How long it took, retries included.
     """
 
     products: int
@@ -139,12 +144,12 @@ class Compared(Event):
 
 
 @attrs.frozen(kw_only=True)
-class BatchSettled(Event):
-    """A batch reached its end, good or bad.
+class BatchWritten(Event):
+    """A batch is finished, whether it succeeded or not.
 
     Attributes:
-        products: How many products have an outcome now.
-        seconds: How long it took, repeats included.
+        products: Number of products in the batch.
+        seconds: How long it took, retries included.
     """
 
     products: int
@@ -153,16 +158,16 @@ class BatchSettled(Event):
 
 @attrs.frozen(kw_only=True)
 class Request:
-    """A request to one of the two sides, and its answer.
+    """An HTTP request of an adapter, and its response.
 
     Attributes:
-        method: Such as `GET`.
-        host: Whom it went to.
-        path: What was asked for, without the query.
-        status: HTTP status; None: there was no answer that could be used.
-        seconds: From sending it to the last byte.
-        sent: Bytes of its body.
-        received: Bytes of the answer's body, after decompression.
+        method: HTTP method, such as `GET`.
+        host: Host that the request was sent to.
+        path: Path of the URL, without the query.
+        status: HTTP status; None: no usable response.
+        seconds: Time from sending the request to the last byte of the response.
+        sent: Size of the request's body in bytes.
+        received: Size of the response's body in bytes, after decompression.
     """
 
     method: str
@@ -176,21 +181,21 @@ class Request:
 
 @attrs.frozen(kw_only=True)
 class RequestSent(Event):
-    """A request met its end, good or bad."""
+    """An adapter sent a request, and it was answered or failed."""
 
     request: Request
 
 
 @attrs.frozen(kw_only=True)
 class ProductFailed(Event):
-    """A product was refused."""
+    """A product failed: it was refused, and we know why."""
 
     outcome: Outcome
 
 
 @attrs.frozen(kw_only=True)
-class ProductUnsettled(Event):
-    """What became of a product is not known; the next run looks again."""
+class ProductUnresolved(Event):
+    """A product is unresolved; the next run checks it again."""
 
     outcome: Outcome
 
@@ -211,9 +216,9 @@ class RunFinished(Event):
     """A run is over.
 
     Attributes:
-        status: The report's status; `cancelled` also for a run without a report.
-        summary: The report's first line, or why there is no report.
-        report: The report, if there is one.
+        status: Status of the report; without a report, `failed` or `cancelled`.
+        summary: First line of the report, or why there is none.
+        report: The report; None: the run raised.
     """
 
     status: str
@@ -224,11 +229,11 @@ class RunFinished(Event):
 class EventHook(Protocol):
     """Called for each event, in order, in the run's own task.
 
-    It must not block; what it raises is logged and never breaks the run.
+    It must not block. An exception that it raises is logged and never breaks the run.
     """
 
     def __call__(self, event: Event, /) -> None:
-        """Take note of an event."""
+        """Handle an event."""
         ...
 
 
@@ -241,10 +246,10 @@ _observer: ContextVar[RequestObserver | None] = ContextVar(
 
 @contextmanager
 def observe_requests(observer: RequestObserver) -> Generator[None]:
-    """Be told of each request that is sent in this block and in tasks begun in it.
+    """Observe each request that is sent in this block and in tasks started in it.
 
-    A run does so for its own length. Two runs that share an adapter each hear of
-    their own requests.
+    A run does so while it lasts. If two runs share an adapter, each of them observes
+    only its own requests.
     """
     token = _observer.set(observer)
     try:
@@ -253,8 +258,8 @@ def observe_requests(observer: RequestObserver) -> Generator[None]:
         _observer.reset(token)
 
 
-def tell_request(request: Request, /) -> None:
-    """Tell the run in whose name a request was sent; for adapters."""
+def report_request(request: Request, /) -> None:
+    """Report a request to the run that it was sent for; called by adapters."""
     observer = _observer.get()
     if observer is not None:
         observer(request)
@@ -271,7 +276,7 @@ _LEVELS: dict[type[Event], int] = {
 
 
 def _details(item: Event | Request) -> Iterator[str]:
-    """What is known of an event, and of a request that it is about."""
+    """The attributes of an event, and those of its request, as text."""
     for field in attrs.fields(type(item)):
         value: object = getattr(item, field.name)
         if isinstance(value, Request):
@@ -281,7 +286,7 @@ def _details(item: Event | Request) -> Iterator[str]:
 
 
 def log_event(event: Event, /) -> None:
-    """Hand an event to the logger `catalogsync`; a hook that every run has."""
+    """Log an event to the logger `catalogsync`; every run has this hook."""
     level = _LEVELS.get(type(event), logging.DEBUG)
     if logger.isEnabledFor(level):
         text = encodable(", ".join(_details(event)))
@@ -289,7 +294,7 @@ def log_event(event: Event, /) -> None:
 
 
 def emitter(hooks: Iterable[EventHook]) -> EventHook:
-    """Join hooks into one that logs what any of them raises and goes on."""
+    """Join hooks into one that logs their exceptions and goes on."""
     everyone = (log_event, *hooks)
 
     def emit(event: Event, /) -> None:

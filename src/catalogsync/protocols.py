@@ -1,12 +1,12 @@
-"""What the engine asks of sources and sinks, and the values that pass between.
+"""Protocols of sources and sinks, and the values that pass between them and the engine.
 
-Nobody inherits from anything: an object with the right methods is a source or a
-sink. An optional ability is another protocol. The caller opens and closes
-adapters; the engine only uses them, and it alone repeats what may be repeated.
+Adapters inherit nothing: an object with the right methods is a source or a sink. Each
+optional ability is another protocol. The caller opens and closes adapters. Retries are
+left to the engine.
 
-An adapter says what went wrong by the class of the error (see
-`catalogsync.errors`): `TransientError` is repeated, `RefusedError` sets a product
-aside, `UnauthorizedError` and `MisconfiguredError` stop the run.
+An adapter says what went wrong by the class of the error (see `catalogsync.errors`):
+`TransientError` is retried, `RefusedError` fails a product and the run goes on,
+`UnauthorizedError` and `MisconfiguredError` stop the run.
 """
 
 from __future__ import annotations
@@ -17,42 +17,43 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import attrs
 
-from .changes import (
+from .catalog.changes import (
     Change,
-    Held,
-    HeldReference,
-    Ours,
+    Existing,
+    ExistingReference,
+    Found,
     Reference,
     ReferenceChange,
     ReferenceOutcome,
 )
+from .catalog.outcomes import Again, Outcome, Rejected
+from .catalog.products import Field, Product, ProductKey
 from .errors import InvalidValueError
-from .models import Field, Product, ProductKey
-from .outcomes import Again, Outcome, Rejected
 
 __all__ = [
     "AdoptBy",
     "AdoptingSink",
-    "Checkable",
+    "CheckResult",
+    "CountsRequests",
     "Cursor",
-    "Finding",
+    "HandleSink",
+    "HasEndpoint",
     "Limits",
-    "Located",
     "LookupSource",
-    "Metered",
-    "NamingSink",
+    "NormalizingSink",
     "Page",
-    "PruningSink",
     "ReferencingSink",
-    "ShapingSink",
+    "RemovingSink",
+    "SelfChecking",
     "Sink",
+    "SizedSink",
     "Source",
-    "WeighingSink",
     "abilities",
+    "endpoint_of",
 ]
 
 Cursor: TypeAlias = str
-"""Names one page of a source; what it means is the source's own affair."""
+"""Names one page of a source; only the source knows what it means."""
 
 
 @attrs.frozen(kw_only=True)
@@ -60,16 +61,16 @@ class Page:
     """One page of a source.
 
     Attributes:
-        products: Whole products. A key appears once in a pass.
-        rejected: Records that are no products.
-        next: The pages that follow. None: this is the end. One: go on there.
-            Several: all the rest; they may be read in parallel. They are taken from
-            it one by one, so a lazy sequence costs no memory.
-        total: Size of the whole set, where the source says so.
-        before: The record that stands before this page, where the source can tell
-            by reading it again; it must be the `last` of the page before. If it is
-            not, the set was moved while it was read.
-        last: The last record of this page, for a source that gives `before`.
+        products: Complete products. A key appears only once in the whole source.
+        rejected: Records that are not valid products.
+        next: Cursors of the pages that follow. Empty: this is the last page. One: the
+            next page. Several: all remaining pages, which may be read in parallel. They
+            are taken one by one, so a lazy sequence costs no memory.
+        total: Number of records in the whole source; None: not known.
+        before: Key of the record before this page, if the source can read it again;
+            None: not known. If it is not the `last` of the previous page, the list
+            moved while it was read.
+        last: Key of the last record of this page, for a source that gives `before`.
     """
 
     products: Sequence[Product]
@@ -89,15 +90,17 @@ class Source(Protocol):
         ...
 
     async def read(self, cursor: Cursor | None, /) -> Page:
-        """Read one page; None is the beginning.
+        """Read one page.
 
-        It may be called again for the same cursor, and in parallel for cursors
-        that came together. A bad record is put into `Page.rejected`, it does not
-        raise.
+        It may be called again with the same cursor, and in parallel for cursors of one
+        page. A bad record belongs in `Page.rejected`; it must not raise.
+
+        Args:
+            cursor: The page; None: the first one.
 
         Raises:
-            TransientError: The page may be had by asking again; it is repeated.
-            BrokenReplyError: The same, because the source broke its word.
+            TransientError: The page cannot be read now; it is retried.
+            BrokenReplyError: The same, because the reply is cut or contradictory.
             UnauthorizedError, MisconfiguredError: The run stops.
         """
         ...
@@ -105,10 +108,10 @@ class Source(Protocol):
 
 @runtime_checkable
 class LookupSource(Source, Protocol):
-    """A source that can be asked for chosen products."""
+    """A source that can look up products by key."""
 
     async def get(self, keys: Sequence[ProductKey], /) -> Page:
-        """Read these products; those that are not there are left out."""
+        """Read these products; those that do not exist are left out."""
         ...
 
 
@@ -119,18 +122,18 @@ def _one_or_more(_: object, attribute: attrs.Attribute[Any], value: object) -> N
 
 @attrs.frozen(kw_only=True)
 class Limits:
-    """What a sink can take.
+    """Limits of a sink.
 
     Attributes:
-        batch: Products in one `write`, at most.
-        weight: Sum of `weigh` in one `write`, at most; None: no limit.
-        writers: Calls of `write` in flight, at most.
-        find: Products in one `find`, at most.
-        collides: Whether a second creation of one product is refused with
-            `ConflictError`, also while the first one is still being carried out.
-            Where it is not, the engine waits for `Options.grace` after a creation
-            that got no answer, before it looks and creates again. False is safe:
-            say True only of a sink that really refuses the second one.
+        batch: Most products in one `write`.
+        weight: Largest sum of `weigh` in one `write`; None: no limit.
+        writers: Most calls of `write` in flight.
+        find: Most products in one `find`.
+        collides: Whether a second request that creates the same product is refused with
+            `ConflictError`, even while the first one is still running. If not, the
+            engine waits for `Options.grace` after a creation without an answer before
+            it creates again. False is always safe: set True only for a sink that
+            certainly refuses the second request.
     """
 
     batch: int = attrs.field(default=100, validator=_one_or_more)
@@ -145,45 +148,48 @@ class Sink(Protocol):
 
     @property
     def name(self) -> str:
-        """Names the place in reports and logs; holds no secret."""
+        """Names the sink in reports and logs; contains no secret."""
         ...
 
     @property
     def limits(self) -> Limits:
-        """What the sink can take."""
+        """Limits of the sink."""
         ...
 
     async def find(
-        self, wanted: Sequence[Product], /, *, fields: frozenset[Field]
-    ) -> Mapping[ProductKey, Held]:
-        """Say what the sink has for these products; changes nothing.
+        self, desired: Sequence[Product], /, *, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, Found]:
+        """Find these products in the sink; changes nothing.
 
         Args:
-            wanted: Products to look for, by key.
+            desired: Products to look for, by key.
             fields: The fields that will be compared; others may be left UNSET.
 
+        Returns:
+            One entry for each product that exists or has a conflict.
+
         Raises:
-            TransientError: It is repeated.
+            TransientError: It is retried.
             UnauthorizedError, MisconfiguredError: The run stops.
         """
         ...
 
     async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome | Again]:
-        """Bring these changes about; one answer each, in any order.
+        """Apply these changes; one answer each, in any order.
 
         All of them have the same action. A product is never in two calls at once.
-        What is answered for a change (`change.done()`, `change.failed(reason)`,
-        `change.again(error)`) stands, whatever becomes of the others. An error that
-        is raised speaks of the whole call: after one that may have done part of
-        the work, the engine finds and plans again before it writes again, so a
-        sink never has to undo.
+        An answer for a change (`change.done()`, `change.failed(reason)`,
+        `change.again(error)`) is final, independently of the others. An error that is
+        raised concerns the whole call. If part of the work may have been done, the
+        engine finds and plans again before it writes again, so a sink never has to
+        undo anything.
 
         Raises:
             RefusedError: As BatchRefusedError, without culprits.
-            BatchRefusedError: Nothing of the batch is acceptable as it stands.
-                The engine sets the culprits aside, or halves the batch.
-            ConflictError: The sink changed since `find`; find and plan again.
-            TransientError: Whether anything was done is not known; the same.
+            BatchRefusedError: The batch cannot be accepted as a whole, and nothing of
+                it was done. The engine takes the culprits out, or halves the batch.
+            ConflictError: The sink has changed since `find`.
+            TransientError: It is not known how much was done.
             UnauthorizedError, MisconfiguredError: The run stops.
         """
         ...
@@ -191,7 +197,7 @@ class Sink(Protocol):
 
 @runtime_checkable
 class ReferencingSink(Sink, Protocol):
-    """A sink in which categories and tags are things of their own.
+    """A sink in which categories and tags are objects of their own.
 
     The engine never has two calls of `write_references` in flight, and calls it
     before the products that need the references.
@@ -199,8 +205,8 @@ class ReferencingSink(Sink, Protocol):
 
     async def find_references(
         self, references: frozenset[Reference], /
-    ) -> Mapping[Reference, HeldReference]:
-        """Say which of these the sink has."""
+    ) -> Mapping[Reference, ExistingReference]:
+        """Find these categories and tags; those that do not exist are left out."""
         ...
 
     async def write_references(
@@ -208,51 +214,50 @@ class ReferencingSink(Sink, Protocol):
     ) -> Sequence[ReferenceOutcome]:
         """Create, rename or move these, in this order; one outcome each.
 
-        A category is moved to the top level where the change has no parent, and never
-        below itself: if its new parent lies below it by now, this is a conflict.
-
-        One that somebody else created meanwhile is found, not doubled. One that is
-        refused is told in its outcome, it does not raise.
+        A change without a parent moves a category to the top level. A category is never
+        moved below itself: if its new parent lies below it by now, that is a conflict.
+        One that somebody else created meanwhile is used, not created twice. A refusal
+        belongs in the outcome; it must not raise.
 
         Raises:
-            TransientError, ConflictError: Finding and writing are repeated.
+            TransientError, ConflictError: Finding and writing are retried.
             UnauthorizedError, MisconfiguredError: The run stops.
         """
         ...
 
 
 @runtime_checkable
-class ShapingSink(Sink, Protocol):
-    """A sink that cannot hold everything the model can."""
+class NormalizingSink(Sink, Protocol):
+    """A sink that cannot hold everything that a `Product` can."""
 
     def shape(self, product: Product, /) -> Product:
-        """The product as this sink would give it back; pure.
+        """The product as this sink would return it after writing it; pure.
 
-        Rounding, cut lengths and fields that it cannot hold (`UNSET`), so that a
-        product that was written as well as possible compares equal.
+        It rounds, cuts texts, and sets fields to `UNSET` that the sink cannot hold, so
+        that a product that was written as well as possible compares equal.
 
         Raises:
-            RefusedError: The sink can hold nothing that would be right.
+            RefusedError: The sink cannot hold this product in any acceptable form.
         """
         ...
 
 
 @runtime_checkable
-class WeighingSink(Sink, Protocol):
-    """A sink whose batches are also limited by size."""
+class SizedSink(Sink, Protocol):
+    """A sink whose batches are also limited by their size."""
 
     def weigh(self, change: Change, /) -> int:
-        """Bytes on the wire, about."""
+        """Size of a change on the wire in bytes, about."""
         ...
 
 
 @runtime_checkable
-class NamingSink(Sink, Protocol):
-    """A sink in which a product has a handle that no other product has.
+class HandleSink(Sink, Protocol):
+    """A sink in which each product has a unique handle.
 
-    The handle is what makes a second attempt to create a product collide with the
-    first one. The engine notes it before it creates, and gives the same one in the
-    next attempt, also if that is in another run and the title has changed.
+    The handle makes a second attempt to create a product collide with the first one.
+    The engine stores it before it creates the product, and uses the same handle in the
+    next attempt, even if that is in another run and the title has changed since.
     """
 
     def handle(self, product: Product, /) -> str:
@@ -261,28 +266,28 @@ class NamingSink(Sink, Protocol):
 
 
 @runtime_checkable
-class PruningSink(Sink, Protocol):
-    """A sink in which products can be retired, deleted and disowned.
+class RemovingSink(Sink, Protocol):
+    """A sink in which products can be unpublished, deleted and released.
 
-    Its `write` takes these three actions too.
+    Its `write` accepts these three actions too.
     """
 
-    def owned(self, source: str, /) -> AsyncIterator[Sequence[Ours]]:
-        """All products under keys of this source, page by page.
+    def owned(self, source: str, /) -> AsyncIterator[Sequence[Existing]]:
+        """List all products under keys of this source, page by page.
 
-        Of each, only title, status and receipt are needed, and whatever the sink
-        wants to see again in a change. Products that are changed, but not those
-        that are removed, in the course of it are given once.
+        Only their title, status and last-applied state are needed, and whatever the
+        sink needs in a change (`Existing.native`). A product that is changed while the
+        list is read must still appear once.
 
         Raises:
-            TransientError: It is begun again.
+            TransientError: The list is read again from the beginning.
             UnauthorizedError, MisconfiguredError: The run stops.
         """
         ...
 
 
 class AdoptBy(enum.StrEnum):
-    """By what a product that stands there without our key is recognised."""
+    """How an existing product without our key is recognised."""
 
     SKU = "sku"
     HANDLE = "handle"
@@ -291,50 +296,51 @@ class AdoptBy(enum.StrEnum):
 
 @runtime_checkable
 class AdoptingSink(Sink, Protocol):
-    """A sink that can make products ours which stand there without a key.
+    """A sink that can adopt existing products without a key.
 
-    Its `write` takes updates whose `Change.held` is `foreign`: they put our key and
-    receipt on the product, and the ids of the wanted variants on its variants.
+    Its `write` accepts updates whose `Change.existing` is `foreign`: they add our key
+    and last-applied state to the product, and the ids of the desired variants to its
+    variants.
     """
 
     async def find_foreign(
-        self, wanted: Sequence[Product], /, *, by: AdoptBy, fields: frozenset[Field]
-    ) -> Mapping[ProductKey, Held]:
-        """Say which products without any key could be these.
+        self, desired: Sequence[Product], /, *, by: AdoptBy, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, Found]:
+        """Find products without any key that could be these.
 
         Args:
-            wanted: Products that `find` has nothing for.
-            by: SKU: all its variants' SKUs are on one product. HANDLE: it has the
-                handle that we would give, or had before keys were part of it.
-                EXTERNAL_ID: another script left the product's id in the source
-                in a place of its own, such as `metadata.external_id`.
+            desired: Products that `find` did not find.
+            by: SKU: one product has the SKUs of all variants. HANDLE: it has the handle
+                that we would give it, or that earlier versions would have given it.
+                EXTERNAL_ID: another script stored the product's id in the source
+                somewhere, such as in `metadata.external_id`.
             fields: As in `find`.
 
         Returns:
-            `Ours` that is `foreign`, with the wanted variants' ids where they could
-            be matched; `Ambiguous` where several products could be it. A product
-            that has a key already is never among them.
+            An `Existing` with `foreign`, with the ids of the desired variants that
+            could be matched; a `Conflict` if several products match. Products that have
+            a key already are never returned.
         """
         ...
 
 
 @runtime_checkable
-class Located(Protocol):
-    """A sink that can say where it is, so that two runs know it for the same."""
+class HasEndpoint(Protocol):
+    """A sink with an address, so that two runs know if they write to the same one."""
 
     @property
-    def place(self) -> str:
-        """An address that is the same from each host and job; holds no secret."""
+    def endpoint(self) -> str:
+        """An address that is the same for each host and job; contains no secret."""
         ...
 
 
 @attrs.frozen(kw_only=True)
-class Finding:
-    """What a check found.
+class CheckResult:
+    """The result of one check.
 
     Attributes:
-        ok: Whether it is as it should be.
-        what: What was looked at, such as `sales_channel`.
+        ok: Whether it passed.
+        what: The thing that was checked, such as `sales_channel`.
         text: What was found, and what to do about it.
     """
 
@@ -344,38 +350,43 @@ class Finding:
 
 
 @runtime_checkable
-class Checkable(Protocol):
-    """A source or sink that can look at its own settings."""
+class SelfChecking(Protocol):
+    """A source or sink that can check its own settings."""
 
-    async def check(self) -> Sequence[Finding]:
-        """Reach the other side, look at the settings, change nothing."""
+    async def check(self) -> Sequence[CheckResult]:
+        """Connect to the system and check the settings; changes nothing."""
         ...
 
 
 @runtime_checkable
-class Metered(Protocol):
+class CountsRequests(Protocol):
     """A source or sink that counts its requests."""
 
     @property
     def requests(self) -> int:
-        """Requests sent so far, repeats included."""
+        """Requests sent so far, retries included."""
         ...
 
 
 _ABILITIES: dict[str, type[Any]] = {
     "get": LookupSource,
-    "shape": ShapingSink,
-    "weigh": WeighingSink,
-    "handle": NamingSink,
-    "owned": PruningSink,
+    "shape": NormalizingSink,
+    "weigh": SizedSink,
+    "handle": HandleSink,
+    "owned": RemovingSink,
     "find_foreign": AdoptingSink,
     "find_references": ReferencingSink,
-    "place": Located,
-    "check": Checkable,
-    "requests": Metered,
+    "endpoint": HasEndpoint,
+    "check": SelfChecking,
+    "requests": CountsRequests,
 }
 
 
 def abilities(side: object) -> list[str]:
-    """The abilities of a source or sink, by the method that makes each."""
+    """The optional abilities of a source or sink, by the name of a method."""
     return [name for name, kind in _ABILITIES.items() if isinstance(side, kind)]
+
+
+def endpoint_of(sink: Sink) -> str:
+    """The endpoint of a sink, or its name if it has none."""
+    return sink.endpoint if isinstance(sink, HasEndpoint) else sink.name

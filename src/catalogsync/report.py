@@ -1,4 +1,4 @@
-"""What a run did, as a value, as text for a person and as JSON for a program."""
+"""The report of a run: a value, text for people, and JSON for programs."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 import attrs
 
-from ._texts import counted, duration
+from ._lib.texts import counted, duration
+from .catalog.outcomes import Outcome, Rejected
+from .catalog.products import Json, ProductKey
+from .diff.ownership import ManualEdit
 from .errors import RunFailedError
-from .models import Json, ProductKey
-from .outcomes import Outcome, Rejected
-from .ownership import Edit
 
 __all__ = [
     "BatchSizes",
@@ -22,10 +22,11 @@ __all__ = [
     "Latency",
     "Report",
     "RunStatus",
-    "summary_of",
 ]
 
-_LISTS = frozenset({"failures", "rejected", "warnings", "edits", "discrepancies"})
+_LISTS = frozenset(
+    {"failures", "rejected", "warnings", "manual_edits", "discrepancies"}
+)
 _SHOWN = 10
 _LONGEST = 500
 
@@ -33,14 +34,14 @@ _LONGEST = 500
 class RunStatus(enum.StrEnum):
     """How a run ended.
 
-    `DEGRADED`: everything was seen and settled, but some products failed, or there
-    is a discrepancy or a warning. Warnings about adjusted values do not count.
-    `INCOMPLETE`: not everything was seen or settled; the next run goes on.
-    `FAILED`: the run broke off; what was done until then is in the counts.
-    `CANCELLED`: a person, a signal or the end of the service stopped the run before
-    its end; what was done until then is in the counts. Neither a failure nor a
-    success.
-    `SKIPPED`: nothing was done, because another run was at work.
+    `SUCCEEDED`: each product is in the sink as desired, or was skipped. `DEGRADED`: the
+    whole source was read and each product was resolved, but some failed, or there are
+    discrepancies or warnings. Warnings that only count adjusted values do not matter.
+    `INCOMPLETE`: something was not read or not resolved; the next run continues.
+    `FAILED`: the run broke off; the counts say what was done before.
+    `CANCELLED`: a person, a signal or the shutdown of the service stopped the run; the
+    counts say what was done before. It counts neither as a failure nor as a success.
+    `SKIPPED`: nothing was done, because another run held the lease.
     """
 
     SUCCEEDED = "succeeded"
@@ -51,18 +52,17 @@ class RunStatus(enum.StrEnum):
     SKIPPED = "skipped"
 
     @property
-    def settled(self) -> bool:
-        """Whether everything was seen and settled, as when succeeded or degraded."""
+    def is_complete(self) -> bool:
+        """Whether all products were seen and resolved (succeeded or degraded)."""
         return self in {RunStatus.SUCCEEDED, RunStatus.DEGRADED}
 
 
 @attrs.frozen(kw_only=True)
 class Counts:
-    """How many products met which end.
+    """Products by outcome.
 
-    Always: fetched = created + updated + unchanged + skipped + failed +
-    unsettled. `retired` counts products that left the source, so they were not
-    fetched.
+    Always: fetched = created + updated + unchanged + skipped + failed + unresolved.
+    `removed` counts products that left the source, so they were not fetched.
     """
 
     fetched: int = 0
@@ -70,19 +70,19 @@ class Counts:
     updated: int = 0
     unchanged: int = 0
     skipped: int = 0
-    retired: int = 0
+    removed: int = 0
     failed: int = 0
-    unsettled: int = 0
+    unresolved: int = 0
 
 
 @attrs.frozen(kw_only=True)
 class CategoryCounts:
-    """How many categories the products of a run needed.
+    """The categories that the products of a run needed.
 
     Attributes:
-        created: Made by this run.
-        updated: Ours, and renamed or moved by this run.
-        existing: Found as they should be.
+        created: Created by this run.
+        updated: Renamed or moved by this run.
+        existing: Used as they were.
     """
 
     created: int = 0
@@ -92,15 +92,15 @@ class CategoryCounts:
 
 @attrs.frozen(kw_only=True)
 class Latency:
-    """How long calls of an adapter took, in seconds.
+    """Durations of an adapter's calls, in seconds.
 
-    The percentiles are right to 2.5 percent.
+    The percentiles are accurate to 2.5 percent.
 
     Attributes:
         p50: Half of the calls took no longer.
-        p95: 95 of 100 took no longer.
-        p99: 99 of 100 took no longer.
-        count: How many calls there were, failed ones included.
+        p95: 95 % of the calls took no longer.
+        p99: 99 % of the calls took no longer.
+        count: Number of calls, including failed ones.
     """
 
     p50: float
@@ -114,7 +114,7 @@ class Latency:
 
 @attrs.frozen(kw_only=True)
 class BatchSizes:
-    """How many products were in one write; all zero if there was none."""
+    """Products in one write: smallest, mean and largest; all zero without writes."""
 
     least: int = 0
     mean: float = 0.0
@@ -123,11 +123,11 @@ class BatchSizes:
 
 @attrs.frozen(kw_only=True)
 class Discrepancy:
-    """A written product that the sink does not have as it was written.
+    """A written product that was read back and differs.
 
     Attributes:
-        key: Which product.
-        fields: What differs, such as `title` or `variants.default.prices.USD`.
+        key: Key of the product.
+        fields: Paths that differ, such as `title` or `variants.default.prices.USD`.
     """
 
     key: ProductKey
@@ -139,40 +139,40 @@ class Discrepancy:
 
 @attrs.frozen(kw_only=True)
 class Report:
-    """The sum of a run.
+    """What a run did.
 
     Attributes:
         run_id: Identity of the run.
-        job: Name of the job; empty for a run without one.
+        job: Name of the job; empty: a run without a job.
         status: How it ended.
         counts: Products by outcome.
-        categories: Categories by outcome.
-        requests: Requests to both sides, where the adapters count them.
-        writes: How many batches were sent to the sink, repeats included; in a
-            rehearsal, how many would be.
-        writers: How many batches may be under way at once.
-        retries: How many pages and batches were repeated.
-        started_at: Seconds since the epoch.
-        duration_s: Seconds from start to end.
-        phases: Seconds spent waiting in each phase: `read`, `find`, `plan`,
-            `write`. They overlap, so their sum can exceed the duration.
-        latency: How long single calls of the adapters took, in the phases `read`,
-            `find` and `write`.
+        categories: Categories by status.
+        requests: Requests to both sides, if the adapters count them.
+        writes: Batches sent to the sink, including retries; for a plan, the number that
+            would be sent.
+        writers: Most batches in flight at once.
+        retries: Number of retries of pages and batches.
+        started_at: When the run started, in seconds since the epoch.
+        duration_s: Duration in seconds.
+        phases: Seconds spent waiting in each phase: `read`, `find`, `plan`, `write`.
+            Phases overlap, so their sum can exceed the duration.
+        latency: Durations of the adapters' calls in the phases `read`, `find` and
+            `write`.
         batch_sizes: Products in one write.
-        bytes_sent: Bodies of requests, where the adapters tell of them.
-        bytes_received: Bodies of answers after decompression, the same.
-        failures: Every failed or unsettled product.
-        rejected: Records without a readable key, and those with a key that another
-            record has too; the other records that are no products stand among the
-            failures.
-        warnings: What is not as it should be, though the run is complete.
-        edits: Values of ours that people edited in the sink.
-        discrepancies: What was read back and differs; see `Options.verify`.
+        bytes_sent: Bytes of request bodies, if the adapters report requests.
+        bytes_received: Bytes of response bodies after decompression, likewise.
+        failures: Every failed or unresolved product.
+        rejected: Records without a readable key, and those whose key another record has
+            too. Other records that are not valid products are among the failures.
+        warnings: Things that people should look at although the run is complete.
+        manual_edits: Our values that people edited in the sink.
+        discrepancies: Products that were read back and differ; see `Options.verify`.
         problem: Why the status is incomplete, failed or cancelled; empty otherwise.
-        rehearsal: Whether nothing was written, and the counts say what would be.
-        partial: Whether it was to take chosen products only.
+        planned: Whether this is a plan: nothing was written, and the counts say what
+            a run would do.
+        partial: Whether the run took selected products only.
         still_failing: Products of the job that failed, in this run or an earlier one,
-            and did not succeed since; None: nobody knows, as without a run store.
+            and have not succeeded since; None: not known, as without a state store.
     """
 
     run_id: str
@@ -194,26 +194,26 @@ class Report:
     failures: tuple[Outcome, ...] = ()
     rejected: tuple[Rejected, ...] = ()
     warnings: tuple[str, ...] = ()
-    edits: tuple[Edit, ...] = ()
+    manual_edits: tuple[ManualEdit, ...] = ()
     discrepancies: tuple[Discrepancy, ...] = ()
     problem: str = ""
-    rehearsal: bool = False
+    planned: bool = False
     partial: bool = False
     still_failing: int | None = None
 
     @property
     def products_per_second(self) -> float:
-        """Products fetched, for each second of the run."""
+        """Fetched products per second."""
         return self.counts.fetched / self.duration_s if self.duration_s else 0.0
 
     def raise_for_status(self, *, accept_degraded: bool = False) -> Report:
-        """Return the report itself if the run did what it should.
+        """Return the report itself if the run succeeded or was skipped.
 
         Args:
-            accept_degraded: Take a run in which some products failed as well.
+            accept_degraded: Accept a degraded run as well.
 
         Raises:
-            RunFailedError: For any other status.
+            RunFailedError: The run has another status.
         """
         accepted = {RunStatus.SUCCEEDED, RunStatus.SKIPPED}
         if accept_degraded:
@@ -231,7 +231,7 @@ class Report:
             "summary": self.summary,
             "reasons": list(self.reasons),
             "problem": self.problem,
-            "rehearsal": self.rehearsal,
+            "planned": self.planned,
             "partial": self.partial,
             "still_failing": self.still_failing,
             "counts": attrs.asdict(self.counts),
@@ -251,7 +251,7 @@ class Report:
             "failures": [outcome.to_dict() for outcome in self.failures],
             "rejected": [_rejected(record) for record in self.rejected],
             "warnings": list(self.warnings),
-            "edits": [_edit(edit) for edit in self.edits],
+            "manual_edits": [_edit(edit) for edit in self.manual_edits],
             "discrepancies": [
                 {"key": str(each.key), "fields": list(each.fields)}
                 for each in self.discrepancies
@@ -266,18 +266,20 @@ class Report:
         """The report in one line."""
         name = f"{self.job}: " if self.job else ""
         chosen = " (chosen products)" if self.partial else ""
-        told = self._planned if self.rehearsal else self._done
+        result = self._planned if self.planned else self._done
         still = f"; {self._still_failing}" if self._still_failing else ""
-        took = "" if self.rehearsal else f" in {duration(self.duration_s)}"
-        return f"{name}{told}{chosen}{took}{still}"
+        took = "" if self.planned else f" in {duration(self.duration_s)}"
+        return f"{name}{result}{chosen}{took}{still}"
 
     @property
     def _done(self) -> str:
         counts = attrs.asdict(self.counts)
-        fetched, retired = counts.pop("fetched"), counts.pop("retired")
+        fetched, removed = counts.pop("fetched"), counts.pop("removed")
         parts = [f"{n} {name}" for name, n in counts.items() if n]
-        removed = f", {retired} retired" if retired else ""
-        return f"{self.status.value}: {fetched} fetched = {' + '.join(parts) or '0'}{removed}"
+        gone = f", {removed} removed" if removed else ""
+        return (
+            f"{self.status.value}: {fetched} fetched = {' + '.join(parts) or '0'}{gone}"
+        )
 
     @property
     def _planned(self) -> str:
@@ -286,16 +288,16 @@ class Report:
             f"{counts.created} to create",
             f"{counts.updated} to update",
             f"{counts.unchanged} unchanged",
-            *([f"{counts.retired} to remove"] if counts.retired else []),
+            *([f"{counts.removed} to remove"] if counts.removed else []),
             *([f"{counts.skipped} skipped"] if counts.skipped else []),
             *([f"{counts.failed} failed"] if counts.failed else []),
-            *([f"{counts.unsettled} unsettled"] if counts.unsettled else []),
+            *([f"{counts.unresolved} unresolved"] if counts.unresolved else []),
         ]
         return ", ".join(parts)
 
     @property
     def _still_failing(self) -> str:
-        """How many products fail, if that is more than this run says."""
+        """How many products of the job fail, if more than in this run."""
         number = self.still_failing or 0
         if number <= self.counts.failed:
             return ""
@@ -304,10 +306,10 @@ class Report:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why the status is what it is, and what else a person should know.
+        """Why the run has its status, in a few lines for people.
 
-        A few lines whatever the size of the catalog. Terminal, JSON, dashboard and
-        Medusa widget all show these.
+        Their number does not grow with the catalog. Terminal, JSON, dashboard and
+        Medusa widget all show these lines.
         """
         failed = [each for each in self.failures if each.status == "failed"]
         texts = [
@@ -339,23 +341,23 @@ class Report:
         )
         if self.latency:
             lines.append(f"  {self._measured}")
-        told = [
+        lists = [
             [str(outcome) for outcome in self.failures],
             [f"rejected {text}" for text in self.rejected],
             [str(each) for each in self.discrepancies],
-            [str(edit) for edit in self.edits],
+            [str(edit) for edit in self.manual_edits],
         ]
-        for texts in told:
+        for texts in lists:
             shown = map(_cut, texts[:_SHOWN])
             lines += [f"  {text}" for text in shown if text not in reasons]
-        hidden = sum(max(0, len(texts) - _SHOWN) for texts in told)
+        hidden = sum(max(0, len(texts) - _SHOWN) for texts in lists)
         if hidden:
             lines.append(f"  ... and {hidden} more in the full report")
         return lines
 
     @property
     def _measured(self) -> str:
-        """What the calls of the adapters were like, in one line."""
+        """Latency, batch sizes and bytes, in one line."""
         calls = [f"{name} {each}" for name, each in self.latency.items()]
         parts = [f"calls (p50/p95/p99): {', '.join(calls)}"]
         sizes = self.batch_sizes
@@ -374,7 +376,7 @@ def summary_of(report: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def _gathered(items: Sequence[object], what: str, did: str) -> list[str]:
-    """One line for all of these; none if there are none."""
+    """One line for all of these; empty if there are none."""
     match items:
         case []:
             return []
@@ -395,7 +397,7 @@ def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
-def _edit(edit: Edit) -> dict[str, Any]:
+def _edit(edit: ManualEdit) -> dict[str, Any]:
     return {"key": str(edit.key), "kept": edit.kept, **attrs.asdict(edit.diff)}
 
 

@@ -1,4 +1,4 @@
-"""When and how often something is tried again: one policy object, on stamina."""
+"""Retries: when and how often something is tried again, on top of stamina."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from stamina.instrumentation import RetryDetails, get_on_retry_hooks
 
 from .errors import TransientError
 
-__all__ = ["OnRetry", "RetryPolicy", "http_date", "retry_after"]
+__all__ = ["OnRetry", "RetryPolicy", "retry_after"]
 
 OnRetry = Callable[[TransientError, int, float], None]
-"""Told of an error, the number of the next attempt, and the seconds until then."""
+"""Receives the error, the number of the next attempt, and the seconds until it."""
 
 _LONGEST_WAIT = 86_400.0
 _COUNTED = 10_000
@@ -35,21 +35,21 @@ def _above_zero(_: object, attribute: attrs.Attribute[Any], value: object) -> No
 
 @attrs.frozen(kw_only=True)
 class RetryPolicy:
-    """How a page or a batch is repeated after a `TransientError`.
+    """How often and when to retry a page or a batch after a `TransientError`.
 
-    The wait before repeat *n* (1, 2, ...) is `wait_initial * wait_multiplier **
-    (n - 1)` seconds plus a random part of up to `wait_jitter`, and never more
-    than `wait_max`. If the other side asked for a time (`Retry-After`), that is
-    waited instead; a time beyond what is left of `timeout` gives up at once.
+    The wait before retry *n* (1, 2, ...) is `wait_initial * wait_multiplier ** (n - 1)`
+    seconds plus a random part of up to `wait_jitter`, but never more than `wait_max`.
+    If the other side asks for a certain wait (`Retry-After`), that applies instead;
+    if it is longer than the rest of `timeout`, there is no further retry.
 
     Attributes:
-        attempts: Tries in all, the first included.
-        wait_initial: Seconds before the first repeat.
-        wait_multiplier: Growth of the wait from one repeat to the next.
+        attempts: Number of attempts, including the first.
+        wait_initial: Seconds before the first retry.
+        wait_multiplier: Factor from one wait to the next.
         wait_max: Longest wait, in seconds.
-        wait_jitter: Most that chance adds to a wait, in seconds.
-        timeout: Seconds after which no further try begins; None: no such end.
-            It does not cut a try short: requests have timeouts of their own.
+        wait_jitter: Largest random part of a wait, in seconds.
+        timeout: Seconds after which no further attempt starts; None: no limit. It does
+            not interrupt an attempt: requests have their own timeouts.
     """
 
     attempts: int = attrs.field(default=6, validator=attrs.validators.ge(1))
@@ -60,12 +60,12 @@ class RetryPolicy:
     timeout: float | None = attrs.field(default=300.0, validator=_above_zero)
 
     def delays(self) -> tuple[float, ...]:
-        """The waits between all tries in seconds, without what chance adds."""
+        """The waits between all attempts in seconds, without the random part."""
         return tuple(self._delay(n) for n in range(1, self.attempts))
 
     @property
     def patience(self) -> float:
-        """Seconds that pass between the first and the last try, at least."""
+        """Seconds between the first and the last attempt, at least."""
         repeats = range(1, min(self.attempts, _COUNTED))
         waits = sum(map(self._delay, repeats))
         return waits if self.timeout is None else min(waits, self.timeout)
@@ -83,7 +83,7 @@ class RetryPolicy:
         on_retry: OnRetry | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> AsyncIterable[stamina.Attempt]:
-        """The tries; each is a context manager around the work.
+        """The attempts; each is a context manager around the work.
 
         ```python
         async for attempt in policy.tries():
@@ -94,10 +94,10 @@ class RetryPolicy:
         Args:
             on_retry: Called before each wait, with the error, the number of the next
                 attempt, and the seconds until it begins.
-            clock: Seconds, for the time left; replaced in tests.
+            clock: Returns the time in seconds; replaced in tests.
 
         Raises:
-            TransientError: The last one, when there is no further try.
+            TransientError: The last one, when there is no further attempt.
         """
         end = None if self.timeout is None else clock() + self.timeout
 
@@ -133,9 +133,10 @@ _LOGGING = ("stamina.instrumentation._logging", "stamina.instrumentation._struct
 
 @attrs.frozen
 class _Quiet:
-    """Tries of which stamina logs nothing: a run tells of each by its own logger.
+    """Attempts that stamina does not log, because a run logs each retry itself.
 
-    What the host has set for stamina stays as it is, and its other hooks are called.
+    The host's own configuration of stamina is not changed, and its other hooks are
+    called.
     """
 
     tries: Any
@@ -150,7 +151,7 @@ class _Quiet:
 
 
 def _call_hooks(entered: list[AbstractContextManager[None]], state: Any) -> None:
-    """Call the hooks of stamina before a wait, without those that only log."""
+    """Call stamina's hooks before a wait, except those that only log."""
     wait = state.upcoming_sleep
     details = RetryDetails(
         name="<context block>",
@@ -178,12 +179,11 @@ def retry_after(
     """Read the header `Retry-After`.
 
     Args:
-        headers: Of an HTTP response.
-        now: The time that an HTTP date is held against.
+        headers: Headers of an HTTP response.
+        now: Returns the current time, which an HTTP date is compared with.
 
     Returns:
-        Seconds to wait, from 0 to those of a day; None without the header or for
-        one that makes no sense.
+        Seconds to wait, from 0 to one day, or None if the header is missing or invalid.
     """
     text = headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdigit():
@@ -195,7 +195,7 @@ def retry_after(
 
 
 def http_date(text: str) -> dt.datetime | None:
-    """The time that a header names; None: it names none."""
+    """The time in a header; None: it is not a valid date."""
     try:
         date = parsedate_to_datetime(text)
         return date.astimezone(dt.UTC) if date.tzinfo else date.replace(tzinfo=dt.UTC)

@@ -1,4 +1,4 @@
-"""When a job is due: cron expressions in a time zone."""
+"""Schedules: cron expressions in a time zone."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ class Schedule:
     """When a job is due.
 
     Attributes:
-        cron: A cron expression of five fields, with lists, ranges, steps and names
-            as cron has them; 0 and 7 are Sunday; or `@hourly`, `@daily`, `@weekly`,
+        cron: A cron expression with five fields, with the lists, ranges, steps and
+            names of cron; 0 and 7 are Sunday. Or `@hourly`, `@daily`, `@weekly`,
             `@monthly`, `@yearly`.
-        timezone: The IANA time zone that it is meant in. A time that the change to
-            summer time leaves out is kept when the hour is over, if the expression
-            names a single one; an expression for every hour goes by the clock.
-        jitter: Seconds; each run begins by chance up to so much later.
-        catch_up: Whether a time that passed while nothing was running is made up
-            for, once.
+        timezone: IANA time zone of the expression. If the change to summer time skips
+            the hour of a daily run, it runs at the end of that hour; an expression for
+            every hour follows the clock.
+        jitter: Each run starts up to this many seconds later, at random.
+        catch_up: Whether to run once if the schedule was missed while the service was
+            down.
     """
 
     cron: str = DAILY
@@ -59,38 +59,40 @@ class Schedule:
         """The next time that the job is due.
 
         Args:
-            moment: With a time zone; the result is later.
+            moment: A time with a time zone; the result is later.
 
         Raises:
-            MisconfiguredError: The expression or the time zone is none.
+            MisconfiguredError: The expression or the time zone is not valid.
         """
         from cronsim import CronSim, CronSimError
 
         expression = _ALIASES.get(self.cron.strip().lower(), self.cron)
         fields = len(expression.split())
         if fields != _FIELDS:
-            problem = f"{self.cron!r} is no cron expression ({fields} fields, not 5)"
+            problem = f"{self.cron!r} is not a cron expression ({fields} fields, not 5)"
             raise MisconfiguredError("cron", problem)
         try:
-            # In an hour that comes twice it also gives times that are over.
+            # In an hour that occurs twice, it also yields times in the past.
             times = CronSim(expression, moment.astimezone(self._zone()))
             return next(time for time in times if time.astimezone(dt.UTC) > moment)
         except (CronSimError, StopIteration) as error:
             what = str(error).lower() or "it is never due"
-            problem = f"{self.cron!r} is no cron expression ({what})"
+            problem = f"{self.cron!r} is not a cron expression ({what})"
             raise MisconfiguredError("cron", problem) from None
 
     def is_due(self, last: dt.datetime, now: dt.datetime) -> bool:
-        """Whether the job should have begun between two moments."""
+        """Whether the job was due between two moments."""
         return self.next_after(last) <= now
 
     def delay(self, chance: Callable[[], float] = random.random) -> float:
-        """Seconds by which the next run begins later."""
+        """Random delay of the next run, in seconds."""
         return self.jitter * chance()
 
     def _zone(self) -> ZoneInfo:
         try:
             return ZoneInfo(self.timezone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            problem = f"{self.timezone!r} is no IANA time zone such as Europe/Berlin"
+            problem = (
+                f"{self.timezone!r} is not an IANA time zone, such as Europe/Berlin"
+            )
             raise MisconfiguredError("timezone", problem) from None

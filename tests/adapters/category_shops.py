@@ -16,24 +16,18 @@ from typing import Any, Protocol
 import attrs
 from tests.adapters.sql_databases import Hand
 
-from catalogsync import (
-    Change,
-    Field,
-    Held,
-    HeldReference,
-    Limits,
-    Ours,
-    Outcome,
-    Product,
-    ProductKey,
+from catalogsync import Change, Existing, Field, Limits, Outcome, Product, ProductKey
+from catalogsync.adapters.medusa import MedusaSettings
+from catalogsync.adapters.sql import SQLSettings
+from catalogsync.catalog.changes import (
+    ExistingReference,
+    Found,
     Reference,
     ReferenceChange,
     ReferenceKind,
     ReferenceOutcome,
-    ReferencingSink,
 )
-from catalogsync.adapters.medusa import MedusaSettings
-from catalogsync.adapters.sql import SQLSettings
+from catalogsync.protocols import ReferencingSink
 
 SOURCE = "shop"
 
@@ -110,7 +104,7 @@ class MemoryShop:
     name: str = "memory"
     limits: Limits = attrs.field(factory=Limits)
     categories: dict[str, Row] = attrs.field(factory=dict[str, Row])
-    receipts: dict[str, str] = attrs.field(factory=dict[str, str])
+    last_applied: dict[str, str] = attrs.field(factory=dict[str, str])
     products: dict[ProductKey, Change] = attrs.field(factory=dict[ProductKey, Change])
     made: int = 0
 
@@ -140,12 +134,12 @@ class MemoryShop:
         return {key.id: set(_categories(c)) for key, c in self.products.items()}
 
     async def find(
-        self, wanted: Sequence[Product], /, *, fields: frozenset[Field]
-    ) -> Mapping[ProductKey, Held]:
+        self, desired: Sequence[Product], /, *, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, Found]:
         return {
-            key: Ours(
+            key: Existing(
                 product=self.products[key].product,
-                receipt=self.products[key].receipt,
+                last_applied=self.products[key].last_applied,
                 references={
                     Field.CATEGORIES: {
                         id_: self.categories[id_].name
@@ -153,7 +147,7 @@ class MemoryShop:
                     }
                 },
             )
-            for key in (product.key for product in wanted)
+            for key in (product.key for product in desired)
             if key in self.products
         }
 
@@ -167,23 +161,23 @@ class MemoryShop:
 
     async def find_references(
         self, references: frozenset[Reference], /
-    ) -> Mapping[Reference, HeldReference]:
+    ) -> Mapping[Reference, ExistingReference]:
         keys = {row.key: id_ for id_, row in self.categories.items() if row.key}
         return {
-            reference: self._held(keys[reference.id])
+            reference: self._existing(keys[reference.id])
             for reference in references
             if reference.id in keys
         }
 
-    def _held(self, id_: str) -> HeldReference:
+    def _existing(self, id_: str) -> ExistingReference:
         row = self.categories[id_]
-        return HeldReference(
+        return ExistingReference(
             id=id_,
             name=row.name,
             parent=row.parent,
             ours=True,
             above=tuple(line(id_, self.categories)),
-            receipt=self.receipts.get(id_),
+            last_applied=self.last_applied.get(id_),
         )
 
     async def write_references(
@@ -194,12 +188,12 @@ class MemoryShop:
     async def _write(self, change: ReferenceChange) -> ReferenceOutcome:
         row = Row(change.name, change.parent, change.reference.id)
         assert change.parent is None or change.parent in self.categories
-        if change.held:
-            await self.change(id_ := change.held.id, row)
+        if change.existing:
+            await self.change(id_ := change.existing.id, row)
         else:
             id_ = await self.add(row)
-        self.receipts[id_] = change.receipt
-        created = change.held is None
+        self.last_applied[id_] = change.last_applied
+        created = change.existing is None
         return ReferenceOutcome(reference=change.reference, id=id_, created=created)
 
 
@@ -323,10 +317,10 @@ class MedusaShop:
 
     async def shopped(self) -> dict[str, list[str]]:
         """What a shopper sees: each category's name, and those above it."""
-        wish = "include_ancestors_tree=true&fields=name,*parent_category"
+        trigger = "include_ancestors_tree=true&fields=name,*parent_category"
         status, body = await self.medusa.ask(
             "GET",
-            f"/store/product-categories?limit=1000&{wish}",
+            f"/store/product-categories?limit=1000&{trigger}",
             headers={"x-publishable-api-key": self.medusa.publishable_key},
         )
         assert status == 200, body
@@ -439,9 +433,9 @@ class Watched:
         return shape(product) if shape else product
 
     async def find(
-        self, wanted: Sequence[Product], /, *, fields: frozenset[Field]
-    ) -> Mapping[ProductKey, Held]:
-        found: Mapping[ProductKey, Held] = await self.sink.find(wanted, fields=fields)
+        self, desired: Sequence[Product], /, *, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, Found]:
+        found: Mapping[ProductKey, Found] = await self.sink.find(desired, fields=fields)
         return found
 
     async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
@@ -450,8 +444,8 @@ class Watched:
 
     async def find_references(
         self, references: frozenset[Reference], /
-    ) -> Mapping[Reference, HeldReference]:
-        found: Mapping[Reference, HeldReference] = await self.sink.find_references(
+    ) -> Mapping[Reference, ExistingReference]:
+        found: Mapping[Reference, ExistingReference] = await self.sink.find_references(
             references
         )
         return found

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.adapters.sql_databases import DATABASES, Hand, OpenSink
-from tests.real import real_is_wanted
+from tests.real import real_is_desired
 
 from catalogsync.adapters.sql import SQLSettings
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from catalogsync.adapters.sql import SQLSink
 
 
-collect_ignore = [] if real_is_wanted() else ["test_sql_postgres.py"]
+collect_ignore = [] if real_is_desired() else ["test_sql_postgres.py"]
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from catalogsync import (
-    Event,
     MemorySink,
     Options,
     Product,
@@ -21,7 +20,7 @@ from catalogsync import (
     sync,
 )
 from catalogsync.adapters.dummyjson import DummyJSONSettings, DummyJSONSource
-from catalogsync.events import PassRepeated
+from catalogsync.events import Event, PassRepeated
 from catalogsync.testing.dummyjson import (
     DummyJSONServer,
     LoggedRequest,
@@ -148,7 +147,7 @@ async def run(
         report = await sync(source, sink, options=chosen, hooks=[events.append])
         ran = Ran(report, sink, events, list(server.requests))
     counts = attrs.asdict(report.counts)
-    fetched, _ = counts.pop("fetched"), counts.pop("retired")
+    fetched, _ = counts.pop("fetched"), counts.pop("removed")
     assert fetched == sum(counts.values())
     assert report.requests <= len(ran.requests)
     return ran

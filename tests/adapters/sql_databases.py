@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
-from tests.real import real_is_wanted
+from tests.real import real_is_desired
 
 from catalogsync.adapters.sql import SQLSettings
 from catalogsync.errors import MisconfiguredError
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 OpenSink: TypeAlias = "Callable[[], Awaitable[SQLSink]]"
 """Opens another program's sink on the same database."""
 
-DATABASES = ["sqlite", "postgresql"] if real_is_wanted() else ["sqlite"]
+DATABASES = ["sqlite", "postgresql"] if real_is_desired() else ["sqlite"]
 POSTGRES = [name for name in DATABASES if name == "postgresql"]
 
 

@@ -9,16 +9,16 @@ from typing import Any
 import attrs
 
 from catalogsync.adapters.sql import SQLSink
-from catalogsync.changes import (
+from catalogsync.catalog.changes import (
     Change,
-    Held,
-    HeldReference,
-    Ours,
+    Existing,
+    ExistingReference,
+    Found,
     Reference,
     ReferenceChange,
     ReferenceKind,
 )
-from catalogsync.models import (
+from catalogsync.catalog.products import (
     UNSET,
     Category,
     Dimensions,
@@ -32,7 +32,7 @@ from catalogsync.models import (
     Unset,
     Variant,
 )
-from catalogsync.planning import References, plan
+from catalogsync.diff.compare import References, plan
 
 ALL = frozenset(Field)
 KEY = ProductKey("shop", "1")
@@ -95,31 +95,31 @@ async def bring_about(sink: SQLSink, *products: Product) -> Sequence[Change]:
 
 async def planned(sink: SQLSink, *products: Product) -> list[Change]:
     """The changes that these products need; the references are written."""
-    wanted = [sink.shape(each) for each in products]
-    held = await sink.find(wanted, fields=ALL)
+    desired = [sink.shape(each) for each in products]
+    existing = await sink.find(desired, fields=ALL)
     changes: list[Change] = []
-    for each in wanted:
-        there = held.get(each.key)
-        assert there is None or isinstance(there, Ours)
+    for each in desired:
+        there = existing.get(each.key)
+        assert there is None or isinstance(there, Existing)
         change = plan(each, there, await _references(sink, each))
         if change:
             changes.append(change)
     return changes
 
 
-async def found(sink: SQLSink, key: ProductKey = KEY) -> Ours:
+async def found(sink: SQLSink, key: ProductKey = KEY) -> Existing:
     """What the sink has of ours under a key."""
     there = await find_one(sink, key)
-    assert isinstance(there, Ours)
+    assert isinstance(there, Existing)
     return there
 
 
 async def find_one(
     sink: SQLSink, key: ProductKey = KEY, fields: frozenset[Field] = ALL
-) -> Held | None:
+) -> Found | None:
     """What the sink has under a key."""
-    wanted = Product(key=key, title="wanted")
-    return (await sink.find([wanted], fields=fields)).get(key)
+    desired = Product(key=key, title="desired")
+    return (await sink.find([desired], fields=fields)).get(key)
 
 
 def category_reference(category: Category, source: str) -> Reference:
@@ -139,29 +139,34 @@ def tag_reference(tag: str, source: str = "shop") -> Reference:
     return Reference(kind=ReferenceKind.TAG, source=source, id=tag, name=tag)
 
 
-async def write_reference(sink: SQLSink, wanted: Reference) -> str:
+async def write_reference(sink: SQLSink, desired: Reference) -> str:
     """Create a reference and all that contain it, or put them right."""
-    above = await write_reference(sink, wanted.parent) if wanted.parent else None
-    held = (await sink.find_references(frozenset({wanted}))).get(wanted)
-    if held and _is_right(wanted, held, above):
-        return held.id
-    change = ReferenceChange(reference=wanted, parent=above, held=held)
+    above = await write_reference(sink, desired.parent) if desired.parent else None
+    existing = (await sink.find_references(frozenset({desired}))).get(desired)
+    if existing and _is_right(desired, existing, above):
+        return existing.id
+    change = ReferenceChange(reference=desired, parent=above, existing=existing)
     (outcome,) = await sink.write_references([change])
     assert outcome.id
     return outcome.id
 
 
-def _is_right(wanted: Reference, held: HeldReference, parent: str | None) -> bool:
-    return (held.name, held.parent) == (wanted.name, parent) or not held.ours
+def _is_right(
+    desired: Reference, existing: ExistingReference, parent: str | None
+) -> bool:
+    return (existing.name, existing.parent) == (
+        desired.name,
+        parent,
+    ) or not existing.ours
 
 
-async def _references(sink: SQLSink, wanted: Product) -> References:
-    source = wanted.key.source
-    categories = [category_reference(c, source) for c in wanted.categories or ()]
-    tags = [tag_reference(tag, source) for tag in wanted.tags or ()]
+async def _references(sink: SQLSink, desired: Product) -> References:
+    source = desired.key.source
+    categories = [category_reference(c, source) for c in desired.categories or ()]
+    tags = [tag_reference(tag, source) for tag in desired.tags or ()]
     ids: dict[Field, tuple[str, ...]] = {}
     for field, kind in ((Field.CATEGORIES, categories), (Field.TAGS, tags)):
-        if getattr(wanted, field) is not UNSET:
+        if getattr(desired, field) is not UNSET:
             ids[field] = tuple([await write_reference(sink, each) for each in kind])
     return ids
 
@@ -175,38 +180,38 @@ _NOTHING: dict[str, Any] = {
 }
 
 
-def as_found(wanted: Product) -> Product:
+def as_found(desired: Product) -> Product:
     """The product with nothing in place of what is not supplied."""
     values: dict[str, Any] = {
         name: nothing
         for name, nothing in _NOTHING.items()
-        if getattr(wanted, name) is UNSET
+        if getattr(desired, name) is UNSET
     }
-    if not isinstance(wanted.variants, Unset):
-        values["variants"] = tuple(_variant_as_found(v) for v in wanted.variants)
-    return attrs.evolve(wanted, **values)
+    if not isinstance(desired.variants, Unset):
+        values["variants"] = tuple(_variant_as_found(v) for v in desired.variants)
+    return attrs.evolve(desired, **values)
 
 
-def _variant_as_found(wanted: Variant) -> Variant:
+def _variant_as_found(desired: Variant) -> Variant:
     values: dict[str, Any] = {
-        "prices": wanted.prices or (),
-        "stock": wanted.stock or (),
+        "prices": desired.prices or (),
+        "stock": desired.stock or (),
     }
-    sku, barcode = wanted.sku or None, wanted.barcode or None
-    return attrs.evolve(wanted, sku=sku, barcode=barcode, **values)
+    sku, barcode = desired.sku or None, desired.barcode or None
+    return attrs.evolve(desired, sku=sku, barcode=barcode, **values)
 
 
-def unordered(wanted: Product) -> Product:
+def unordered(desired: Product) -> Product:
     """The product with what has no order in a certain one."""
     values: dict[str, Any] = {
-        "categories": sorted(wanted.categories or (), key=lambda each: each.id),
-        "tags": sorted(wanted.tags or ()),
+        "categories": sorted(desired.categories or (), key=lambda each: each.id),
+        "tags": sorted(desired.tags or ()),
     }
-    if not isinstance(wanted.variants, Unset):
-        values["variants"] = tuple(_unordered_prices(v) for v in wanted.variants)
-    return attrs.evolve(wanted, **values)
+    if not isinstance(desired.variants, Unset):
+        values["variants"] = tuple(_unordered_prices(v) for v in desired.variants)
+    return attrs.evolve(desired, **values)
 
 
-def _unordered_prices(wanted: Variant) -> Variant:
-    prices: Any = sorted(wanted.prices or (), key=lambda each: each.currency)
-    return attrs.evolve(wanted, prices=prices)
+def _unordered_prices(desired: Variant) -> Variant:
+    prices: Any = sorted(desired.prices or (), key=lambda each: each.currency)
+    return attrs.evolve(desired, prices=prices)

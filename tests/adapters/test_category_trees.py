@@ -29,28 +29,26 @@ from tests.chaos.proxy import proxy
 from catalogsync import (
     Category,
     Change,
-    Edits,
+    OnManualEdit,
     Options,
     Plan,
-    PlanHead,
     PlanWriter,
     Price,
     Product,
     ProductKey,
-    ReferenceChange,
     Report,
     RetryPolicy,
     RunStatus,
+    Sync,
     TransientError,
     UnauthorizedError,
     Variant,
     as_source,
-    forecast,
-    open_apply,
-    rehearse,
     sync,
 )
 from catalogsync.adapters.medusa import MedusaSettings
+from catalogsync.catalog.changes import ReferenceChange
+from catalogsync.plans import PlanHead, estimate
 from catalogsync.testing import FaultPlan
 from catalogsync.testing.faults import lost, reset
 
@@ -120,7 +118,7 @@ FAULTY = st.builds(
 STEPS = st.tuples(
     trees(),
     ACTS,
-    st.sampled_from([None, *Edits]),
+    st.sampled_from([None, *OnManualEdit]),
     st.none() | st.none() | FAULTY,
     st.booleans(),
 )
@@ -162,22 +160,24 @@ class Story:
         self,
         tree: Tree,
         acts: Sequence[tuple[str, int, int]],
-        edits: Edits | None,
+        edits: OnManualEdit | None,
         fault: Fault | None,
         by_plan: bool,
     ) -> None:
         for what, one, other in acts:
             await act(self.shop, what, one, other)
         if fault is not None:
-            await self.run(tree, Edits.OVERWRITE, fault)
-            edits = Edits.OVERWRITE
+            await self.run(tree, OnManualEdit.OVERWRITE, fault)
+            edits = OnManualEdit.OVERWRITE
         before = await self.shop.rows()
         if by_plan:
             report = await self.apply(tree, edits)
         else:
             report, _ = await self.run(tree, edits)
         after = await self.shop.rows()
-        self.check(tree, before, after, report, keep=edits is not Edits.OVERWRITE)
+        self.check(
+            tree, before, after, report, keep=edits is not OnManualEdit.OVERWRITE
+        )
         ids = {row.key: id_ for id_, row in after.items()}
         placed = await self.shop.placed()
         assert all(placed[key] == {ids[key]} for key in tree.order)
@@ -188,9 +188,9 @@ class Story:
         assert await self.shop.rows() == after
 
     async def run(
-        self, tree: Tree, edits: Edits | None, fault: Fault | None = None
+        self, tree: Tree, edits: OnManualEdit | None, fault: Fault | None = None
     ) -> tuple[Report, int]:
-        options = attrs.evolve(FAST, edits=edits)
+        options = attrs.evolve(FAST, on_manual_edit=edits)
         others = {i: r for i, r in (await self.shop.rows()).items() if r.key is None}
         async with self.shop.open() as sink:
             group = 1 + len(tree.order) % 3
@@ -205,9 +205,9 @@ class Story:
             assert not report.failures
         return report, watched.writes
 
-    async def apply(self, tree: Tree, edits: Edits | None) -> Report:
-        """Make a plan and do what it says; gives the report of the rehearsal."""
-        options = attrs.evolve(FAST, edits=edits)
+    async def apply(self, tree: Tree, edits: OnManualEdit | None) -> Report:
+        """Make a plan and do what it says; gives the report of the plan."""
+        options = attrs.evolve(FAST, on_manual_edit=edits)
         before = await self.shop.rows()
         source = as_source(tree.products(), name=SOURCE, page_size=2)
         with tempfile.TemporaryDirectory() as folder:
@@ -215,26 +215,26 @@ class Story:
             async with self.shop.open() as sink:
                 watched = Watched(sink, self.shop)
                 head = PlanHead(
-                    job="", source=SOURCE, sink="x", place=watched.name, made_at=0
+                    job="", source=SOURCE, sink="x", endpoint=watched.name, made_at=0
                 )
                 shown: list[str] = []
 
                 def show(change: Change | ReferenceChange) -> None:
-                    plan.show(change)
+                    plan.add(change)
                     if isinstance(change, ReferenceChange):
                         shown.append(change.reference.id)
 
                 with PlanWriter(path, head) as plan:
-                    report = await rehearse(source, watched, options=options, show=show)
-                    plan.finish(report, forecast(report, []))
+                    report = await Sync(source, watched, options=options).plan(show)
+                    plan.finish(report, estimate(report, []))
                 assert len(shown) == len(set(shown))
                 assert await self.shop.rows() == before
-                async with open_apply(
-                    Plan.read(path), watched, options=options
-                ) as applying:
+                async with Sync(
+                    Plan.read(path).head.source, watched, options=options
+                ).apply(Plan.read(path)) as applying:
                     applied = await applying.report()
         assert not applied.failures, applied
-        assert not applied.counts.unsettled, applied
+        assert not applied.counts.unresolved, applied
         return report
 
     def check(
@@ -250,8 +250,8 @@ class Story:
                 wrote |= {id_: self.wrote[id_]} if id_ in self.wrote else {}
                 continue
             above = tree.parents[row.key]
-            wanted = (tree.names[row.key], ids[above] if above else None)
-            name, parent = wanted
+            desired = (tree.names[row.key], ids[above] if above else None)
+            name, parent = desired
             if keep and id_ in before:
                 last = self.wrote.get(id_, (None, None))
                 name = before[id_].name if last[0] == name else name
@@ -263,8 +263,8 @@ class Story:
                 assert parent
                 assert id_ in line(parent, after)
                 assert any(repr(row.key) in text for text in report.warnings)
-                wanted = (wanted[0], self.wrote[id_][1])
-            wrote[id_] = wanted
+                desired = (desired[0], self.wrote[id_][1])
+            wrote[id_] = desired
         self.wrote = wrote
 
 

@@ -34,12 +34,12 @@ from catalogsync import (
     RetryPolicy,
     RunStatus,
     TransientError,
-    _json,
     sync,
 )
-from catalogsync._http import HttpOptions
+from catalogsync._lib import strict_json
 from catalogsync.adapters.dummyjson import DummyJSONSettings
 from catalogsync.errors import BrokenReplyError
+from catalogsync.http._client import HttpOptions
 from catalogsync.testing import FaultPlan, dummyjson_server, generate_catalog
 from catalogsync.testing.dummyjson import Records
 from catalogsync.testing.faults import (
@@ -122,7 +122,7 @@ async def test_a_beginning_that_never_comes(
         await run(things(14), fault("GET", path), **PAGES_OF_FIVE)
 
 
-async def test_a_held_answer() -> None:
+async def test_a_existing_answer() -> None:
     settings = {
         "page_size": 5,
         "http": HttpOptions(timeout=0.2),
@@ -184,7 +184,7 @@ async def test_half_an_emoji_spoils_one_product_and_not_its_page(
     body = page(record(1), record(2, title="Cut \ud83d"), record(3), total=3)
     assert b"\\ud83d" in body
     if not orjson:
-        monkeypatch.setattr(_json, "_orjson", None)
+        monkeypatch.setattr(strict_json, "_orjson", None)
     ran = await run([], answer(body, "/products[?]*"))
     assert ran.ids == ["1", "3"]
     assert ran.report.status is RunStatus.DEGRADED
@@ -268,7 +268,7 @@ async def test_a_key_that_comes_twice() -> None:
     assert ran.report.status is RunStatus.DEGRADED
     (rejected,) = ran.report.rejected
     assert str(rejected) == (
-        "record 3: dummyjson:2 stands twice in the source: first as record 2"
+        "record 3: dummyjson:2 appears twice in the source, first in record 2"
     )
     assert ran.passes == 2
     assert ran.report.counts.fetched == 7
@@ -303,7 +303,7 @@ async def test_an_id_as_number_and_as_text_is_the_same_key() -> None:
     ran = await run([record(1), {**record(2), "id": "1"}])
     assert ran.ids == ["1"]
     (rejected,) = ran.report.rejected
-    assert rejected.reason.startswith("dummyjson:1 stands twice")
+    assert rejected.reason.startswith("dummyjson:1 appears twice")
 
 
 async def test_a_bad_record_counts_once_though_all_is_read_twice() -> None:
@@ -429,7 +429,7 @@ async def test_whatever_goes_wrong_the_report_is_right(data: st.DataObject) -> N
         assert isinstance(error, TransientError)  # noqa: PT017
         return
     assert set(ran.ids) <= {str(number) for number in range(1, 15)}
-    assert ran.report.counts.failed == ran.report.counts.unsettled == 0
+    assert ran.report.counts.failed == ran.report.counts.unresolved == 0
     complete = len(ran.ids) == 14
     assert complete == (ran.report.status is RunStatus.SUCCEEDED)
     assert bool(ran.report.problem) == (not complete)

@@ -26,7 +26,6 @@ from tests.adapters.dummyjson_runs import (
 )
 
 from catalogsync import (
-    Cursor,
     MemorySink,
     Options,
     Page,
@@ -37,6 +36,7 @@ from catalogsync import (
     sync,
 )
 from catalogsync.events import PassRepeated
+from catalogsync.protocols import Cursor
 from catalogsync.testing.faults import Fault
 
 SEEDS = range(300)
@@ -233,7 +233,7 @@ async def test_one_that_goes_while_another_comes() -> None:
     (repeated,) = [each for each in ran.events if isinstance(each, PassRepeated)]
     assert repeated.reason == (
         "the source's list moved while it was read"
-        " (dummyjson:6 stands where dummyjson:5 stood)"
+        " (dummyjson:6 is now where dummyjson:5 was)"
     )
 
 
@@ -249,7 +249,7 @@ async def test_a_list_that_never_stands_still() -> None:
     assert ran.report.status is RunStatus.INCOMPLETE
     assert ran.report.problem == (
         "the source's list moved while it was read"
-        " (dummyjson:7 stands where dummyjson:6 stood), also when it was read again"
+        " (dummyjson:7 is now where dummyjson:6 was), also when it was read again"
     )
     assert ran.passes == 2
 

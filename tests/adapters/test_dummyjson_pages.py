@@ -28,7 +28,6 @@ from catalogsync import (
     UNSET,
     Category,
     Dimensions,
-    Event,
     MemorySink,
     MisconfiguredError,
     Options,
@@ -40,8 +39,8 @@ from catalogsync import (
 )
 from catalogsync.adapters.dummyjson import DummyJSONSettings
 from catalogsync.errors import BrokenReplyError
-from catalogsync.events import Retrying
-from catalogsync.ratelimit import RateLimiter
+from catalogsync.events import Event, Retrying
+from catalogsync.http.ratelimit import RateLimiter
 from catalogsync.testing import generate_catalog
 from catalogsync.testing.faults import delay, status
 
@@ -99,8 +98,8 @@ async def test_what_else_there_is_stands_in_the_attributes(
         *("shippingInformation", "warrantyInformation"),
     )
     for each in real_records:
-        wanted = {name: each[name] for name in names}
-        assert ran.products[str(each["id"])].attributes == wanted
+        desired = {name: each[name] for name in names}
+        assert ran.products[str(each["id"])].attributes == desired
 
 
 async def test_reviewers_stay_where_they_are(real_records: list[Record]) -> None:

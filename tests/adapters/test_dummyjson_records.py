@@ -277,7 +277,7 @@ async def test_what_is_no_record(nothing: object, kind: str) -> None:
             {"variants": [{**ONE, "options": {"Size": ""}}]},
             "variants[0].options.Size: an option and its value must not be empty",
         ),
-        ({"variants": [ONE, ONE]}, "variants[1]: v is there twice"),
+        ({"variants": [ONE, ONE]}, "variants[1]: v appears twice"),
         (
             {"variants": [ONE, {**ONE, "id": "w", "options": {"Color": "Red"}}]},
             f"variants[1].options: {SAME} Size",
@@ -484,5 +484,5 @@ async def test_stock_below_zero_counts_as_none() -> None:
     ]
     assert stock == [0, 4, 0]
     assert ran.report.warnings == (
-        "a stock below 0, which counts as 0, in products: 2, such as dummyjson:1",
+        "stock below 0 counts as 0: 2 products, for example dummyjson:1",
     )

@@ -11,22 +11,20 @@ import attrs
 import pytest
 
 from catalogsync import (
-    Ambiguous,
+    Conflict,
     ConflictError,
-    Held,
-    Ours,
+    Existing,
     Price,
     Product,
     ProductKey,
     StockLevel,
     Variant,
-    plan,
 )
 from catalogsync.adapters.medusa import MedusaSettings, MedusaSink
-from catalogsync.changes import Action
-from catalogsync.planning import supplied
+from catalogsync.catalog.changes import Action, Found
+from catalogsync.diff.compare import plan, supplied
+from catalogsync.diff.last_applied import LastApplied
 from catalogsync.protocols import AdoptBy, AdoptingSink
-from catalogsync.receipt import Receipt
 
 Raw = dict[str, Any]
 FIELDS = (
@@ -111,32 +109,32 @@ async def read(medusa: Any, id_: str) -> Raw:
 
 
 async def foreign(
-    sink: MedusaSink, *wanted: Product, by: AdoptBy
-) -> dict[ProductKey, Held]:
-    fields = frozenset(field for product in wanted for field in supplied(product))
-    return dict(await sink.find_foreign(wanted, by=by, fields=fields))
+    sink: MedusaSink, *desired: Product, by: AdoptBy
+) -> dict[ProductKey, Found]:
+    fields = frozenset(field for product in desired for field in supplied(product))
+    return dict(await sink.find_foreign(desired, by=by, fields=fields))
 
 
-async def adopt(sink: MedusaSink, *wanted: Product, by: AdoptBy) -> list[Ours]:
+async def adopt(sink: MedusaSink, *desired: Product, by: AdoptBy) -> list[Existing]:
     """Find, plan and write; afterwards they are found, and nothing is to be done."""
-    held = await foreign(sink, *wanted, by=by)
-    assert held.keys() == {product.key for product in wanted}
-    ours = [one for one in held.values() if isinstance(one, Ours)]
-    assert len(ours) == len(wanted)
-    assert all(one.foreign and one.receipt is None for one in ours)
-    changes = [plan(p, one, {}) for p, one in zip(wanted, ours, strict=True)]
+    existing = await foreign(sink, *desired, by=by)
+    assert existing.keys() == {product.key for product in desired}
+    ours = [one for one in existing.values() if isinstance(one, Existing)]
+    assert len(ours) == len(desired)
+    assert all(one.foreign and one.last_applied is None for one in ours)
+    changes = [plan(p, one, {}) for p, one in zip(desired, ours, strict=True)]
     writes = [change for change in changes if change]
     assert {change.action for change in writes} == {Action.UPDATE}
-    assert len(writes) == len(wanted)
+    assert len(writes) == len(desired)
     outcomes = await sink.write(writes)
     assert list(outcomes) == [change.done() for change in writes]
-    for product in wanted:
+    for product in desired:
         found = await sink.find([product], fields=supplied(product))
         now = found[product.key]
-        assert isinstance(now, Ours)
-        assert (now.gaps, now.foreign) == ((), False)
+        assert isinstance(now, Existing)
+        assert (now.missing_parts, now.foreign) == ((), False)
         assert plan(product, now, {}) is None
-        assert Receipt.parse(now.receipt).variants.keys() == {
+        assert LastApplied.parse(now.last_applied).variants.keys() == {
             variant.id for variant in product.variants or ()
         }
     return ours
@@ -158,15 +156,15 @@ async def test_a_product_is_adopted_and_what_people_made_stays(
     id_ = await make(medusa, body)
     before = await read(medusa, id_)
     async with settings(medusa).open() as sink:
-        (held,) = await adopt(sink, shirt(), by=by)
-        assert {v.id for v in held.product.variants or ()} >= {"s", "m"}
+        (existing,) = await adopt(sink, shirt(), by=by)
+        assert {v.id for v in existing.product.variants or ()} >= {"s", "m"}
     after = await read(medusa, id_)
     assert after["external_id"] == "shop:7"
     assert after["title"] == "Plain Shirt"
     for name in ("handle", "description", "status", "tags", "sales_channels"):
         assert after[name] == before[name]
-    receipt = after["metadata"].pop("catalogsync")
-    assert Receipt.parse(receipt).fields.keys() == {"title"}
+    last_applied = after["metadata"].pop("catalogsync")
+    assert LastApplied.parse(last_applied).fields.keys() == {"title"}
     assert after["metadata"] == before["metadata"]
     variants = {v["sku"]: v for v in after["variants"]}
     assert {v["id"] for v in before["variants"]} == {v["id"] for v in after["variants"]}
@@ -228,11 +226,13 @@ async def test_a_variant_that_is_missing_is_added(medusa: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sizes", "wanted"),
+    ("sizes", "desired"),
     [("S", shirt()), ("SM", mug()), ("SM", mug(sku=None)), ("SM", mug(sku="ö" * 4000))],
     ids=["only some", "none", "nothing to look for", "too long to look for"],
 )
-async def test_all_skus_must_be_there(medusa: Any, sizes: str, wanted: Product) -> None:
+async def test_all_skus_must_be_there(
+    medusa: Any, sizes: str, desired: Product
+) -> None:
     await make(medusa, theirs("plain-shirt", sizes))
     await make(medusa, without_skus(theirs("other")) | {"title": "Other"})
     extra = theirs("extra", "X")
@@ -240,9 +240,9 @@ async def test_all_skus_must_be_there(medusa: Any, sizes: str, wanted: Product) 
     await make(medusa, extra)
     other = mug("9", sku="EXTRA")
     async with settings(medusa).open() as sink:
-        held = await foreign(sink, wanted, other, by=AdoptBy.SKU)
-        assert held.keys() == {other.key}
-        assert isinstance(held[other.key], Ours)
+        existing = await foreign(sink, desired, other, by=AdoptBy.SKU)
+        assert existing.keys() == {other.key}
+        assert isinstance(existing[other.key], Existing)
 
 
 @pytest.mark.parametrize("by", AdoptBy)
@@ -287,8 +287,8 @@ async def test_marks_of_other_scripts(medusa: Any, metadata: Raw) -> None:
 async def test_what_is_no_mark(medusa: Any, metadata: Raw) -> None:
     await make(medusa, theirs(metadata=metadata))
     async with settings(medusa).open() as sink:
-        wanted = [shirt("7"), shirt("1"), shirt("True"), shirt("true")]
-        assert await foreign(sink, *wanted, by=AdoptBy.EXTERNAL_ID) == {}
+        desired = [shirt("7"), shirt("1"), shirt("True"), shirt("true")]
+        assert await foreign(sink, *desired, by=AdoptBy.EXTERNAL_ID) == {}
 
 
 async def test_the_store_is_searched_for_marks_once(medusa: Any) -> None:
@@ -313,9 +313,9 @@ async def test_the_store_is_searched_for_marks_once(medusa: Any) -> None:
         assert (await foreign(sink, shirt("4"), by=by)).keys() == {shirt("4").key}
 
 
-def reason(held: dict[ProductKey, Held], product: Product) -> str:
-    one = held[product.key]
-    assert isinstance(one, Ambiguous)
+def reason(existing: dict[ProductKey, Found], product: Product) -> str:
+    one = existing[product.key]
+    assert isinstance(one, Conflict)
     return one.reason
 
 
@@ -338,14 +338,14 @@ async def test_one_that_could_be_several(medusa: Any) -> None:
     """Two products of one title had one handle, before keys were part of it."""
     id_ = await make(medusa, theirs("plain-shirt"))
     async with settings(medusa).open() as sink:
-        held = await foreign(sink, shirt("7"), shirt("9"), mug(), by=AdoptBy.HANDLE)
-        assert held.keys() == {shirt("7").key, shirt("9").key}
+        existing = await foreign(sink, shirt("7"), shirt("9"), mug(), by=AdoptBy.HANDLE)
+        assert existing.keys() == {shirt("7").key, shirt("9").key}
         for product in (shirt("7"), shirt("9")):
-            assert f"could be product {id_}" in reason(held, product)
+            assert f"could be product {id_}" in reason(existing, product)
 
 
 async def test_our_handle_with_the_key_is_found(medusa: Any) -> None:
-    """As of a product that was disowned."""
+    """As of a product that was released."""
     async with settings(medusa).open() as sink:
         await make(medusa, theirs(sink.handle(shirt())))
         await adopt(sink, shirt(), by=AdoptBy.HANDLE)
@@ -357,9 +357,9 @@ async def test_what_happens_between_finding_and_adopting(
 ) -> None:
     id_ = await make(medusa, theirs("plain-shirt"))
     async with settings(medusa).open() as sink:
-        held = (await foreign(sink, shirt(), by=AdoptBy.SKU))[shirt().key]
-        assert isinstance(held, Ours)
-        change = plan(shirt(), held, {})
+        existing = (await foreign(sink, shirt(), by=AdoptBy.SKU))[shirt().key]
+        assert isinstance(existing, Existing)
+        change = plan(shirt(), existing, {})
         assert change
         path = f"/admin/products/{id_}"
         if accident == "adopted":
@@ -382,24 +382,29 @@ async def test_a_key_that_did_not_follow_its_variants(medusa: Any) -> None:
         variant["sku"] = f"other-{variant['sku']}"
     id_ = await make(medusa, body)
     async with settings(medusa).open() as sink:
-        held = (await foreign(sink, shirt(), by=AdoptBy.HANDLE))[shirt().key]
-        assert isinstance(held, Ours)
-        found = {v.id: v.sku for v in held.product.variants or ()}
+        existing = (await foreign(sink, shirt(), by=AdoptBy.HANDLE))[shirt().key]
+        assert isinstance(existing, Existing)
+        found = {v.id: v.sku for v in existing.product.variants or ()}
         assert (found["m"], found["s"]) == ("other-S7-S", "other-S7-M")
     assert (await read(medusa, id_))["external_id"] is None
 
 
-async def test_what_was_disowned_can_be_adopted_again(medusa: Any) -> None:
+async def test_what_was_released_can_be_adopted_again(medusa: Any) -> None:
     products = [shirt("7"), shirt("9", "Other Shirt"), mug()]
     async with settings(medusa).open() as sink:
         await sink.write([c for p in products if (c := plan(p, None, {}))])
-        owned: Sequence[Ours] = [h async for page in sink.owned("shop") for h in page]
+        owned: Sequence[Existing] = [
+            h async for page in sink.owned("shop") for h in page
+        ]
         changes = [plan(p, None, {}) for p in products]
-        by_key = {held.product.key: held for held in owned}
+        by_key = {existing.product.key: existing for existing in owned}
         await sink.write(
             [
                 attrs.evolve(
-                    change, action=Action.DISOWN, held=by_key[change.key], fields=()
+                    change,
+                    action=Action.RELEASE,
+                    existing=by_key[change.key],
+                    fields=(),
                 )
                 for change in changes
                 if change
@@ -408,5 +413,5 @@ async def test_what_was_disowned_can_be_adopted_again(medusa: Any) -> None:
         for product, by in zip(
             products, (AdoptBy.SKU, AdoptBy.HANDLE, AdoptBy.SKU), strict=True
         ):
-            (held,) = await adopt(sink, product, by=by)
-            assert held.product.title == product.title
+            (existing,) = await adopt(sink, product, by=by)
+            assert existing.product.title == product.title

@@ -6,11 +6,11 @@ from typing import Any
 
 from hypothesis import given, strategies as st
 from tests import strategies as _settings  # noqa: F401 - sets Hypothesis up
-from tests.fuzz.spoiling import Edit, edits
+from tests.fuzz.spoiling import ManualEdit, edits
 
 from catalogsync import BrokenReplyError, Field, InvalidValueError
 from catalogsync.adapters.medusa import shapes
-from catalogsync.adapters.medusa.reading import query_fields
+from catalogsync.adapters.medusa.mapping import query_fields
 
 FIELDS = query_fields(frozenset(Field))
 SAMPLES = {str: "x1", int: 3, bool: True, dict: {"x": 1}}
@@ -45,8 +45,8 @@ def test_a_good_answer_is_good_both_ways() -> None:
     assert not is_wrong(GOOD)
 
 
-@given(edits() | st.lists(st.builds(Edit, st.integers(0, 400), st.just("drop"))))
-def test_columns_and_rows_agree_on_what_is_wrong(changes: list[Edit]) -> None:
+@given(edits() | st.lists(st.builds(ManualEdit, st.integers(0, 400), st.just("drop"))))
+def test_columns_and_rows_agree_on_what_is_wrong(changes: list[ManualEdit]) -> None:
     body: Any = GOOD
     for change in changes:
         body = change.of(body)

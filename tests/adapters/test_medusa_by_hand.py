@@ -69,12 +69,12 @@ class Shop:
         (found,) = (await self.medusa.get(path))["products"]
         return found
 
-    async def settle(self, wanted: Product) -> None:
+    async def settle(self, desired: Product) -> None:
         """What was changed by hand is written over, once."""
-        report = await self.put(wanted)
+        report = await self.put(desired)
         assert (report.failures, report.warnings) == ((), ())
         assert report.counts.updated == 1
-        again = await self.put(wanted)
+        again = await self.put(desired)
         assert again.counts.unchanged == 1
 
 
@@ -99,12 +99,12 @@ def shop(medusa: Medusa) -> Shop:
     ids=str,
 )
 async def test_a_product_of_any_shape(shop: Shop, body: dict[str, Any]) -> None:
-    wanted = product(variant("a"))
-    await shop.put(wanted)
+    desired = product(variant("a"))
+    await shop.put(desired)
     id_ = (await shop.found())["id"]
     await shop.medusa.post(f"/admin/products/{id_}", body)
-    wanted = attrs.evolve(wanted, dimensions=None, tags=["new"])
-    await shop.settle(wanted)
+    desired = attrs.evolve(desired, dimensions=None, tags=["new"])
+    await shop.settle(desired)
     assert (await shop.found())["title"] == "Thing"
 
 
@@ -119,12 +119,12 @@ async def test_a_product_of_any_shape(shop: Shop, body: dict[str, Any]) -> None:
     ids=str,
 )
 async def test_a_variant_of_any_shape(shop: Shop, body: dict[str, Any]) -> None:
-    wanted = product(variant("a"))
-    await shop.put(wanted)
+    desired = product(variant("a"))
+    await shop.put(desired)
     found = await shop.found()
     path = f"/admin/products/{found['id']}/variants/{found['variants'][0]['id']}"
     await shop.medusa.post(path, body)
-    await shop.settle(attrs.evolve(wanted, title="New"))
+    await shop.settle(attrs.evolve(desired, title="New"))
     fields = "title,variants.title,variants.sku,variants.prices.amount"
     (found,) = (await shop.found(fields=fields))["variants"]
     assert (found["title"], found["sku"]) == ("Title a", "SKU-a")
@@ -132,8 +132,8 @@ async def test_a_variant_of_any_shape(shop: Shop, body: dict[str, Any]) -> None:
 
 
 async def test_stock_that_is_no_whole_number(shop: Shop) -> None:
-    wanted = product(variant("a"))
-    await shop.put(wanted)
+    desired = product(variant("a"))
+    await shop.put(desired)
     item = "variants.inventory_items.inventory_item_id"
     (found,) = (await shop.found(fields=item))["variants"]
     (link,) = found["inventory_items"]
@@ -141,7 +141,7 @@ async def test_stock_that_is_no_whole_number(shop: Shop) -> None:
     level = {**link, "location_id": location, "stocked_quantity": 3.5}
     path = "/admin/inventory-items/location-levels/batch"
     await shop.medusa.post(path, {"update": [level]})
-    await shop.settle(wanted)
+    await shop.settle(desired)
 
 
 async def test_a_copy_of_a_variant_of_ours(shop: Shop) -> None:
@@ -180,9 +180,9 @@ async def test_others_have_the_options_of_a_new_variant(shop: Shop) -> None:
     await shop.medusa.post(f"{path}/options/batch", {"update": [add]})
     theirs = {"title": "Theirs", "options": {"Size": "L"}, "prices": []}
     await shop.medusa.post(f"{path}/variants", theirs)
-    wanted = product(small, variant("L", {"Size": "L"}), title="New")
+    desired = product(small, variant("L", {"Size": "L"}), title="New")
     for updated in (1, 0):
-        report = await shop.put(wanted)
+        report = await shop.put(desired)
         assert report.failures == ()
         assert report.counts.updated == updated
         (warning,) = report.warnings
@@ -226,7 +226,7 @@ async def test_an_option_returns_that_others_have_values_of(shop: Shop) -> None:
 
 
 async def test_an_option_goes_that_tells_ours_from_theirs(shop: Shop) -> None:
-    """Ours get their options; those of others would be the same, and stay as they are."""
+    """Existing get their options; those of others would be the same, and stay as they are."""
     sizes = [variant(size, {"Size": size, "Fit": "slim"}) for size in "SM"]
     await shop.put(product(*sizes))
     found = await shop.found(fields="options.id,options.title")
@@ -318,8 +318,8 @@ async def test_an_option_of_a_person(shop: Shop, used: str, turn: str) -> None:
     if used == "half used":
         await _give(shop, S={"Size": "S", **COTTON})
     before = await _values(shop)
-    wanted = product(*TURNS[turn])
-    report = await shop.put(wanted)
+    desired = product(*TURNS[turn])
+    report = await shop.put(desired)
     assert report.failures == ()
     assert report.counts.updated == 1
     after = await _options(shop)
@@ -336,13 +336,13 @@ async def test_an_option_of_a_person(shop: Shop, used: str, turn: str) -> None:
             assert warning.startswith("shop:1: ")
             assert each.id in warning
     assert before["Material"] <= (await _values(shop))["Material"]
-    again = await shop.put(wanted)
+    again = await shop.put(desired)
     assert (again.counts.unchanged, again.warnings) == (1, ())
-    await shop.settle(attrs.evolve(wanted, title="New"))
+    await shop.settle(attrs.evolve(desired, title="New"))
 
 
 async def test_a_variant_of_a_person_has_the_only_value(shop: Shop) -> None:
-    """Ours gets one that no variant has."""
+    """Existing gets one that no variant has."""
     await shop.put(product(*OURS))
     await _add_option(shop, "Material", "Cotton")
     await _give(shop, S={"Size": "S", **COTTON}, M={"Size": "M", **COTTON})
@@ -354,11 +354,11 @@ async def test_a_variant_of_a_person_has_the_only_value(shop: Shop) -> None:
     options = {"Size": "L", **COTTON}
     theirs = {"title": "Theirs", "options": options, "prices": []}
     await shop.medusa.post(f"{path}/variants", theirs)
-    wanted = product(*OURS, *_sizes("L"))
-    report = await shop.put(wanted)
+    desired = product(*OURS, *_sizes("L"))
+    report = await shop.put(desired)
     assert (report.failures, report.counts.updated) == ((), 1)
     after = await _options(shop)
     assert after["Title L"] == {"Size": "L", "Material": "Title L"}
     assert after["Theirs"] == options
-    again = await shop.put(wanted)
+    again = await shop.put(desired)
     assert (again.counts.unchanged, again.warnings) == (1, ())

@@ -12,21 +12,13 @@ import attrs
 import pytest
 from yarl import URL
 
-from catalogsync import (
-    Event,
-    HttpOptions,
-    Options,
-    Report,
-    RetryPolicy,
-    RunStatus,
-    UnauthorizedError,
-    sync,
-)
-from catalogsync._http import HttpClient, open_http
+from catalogsync import Options, Report, RetryPolicy, RunStatus, UnauthorizedError, sync
 from catalogsync.adapters.dummyjson import DummyJSONSettings
 from catalogsync.adapters.medusa import MedusaSettings, MedusaSink
 from catalogsync.adapters.medusa.client import Login, MedusaClient
-from catalogsync.events import BatchSettled
+from catalogsync.events import BatchWritten, Event
+from catalogsync.http import HttpOptions
+from catalogsync.http._client import HttpClient, open_http
 from catalogsync.testing import FakeMedusa, FaultPlan, dummyjson_server, fake_medusa
 from catalogsync.testing.faults import bad_gateway, lost, reset, status, truncated
 
@@ -144,7 +136,7 @@ async def test_a_token_that_is_forgotten_is_replaced(real_records: Records) -> N
     async with fake_medusa() as fake, opened(fake, real_records) as (source, sink):
 
         def forget(event: Event) -> None:
-            if isinstance(event, BatchSettled):
+            if isinstance(event, BatchWritten):
                 fake.forget_tokens()
 
         report = await sync(source, sink, options=OPTIONS, hooks=[forget])
@@ -179,7 +171,7 @@ async def test_a_store_that_goes_down_makes_no_dead_letters(
         report = await synced(fake, real_records)
         assert report.status is RunStatus.INCOMPLETE
         assert (report.counts.created, report.counts.failed) == (45, 0)
-        assert report.counts.unsettled == 149
+        assert report.counts.unresolved == 149
         plan.clear()
         after = await synced(fake, real_records)
         assert (after.counts.created, after.counts.unchanged) == (149, 45)

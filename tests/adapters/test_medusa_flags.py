@@ -14,15 +14,15 @@ import attrs
 import pytest
 from aiohttp import web
 from tests.conftest import Medusa, RealStore
-from tests.real import real_is_wanted
+from tests.real import real_is_desired
 
 from catalogsync import (
-    Ambiguous,
     BrokenReplyError,
+    Conflict,
+    Existing,
     Image,
     MisconfiguredError,
     Options,
-    Ours,
     Price,
     Product,
     ProductKey,
@@ -35,11 +35,11 @@ from catalogsync import (
     as_source,
     sync,
 )
-from catalogsync._http import HttpOptions, base_url, open_http
 from catalogsync.adapters.medusa import MedusaSettings
 from catalogsync.adapters.medusa.client import ApiKey, MedusaClient
 from catalogsync.adapters.medusa.server import find_version, read_flags
-from catalogsync.planning import supplied
+from catalogsync.diff.compare import supplied
+from catalogsync.http._client import HttpOptions, base_url, open_http
 from catalogsync.testing import fake_medusa
 from catalogsync.testing.medusa import FakeMedusa
 from catalogsync.testing.servers import serve
@@ -172,7 +172,7 @@ def flagged_store(real_store: RealStore) -> Iterator[RealStore]:
     real_store.do("boot", flags=[])
 
 
-@pytest.fixture(params=["fake", "real"] if real_is_wanted() else ["fake"])
+@pytest.fixture(params=["fake", "real"] if real_is_desired() else ["fake"])
 async def shop(request: pytest.FixtureRequest) -> AsyncIterator[Shop]:
     """An empty store with feature flags, fake or real."""
     async with AsyncExitStack() as stack:
@@ -248,22 +248,22 @@ async def test_a_role_that_may_not_read_something_is_refused(shop: Shop) -> None
 async def test_what_a_role_may_not_read_any_more_is_not_taken_for_none(
     shop: Shop,
 ) -> None:
-    wanted = product()
-    await run(shop.full(), [wanted])
+    desired = product()
+    await run(shop.full(), [desired])
     async with (await shop.limited()).open() as sink:
-        held = await sink.find([wanted], fields=supplied(wanted))
-        assert isinstance(held[wanted.key], Ours)
+        existing = await sink.find([desired], fields=supplied(desired))
+        assert isinstance(existing[desired.key], Existing)
         for permission, place in HIDDEN.items():
             await shop.deny(permission)
-            held = await sink.find([wanted], fields=supplied(wanted))
-            found = held[wanted.key]
-            assert isinstance(found, Ambiguous)
+            existing = await sink.find([desired], fields=supplied(desired))
+            found = existing[desired.key]
+            assert isinstance(found, Conflict)
             assert f"{place}: the server left it out" in found.reason
 
 
 async def test_lists_that_a_role_may_not_read_any_more_are_missed(shop: Shop) -> None:
-    wanted = product()
-    await run(shop.full(), [wanted])
+    desired = product()
+    await run(shop.full(), [desired])
     async with (await shop.limited()).open() as sink:
         places: list[str] = []
         for permission, place in MISSED.items():
@@ -271,7 +271,7 @@ async def test_lists_that_a_role_may_not_read_any_more_are_missed(shop: Shop) ->
             places.append(place)
             said = f"({'|'.join(places)}): is missing"
             with pytest.raises(BrokenReplyError, match=said):
-                await sink.find([wanted], fields=supplied(wanted))
+                await sink.find([desired], fields=supplied(desired))
 
 
 async def test_a_role_that_loses_prices_midway_loses_no_price(shop: Shop) -> None:
@@ -282,9 +282,9 @@ async def test_a_role_that_loses_prices_midway_loses_no_price(shop: Shop) -> Non
         report = await sync(as_source([dearer]), sink, options=FAST)
     assert report.counts.failed == 1
     async with shop.full().open() as sink:
-        held = await sink.find([dearer], fields=supplied(dearer))
-    found = held[dearer.key]
-    assert isinstance(found, Ours)
+        existing = await sink.find([dearer], fields=supplied(dearer))
+    found = existing[dearer.key]
+    assert isinstance(found, Existing)
     assert found.product.title == "Lamp"
     assert found.product.variants == product().variants
 
@@ -311,7 +311,7 @@ async def test_an_api_key_is_refused_where_there_are_roles(shop: Shop) -> None:
     assert caught.value.setting == "api_key"
 
 
-@pytest.fixture(params=["fake", "real"] if real_is_wanted() else ["fake"])
+@pytest.fixture(params=["fake", "real"] if real_is_desired() else ["fake"])
 async def indexed(request: pytest.FixtureRequest) -> AsyncIterator[MedusaSettings]:
     """A store whose lists come from an index."""
     if request.param == "fake":
@@ -359,17 +359,17 @@ async def test_the_fakes_index_lags_until_it_catches_up() -> None:
 
 
 async def test_the_fakes_cache_is_as_bad_as_it_could_be() -> None:
-    wanted = product()
+    desired = product()
     async with (
         fake_medusa(flags=["caching"]) as fake,
         FakeShop(fake).full().open() as sink,
     ):
         sink.client.bypasses_cache = False
         for _ in range(2):
-            assert not await sink.find([wanted], fields=supplied(wanted))
-            await run(FakeShop(fake).full(), [wanted])
+            assert not await sink.find([desired], fields=supplied(desired))
+            await run(FakeShop(fake).full(), [desired])
         sink.client.bypasses_cache = True
-        assert await sink.find([wanted], fields=supplied(wanted))
+        assert await sink.find([desired], fields=supplied(desired))
 
 
 async def test_an_unknown_flag_is_mentioned_and_not_refused() -> None:

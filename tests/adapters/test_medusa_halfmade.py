@@ -13,24 +13,23 @@ import attrs
 import pytest
 from tests.adapters.sql_databases import Hand
 from tests.holdup import gate
-from tests.real import real_is_wanted
+from tests.real import real_is_desired
 
 from catalogsync import (
     UNSET,
     Change,
     ConflictError,
-    Ours,
+    Existing,
     Price,
     Product,
     ProductKey,
     StockLevel,
     TransientError,
     Variant,
-    plan,
 )
 from catalogsync.adapters.medusa import MedusaSettings, MedusaSink
-from catalogsync.changes import Action
-from catalogsync.planning import supplied
+from catalogsync.catalog.changes import Action
+from catalogsync.diff.compare import plan, supplied
 from catalogsync.testing import fake_medusa
 
 Raw = dict[str, Any]
@@ -72,10 +71,10 @@ class Shop:
     async def post(self, path: str, body: Raw) -> Raw:
         return await self.sink.client.post(f"/admin/{path}", body)
 
-    async def find(self, product: Product) -> Ours:
-        held = await self.sink.find([product], fields=supplied(product))
-        one = held[product.key]
-        assert isinstance(one, Ours)
+    async def find(self, product: Product) -> Existing:
+        existing = await self.sink.find([product], fields=supplied(product))
+        one = existing[product.key]
+        assert isinstance(one, Existing)
         return one
 
     async def create(self, product: Product) -> Raw:
@@ -93,8 +92,8 @@ class Shop:
         return change
 
     async def is_settled(self, product: Product) -> bool:
-        held = await self.find(product)
-        return held.gaps == () and plan(product, held, {}) is None
+        existing = await self.find(product)
+        return existing.missing_parts == () and plan(product, existing, {}) is None
 
 
 def settings(url: str, email: str, password: str) -> MedusaSettings:
@@ -173,7 +172,7 @@ class Undoing:
                 await self.sink.client.delete(path)
 
 
-@pytest.fixture(params=["fake", "real"] if real_is_wanted() else ["fake"])
+@pytest.fixture(params=["fake", "real"] if real_is_desired() else ["fake"])
 async def shop(request: pytest.FixtureRequest) -> AsyncIterator[Shop]:
     """An empty store, fake or real."""
     if request.param == "fake":
@@ -228,7 +227,7 @@ VARIANTS = {"mug": ["only"], "shirt": ["Blue-M", "Blue-S", "Red-M", "Red-S"]}
 
 
 def looks(raw: Raw) -> Raw:
-    """A product without its ids and receipt."""
+    """A product without its ids and last-applied state."""
     return {
         "handle": raw["handle"],
         "channels": [channel["id"] for channel in raw["sales_channels"]],
@@ -259,14 +258,14 @@ def stock(item: Raw) -> tuple[str, list[int]]:
 def expected_gaps(name: str, stage: Stage) -> tuple[str, ...]:
     prices = [f"no price set of variant {id_}" for id_ in VARIANTS[name]]
     items = [f"no inventory item of variant {id_}" for id_ in VARIANTS[name]]
-    gaps = {
+    missing_parts = {
         "alone": ["no variant", "no shipping profile", "no sales channel"],
         "product": ["no variant"],
         "variants": [*prices, *items],
         "items": [*prices, *items],
         "links": prices,
     }
-    return tuple(gaps[stage])
+    return tuple(missing_parts[stage])
 
 
 @pytest.mark.parametrize("stage", get_args(Stage))
@@ -279,10 +278,10 @@ async def test_half_made_products_are_told_and_repaired(
     assert await shop.is_settled(product)
     assert (await shop.find(product)).age is None
     await shop.interrupt(before, stage)
-    held = await shop.find(product)
-    assert held.gaps == expected_gaps(name, stage)
-    assert held.age is not None
-    assert held.age >= 0
+    existing = await shop.find(product)
+    assert existing.missing_parts == expected_gaps(name, stage)
+    assert existing.age is not None
+    assert existing.age >= 0
     await shop.put(product)
     after = await shop.read(product)
     assert after["id"] == before["id"]
@@ -296,19 +295,19 @@ async def test_a_change_without_fields_adds_what_is_missing(
 ) -> None:
     """What differs besides is for the next change."""
     await shop.interrupt(await shop.create(shirt()), stage)
-    held = await shop.find(shirt())
+    existing = await shop.find(shirt())
     change = Change(
         action=Action.UPDATE,
-        product=held.product,
+        product=existing.product,
         fields=frozenset(),
-        receipt=held.receipt or "",
-        held=held,
-        wanted=shirt(),
+        last_applied=existing.last_applied or "",
+        existing=existing,
+        desired=shirt(),
     )
     await shop.sink.write([change])
-    held = await shop.find(shirt())
-    assert held.gaps == ()
-    assert len(held.product.variants or ()) == 4
+    existing = await shop.find(shirt())
+    assert existing.missing_parts == ()
+    assert len(existing.product.variants or ()) == 4
 
 
 @pytest.mark.parametrize("stage", ["alone", "product"])
@@ -318,7 +317,7 @@ async def test_a_product_of_which_the_source_knows_no_variants(
     bare = attrs.evolve(mug(), variants=UNSET)
     before = await shop.create(bare)
     await shop.interrupt(before, stage)
-    assert (await shop.find(bare)).gaps[0] == "no variant"
+    assert (await shop.find(bare)).missing_parts[0] == "no variant"
     await shop.put(bare)
     assert looks(await shop.read(bare)) == looks(before)
     assert await shop.is_settled(bare)
@@ -330,9 +329,9 @@ async def test_a_variant_whose_stock_nobody_counts_stays_so(shop: Shop) -> None:
     product = attrs.evolve(shirt(), variants=variants)
     before = await shop.create(product)
     await shop.interrupt(before, "variants")
-    held = await shop.find(product)
-    assert len([gap for gap in held.gaps if "price set" in gap]) == 4
-    assert len([gap for gap in held.gaps if "inventory item" in gap]) == 3
+    existing = await shop.find(product)
+    assert len([gap for gap in existing.missing_parts if "price set" in gap]) == 4
+    assert len([gap for gap in existing.missing_parts if "inventory item" in gap]) == 3
     await shop.put(product)
     assert looks(await shop.read(product)) == looks(before)
     assert await shop.is_settled(product)
@@ -344,21 +343,25 @@ async def test_a_half_made_product_beside_whole_ones(shop: Shop) -> None:
     raws = [await shop.create(product) for product in products]
     await shop.interrupt(raws[1], "items")
     await shop.interrupt(raws[2], "product")
-    wanted = [*products[1:3], mug("4", "5.00")]
+    desired = [*products[1:3], mug("4", "5.00")]
     fields = supplied(shirt())
-    held = await shop.sink.find(wanted, fields=fields)
+    existing = await shop.sink.find(desired, fields=fields)
     changes: list[Change] = []
-    for product in wanted:
-        one = held[product.key]
-        assert isinstance(one, Ours)
+    for product in desired:
+        one = existing[product.key]
+        assert isinstance(one, Existing)
         change = plan(product, one, {})
         assert change
         changes.append(change)
-    assert [bool(c.held and c.held.gaps) for c in changes] == [True, True, False]
+    assert [bool(c.existing and c.existing.missing_parts) for c in changes] == [
+        True,
+        True,
+        False,
+    ]
     await shop.sink.write(changes)
     for product, raw in zip(products[:3], raws[:3], strict=True):
         assert looks(await shop.read(product)) == looks(raw)
-    for product in (products[0], *wanted):
+    for product in (products[0], *desired):
         assert await shop.is_settled(product)
     assert await shop.read(products[0]) == raws[0]
 
@@ -381,8 +384,8 @@ async def test_what_people_made_of_a_product_is_no_gap(shop: Shop) -> None:
     await shop.post(f"{path}/variants/batch", {"delete": [ids["S1-Red-S"]]})
     kept = [{"id": id_} for sku, id_ in ids.items() if sku != "S1-Red-S"]
     await shop.post(path, {"variants": [*kept, theirs]})
-    held = await shop.find(shirt())
-    assert (held.gaps, held.age) == ((), None)
+    existing = await shop.find(shirt())
+    assert (existing.missing_parts, existing.age) == ((), None)
 
 
 async def test_what_the_source_is_silent_about_is_no_gap(shop: Shop) -> None:
@@ -396,7 +399,7 @@ async def test_a_lost_shipping_profile_comes_back(shop: Shop) -> None:
     """It alone: nobody takes it away to hide a product, as with a channel."""
     raw = await shop.create(mug())
     await shop.post(f"products/{raw['id']}", {"shipping_profile_id": None})
-    assert (await shop.find(mug())).gaps == ("no shipping profile",)
+    assert (await shop.find(mug())).missing_parts == ("no shipping profile",)
     change = await shop.put(mug())
     assert change.fields == frozenset()
     assert await shop.read(mug()) == raw
@@ -412,8 +415,8 @@ async def test_a_lost_inventory_item_comes_back(shop: Shop, spare: bool) -> None
     await shop.sink.client.delete(path)
     if spare:
         await shop.post("inventory-items", {"sku": "S1-Red-S"})
-    held = await shop.find(shirt())
-    assert held.gaps == ("no inventory item of variant Red-S",)
+    existing = await shop.find(shirt())
+    assert existing.missing_parts == ("no inventory item of variant Red-S",)
     await shop.put(shirt())
     after = await shop.read(shirt())
     assert looks(after) == looks(raw)
@@ -435,16 +438,16 @@ async def test_a_lost_inventory_item_of_an_unknown_stock(shop: Shop) -> None:
     assert [stock(item) for item in variant["inventory_items"]] == [("M1", [])]
 
 
-async def test_a_new_receipt_over_an_old_price_proves_nothing(shop: Shop) -> None:
+async def test_a_new_last_applied_over_an_old_price_proves_nothing(shop: Shop) -> None:
     """A server that is killed in an update leaves that."""
     raw = await shop.create(mug())
     dearer = mug(price="12.50")
     change = plan(dearer, await shop.find(dearer), {})
     assert change
-    receipt = {"metadata": {"catalogsync": change.receipt}}
-    await shop.post(f"products/{raw['id']}", receipt)
-    held = await shop.find(dearer)
-    assert (held.receipt, held.gaps) == (change.receipt, ())
+    last_applied = {"metadata": {"catalogsync": change.last_applied}}
+    await shop.post(f"products/{raw['id']}", last_applied)
+    existing = await shop.find(dearer)
+    assert (existing.last_applied, existing.missing_parts) == (change.last_applied, ())
     await shop.put(dearer)
     (variant,) = (await shop.read(dearer))["variants"]
     assert variant["prices"] == [{**variant["prices"][0], "amount": 12.5}]
@@ -466,7 +469,7 @@ async def test_the_age_is_by_the_servers_clock() -> None:
         assert (await shop.find(mug())).age == 0
 
 
-@pytest.mark.skipif(not real_is_wanted(), reason="needs a server that can be killed")
+@pytest.mark.skipif(not real_is_desired(), reason="needs a server that can be killed")
 @pytest.mark.parametrize("table", ["product", "product_variant", "inventory_item"])
 async def test_a_server_that_is_killed_in_mid_batch(
     real_store: Any, table: str
@@ -485,8 +488,10 @@ async def test_a_server_that_is_killed_in_mid_batch(
                 await asyncio.to_thread(real_store.do, "kill")
         finally:
             real_store.do("boot")
-        held = await shop.sink.find(products, fields=supplied(shirt()))
-        assert any(isinstance(one, Ours) and one.gaps for one in held.values())
+        existing = await shop.sink.find(products, fields=supplied(shirt()))
+        assert any(
+            isinstance(one, Existing) and one.missing_parts for one in existing.values()
+        )
         await _complete(shop, products)
         for product in products:
             raw = await shop.read(product)
@@ -506,11 +511,11 @@ async def _lost(writing: Awaitable[object]) -> None:
 async def _complete(shop: Shop, products: Sequence[Product]) -> None:
     """Find, plan and write until nothing is to be done."""
     for _ in range(5):
-        held = await shop.sink.find(products, fields=supplied(shirt()))
+        existing = await shop.sink.find(products, fields=supplied(shirt()))
         batches: dict[Action, list[Change]] = {}
         for product in products:
-            one = held.get(product.key)
-            assert one is None or isinstance(one, Ours)
+            one = existing.get(product.key)
+            assert one is None or isinstance(one, Existing)
             if change := plan(product, one, {}):
                 batches.setdefault(change.action, []).append(change)
         if not batches:

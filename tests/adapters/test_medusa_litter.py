@@ -23,10 +23,10 @@ from catalogsync import (
     Report,
     RetryPolicy,
     StockLevel,
+    Sync,
     TransientError,
     Variant,
     as_source,
-    rehearse,
     sync,
 )
 from catalogsync.adapters.medusa import MedusaSettings, MedusaSink
@@ -103,7 +103,7 @@ async def planned(sink: MedusaSink, products: Iterable[Product]) -> list[Change]
         if isinstance(change, Change):
             changes.append(change)
 
-    await rehearse(source, sink, show=note)
+    await Sync(source, sink).plan(note)
     return changes
 
 
@@ -380,10 +380,10 @@ async def test_an_inventory_item_of_no_variant_is_linked(medusa: Any) -> None:
         variant = next(v for v in row["variants"] if v["sku"] == "S2-Blue-M")
         path = f"/admin/products/{row['id']}/variants/{variant['id']}"
         await medusa.post(path, {"sku": "renamed"})
-        wanted = [shirt(1), shirt(3), with_sku(shirt(4), "S2-Blue-M")]
-        report = await put(sink, wanted)
+        desired = [shirt(1), shirt(3), with_sku(shirt(4), "S2-Blue-M")]
+        report = await put(sink, desired)
         assert report.counts.created == 3, str(report)
-        assert (await put(sink, wanted)).counts.unchanged == 3
+        assert (await put(sink, desired)).counts.unchanged == 3
         item = stocked["inventory_item"]["id"]
         query = f"{ITEMS}/{item}?fields=variants.sku,location_levels.stocked_quantity"
         found = (await medusa.get(query))["inventory_item"]

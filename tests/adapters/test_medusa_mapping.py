@@ -19,15 +19,14 @@ from catalogsync import (
     Price,
     Product,
     ProductKey,
-    Reference,
-    ReferenceKind,
     RefusedError,
     StockLevel,
     Variant,
 )
-from catalogsync.adapters.medusa.naming import category_handle, handle, in_pieces
-from catalogsync.adapters.medusa.places import Places
-from catalogsync.adapters.medusa.shaping import shape
+from catalogsync.adapters.medusa.handles import category_handle, handle, in_pieces
+from catalogsync.adapters.medusa.normalize import shape
+from catalogsync.adapters.medusa.store_context import Places
+from catalogsync.catalog.changes import Reference, ReferenceKind
 
 PLACES = Places(
     channel="sc_1",
@@ -50,9 +49,9 @@ def with_variant(**values: Any) -> Product:
 
 
 @given(products())
-def test_what_was_shaped_stays_as_it_is(wanted: Product) -> None:
+def test_what_was_shaped_stays_as_it_is(desired: Product) -> None:
     try:
-        once = shape(wanted, PLACES)
+        once = shape(desired, PLACES)
     except (RefusedError, InvalidValueError):
         return
     assert shape(once, PLACES) == once
@@ -116,19 +115,19 @@ def test_stock_locations_by_name() -> None:
 
 def test_prices() -> None:
     long = Decimal("0.12345678901234567890")
-    wanted = with_variant(prices=[Price(amount=long, currency="EUR")])
-    (variant,) = shape(wanted, PLACES).variants or ()
+    desired = with_variant(prices=[Price(amount=long, currency="EUR")])
+    (variant,) = shape(desired, PLACES).variants or ()
     assert variant.prices == (
         Price(amount=Decimal("0.12345678901234568"), currency="EUR"),
     )
-    wanted = with_variant(prices=[Price(amount=Decimal(1), currency="JPY")])
+    desired = with_variant(prices=[Price(amount=Decimal(1), currency="JPY")])
     with pytest.raises(RefusedError, match="does not sell in JPY, only in EUR, USD"):
-        shape(wanted, PLACES)
+        shape(desired, PLACES)
 
 
 def test_the_first_image_serves_as_thumbnail() -> None:
-    wanted = product(thumbnail=None, images=[Image(url="https://a/1"), Image(url="b")])
-    assert shape(wanted, PLACES).thumbnail == "https://a/1"
+    desired = product(thumbnail=None, images=[Image(url="https://a/1"), Image(url="b")])
+    assert shape(desired, PLACES).thumbnail == "https://a/1"
 
 
 @pytest.mark.parametrize(
@@ -182,6 +181,6 @@ def test_queries_are_cut_into_pieces(values: list[str]) -> None:
 
 
 def test_shaping_leaves_the_rest_alone() -> None:
-    wanted = product(weight=Decimal(4), attributes={"a": 1}, tags=["x"])
-    assert shape(wanted, PLACES) is wanted
-    assert shape(attrs.evolve(wanted, weight=None), PLACES).weight is None
+    desired = product(weight=Decimal(4), attributes={"a": 1}, tags=["x"])
+    assert shape(desired, PLACES) is desired
+    assert shape(attrs.evolve(desired, weight=None), PLACES).weight is None

@@ -139,12 +139,12 @@ async def tell(
             now = [(id_, turns[min(turn, len(turns) - 1)]) for id_, turns in named]
             for id_, each in now:
                 await act(medusa, id_, each.deed)
-            wanted = [each.product(id_) for id_, each in now]
-            report = await run(wanted)
+            desired = [each.product(id_) for id_, each in now]
+            report = await run(desired)
             assert report.failures == (), report
-            again = await run(wanted)
+            again = await run(desired)
             assert (again.failures, again.writes) == ((), 0), (report, again)
-            assert again.counts.unchanged == len(wanted)
+            assert again.counts.unchanged == len(desired)
 
 
 def examples(number: int) -> Callable[[Any], Any]:
@@ -158,6 +158,14 @@ def examples(number: int) -> Callable[[Any], Any]:
 @example(owns={}, families=[[Turn("", SHAPES[0], 0), Turn("", SHAPES[-1], 1)]])
 @example(owns={Field.OPTIONS: Owner.NEVER}, families=[[Turn("", SHAPES[5], 0)]])
 @example(owns={Field.VARIANTS: Owner.NEVER}, families=[[Turn("", SHAPES[0], 0)]])
+@example(
+    owns={Field.VARIANTS: Owner.ON_CREATE},
+    families=[[Turn("", SHAPES[3], 0), Turn("", SHAPES[0], 1)]],
+)
+@example(
+    owns={Field.SKU: Owner.ON_CREATE},
+    families=[[Turn("", SHAPES[4], 2), Turn("", SHAPES[7], 3)]],
+)
 async def test_any_rules_in_the_fake(
     shop: Shop, owns: Mapping[Field, Owner], families: Any
 ) -> None:

@@ -1,4 +1,4 @@
-"""Retiring, deleting and disowning in Medusa, on the fake and on a real store."""
+"""Retiring, deleting and releasing in Medusa, on the fake and on a real store."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from tests.engine.fakes import LookupSource
 from catalogsync import (
     BatchRefusedError,
     Change,
+    Existing,
     Options,
-    Ours,
     OutcomeStatus,
     Page,
     Plan,
-    PlanHead,
     PlanWriter,
     Price,
     Product,
@@ -27,19 +26,17 @@ from catalogsync import (
     ProductStatus,
     Prune,
     StockLevel,
+    Sync,
     Variant,
     as_source,
-    forecast,
-    open_apply,
-    plan,
-    rehearse,
     sync,
 )
 from catalogsync.adapters.medusa import MedusaSettings, MedusaSink
-from catalogsync.changes import Action
-from catalogsync.planning import supplied
-from catalogsync.protocols import Located, NamingSink, PruningSink
-from catalogsync.receipt import Receipt
+from catalogsync.catalog.changes import Action
+from catalogsync.diff.compare import plan, supplied
+from catalogsync.diff.last_applied import LastApplied
+from catalogsync.plans import PlanHead, estimate
+from catalogsync.protocols import HandleSink, HasEndpoint, RemovingSink
 
 COLUMNS = (
     "limit=1000&fields=id,external_id,handle,title,status,description,metadata,"
@@ -77,23 +74,27 @@ async def create(sink: MedusaSink, products: Iterable[Product]) -> None:
     assert {o.status for o in outcomes} == {OutcomeStatus.CREATED}
 
 
-async def owned(sink: MedusaSink, source: str = "shop") -> dict[str, Ours]:
+async def owned(sink: MedusaSink, source: str = "shop") -> dict[str, Existing]:
     return {h.product.key.id: h async for page in sink.owned(source) for h in page}
 
 
-def removal(held: Ours, action: Action) -> Change:
-    receipt = attrs.evolve(Receipt.parse(held.receipt), retired=True).text()
+def removal(existing: Existing, action: Action) -> Change:
+    last_applied = attrs.evolve(
+        LastApplied.parse(existing.last_applied), removed=True
+    ).text()
     return Change(
         action=action,
-        product=held.product,
+        product=existing.product,
         fields=frozenset(),
-        receipt=receipt,
-        held=held,
+        last_applied=last_applied,
+        existing=existing,
     )
 
 
-async def remove(sink: MedusaSink, held: Iterable[Ours], action: Action) -> None:
-    changes = [removal(one, action) for one in held]
+async def remove(
+    sink: MedusaSink, existing: Iterable[Existing], action: Action
+) -> None:
+    changes = [removal(one, action) for one in existing]
     outcomes = await sink.write(changes)
     assert {(o.key, o.status) for o in outcomes} == {
         (change.key, change.done().status) for change in changes
@@ -120,15 +121,19 @@ async def test_a_planned_deletion_looks_at_the_whole_product(
         mugs = [mug(str(n)) for n in range(6)]
         await sync(as_source(mugs, name="shop"), sink, job="mugs")
         head = PlanHead(
-            job="mugs", source="shop", sink=sink.name, place=sink.place, made_at=0.0
+            job="mugs",
+            source="shop",
+            sink=sink.name,
+            endpoint=sink.endpoint,
+            made_at=0.0,
         )
         left = LookupSource(products=mugs[:2])
         with PlanWriter(tmp_path / "plan", head) as writer:
-            report = await rehearse(
-                left, sink, show=writer.show, options=options, job="mugs"
+            report = await Sync(left, sink, options=options, job="mugs").plan(
+                writer.add
             )
-            writer.finish(report, forecast(report, []))
-        assert report.counts.retired == 4
+            writer.finish(report, estimate(report, []))
+        assert report.counts.removed == 4
         raw = await everything(medusa)
         for number, body in (
             (2, {"description": "by a person"}),
@@ -143,22 +148,24 @@ async def test_a_planned_deletion_looks_at_the_whole_product(
         address = f"/admin/products/{raw['Mug 4']['id']}/variants/{variant['id']}"
         assert (await medusa.ask("POST", address, prices))[0] == 200
         planned = Plan.read(tmp_path / "plan")
-        async with open_apply(planned, sink, options=options) as run:
+        async with Sync(planned.head.source, sink, options=options).apply(
+            planned
+        ) as run:
             report = await run.report()
-        assert report.counts.retired == 2
+        assert report.counts.removed == 2
         assert report.problem.startswith("not removed: shop:2, shop:4: it is no longer")
         assert sorted(await everything(medusa)) == ["Mug 0", "Mug 1", "Mug 2", "Mug 4"]
 
 
 async def test_what_the_sink_says_it_can_do(medusa: Any) -> None:
     async with settings(medusa).open() as sink:
-        assert isinstance(sink, PruningSink)
-        assert isinstance(sink, NamingSink)
-        assert isinstance(sink, Located)
-        assert sink.place == medusa.url
+        assert isinstance(sink, RemovingSink)
+        assert isinstance(sink, HandleSink)
+        assert isinstance(sink, HasEndpoint)
+        assert sink.endpoint == medusa.url
     async with settings(medusa).open() as sink:
         sink.client.http.url = sink.client.http.url / "shop/"
-        assert sink.place == f"{medusa.url}/shop"
+        assert sink.endpoint == f"{medusa.url}/shop"
 
 
 async def test_the_handle_of_the_change_is_given(medusa: Any) -> None:
@@ -210,9 +217,11 @@ async def test_owned_lists_what_is_under_a_sources_keys(medusa: Any) -> None:
         )
         found = await owned(sink)
         assert found.keys() == {"0", "1", "2"}
-        for id_, held in found.items():
-            assert held.product.title == f"Mug {id_}"
-            assert held.receipt == shown[f"Mug {id_}"]["metadata"]["catalogsync"]
+        for id_, existing in found.items():
+            assert existing.product.title == f"Mug {id_}"
+            assert (
+                existing.last_applied == shown[f"Mug {id_}"]["metadata"]["catalogsync"]
+            )
         assert [found[id_].product.status for id_ in "012"] == [
             ProductStatus.PUBLISHED,
             ProductStatus.DRAFT,
@@ -233,7 +242,7 @@ async def test_owned_misses_none_while_others_are_removed(
         async for page in sink.owned("shop"):
             if not seen:
                 await remove(sink, page[gone], Action.DELETE)
-            seen += [held.product.key.id for held in page]
+            seen += [existing.product.key.id for existing in page]
         assert len(seen) == 520
         assert set(seen) == {str(n) for n in range(520)}
 
@@ -242,46 +251,48 @@ def bare(id_: str) -> Product:
     return Product(key=ProductKey("shop", id_), title=f"Mug {id_}")
 
 
-async def test_retired_products_are_out_of_sight(medusa: Any) -> None:
+async def test_removed_products_are_out_of_sight(medusa: Any) -> None:
     async with settings(medusa).open() as sink:
         await create(sink, [mug(str(n)) for n in range(4)])
         before = await everything(medusa)
-        held = await owned(sink)
+        existing = await owned(sink)
         await delete(medusa, before["Mug 2"]["id"])
         await medusa.post(
             f"/admin/products/{before['Mug 3']['id']}", {"external_id": "other:3"}
         )
-        await remove(sink, [held["0"], held["2"], held["3"]], Action.RETIRE)
+        await remove(
+            sink, [existing["0"], existing["2"], existing["3"]], Action.UNPUBLISH
+        )
         after = await everything(medusa)
         assert {title: raw["status"] for title, raw in after.items()} == {
             "Mug 0": "draft",
             "Mug 1": "published",
             "Mug 3": "published",
         }
-        receipt = Receipt.parse(after["Mug 0"]["metadata"].pop("catalogsync"))
-        assert receipt.retired
-        assert receipt.wrote_variant("only")
+        last_applied = LastApplied.parse(after["Mug 0"]["metadata"].pop("catalogsync"))
+        assert last_applied.removed
+        assert last_applied.wrote_variant("only")
         before["Mug 0"]["metadata"].pop("catalogsync")
         assert after["Mug 0"] == {**before["Mug 0"], "status": "draft"}
         again = await owned(sink)
-        assert Receipt.parse(again["0"].receipt).retired
+        assert LastApplied.parse(again["0"].last_applied).removed
         assert again["0"].product.status is ProductStatus.DRAFT
 
 
-async def test_a_retired_product_that_comes_back_is_published(medusa: Any) -> None:
+async def test_a_removed_product_that_comes_back_is_published(medusa: Any) -> None:
     async with settings(medusa).open() as sink:
         await create(sink, [mug("1")])
-        await remove(sink, (await owned(sink)).values(), Action.RETIRE)
+        await remove(sink, (await owned(sink)).values(), Action.UNPUBLISH)
         fields = supplied(mug("1"))
-        held = (await sink.find([mug("1")], fields=fields))[mug("1").key]
-        assert isinstance(held, Ours)
-        change = plan(mug("1"), held, {})
+        existing = (await sink.find([mug("1")], fields=fields))[mug("1").key]
+        assert isinstance(existing, Existing)
+        change = plan(mug("1"), existing, {})
         assert change
         await sink.write([change])
         assert (await everything(medusa))["Mug 1"]["status"] == "published"
-        held = (await sink.find([mug("1")], fields=fields))[mug("1").key]
-        assert isinstance(held, Ours)
-        assert plan(mug("1"), held, {}) is None
+        existing = (await sink.find([mug("1")], fields=fields))[mug("1").key]
+        assert isinstance(existing, Existing)
+        assert plan(mug("1"), existing, {}) is None
 
 
 async def test_the_status_is_read_where_it_is_compared(medusa: Any) -> None:
@@ -295,27 +306,27 @@ async def test_the_status_is_read_where_it_is_compared(medusa: Any) -> None:
             ("rejected", ProductStatus.DRAFT),
         ):
             await medusa.post(f"/admin/products/{raw['id']}", {"status": status})
-            held = (await sink.find([hidden], fields=supplied(hidden)))[hidden.key]
-            assert isinstance(held, Ours)
-            assert held.product.status is meaning
+            existing = (await sink.find([hidden], fields=supplied(hidden)))[hidden.key]
+            assert isinstance(existing, Existing)
+            assert existing.product.status is meaning
 
 
 async def test_deleted_products_are_gone(medusa: Any) -> None:
     async with settings(medusa).open() as sink:
         await create(sink, [mug(str(n)) for n in range(4)])
-        held = await owned(sink)
+        existing = await owned(sink)
         raw = await everything(medusa)
         await delete(medusa, raw["Mug 2"]["id"])
         await medusa.post(
             f"/admin/products/{raw['Mug 3']['id']}", {"external_id": None}
         )
-        await remove(sink, [held["0"], held["2"], held["3"]], Action.DELETE)
+        await remove(sink, [existing["0"], existing["2"], existing["3"]], Action.DELETE)
         assert (await everything(medusa)).keys() == {"Mug 1", "Mug 3"}
-        await remove(sink, [held["0"]], Action.DELETE)
+        await remove(sink, [existing["0"]], Action.DELETE)
         await create(sink, [mug("0")])
 
 
-async def test_disowned_products_are_left_as_they_are(medusa: Any) -> None:
+async def test_released_products_are_left_as_they_are(medusa: Any) -> None:
     async with settings(medusa).open() as sink:
         await create(sink, [mug(str(n)) for n in range(4)])
         before = await everything(medusa)
@@ -329,10 +340,12 @@ async def test_disowned_products_are_left_as_they_are(medusa: Any) -> None:
         theirs: dict[str, Any] = {"title": "Theirs", "prices": []}
         await medusa.post(f"/admin/products/{before['Mug 1']['id']}/variants", theirs)
         before["Mug 1"] = (await everything(medusa))["Mug 1"]
-        held = await owned(sink)
+        existing = await owned(sink)
         await delete(medusa, before["Mug 2"]["id"])
         requests = sink.requests
-        await remove(sink, [held["0"], held["1"], held["2"]], Action.DISOWN)
+        await remove(
+            sink, [existing["0"], existing["1"], existing["2"]], Action.RELEASE
+        )
         assert sink.requests - requests == 3
         after = await everything(medusa)
         for title in ("Mug 0", "Mug 1"):
@@ -348,18 +361,20 @@ async def test_disowned_products_are_left_as_they_are(medusa: Any) -> None:
         assert after == before
         assert (await owned(sink)).keys() == {"3"}
         assert await sink.find([mug("0")], fields=supplied(mug("0"))) == {}
-        await remove(sink, [held["0"]], Action.DISOWN)
+        await remove(sink, [existing["0"]], Action.RELEASE)
 
 
-async def test_a_product_without_a_readable_receipt_is_nobodys(medusa: Any) -> None:
+async def test_a_product_without_a_readable_last_applied_is_nobodys(
+    medusa: Any,
+) -> None:
     """Neither a job that never saw it nor one without a name takes it away."""
     async with settings(medusa).open() as sink:
         mugs = [mug(str(n)) for n in range(4)]
         await sync(as_source(mugs[:3], name="shop"), sink, job="mugs")
         raw = await everything(medusa)
-        for number, receipt in ((0, ""), (1, "{broken")):
+        for number, last_applied in ((0, ""), (1, "{broken")):
             path = f"/admin/products/{raw[f'Mug {number}']['id']}"
-            await medusa.post(path, {"metadata": {"catalogsync": receipt}})
+            await medusa.post(path, {"metadata": {"catalogsync": last_applied}})
         options = Options(prune=Prune.DELETE, max_prune=9)
         for job in ("", "cups", "mugs"):
             source = LookupSource(products=mugs[3:])
@@ -381,8 +396,8 @@ async def test_one_that_is_published_while_the_source_is_asked_stays(
         mugs = [mug(str(n)) for n in range(3)]
         left = LookupSource(products=mugs[:1])
         await sync(as_source(mugs, name="shop"), sink)
-        await sync(left, sink, options=Options(prune=Prune.DRAFT, max_prune=9))
+        await sync(left, sink, options=Options(prune=Prune.UNPUBLISH, max_prune=9))
         options = Options(prune=Prune.DELETE, max_prune=9)
         report = await sync(Slow(products=mugs[:1]), sink, options=options)
-        assert report.counts.retired == 1
+        assert report.counts.removed == 1
         assert sorted(await everything(medusa)) == ["Mug 0", "Mug 1"]

@@ -14,15 +14,7 @@ import pytest
 from tests.chaos.proxy import proxy
 from tests.history.story import product, variant
 
-from catalogsync import (
-    Options,
-    Product,
-    Report,
-    RetryPolicy,
-    Variant,
-    as_source,
-    sync,
-)
+from catalogsync import Options, Product, Report, RetryPolicy, Variant, as_source, sync
 from catalogsync.adapters.medusa import MedusaSettings, MedusaSink
 from catalogsync.testing import FaultPlan
 from catalogsync.testing.faults import lost, reset
@@ -160,7 +152,7 @@ async def test_a_change_of_shape_can_break_off_anywhere(
                 then = await read(medusa, id_)
                 assert can_be_bought(then), (number, then)
                 report = await put(sink, of(id_, after))
-                assert report.counts.failed == report.counts.unsettled == 0, (
+                assert report.counts.failed == report.counts.unresolved == 0, (
                     number,
                     str(broken),
                     str(report),

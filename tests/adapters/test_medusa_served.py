@@ -25,9 +25,9 @@ from catalogsync import (
     sync,
 )
 from catalogsync.adapters.medusa import MedusaSettings
-from catalogsync.adapters.medusa.reading import TAG_COLUMNS, query_fields
+from catalogsync.adapters.medusa.mapping import TAG_COLUMNS, query_fields
+from catalogsync.adapters.medusa.schema import shaped
 from catalogsync.adapters.medusa.served import left_out
-from catalogsync.adapters.medusa.shapes import shaped
 
 EVERY = frozenset(Field)
 SINGLE = frozenset(

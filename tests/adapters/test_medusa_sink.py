@@ -21,21 +21,21 @@ from catalogsync import (
     Price,
     Product,
     ProductKey,
-    ReferenceChange,
     Report,
     RetryPolicy,
     RunStatus,
     StockLevel,
+    Sync,
     TransientError,
     UnauthorizedError,
     Variant,
     as_source,
-    diff,
-    rehearse,
     sync,
 )
 from catalogsync.adapters.dummyjson import DummyJSONSettings, DummyJSONSource
 from catalogsync.adapters.medusa import MedusaSettings, MedusaSink
+from catalogsync.catalog.changes import ReferenceChange
+from catalogsync.diff.describe import diff
 from catalogsync.testing.catalog import generate_catalog
 from catalogsync.testing.dummyjson import DummyJSONServer, dummyjson_server
 
@@ -74,7 +74,7 @@ class Pair:
     async def sync(self) -> Report:
         report = await sync(self.source, self.sink, options=FAST)
         counts = attrs.asdict(report.counts)
-        counts.pop("retired")
+        counts.pop("removed")
         assert counts.pop("fetched") == sum(counts.values())
         return report
 
@@ -91,7 +91,7 @@ async def pair(
         yield Pair(server, source, sink)
 
 
-async def held(medusa: Any) -> dict[str, dict[str, Any]]:
+async def existing(medusa: Any) -> dict[str, dict[str, Any]]:
     """Everything in the store, by external id, as an admin sees it."""
     found = await medusa.get(f"/admin/products?limit=1000&{SHOWN}")
     return {raw["external_id"]: raw for raw in found["products"]}
@@ -160,7 +160,7 @@ async def test_the_whole_catalog_as_a_shopper_sees_it(
 
 async def _change_four(both: Pair, records: Records, medusa: Any) -> None:
     """One price, one stock level, one title and one category change."""
-    before = await held(medusa)
+    before = await existing(medusa)
     edit = both.server.records.by_id
     edit(3)["price"] = 12.34
     edit(4)["stock"] = 7
@@ -168,7 +168,7 @@ async def _change_four(both: Pair, records: Records, medusa: Any) -> None:
     edit(6)["category"] = records[100]["category"]
     report = await both.sync()
     assert (report.counts.updated, report.counts.unchanged) == (4, 190)
-    after = await held(medusa)
+    after = await existing(medusa)
     differences = {key for key in after if _bare(after[key]) != _bare(before[key])}
     assert differences == {f"dummyjson:{id_}" for id_ in (3, 4, 5, 6)}
     shown = await shopped(medusa)
@@ -179,7 +179,7 @@ async def _change_four(both: Pair, records: Records, medusa: Any) -> None:
 
 
 def _bare(raw: Mapping[str, Any]) -> Any:
-    """A product without ids and receipt, in an order of its own."""
+    """A product without ids and last-applied state, in an order of its own."""
     if isinstance(raw, Mapping):
         return {
             name: _bare(value)
@@ -236,7 +236,7 @@ async def test_variants_come_go_and_change(medusa: Any) -> None:
     async with settings(medusa).open() as sink:
         report = await put(sink, shirt())
         assert report.counts.created == 1, str(report)
-        before = await held(medusa)
+        before = await existing(medusa)
         await _add_seventh(medusa, before["shop:1"])
 
         def edit(variant: Variant) -> Variant | None:
@@ -262,7 +262,7 @@ async def test_variants_come_go_and_change(medusa: Any) -> None:
         after = attrs.evolve(after, variants=[*(after.variants or ()), new])
         report = await put(sink, after)
         assert report.counts.updated == 1, str(report)
-        shown = _variants((await held(medusa))["shop:1"])
+        shown = _variants((await existing(medusa))["shop:1"])
         assert shown == {
             "SH1-Red-M": ("Red M", {"Color": "Red", "Size": "M"}, [21.5], [5]),
             "SH1-Red-L": ("Crimson, large", {"Color": "Red", "Size": "L"}, [19.9], [5]),
@@ -320,13 +320,13 @@ async def test_a_removed_variant_can_come_back(medusa: Any) -> None:
         await put(sink, shirt())
         fewer = edited(shirt(), lambda v: None if v.id.startswith("Red") else v)
         assert (await put(sink, fewer)).counts.updated == 1
-        raw = (await held(medusa))["shop:1"]
+        raw = (await existing(medusa))["shop:1"]
         assert len(raw["variants"]) == 3
         values = {v["value"] for o in raw["options"] for v in o["values"]}
         assert values == {"Blue", *SIZES}
         report = await put(sink, shirt())
         assert report.counts.updated == 1, str(report)
-        assert len((await held(medusa))["shop:1"]["variants"]) == 6
+        assert len((await existing(medusa))["shop:1"]["variants"]) == 6
         assert (await put(sink, shirt())).counts.unchanged == 1
 
 
@@ -342,7 +342,7 @@ async def test_option_values_can_be_renamed_and_options_added(medusa: Any) -> No
 
         renamed = edited(shirt(), crimson)
         assert (await put(sink, renamed)).counts.updated == 1
-        raw = (await held(medusa))["shop:1"]
+        raw = (await existing(medusa))["shop:1"]
         values = {v["value"] for o in raw["options"] for v in o["values"]}
         assert values == {"Crimson", "Blue", *SIZES}
 
@@ -355,14 +355,14 @@ async def test_option_values_can_be_renamed_and_options_added(medusa: Any) -> No
         assert (await put(sink, fitted)).counts.unchanged == 1
         assert (await put(sink, renamed)).counts.updated == 1
         assert (await put(sink, renamed)).counts.unchanged == 1
-        raw = (await held(medusa))["shop:1"]
+        raw = (await existing(medusa))["shop:1"]
         assert {o["title"] for o in raw["options"]} == {"Color", "Size"}
 
 
 async def test_what_people_added_by_hand_stays(medusa: Any) -> None:
     async with settings(medusa).open() as sink:
         await put(sink, shirt())
-        raw = (await held(medusa))["shop:1"]
+        raw = (await existing(medusa))["shop:1"]
         theirs = await _add_by_hand(medusa, raw)
 
         def dearer(variant: Variant) -> Variant:
@@ -380,7 +380,7 @@ async def test_what_people_added_by_hand_stays(medusa: Any) -> None:
         )
         report = await put(sink, changed)
         assert report.counts.updated == 1, str(report)
-        after = (await held(medusa))["shop:1"]
+        after = (await existing(medusa))["shop:1"]
         assert {t["value"] for t in after["tags"]} == {"linen", "hand-picked"}
         assert [c["id"] for c in after["categories"]] == [theirs["category"]]
         assert {c["id"] for c in after["sales_channels"]} == {
@@ -510,7 +510,7 @@ async def test_one_bad_product_does_not_hurt_its_neighbours(medusa: Any) -> None
         assert failure.said == "Product variant with sku: SH3-Red-M, already exists."
         assert "SKU SH3-Red-M is taken by product" in failure.reason
         assert "'Theirs'" in failure.reason
-        assert len(await held(medusa)) == 5
+        assert len(await existing(medusa)) == 5
 
 
 async def test_two_products_that_want_one_sku(medusa: Any) -> None:
@@ -530,7 +530,7 @@ async def test_two_products_that_want_one_sku(medusa: Any) -> None:
 async def test_two_that_hold_our_key_are_left_alone(medusa: Any) -> None:
     async with settings(medusa).open() as sink:
         await put(sink, shirt())
-        raw = (await held(medusa))["shop:1"]
+        raw = (await existing(medusa))["shop:1"]
         await medusa.post(
             "/admin/products",
             {
@@ -552,7 +552,7 @@ async def test_a_category_of_ours_is_renamed_and_one_of_theirs_is_used(
         "/admin/product-categories", {"name": "Made by hand", "handle": "theirs"}
     )
     root = Category(id="root", name="Root")
-    ours = Category(id="ours", name="Ours", parent=root)
+    ours = Category(id="ours", name="Existing", parent=root)
     theirs = Category(id="theirs", name="Theirs")
     product = attrs.evolve(shirt(), categories=[ours, theirs])
     async with settings(medusa).open() as sink:
@@ -563,7 +563,7 @@ async def test_a_category_of_ours_is_renamed_and_one_of_theirs_is_used(
         report = await put(sink, product)
         assert (report.categories.updated, report.categories.existing) == (1, 2)
         assert report.counts.unchanged == 1
-        after = (await held(medusa))["shop:1"]["categories"]
+        after = (await existing(medusa))["shop:1"]["categories"]
         assert {c["name"] for c in after} == {"Renamed", "Made by hand"}
         assert made["product_category"]["id"] in {c["id"] for c in after}
         found = await medusa.get("/admin/product-categories?limit=100")
@@ -575,12 +575,12 @@ async def test_a_category_of_ours_is_renamed_and_one_of_theirs_is_used(
 async def test_status_is_left_to_the_shops_people(medusa: Any) -> None:
     async with settings(medusa).open() as sink:
         await put(sink, shirt())
-        raw = (await held(medusa))["shop:1"]
+        raw = (await existing(medusa))["shop:1"]
         assert raw["status"] == "published"
         await medusa.post(f"/admin/products/{raw['id']}", {"status": "draft"})
         report = await put(sink, attrs.evolve(shirt(), title="New title"))
         assert report.counts.updated == 1
-        after = (await held(medusa))["shop:1"]
+        after = (await existing(medusa))["shop:1"]
         assert (after["status"], after["title"]) == ("draft", "New title")
         assert after["handle"] == raw["handle"]
 
@@ -588,11 +588,11 @@ async def test_status_is_left_to_the_shops_people(medusa: Any) -> None:
 async def test_a_rehearsal_writes_nothing(medusa: Any, real_records: Records) -> None:
     shown: list[Change | ReferenceChange] = []
     async with pair(medusa, real_records[:30]) as both:
-        report = await rehearse(both.source, both.sink, show=shown.append, options=FAST)
+        report = await Sync(both.source, both.sink, options=FAST).plan(shown.append)
         changes = [change for change in shown if isinstance(change, Change)]
-        assert report.rehearsal
+        assert report.planned
         assert report.counts.created == len(changes) == 30
-        assert await held(medusa) == {}
+        assert await existing(medusa) == {}
         found = await medusa.get("/admin/product-categories")
         assert found["count"] == 0
         paths = {item.path for change in changes for item in diff(change)}
@@ -708,7 +708,7 @@ async def test_stock_at_several_locations(medusa: Any) -> None:
         for levels in ((1, 2), (1, 0), (5, 0)):
             report = await put(sink, at_both(*levels))
             assert report.counts.failed == 0, str(report)
-            (variant,) = (await held(medusa))["shop:1"]["variants"]
+            (variant,) = (await existing(medusa))["shop:1"]["variants"]
             (item,) = variant["inventory_items"]
             found = {
                 level["location_id"]: level["stocked_quantity"]

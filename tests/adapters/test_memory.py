@@ -10,17 +10,17 @@ from hypothesis import given
 from tests.strategies import products
 
 from catalogsync import MemorySink, Product, ProductKey, ProductStatus, Variant
-from catalogsync.changes import Action, Ambiguous, Change, Ours
+from catalogsync.catalog.changes import Action, Change, Conflict, Existing
+from catalogsync.catalog.outcomes import OutcomeStatus
+from catalogsync.catalog.products import Field
+from catalogsync.diff.compare import plan
 from catalogsync.errors import ConflictError
-from catalogsync.models import Field
-from catalogsync.outcomes import OutcomeStatus
-from catalogsync.planning import plan
 from catalogsync.protocols import (
     AdoptBy,
     AdoptingSink,
-    Located,
-    NamingSink,
-    PruningSink,
+    HandleSink,
+    HasEndpoint,
+    RemovingSink,
 )
 
 ALL = frozenset(Field)
@@ -50,7 +50,7 @@ async def sink_with(*of: Product) -> MemorySink:
     return sink
 
 
-async def owned(sink: MemorySink, source: str = "shop") -> list[Ours]:
+async def owned(sink: MemorySink, source: str = "shop") -> list[Existing]:
     """All that the sink owns of a source."""
     return [ours async for page in sink.owned(source) for ours in page]
 
@@ -62,8 +62,8 @@ async def pruned(sink: MemorySink, action: Action) -> list[Change]:
             action=action,
             product=ours.product,
             fields=frozenset(),
-            receipt="after",
-            held=ours,
+            last_applied="after",
+            existing=ours,
         )
         for ours in await owned(sink)
     ]
@@ -72,10 +72,10 @@ async def pruned(sink: MemorySink, action: Action) -> list[Change]:
 def test_has_these_abilities() -> None:
     """The engine asks an object for its abilities by protocol."""
     sink = MemorySink()
-    for protocol in (PruningSink, AdoptingSink, Located):
+    for protocol in (RemovingSink, AdoptingSink, HasEndpoint):
         assert isinstance(sink, protocol)
-    assert not isinstance(sink, NamingSink)
-    assert sink.place == sink.place != MemorySink().place
+    assert not isinstance(sink, HandleSink)
+    assert sink.endpoint == sink.endpoint != MemorySink().endpoint
 
 
 async def test_a_second_creation_collides() -> None:
@@ -90,25 +90,25 @@ async def test_a_second_creation_collides() -> None:
 
 
 async def test_owns_what_has_a_key_of_the_source() -> None:
-    """With its receipt; nobody else's."""
+    """With its last-applied state; nobody else's."""
     other = attrs.evolve(product(), key=ProductKey("other", "1"))
     sink = await sink_with(product("1"), other, product("2"))
     sink.foreign = [theirs("Theirs", ("a", "A"))]
-    held = await owned(sink)
-    assert [ours.product for ours in held] == [product("1"), product("2")]
-    assert [ours.receipt for ours in held] == [
-        sink.receipts[product(id_).key] for id_ in "12"
+    existing = await owned(sink)
+    assert [ours.product for ours in existing] == [product("1"), product("2")]
+    assert [ours.last_applied for ours in existing] == [
+        sink.last_applied[product(id_).key] for id_ in "12"
     ]
     assert await owned(sink, "nobody") == []
 
 
-async def test_retire_makes_it_a_draft() -> None:
-    """And keeps the receipt of it."""
+async def test_unpublish_makes_it_a_draft() -> None:
+    """And keeps the last-applied state of it."""
     sink = await sink_with(product(status=ProductStatus.PUBLISHED))
-    (outcome,) = await sink.write(await pruned(sink, Action.RETIRE))
-    assert outcome.status is OutcomeStatus.RETIRED
+    (outcome,) = await sink.write(await pruned(sink, Action.UNPUBLISH))
+    assert outcome.status is OutcomeStatus.REMOVED
     assert sink.products == {KEY: product(status=ProductStatus.DRAFT)}
-    assert sink.receipts == {KEY: "after"}
+    assert sink.last_applied == {KEY: "after"}
 
 
 async def test_delete_is_fine_where_it_is_gone() -> None:
@@ -117,11 +117,11 @@ async def test_delete_is_fine_where_it_is_gone() -> None:
     changes = await pruned(sink, Action.DELETE)
     for _ in range(2):
         (outcome,) = await sink.write(changes)
-        assert outcome.status is OutcomeStatus.RETIRED
-        assert (sink.products, sink.receipts, sink.foreign) == ({}, {}, [])
+        assert outcome.status is OutcomeStatus.REMOVED
+        assert (sink.products, sink.last_applied, sink.foreign) == ({}, {}, [])
 
 
-@pytest.mark.parametrize("action", [Action.UPDATE, Action.RETIRE, Action.DISOWN])
+@pytest.mark.parametrize("action", [Action.UPDATE, Action.UNPUBLISH, Action.RELEASE])
 async def test_what_was_removed_meanwhile_is_a_conflict(action: Action) -> None:
     """The engine finds and plans again."""
     sink = await sink_with(product())
@@ -132,35 +132,37 @@ async def test_what_was_removed_meanwhile_is_a_conflict(action: Action) -> None:
     assert not sink.products
 
 
-@given(wanted=products(key=KEY))
-async def test_what_was_disowned_is_adopted_again(wanted: Product) -> None:
+@given(desired=products(key=KEY))
+async def test_what_was_released_is_adopted_again(desired: Product) -> None:
     """As it was, if it has a SKU to know it by."""
-    sink = await sink_with(wanted)
-    await sink.write(await pruned(sink, Action.DISOWN))
-    assert (sink.products, sink.receipts) == ({}, {})
-    assert sink.foreign == [wanted]
-    held = await sink.find_foreign([wanted], by=AdoptBy.SKU, fields=ALL)
-    skus = [variant.sku for variant in wanted.variants or () if variant.sku]
+    sink = await sink_with(desired)
+    await sink.write(await pruned(sink, Action.RELEASE))
+    assert (sink.products, sink.last_applied) == ({}, {})
+    assert sink.foreign == [desired]
+    existing = await sink.find_foreign([desired], by=AdoptBy.SKU, fields=ALL)
+    skus = [variant.sku for variant in desired.variants or () if variant.sku]
     if not skus:
-        assert held == {}
+        assert existing == {}
     elif len(set(skus)) == len(skus):
-        assert held == {KEY: Ours(product=wanted, foreign=True, native=sink.foreign[0])}
+        assert existing == {
+            KEY: Existing(product=desired, foreign=True, native=sink.foreign[0])
+        }
 
 
 async def test_adopts_by_sku() -> None:
     """The variant gets our id, and another product stays where it is."""
     sink = MemorySink()
     sink.foreign = [theirs("Its", ("a", "A"), ("b", "B")), theirs("Other", ("c", "C"))]
-    held = (await sink.find_foreign([product()], by=AdoptBy.SKU, fields=ALL))[KEY]
-    assert isinstance(held, Ours)
-    assert held.foreign
-    assert [v.id for v in held.product.variants or ()] == ["default", "b"]
-    change = plan(product(), held)
+    existing = (await sink.find_foreign([product()], by=AdoptBy.SKU, fields=ALL))[KEY]
+    assert isinstance(existing, Existing)
+    assert existing.foreign
+    assert [v.id for v in existing.product.variants or ()] == ["default", "b"]
+    change = plan(product(), existing)
     assert change
     await sink.write([change])
     assert [each.title for each in sink.foreign] == ["Other"]
     (ours,) = await owned(sink)
-    assert (ours.product.title, ours.receipt) == ("Number 1", change.receipt)
+    assert (ours.product.title, ours.last_applied) == ("Number 1", change.last_applied)
     with pytest.raises(ConflictError):  # another one took it meanwhile
         await sink.write([attrs.evolve(change, product=product("2"))])
     assert list(sink.products) == [KEY]
@@ -174,9 +176,9 @@ A, B, C = ("a", "A"), ("b", "B"), ("default", "C")
     [
         ([], None),
         ([[B]], None),
-        ([[A], [B]], Ours),
-        ([[A], [A, B]], Ambiguous),
-        ([[A, C]], Ambiguous),
+        ([[A], [B]], Existing),
+        ([[A], [A, B]], Conflict),
+        ([[A, C]], Conflict),
     ],
 )
 async def test_which_products_could_be_it(
@@ -185,8 +187,8 @@ async def test_which_products_could_be_it(
     """One that has all SKUs; nothing is touched where that is not clear."""
     sink = MemorySink()
     sink.foreign = [theirs("Theirs", *variants) for variants in foreign]
-    held = await sink.find_foreign([product()], by=AdoptBy.SKU, fields=ALL)
-    assert [type(each) for each in held.values()] == ([result] if result else [])
+    existing = await sink.find_foreign([product()], by=AdoptBy.SKU, fields=ALL)
+    assert [type(each) for each in existing.values()] == ([result] if result else [])
 
 
 @pytest.mark.parametrize("by", AdoptBy)

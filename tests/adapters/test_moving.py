@@ -14,9 +14,9 @@ from tests.engine.moving import beginning, expected, moved, products, values_of
 from tests.history.story import variant
 
 from catalogsync import (
+    Existing,
     Field,
     Options,
-    Ours,
     Product,
     ProductKey,
     Prune,
@@ -45,7 +45,9 @@ async def put(sink: Sink, each: Sequence[Product], job: str, **options: Any) -> 
 async def there(sink: Sink, each: Sequence[Product]) -> dict[Any, object]:
     """What the sink has for these."""
     found = (await sink.find(each, fields=frozenset(Field))).values()
-    return values_of(held.product for held in found if isinstance(held, Ours))
+    return values_of(
+        existing.product for existing in found if isinstance(existing, Existing)
+    )
 
 
 async def move_about(sink: Sink, seed: int) -> None:
@@ -89,8 +91,8 @@ async def test_sql_names_who_has_a_value(sink: SQLSink, hand: Hand) -> None:
     await hand("CREATE UNIQUE INDEX one_sku ON variant (sku)")
     await put(sink, [thing("1", "A"), thing("2", "B")], "job")
     await hand("UPDATE product SET source = NULL WHERE source_id = '2'")
-    wanted = {"1": "A", "3": "A", "4": "B", "5": "C", "6": "C"}
-    report = await put(sink, [thing(*item) for item in wanted.items()], "job")
+    desired = {"1": "A", "3": "A", "4": "B", "5": "C", "6": "C"}
+    report = await put(sink, [thing(*item) for item in desired.items()], "job")
     reasons = {failure.key.id: failure.reason for failure in report.failures}
     assert reasons == {
         "3": "SKU A is taken by row 1 of table product, which is shop:1",
@@ -127,7 +129,7 @@ async def test_medusa_after_another_job_unpublished_the_holder(
     medusa: Any, by_hand: bool
 ) -> None:
     async with medusa_settings(medusa).open() as sink:
-        options = {"prune": Prune.DRAFT, "max_prune": 10}
+        options = {"prune": Prune.UNPUBLISH, "max_prune": 10}
         await put(sink, [thing("1", "A"), thing("2", "B")], "cups")
         # The list is the whole source, and says at once what it has.
         await sync(

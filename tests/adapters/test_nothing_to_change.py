@@ -12,7 +12,7 @@ import attrs
 import pytest
 from hypothesis import given, settings
 from tests.adapters.sql_databases import DATABASES
-from tests.real import real_is_wanted
+from tests.real import real_is_desired
 from tests.strategies import products
 
 from catalogsync import (
@@ -26,19 +26,19 @@ from catalogsync import (
     ProductKey,
     RetryPolicy,
     StockLevel,
-    Unset,
+    Sync,
     Variant,
     as_source,
-    diff,
-    rehearse,
     sync,
 )
 from catalogsync.adapters.medusa import MedusaSettings
 from catalogsync.adapters.sql import SQLSettings
+from catalogsync.catalog.products import Unset
+from catalogsync.diff.describe import diff
 from catalogsync.testing.medusa import fake_medusa
 
 FAST = Options(retry=RetryPolicy(attempts=2, wait_initial=0, wait_jitter=0))
-SINKS = ["memory", *DATABASES, "fake", *(["real"] if real_is_wanted() else [])]
+SINKS = ["memory", *DATABASES, "fake", *(["real"] if real_is_desired() else [])]
 
 
 @pytest.fixture(params=SINKS)
@@ -114,12 +114,12 @@ def _own(number: str, variant: Variant) -> Variant:
 
 
 async def test_a_second_run_writes_nothing(sink: Any) -> None:
-    wanted = generated(200)
-    report = await sync(as_source(wanted, name="shop"), sink, options=FAST)
+    desired = generated(200)
+    report = await sync(as_source(desired, name="shop"), sink, options=FAST)
     assert report.problem == ""
     shown: list[Any] = []
-    again = await rehearse(
-        as_source(wanted, name="shop"), sink, options=FAST, show=shown.append
+    again = await Sync(as_source(desired, name="shop"), sink, options=FAST).plan(
+        shown.append
     )
     failed = {outcome.key: outcome.reason for outcome in report.failures}
     changes = [c for c in shown if isinstance(c, Change) and c.key not in failed]
@@ -154,14 +154,14 @@ AWKWARD = [
 ]
 
 
-@pytest.mark.parametrize("wanted", AWKWARD, ids=str)
-async def test_a_product_alone(sink: Any, wanted: Product) -> None:
+@pytest.mark.parametrize("desired", AWKWARD, ids=str)
+async def test_a_product_alone(sink: Any, desired: Product) -> None:
     """A store may take a question about one differently from one about several."""
     for number in range(2):
-        report = await sync(as_source([wanted], name="shop"), sink, options=FAST)
+        report = await sync(as_source([desired], name="shop"), sink, options=FAST)
         assert report.failures == ()
         assert (report.counts.created, report.counts.unchanged) == (1 - number, number)
-        assert report.edits == ()
+        assert report.manual_edits == ()
 
 
 async def test_what_is_kept_otherwise_is_named() -> None:
@@ -175,15 +175,15 @@ async def test_what_is_kept_otherwise_is_named() -> None:
         report = await sync(as_source(products, name="shop"), sink, options=FAST)
     assert set(report.warnings) == {
         (
-            "the sink cannot keep weight as supplied in products: 3,"
-            " such as shop:0 weight (12345678.9 becomes 12345679)"
+            "the sink cannot keep weight as supplied: 3 products,"
+            " for example shop:0 weight (12345678.9 becomes 12345679)"
         ),
         (
-            "the sink cannot keep prices as supplied in products: 1,"
-            " such as shop:free variants.v.prices.USD (0.00005 becomes 0)"
+            "the sink cannot keep prices as supplied: 1 product,"
+            " for example shop:free variants.v.prices.USD (0.00005 becomes 0)"
         ),
         (
-            "the sink cannot keep attributes as supplied in products: 1,"
-            " such as shop:lost attributes.__proto__ (1 becomes None)"
+            "the sink cannot keep attributes as supplied: 1 product,"
+            " for example shop:lost attributes.__proto__ (1 becomes None)"
         ),
     }

@@ -16,9 +16,8 @@ from tests.adapters.sql_products import ALL, KEY, bring_about, found, price
 from tests.strategies import texts
 
 from catalogsync.adapters.sql import SQLSink
-from catalogsync.changes import Action, Ambiguous, Change, Held, Ours
-from catalogsync.errors import BatchRefusedError, ConflictError
-from catalogsync.models import (
+from catalogsync.catalog.changes import Action, Change, Conflict, Existing, Found
+from catalogsync.catalog.products import (
     UNSET,
     Field,
     Image,
@@ -27,13 +26,14 @@ from catalogsync.models import (
     StockLevel,
     Variant,
 )
-from catalogsync.planning import plan
+from catalogsync.diff.compare import plan
+from catalogsync.errors import BatchRefusedError, ConflictError
 from catalogsync.protocols import AdoptBy
 
 _numbers = count(1)
 
 
-def wanted(id_: str = "1", *variants: Variant, **values: Any) -> Product:
+def desired(id_: str = "1", *variants: Variant, **values: Any) -> Product:
     """A product as a source has it; with one variant that has a SKU, if none is given."""
     key = ProductKey("shop", id_)
     variants = variants or (Variant(id="default", sku="A"),)
@@ -61,7 +61,7 @@ async def add(
 
 async def look(
     sink: SQLSink, *products: Product, by: AdoptBy = AdoptBy.SKU
-) -> Mapping[ProductKey, Held]:
+) -> Mapping[ProductKey, Found]:
     """What could be these."""
     return await sink.find_foreign(products, by=by, fields=ALL)
 
@@ -70,11 +70,11 @@ async def adoptions(
     sink: SQLSink, *products: Product, by: AdoptBy = AdoptBy.SKU
 ) -> list[Change]:
     """The changes that make these ours."""
-    held = await look(sink, *products, by=by)
+    existing = await look(sink, *products, by=by)
     changes: list[Change] = []
     for each in products:
-        ours = held[each.key]
-        assert isinstance(ours, Ours)
+        ours = existing[each.key]
+        assert isinstance(ours, Existing)
         assert ours.foreign
         change = plan(each, ours, {})
         assert change
@@ -89,10 +89,10 @@ async def adopt(
     """Make these ours; afterwards nothing is left to do."""
     changes = await adoptions(sink, *products, by=by)
     await sink.write(changes)
-    held = await sink.find(products, fields=ALL)
+    existing = await sink.find(products, fields=ALL)
     for each in products:
-        ours = held[each.key]
-        assert isinstance(ours, Ours)
+        ours = existing[each.key]
+        assert isinstance(ours, Existing)
         assert not ours.foreign
         assert plan(each, ours, {}) is None
     return changes
@@ -112,7 +112,7 @@ async def variants_of(hand: Hand, row: int) -> list[tuple[Any, ...]]:
 async def test_nothing_stands_there_before_the_first_write(sink: SQLSink) -> None:
     """Without tables there is nothing to adopt."""
     for by in AdoptBy:
-        assert await look(sink, wanted(), by=by) == {}
+        assert await look(sink, desired(), by=by) == {}
 
 
 A, B = ("a", "A"), ("b", "B")
@@ -146,40 +146,42 @@ async def test_all_skus_are_on_one_product(
     """One product that has them all is it; where several could be, none is."""
     await sink.write([])
     rows = [await add(hand, *each) for each in theirs]
-    held = (await look(sink, wanted("1", *variants))).get(KEY)
+    existing = (await look(sink, desired("1", *variants))).get(KEY)
     if len(could_be) > 1:
-        assert isinstance(held, Ambiguous)
-        assert all(str(rows[n - 1]) in held.reason for n in could_be)
+        assert isinstance(existing, Conflict)
+        assert all(str(rows[n - 1]) in existing.reason for n in could_be)
     elif could_be:
-        assert isinstance(held, Ours)
-        assert held.foreign
-        assert held.product.title == "Theirs"
-        assert {v.id for v in variants} <= {v.id for v in held.product.variants or ()}
-        await adopt(sink, wanted("1", *variants))
+        assert isinstance(existing, Existing)
+        assert existing.foreign
+        assert existing.product.title == "Theirs"
+        assert {v.id for v in variants} <= {
+            v.id for v in existing.product.variants or ()
+        }
+        await adopt(sink, desired("1", *variants))
         assert (await found(sink)).native == rows[could_be[0] - 1]
     else:
-        assert held is None
+        assert existing is None
 
 
 async def test_a_product_that_has_a_key_is_never_it(sink: SQLSink, hand: Hand) -> None:
     """Of this source or another, whole or half."""
     attributes = {"external_id": "1"}
     for source in ("shop", "other"):
-        taken = attrs.evolve(wanted("9"), key=ProductKey(source, "9"))
+        taken = attrs.evolve(desired("9"), key=ProductKey(source, "9"))
         await bring_about(sink, attrs.evolve(taken, attributes=attributes))
     await hand("UPDATE product SET source_id = NULL WHERE source = 'other'")
     for by in AdoptBy:
-        assert await look(sink, wanted(), by=by) == {}
+        assert await look(sink, desired(), by=by) == {}
 
 
 async def test_a_product_is_not_two(sink: SQLSink, hand: Hand) -> None:
     """Two products with one SKU are not given the same row."""
     await sink.write([])
     row = await add(hand, A)
-    held = await look(sink, wanted("1"), wanted("2"), wanted("3", BOTH[1]))
-    assert held.keys() == {KEY, ProductKey("shop", "2")}
-    for each in held.values():
-        assert isinstance(each, Ambiguous)
+    existing = await look(sink, desired("1"), desired("2"), desired("3", BOTH[1]))
+    assert existing.keys() == {KEY, ProductKey("shop", "2")}
+    for each in existing.values():
+        assert isinstance(each, Conflict)
         assert f"row {row} " in each.reason
 
 
@@ -188,8 +190,8 @@ async def test_two_that_were_found_apart_become_one(sink: SQLSink, hand: Hand) -
     await sink.write([])
     await add(hand, A)
     changes = [
-        *await adoptions(sink, wanted("1")),
-        *await adoptions(sink, wanted("2")),
+        *await adoptions(sink, desired("1")),
+        *await adoptions(sink, desired("2")),
     ]
     with pytest.raises(BatchRefusedError) as caught:
         await sink.write(changes)
@@ -203,7 +205,7 @@ async def test_the_table_has_no_handle(sink: SQLSink, hand: Hand, by: AdoptBy) -
     """So that nothing is found by it."""
     await sink.write([])
     await add(hand, A, attributes='{"external_id": 1, "handle": "mascara"}')
-    assert len(await look(sink, wanted(), by=by)) == (by is not AdoptBy.HANDLE)
+    assert len(await look(sink, desired(), by=by)) == (by is not AdoptBy.HANDLE)
 
 
 @pytest.mark.parametrize(
@@ -239,8 +241,8 @@ async def test_another_script_left_the_id(
     """As text or number, with the source or without; what is no JSON hurts nobody."""
     await sink.write([])
     await add(hand, A, attributes=attributes)
-    held = await look(sink, wanted("7"), wanted("70"), by=AdoptBy.EXTERNAL_ID)
-    assert held.keys() == ({ProductKey("shop", "7")} if is_it else set())
+    existing = await look(sink, desired("7"), desired("70"), by=AdoptBy.EXTERNAL_ID)
+    assert existing.keys() == ({ProductKey("shop", "7")} if is_it else set())
 
 
 async def test_two_have_the_same_external_id(sink: SQLSink, hand: Hand) -> None:
@@ -249,9 +251,9 @@ async def test_two_have_the_same_external_id(sink: SQLSink, hand: Hand) -> None:
     for _ in range(6):
         await add(hand, attributes='{"external_id": 1}')
         await add(hand, attributes='{"external_id": "shop:1"}')
-    held = (await look(sink, wanted(), by=AdoptBy.EXTERNAL_ID))[KEY]
-    assert isinstance(held, Ambiguous)
-    assert held.reason.startswith(
+    existing = (await look(sink, desired(), by=AdoptBy.EXTERNAL_ID))[KEY]
+    assert isinstance(existing, Conflict)
+    assert existing.reason.startswith(
         "12 rows of table product could be it, by external_id"
     )
 
@@ -264,9 +266,11 @@ async def test_what_no_source_could_supply_is_adopted(
     row = await add(hand, A)
     await add(hand, B)
     await hand("UPDATE product SET title = '' WHERE id = :row", row=row)
-    held = await look(sink, wanted("1"), wanted("2", BOTH[1]))
-    assert all(isinstance(each, Ours) and each.foreign for each in held.values())
-    assert held.keys() == {KEY, ProductKey("shop", "2")}
+    existing = await look(sink, desired("1"), desired("2", BOTH[1]))
+    assert all(
+        isinstance(each, Existing) and each.foreign for each in existing.values()
+    )
+    assert existing.keys() == {KEY, ProductKey("shop", "2")}
 
 
 async def test_many_are_looked_for_at_once(sink: SQLSink, hand: Hand) -> None:
@@ -274,11 +278,11 @@ async def test_many_are_looked_for_at_once(sink: SQLSink, hand: Hand) -> None:
     await sink.write([])
     await add(hand, ("x", "SKU-1234-7"))
     products = [
-        wanted(str(n), *(Variant(id=f"{m}", sku=f"SKU-{n}-{m}") for m in range(40)))
+        desired(str(n), *(Variant(id=f"{m}", sku=f"SKU-{n}-{m}") for m in range(40)))
         for n in range(1300)
     ]
     assert await look(sink, *products) == {}
-    last = wanted("new", Variant(id="1", sku="SKU-1234-7"))
+    last = desired("new", Variant(id="1", sku="SKU-1234-7"))
     assert (await look(sink, *products, last)).keys() == {last.key}
 
 
@@ -288,7 +292,7 @@ async def test_many_are_looked_for_at_once(sink: SQLSink, hand: Hand) -> None:
 async def test_it_becomes_ours_and_what_others_added_stays(
     sink: SQLSink, hand: Hand
 ) -> None:
-    """The same rows, with key, receipt and what the source says."""
+    """The same rows, with key, last-applied state and what the source says."""
     await sink.write([])
     await hand("INSERT INTO tag (text) VALUES ('theirs')")
     await hand("INSERT INTO category (name) VALUES ('Sale')")
@@ -306,7 +310,7 @@ async def test_it_becomes_ours_and_what_others_added_stays(
     rows = await hand("SELECT id, product_id, sku FROM variant ORDER BY id")
     (change,) = await adopt(
         sink,
-        wanted(
+        desired(
             "1",
             Variant(
                 id="default",
@@ -319,11 +323,11 @@ async def test_it_becomes_ours_and_what_others_added_stays(
             attributes={"rating": 4.5},
         ),
     )
-    assert change.held
-    assert change.held.receipt is None
+    assert change.existing
+    assert change.existing.last_applied is None
     assert await hand("SELECT id, product_id, sku FROM variant ORDER BY id") == rows
     ours = await found(sink)
-    assert (ours.native, ours.receipt) == (row, change.receipt)
+    assert (ours.native, ours.last_applied) == (row, change.last_applied)
     assert list(ours.references[Field.CATEGORIES].values()) == ["Sale"]
     theirs = [price("8", "CHF"), StockLevel(quantity=6, location="Rome")]
     assert ours.product.variants
@@ -402,7 +406,7 @@ async def test_which_variant_is_which(
     row = await add(hand, *theirs, attributes='{"external_id": "1"}')
     rows = await hand("SELECT id FROM variant ORDER BY id")
     variants = [Variant(id=id_, sku=sku) for id_, sku in ours]
-    await adopt(sink, wanted("1", *variants), by=AdoptBy.EXTERNAL_ID)
+    await adopt(sink, desired("1", *variants), by=AdoptBy.EXTERNAL_ID)
     assert [id_ for id_, _ in await variants_of(hand, row)] == after
     assert (await hand("SELECT id FROM variant ORDER BY id"))[: len(rows)] == rows
 
@@ -411,10 +415,10 @@ async def test_variants_are_matched_in_a_lean_read(sink: SQLSink, hand: Hand) ->
     """Though nothing of theirs is to be compared."""
     await sink.write([])
     row = await add(hand, A, B)
-    held = await sink.find_foreign([wanted()], by=AdoptBy.SKU, fields=frozenset())
-    ours = held[KEY]
-    assert isinstance(ours, Ours)
-    change = plan(wanted(), ours, {})
+    existing = await sink.find_foreign([desired()], by=AdoptBy.SKU, fields=frozenset())
+    ours = existing[KEY]
+    assert isinstance(ours, Existing)
+    change = plan(desired(), ours, {})
     assert change
     await sink.write([change])
     assert await variants_of(hand, row) == [("default", "A"), B]
@@ -446,42 +450,43 @@ async def test_any_product_can_be_adopted(
     external = json.dumps({"external_id": f"{source}:{id_}"})
     row = await add(hand, *theirs, attributes=external)
     product = attrs.evolve(
-        wanted("1", *(Variant(id=one, sku=sku) for one, sku in ours)),
+        desired("1", *(Variant(id=one, sku=sku) for one, sku in ours)),
         key=ProductKey(source, id_),
     )
-    held = await look(sink, product, by=AdoptBy.EXTERNAL_ID)
-    skus = [sku for _, sku in theirs if sku and sku in {sku for _, sku in ours}]
+    existing = await look(sink, product, by=AdoptBy.EXTERNAL_ID)
+    desired_skus = [(one.id, one.sku) for one in product.variants or () if one.sku]
+    skus = [sku for _, sku in theirs if sku in {sku for _, sku in desired_skus}]
     if len(set(skus)) < len(skus):
-        assert isinstance(held[product.key], Ambiguous)
+        assert isinstance(existing[product.key], Conflict)
         return
     before = await variants_of(hand, row)
     await adopt(sink, product, by=AdoptBy.EXTERNAL_ID)
     after = await variants_of(hand, row)
     assert len(after) >= len(before)
-    first = {sku: one for one, sku in reversed(ours) if sku}
+    first = {sku: one for one, sku in reversed(desired_skus)}
     assert all(
         after[n][0] == first[sku] for n, (_, sku) in enumerate(before) if sku in skus
     )
     assert {one for one, _ in ours} <= {one for one, _ in after}
 
 
-async def test_what_was_disowned_is_adopted_again(sink: SQLSink, hand: Hand) -> None:
+async def test_what_was_released_is_adopted_again(sink: SQLSink, hand: Hand) -> None:
     """The same rows, ids included."""
-    product = wanted("1", *BOTH)
+    product = desired("1", *BOTH)
     await bring_about(sink, product)
     rows = await hand("SELECT * FROM variant ORDER BY id")
-    held = await found(sink)
-    disown = Change(
-        action=Action.DISOWN,
-        product=held.product,
+    existing = await found(sink)
+    release = Change(
+        action=Action.RELEASE,
+        product=existing.product,
         fields=frozenset(),
-        receipt="",
-        held=held,
+        last_applied="",
+        existing=existing,
     )
-    await sink.write([disown])
+    await sink.write([release])
     await adopt(sink, product)
     assert await hand("SELECT * FROM variant ORDER BY id") == rows
-    assert (await found(sink)).native == held.native
+    assert (await found(sink)).native == existing.native
 
 
 # --- when others are quicker ---
@@ -505,7 +510,7 @@ async def test_what_was_changed_meanwhile_is_a_conflict(
     """Nothing of the batch is written."""
     await sink.write([])
     assert (await add(hand, A), await add(hand, B)) == (1, 2)
-    changes = await adoptions(sink, wanted("2", BOTH[1]), wanted("1"))
+    changes = await adoptions(sink, desired("2", BOTH[1]), desired("1"))
     await hand(meanwhile)
     tables = [f"SELECT * FROM {name} ORDER BY id" for name in ("product", "variant")]
     before = [await hand(rows) for rows in tables]
@@ -519,9 +524,9 @@ async def test_two_adopt_at_the_same_time(open_sink: OpenSink, hand: Hand) -> No
     first, second = await open_sink(), await open_sink()
     await first.write([])
     row = await add(hand, A)
-    theirs = attrs.evolve(wanted(), key=ProductKey("other", "1"))
+    theirs = attrs.evolve(desired(), key=ProductKey("other", "1"))
     pairs = [
-        (first, await adoptions(first, wanted())),
+        (first, await adoptions(first, desired())),
         (second, await adoptions(second, theirs)),
     ]
 
@@ -537,19 +542,19 @@ async def test_two_adopt_at_the_same_time(open_sink: OpenSink, hand: Hand) -> No
     assert sorted(task.result() for task in tasks) == [False, True]
     winner = "shop" if tasks[0].result() else "other"
     assert await hand("SELECT id, source FROM product") == [(row, winner)]
-    assert await look(first, wanted(), theirs) == {}
+    assert await look(first, desired(), theirs) == {}
 
 
 async def test_ours_and_foreign_in_one_batch(sink: SQLSink, hand: Hand) -> None:
     """Updates of both kinds go together, or not at all."""
-    new = attrs.evolve(wanted("2"), title="New", variants=UNSET)
+    new = attrs.evolve(desired("2"), title="New", variants=UNSET)
     await bring_about(sink, attrs.evolve(new, title="Old"))
     row = await add(hand, A)
-    held = (await sink.find([new], fields=ALL))[new.key]
-    assert isinstance(held, Ours)
-    change = plan(new, held, {})
+    existing = (await sink.find([new], fields=ALL))[new.key]
+    assert isinstance(existing, Existing)
+    change = plan(new, existing, {})
     assert change
-    changes = [change, *await adoptions(sink, wanted())]
+    changes = [change, *await adoptions(sink, desired())]
     await hand("UPDATE product SET source = 'other' WHERE id = :row", row=row)
     with pytest.raises(ConflictError):
         await sink.write(changes)

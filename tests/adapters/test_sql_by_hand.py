@@ -16,19 +16,12 @@ from tests.adapters.sql_products import (
     product,
 )
 
-from catalogsync import (
-    Options,
-    Product,
-    RetryPolicy,
-    as_source,
-    product_to_json,
-    rehearse,
-    sync,
-)
+from catalogsync import Options, Product, RetryPolicy, Sync, as_source, sync
 from catalogsync.adapters.sql import SQLSink
-from catalogsync.changes import Action, Ours
-from catalogsync.engine.removing import in_full, removal
-from catalogsync.planfile import PlanHead, PlanWriter, basis, forecast
+from catalogsync.catalog.changes import Action, Existing
+from catalogsync.catalog.convert import product_to_json
+from catalogsync.engine.removing import find_whole, removal
+from catalogsync.plans import PlanHead, PlanWriter, estimate, fingerprint
 
 FAST = Options(retry=RetryPolicy(wait_initial=0, wait_jitter=0))
 ANYWHERE = [
@@ -102,15 +95,15 @@ async def test_what_is_ours_is_written_over(
 async def _is_planned(source: object, sink: SQLSink, file: Path) -> None:
     """And the plan can be written to a file."""
     shown: list[object] = []
-    head = PlanHead(job="", source="shop", sink="sql", place="", made_at=0)
+    head = PlanHead(job="", source="shop", sink="sql", endpoint="", made_at=0)
     with PlanWriter(file, head) as writer:
 
         def show(change: object) -> None:
             shown.append(change)
-            writer.show(change)  # type: ignore[arg-type]
+            writer.add(change)  # type: ignore[arg-type]
 
-        report = await rehearse(source, sink, show=show, options=FAST)  # type: ignore[arg-type]
-        writer.finish(report, forecast(report, ()))
+        report = await Sync(source, sink, options=FAST).plan(show)  # type: ignore[arg-type]
+        writer.finish(report, estimate(report, ()))
     assert shown
 
 
@@ -128,20 +121,20 @@ async def test_it_is_left_alone_where_the_source_says_nothing(
     bare = Product(key=KEY, title="Only this")
     await bring_about(sink, bare)
     assert await hand(columns) == before
-    held = (await sink.find([bare], fields=ALL))[bare.key]
-    assert isinstance(held, Ours)
-    assert held.product.title == "Only this"
+    existing = (await sink.find([bare], fields=ALL))[bare.key]
+    assert isinstance(existing, Existing)
+    assert existing.product.title == "Only this"
 
 
-@pytest.mark.parametrize("action", [Action.RETIRE, Action.DELETE, Action.DISOWN])
+@pytest.mark.parametrize("action", [Action.UNPUBLISH, Action.DELETE, Action.RELEASE])
 async def test_it_can_be_removed(sink: SQLSink, hand: Hand, action: Action) -> None:
     await bring_about(sink, product("1"))
     await hand("UPDATE product SET title = '', attributes = '{', weight = -1")
     await hand("UPDATE price SET amount = -1")
     (page,) = [page async for page in sink.owned("shop")]
-    (held,) = await in_full(sink, page)
-    change = removal(held, action)
-    assert basis(change)
+    (existing,) = await find_whole(sink, page)
+    change = removal(existing, action)
+    assert fingerprint(change)
     await sink.write([change])
     ((number,),) = await hand(
         "SELECT count(*) FROM product WHERE source = 'shop' AND status = 'published'"

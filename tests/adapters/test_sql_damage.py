@@ -14,15 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from tests.adapters.sql_databases import DATABASES, Hand
 from tests.engine.fakes import FAST
 
-from catalogsync import (
-    Category,
-    Image,
-    Options,
-    Product,
-    StockLevel,
-    as_source,
-    sync,
-)
+from catalogsync import Category, Image, Options, Product, StockLevel, as_source, sync
 from catalogsync.adapters.sql import SQLSettings
 from catalogsync.adapters.sql._tables import metadata
 

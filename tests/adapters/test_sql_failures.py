@@ -184,9 +184,9 @@ async def test_the_disk_of_a_file_is_full(sqlite: str) -> None:
                 MisconfiguredError, match="disk of the database is full"
             ):
                 await sink.write([creation(str(n)) for n in range(1, 999)])
-            wanted = [product(str(n)) for n in range(999)]
-            held = await sink.find(wanted, fields=frozenset())
-            assert [key.id for key in held] == ["0"]
+            desired = [product(str(n)) for n in range(999)]
+            existing = await sink.find(desired, fields=frozenset())
+            assert [key.id for key in existing] == ["0"]
 
 
 @sqlite_only

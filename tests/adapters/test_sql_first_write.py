@@ -18,15 +18,10 @@ from tests.adapters.sql_products import (
     write_reference,
 )
 
-from catalogsync import (
-    Change,
-    ReferenceChange,
-    Report,
-    as_source,
-    rehearse,
-)
+from catalogsync import Change, Report, Sync, as_source
 from catalogsync.adapters.sql import SQLSettings, SQLSink
-from catalogsync.models import Category
+from catalogsync.catalog.changes import ReferenceChange
+from catalogsync.catalog.products import Category
 
 EYES = category_reference(Category(id="eyes", name="Eyes"), "shop")
 
@@ -39,9 +34,7 @@ async def looked_at(sink: SQLSink) -> Report:
     assert finding.ok
     assert "would be created" in finding.text
     shown: list[Change | ReferenceChange] = []
-    report = await rehearse(
-        as_source([product()], name="shop"), sink, show=shown.append
-    )
+    report = await Sync(as_source([product()], name="shop"), sink).plan(shown.append)
     changes = [change for change in shown if isinstance(change, Change)]
     assert report.counts.created == len(changes) == 1
     return report
@@ -102,8 +95,8 @@ async def test_four_write_first_at_once(open_sink: OpenSink) -> None:
     async with asyncio.TaskGroup() as group:
         for number, sink in enumerate(sinks):
             group.create_task(sink.write([creation(str(number))]))
-    wanted = [product(str(number)) for number in range(4)]
-    assert len(await sinks[0].find(wanted, fields=ALL)) == 4
+    desired = [product(str(number)) for number in range(4)]
+    assert len(await sinks[0].find(desired, fields=ALL)) == 4
 
 
 WRITER = """
@@ -140,23 +133,23 @@ async def test_two_processes_write_first_at_once(database: str) -> None:
         await writer.communicate()
         assert writer.returncode == 0
     async with SQLSettings(url=database).open() as sink:
-        wanted = [product(str(number)) for number in range(2)]
-        assert len(await sink.find(wanted, fields=ALL)) == 2
+        desired = [product(str(number)) for number in range(2)]
+        assert len(await sink.find(desired, fields=ALL)) == 2
 
 
 async def test_a_database_of_an_earlier_version(
     open_sink: OpenSink, hand: Hand
 ) -> None:
-    """Its categories have no receipts: they are read all the same, and written anew."""
+    """Its categories have no last-applied states: they are read all the same, and written anew."""
     sink = await open_sink()
     await bring_about(sink, product())
-    await hand("ALTER TABLE category DROP COLUMN receipt")
+    await hand("ALTER TABLE category DROP COLUMN last-applied state")
     later = await open_sink()
-    held = await later.find_references(frozenset({EYES}))
-    assert held[EYES].receipt is None
+    existing = await later.find_references(frozenset({EYES}))
+    assert existing[EYES].last_applied is None
     assert (await found(later)).product.categories
-    change = ReferenceChange(reference=EYES, held=held[EYES], receipt="{}")
+    change = ReferenceChange(reference=EYES, existing=existing[EYES], last_applied="{}")
     await later.write_references([change])
-    assert (await later.find_references(frozenset({EYES})))[EYES].receipt == "{}"
+    assert (await later.find_references(frozenset({EYES})))[EYES].last_applied == "{}"
     latest = await open_sink()
-    assert (await latest.find_references(frozenset({EYES})))[EYES].receipt == "{}"
+    assert (await latest.find_references(frozenset({EYES})))[EYES].last_applied == "{}"

@@ -24,37 +24,43 @@ from tests.strategies import product_keys
 
 from catalogsync import Options, Page, Prune, as_source, sync
 from catalogsync.adapters.sql import SQLSettings, SQLSink
-from catalogsync.changes import Action, Change, Ours
+from catalogsync.catalog.changes import Action, Change, Existing
+from catalogsync.catalog.outcomes import OutcomeStatus
+from catalogsync.catalog.products import (
+    UNSET,
+    Field,
+    Product,
+    ProductKey,
+    ProductStatus,
+)
 from catalogsync.errors import ConflictError
-from catalogsync.models import UNSET, Field, Product, ProductKey, ProductStatus
-from catalogsync.outcomes import OutcomeStatus
-from catalogsync.protocols import AdoptingSink, Located, NamingSink, PruningSink
+from catalogsync.protocols import AdoptingSink, HandleSink, HasEndpoint, RemovingSink
 
 TABLES = (
     *("product", "image", "product_category", "product_tag", "variant"),
     *("variant_option", "price", "stock_level", "category", "tag"),
 )
-PRUNING = (Action.RETIRE, Action.DELETE, Action.DISOWN)
+PRUNING = (Action.UNPUBLISH, Action.DELETE, Action.RELEASE)
 _numbers = count(1)
 
 
-async def pages(sink: SQLSink, source: str = "shop") -> list[list[Ours]]:
+async def pages(sink: SQLSink, source: str = "shop") -> list[list[Existing]]:
     """All that the sink owns of a source."""
     return [list(page) async for page in sink.owned(source)]
 
 
 async def pruned(sink: SQLSink, action: Action, *ids: str) -> list[Change]:
     """The changes that take these products away, as the engine makes them."""
-    held = [ours for page in await pages(sink) for ours in page]
+    existing = [ours for page in await pages(sink) for ours in page]
     return [
         Change(
             action=action,
             product=ours.product,
             fields=frozenset(),
-            receipt="after",
-            held=ours,
+            last_applied="after",
+            existing=ours,
         )
-        for ours in held
+        for ours in existing
         if not ids or ours.product.key.id in ids
     ]
 
@@ -76,9 +82,9 @@ async def all_rows(hand: Hand) -> dict[str, list[tuple[Any, ...]]]:
 
 def test_has_these_abilities(sink: SQLSink) -> None:
     """The engine asks an object for its abilities by protocol."""
-    for protocol in (PruningSink, AdoptingSink, Located):
+    for protocol in (RemovingSink, AdoptingSink, HasEndpoint):
         assert isinstance(sink, protocol)
-    assert not isinstance(sink, NamingSink)
+    assert not isinstance(sink, HandleSink)
 
 
 async def test_a_file_is_one_place(
@@ -92,7 +98,7 @@ async def test_a_file_is_one_place(
     places: set[str] = set()
     for path in (*paths, "folder/b.db"):
         async with SQLSettings(url=f"sqlite:///{path}").open() as sink:
-            places.add(sink.place)
+            places.add(sink.endpoint)
     assert places == {f"sqlite:///{tmp_path}/folder/{name}.db" for name in "ab"}
 
 
@@ -100,7 +106,7 @@ async def test_each_database_in_memory_is_its_own_place() -> None:
     """And the same one for as long as it is open."""
     settings = SQLSettings(url="sqlite://")
     async with settings.open() as one, settings.open() as other:
-        assert one.place == one.place != other.place
+        assert one.endpoint == one.endpoint != other.endpoint
 
 
 @pytest.mark.parametrize("database", POSTGRES, indirect=True)
@@ -116,9 +122,9 @@ async def test_a_server_is_told_by_database_and_schema(
         await hand(f"CREATE SCHEMA IF NOT EXISTS {schema}")
         await hand(f"ALTER ROLE CURRENT_USER SET search_path = {schema}")
         async with SQLSettings(url=f"{database}?sslmode=disable").open() as sink:
-            assert sink.place == f"{address}/{schema}"
+            assert sink.endpoint == f"{address}/{schema}"
             assert url.password
-            assert url.password not in sink.place
+            assert url.password not in sink.endpoint
     await hand("ALTER ROLE CURRENT_USER RESET search_path")
     await hand("DROP SCHEMA other")
 
@@ -135,16 +141,16 @@ async def test_nothing_is_owned_before_the_first_write(
 
 
 async def test_owns_what_has_a_key_of_the_source(sink: SQLSink, hand: Hand) -> None:
-    """With its title, status, receipt and row; nobody else's."""
+    """With its title, status, last-applied state and row; nobody else's."""
     other = attrs.evolve(product(), key=ProductKey("other", "1"))
     await bring_about(sink, product("1"), other, product("2", title="Two"))
     await hand("INSERT INTO product (title, source_id) VALUES ('Theirs', '3')")
     await hand("INSERT INTO product (title, source) VALUES ('No id', 'shop')")
     (page,) = await pages(sink)
     assert page == [
-        Ours(
+        Existing(
             product=Product(key=key, title=title, status=ProductStatus.PUBLISHED),
-            receipt=(await found(sink, key)).receipt,
+            last_applied=(await found(sink, key)).last_applied,
             native=(await found(sink, key)).native,
         )
         for key, title in ((KEY, "Mascara"), (ProductKey("shop", "2"), "Two"))
@@ -168,7 +174,7 @@ async def test_owns_many_and_is_changed_meanwhile(sink: SQLSink, hand: Hand) -> 
         ids = [ours.product.key.id for ours in page]
         sizes.append(len(ids))
         seen += ids
-        await sink.write(await pruned(sink, Action.RETIRE, *ids[:600]))
+        await sink.write(await pruned(sink, Action.UNPUBLISH, *ids[:600]))
         await sink.write(await pruned(sink, Action.DELETE, *ids[600:]))
     assert sizes == [1000, 1000, 500]
     assert seen == [str(n) for n in range(1, 2501)]
@@ -186,7 +192,7 @@ async def test_what_people_typed_in_is_owned_all_the_same(
     )
     ((ours,),) = await pages(sink)
     assert (ours.product.status, ours.product.title) == (UNSET, "1")
-    await sink.write(await pruned(sink, Action.RETIRE))
+    await sink.write(await pruned(sink, Action.UNPUBLISH))
     ((ours, *_),) = await pages(sink)
     assert ours.product.status is ProductStatus.DRAFT
 
@@ -205,9 +211,9 @@ async def test_odd_keys_are_owned_and_pruned(
     await bring_about(sink, *(Product(key=key, title="T") for key in keys))
     (page,) = await pages(sink, source)
     assert [ours.product.key for ours in page] == keys
-    for action, ours in zip((Action.DELETE, Action.DISOWN), page, strict=False):
+    for action, ours in zip((Action.DELETE, Action.RELEASE), page, strict=False):
         change = attrs.evolve(
-            creation(), action=action, product=ours.product, held=ours
+            creation(), action=action, product=ours.product, existing=ours
         )
         await sink.write([attrs.evolve(change, fields=frozenset[Field]())])
     rest = [ours.product.key for page in await pages(sink, source) for ours in page]
@@ -218,22 +224,22 @@ async def test_odd_keys_are_owned_and_pruned(
 # --- taking away ---
 
 
-async def test_retire_makes_it_a_draft(sink: SQLSink, hand: Hand) -> None:
-    """Status and receipt, and nothing else of it or of others."""
+async def test_unpublish_makes_it_a_draft(sink: SQLSink, hand: Hand) -> None:
+    """Status and last-applied state, and nothing else of it or of others."""
     await bring_about(sink, product("1"), product("2"))
     before = await all_rows(hand)
-    (outcome,) = await sink.write(await pruned(sink, Action.RETIRE, "1"))
-    assert outcome.status is OutcomeStatus.RETIRED
-    ((status, receipt),) = await hand(
+    (outcome,) = await sink.write(await pruned(sink, Action.UNPUBLISH, "1"))
+    assert outcome.status is OutcomeStatus.REMOVED
+    ((status, last_applied),) = await hand(
         "SELECT status, receipt FROM product WHERE source_id = '1'"
     )
-    assert (status, receipt) == ("draft", "after")
+    assert (status, last_applied) == ("draft", "after")
     await hand(
         "UPDATE product SET status = 'published', receipt ="
         " (SELECT receipt FROM product WHERE source_id = '2') WHERE source_id = '1'"
     )
-    receipts = {row[-1] for row in before["product"]}
-    assert len(receipts) == 1  # both were written alike
+    last_applied = {row[-1] for row in before["product"]}
+    assert len(last_applied) == 1  # both were written alike
     assert await all_rows(hand) == before
 
 
@@ -243,7 +249,7 @@ async def test_delete_takes_all_of_it(sink: SQLSink, hand: Hand) -> None:
     before = await all_rows(hand)
     await bring_about(sink, product("2"), product("3"))
     for outcome in await sink.write(await pruned(sink, Action.DELETE, "2", "3")):
-        assert outcome.status is OutcomeStatus.RETIRED
+        assert outcome.status is OutcomeStatus.REMOVED
     assert await all_rows(hand) == before
     await sink.write(await pruned(sink, Action.DELETE))
     left = {name for name, rows in (await all_rows(hand)).items() if rows}
@@ -261,22 +267,24 @@ async def test_deleting_what_is_gone_is_fine(sink: SQLSink, hand: Hand) -> None:
     assert await hand("SELECT source_id FROM product") == [("2",)]
 
 
-async def test_disown_takes_off_key_and_receipt(sink: SQLSink, hand: Hand) -> None:
+async def test_release_takes_off_key_and_last_applied(
+    sink: SQLSink, hand: Hand
+) -> None:
     """All else stays, what others added to it included, and it is found no more."""
     await bring_about(sink, product("1"), product("2"))
     await hand("INSERT INTO price SELECT id, 'CHF', 8 FROM variant")
     columns = "source, source_id, receipt"
     before, key = await all_rows(hand), await hand(f"SELECT {columns} FROM product")
-    (change,) = await pruned(sink, Action.DISOWN, "1")
+    (change,) = await pruned(sink, Action.RELEASE, "1")
     assert await sink.write([change]) == [change.done()]
-    disowned = "FROM product WHERE source IS NULL"
-    assert await hand(f"SELECT {columns} {disowned}") == [(None, None, None)]
+    released = "FROM product WHERE source IS NULL"
+    assert await hand(f"SELECT {columns} {released}") == [(None, None, None)]
     assert await find_one(sink) is None
     assert [ours.product.key.id for page in await pages(sink) for ours in page] == ["2"]
     await hand(
-        "UPDATE product SET source = 'shop', source_id = '1', receipt = :receipt"
+        "UPDATE product SET source = 'shop', source_id = '1', receipt = :last_applied"
         " WHERE source IS NULL",
-        receipt=key[0][-1],
+        last_applied=key[0][-1],
     )
     assert await all_rows(hand) == before
 
@@ -305,35 +313,35 @@ async def test_what_was_removed_meanwhile(
 async def test_status_is_a_field(sink: SQLSink, hand: Hand) -> None:
     """It is found where it is asked for, and an update writes it."""
     await bring_about(sink, product())
-    held = await found(sink)
-    draft = attrs.evolve(held.product, status=ProductStatus.DRAFT)
+    existing = await found(sink)
+    draft = attrs.evolve(existing.product, status=ProductStatus.DRAFT)
     await sink.write(
         [
             Change(
                 action=Action.UPDATE,
                 product=draft,
                 fields=frozenset({Field.STATUS}),
-                receipt="after",
-                held=held,
+                last_applied="after",
+                existing=existing,
             )
         ]
     )
     assert (await found(sink)).product == draft
     assert await hand("SELECT status FROM product") == [("draft",)]
     lean = await find_one(sink, fields=frozenset())
-    assert isinstance(lean, Ours)
+    assert isinstance(lean, Existing)
     assert lean.product.status is UNSET
 
 
-@pytest.mark.parametrize("receipt", [None, "{broken"])
-async def test_a_product_without_a_readable_receipt_is_nobodys(
-    sink: SQLSink, hand: Hand, receipt: str | None
+@pytest.mark.parametrize("last_applied", [None, "{broken"])
+async def test_a_product_without_a_readable_last_applied_is_nobodys(
+    sink: SQLSink, hand: Hand, last_applied: str | None
 ) -> None:
     """Neither a job that never saw it nor one without a name takes it away."""
     ones = [product(str(n)) for n in range(3)]
     await sync(as_source(ones[:2], name="shop"), sink, job="ones")
-    damage = "UPDATE product SET receipt = :receipt WHERE source_id = '0'"
-    await hand(damage, receipt=receipt)
+    damage = "UPDATE product SET receipt = :last_applied WHERE source_id = '0'"
+    await hand(damage, last_applied=last_applied)
     options = Options(prune=Prune.DELETE, max_prune=9)
     for job in ("", "others", "ones"):
         source = LookupSource(products=ones[2:])
@@ -353,9 +361,9 @@ async def test_one_that_is_published_while_the_source_is_asked_stays(
     ones = [product(str(n)) for n in range(3)]
     await sync(as_source(ones, name="shop"), sink)
     left = ones[:1]
-    draft = Options(prune=Prune.DRAFT, max_prune=9)
+    draft = Options(prune=Prune.UNPUBLISH, max_prune=9)
     await sync(LookupSource(products=left), sink, options=draft)
     options = Options(prune=Prune.DELETE, max_prune=9)
     report = await sync(Slow(products=left), sink, options=options)
-    assert report.counts.retired == 1
+    assert report.counts.removed == 1
     assert await hand("SELECT source_id FROM product ORDER BY 1") == [("0",), ("1",)]

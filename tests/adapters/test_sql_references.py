@@ -15,9 +15,9 @@ from tests.adapters.sql_products import (
 )
 
 from catalogsync.adapters.sql import SQLSink
-from catalogsync.changes import HeldReference, ReferenceChange
+from catalogsync.catalog.changes import ExistingReference, ReferenceChange
+from catalogsync.catalog.products import Category
 from catalogsync.errors import ConflictError
-from catalogsync.models import Category
 
 EYES = category_reference(Category(id="eyes", name="Eyes"), "shop")
 
@@ -32,12 +32,12 @@ async def test_are_found_after_they_were_written(sink: SQLSink) -> None:
     assert [(o.reference, o.created) for o in outcomes] == [(EYES, True), (tag, True)]
     eyes, new = outcomes
     other = attrs.evolve(EYES, source="other")
-    held = await sink.find_references(frozenset({EYES, tag, other}))
+    existing = await sink.find_references(frozenset({EYES, tag, other}))
     assert eyes.id
     assert new.id
-    assert held == {
-        EYES: HeldReference(id=eyes.id, name="Eyes", ours=True),
-        tag: HeldReference(id=new.id, name="new"),
+    assert existing == {
+        EYES: ExistingReference(id=eyes.id, name="Eyes", ours=True),
+        tag: ExistingReference(id=new.id, name="new"),
     }
 
 
@@ -73,9 +73,9 @@ async def test_categories_are_renamed_and_moved(sink: SQLSink) -> None:
     id_ = await write_reference(sink, category_reference(moved, "shop"))
     ours = await found(sink)
     assert moved in (ours.product.categories or ())
-    held = await sink.find_references(frozenset({EYES}))
-    assert held[EYES].id == id_
-    assert held[EYES].name == "Eyes & brows"
+    existing = await sink.find_references(frozenset({EYES}))
+    assert existing[EYES].id == id_
+    assert existing[EYES].name == "Eyes & brows"
     top = Category(id="eyes", name="Eyes")
     assert await write_reference(sink, category_reference(top, "shop")) == id_
     assert (await sink.find_references(frozenset({EYES})))[EYES].parent is None
@@ -84,12 +84,14 @@ async def test_categories_are_renamed_and_moved(sink: SQLSink) -> None:
 async def test_a_category_that_was_removed_meanwhile(sink: SQLSink, hand: Hand) -> None:
     """A conflict: the engine looks again."""
     await write_reference(sink, EYES)
-    held = (await sink.find_references(frozenset({EYES})))[EYES]
+    existing = (await sink.find_references(frozenset({EYES})))[EYES]
     await hand("DELETE FROM category")
-    change = ReferenceChange(reference=attrs.evolve(EYES, name="New"), held=held)
+    change = ReferenceChange(
+        reference=attrs.evolve(EYES, name="New"), existing=existing
+    )
     with pytest.raises(ConflictError):
         await sink.write_references([change])
-    lost = ReferenceChange(reference=EYES, parent=held.id)
+    lost = ReferenceChange(reference=EYES, parent=existing.id)
     with pytest.raises(ConflictError):
         await sink.write_references([lost])
 

@@ -28,9 +28,9 @@ from tests.adapters.sql_products import (
 from tests.strategies import amounts, products
 
 from catalogsync.adapters.sql import SQLSink
-from catalogsync.changes import Action, Ours
-from catalogsync.errors import BatchRefusedError, ConflictError, RefusedError
-from catalogsync.models import (
+from catalogsync.catalog.changes import Action, Existing
+from catalogsync.catalog.outcomes import OutcomeStatus
+from catalogsync.catalog.products import (
     UNSET,
     Category,
     Dimensions,
@@ -40,9 +40,9 @@ from catalogsync.models import (
     ProductKey,
     StockLevel,
 )
-from catalogsync.outcomes import OutcomeStatus
-from catalogsync.planning import plan
-from catalogsync.protocols import Checkable, ReferencingSink, ShapingSink
+from catalogsync.diff.compare import plan
+from catalogsync.errors import BatchRefusedError, ConflictError, RefusedError
+from catalogsync.protocols import NormalizingSink, ReferencingSink, SelfChecking
 
 many = settings(
     max_examples=15,
@@ -51,10 +51,10 @@ many = settings(
 _numbers = count(1)
 
 
-def fresh(wanted: Product) -> Product:
+def fresh(desired: Product) -> Product:
     """The product from a source that nobody has spoken of before."""
-    key = ProductKey(f"source-{next(_numbers)}", wanted.key.id)
-    return attrs.evolve(wanted, key=key)
+    key = ProductKey(f"source-{next(_numbers)}", desired.key.id)
+    return attrs.evolve(desired, key=key)
 
 
 # --- what it keeps ---
@@ -62,19 +62,19 @@ def fresh(wanted: Product) -> Product:
 
 def test_has_these_abilities(sink: SQLSink) -> None:
     """The engine asks an object for its abilities by protocol."""
-    for protocol in (ReferencingSink, ShapingSink, Checkable):
+    for protocol in (ReferencingSink, NormalizingSink, SelfChecking):
         assert isinstance(sink, protocol)
 
 
 @many
-@given(wanted=products())
-async def test_gives_back_what_it_was_given(sink: SQLSink, wanted: Product) -> None:
+@given(desired=products())
+async def test_gives_back_what_it_was_given(sink: SQLSink, desired: Product) -> None:
     """Any product comes back equal, and a second sync finds nothing to do."""
-    wanted = sink.shape(fresh(wanted))
-    await bring_about(sink, wanted)
-    ours = await found(sink, wanted.key)
-    assert unordered(ours.product) == unordered(as_found(wanted))
-    assert await planned(sink, wanted) == []
+    desired = sink.shape(fresh(desired))
+    await bring_about(sink, desired)
+    ours = await found(sink, desired.key)
+    assert unordered(ours.product) == unordered(as_found(desired))
+    assert await planned(sink, desired) == []
 
 
 @many
@@ -96,9 +96,9 @@ async def test_turns_any_product_into_any_other(
 )
 async def test_keeps_the_kind_of_json_values(sink: SQLSink, value: Any) -> None:
     """1, 1.0 and true are three values."""
-    wanted = fresh(product(attributes={"value": value}))
-    await bring_about(sink, wanted)
-    ours = await found(sink, wanted.key)
+    desired = fresh(product(attributes={"value": value}))
+    await bring_about(sink, desired)
+    ours = await found(sink, desired.key)
     assert json.dumps(ours.product.attributes) == json.dumps({"value": value})
 
 
@@ -110,15 +110,15 @@ async def test_keeps_every_digit_of_money(
     sink: SQLSink, hand: Hand, amount: Decimal
 ) -> None:
     """Amounts are exact in the model and in the database."""
-    wanted = fresh(product(variants=[variant(prices=[price(str(amount))])]))
-    await bring_about(sink, wanted)
+    desired = fresh(product(variants=[variant(prices=[price(str(amount))])]))
+    await bring_about(sink, desired)
     rows = await hand(
         "SELECT amount FROM price JOIN variant ON variant.id = variant_id"
         " JOIN product ON product.id = product_id WHERE source = :source",
-        source=wanted.key.source,
+        source=desired.key.source,
     )
     assert Decimal(rows[0][0]) == amount
-    ours = await found(sink, wanted.key)
+    ours = await found(sink, desired.key)
     assert ours.product.variants
     assert ours.product.variants[0].prices == (Price(amount=amount, currency="USD"),)
 
@@ -143,38 +143,40 @@ async def test_what_is_not_asked_for_is_unset(sink: SQLSink) -> None:
     """A lean read leaves out what is not compared."""
     await bring_about(sink, product())
     lean = await find_one(sink, fields=frozenset({Field.TITLE}))
-    assert isinstance(lean, Ours)
+    assert isinstance(lean, Existing)
     assert lean.product == Product(key=KEY, title="Mascara")
     assert lean.references == {}
     fields = frozenset({Field.VARIANTS})
     partly = await find_one(sink, fields=fields)
-    assert isinstance(partly, Ours)
+    assert isinstance(partly, Existing)
     assert partly.product.variants == (variant(prices=UNSET, stock=UNSET),)
 
 
 async def test_finds_more_products_than_fit_in_one_statement(sink: SQLSink) -> None:
     """The list of wanted products has no limit of its own."""
-    wanted = [Product(key=ProductKey("shop", str(n)), title="T") for n in range(1201)]
-    changes = [change for each in wanted if (change := plan(each, None, {}))]
+    desired = [Product(key=ProductKey("shop", str(n)), title="T") for n in range(1201)]
+    changes = [change for each in desired if (change := plan(each, None, {}))]
     outcomes = await sink.write(changes)
     assert {outcome.status for outcome in outcomes} == {OutcomeStatus.CREATED}
-    assert len(await sink.find(wanted, fields=ALL)) == 1201
+    assert len(await sink.find(desired, fields=ALL)) == 1201
 
 
 async def test_an_empty_size_is_no_size(sink: SQLSink) -> None:
     """Three empty columns are the same as none."""
-    wanted = product(dimensions=Dimensions())
-    assert sink.shape(wanted).dimensions is None
-    await bring_about(sink, wanted)
-    assert await planned(sink, wanted) == []
+    desired = product(dimensions=Dimensions())
+    assert sink.shape(desired).dimensions is None
+    await bring_about(sink, desired)
+    assert await planned(sink, desired) == []
 
 
-async def test_the_receipt_comes_back(sink: SQLSink) -> None:
+async def test_the_last_applied_comes_back(sink: SQLSink) -> None:
     """Word by word, after a create and after an update."""
     (created,) = await bring_about(sink, product())
-    assert (await found(sink)).receipt == created.receipt
+    assert (await found(sink)).last_applied == created.last_applied
     (updated,) = await bring_about(sink, product(title="New"))
-    assert (await found(sink)).receipt == updated.receipt != created.receipt
+    assert (
+        (await found(sink)).last_applied == updated.last_applied != created.last_applied
+    )
 
 
 # --- batches ---
@@ -268,8 +270,8 @@ async def test_a_cancelled_write_leaves_nothing_half_done(
     with pytest.raises(asyncio.CancelledError):
         await task
     other = await open_sink()
-    held = await other.find([change.product for change in changes], fields=ALL)
-    assert len(held) in {0, 300}
+    existing = await other.find([change.product for change in changes], fields=ALL)
+    assert len(existing) in {0, 300}
     await bring_about(other, product())
 
 
@@ -278,11 +280,11 @@ async def test_reading_and_writing_at_the_same_time(sink: SQLSink) -> None:
     changes = [
         change for n in range(200) if (change := plan(product(str(n)), None, {}))
     ]
-    wanted = [change.product for change in changes]
+    desired = [change.product for change in changes]
     async with asyncio.TaskGroup() as group:
         group.create_task(sink.write(changes))
         reads = [
-            group.create_task(sink.find(wanted, fields=frozenset())) for _ in range(8)
+            group.create_task(sink.find(desired, fields=frozenset())) for _ in range(8)
         ]
     assert {len(read.result()) for read in reads} <= {0, 200}
 

@@ -16,14 +16,14 @@ from tests.adapters.sql_products import (
 )
 
 from catalogsync.adapters.sql import SQLSink
-from catalogsync.errors import ConflictError
-from catalogsync.models import (
+from catalogsync.catalog.products import (
     Category,
     Field,
     Image,
     StockLevel,
     Variant,
 )
+from catalogsync.errors import ConflictError
 
 # --- what it changes and what it leaves alone ---
 
@@ -151,13 +151,13 @@ async def test_what_others_add_after_it_was_found_stays(
     ours = await found(sink)
     assert sorted(ours.references[Field.CATEGORIES].values()) == ["New", "Sale"]
     assert ours.product.variants
-    (held,) = ours.product.variants
+    (existing,) = ours.product.variants
     assert {
         "tags": set(ours.product.tags or ()),
         "images": {image.url for image in ours.product.images or ()},
-        "prices": set(held.prices or ()),
-        "stock": {level.location: level.quantity for level in held.stock or ()},
-        "options": held.options,
+        "prices": set(existing.prices or ()),
+        "stock": {level.location: level.quantity for level in existing.stock or ()},
+        "options": existing.options,
     } == {
         "tags": {"newer", "theirs"},
         "images": {"new.webp", "theirs.webp"},
@@ -198,7 +198,7 @@ async def test_images_are_in_the_order_of_the_source(sink: SQLSink, hand: Hand) 
 async def test_variants_are_added_changed_and_removed(
     sink: SQLSink, hand: Hand
 ) -> None:
-    """Ours that left go, others' stay, and nothing of a removed one remains."""
+    """Existing that left go, others' stay, and nothing of a removed one remains."""
     await bring_about(sink, product(variants=[variant("S"), variant("M")]))
     await hand(
         "INSERT INTO variant (product_id, source_id) SELECT id, 'XS' FROM product"

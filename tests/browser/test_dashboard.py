@@ -16,13 +16,13 @@ from aiohttp.typedefs import Handler
 from playwright.async_api import expect
 from tests.web.sites import ACCESS, OPERATE
 
-from catalogsync import Job, Options, StoreSettings
+from catalogsync import Job, Options, StateSettings
 from catalogsync.adapters.dummyjson import DummyJSONSettings
 from catalogsync.adapters.sql import SQLSettings
 from catalogsync.report import Counts, Report, RunStatus
-from catalogsync.runstore import RunRecord, RunStore
 from catalogsync.schedule import Schedule
 from catalogsync.service import Service
+from catalogsync.state.protocols import RunRecord, StateStore
 from catalogsync.testing.catalog import generate_catalog
 from catalogsync.testing.dummyjson import Records, dummyjson_app
 from catalogsync.testing.servers import serve
@@ -46,14 +46,14 @@ class Board:
 
     Attributes:
         url: Its address.
-        store: The run store.
+        store: The state store.
         service: Runs the job.
         records: What the supplier has; changed before the first run.
         gate: Shut it to keep the supplier's last pages back.
     """
 
     url: str
-    store: RunStore
+    store: StateStore
     service: Service
     records: Records
     gate: asyncio.Event
@@ -82,7 +82,7 @@ async def board(tmp_path: Path) -> AsyncIterator[Board]:
     records = Records(generate_catalog(PRODUCTS, awkward=False))
     source = dummyjson_app(records)
     source.middlewares.append(hold)
-    async with serve(source) as supplier, StoreSettings().open() as store:
+    async with serve(source) as supplier, StateSettings().open() as store:
         job = Job(
             name="products",
             source=DummyJSONSettings(url=supplier, page_size=50, max_requests=0),
@@ -317,7 +317,7 @@ async def fill(board: Board) -> list[str]:
     ]
 
 
-async def history(store: RunStore) -> None:
+async def history(store: StateStore) -> None:
     """Runs of the days before."""
     for day in range(20):
         run_id, began = f"earlier-{day}", time.time() + (day - 21) * 86400

@@ -22,7 +22,7 @@ from typing import Any
 import attrs
 from tests.engine.fakes import FAST
 
-from catalogsync import BusyError, Options, Sink, StoreSettings, sync
+from catalogsync import BusyError, Options, Sink, StateSettings, sync
 from catalogsync.adapters.dummyjson import DummyJSONSettings
 from catalogsync.adapters.medusa import MedusaSettings
 from catalogsync.adapters.sql import SQLSettings
@@ -34,7 +34,7 @@ class Order:
 
     Attributes:
         source: Address of the DummyJSON server.
-        store: URL of the run store.
+        store: URL of the state store.
         file: The SQLite file that is the sink, if one is.
         medusa: Otherwise the settings of a Medusa store.
         options: Of the run.
@@ -83,11 +83,11 @@ async def _carry_out(order: Order) -> dict[str, Any]:
     async with (
         source_settings(order.source).open() as source,
         _sink(order) as sink,
-        StoreSettings(url=order.store).open() as store,
+        StateSettings(url=order.store).open() as store,
     ):
         options = run_options(**order.options)
         try:
-            report = await sync(source, sink, options=options, job="chaos", store=store)
+            report = await sync(source, sink, options=options, job="chaos", state=store)
         except BusyError as error:
             return {"status": "busy", "holder": error.holder}
         return report.to_dict()

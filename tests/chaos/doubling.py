@@ -15,11 +15,10 @@ from tests.engine.fakes import FAST, check, product
 from catalogsync import (
     Action,
     Change,
+    Existing,
     Field,
-    Held,
     Limits,
     Options,
-    Ours,
     Outcome,
     Product,
     ProductKey,
@@ -29,6 +28,7 @@ from catalogsync import (
     as_source,
     sync,
 )
+from catalogsync.catalog.changes import Found
 
 from .verdicts import Verdict
 
@@ -66,12 +66,12 @@ class Doubling:
     _left: list[Sequence[Change]] = attrs.field(factory=list, init=False)
 
     async def find(
-        self, wanted: Sequence[Product], /, *, fields: frozenset[Field]
-    ) -> Mapping[ProductKey, Held]:
-        keys = {each.key for each in wanted}
+        self, desired: Sequence[Product], /, *, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, Found]:
+        keys = {each.key for each in desired}
         found = {
-            row.key: Ours(product=row, receipt=receipt)
-            for row, receipt in self.rows
+            row.key: Existing(product=row, last_applied=last_applied)
+            for row, last_applied in self.rows
             if row.key in keys
         }
         while self._left:
@@ -97,23 +97,23 @@ class Doubling:
         for change in changes:
             if change.action is not Action.CREATE:
                 self.rows = [row for row in self.rows if row[0].key != change.key]
-            self.rows.append((change.product, change.receipt))
+            self.rows.append((change.product, change.last_applied))
 
 
 async def play_doubling(seed: int, *, late: bool = False) -> Verdict:
     """194 products in thirteen batches, three of which get no answer."""
     started = time.perf_counter()
-    wanted = [product(number) for number in range(194)]
+    desired = [product(number) for number in range(194)]
     sink = Doubling(lost=Random(seed).sample(range(1, BATCHES + 1), 3), late=late)
-    report = await _run(wanted, sink)
+    report = await _run(desired, sink)
     first = sink.writes
-    again = await _run(wanted, sink)
-    held = Counter(row.key for row, _ in sink.rows)
-    twice = [key for key, count in held.items() if count > 1]
-    lost = [each for each in wanted if each.key not in held]
+    again = await _run(desired, sink)
+    existing = Counter(row.key for row, _ in sink.rows)
+    twice = [key for key, count in existing.items() if count > 1]
+    lost = [each for each in desired if each.key not in existing]
     right = report.status is RunStatus.SUCCEEDED and report.counts.created == 194
     is_wrong = [
-        *(f"{key} is there {held[key]} times" for key in twice),
+        *(f"{key} is there {existing[key]} times" for key in twice),
         *(f"{each.key} is not there" for each in lost),
         *([] if right else [f"not at once: {report}"]),
         *(
@@ -134,8 +134,8 @@ async def play_doubling(seed: int, *, late: bool = False) -> Verdict:
     )
 
 
-async def _run(wanted: Sequence[Product], sink: Doubling) -> Report:
+async def _run(desired: Sequence[Product], sink: Doubling) -> Report:
     options = Options(retry=FAST, grace=GRACE)
-    report = await sync(as_source(wanted, name="shop"), sink, options=options)
+    report = await sync(as_source(desired, name="shop"), sink, options=options)
     check(report)
     return report

@@ -31,14 +31,14 @@ from catalogsync import (
     as_source,
     sync,
 )
-from catalogsync._http import HttpOptions
 from catalogsync.adapters.dummyjson import DummyJSONSettings
+from catalogsync.http._client import HttpOptions
 from catalogsync.testing import FaultPlan, fake_medusa, generate_catalog
 from catalogsync.testing.dummyjson import DummyJSONServer, Records, dummyjson_server
 from catalogsync.testing.medusa import FakeMedusa
 
 from .shelves import MedusaShelf, Shelf, SqlShelf, medusa_shelf
-from .things import Thing, once, wanted
+from .things import Thing, desired, once
 from .troubles import AT_MEDUSA, AT_SOURCE, AT_SQL, Meddled, Ordered
 from .verdicts import Verdict
 
@@ -231,16 +231,16 @@ async def play(case: Case) -> Verdict:
     steps = await _count(case.kind, second=case.second)
     async with stage(case.kind) as scene:
         await scene.before(second=case.second)
-        before = await scene.shelf.held()
+        before = await scene.shelf.existing()
         poisoned = _poisoned(case)
         order = _order(scene, case, steps, poisoned)
         report, records = await _disturbed(scene, case, order, poisoned)
         judge = _Judge(case=case, report=report, poisoned=poisoned)
-        held = await scene.shelf.held()
-        judge.look(held.ours, records, wanted(scene.records))
-        judge.twice(held.twice)
-        judge.others(before.others, held.others)
-        judge.others(_foreign(before.things), _foreign(held.things))
+        existing = await scene.shelf.existing()
+        judge.look(existing.ours, records, desired(scene.records))
+        judge.twice(existing.twice)
+        judge.others(before.others, existing.others)
+        judge.others(_foreign(before.things), _foreign(existing.things))
         await _mend(scene, judge)
         return judge.verdict(time.perf_counter() - started)
 
@@ -254,7 +254,7 @@ async def _disturbed(
     scene: Stage, case: Case, order: Ordered, poisoned: str
 ) -> tuple[Report, dict[str, Thing]]:
     """The run of the case, and what the source showed before it."""
-    records = wanted(scene.records)
+    records = desired(scene.records)
     async with scene.ends(_SHORT if case.fault in _TIMED else 60) as (source, sink):
         meddled = Meddled(sink)  # type: ignore[arg-type]
         if case.where == "source":
@@ -301,9 +301,9 @@ async def _mend(scene: Stage, judge: _Judge) -> None:
     """With the fault gone, one run mends all and one more does nothing."""
     after = await scene.run()
     judge.expect(after.status is RunStatus.SUCCEEDED, f"the next run: {after}")
-    held = await scene.shelf.held()
-    judge.exact(held.ours, once(wanted(scene.records)))
-    judge.twice(held.twice)
+    existing = await scene.shelf.existing()
+    judge.exact(existing.ours, once(desired(scene.records)))
+    judge.twice(existing.twice)
     quiet = await scene.run()
     counts = quiet.counts
     idle = (quiet.writes, counts.unchanged) == (0, counts.fetched)

@@ -13,11 +13,11 @@ import aiohttp
 import attrs
 
 from catalogsync import Sink
-from catalogsync._http import HttpOptions
 from catalogsync.adapters.medusa import MedusaSettings
 from catalogsync.adapters.sql import SQLSettings
+from catalogsync.http._client import HttpOptions
 
-from .things import NOTE, TAG, Held, held_by_medusa, held_by_sql
+from .things import NOTE, TAG, Found, existing_by_medusa, existing_by_sql
 
 SHOWN = (
     "id,external_id,handle,title,description,status,thumbnail,metadata,images.url,"
@@ -51,7 +51,7 @@ class Shelf(Protocol):
         """Somebody gives a product of ours a tag, a price in euro and a note."""
         ...
 
-    async def held(self) -> Held:
+    async def existing(self) -> Found:
         """Everything that is there."""
         ...
 
@@ -108,12 +108,14 @@ class MedusaShelf:
         tags = [{"id": each["id"]} for each in (*raw["tags"], tag)]
         await self._post(path, {"tags": tags, "metadata": {NOTE: "by hand"}})
 
-    async def held(self) -> Held:
+    async def existing(self) -> Found:
         query = f"limit=100000&fields={SHOWN}"
         products = await self._get(f"products?{query}")
         query = "limit=100000&fields=name,external_id"
         categories = await self._get(f"product-categories?{query}")
-        return held_by_medusa(products["products"], categories["product_categories"])
+        return existing_by_medusa(
+            products["products"], categories["product_categories"]
+        )
 
     async def all(self) -> dict[str, Any]:
         """Everything that is there, without what is made anew each time.
@@ -149,7 +151,7 @@ def _bare(value: Any) -> Any:
 
 
 def _is_made_anew(name: str) -> bool:
-    """Ids and times, and the receipt, which holds digests of ids."""
+    """Ids and times, and the last-applied state, which holds digests of ids."""
     if name in {"id", "catalogsync"} or name.endswith("_at"):
         return True
     return name.endswith("_id") and name not in {"external_id", "catalogsync_id"}
@@ -200,8 +202,8 @@ class SqlShelf:
             key,
         )
 
-    async def held(self) -> Held:
-        return held_by_sql(self.file)
+    async def existing(self) -> Found:
+        return existing_by_sql(self.file)
 
     def _execute(self, statement: str, *values: object) -> None:
         with closing(sqlite3.connect(self.file, isolation_level=None)) as connection:

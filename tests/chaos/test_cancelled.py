@@ -11,20 +11,13 @@ import pytest
 from tests.engine.fakes import catalog, check, fast, idle
 from tests.engine.shop import Shop
 
-from catalogsync import (
-    Run,
-    RunStatus,
-    RunStore,
-    StoreSettings,
-    as_source,
-    open_run,
-    sync,
-)
+from catalogsync import Run, RunStatus, StateSettings, Sync, as_source, sync
+from catalogsync.state import StateStore
 
 
 @attrs.frozen
 class Slow:
-    """A run store one of whose methods takes until a test lets it go on.
+    """A state store one of whose methods takes until a test lets it go on.
 
     Attributes:
         store: The real one.
@@ -32,7 +25,7 @@ class Slow:
         after: Whether it has done its work by then.
     """
 
-    store: RunStore
+    store: StateStore
     method: str
     after: bool
     reached: asyncio.Event = attrs.field(factory=asyncio.Event)
@@ -64,10 +57,10 @@ async def _cancel(run: Run, moment: Awaitable[None]) -> None:
         raise asyncio.CancelledError
 
 
-async def _next(shop: Shop, store: RunStore) -> None:
+async def _next(shop: Shop, store: StateStore) -> None:
     """Another run, which must not find itself kept out."""
     source = as_source(catalog(3), name="shop")
-    report = await sync(source, shop, options=fast(), job="j", store=store)
+    report = await sync(source, shop, options=fast(), job="j", state=store)
     check(report)
     assert report.status is RunStatus.SUCCEEDED
     assert sorted(shop.titles()) == ["0", "1", "2"]
@@ -77,10 +70,10 @@ async def _next(shop: Shop, store: RunStore) -> None:
 @pytest.mark.parametrize("method", ["take_lease", "drop_lease"])
 async def test_while_the_lease_changes_hands(method: str, after: bool) -> None:
     shop = Shop()
-    async with StoreSettings().open() as store:
+    async with StateSettings().open() as store:
         slow = Slow(store, method, after)
         source = as_source(catalog(3), name="shop")
-        run = open_run(source, shop, options=fast(), store=cast("RunStore", slow))
+        run = Sync(source, shop, options=fast(), state=cast("StateStore", slow)).run()
         with pytest.raises(asyncio.CancelledError):
             await _cancel(run, slow.let_go())
         await _next(shop, store)
@@ -89,9 +82,9 @@ async def test_while_the_lease_changes_hands(method: str, after: bool) -> None:
 @pytest.mark.parametrize("turns", range(1, 50, 2))
 async def test_at_any_moment(turns: int) -> None:
     shop = Shop()
-    async with StoreSettings().open() as store:
+    async with StateSettings().open() as store:
         source = as_source(catalog(3), name="shop")
-        run = open_run(source, shop, options=fast(), store=store)
+        run = Sync(source, shop, options=fast(), state=store).run()
         with pytest.raises(asyncio.CancelledError):
             await _cancel(run, idle(turns))
         await _next(shop, store)

@@ -15,18 +15,19 @@ from tests.chaos.loops import Loop
 from tests.engine.fakes import catalog, check, fast, running
 from tests.engine.shop import Shop
 
-from catalogsync import Report, RunStatus, RunStore, StoreSettings, as_source, sync
+from catalogsync import Report, RunStatus, StateSettings, as_source, sync
+from catalogsync.state import StateStore
 
 MOST = 10**6
 
 
-async def synced(shop: Shop, store: RunStore, title: str) -> Report:
+async def synced(shop: Shop, store: StateStore, title: str) -> Report:
     products = [attrs.evolve(each, title=title) for each in catalog(3)]
     source = as_source(products, name="shop")
-    return await sync(source, shop, options=fast(lease=MOST), job="j", store=store)
+    return await sync(source, shop, options=fast(lease=MOST), job="j", state=store)
 
 
-async def assert_free(shop: Shop, store: RunStore) -> None:
+async def assert_free(shop: Shop, store: StateStore) -> None:
     """The next run of this process goes through at once, and no run goes on."""
     assert not running()
     report = await synced(shop, store, "next")
@@ -88,7 +89,7 @@ def test_the_next_run_is_not_kept_out(
 ) -> None:
     async def sweep(blow: Blow) -> int:
         shop, turn = Shop(), 1
-        async with StoreSettings(url=runs).open() as store:
+        async with StateSettings(url=runs).open() as store:
             await synced(shop, store, "first")
             while await blow.strike(turn, partial(synced, shop, store, f"{turn}")):
                 await assert_free(shop, store)
@@ -126,7 +127,7 @@ def interrupted(loop: Loop, runs: str, shop: Shop, title: str) -> None:
 
     async def run() -> None:
         try:
-            async with StoreSettings(url=runs).open() as store:
+            async with StateSettings(url=runs).open() as store:
                 await synced(shop, store, title)
         finally:
             loop.over = True  # what follows is the loop's own end

@@ -17,18 +17,18 @@ from catalogsync import (
     Report,
     RunStatus,
     Sink,
-    StoreSettings,
+    StateSettings,
     TransientError,
     sync,
 )
 from catalogsync.adapters.dummyjson import DummyJSONSettings
-from catalogsync.runstore import RunStore
+from catalogsync.state.protocols import StateStore
 from catalogsync.testing import FaultPlan, dummyjson_server, fake_medusa
 from catalogsync.testing.catalog import generate_catalog
 from catalogsync.testing.faults import Fault, bad_gateway, reset, status
 
 from .shelves import Shelf, SqlShelf, medusa_shelf
-from .things import once, wanted
+from .things import desired, once
 from .troubles import Meddled, Trick, busy
 
 SIZE = 210
@@ -61,16 +61,16 @@ Sync = Callable[[Sink], Awaitable[Report]]
 
 
 @asynccontextmanager
-async def runs() -> AsyncIterator[tuple[Sync, RunStore]]:
-    """Runs from one source, which use one run store."""
+async def runs() -> AsyncIterator[tuple[Sync, StateStore]]:
+    """Runs from one source, which use one state store."""
     async with (
         dummyjson_server(RECORDS) as server,
         DummyJSONSettings(url=server.url, max_requests=0).open() as source,
-        StoreSettings().open() as store,
+        StateSettings().open() as store,
     ):
 
         async def run(sink: Sink) -> Report:
-            report = await sync(source, sink, options=OPTIONS, job="j", store=store)
+            report = await sync(source, sink, options=OPTIONS, job="j", state=store)
             check(report)
             return report
 
@@ -82,19 +82,19 @@ def check_short(report: Report) -> None:
     assert report.status is RunStatus.INCOMPLETE, str(report)
     alone = all(o.reason.startswith("could not ask") for o in report.failures)
     gave_up = report.problem.startswith("gave up: the sink failed ")
-    assert gave_up or (alone and report.counts.unsettled == SIZE)
+    assert gave_up or (alone and report.counts.unresolved == SIZE)
     assert report.counts.failed == 0
-    assert report.counts.unsettled > 0
+    assert report.counts.unresolved > 0
     assert len(str(report).splitlines()) < 25
 
 
-async def check_mended(run: Sync, store: RunStore, shelf: Shelf) -> None:
-    """Nothing is left of it in the run store, and the next run does the rest."""
+async def check_mended(run: Sync, store: StateStore, shelf: Shelf) -> None:
+    """Nothing is left of it in the state store, and the next run does the rest."""
     assert not await store.failures("j")
     async with shelf.open() as sink:
         report = await run(sink)
     assert report.status is RunStatus.SUCCEEDED, str(report)
-    assert (await shelf.held()).ours == once(wanted(RECORDS))
+    assert (await shelf.existing()).ours == once(desired(RECORDS))
     assert [r.status for r in await store.runs()] == ["succeeded", "incomplete"]
 
 

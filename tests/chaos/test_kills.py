@@ -17,7 +17,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from tests.engine.fakes import check
 
-from catalogsync import Report, RunStatus, StoreSettings, sync
+from catalogsync import Report, RunStatus, StateSettings, sync
 from catalogsync.testing import FaultPlan, fake_medusa, generate_catalog
 from catalogsync.testing.dummyjson import DummyJSONServer, Records, dummyjson_server
 from catalogsync.testing.faults import Fault
@@ -25,7 +25,7 @@ from catalogsync.testing.medusa import FakeMedusa
 
 from .child import Order, Statements, fork, gone, run_options, source_settings
 from .shelves import MedusaShelf, SqlShelf, medusa_shelf
-from .things import Held, once, wanted
+from .things import Found, desired, once
 
 Fate = Literal["before", "done", "later"]
 """What becomes of the request that was sent last: it never arrived, it is carried
@@ -95,7 +95,7 @@ class Killer:
 
 @attrs.frozen(kw_only=True)
 class World:
-    """A source, a sink and a run store that outlive a process."""
+    """A source, a sink and a state store that outlive a process."""
 
     records: Records
     server: DummyJSONServer
@@ -119,14 +119,14 @@ class World:
         )
 
     async def run(self, **options: Any) -> Report:
-        """A run in this process, with the run store."""
+        """A run in this process, with the state store."""
         async with (
             source_settings(self.server.url).open() as source,
             self.shelf.open() as sink,
-            StoreSettings(url=self.runs).open() as store,
+            StateSettings(url=self.runs).open() as store,
         ):
             report = await sync(
-                source, sink, options=run_options(**options), job="chaos", store=store
+                source, sink, options=run_options(**options), job="chaos", state=store
             )
         check(report)
         return report
@@ -139,8 +139,8 @@ class World:
 
     async def intents(self) -> Mapping[Any, Any]:
         async with self.shelf.open() as sink:
-            place: str = sink.place  # type: ignore[attr-defined]
-        async with StoreSettings(url=self.runs).open() as store:
+            place: str = sink.endpoint  # type: ignore[attr-defined]
+        async with StateSettings(url=self.runs).open() as store:
             return await store.intents(place, "dummyjson")
 
 
@@ -176,16 +176,16 @@ async def world(kind: str, folder: Path, killer: Killer) -> AsyncIterator[World]
         yield World(records=records, server=server, shelf=shelf, runs=runs, fake=fake)
 
 
-async def settle(place: World, killer: Killer, options: Mapping[str, Any]) -> Held:
+async def settle(place: World, killer: Killer, options: Mapping[str, Any]) -> Found:
     """The runs after the killed one, until there is nothing left to be done."""
     after = await place.run(**options)
     assert after.status is RunStatus.SUCCEEDED, str(after)
     await killer.end()
-    held = await place.shelf.held()
+    existing = await place.shelf.existing()
     quiet = await place.run(**options)
     assert (quiet.writes, quiet.counts.unchanged) == (0, len(place.records)), str(quiet)
     assert not await place.intents()
-    return held
+    return existing
 
 
 _lengths: dict[tuple[str, bool], int] = {}
@@ -218,7 +218,7 @@ async def test_medusa_as_if_nothing_had_been(
 ) -> None:
     """Killed when a server hears from it for the nth time."""
     total = await length("medusa", tmp_path, second=second)
-    options = {"edits": EDITS[moment % 2]}
+    options = {"on_manual_edit": EDITS[moment % 2]}
     nth = _nth(total, moment)
     killer = Killer(nth, FATES[moment % 3], after=Random(nth).randint(4, 20))
     async with world("medusa", tmp_path, killer) as place:
@@ -231,9 +231,9 @@ async def test_medusa_as_if_nothing_had_been(
         assert process.exitcode == -9
         if moment % 4 > 1:
             retitle(place.records)
-        held = await settle(place, killer, options)
-        assert held.ours == once(wanted(place.records))
-        assert not held.twice
+        existing = await settle(place, killer, options)
+        assert existing.ours == once(desired(place.records))
+        assert not existing.twice
 
 
 @pytest.mark.parametrize("nth", range(1, 6))
@@ -251,8 +251,8 @@ async def test_a_creation_that_goes_on_under_another_title(
         killer.process = None
         assert process.exitcode == -9
         retitle(place.records, every=1)
-        held = await settle(place, killer, {})
-        assert held.ours == once(wanted(place.records))
+        existing = await settle(place, killer, {})
+        assert existing.ours == once(desired(place.records))
 
 
 @pytest.mark.parametrize("moment", range(MOMENTS))
@@ -262,7 +262,7 @@ async def test_sql_as_if_nothing_had_been(
 ) -> None:
     """Killed before the nth SQL statement."""
     total = await length("sql", tmp_path, second=second)
-    options = {"edits": EDITS[moment % 2]}
+    options = {"on_manual_edit": EDITS[moment % 2]}
     killer = Killer(0, "done")
     async with world("sql", tmp_path, killer) as place:
         await place.first(second=second)
@@ -271,9 +271,9 @@ async def test_sql_as_if_nothing_had_been(
         assert process.exitcode == -9
         if moment % 4 > 1:
             retitle(place.records)
-        held = await settle(place, killer, options)
-        assert held.ours == once(wanted(place.records))
-        assert not held.twice
+        existing = await settle(place, killer, options)
+        assert existing.ours == once(desired(place.records))
+        assert not existing.twice
 
 
 def _nth(total: int, moment: int) -> int:

@@ -11,7 +11,7 @@ from catalogsync.testing.dummyjson import Records
 from catalogsync.testing.faults import Fault, cut, reset, status
 
 from .shelves import medusa_shelf
-from .things import once, wanted
+from .things import desired, once
 
 SIZE = 10_000
 RATE = 0.1
@@ -49,8 +49,8 @@ async def test_all_of_it_arrives_in_one_go() -> None:
         for plan in plans:
             assert plan.injected
             plan.clear()
-        held = await shelf.held()
-        assert held.ours == once(wanted(records))
-        assert not held.twice
+        existing = await shelf.existing()
+        assert existing.ours == once(desired(records))
+        assert not existing.twice
         again = await sync(source, sink, options=OPTIONS)
         assert (again.writes, again.counts.unchanged) == (0, SIZE)

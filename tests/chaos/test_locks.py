@@ -19,7 +19,7 @@ from tests.adapters.sql_databases import DATABASES, Hand
 from tests.chaos.loops import Loop
 from tests.engine.fakes import fast, product
 
-from catalogsync import Category, Run, StoreSettings, as_source, open_run
+from catalogsync import Category, Run, StateSettings, Sync, as_source
 from catalogsync.adapters.sql import SQLSettings
 
 STEP = 3
@@ -84,11 +84,11 @@ async def _end_at(loop: Loop, turn: int, sides: Sides, end: _End) -> bool:
     """End a run after so many turns; False: it was through before."""
     async with (
         SQLSettings(url=sides.catalog, timeout=5).open() as sink,
-        StoreSettings(url=sides.runs).open() as store,
+        StateSettings(url=sides.runs).open() as store,
     ):
         changed = [attrs.evolve(each, title=f"{turn}") for each in _CATALOG]
         source = as_source(changed, name="shop")
-        run = open_run(source, sink, options=fast(), store=store)
+        run = Sync(source, sink, options=fast(), state=store).run()
 
         async def carry_out() -> None:
             async with run:
@@ -117,7 +117,7 @@ _ENDS: dict[str, _End] = {
 @pytest.mark.usefixtures("uncollected")
 @pytest.mark.parametrize("end", _ENDS)
 def test_nothing_stays_locked(sides: Sides, end: str) -> None:
-    """Neither the catalog nor the run store, whichever await it was."""
+    """Neither the catalog nor the state store, whichever await it was."""
     loop = Loop()
 
     async def sweep() -> int:

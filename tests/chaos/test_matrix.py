@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from tests.engine.fakes import FAST, check, product
 
-from catalogsync import Options, RunStatus, StoreSettings, as_source, sync
+from catalogsync import Options, RunStatus, StateSettings, as_source, sync
 
 from .doubling import Doubling, Killed, play_doubling
 from .matrix import Case, cases, play
@@ -32,12 +32,12 @@ async def test_nothing_doubles_after_a_death_where_nothing_collides(nth: int) ->
     sink = Doubling(deadly=[nth])
     source = as_source([product(number) for number in range(194)], name="shop")
     options = Options(retry=FAST, grace=1)
-    async with StoreSettings().open() as store:
+    async with StateSettings().open() as store:
         with pytest.raises((Killed, BaseExceptionGroup)):
-            await sync(source, sink, options=options, store=store)
-        report = await sync(source, sink, options=options, store=store)
+            await sync(source, sink, options=options, state=store)
+        report = await sync(source, sink, options=options, state=store)
     check(report)
     assert report.status is RunStatus.SUCCEEDED
-    held = Counter(row.key for row, _ in sink.rows)
-    assert [count for count in held.values() if count > 1] == []
-    assert len(held) == 194
+    existing = Counter(row.key for row, _ in sink.rows)
+    assert [count for count in existing.values() if count > 1] == []
+    assert len(existing) == 194

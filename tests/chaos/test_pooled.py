@@ -1,4 +1,4 @@
-"""Catalog and run store behind a pooler that has no sessions of one's own."""
+"""Catalog and state store behind a pooler that has no sessions of one's own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from catalogsync import (
     Category,
     Options,
     RunStatus,
-    StoreSettings,
+    StateSettings,
     as_source,
     sync,
 )
@@ -28,10 +28,10 @@ async def one_process(url: str, *, title: str, options: Options) -> None:
     ]
     async with (
         SQLSettings(url=url).open() as sink,
-        StoreSettings(url=url).open() as store,
+        StateSettings(url=url).open() as store,
     ):
         source = as_source(products, name="shop")
-        report = await sync(source, sink, options=options, job="j", store=store)
+        report = await sync(source, sink, options=options, job="j", state=store)
         assert report.status is RunStatus.SUCCEEDED, report.summary
         assert [run.report for run in await store.runs()]
 

@@ -32,7 +32,7 @@ from catalogsync.testing.faults import (
 
 from .proxy import proxy
 from .shelves import MedusaShelf, medusa_shelf
-from .things import once, wanted
+from .things import desired, once
 
 BATCH = "/admin/products/batch"
 OPTIONS = Options(
@@ -76,9 +76,9 @@ class Scene:
         return report
 
     async def is_right(self) -> bool:
-        held = await self.shelf.held()
-        assert not held.twice
-        return held.ours == once(wanted(self.server.records))
+        existing = await self.shelf.existing()
+        assert not existing.twice
+        return existing.ours == once(desired(self.server.records))
 
 
 def change(records: Records) -> None:
@@ -120,8 +120,8 @@ async def _over(
 ) -> None:
     """A first run and one with changes, each over faults; and then one more.
 
-    A request that the server begins *late*, after all others, may put the receipt back
-    that it came with. One more run then confirms those receipts and changes nothing else.
+    A request that the server begins *late*, after all others, may put the last-applied state back
+    that it came with. One more run then confirms those last-applied states and changes nothing else.
     """
     await place.shelf.put_stranger()
     first = await place.run(*make(8), timeout=timeout)
@@ -130,21 +130,21 @@ async def _over(
     assert first.retries
     assert await place.is_right()
     await place.shelf.edit("dummyjson:1")
-    before = (await place.shelf.held()).others
+    before = (await place.shelf.existing()).others
     assert len(before) == 2
     change(place.server.records)
     second = await place.run(*make(2), timeout=timeout)
     assert second.status is RunStatus.SUCCEEDED, str(second)
-    assert (second.counts.updated, second.counts.retired) == (48, 3)
+    assert (second.counts.updated, second.counts.removed) == (48, 3)
     assert second.retries
     assert await place.is_right()
-    assert (await place.shelf.held()).others == before
+    assert (await place.shelf.existing()).others == before
     if late:
         confirmed = await place.run()
         assert confirmed.status is RunStatus.SUCCEEDED, str(confirmed)
         assert confirmed.writes <= 1
         assert await place.is_right()
-        assert (await place.shelf.held()).others == before
+        assert (await place.shelf.existing()).others == before
     quiet = await place.run()
     assert (quiet.writes, quiet.counts.unchanged) == (0, 191)
 

@@ -30,11 +30,11 @@ from catalogsync import (
     Rejected,
     Report,
     RunStatus,
-    RunStore,
-    StoreSettings,
+    StateSettings,
     TransientError,
     sync,
 )
+from catalogsync.state import StateStore
 
 ids = st.integers(0, 7)
 texts = st.sampled_from(["red", "green", "blue"])
@@ -95,14 +95,14 @@ class Memory:
     """What the model remembers of a product in the sink.
 
     Attributes:
-        wrote: What was written last, by field; it came with the receipt.
-        receipt: That receipt.
+        wrote: What was written last, by field; it came with the last-applied state.
+        last_applied: That last-applied state.
         by_hand: Tags that people added.
         open: Whether a write began of which no end is known.
     """
 
     wrote: dict[str, object] = attrs.field(factory=dict)
-    receipt: str | None = None
+    last_applied: str | None = None
     by_hand: set[str] = attrs.field(factory=set)
     open: bool = False
 
@@ -122,8 +122,8 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         self.runner = asyncio.Runner()
         self.stack = AsyncExitStack()
-        opening = self.stack.enter_async_context(StoreSettings().open())
-        self.store: RunStore = self.runner.run(opening)
+        opening = self.stack.enter_async_context(StateSettings().open())
+        self.store: StateStore = self.runner.run(opening)
         self.shop = Shop(limits=Limits(batch=2, writers=2, find=3, collides=True))
         self.source: dict[int, Wanted] = {}
         self.memory: dict[int, Memory] = {}
@@ -208,7 +208,7 @@ class Machine(RuleBasedStateMachine):
 
     # --- runs ---
 
-    prunes = st.sampled_from([None, "delete", "draft"])
+    prunes = st.sampled_from([None, "delete", "unpublish"])
     modes = st.sampled_from(["overwrite", "keep"])
 
     @rule(prune=prunes, edits=modes)
@@ -235,12 +235,12 @@ class Machine(RuleBasedStateMachine):
         shop = self.shop
         for faults in (shop.before, shop.after, shop.find_faults, shop.owned_faults):
             faults.clear()  # type: ignore[attr-defined]
-        garbled = sum(not wanted.readable for wanted in self.source.values())
+        garbled = sum(not desired.readable for desired in self.source.values())
         status = RunStatus.DEGRADED if garbled else RunStatus.SUCCEEDED
         report = self._run("delete" if self.source else None, edits)
         assert report is not None
         assert report.status is status, str(report)
-        open_ = self.runner.run(self.store.intents(shop.place, "shop"))
+        open_ = self.runner.run(self.store.intents(shop.endpoint, "shop"))
         assert not open_.keys() & {key(id_) for id_ in self.source}
         again = self._run("delete" if self.source else None, edits)
         assert again is not None
@@ -253,7 +253,7 @@ class Machine(RuleBasedStateMachine):
             if row.key is not None
         }
         report = self.runner.run(self._ran(prune, edits, turns))
-        self._note_receipts()
+        self._note_last_applied()
         if report is not None and report.status in {
             RunStatus.SUCCEEDED,
             RunStatus.DEGRADED,
@@ -268,12 +268,12 @@ class Machine(RuleBasedStateMachine):
             batch_size=2,
             prune=prune,
             max_prune=1000,
-            edits=edits,
+            on_manual_edit=edits,
             lease=0.05,
             when_busy="wait",
         )
         source = LookupSource(products=self._products, rejected=self._rejected)
-        work = sync(source, self.shop, options=options, job="job", store=self.store)
+        work = sync(source, self.shop, options=options, job="job", state=self.store)
         report: Report | None = None
         try:
             report = await (_cut_short(work, turns) if turns else work)
@@ -288,23 +288,23 @@ class Machine(RuleBasedStateMachine):
     @property
     def _products(self) -> list[Product]:
         readable = {id_: w for id_, w in self.source.items() if w.readable}
-        return [wanted.product(id_) for id_, wanted in sorted(readable.items())]
+        return [desired.product(id_) for id_, desired in sorted(readable.items())]
 
     @property
     def _rejected(self) -> dict[int, list[Rejected]]:
-        bad = [id_ for id_, wanted in self.source.items() if not wanted.readable]
+        bad = [id_ for id_, desired in self.source.items() if not desired.readable]
         records = [Rejected(key=key(id_), reason="bad", where="there") for id_ in bad]
         return {0: records}
 
-    def _note_receipts(self) -> None:
-        """A receipt that changed tells that the product was written."""
+    def _note_last_applied(self) -> None:
+        """A last-applied state that changed tells that the product was written."""
         rows = {int(row.key.id): row for row in self.shop.rows if row.key is not None}
         self.memory = {id_: self.memory.get(id_, Memory()) for id_ in rows}
         for id_, row in rows.items():
-            memory, wanted = self.memory[id_], self.source.get(id_)
-            if memory.receipt != row.receipt and wanted is not None:
-                memory.wrote = {field: getattr(wanted, field) for field in FIELDS}
-            memory.receipt = row.receipt
+            memory, desired = self.memory[id_], self.source.get(id_)
+            if memory.last_applied != row.last_applied and desired is not None:
+                memory.wrote = {field: getattr(desired, field) for field in FIELDS}
+            memory.last_applied = row.last_applied
 
     def _note_open(self, report: Report | None) -> None:
         told = {int(outcome.key.id) for outcome in report.failures} if report else None
@@ -320,8 +320,8 @@ class Machine(RuleBasedStateMachine):
     ) -> None:
         """Hold the shop against what must have become of it."""
         told = {int(outcome.key.id) for outcome in report.failures}
-        for id_, wanted in self.source.items():
-            if id_ not in told and wanted.readable:
+        for id_, desired in self.source.items():
+            if id_ not in told and desired.readable:
                 row = self.shop.one(key(id_))
                 self._check_product(id_, row.product, before.get(id_), edits)
                 self.memory[id_].open = False
@@ -338,11 +338,11 @@ class Machine(RuleBasedStateMachine):
     def _check_product(
         self, id_: int, product: Product, before: Before | None, edits: str
     ) -> None:
-        memory, wanted = self.memory[id_], self.source[id_]
+        memory, desired = self.memory[id_], self.source[id_]
         assert product.status is not ProductStatus.DRAFT
-        assert set(product.tags or ()) == wanted.tags | memory.by_hand
+        assert set(product.tags or ()) == desired.tags | memory.by_hand
         for field in FIELDS:
-            told = getattr(wanted, field)
+            told = getattr(desired, field)
             allowed = {told}
             if edits == "keep" and before and before.wrote[field] == told:
                 theirs = getattr(before.product, field)

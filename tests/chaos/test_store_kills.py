@@ -16,14 +16,14 @@ from tests.holdup import gate
 
 from catalogsync import CatalogSyncError, Options, Report, RetryPolicy, RunStatus, sync
 from catalogsync.adapters.dummyjson import DummyJSONSettings
-from catalogsync.runstore import RunStore
-from catalogsync.stores import StoreSettings
+from catalogsync.state import StateSettings
+from catalogsync.state.protocols import StateStore
 from catalogsync.testing import dummyjson_server
 from catalogsync.testing.dummyjson import DummyJSONServer
 
 from .shelves import MedusaShelf, medusa_shelf
 from .test_real import change
-from .things import once, wanted
+from .things import desired, once
 
 OPTIONS = Options(
     retry=RetryPolicy(attempts=3, wait_initial=0.1, wait_jitter=0),
@@ -50,12 +50,12 @@ UPDATES = {
 
 @attrs.frozen
 class Scene:
-    """A source, a store that can be killed, and a run store."""
+    """A source, a store that can be killed, and a state store."""
 
     store: Any
     server: DummyJSONServer
     shelf: MedusaShelf
-    runs: RunStore
+    runs: StateStore
 
     async def run(self, options: Options = OPTIONS) -> Report | None:
         """A run; None if the store was not there at all."""
@@ -65,7 +65,7 @@ class Scene:
                 self.shelf.open() as sink,
             ):
                 report = await sync(
-                    source, sink, options=options, job="j", store=self.runs
+                    source, sink, options=options, job="j", state=self.runs
                 )
         except CatalogSyncError:
             return None
@@ -102,9 +102,9 @@ class Scene:
         assert quiet is not None
         counts = (quiet.writes, quiet.counts.unchanged)
         assert counts == (0, len(self.server.records)), str(quiet)
-        held = await self.shelf.held()
-        assert held.ours == once(wanted(self.server.records))
-        assert not held.twice
+        existing = await self.shelf.existing()
+        assert existing.ours == once(desired(self.server.records))
+        assert not existing.twice
         return await self.shelf.all()
 
 
@@ -114,7 +114,7 @@ async def scene(store: Any, records: Sequence[dict[str, Any]]) -> AsyncIterator[
     async with (
         dummyjson_server(copy.deepcopy(records)) as server,
         medusa_shelf(SimpleNamespace(**store.facts)) as shelf,
-        StoreSettings().open() as runs,
+        StateSettings().open() as runs,
     ):
         yield Scene(store, server, shelf, runs)
 

@@ -1,4 +1,4 @@
-"""Two processes that are started together on one run store: one of them runs."""
+"""Two processes that are started together on one state store: one of them runs."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import attrs
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from catalogsync import StoreSettings
+from catalogsync import StateSettings
 from catalogsync.testing import FaultPlan, generate_catalog
 from catalogsync.testing.dummyjson import DummyJSONServer, dummyjson_server
 from catalogsync.testing.faults import Fault
 
 from .child import Order, ended, start
-from .things import held_by_sql, once, wanted
+from .things import desired, existing_by_sql, once
 
 RECORDS = generate_catalog(30, 4, variants=True)
 
@@ -81,7 +81,7 @@ class Both:
         return next(n for n, gate in enumerate(self.gates) if gate.reached.is_set())
 
     def is_right(self) -> bool:
-        return held_by_sql(self.file).ours == once(wanted(RECORDS))
+        return existing_by_sql(self.file).ours == once(desired(RECORDS))
 
 
 @asynccontextmanager
@@ -145,7 +145,7 @@ async def test_the_other_one_waits(runs: str, tmp_path: Path) -> None:
 
 
 async def _check_runs(url: str, expected: list[str]) -> None:
-    """What the run store knows of them."""
-    async with StoreSettings(url=url).open() as store:
+    """What the state store knows of them."""
+    async with StateSettings(url=url).open() as store:
         assert [run.status for run in await store.runs()] == expected
         assert not await store.failures("chaos")

@@ -36,7 +36,7 @@ class Thing:
 
 
 @attrs.frozen
-class Held:
+class Found:
     """What a sink holds.
 
     Attributes:
@@ -65,7 +65,7 @@ def once(things: Mapping[str, Thing]) -> dict[str, tuple[Thing, ...]]:
     return {id_: (thing,) for id_, thing in things.items()}
 
 
-def wanted(records: Iterable[Raw]) -> dict[str, Thing]:
+def desired(records: Iterable[Raw]) -> dict[str, Thing]:
     """What the records of a DummyJSON server call for, by id."""
     return {str(record["id"]): _of_record(record) for record in records}
 
@@ -104,7 +104,7 @@ def _twice(kind: str, names: Iterable[str]) -> tuple[str, ...]:
 # --- Medusa ---
 
 
-def held_by_medusa(products: Iterable[Raw], categories: Iterable[Raw]) -> Held:
+def existing_by_medusa(products: Iterable[Raw], categories: Iterable[Raw]) -> Found:
     """What a Medusa store holds, as its admin sees it."""
     things: dict[str, list[Thing]] = {}
     others: dict[str, object] = {}
@@ -119,7 +119,7 @@ def held_by_medusa(products: Iterable[Raw], categories: Iterable[Raw]) -> Held:
             by_hand = (raw["metadata"][NOTE], TAG in tags, _prices(raw, "eur"))
             others[key] = by_hand
     names = [category["external_id"] or category["name"] for category in categories]
-    return Held(things, _twice("category", names), others)
+    return Found(things, _twice("category", names), others)
 
 
 def _of_medusa(raw: Raw) -> Thing:
@@ -184,7 +184,7 @@ FROM product p
 _TWICE = "SELECT source || ':' || source_id FROM category"
 
 
-def held_by_sql(file: Path) -> Held:
+def existing_by_sql(file: Path) -> Found:
     """What a SQLite file holds, read with no help of the library."""
     things: dict[str, list[Thing]] = {}
     others: dict[str, object] = {}
@@ -198,7 +198,7 @@ def held_by_sql(file: Path) -> Held:
         things.setdefault(key, []).append(_of_sql(title, *rest))
         if note is not None:
             others[key] = (note, TAG in loads(rest[5]), euros)
-    return Held(things, _twice("category", categories), others)
+    return Found(things, _twice("category", categories), others)
 
 
 def _of_sql(title: str, *columns: Any) -> Thing:

@@ -19,19 +19,21 @@ from catalogsync import (
     BatchRefusedError,
     Change,
     ConflictError,
+    Existing,
     Field,
-    Held,
-    HeldReference,
     Limits,
-    Ours,
     Outcome,
     Product,
-    Reference,
-    ReferenceChange,
-    ReferenceOutcome,
     TransientError,
 )
 from catalogsync.adapters.sql import SQLSink
+from catalogsync.catalog.changes import (
+    ExistingReference,
+    Found,
+    Reference,
+    ReferenceChange,
+    ReferenceOutcome,
+)
 from catalogsync.testing.catalog import generate_catalog
 from catalogsync.testing.dummyjson import Records
 from catalogsync.testing.faults import (
@@ -123,10 +125,10 @@ class Late:
 
 
 def late(order: Ordered) -> list[Fault]:
-    held = [Late(order.rng.randint(1, 6), order.ended) for _ in order.numbers]
-    order.late += held
-    counts = [Fault("delay", each.count) for each in held]
-    pairs = zip(order.numbers, held, strict=True)
+    existing = [Late(order.rng.randint(1, 6), order.ended) for _ in order.numbers]
+    order.late += existing
+    counts = [Fault("delay", each.count) for each in existing]
+    pairs = zip(order.numbers, existing, strict=True)
     return [
         *counts,
         *(Fault("stall", each, "POST", when=When(on=number)) for number, each in pairs),
@@ -247,8 +249,8 @@ class Meddled:
         return self.inner.name
 
     @property
-    def place(self) -> str:
-        return self.inner.place
+    def endpoint(self) -> str:
+        return self.inner.endpoint
 
     @property
     def limits(self) -> Limits:
@@ -258,20 +260,20 @@ class Meddled:
         return self.inner.shape(product)
 
     async def find(
-        self, wanted: Sequence[Product], /, *, fields: frozenset[Field]
-    ) -> Mapping[Any, Held]:
-        found = await self._call(lambda: self.inner.find(wanted, fields=fields))
+        self, desired: Sequence[Product], /, *, fields: frozenset[Field]
+    ) -> Mapping[Any, Found]:
+        found = await self._call(lambda: self.inner.find(desired, fields=fields))
         while self.late:
             await self.late.pop()()
         return found
 
-    async def owned(self, source: str, /) -> AsyncIterator[Sequence[Ours]]:
+    async def owned(self, source: str, /) -> AsyncIterator[Sequence[Existing]]:
         async for page in self.inner.owned(source):
             yield await self._call(lambda page=page: _at_once(page))
 
     async def find_references(
         self, references: frozenset[Reference], /
-    ) -> Mapping[Reference, HeldReference]:
+    ) -> Mapping[Reference, ExistingReference]:
         return await self._call(lambda: self.inner.find_references(references))
 
     async def write_references(

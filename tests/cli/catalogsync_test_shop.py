@@ -19,8 +19,6 @@ from catalogsync import (
     BatchRefusedError,
     Change,
     Field,
-    Finding,
-    Held,
     Limits,
     MemorySink,
     Outcome,
@@ -29,6 +27,8 @@ from catalogsync import (
     TransientError,
     UnauthorizedError,
 )
+from catalogsync.catalog.changes import Found
+from catalogsync.protocols import CheckResult
 
 
 @attrs.frozen(kw_only=True)
@@ -57,12 +57,12 @@ class ShopSettings:
             limits=Limits(batch=self.batch, find=self.batch, collides=True)
         )
         if self.file.exists():
-            sink.products, sink.receipts = pickle.loads(self.file.read_bytes())
+            sink.products, sink.last_applied = pickle.loads(self.file.read_bytes())
         try:
             yield sink if self.mode == "plain" else Shop(self, sink)
         finally:
             if sink.products:
-                self.file.write_bytes(pickle.dumps((sink.products, sink.receipts)))
+                self.file.write_bytes(pickle.dumps((sink.products, sink.last_applied)))
         if self.mode == "shut":
             raise TransientError("the shop does not close")
 
@@ -80,9 +80,9 @@ class Shop:
         return self.inner.limits
 
     async def find(
-        self, wanted: Sequence[Product], /, *, fields: frozenset[Field]
-    ) -> Mapping[ProductKey, Held]:
-        return await self.inner.find(wanted, fields=fields)
+        self, desired: Sequence[Product], /, *, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, Found]:
+        return await self.inner.find(desired, fields=fields)
 
     async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
         match self.settings.mode:
@@ -98,10 +98,10 @@ class Shop:
                 pass
         return await self.inner.write(changes)
 
-    async def check(self) -> Sequence[Finding]:
+    async def check(self) -> Sequence[CheckResult]:
         good = self.settings.mode != "bad"
         return [
-            Finding(ok=good, what="till", text=f"password {self.settings.password}")
+            CheckResult(ok=good, what="till", text=f"password {self.settings.password}")
         ]
 
 

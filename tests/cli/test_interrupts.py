@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from catalogsync.cli._interrupts import Stopper, _Signals, interrupts
+from catalogsync.cli._signals import Stopper, _Signals, interrupts
 from catalogsync.testing import FaultPlan
 from catalogsync.testing.faults import delay
 
@@ -25,15 +25,15 @@ Start = Callable[..., subprocess.Popen[str]]
 STOPPING = "stopping after the batches in flight; once more to stop at once\n"
 
 
-def lines_until(process: subprocess.Popen[str], wanted: str) -> list[str]:
+def lines_until(process: subprocess.Popen[str], desired: str) -> list[str]:
     """Read the process's errors until a line comes."""
     lines: list[str] = []
     assert process.stderr is not None
     for line in process.stderr:
         lines.append(line)
-        if wanted in line:
+        if desired in line:
             return lines
-    raise AssertionError(f"{wanted!r} did not come: {lines}")
+    raise AssertionError(f"{desired!r} did not come: {lines}")
 
 
 STOPS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]

@@ -24,14 +24,14 @@ Call = Callable[..., Result]
 
 
 def test_check(configure: Configure, call: Call, server: str) -> None:
-    """Both sides tell what they find, and the run store can be opened."""
+    """Both sides tell what they find, and the state store can be opened."""
     result = call("check", "products")
     assert result.exit_code == 0
     assert result.stdout == (
         f"ok  source: {server} has 5 products\n"
         "ok  source: abilities: get, check, requests\n"
         "ok  sink: till: password ***\nok  sink: abilities: check\n"
-        "ok  run store: can be opened\n"
+        "ok  state store: can be opened\n"
     )
     assert not Path("shop.bin").exists()
 
@@ -50,7 +50,7 @@ def test_check_finds_something(
     assert source.startswith("BAD source: url: ")
     assert source.endswith("HTTP 404; is it a DummyJSON?")
     assert sink.startswith("BAD sink: ")
-    assert store.startswith("ok  run store: ")
+    assert store.startswith("ok  state store: ")
 
 
 def test_check_of_a_run_store_that_cannot_be_opened(
@@ -59,12 +59,12 @@ def test_check_of_a_run_store_that_cannot_be_opened(
     Path("no-folder").write_text("")
     config = Path("catalogsync.toml")
     config.write_text(
-        '[store]\nurl = "sqlite:///no-folder/runs.db"\n' + config.read_text()
+        '[state]\nurl = "sqlite:///no-folder/runs.db"\n' + config.read_text()
     )
     result = call("check", "products")
     assert result.exit_code == 2
     assert result.stdout.splitlines()[-1].startswith(
-        "BAD run store: the folder of the "
+        "BAD state store: the folder of the "
     )
 
 
@@ -74,7 +74,7 @@ def test_check_of_a_side_without(configure: Configure, call: Call) -> None:
     result = call("check", "products")
     assert result.exit_code == 0
     assert "ok  sink: can be opened\n" in result.stdout
-    assert "ok  sink: abilities: owned, find_foreign, place\n" in result.stdout
+    assert "ok  sink: abilities: owned, find_foreign, endpoint\n" in result.stdout
 
 
 def test_adapters(configure: Configure, call: Call) -> None:
@@ -83,7 +83,7 @@ def test_adapters(configure: Configure, call: Call) -> None:
     assert result.exit_code == 0
     assert result.stdout.startswith(
         "source dummyjson (catalogsync.adapters.dummyjson)\n"
-        "  Where DummyJSON is and how it is read.\n"
+        "  The product API of DummyJSON as a source.\n"
         '    url: str = "https://dummyjson.com"\n'
         "        Address of the server.\n"
     )

@@ -82,7 +82,7 @@ def test_plan(configure: Configure, call: Call, records: Records) -> None:
     assert Path("shop.bin").read_bytes() == before
     report = json.loads(Path("report.json").read_text())
     assert (report["job"], report["counts"]["updated"]) == ("products", 1)
-    assert (report["rehearsal"], report["writes"]) == (True, 1)
+    assert (report["planned"], report["writes"]) == (True, 1)
 
 
 def test_unchanged(configure: Configure, call: Call) -> None:

@@ -15,11 +15,11 @@ import attrs
 import pytest
 from rich.console import Console
 
-from catalogsync import Counts, Options, ProductKey
+from catalogsync import Options, ProductKey
 from catalogsync.cli._output import Teller, printable, shortened
 from catalogsync.cli._progress import LiveProgress, PlainProgress, Standing
 from catalogsync.events import (
-    BatchSettled,
+    BatchWritten,
     Event,
     PageRead,
     PassRepeated,
@@ -27,11 +27,12 @@ from catalogsync.events import (
     RunFinished,
     RunStarted,
 )
+from catalogsync.report import Counts
 
 from .conftest import Configure
 
 STARTED = RunStarted(run_id="r", job="j", source="a", sink="b")
-BATCH = BatchSettled(run_id="r", products=15, seconds=0.1)
+BATCH = BatchWritten(run_id="r", products=15, seconds=0.1)
 FINISHED = RunFinished(run_id="r", status="succeeded", summary="")
 AGAIN = Retrying(run_id="r", what="read page 30", attempt=2, reason="[red]no\x1b[0m")
 
@@ -71,7 +72,9 @@ def plain(*events: Event, counts: Counts | None = None) -> tuple[Lines, PlainPro
 
 def test_line() -> None:
     """Pages, products, batches, rate and the time left."""
-    counts = Counts(fetched=60, created=30, failed=1, skipped=1, retired=9, unsettled=8)
+    counts = Counts(
+        fetched=60, created=30, failed=1, skipped=1, removed=9, unresolved=8
+    )
     lines, progress = plain(STARTED, page(), page(), BATCH, counts=counts)
     line = "2 pages, 40 of 100 products, 1 batch, 13/s, 5 s left"
     assert progress.standing.line() == line
@@ -89,7 +92,7 @@ def test_line_while_nothing_goes_on() -> None:
     soon = attrs.evolve(AGAIN, next_at=time.time() + 3000, reason="no answer")
     _, progress = plain(STARTED, soon)
     line = progress.standing.line()
-    assert re.search(r"trying again in \d+ min \d+ s \(attempt 2\): read page 30", line)
+    assert re.search(r"retrying in \d+ min \d+ s \(attempt 2\): read page 30", line)
     progress(page())
     assert "again" not in progress.standing.line()
 
@@ -120,9 +123,7 @@ def test_what_is_told_at_once() -> None:
     """Repeats have lines of their own; a quiet progress shows nothing."""
     repeated = PassRepeated(run_id="r", reason="it moved")
     lines, progress = plain(AGAIN, repeated)
-    assert lines.lines[0].startswith(
-        "trying again now (attempt 2): read page 30: [red]"
-    )
+    assert lines.lines[0].startswith("retrying now (attempt 2): read page 30: [red]")
     assert lines.lines[1] == "reading the source once more: it moved"
     progress.quiet = True
     progress(AGAIN)
@@ -141,7 +142,7 @@ def test_live() -> None:
     output = console.file.getvalue()  # type: ignore[attr-defined]
     assert "0 pages" in output
     assert "1 page, 31 of 100 products, 1 batch" in output
-    assert "trying again now (attempt 2): read page 30: [red]no\\x1b[0m" in output
+    assert "retrying now (attempt 2): read page 30: [red]no\\x1b[0m" in output
 
 
 def test_live_on_a_terminal(configure: Configure, plugins: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from click.testing import Result
 
 from catalogsync.cli._stats import charts_text
-from catalogsync.stats import RunRow
+from catalogsync.state.stats import RunRow
 from catalogsync.testing.dummyjson import Records
 
 Call = Callable[..., Result]

@@ -1,4 +1,4 @@
-"""Plans that are carried out, and what the run store knows."""
+"""Plans that are carried out, and what the state store knows."""
 
 from __future__ import annotations
 
@@ -129,9 +129,9 @@ def test_apply_leaves_alone_what_changed_since(
     by_hand("UPDATE product SET title = 'By hand' WHERE source_id = '2'")
     result = call("apply", "plan.jsonl")
     assert result.exit_code == 2
-    assert "5 fetched = 4 updated + 1 unsettled" in result.stdout
+    assert "5 fetched = 4 updated + 1 unresolved" in result.stdout
     assert (
-        "unsettled dummyjson:2: it is no longer as it was when the plan was made;"
+        "unresolved dummyjson:2: it has changed since the plan was made;"
         " make a new plan"
     ) in result.stdout
     assert titles().pop("2") == "By hand"
@@ -144,9 +144,11 @@ def test_a_damaged_plan_is_one_clear_line(configure: Configure, call: Call) -> N
     cut = whole[: whole.index(b"dummyjson:1")]
     here, last = cut.count(b"\n") + 1, whole.count(b"\n")
     damaged = {
-        cut: f"line {here}: is no line of a plan: ",
+        cut: f"line {here}: is not a line of a plan: ",
         whole[: whole.rindex(b'{"line":"end"')]: f"line {last}: is missing: the plan",
-        whole.replace(b'"USD"', b'"EUR"'): f"line {last}: is no line of a plan: check",
+        whole.replace(
+            b'"USD"', b'"EUR"'
+        ): f"line {last}: is not a line of a plan: check",
         b"": "line 1: is missing: the plan was cut",
     }
     for data, told in damaged.items():
@@ -190,7 +192,7 @@ def test_a_plan_that_cannot_be_written_or_made(
 
 
 @pytest.mark.parametrize(
-    ("prune", "word", "left"), [("draft", "retire", 5), ("delete", "delete", 4)]
+    ("prune", "word", "left"), [("unpublish", "unpublish", 5), ("delete", "delete", 4)]
 )
 def test_removals_are_planned_and_carried_out(
     configure: Configure,
@@ -215,17 +217,17 @@ def test_removals_are_planned_and_carried_out(
     assert len(titles()) == left
     again = call("apply", "plan.jsonl")
     assert again.exit_code == (1 if prune == "delete" else 0)
-    assert ("dummyjson:5: not there any more" in again.stdout) == (prune == "delete")
+    assert ("dummyjson:5: no longer there" in again.stdout) == (prune == "delete")
     assert len(titles()) == left
     drafts = by_hand("SELECT source_id FROM product WHERE status = 'draft'")
-    assert drafts == ([("5",)] if prune == "draft" else [])
+    assert drafts == ([("5",)] if prune == "unpublish" else [])
     assert call("plan", "products", "--exit-code").exit_code == 0
 
 
 def test_a_product_that_comes_back_is_noted_only(
     configure: Configure, call: Call, records: Records
 ) -> None:
-    configure('options.prune = "draft"\noptions.max_prune = 3')
+    configure('options.prune = "unpublish"\noptions.max_prune = 3')
     call("run", "products")
     record = records[4]
     del records[4]
@@ -242,7 +244,7 @@ def test_owners_and_edits_stand_in_the_configuration(
 ) -> None:
     configure(
         """
-        options.edits = "keep"
+        options.on_manual_edit = "keep"
         options.owns = { title = "on_create", description = "always", tags = "never" }
         """
     )
@@ -394,9 +396,10 @@ def test_explain_tells_of_a_removal(
     del records[4]
     word = "a run reads the whole source without it"
     assert word not in call("explain", "products", "5").stdout
-    configure('options.prune = "draft"\noptions.max_prune = 3')
+    configure('options.prune = "unpublish"\noptions.max_prune = 3')
     assert (
-        f"  - retire dummyjson:5, if {word}" in call("explain", "products", "5").stdout
+        f"  - unpublish dummyjson:5, if {word}"
+        in call("explain", "products", "5").stdout
     )
     call("run", "products")
     assert word not in call("explain", "products", "5").stdout
@@ -423,20 +426,20 @@ def test_explain_without_an_answer(
     assert call("explain", "products", "").exit_code == 2
 
 
-@pytest.mark.parametrize("command", ["failures", "retry", "explain", "disown"])
+@pytest.mark.parametrize("command", ["failures", "retry", "explain", "release"])
 def test_no_such_job(configure: Configure, call: Call, command: str) -> None:
     result = call(command, "product", *(["1"] if command == "explain" else []))
     assert (result.exit_code, result.stdout) == (2, "")
     assert "did you mean `products`?" in result.stderr
 
 
-# disown
+# release
 
 
 @pytest.mark.parametrize("answer", ["n\n", "\n", ""])
-def test_disown_asks(configure: Configure, call: Call, answer: str) -> None:
+def test_release_asks(configure: Configure, call: Call, answer: str) -> None:
     call("run", "products")
-    result = CliRunner().invoke(cli, ["disown", "products"], input=answer)
+    result = CliRunner().invoke(cli, ["release", "products"], input=answer)
     assert result.exit_code == 2
     assert (
         "Take our keys off all products of products (dummyjson in sql)? [y/N]"
@@ -446,28 +449,28 @@ def test_disown_asks(configure: Configure, call: Call, answer: str) -> None:
     assert len(titles()) == 5
 
 
-def test_disown(configure: Configure, call: Call, records: Records) -> None:
+def test_release(configure: Configure, call: Call, records: Records) -> None:
     call("run", "products")
     other = Path("catalogsync.toml").read_text().replace("jobs.products", "jobs.others")
     with Path("catalogsync.toml").open("a") as file:
         file.write(other)
-    assert call("disown", "others", "--yes").exit_code == 0
+    assert call("release", "others", "--yes").exit_code == 0
     assert len(titles()) == 5
     before = by_hand("SELECT id, title, description, status FROM product")
-    result = CliRunner().invoke(cli, ["disown", "products"], input="y\n")
+    result = CliRunner().invoke(cli, ["release", "products"], input="y\n")
     assert result.exit_code == 0
     first = result.stdout.splitlines()[0]
-    assert first.startswith("products: succeeded: disowned 5 products in ")
+    assert first.startswith("products: succeeded: released 5 products in ")
     assert first.endswith("; they stay in sql as they are")
-    assert "retired" not in result.stdout
+    assert "removed" not in result.stdout
     told = lines(call("explain", "products", "1"))[1]
     assert told.endswith(
-        "retired: disowned: it stays in the sink as it is, without our key"
+        "removed: released: it stays in the sink as it is, without our key"
     )
     assert by_hand("SELECT id, title, description, status FROM product") == before
     nobody = [(None, None, None)] * 5
     assert by_hand("SELECT source, source_id, receipt FROM product") == nobody
-    assert call("disown", "products", "--yes").exit_code == 0
+    assert call("release", "products", "--yes").exit_code == 0
     configure('options.adopt = ["sku"]')
     result = call("run", "products")
     assert (result.exit_code, len(titles())) == (0, 5)

@@ -7,8 +7,9 @@ from importlib.metadata import EntryPoint
 import attrs
 import pytest
 
-from catalogsync import MisconfiguredError, MissingExtraError
+from catalogsync import MisconfiguredError
 from catalogsync.config import AdapterKind, Adapters, SettingInfo
+from catalogsync.errors import MissingExtraError
 
 from .stand_ins import ADAPTERS
 
@@ -46,8 +47,8 @@ def test_entry_points_are_loaded_when_used() -> None:
     """A broken adapter is told of where it is used, and hurts no other."""
     broken = {
         "gone": entry("catalogsync.no_such_module:Settings"),
-        "empty": entry("catalogsync.models:NoSuchThing"),
-        "function": entry("catalogsync.planning:plan"),
+        "empty": entry("catalogsync.catalog.products:NoSuchThing"),
+        "function": entry("catalogsync.diff.compare:plan"),
     }
     adapters = Adapters(sources=ADAPTERS.sources, sinks={**ADAPTERS.sinks, **broken})
     problems = {info.name: info.problem for info in adapters.describe()}

@@ -8,16 +8,16 @@ import pytest
 
 from catalogsync import (
     Change,
-    Event,
     MemorySink,
     MisconfiguredError,
     Options,
     Product,
     ProductKey,
-    StoreSettings,
+    StateSettings,
     as_source,
 )
 from catalogsync.config import Job, secrets_of
+from catalogsync.events import Event
 
 from .stand_ins import BoxSettings, Net, ShelfSettings
 
@@ -52,26 +52,34 @@ async def test_start() -> None:
 
 
 async def test_rehearse() -> None:
-    """A rehearsal shows the changes and writes nothing."""
+    """A plan shows the changes and writes nothing."""
     changes: list[Change] = []
     sink = MemorySink()
-    report = await Job(name="x", source=SHELF, sink=sink).rehearse(show=changes.append)
+    report = await Job(name="x", source=SHELF, sink=sink).plan(on_change=changes.append)
     assert [str(change.key) for change in changes] == ["shelf:1", "shelf:2"]
     assert (report.job, report.counts.created, report.writes) == ("x", 2, 1)
-    assert report.rehearsal
+    assert report.planned
     assert not sink.products
 
 
 async def test_store(tmp_path: Path) -> None:
     """Runs are noted in a store, which settings open or which is open already."""
-    settings = StoreSettings(url=f"sqlite:///{tmp_path}/runs.db")
-    report = await Job(name="x", source=SHELF, sink=MemorySink(), store=settings).run()
+    settings = StateSettings(url=f"sqlite:///{tmp_path}/runs.db")
+    report = await Job(name="x", source=SHELF, sink=MemorySink(), state=settings).run()
     async with settings.open() as store:
-        job = Job(name="x", source=SHELF, sink=MemorySink(), store=store)
+        job = Job(name="x", source=SHELF, sink=MemorySink(), state=store)
         again = await job.run()
-        await job.rehearse(show=lambda _: None)
+        await job.plan(on_change=lambda _: None)
         runs = await store.runs(job="x")
     assert [each.run_id for each in runs] == [again.run_id, report.run_id]
+
+
+async def test_a_wrong_address_of_a_store() -> None:
+    """The error has the path that the address has in a file."""
+    settings = StateSettings(url="postgresql://host:port/database")
+    job = Job(name="x", source=SHELF, sink=MemorySink(), state=settings)
+    with pytest.raises(MisconfiguredError, match=r"^state\.url: "):
+        await job.run()
 
 
 async def test_no_store() -> None:
@@ -108,7 +116,7 @@ def test_bad_name(name: str) -> None:
 def test_bad_schedule() -> None:
     """A schedule is checked here as well."""
     with pytest.raises(
-        MisconfiguredError, match=r"^schedule: 'daily' is no cron expression"
+        MisconfiguredError, match=r"^schedule: 'daily' is not a cron expression"
     ):
         Job(name="x", source=SHELF, sink=BOX, schedule="daily")
 

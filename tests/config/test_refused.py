@@ -48,7 +48,7 @@ def job(*lines: str) -> str:
         ),
         (
             job(SOURCE, SINK, "options = { wait = 1 }"),
-            "jobs.x.options.wait: unknown key; known: `adopt`, `batch_size`, `edits`",
+            "jobs.x.options.wait: unknown key; known: `adopt`, `batch_size`, `give_up_after`",
         ),
         (job(SOURCE, SINK, "options = 3"), "jobs.x.options: must be a table,"),
         (
@@ -66,7 +66,7 @@ def job(*lines: str) -> str:
         (job(SOURCE, SINK, "schedule = 5"), "jobs.x.schedule: must be text"),
         (
             job(SOURCE, SINK, "schedule = '0 25 * * *'"),
-            "jobs.x.schedule: '0 25 * * *' is no cron expression (bad hour)",
+            "jobs.x.schedule: '0 25 * * *' is not a cron expression (bad hour)",
         ),
         ("jobs.'\\u0007' = {}", "jobs."),
     ],

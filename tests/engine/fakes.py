@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -13,36 +14,36 @@ import attrs
 from catalogsync import (
     Action,
     Change,
-    Cursor,
-    Event,
     EventHook,
+    Existing,
     Field,
-    Held,
     Limits,
     Options,
-    Ours,
     Outcome,
     OutcomeStatus,
     Page,
     Price,
     Product,
     ProductKey,
-    ReferenceChange,
     Rejected,
     Report,
     RetryPolicy,
     RunStatus,
     Sink,
     Source,
+    Sync,
     TransientError,
     Variant,
-    rehearse,
     sync,
 )
+from catalogsync.catalog.changes import Found, ReferenceChange
+from catalogsync.events import Event
+from catalogsync.protocols import Cursor
 
 FAST = RetryPolicy(attempts=4, wait_initial=0, wait_jitter=0)
 HANGS = 60.0
 """Seconds after which a run counts as hanging; no test comes near."""
+_COUNTED = re.compile(r": \d+ products?, for example ")
 
 
 def key(number: object) -> ProductKey:
@@ -86,9 +87,7 @@ async def run(
         if show is None:
             report = await sync(source, sink, options=options, hooks=hooks)
         else:
-            report = await rehearse(
-                source, sink, options=options, hooks=hooks, show=show
-            )
+            report = await Sync(source, sink, options=options, hooks=hooks).plan(show)
     check(report)
     assert not running()
     return report
@@ -103,27 +102,27 @@ def check(report: Report) -> None:
         + counts.unchanged
         + counts.skipped
         + counts.failed
-        + counts.unsettled
+        + counts.unresolved
     )
-    told = Counter(outcome.status for outcome in report.failures)
-    assert told[OutcomeStatus.FAILED] + len(report.rejected) == counts.failed
-    assert told[OutcomeStatus.UNSETTLED] == counts.unsettled
-    assert told.total() == counts.unsettled + counts.failed - len(report.rejected)
+    by_status = Counter(outcome.status for outcome in report.failures)
+    assert by_status[OutcomeStatus.FAILED] + len(report.rejected) == counts.failed
+    assert by_status[OutcomeStatus.UNRESOLVED] == counts.unresolved
+    assert by_status.total() == counts.unresolved + counts.failed - len(report.rejected)
     keys = [outcome.key for outcome in report.failures]
     assert len(keys) == len(set(keys))
     assert all(outcome.reason for outcome in report.failures)
     if report.status is RunStatus.SUCCEEDED:
         assert not report.problem
-        assert not counts.failed + counts.unsettled
+        assert not counts.failed + counts.unresolved
         # Values that are adjusted, in so many products, degrade no run.
-        assert all(" in products: " in warning for warning in report.warnings)
+        assert all(_COUNTED.search(warning) for warning in report.warnings)
         assert not report.discrepancies
     if report.status is RunStatus.DEGRADED:
         assert not report.problem
         assert counts.failed or report.warnings or report.discrepancies
-        assert not counts.unsettled
+        assert not counts.unresolved
     if report.status in {RunStatus.INCOMPLETE, RunStatus.FAILED}:
-        assert report.problem or counts.unsettled
+        assert report.problem or counts.unresolved
     assert report.to_dict()["counts"]["fetched"] == counts.fetched
 
 
@@ -141,7 +140,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 async def idle(turns: int = 200) -> None:
-    """Let the others work until nobody can go on without what the test withholds."""
+    """Let the others work until all wait for something that the test withholds."""
     for _ in range(turns):
         await asyncio.sleep(0)
 
@@ -171,7 +170,7 @@ class PagedSource:
         products: All products.
         page_size: Products in a page.
         parallel: Whether the first page names all others.
-        with_total: Whether pages tell the total.
+        with_total: Whether pages have a total.
         total: Gives the total by number of the read; else it is the real one.
         rejected: Rejected records by page.
         faults: Errors by page, raised one after the other.
@@ -245,7 +244,7 @@ Step = Callable[["FaultySink", Sequence[Change]], Awaitable[Sequence[Outcome]]]
 
 @attrs.define(kw_only=True)
 class FaultySink:
-    """A sink that keeps products in memory and does as it is told.
+    """A sink that keeps products in memory and follows its script.
 
     It notes what must never be: a product that is created when it is there, a
     product in two writes at once, a write that creates and updates.
@@ -255,7 +254,7 @@ class FaultySink:
         steps: What the next writes do instead of working; see the functions below.
         rule: Sees the changes of every write first; may raise.
         find_faults: What the next finds do: raise, or nothing.
-        others: What stands where products would go: strangers and the like.
+        others: What is in the way of products, such as conflicts.
     """
 
     name: str = "fake"
@@ -263,9 +262,9 @@ class FaultySink:
     steps: deque[Step] = attrs.field(factory=deque[Step])
     rule: Callable[[Sequence[Change]], None] = lambda _: None
     find_faults: deque[Exception | None] = attrs.field(factory=deque[Exception | None])
-    others: dict[ProductKey, Held] = attrs.field(factory=dict[ProductKey, Held])
+    others: dict[ProductKey, Found] = attrs.field(factory=dict[ProductKey, Found])
     products: dict[ProductKey, Product] = attrs.field(factory=dict[ProductKey, Product])
-    receipts: dict[ProductKey, str] = attrs.field(factory=dict[ProductKey, str])
+    last_applied: dict[ProductKey, str] = attrs.field(factory=dict[ProductKey, str])
     writes: list[list[ProductKey]] = attrs.field(factory=list[list[ProductKey]])
     changes: list[Change] = attrs.field(factory=list[Change])
     finds: list[list[ProductKey]] = attrs.field(factory=list[list[ProductKey]])
@@ -279,25 +278,25 @@ class FaultySink:
         self.limits = attrs.evolve(self.limits, collides=True)
 
     async def find(
-        self, wanted: Sequence[Product], /, *, fields: frozenset[Field]
-    ) -> Mapping[ProductKey, Held]:
-        self.finds.append([product.key for product in wanted])
+        self, desired: Sequence[Product], /, *, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, Found]:
+        self.finds.append([product.key for product in desired])
         self.asked.append(fields)
         await asyncio.sleep(0)
         if self.find_faults and (error := self.find_faults.popleft()):
             raise error
         return {
-            product.key: held
-            for product in wanted
-            if (held := self.held(product.key)) is not None
+            product.key: existing
+            for product in desired
+            if (existing := self.existing(product.key)) is not None
         }
 
-    def held(self, key: ProductKey) -> Held | None:
+    def existing(self, key: ProductKey) -> Found | None:
         if key in self.others:
             return self.others[key]
         if key not in self.products:
             return None
-        return Ours(product=self.products[key], receipt=self.receipts[key])
+        return Existing(product=self.products[key], last_applied=self.last_applied[key])
 
     async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
         keys = [change.key for change in changes]
@@ -330,7 +329,7 @@ class FaultySink:
             if there is (change.action is Action.CREATE):
                 self.wrong.append(f"{change.action} of {change.key}, there: {there}")
             self.products[change.key] = change.product
-            self.receipts[change.key] = change.receipt
+            self.last_applied[change.key] = change.last_applied
             outcomes.append(change.done())
         return outcomes
 

@@ -1,4 +1,4 @@
-"""A sink like a real shop: handles, half-made products, other people, lost answers."""
+"""A sink like a real store: handles, incomplete products, people, lost answers."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from catalogsync import (
     Action,
     Change,
     ConflictError,
+    Existing,
     Field,
-    Held,
     Limits,
-    Ours,
     Outcome,
     Product,
     ProductKey,
     ProductStatus,
     TransientError,
 )
+from catalogsync.catalog.changes import Found
 
 Hook = Callable[["Shop", Sequence[Change]], Awaitable[None]]
 
@@ -37,16 +37,16 @@ class Row:
         key: Our key; None: it is somebody else's.
         handle: Its handle.
         product: Its real fields.
-        receipt: Our receipt.
-        gaps: What is missing of it.
+        last_applied: Our last-applied state.
+        missing_parts: What is missing of it.
         age: Seconds since it was changed.
     """
 
     key: ProductKey | None
     handle: str
     product: Product
-    receipt: str | None = None
-    gaps: tuple[str, ...] = ()
+    last_applied: str | None = None
+    missing_parts: tuple[str, ...] = ()
     age: float = 0.0
 
 
@@ -63,7 +63,7 @@ class Shop:
     """
 
     name: str = "shop"
-    place: str = "shop in memory"
+    endpoint: str = "shop in memory"
     limits: Limits = attrs.field(factory=partial(Limits, collides=True))
     rows: list[Row] = attrs.field(factory=list[Row])
     before: deque[Hook | None] = attrs.field(factory=deque[Hook | None])
@@ -93,27 +93,29 @@ class Shop:
         return {row.key.id: row.product.title for row in self.rows if row.key}
 
     async def find(
-        self, wanted: Sequence[Product], /, *, fields: frozenset[Field]
-    ) -> Mapping[ProductKey, Held]:
+        self, desired: Sequence[Product], /, *, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, Found]:
         self.finds += 1
         self.on_find(self.finds)
         await asyncio.sleep(0)
         if self.find_faults:
             raise self.find_faults.popleft()
-        return {p.key: held(rows[0]) for p in wanted if (rows := self.of(p.key))}
+        return {p.key: existing(rows[0]) for p in desired if (rows := self.of(p.key))}
 
     async def find_foreign(
-        self, wanted: Sequence[Product], /, *, by: Any, fields: frozenset[Field]
-    ) -> Mapping[ProductKey, Held]:
-        found: dict[ProductKey, Held] = {}
-        for product in wanted:
+        self, desired: Sequence[Product], /, *, by: Any, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, Found]:
+        found: dict[ProductKey, Found] = {}
+        for product in desired:
             for row in self.rows:
                 if row.key is None and row.product.title == product.title:
                     theirs = attrs.evolve(row.product, key=product.key)
-                    found[product.key] = Ours(product=theirs, native=row, foreign=True)
+                    found[product.key] = Existing(
+                        product=theirs, native=row, foreign=True
+                    )
         return found
 
-    async def owned(self, source: str, /) -> AsyncIterator[Sequence[Ours]]:
+    async def owned(self, source: str, /) -> AsyncIterator[Sequence[Existing]]:
         rows = [row for row in self.rows if row.key and row.key.source == source]
         for start in itertools.count(0, self.page):
             await asyncio.sleep(0)
@@ -122,7 +124,7 @@ class Shop:
             some = rows[start : start + self.page]
             if not some:
                 return
-            yield [held(row) for row in some]
+            yield [existing(row) for row in some]
 
     async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
         self.writes.append([f"{c.action} {c.key.id}" for c in changes])
@@ -152,34 +154,34 @@ class Shop:
                 key=change.key,
                 handle=change.handle or "",
                 product=change.product,
-                receipt=change.receipt,
+                last_applied=change.last_applied,
             )
             self.rows.append(row)
             return
-        assert change.held is not None
-        row = change.held.native
+        assert change.existing is not None
+        row = change.existing.native
         assert isinstance(row, Row)
         match change.action:
             case Action.UPDATE:
                 row.key, row.product = change.key, change.product
-                row.receipt, row.gaps = change.receipt, ()
-            case Action.RETIRE:
+                row.last_applied, row.missing_parts = change.last_applied, ()
+            case Action.UNPUBLISH:
                 row.product = attrs.evolve(row.product, status=ProductStatus.DRAFT)
-                row.receipt = change.receipt
+                row.last_applied = change.last_applied
             case Action.DELETE:
                 if row in self.rows:
                     self.rows.remove(row)
             case _:
-                row.key = row.receipt = None
+                row.key = row.last_applied = None
 
 
-def held(row: Row) -> Ours:
-    return Ours(
+def existing(row: Row) -> Existing:
+    return Existing(
         product=row.product,
-        receipt=row.receipt,
+        last_applied=row.last_applied,
         native=row,
-        gaps=row.gaps,
-        age=row.age if row.gaps else None,
+        missing_parts=row.missing_parts,
+        age=row.age if row.missing_parts else None,
     )
 
 

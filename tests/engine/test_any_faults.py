@@ -1,4 +1,4 @@
-"""Runs over random faults, held against a model of what the sink must hold."""
+"""Runs over random faults, compared with a model of the sink."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from catalogsync import (
     RefusedError,
     Report,
     RunStatus,
+    Sync,
     TransientError,
     UnauthorizedError,
-    open_run,
 )
 
 from .fakes import (
@@ -97,7 +97,7 @@ def faults(names: Sequence[str], most: int) -> st.SearchStrategy[list[str]]:
 def catalogs(draw: st.DrawFn) -> tuple[list[Product], list[Product]]:
     """What the sink has from before, and what the source shows now."""
     size = draw(st.integers(1, 7))
-    before, wanted = [
+    before, desired = [
         [
             product(number, title=title, tags=tags)
             for number, (title, tags) in enumerate(
@@ -107,7 +107,7 @@ def catalogs(draw: st.DrawFn) -> tuple[list[Product], list[Product]]:
         for _ in range(2)
     ]
     known = draw(st.sets(st.integers(0, size - 1)))
-    return [before[number] for number in sorted(known)], wanted
+    return [before[number] for number in sorted(known)], desired
 
 
 contents = st.tuples(st.sampled_from("abc"), st.sets(st.sampled_from("xyz")))
@@ -118,21 +118,21 @@ class World:
     """A sink after a first run without faults, and what comes now."""
 
     sink: FaultySink
-    wanted: Sequence[Product]
+    desired: Sequence[Product]
     before: frozenset[ProductKey]
 
     @classmethod
     async def make(
         cls, catalog: tuple[list[Product], list[Product]], limits: Limits
     ) -> World:
-        before, wanted = catalog
+        before, desired = catalog
         sink = FaultySink(limits=limits)
         await run(PagedSource(products=before), sink)
         sink.writes.clear()
-        return cls(sink, wanted, frozenset(item.key for item in before))
+        return cls(sink, desired, frozenset(item.key for item in before))
 
     async def sync(self, **options: Any) -> Report:
-        source = PagedSource(products=self.wanted, page_size=2)
+        source = PagedSource(products=self.desired, page_size=2)
         return await run(source, self.sink, options=fast(**options))
 
     async def wrong(self) -> set[ProductKey]:
@@ -140,11 +140,11 @@ class World:
         sink = self.sink
         self.sink.steps.clear()
         self.sink.find_faults.clear()
-        products, receipts = dict(sink.products), dict(sink.receipts)
+        products, last_applied = dict(sink.products), dict(sink.last_applied)
         shown: list[Change] = []
-        source = PagedSource(products=self.wanted)
+        source = PagedSource(products=self.desired)
         await run(source, sink, show=shown.append)
-        assert (sink.products, sink.receipts) == (products, receipts)
+        assert (sink.products, sink.last_applied) == (products, last_applied)
         return {change.key for change in shown}
 
 
@@ -163,13 +163,13 @@ limits = st.builds(
     faults([*TRANSIENT, *LASTING, *ENDING], 8),
     st.lists(st.sampled_from([None, BUSY]), max_size=6),
 )
-async def test_every_product_is_right_or_told_of(
+async def test_every_product_is_right_or_reported(
     catalog: tuple[list[Product], list[Product]],
     limits: Limits,
     steps: list[str],
     finds: list[Exception | None],
 ) -> None:
-    """Right exactly once, or failed or unsettled; and the next run mends it all."""
+    """Right exactly once, or failed or unresolved; the next run repairs everything."""
     world = await World.make(catalog, limits)
     world.sink.steps += [ANY[name]() for name in steps]
     world.sink.find_faults += finds
@@ -181,14 +181,14 @@ async def test_every_product_is_right_or_told_of(
     assert not world.sink.wrong
     bad = {outcome.key for outcome in report.failures}
     seen = report.counts.fetched
-    assert await world.wrong() <= bad | {p.key for p in world.wanted[seen:]}
+    assert await world.wrong() <= bad | {p.key for p in world.desired[seen:]}
     if report.status is RunStatus.SUCCEEDED:
-        assert seen == len(world.wanted)
+        assert seen == len(world.desired)
         assert await world.wrong() == set()
     again = await world.sync()
     assert again.status is RunStatus.SUCCEEDED
-    assert again.counts.created <= report.counts.failed + report.counts.unsettled + (
-        len(world.wanted) - seen
+    assert again.counts.created <= report.counts.failed + report.counts.unresolved + (
+        len(world.desired) - seen
     )
     assert await world.wrong() == set()
     assert not world.sink.wrong
@@ -229,13 +229,13 @@ async def test_poison_is_found_whatever_the_batches(
     report = await run(
         PagedSource(products=products), sink, options=fast(batch_size=size)
     )
-    told = {outcome.key for outcome in report.failures}
-    assert told >= {key(n) for n in poison} & {k for b in sink.writes for k in b}
+    reported = {outcome.key for outcome in report.failures}
+    assert reported >= {key(n) for n in poison} & {k for b in sink.writes for k in b}
     assert set(sink.products).isdisjoint(bad)
     assert not sink.wrong
     if explained:
         assert report.status is (RunStatus.DEGRADED if poison else RunStatus.SUCCEEDED)
-        assert told == bad
+        assert reported == bad
 
 
 moments = st.integers(0, 60)
@@ -253,8 +253,8 @@ async def test_a_run_can_be_stopped_at_any_moment(
     world = await World.make(catalog, limits)
     if lost:
         world.sink.steps.append(loses(BUSY, done=1))
-    source = PagedSource(products=world.wanted, page_size=2)
-    async with open_run(source, world.sink, options=fast()) as handle:
+    source = PagedSource(products=world.desired, page_size=2)
+    async with Sync(source, world.sink, options=fast()).run() as handle:
         await idle(moment)
         handle.stop(grace=grace)
         report = await handle.report()
@@ -263,7 +263,7 @@ async def test_a_run_can_be_stopped_at_any_moment(
     assert not world.sink.wrong
     bad = {outcome.key for outcome in report.failures}
     seen = report.counts.fetched
-    assert await world.wrong() <= bad | {p.key for p in world.wanted[seen:]}
+    assert await world.wrong() <= bad | {p.key for p in world.desired[seen:]}
     assert (await world.sync()).status is RunStatus.SUCCEEDED
     assert await world.wrong() == set()
     assert not world.sink.wrong
@@ -295,6 +295,6 @@ async def test_each_fault_alone(name: str) -> None:
     sink = FaultySink(limits=Limits(batch=3))
     sink.steps.append(ANY[name]())
     report = await run(PagedSource(products=products), sink)
-    told = {outcome.key for outcome in report.failures}
-    assert {p.key for p in products} <= told | set(sink.products)
+    reported = {outcome.key for outcome in report.failures}
+    assert {p.key for p in products} <= reported | set(sink.products)
     assert not sink.wrong

@@ -44,7 +44,7 @@ async def test_it_stops_with_what_was_seen(named: bool) -> None:
     report = await go(sink, 40, 7)
     assert report.status is RunStatus.INCOMPLETE
     assert 7 <= report.counts.failed <= 10
-    assert report.counts.unsettled == 40 - report.counts.failed
+    assert report.counts.unresolved == 40 - report.counts.failed
     assert "products were refused in a row" in report.problem
     assert "not acceptable" in report.problem
     assert len(sink.writes) < 40
@@ -61,7 +61,7 @@ async def test_the_sink_that_says_so_in_its_outcomes() -> None:
     assert report.counts.failed == 10
 
 
-async def test_a_success_in_between_begins_the_count_anew() -> None:
+async def test_a_success_in_between_resets_the_count() -> None:
     bad = [n for n in range(40) if n % 5]
     report = await go(refuses(*bad), 40, 7)
     assert report.status is RunStatus.DEGRADED
@@ -81,10 +81,10 @@ async def test_products_that_are_right_count_as_well() -> None:
 
 
 async def test_what_the_source_or_the_shape_refuses_does_not_count() -> None:
-    from catalogsync import Stranger
+    from catalogsync import Conflict
 
     sink = FaultySink()
-    sink.others = {key(n): Stranger(reason="taken") for n in range(30)}
+    sink.others = {key(n): Conflict(reason="taken") for n in range(30)}
     report = await go(sink, 40, 5)
     assert report.status is RunStatus.DEGRADED
     assert (report.counts.failed, report.counts.created) == (30, 10)

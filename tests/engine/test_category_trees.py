@@ -1,4 +1,4 @@
-"""The source's tree of categories, and what becomes of it where things contradict."""
+"""The source's tree of categories, also where it contradicts itself or the sink."""
 
 from __future__ import annotations
 
@@ -12,25 +12,23 @@ from tests.adapters.category_shops import SOURCE, MemoryShop, Row, assert_no_cyc
 
 from catalogsync import (
     Category,
-    Edits,
     MemorySink,
+    OnManualEdit,
     Options,
     Plan,
-    PlanHead,
     PlanWriter,
     Product,
     ProductKey,
-    ReferenceChange,
     Report,
     RunStatus,
+    Sync,
     as_source,
-    forecast,
-    open_apply,
-    rehearse,
     sync,
 )
+from catalogsync.catalog.changes import ReferenceChange
 from catalogsync.cli._changes import change_text
 from catalogsync.engine.categories import SourceTree
+from catalogsync.plans import PlanHead, estimate
 
 from .fakes import fast
 
@@ -97,14 +95,14 @@ def test_whatever_a_source_says_is_a_tree(lines: list[Category]) -> None:
             if here.id in above or here.id in first:
                 first.setdefault(here.id, parent)
             here = here.parent
-    told = [text.split("'")[1] for text in warnings]
-    assert set(told) <= disputed | {each for each in first if first[each]}
+    named = [text.split("'")[1] for text in warnings]
+    assert set(named) <= disputed | {each for each in first if first[each]}
     if not warnings:
         assert not disputed
 
 
 @given(LINES)
-async def test_contradictions_are_told_once_and_stay_as_they_are(
+async def test_contradictions_are_reported_once_and_stay_as_they_are(
     lines: list[Category],
 ) -> None:
     shop = MemoryShop()
@@ -126,8 +124,8 @@ async def test_two_products_that_put_a_category_in_different_places() -> None:
     assert report.status is RunStatus.DEGRADED
     assert report.warnings == (
         (
-            "category 'pots' has more than one place at the source; it is put below"
-            " 'home', as the source said first"
+            "category 'pots' has more than one parent in the source; it is put below"
+            " 'home', its first place in the source"
         ),
     )
 
@@ -138,21 +136,23 @@ async def test_a_cycle_at_the_source() -> None:
     assert parents(shop) == {"a": None, "b": "a", "c": "d", "d": None}
     assert report.warnings == (
         (
-            "category 'a' lies below itself at the source, in 'b'; it is put at the top"
-            " level, as the source said first"
+            "category 'a' lies below itself in the source, in 'b'; it is put at the top"
+            " level, its first place in the source"
         ),
         (
-            "category 'd' lies below itself at the source, in 'c'; it is put at the top"
-            " level, as the source said first"
+            "category 'd' lies below itself in the source, in 'c'; it is put at the top"
+            " level, its first place in the source"
         ),
     )
 
 
-@pytest.mark.parametrize("edits", [None, Edits.KEEP])
-async def test_a_move_that_a_persons_move_makes_impossible(edits: Edits | None) -> None:
+@pytest.mark.parametrize("edits", [None, OnManualEdit.KEEP])
+async def test_a_move_that_a_persons_move_makes_impossible(
+    edits: OnManualEdit | None,
+) -> None:
     """It is made as soon as the person's is undone."""
     shop = MemoryShop()
-    options = fast(edits=edits)
+    options = fast(on_manual_edit=edits)
     await put(shop, tree("a"), tree("b"), tree("c"))
     ids = {row.key: id_ for id_, row in shop.categories.items()}
     a = shop.categories[ids["a"]]
@@ -166,7 +166,7 @@ async def test_a_move_that_a_persons_move_makes_impossible(edits: Edits | None) 
             " in the sink; move one of them by hand"
         ),
     )
-    assert [str(edit) for edit in report.edits] == [
+    assert [str(edit) for edit in report.manual_edits] == [
         "kept an edit: shop:a category.parent: 'B' (None)"
     ]
     shop.categories[ids["a"]] = a
@@ -195,25 +195,27 @@ async def test_a_cycle_in_the_sink_is_undone_whoever_made_it() -> None:
     ids = {row.key: id_ for id_, row in shop.categories.items()}
     a = shop.categories[ids["a"]]
     shop.categories[ids["a"]] = attrs.evolve(a, parent=ids["b"])
-    report = await put(shop, tree("a", "b"), tree("c"), options=fast(edits=Edits.KEEP))
+    report = await put(
+        shop, tree("a", "b"), tree("c"), options=fast(on_manual_edit=OnManualEdit.KEEP)
+    )
     assert parents(shop) == {"a": None, "b": "a", "c": None}
-    assert [edit.kept for edit in report.edits] == [False]
+    assert [edit.kept for edit in report.manual_edits] == [False]
 
 
 @pytest.mark.parametrize(
     ("edits", "name", "parent"),
     [
         (None, "Mine", "mine"),
-        (Edits.KEEP, "Mine", "mine"),
-        (Edits.OVERWRITE, "Pots", "home"),
+        (OnManualEdit.KEEP, "Mine", "mine"),
+        (OnManualEdit.OVERWRITE, "Pots", "home"),
     ],
 )
 async def test_what_a_person_did_to_a_category(
-    edits: Edits | None, name: str, parent: str
+    edits: OnManualEdit | None, name: str, parent: str
 ) -> None:
     """It stays, unless the job says otherwise, until the source says something new."""
     shop = MemoryShop()
-    options = fast(edits=edits)
+    options = fast(on_manual_edit=edits)
     await put(shop, tree("home", "pots"), options=options)
     (id_,) = [id_ for id_, row in shop.categories.items() if row.key == "pots"]
     mine = await shop.add(Row("mine", None))
@@ -223,8 +225,8 @@ async def test_what_a_person_did_to_a_category(
         assert shop.categories[id_].name == name
         assert parents(shop)["pots"] == parent
         assert report.status is RunStatus.SUCCEEDED
-        if edits is not Edits.OVERWRITE:
-            assert {(e.diff.path, e.kept) for e in report.edits} == {
+        if edits is not OnManualEdit.OVERWRITE:
+            assert {(e.diff.path, e.kept) for e in report.manual_edits} == {
                 ("category.name", True),
                 ("category.parent", True),
             }
@@ -234,11 +236,11 @@ async def test_what_a_person_did_to_a_category(
     assert shop.categories[mine] == Row("mine", None)
 
 
-async def test_a_category_that_tells_no_state_is_the_sources() -> None:
-    """One of an earlier version: nobody knows what was written to it."""
+async def test_a_category_without_last_applied_state_is_the_sources() -> None:
+    """One of an earlier version: it is not known what was written to it."""
     shop = MemoryShop()
     await put(shop, tree("home", "pots"))
-    shop.receipts.clear()
+    shop.last_applied.clear()
     report = await put(shop, tree("home", "pots"))
     assert report.categories.updated == 0
     await put(shop, tree("pots"), tree("home"))
@@ -249,18 +251,18 @@ async def planned(
     shop: MemoryShop, path: Path, *categories: Category
 ) -> tuple[Plan, Sequence[ReferenceChange]]:
     products = [in_category(n, each) for n, each in enumerate(categories)]
-    head = PlanHead(job="", source=SOURCE, sink="memory", place="memory", made_at=0)
+    head = PlanHead(job="", source=SOURCE, sink="memory", endpoint="memory", made_at=0)
     shown: list[ReferenceChange] = []
     with PlanWriter(path, head) as writer:
 
         def show(change: object) -> None:
-            writer.show(change)  # type: ignore[arg-type]
+            writer.add(change)  # type: ignore[arg-type]
             if isinstance(change, ReferenceChange):
                 shown.append(change)
 
         source = as_source(products, name=SOURCE)
-        report = await rehearse(source, shop, options=fast(), show=show)
-        writer.finish(report, forecast(report, []))
+        report = await Sync(source, shop, options=fast()).plan(show)
+        writer.finish(report, estimate(report, []))
     return Plan.read(path), shown
 
 
@@ -279,7 +281,7 @@ async def test_a_plan_of_moves(tmp_path: Path) -> None:
         "~ update category A, below B now",
         "~ update category D, below New now",
     ]
-    async with open_apply(plan, shop, options=fast()) as running:
+    async with Sync(plan.head.source, shop, options=fast()).apply(plan) as running:
         report = await running.report()
     assert report.status is RunStatus.SUCCEEDED, report
     assert parents(shop) == {"a": "b", "b": None, "c": None, "new": None, "d": "new"}
@@ -293,7 +295,7 @@ async def test_a_plan_moves_nothing_that_was_moved_since(tmp_path: Path) -> None
     (id_,) = [id_ for id_, row in shop.categories.items() if row.key == "b"]
     (c,) = [id_ for id_, row in shop.categories.items() if row.key == "c"]
     await shop.change(id_, Row("B", c, "b"))
-    async with open_apply(plan, shop, options=fast()) as running:
+    async with Sync(plan.head.source, shop, options=fast()).apply(plan) as running:
         await running.report()
     assert parents(shop)["b"] == "c"
 
@@ -302,13 +304,14 @@ async def test_a_plan_moves_nothing_that_was_moved_since(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("edits", "kept"), [(None, True), (Edits.KEEP, True), (Edits.OVERWRITE, False)]
+    ("edits", "kept"),
+    [(None, True), (OnManualEdit.KEEP, True), (OnManualEdit.OVERWRITE, False)],
 )
 async def test_a_category_that_is_part_of_the_product(
-    edits: Edits | None, kept: bool
+    edits: OnManualEdit | None, kept: bool
 ) -> None:
     """What a person made of it stays, unless the job says otherwise."""
-    sink, options = MemorySink(), fast(edits=edits)
+    sink, options = MemorySink(), fast(on_manual_edit=edits)
 
     async def put(*categories: Category) -> Report:
         source = as_source([in_category(1, *categories)], name=SOURCE)
@@ -323,7 +326,7 @@ async def test_a_category_that_is_part_of_the_product(
         report = await put(tree("home", "pots"))
         assert sink.products[key].categories == (expected,)
         assert report.counts.updated == (not kept and not run)
-        assert len(report.edits) == (kept or not run)
+        assert len(report.manual_edits) == (kept or not run)
     await put(tree("home", "pots"), tree("new"))
     assert sink.products[key].categories == (expected, tree("new"))
     for line in (tree("pots"), tree("pots", "home"), tree("home", "pots")):

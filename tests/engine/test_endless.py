@@ -1,4 +1,4 @@
-"""Sources that go on for ever, or say that they are huge, and those with repeats."""
+"""Sources that never end or announce a huge total, and sources with duplicates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from hypothesis import given, strategies as st
 
 from catalogsync import (
     BrokenReplyError,
-    Cursor,
     Page,
     Product,
     ProductKey,
@@ -22,6 +21,7 @@ from catalogsync import (
     RunStatus,
     sync,
 )
+from catalogsync.protocols import Cursor
 
 from .fakes import (
     HANGS,
@@ -112,7 +112,7 @@ async def test_a_source_that_does_not_end(
     assert report.status is RunStatus.INCOMPLETE
     assert "the source does not end" in report.problem
     assert report.counts.unchanged == report.counts.fetched == 30
-    assert (report.counts.retired, len(sink.rows)) == (0, 33)
+    assert (report.counts.removed, len(sink.rows)) == (0, 33)
 
 
 async def test_one_whose_total_is_reached_is_read_no_further() -> None:
@@ -206,7 +206,7 @@ async def test_a_huge_total_costs_no_memory() -> None:
     assert peak < 10_000_000
 
 
-# --- what stands twice ---
+# --- keys that appear twice ---
 
 
 @given(
@@ -215,10 +215,10 @@ async def test_a_huge_total_costs_no_memory() -> None:
     parallel=st.booleans(),
     with_total=st.booleans(),
 )
-async def test_keys_that_stand_twice(
+async def test_keys_that_appear_twice(
     numbers: list[int], size: int, parallel: bool, with_total: bool
 ) -> None:
-    """The first is taken, and each of the others is told with both places."""
+    """The first is taken, and each of the others is rejected with both places."""
     products = [product(n, title=f"At {place}") for place, n in enumerate(numbers)]
     source = PagedSource(
         products=products, page_size=size, parallel=parallel, with_total=with_total
@@ -231,7 +231,7 @@ async def test_keys_that_stand_twice(
         (key(n), f"record {place + 1}") for n, place in again
     ]
     for record, (n, _) in zip(report.rejected, again, strict=True):
-        assert record.reason.endswith(f"first as record {first[n] + 1}")
+        assert record.reason.endswith(f"first in record {first[n] + 1}")
     assert report.status is (RunStatus.DEGRADED if again else RunStatus.SUCCEEDED)
     assert report.counts.created == len(first)
     assert sink.holds(*(products[place] for place in first.values()))
@@ -244,7 +244,7 @@ async def test_repeats_forbid_no_removal() -> None:
     source = LookupSource(products=[*catalog(3), product(0)])
     options = fast(prune=Prune.DELETE, max_prune=5)
     report = await sync(source, shop, options=options)
-    assert (report.status, report.counts.retired) == (RunStatus.DEGRADED, 1)
+    assert (report.status, report.counts.removed) == (RunStatus.DEGRADED, 1)
     assert shop.titles().keys() == {"0", "1", "2"}
 
 
@@ -275,7 +275,7 @@ async def test_repeats_in_other_places_are_a_list_that_moves(moves: list[int]) -
     ),
     again=st.booleans(),
 )
-async def test_records_without_a_key_are_told_one_by_one(
+async def test_records_without_a_key_are_reported_one_by_one(
     records: list[tuple[str, int]], again: bool
 ) -> None:
     """Also those that are alike, and once where the source is read twice."""

@@ -1,4 +1,4 @@
-"""When a sink is given up, and sinks that answer for each change by itself."""
+"""When a sink is given up, and sinks with one answer for each change."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from catalogsync import (
-    Again,
     Change,
     ConflictError,
     Limits,
@@ -29,6 +28,7 @@ from catalogsync import (
     UnauthorizedError,
     as_source,
 )
+from catalogsync.catalog.outcomes import Again
 from catalogsync.engine.breaker import Breaker
 
 from .fakes import FaultySink, catalog, fast, key, product, run, server_error
@@ -280,8 +280,8 @@ async def test_finds_that_work_clear_those_that_did_not() -> None:
     assert report.counts.unchanged == 40
 
 
-async def test_products_in_doubt_are_tried_again_once_the_sink_works() -> None:
-    """A short outage without a reason blames nobody."""
+async def test_suspects_are_tried_again_once_the_sink_works() -> None:
+    """A short outage without a reason is no product's fault."""
     sink = FaultySink(limits=Limits(batch=1))
     left = 4
 
@@ -297,12 +297,12 @@ async def test_products_in_doubt_are_tried_again_once_the_sink_works() -> None:
     assert sink.holds(*catalog(20))
 
 
-async def test_one_that_is_wanted_again_does_not_keep_its_neighbours() -> None:
+async def test_one_that_is_desired_again_does_not_keep_its_neighbours() -> None:
     sink = OneByOne(limits=Limits(batch=10), faults={key(3): unavailable})
     report = await go(sink, 20)
     assert report.counts.created == 19
     assert [(o.key, o.status, o.reason) for o in report.failures] == [
-        (key(3), OutcomeStatus.UNSETTLED, "HTTP 503")
+        (key(3), OutcomeStatus.UNRESOLVED, "HTTP 503")
     ]
     assert sink.asked[1:4] == [["3"]] * 3
     assert {n for id_, n in sink.sent.items() if id_ != "3"} == {1}
@@ -318,14 +318,14 @@ async def test_each_answer_has_its_own_reason() -> None:
     report = await go(OneByOne(limits=Limits(batch=10), faults=faults), 8)
     assert report.counts.created == 4
     assert {(o.key.id, o.status.value, o.reason, o.said) for o in report.failures} == {
-        ("1", "unsettled", "one", ""),
-        ("2", "unsettled", "two", ""),
+        ("1", "unresolved", "one", ""),
+        ("2", "unresolved", "two", ""),
         ("4", "failed", "four", "no"),
-        ("5", "unsettled", "five", ""),
+        ("5", "unresolved", "five", ""),
     }
 
 
-async def test_one_that_is_wanted_again_without_a_reason_is_refused_at_last() -> None:
+async def test_one_that_is_desired_again_without_a_reason_is_refused_at_last() -> None:
     faults: Faults = {key(1): server_error, key(5): server_error}
     report = await go(OneByOne(limits=Limits(batch=10), faults=faults), 8)
     assert report.status is RunStatus.DEGRADED
@@ -341,7 +341,7 @@ async def test_it_waits_as_long_as_the_sink_asks_for() -> None:
     }
     sink = OneByOne(limits=Limits(batch=10), faults=faults)
     report = await go(sink, 5)
-    assert report.counts.unsettled == 2
+    assert report.counts.unresolved == 2
     assert len(sink.asked) == 1
 
 
@@ -387,7 +387,7 @@ class Moody(OneByOne):
     st.integers(1, 12),
     st.integers(1, 4),
 )
-async def test_whatever_it_answers_every_product_is_right_or_told_of(
+async def test_whatever_it_answers_every_product_is_right_or_reported(
     troubles: dict[int, list[str]], batch: int, writers: int
 ) -> None:
     left = {key(number): list(kinds) for number, kinds in troubles.items()}
@@ -436,16 +436,16 @@ async def pruned(faults: Faults, batch: int = 10) -> tuple[OneByOne, Report]:
     return sink, await run(Kept(), sink, options=options)
 
 
-async def test_a_removal_that_is_wanted_again_does_not_keep_its_neighbours() -> None:
+async def test_a_removal_that_is_desired_again_does_not_keep_its_neighbours() -> None:
     sink, report = await pruned({key(2): unavailable})
-    assert report.counts.retired == 5
+    assert report.counts.removed == 5
     assert sink.asked == [["0", "1", "2", "3", "4", "5"], *[["2"]] * 3]
     assert any("shop:2" in text and "HTTP 503" in text for text in report.warnings)
 
 
 async def test_removals_of_a_sink_that_is_down() -> None:
     sink, report = await pruned(everything(unavailable), batch=2)
-    assert report.counts.retired == 0
+    assert report.counts.removed == 0
     assert report.status is RunStatus.INCOMPLETE
     assert "HTTP 503" in report.problem
     assert len(sink.asked) == 4
@@ -458,5 +458,5 @@ async def test_removals_that_pass_at_last() -> None:
         return next(times, lambda: RefusedError("in an order"))()
 
     _, report = await pruned({key(2): fault})
-    assert report.counts.retired == 5
+    assert report.counts.removed == 5
     assert any("in an order" in text for text in report.warnings)

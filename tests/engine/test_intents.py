@@ -1,4 +1,4 @@
-"""Creations whose end is not known, and what the next run makes of them."""
+"""Writes without an outcome, and what the next run does about them."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ import pytest_asyncio
 from catalogsync import (
     Action,
     Change,
-    Edits,
     Limits,
+    OnManualEdit,
     Options,
     Product,
     ProductKey,
     RefusedError,
     RetryPolicy,
     RunStatus,
-    RunStore,
-    StoreSettings,
+    StateSettings,
     TransientError,
     as_source,
     sync,
 )
+from catalogsync.state import StateStore
 
 from .fakes import FAST, fast, key, product
 from .shop import Shop, loses
 
 
 @pytest_asyncio.fixture
-async def store() -> AsyncGenerator[RunStore]:
-    async with StoreSettings().open() as opened:
+async def store() -> AsyncGenerator[StateStore]:
+    async with StateSettings().open() as opened:
         yield opened
 
 
@@ -44,7 +44,7 @@ async def die(_: Shop, __: Sequence[Change]) -> None:
 
 
 async def killed_in_the_write(
-    shop: Shop, store: RunStore, *products: Product, options: Options | None = None
+    shop: Shop, store: StateStore, *products: Product, options: Options | None = None
 ) -> None:
     """A run whose process is gone before anything could be noted."""
     with pytest.raises((Killed, BaseExceptionGroup)):
@@ -53,27 +53,29 @@ async def killed_in_the_write(
             shop,
             options=options or fast(),
             job="j",
-            store=store,
+            state=store,
         )
 
 
-async def test_an_intent_lives_as_long_as_the_end_is_not_known(store: RunStore) -> None:
+async def test_an_intent_lives_as_long_as_the_end_is_not_known(
+    store: StateStore,
+) -> None:
     seen: list[object] = []
 
     async def look(_: Shop, __: Sequence[Change]) -> None:
-        seen.append(await store.intents(shop.place, "shop"))
+        seen.append(await store.intents(shop.endpoint, "shop"))
 
     shop = Shop()
     shop.before.append(look)
-    await sync(as_source([product(1)], name="shop"), shop, job="j", store=store)
+    await sync(as_source([product(1)], name="shop"), shop, job="j", state=store)
     (before,) = seen
     assert isinstance(before, dict)
     assert [intent.handle for intent in before.values()] == ["product 1-1"]
-    assert await store.intents(shop.place, "shop") == {}
+    assert await store.intents(shop.endpoint, "shop") == {}
 
 
 async def test_the_same_handle_when_the_title_changed_meanwhile(
-    store: RunStore,
+    store: StateStore,
 ) -> None:
     """The creation is still going on when the next run looks: it must collide."""
     shop = Shop()
@@ -88,7 +90,7 @@ async def test_the_same_handle_when_the_title_changed_meanwhile(
             action=Action.CREATE,
             product=old,
             fields=frozenset(),
-            receipt="{}",
+            last_applied="{}",
             handle=shop.handle(old),
         )
         shop.work([late])
@@ -99,15 +101,15 @@ async def test_the_same_handle_when_the_title_changed_meanwhile(
         shop,
         options=fast(),
         job="j",
-        store=store,
+        state=store,
     )
     assert report.status is RunStatus.SUCCEEDED
     assert shop.titles() == {"1": "New"}
     assert shop.rows[0].handle == "old-1"
-    assert await store.intents(shop.place, "shop") == {}
+    assert await store.intents(shop.endpoint, "shop") == {}
 
 
-async def test_without_it_there_would_be_two(store: RunStore) -> None:
+async def test_without_it_there_would_be_two(store: StateStore) -> None:
     """What the store is for: the same without one makes a second product."""
     shop = Shop()
     await sync(as_source([product(1, title="Old")], name="shop"), shop)
@@ -121,7 +123,7 @@ async def test_without_it_there_would_be_two(store: RunStore) -> None:
     assert len(shop.of(key(1))) == 2
 
 
-async def test_an_unsettled_creation_keeps_its_intent(store: RunStore) -> None:
+async def test_an_unresolved_creation_keeps_its_intent(store: StateStore) -> None:
     shop = Shop()
     shop.before.extend([loses()] * 4)
     report = await sync(
@@ -129,26 +131,26 @@ async def test_an_unsettled_creation_keeps_its_intent(store: RunStore) -> None:
         shop,
         options=fast(),
         job="j",
-        store=store,
+        state=store,
     )
-    assert report.counts.unsettled == 1
-    assert list(await store.intents(shop.place, "shop")) == [key(1)]
+    assert report.counts.unresolved == 1
+    assert list(await store.intents(shop.endpoint, "shop")) == [key(1)]
 
 
-async def test_an_update_that_broke_off_is_no_edit(store: RunStore) -> None:
-    """A new receipt over an old value looks like an edit, and is none."""
+async def test_an_interrupted_update_is_not_a_manual_edit(store: StateStore) -> None:
+    """A new last-applied state over an old value looks like an edit, and is none."""
     shop = Shop()
-    keep = Options(retry=FAST, edits=Edits.KEEP)
+    keep = Options(retry=FAST, on_manual_edit=OnManualEdit.KEEP)
 
     async def again(title: str) -> None:
         source = as_source([product(1, title=title)], name="shop")
-        await sync(source, shop, options=keep, job="j", store=store)
+        await sync(source, shop, options=keep, job="j", state=store)
 
     await again("Old")
 
     async def half(shop: Shop, changes: Sequence[Change]) -> None:
-        """Only the receipt is written."""
-        shop.one(key(1)).receipt = changes[0].receipt
+        """Only the last-applied state is written."""
+        shop.one(key(1)).last_applied = changes[0].last_applied
         raise Killed
 
     shop.before.append(half)
@@ -178,7 +180,7 @@ async def test_where_creations_do_not_collide_a_lost_answer_gets_its_time() -> N
         shop,
         options=Options(retry=RetryPolicy(timeout=50), grace=60),
     )
-    assert report.counts.unsettled == 1, "there is no time left to wait that long"
+    assert report.counts.unresolved == 1, "there is no time left to wait that long"
     report = await sync(
         as_source([product(1)], name="shop"),
         shop,
@@ -208,7 +210,7 @@ async def test_where_creations_do_not_collide_refusals_do_not_wait() -> None:
     ids=["over", "young", "of another job"],
 )
 async def test_an_intent_ends_when_its_product_left_the_source(
-    store: RunStore, job: str, grace: float, left: list[ProductKey]
+    store: StateStore, job: str, grace: float, left: list[ProductKey]
 ) -> None:
     shop = Shop()
     shop.before.append(die)
@@ -218,28 +220,28 @@ async def test_an_intent_ends_when_its_product_left_the_source(
         shop,
         options=Options(retry=FAST, grace=grace),
         job=job,
-        store=store,
+        state=store,
     )
     assert report.status is RunStatus.SUCCEEDED
-    assert list(await store.intents(shop.place, "shop")) == left
+    assert list(await store.intents(shop.endpoint, "shop")) == left
 
 
-async def test_an_intent_of_a_forgotten_run_ends_too(store: RunStore) -> None:
+async def test_an_intent_of_an_unknown_run_ends_too(store: StateStore) -> None:
     shop = Shop()
-    await store.put_intents(shop.place, "long ago", {key(1): "product-1"})
+    await store.put_intents(shop.endpoint, "long ago", {key(1): "product-1"})
     source = as_source([product(2)], name="shop")
-    await sync(source, shop, options=Options(grace=0.0), job="j", store=store)
-    assert await store.intents(shop.place, "shop") == {}
+    await sync(source, shop, options=Options(grace=0.0), job="j", state=store)
+    assert await store.intents(shop.endpoint, "shop") == {}
 
 
-async def test_a_repeated_creation_begins_anew(store: RunStore) -> None:
+async def test_a_repeated_creation_starts_again(store: StateStore) -> None:
     """Its age counts from the last request, and the handle is that of the first."""
     shop = Shop()
     shop.before.append(die)
     await killed_in_the_write(shop, store, product(1, title="Old"))
-    (before,) = (await store.intents(shop.place, "shop")).values()
+    (before,) = (await store.intents(shop.endpoint, "shop")).values()
     shop.before.append(die)
     await killed_in_the_write(shop, store, product(1, title="New"), options=fast())
-    (after,) = (await store.intents(shop.place, "shop")).values()
+    (after,) = (await store.intents(shop.endpoint, "shop")).values()
     assert after.run_id != before.run_id
     assert after.handle == before.handle

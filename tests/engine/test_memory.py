@@ -17,9 +17,7 @@ from tests.strategies import products
 
 from catalogsync import (
     Change,
-    Cursor,
     Field,
-    Held,
     Limits,
     Outcome,
     OutcomeStatus,
@@ -27,13 +25,15 @@ from catalogsync import (
     Product,
     ProductKey,
     RunStatus,
-    StoreSettings,
+    StateSettings,
+    Sync,
     as_source,
-    find_failed,
-    open_retry,
     sync,
 )
 from catalogsync.batching import ROOM, weight_of
+from catalogsync.catalog.changes import Found
+from catalogsync.engine.retrying import find_failed
+from catalogsync.protocols import Cursor
 
 from .fakes import FaultySink, fast, key, product, run
 
@@ -89,8 +89,8 @@ class Sieve:
     written: int = 0
 
     async def find(
-        self, wanted: Sequence[Product], /, *, fields: frozenset[Field]
-    ) -> Mapping[ProductKey, Held]:
+        self, desired: Sequence[Product], /, *, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, Found]:
         return {}
 
     async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
@@ -132,10 +132,10 @@ async def test_no_key_is_kept_of_a_product_that_is_through(
     for pages in (100, 400):
         source = Warehouse(pages=pages, weight=8)
         sink = Census(limits=Limits(find=100))
-        settings = StoreSettings(url=f"sqlite:///{tmp_path / f'{pages}.db'}")
+        settings = StateSettings(url=f"sqlite:///{tmp_path / f'{pages}.db'}")
         async with settings.open() as store:
             kept = store if stored else None
-            report = await sync(source, sink, options=fast(), store=kept)
+            report = await sync(source, sink, options=fast(), state=kept)
         assert report.counts.created == 10 * pages
         counted.append(sink.most)
     assert counted[1] < counted[0] + 1000
@@ -143,7 +143,7 @@ async def test_no_key_is_kept_of_a_product_that_is_through(
 
 @pytest.mark.parametrize("parallel", [False, True])
 @pytest.mark.parametrize("writers", [1, 4])
-async def test_heavy_products_are_held_a_few_at_a_time(
+async def test_heavy_products_are_existing_a_few_at_a_time(
     peak: Callable[[], int], parallel: bool, writers: int
 ) -> None:
     """200 MB go through a sink that takes 500 products at a time."""
@@ -165,7 +165,7 @@ async def test_heavy_products_of_an_iterator(peak: Callable[[], int]) -> None:
 
 
 async def test_heavy_products_that_are_looked_up(peak: Callable[[], int]) -> None:
-    """The first request tells how heavy they are."""
+    """The first request shows how large they are."""
     source = Warehouse(pages=0)
     sink = Sieve(limits=Limits(find=500, batch=100))
     keys = [key(number) for number in range(150)]
@@ -204,7 +204,7 @@ async def test_heavy_products_that_fail_are_kept_in_the_store_as_they_come(
     kept: list[int] = []
 
     class Counting:
-        """A run store that forgets failures, and counts how many came at once."""
+        """A state store that forgets failures, and counts how many came at once."""
 
         def __init__(self, store: Any) -> None:
             self._store = store
@@ -215,12 +215,12 @@ async def test_heavy_products_that_fail_are_kept_in_the_store_as_they_come(
         async def put_failures(self, _: str, failures: Sequence[object]) -> None:
             kept.append(len(failures))
 
-    async with StoreSettings().open() as opened:
+    async with StateSettings().open() as opened:
         store: Any = Counting(opened)
         options = fast(transform=fail if where == "the transform" else None)
         sink = Narrow(limits=Limits(find=5))
         report = await sync(
-            Warehouse(pages=15), sink, options=options, store=store, job="j"
+            Warehouse(pages=15), sink, options=options, state=store, job="j"
         )
     assert report.counts.failed == sum(kept) == 150
     assert max(kept) <= 30
@@ -235,16 +235,16 @@ async def test_failed_heavy_products_are_tried_a_few_at_a_time(
     source: Any = Warehouse(pages=8)
     if not asked:
         source = as_source(map(heavy, range(80)), name="shop")
-    async with StoreSettings(url=f"sqlite:///{tmp_path}/runs.db").open() as store:
+    async with StateSettings(url=f"sqlite:///{tmp_path}/runs.db").open() as store:
         refusing = Sieve(limits=Limits(find=5, batch=5), refuses=True)
         options = fast(max_refusals=1000)
-        report = await sync(source, refusing, options=options, store=store, job="j")
+        report = await sync(source, refusing, options=options, state=store, job="j")
         assert report.counts.failed == 80
         tracemalloc.start()
         failed = await find_failed(source, store, job="j")
         assert len(failed.keys) == 80
         sink = Sieve(limits=Limits(find=500, batch=100))
-        async with open_retry(failed, sink, job="j", store=store) as retry:
+        async with Sync(failed.name, sink, job="j", state=store).retry(failed) as retry:
             report = await retry.report()
     assert report.counts.created == sink.written == 80
     peak = tracemalloc.get_traced_memory()[1]

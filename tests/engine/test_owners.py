@@ -1,4 +1,4 @@
-"""Leases of processes that have died, told from those of processes that run."""
+"""Leases of dead processes, distinguished from those of running ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from catalogsync import BusyError, Options, RunStatus, StoreSettings, as_source, sync
+from catalogsync import BusyError, Options, RunStatus, StateSettings, as_source, sync
 from catalogsync.engine.owners import is_dead, this_process
 
 from .fakes import FAST, catalog
@@ -29,7 +29,7 @@ _NAMES = """
 """
 _RUNS = """
     import asyncio, sys
-    from catalogsync import Options, StoreSettings, as_source, sync
+    from catalogsync import Options, StateSettings, as_source, sync
     from tests.engine.fakes import catalog
     from tests.engine.shop import Shop
 
@@ -40,8 +40,8 @@ _RUNS = """
     async def main():
         shop = Shop()
         shop.before.append(wait)
-        async with StoreSettings(url=sys.argv[1]).open() as store:
-            await sync(as_source(catalog(3), name="shop"), shop, job="a", store=store)
+        async with StateSettings(url=sys.argv[1]).open() as store:
+            await sync(as_source(catalog(3), name="shop"), shop, job="a", state=store)
 
     asyncio.run(main())
 """
@@ -76,7 +76,7 @@ def test_a_process_that_runs_and_one_that_has_ended() -> None:
         assert not is_dead(owner)
         process.kill()
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        assert is_dead(owner), "nobody has collected it yet"
+        assert is_dead(owner), "it is a zombie"
     assert is_dead(owner)
 
 
@@ -125,10 +125,10 @@ async def test_the_run_after_one_that_was_killed_begins_at_once(tmp_path: Path) 
     url, shop = f"sqlite:///{tmp_path}/runs.db", Shop()
 
     async def run() -> RunStatus:
-        async with StoreSettings(url=url).open() as store:
+        async with StateSettings(url=url).open() as store:
             source = as_source(catalog(3), name="shop")
             options = Options(retry=FAST, grace=0)
-            report = await sync(source, shop, options=options, job="b", store=store)
+            report = await sync(source, shop, options=options, job="b", state=store)
         return report.status
 
     with child(_RUNS, url) as process:

@@ -1,4 +1,4 @@
-"""Plans: what was looked at is done, and nothing else."""
+"""Plans: apply makes the planned changes, and no others."""
 
 from __future__ import annotations
 
@@ -16,29 +16,26 @@ import pytest_asyncio
 from catalogsync import (
     AdoptBy,
     Category,
-    Edits,
-    Event,
-    Forecast,
+    Existing,
     Image,
     MemorySink,
     MisconfiguredError,
+    OnManualEdit,
     Options,
-    Ours,
     Plan,
-    PlanHead,
     PlanWriter,
     Product,
     ProductStatus,
     Prune,
     Report,
     RunStatus,
-    StoreSettings,
-    open_apply,
-    rehearse,
+    StateSettings,
+    Sync,
     sync,
 )
 from catalogsync.adapters.sql import SQLSettings, SQLSink
-from catalogsync.events import BatchSettled
+from catalogsync.events import BatchWritten, Event
+from catalogsync.plans import Estimate, PlanHead
 
 from .fakes import HANGS, FaultySink, LookupSource, check, fast, key, priced, product
 
@@ -114,31 +111,29 @@ async def make_plan(
     products: Sequence[Product], sink: Any, file: Path, options: Options | None = None
 ) -> tuple[Plan, Report]:
     """Write a plan and read it."""
-    place = getattr(sink, "place", sink.name)
-    head = PlanHead(job="job", source="shop", sink=sink.name, place=place, made_at=0.0)
+    place = getattr(sink, "endpoint", sink.name)
+    head = PlanHead(
+        job="job", source="shop", sink=sink.name, endpoint=place, made_at=0.0
+    )
     with PlanWriter(file / "plan.jsonl", head) as writer:
-        report = await rehearse(
-            LookupSource(products=products),
-            sink,
-            show=writer.show,
-            options=options or fast(),
-            job="job",
-        )
-        writer.finish(report, Forecast(writes=0, requests=0, seconds=None))
+        report = await Sync(
+            LookupSource(products=products), sink, options=options or fast(), job="job"
+        ).plan(writer.add)
+        writer.finish(report, Estimate(writes=0, requests=0, seconds=None))
     return Plan.read(file / "plan.jsonl"), report
 
 
 async def apply(plan: Plan, sink: Any, options: Options | None = None) -> Report:
     async with (
         asyncio.timeout(HANGS),
-        open_apply(plan, sink, options=options or fast()) as opened,
+        Sync(plan.head.source, sink, options=options or fast()).apply(plan) as opened,
     ):
         report = await opened.report()
     check(report)
     return report
 
 
-def unsettled(report: Report) -> list[str]:
+def unresolved(report: Report) -> list[str]:
     return sorted(outcome.key.id for outcome in report.failures)
 
 
@@ -163,7 +158,7 @@ async def test_a_plan_does_what_a_run_would_do(
 ) -> None:
     for each in (store, other):
         await run(BEFORE, each.sink)
-    options = attrs.evolve(PRUNE, prune=Prune.DRAFT)
+    options = attrs.evolve(PRUNE, prune=Prune.UNPUBLISH)
     plan, rehearsed = await make_plan(AFTER, store.sink, tmp_path, options)
     report = await apply(plan, store.sink, options)
     await run(AFTER, other.sink, options)
@@ -201,7 +196,10 @@ TWO = "(SELECT id FROM product WHERE source_id = '2')"
 CHANGED: dict[str, tuple[str, bool]] = {
     "the same field": ("UPDATE product SET title = 'X' WHERE source_id = '2'", False),
     "another field": ("UPDATE product SET brand = 'X' WHERE source_id = '2'", True),
-    "the receipt": ("UPDATE product SET receipt = '{}' WHERE source_id = '2'", False),
+    "the last-applied state": (
+        "UPDATE product SET receipt = '{}' WHERE source_id = '2'",
+        False,
+    ),
     "a price": (f"UPDATE price SET amount = '7' WHERE variant_id = {TWO}", False),
     "another price": (f"INSERT INTO price VALUES ({TWO}, 'EUR', '7')", True),
     "the product": (f"DELETE FROM product WHERE id = {TWO}", False),
@@ -219,14 +217,14 @@ async def test_what_changed_since_is_left_alone_and_the_rest_is_done(
     store.by_hand(statement)
     before = store.by_hand("SELECT * FROM product WHERE source_id = '2'")
     report = await apply(plan, store.sink)
-    assert unsettled(report) == ([] if is_done else ["2"])
+    assert unresolved(report) == ([] if is_done else ["2"])
     assert report.counts.created + report.counts.updated == 3 + is_done
     if is_done:
         assert report.status is RunStatus.SUCCEEDED
         assert store.titles()["2"] == "Other 2"
     else:
         assert report.status is RunStatus.INCOMPLETE
-        assert "no longer as it was when the plan was made" in str(report)
+        assert "has changed since the plan was made" in str(report)
         assert store.by_hand("SELECT * FROM product WHERE source_id = '2'") == before
     assert {"6", "7"} <= store.titles().keys()
 
@@ -236,7 +234,7 @@ async def test_what_was_created_since(store: Store, tmp_path: Path) -> None:
     plan, _ = await make_plan([product(1), product(2)], store.sink, tmp_path)
     await run([product(1), product(2, title="Other")], store.sink)
     report = await apply(plan, store.sink)
-    assert unsettled(report) == ["2"]
+    assert unresolved(report) == ["2"]
     assert report.counts.unchanged == 1
     assert store.titles() == {"1": "Product 1", "2": "Other"}
 
@@ -258,7 +256,7 @@ async def test_other_rules_than_those_of_the_plan(store: Store, tmp_path: Path) 
     """What they would change is another change, so it is not made."""
     plan, _ = await make_plan([product(1, brand="A")], store.sink, tmp_path)
     report = await apply(plan, store.sink, fast(owns={"brand": "never"}))
-    assert unsettled(report) == ["1"]
+    assert unresolved(report) == ["1"]
     assert not store.file.exists() or store.titles() == {}
 
 
@@ -272,7 +270,7 @@ async def removals(
     options = attrs.evolve(PRUNE, prune=prune)
     await run(BEFORE, store.sink)
     plan, report = await make_plan(BEFORE[:2], store.sink, folder, options)
-    assert report.counts.retired == 3, str(report)
+    assert report.counts.removed == 3, str(report)
     return plan, options
 
 
@@ -286,15 +284,15 @@ async def test_removals(store: Store, tmp_path: Path, prune: Prune) -> None:
     """And again, when nothing is left to do."""
     plan, options = await removals(store, tmp_path, prune)
     report = await apply(plan, store.sink, options)
-    assert (report.status, report.counts.retired) == (RunStatus.SUCCEEDED, 3)
+    assert (report.status, report.counts.removed) == (RunStatus.SUCCEEDED, 3)
     left = {"1": "", "2": ""}
     drafts = dict.fromkeys("345", "draft")
     assert listed(store) == (left if prune is Prune.DELETE else left | drafts)
     again = await apply(plan, store.sink, options)
-    assert (again.counts.retired, again.writes, again.problem) == (0, 0, "")
+    assert (again.counts.removed, again.writes, again.problem) == (0, 0, "")
     if prune is Prune.DELETE:
         (warning,) = again.warnings
-        assert "not removed: shop:3, shop:4, shop:5: not there any more" in warning
+        assert "not removed: shop:3, shop:4, shop:5: no longer there" in warning
     else:
         assert again.status is RunStatus.SUCCEEDED
 
@@ -303,7 +301,7 @@ async def test_removals(store: Store, tmp_path: Path, prune: Prune) -> None:
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE product SET title = 'Ours now' WHERE source_id = '4'",
+        "UPDATE product SET title = 'Existing now' WHERE source_id = '4'",
         "UPDATE product SET status = 'published' WHERE source_id = '4'",
         "UPDATE product SET receipt = NULL WHERE source_id = '4'",
     ],
@@ -316,8 +314,8 @@ async def test_what_changed_since_is_not_removed(
     before = store.by_hand("SELECT * FROM product WHERE source_id = '4'")
     report = await apply(plan, store.sink, options)
     assert report.status is RunStatus.INCOMPLETE
-    assert report.counts.retired == 2
-    assert report.problem.startswith("not removed: shop:4: it is no longer as it was")
+    assert report.counts.removed == 2
+    assert report.problem.startswith("not removed: shop:4: it has changed since")
     assert store.by_hand("SELECT * FROM product WHERE source_id = '4'") == before
 
 
@@ -326,8 +324,8 @@ async def test_only_planned_products_are_removed(store: Store, tmp_path: Path) -
     await run([product(8)], store.sink)
     store.by_hand("DELETE FROM product WHERE source_id = '5'")
     report = await apply(plan, store.sink, options)
-    assert (report.status, report.counts.retired) == (RunStatus.DEGRADED, 2)
-    assert report.warnings[0].startswith("not removed: shop:5: not there any more")
+    assert (report.status, report.counts.removed) == (RunStatus.DEGRADED, 2)
+    assert report.warnings[0].startswith("not removed: shop:5: no longer there")
     assert store.titles().keys() == {"1", "2", "8"}
 
 
@@ -346,30 +344,30 @@ async def test_a_deletion_looks_at_the_whole_product(
     store.by_hand(edit)
     report = await apply(plan, store.sink, options)
     assert report.status is RunStatus.INCOMPLETE
-    assert report.problem.startswith("not removed: shop:4: it is no longer as it was")
+    assert report.problem.startswith("not removed: shop:4: it has changed since")
     assert "4" in store.titles()
 
 
-async def test_one_that_was_disowned_meanwhile_is_told(
+async def test_one_that_was_released_meanwhile_is_reported(
     store: Store, tmp_path: Path
 ) -> None:
     plan, options = await removals(store, tmp_path)
     by_hand = "SET source = NULL, source_id = NULL, receipt = NULL"
     store.by_hand(f"UPDATE product {by_hand} WHERE source_id = '4'")
     report = await apply(plan, store.sink, options)
-    assert (report.status, report.counts.retired) == (RunStatus.DEGRADED, 2)
-    assert "shop:4: not there any more, or not ours" in report.warnings[0]
+    assert (report.status, report.counts.removed) == (RunStatus.DEGRADED, 2)
+    assert "shop:4: no longer there, or not ours" in report.warnings[0]
 
 
 async def test_a_long_list_of_what_stays_is_cut(store: Store, tmp_path: Path) -> None:
     many = [product(number) for number in range(10, 30)]
     await run(many, store.sink)
-    options = fast(prune=Prune.DRAFT, max_prune=100)
+    options = fast(prune=Prune.UNPUBLISH, max_prune=100)
     plan, _ = await make_plan(many[:1], store.sink, tmp_path, options)
-    store.by_hand("UPDATE product SET title = 'Ours now'")
+    store.by_hand("UPDATE product SET title = 'Existing now'")
     report = await apply(plan, store.sink, options)
     assert report.problem.startswith("not removed: shop:11, shop:12, ")
-    assert "shop:20 and 9 more: it is no longer" in report.problem
+    assert "shop:20 and 9 more: it has changed since" in report.problem
 
 
 # Categories and tags
@@ -406,8 +404,8 @@ async def test_a_category_that_a_person_renamed_since_is_left_alone(
     store: Store, tmp_path: Path
 ) -> None:
     await run([product(1, categories=[TEA])], store.sink)
-    wanted = [product(1, title="X", categories=[Category(id="tea", name="Teas")])]
-    plan, _ = await make_plan(wanted, store.sink, tmp_path)
+    desired = [product(1, title="X", categories=[Category(id="tea", name="Teas")])]
+    plan, _ = await make_plan(desired, store.sink, tmp_path)
     store.by_hand("UPDATE category SET name = 'Hot drinks'")
     report = await apply(plan, store.sink)
     assert report.status is RunStatus.SUCCEEDED
@@ -433,10 +431,10 @@ async def test_a_plan_for_another_sink(
 ) -> None:
     plan, _ = await make_plan(BEFORE, store.sink, tmp_path)
     with pytest.raises(MisconfiguredError, match=r"was made for .*catalog\.db"):
-        open_apply(plan, other.sink)
+        Sync(plan.head.source, other.sink).apply(plan)
     named, _ = await make_plan(BEFORE, FaultySink(), tmp_path)
     with pytest.raises(MisconfiguredError, match="was made for fake, and this is memo"):
-        open_apply(named, MemorySink())
+        Sync(named.head.source, MemorySink()).apply(named)
     assert (await apply(named, FaultySink())).counts.created == 5
 
 
@@ -449,36 +447,38 @@ async def test_a_stopped_apply_leaves_the_rest_and_another_one_does_it(
     stop: list[Callable[[], None]] = []
 
     def hook(event: Event) -> None:
-        if isinstance(event, BatchSettled):
+        if isinstance(event, BatchWritten):
             stop[0]()
 
-    opened = open_apply(plan, store.sink, options=options, hooks=[hook])
+    opened = Sync(plan.head.source, store.sink, options=options, hooks=[hook]).apply(
+        plan
+    )
     stop.append(opened.stop)
     async with opened:
         first = await opened.report()
     check(first)
     assert first.status is RunStatus.CANCELLED
-    assert 0 < first.counts.unsettled < 4
-    assert first.counts.retired == 0
+    assert 0 < first.counts.unresolved < 4
+    assert first.counts.removed == 0
     assert {"4", "5"} <= store.titles().keys()
     second = await apply(plan, store.sink, options)
     assert second.status is RunStatus.SUCCEEDED
-    assert (second.counts.unchanged, second.counts.unsettled) == (
-        4 - first.counts.unsettled,
+    assert (second.counts.unchanged, second.counts.unresolved) == (
+        4 - first.counts.unresolved,
         0,
     )
     assert store.titles().keys() == {"1", "2", "3", "6", "7"}
 
 
 async def test_kept_edits_are_kept(store: Store, tmp_path: Path) -> None:
-    options = fast(edits=Edits.KEEP)
+    options = fast(on_manual_edit=OnManualEdit.KEEP)
     await run([priced(1, description="A")], store.sink, options)
     store.by_hand("UPDATE product SET title = 'By hand'")
-    wanted = [priced(1, "2.00", description="B")]
-    plan, report = await make_plan(wanted, store.sink, tmp_path, options)
-    assert [edit.diff.path for edit in report.edits] == ["title"]
+    desired = [priced(1, "2.00", description="B")]
+    plan, report = await make_plan(desired, store.sink, tmp_path, options)
+    assert [edit.diff.path for edit in report.manual_edits] == ["title"]
     report = await apply(plan, store.sink, options)
-    assert (report.status, len(report.edits)) == (RunStatus.SUCCEEDED, 1)
+    assert (report.status, len(report.manual_edits)) == (RunStatus.SUCCEEDED, 1)
     rows = store.by_hand("SELECT title, description FROM product")
     assert rows == [("By hand", "B")]
 
@@ -487,18 +487,18 @@ async def test_adopting_as_planned(tmp_path: Path) -> None:
     theirs = [attrs.evolve(priced(number), title="Theirs") for number in (1, 2)]
     sink = MemorySink(foreign=list(theirs))
     options = fast(adopt=[AdoptBy.SKU])
-    wanted = [priced(1), priced(2)]
-    plan, report = await make_plan(wanted, sink, tmp_path, options)
+    desired = [priced(1), priced(2)]
+    plan, report = await make_plan(desired, sink, tmp_path, options)
     assert report.counts.updated == 2
-    sink.foreign[1] = attrs.evolve(theirs[1], title="Ours since")
+    sink.foreign[1] = attrs.evolve(theirs[1], title="Existing since")
     report = await apply(plan, sink, options)
-    assert (report.counts.updated, unsettled(report)) == (1, ["2"])
+    assert (report.counts.updated, unresolved(report)) == (1, ["2"])
     assert sink.products == {key(1): priced(1)}
     assert (await apply(plan, sink, options)).counts.unchanged == 1
 
 
 async def test_a_product_that_comes_back(store: Store, tmp_path: Path) -> None:
-    plan, options = await removals(store, tmp_path, Prune.DRAFT)
+    plan, options = await removals(store, tmp_path, Prune.UNPUBLISH)
     await apply(plan, store.sink, options)
     plan, report = await make_plan(BEFORE, store.sink, tmp_path, options)
     assert report.counts.updated == 3
@@ -510,12 +510,12 @@ async def test_a_product_that_comes_back(store: Store, tmp_path: Path) -> None:
 
 async def test_an_apply_is_a_run_of_its_job(store: Store, tmp_path: Path) -> None:
     plan, _ = await make_plan([product(1)], store.sink, tmp_path)
-    async with StoreSettings().open() as runs:
-        async with open_apply(plan, store.sink, store=runs) as opened:
+    async with StateSettings().open() as runs:
+        async with Sync(plan.head.source, store.sink, state=runs).apply(plan) as opened:
             report = await opened.report()
         (record,) = await runs.runs(job="job")
         assert (record.run_id, record.status) == (report.run_id, RunStatus.SUCCEEDED)
         (entry,) = await runs.history("job", key(1))
         assert entry.outcome.status == "created"
-    held = await store.sink.find([product(1)], fields=frozenset())
-    assert isinstance(held[key(1)], Ours)
+    existing = await store.sink.find([product(1)], fields=frozenset())
+    assert isinstance(existing[key(1)], Existing)

@@ -1,4 +1,4 @@
-"""Adapters that return what their protocol rules out: reported, and never accepted."""
+"""Adapters that break their protocol: reported, and never accepted."""
 
 # What is tried here is of the wrong type on purpose.
 # pyright: basic
@@ -15,31 +15,29 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from catalogsync import (
-    Ambiguous,
     BatchRefusedError,
-    BrokenPromiseError,
     CatalogSyncError,
     Change,
-    Counts,
-    HeldReference,
+    Conflict,
+    Existing,
     Limits,
     MemorySink,
     Options,
-    Ours,
     Outcome,
     OutcomeStatus,
     Page,
     Product,
     ProductKey,
     Prune,
-    ReferenceOutcome,
     Rejected,
     RunStatus,
-    Stranger,
     TransientError,
     as_source,
     sync,
 )
+from catalogsync.catalog.changes import ExistingReference, ReferenceOutcome
+from catalogsync.errors import BrokenPromiseError
+from catalogsync.report import Counts
 
 from .fakes import catalog, fast, key, priced, product
 
@@ -49,7 +47,7 @@ Bad = Callable[..., Any]
 
 @attrs.define
 class Source:
-    """Gives what it is told to."""
+    """Returns what the test says."""
 
     answer: Any
     name: str = "shop"
@@ -62,7 +60,7 @@ class Source:
         return self.answer
 
 
-async def reported(run: Any, *told: str) -> None:
+async def reported(run: Any, *texts: str) -> None:
     """The run raises or its report says it; nothing passes for a success."""
     try:
         report = await run
@@ -71,7 +69,7 @@ async def reported(run: Any, *told: str) -> None:
     else:
         assert report.status is not RunStatus.SUCCEEDED
         text = str(report)
-    for each in told:
+    for each in texts:
         assert each in text
 
 
@@ -158,7 +156,7 @@ async def test_other_properties_of_the_wrong_type() -> None:
 
 @attrs.define(kw_only=True)
 class Sink(MemorySink):
-    """Gives what it is told to instead of what is right.
+    """Returns what the test says instead of the right answer.
 
     Attributes:
         find_gives: Makes the answer of `find` from the right one.
@@ -168,41 +166,46 @@ class Sink(MemorySink):
     find_gives: Bad | None = None
     write_gives: Bad | None = None
 
-    async def find(self, wanted: Sequence[Product], /, **more: Any) -> Any:
-        right = await MemorySink.find(self, wanted, **more)
-        return self.find_gives(wanted, right) if self.find_gives else right
+    async def find(self, desired: Sequence[Product], /, **more: Any) -> Any:
+        right = await MemorySink.find(self, desired, **more)
+        return self.find_gives(desired, right) if self.find_gives else right
 
     async def write(self, changes: Sequence[Change], /) -> Any:
         right = await MemorySink.write(self, changes)
         return self.write_gives(changes, right) if self.write_gives else right
 
 
-def ours(wanted: Sequence[Product], **more: Any) -> dict[ProductKey, Any]:
-    return {p.key: Ours(**{"product": p, "receipt": "{}", **more}) for p in wanted}
+def ours(desired: Sequence[Product], **more: Any) -> dict[ProductKey, Any]:
+    return {
+        p.key: Existing(**{"product": p, "last_applied": "{}", **more}) for p in desired
+    }
 
 
 FINDS: list[Bad] = [
     *(lambda _, __, value=value: value for value in WRONG),
     lambda _, __: [],
     lambda _, right: list(right),
-    lambda wanted, _: {str(p.key): Ours(product=p) for p in wanted},
-    lambda wanted, _: {p.key.id: Ours(product=p) for p in wanted},
-    lambda wanted, _: {p: Ours(product=p) for p in wanted},
-    lambda wanted, _: dict.fromkeys(p.key for p in wanted),
-    lambda wanted, _: {p.key: p for p in wanted},
-    lambda wanted, _: {p.key: [Ours(product=p)] for p in wanted},
-    lambda wanted, right: {**right, key("nobody"): Ours(product=product("nobody"))},
-    lambda wanted, right: {**right, key("nobody"): Stranger(reason="x")},
-    lambda wanted, _: {p.key: Ours(product=None) for p in wanted},  # type: ignore[arg-type]
-    lambda wanted, _: {p.key: Ours(product=product("nobody")) for p in wanted},
-    lambda wanted, _: ours(wanted, receipt=5),
-    lambda wanted, _: ours(wanted, receipt=b"{}"),
-    lambda wanted, _: ours(wanted, gaps="no variant"),
-    lambda wanted, _: ours(wanted, gaps=None),
-    lambda wanted, _: ours(wanted, age="5"),
-    lambda wanted, _: ours(wanted, references=["x"]),
-    lambda wanted, _: ours(wanted, foreign=True),
-    lambda wanted, _: {p.key: Ambiguous(reason=None) for p in wanted},  # type: ignore[arg-type]
+    lambda desired, _: {str(p.key): Existing(product=p) for p in desired},
+    lambda desired, _: {p.key.id: Existing(product=p) for p in desired},
+    lambda desired, _: {p: Existing(product=p) for p in desired},
+    lambda desired, _: dict.fromkeys(p.key for p in desired),
+    lambda desired, _: {p.key: p for p in desired},
+    lambda desired, _: {p.key: [Existing(product=p)] for p in desired},
+    lambda desired, right: {
+        **right,
+        key("nobody"): Existing(product=product("nobody")),
+    },
+    lambda desired, right: {**right, key("nobody"): Conflict(reason="x")},
+    lambda desired, _: {p.key: Existing(product=None) for p in desired},  # type: ignore[arg-type]
+    lambda desired, _: {p.key: Existing(product=product("nobody")) for p in desired},
+    lambda desired, _: ours(desired, last_applied=5),
+    lambda desired, _: ours(desired, last_applied=b"{}"),
+    lambda desired, _: ours(desired, missing_parts="no variant"),
+    lambda desired, _: ours(desired, missing_parts=None),
+    lambda desired, _: ours(desired, age="5"),
+    lambda desired, _: ours(desired, references=["x"]),
+    lambda desired, _: ours(desired, foreign=True),
+    lambda desired, _: {p.key: Conflict(reason=None) for p in desired},  # type: ignore[arg-type]
 ]
 
 
@@ -216,14 +219,14 @@ async def test_a_find_that_is_wrong(gives: Bad) -> None:
 @pytest.mark.parametrize("gives", FINDS)
 async def test_a_find_of_foreign_products_that_is_wrong(gives: Bad) -> None:
     class Adopts(Sink):
-        async def find_foreign(self, wanted: Any, /, **_: Any) -> Any:
-            return gives(wanted, {})
+        async def find_foreign(self, desired: Any, /, **_: Any) -> Any:
+            return gives(desired, {})
 
     options = fast(adopt=["sku"])
     run = sync(as_source(catalog(3)), Adopts(), options=options)
     found = gives(catalog(3), {})
     if isinstance(found, Mapping) and all(
-        isinstance(o, Ours) and o.foreign for o in found.values()
+        isinstance(o, Existing) and o.foreign for o in found.values()
     ):
         await run
         return
@@ -315,20 +318,20 @@ async def test_a_refusal_that_names_products_wrong(names: Bad) -> None:
 
 async def test_an_update_that_is_said_to_be_a_removal() -> None:
     def gives(changes: Any, _: Any) -> list[Outcome]:
-        return [Outcome(c.key, OutcomeStatus.RETIRED) for c in changes]
+        return [Outcome(c.key, OutcomeStatus.REMOVED) for c in changes]
 
     report = await sync(as_source(catalog(1)), Sink(write_gives=gives))
-    assert "answers 'retired' for shop:0, where the action is create" in report.problem
+    assert "answered 'removed' for shop:0, but the action is create" in report.problem
 
 
-async def test_what_is_right_among_what_is_wrong_counts() -> None:
+async def test_valid_answers_count_beside_invalid_ones() -> None:
     def gives(_: Any, right: list[Any]) -> list[Any]:
         return [right[0], Outcome(right[1].key, "created"), *right[2:]]  # type: ignore[arg-type]
 
     report = await sync(as_source(catalog(4)), Sink(write_gives=gives), options=fast())
     assert report.counts.created == 3
     assert [(o.key, o.status) for o in report.failures] == [
-        (key(1), OutcomeStatus.UNSETTLED)
+        (key(1), OutcomeStatus.UNRESOLVED)
     ]
     assert "status of shop:1 must be OutcomeStatus, is the text 'created'" in (
         report.problem
@@ -397,40 +400,41 @@ OWNED: list[Bad] = [
     *(lambda value=value: value for value in WRONG),
     lambda: [product(1)],
     lambda: [None],
-    lambda: [Ours(product=Product(key=ProductKey("other", "1"), title="x"))],
-    lambda: [Ours(product=product(1), foreign=True)],
-    lambda: Ours(product=product(1)),
-    lambda: {key(1): Ours(product=product(1))},
+    lambda: [Existing(product=Product(key=ProductKey("other", "1"), title="x"))],
+    lambda: [Existing(product=product(1), foreign=True)],
+    lambda: Existing(product=product(1)),
+    lambda: {key(1): Existing(product=product(1))},
 ]
 
 
 @pytest.mark.parametrize("gives", OWNED)
-async def test_what_is_owned_that_is_wrong(gives: Bad) -> None:
+async def test_an_owned_that_is_wrong(gives: Bad) -> None:
     class Owns(MemorySink):
         async def owned(self, source: str, /) -> AsyncIterator[Any]:
             yield gives()
 
-    options = fast(prune=Prune.DRAFT)
+    options = fast(prune=Prune.UNPUBLISH)
     await reported(sync(as_source(catalog(1)), Owns(), options=options), "Owns.owned: ")
 
 
-async def test_what_is_owned_as_a_list() -> None:
+async def test_an_owned_that_returns_a_list() -> None:
     class Owns(MemorySink):
         async def owned(self, source: str, /) -> Any:
             return []
 
-    options = fast(prune=Prune.DRAFT)
+    options = fast(prune=Prune.UNPUBLISH)
     await reported(sync(as_source(catalog(1)), Owns(), options=options), "with a yield")
 
 
 REFERENCES: list[Bad] = [
     *(lambda _, value=value: value for value in WRONG),
-    lambda wanted: {r.id: HeldReference(id="1", name="x") for r in wanted},
-    lambda wanted: {r: "1" for r in wanted},  # noqa: C420
-    lambda wanted: {r: HeldReference(id=5, name="x") for r in wanted},  # type: ignore[arg-type]
-    lambda wanted: {r: HeldReference(id="1", name=None) for r in wanted},  # type: ignore[arg-type]
-    lambda wanted: {
-        attrs.evolve(r, id="nobody"): HeldReference(id="1", name="x") for r in wanted
+    lambda desired: {r.id: ExistingReference(id="1", name="x") for r in desired},
+    lambda desired: {r: "1" for r in desired},  # noqa: C420
+    lambda desired: {r: ExistingReference(id=5, name="x") for r in desired},  # type: ignore[arg-type]
+    lambda desired: {r: ExistingReference(id="1", name=None) for r in desired},  # type: ignore[arg-type]
+    lambda desired: {
+        attrs.evolve(r, id="nobody"): ExistingReference(id="1", name="x")
+        for r in desired
     },
 ]
 
@@ -438,8 +442,8 @@ REFERENCES: list[Bad] = [
 @pytest.mark.parametrize("gives", REFERENCES)
 async def test_references_that_are_wrong(gives: Bad) -> None:
     class Refers(MemorySink):
-        async def find_references(self, wanted: Any, /) -> Any:
-            return gives(wanted)
+        async def find_references(self, desired: Any, /) -> Any:
+            return gives(desired)
 
         async def write_references(self, changes: Any, /) -> Any:
             raise AssertionError
@@ -466,7 +470,7 @@ WRITTEN: list[Bad] = [
 @pytest.mark.parametrize("gives", WRITTEN)
 async def test_written_references_that_are_wrong(gives: Bad) -> None:
     class Refers(MemorySink):
-        async def find_references(self, wanted: Any, /) -> Any:
+        async def find_references(self, desired: Any, /) -> Any:
             return {}
 
         async def write_references(self, changes: Any, /) -> Any:
@@ -485,7 +489,7 @@ junk = st.recursive(
     | st.just(OutcomeStatus.CREATED)
     | st.just(Outcome(key(0), OutcomeStatus.CREATED))
     | st.just(Outcome(key(9), OutcomeStatus.CREATED))
-    | st.just(Ours(product=product(0)))
+    | st.just(Existing(product=product(0)))
     | st.just(Page(products=[])),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner),
     max_leaves=5,
@@ -495,7 +499,7 @@ junk = st.recursive(
 @settings(max_examples=300)
 @given(st.sampled_from(["read", "find", "write"]), junk)
 async def test_whatever_an_adapter_returns(method: str, value: Any) -> None:
-    """Nothing but an error of ours ends a run, and nothing is told that is not so."""
+    """Only errors of ours end a run, and no report is wrong."""
     source = Source(value) if method == "read" else as_source([product(0)])
     sink = Sink()
     if method == "find":
@@ -551,38 +555,39 @@ async def test_a_defect_below_a_library_is_placed_in_the_adapter(
     assert "in Buggy._grams (test_promises.py:" in caplog.text
 
 
-async def test_a_receipt_that_is_not_kept_is_noticed() -> None:
+async def test_a_last_applied_that_is_not_kept_is_noticed() -> None:
     class Forgetful(MemorySink):
-        async def find(self, wanted: Any, /, **more: Any) -> Any:
-            found = await super().find(wanted, **more)
-            return {k: attrs.evolve(o, receipt=None) for k, o in found.items()}  # type: ignore[misc]
+        async def find(self, desired: Any, /, **more: Any) -> Any:
+            found = await super().find(desired, **more)
+            return {k: attrs.evolve(o, last_applied=None) for k, o in found.items()}  # type: ignore[misc]
 
     sink, source = Forgetful(), as_source([priced(n) for n in range(3)])
     first = await sync(source, sink, options=fast(verify=True))
-    assert {d.fields for d in first.discrepancies} == {("receipt",)}
+    assert {d.fields for d in first.discrepancies} == {("last_applied",)}
     second = await sync(source, sink, options=fast())
     assert second.status is RunStatus.DEGRADED
     (warning,) = second.warnings
-    assert "receipt" in warning
+    assert "last_applied" in warning
 
 
 @pytest.mark.parametrize("keep", [lambda t: t[:40], lambda t: "{}", lambda t: t + "x"])
-async def test_a_receipt_that_is_kept_otherwise_is_noticed(
+async def test_a_last_applied_that_is_kept_otherwise_is_noticed(
     keep: Callable[[str], str],
 ) -> None:
     class Cuts(MemorySink):
-        async def find(self, wanted: Any, /, **more: Any) -> Any:
-            found = await super().find(wanted, **more)
+        async def find(self, desired: Any, /, **more: Any) -> Any:
+            found = await super().find(desired, **more)
             return {
-                k: attrs.evolve(o, receipt=keep(o.receipt)) for k, o in found.items()
+                k: attrs.evolve(o, last_applied=keep(o.last_applied))
+                for k, o in found.items()
             }  # type: ignore[misc, union-attr, arg-type]
 
     source = as_source([priced(n) for n in range(3)])
     report = await sync(source, Cuts(), options=fast(verify=True))
-    assert {d.fields for d in report.discrepancies} == {("receipt",)}
+    assert {d.fields for d in report.discrepancies} == {("last_applied",)}
 
 
-async def test_a_receipt_that_is_kept_is_no_discrepancy() -> None:
+async def test_a_last_applied_that_is_kept_is_no_discrepancy() -> None:
     source = as_source([priced(n) for n in range(3)])
     report = await sync(source, MemorySink(), options=fast(verify=True))
     assert report.status is RunStatus.SUCCEEDED
@@ -602,7 +607,9 @@ async def test_the_error_names_what_was_raised_by_several_tasks() -> None:
     assert "ExceptionGroup: ZeroDivisionError: x" in report.problem
 
 
-async def test_an_error_of_ours_is_no_defect(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_error_of_ours_is_not_a_defect(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     class Down(MemorySink):
         async def write(self, changes: Any, /) -> Any:
             raise TransientError("busy")

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, strategies as st
 
 from catalogsync import (
-    BrokenPromiseError,
     Change,
     InvalidValueError,
     Options,
@@ -24,13 +23,13 @@ from catalogsync import (
     Rejected,
     Report,
     RunStatus,
-    StoreSettings,
+    StateSettings,
+    Sync,
     TransientError,
     as_source,
-    open_run,
-    rehearse,
     sync,
 )
+from catalogsync.errors import BrokenPromiseError
 
 from .fakes import FAST, LookupSource, PagedSource, check, key, product, server_error
 from .shop import Row, Shop, loses
@@ -71,36 +70,36 @@ async def test_delete() -> None:
     shop = await filled(1, 2, 3)
     report = await run(catalog(1), shop, pruning())
     assert report.status is RunStatus.SUCCEEDED
-    assert (report.counts.retired, report.counts.unchanged) == (2, 1)
+    assert (report.counts.removed, report.counts.unchanged) == (2, 1)
     assert sorted(shop.titles()) == ["1"]
     assert shop.writes == [["delete 2", "delete 3"]]
 
 
 async def test_draft_once_and_published_again() -> None:
     shop = await filled(1, 2)
-    draft = pruning(Prune.DRAFT)
-    assert (await run(catalog(1), shop, draft)).counts.retired == 1
+    draft = pruning(Prune.UNPUBLISH)
+    assert (await run(catalog(1), shop, draft)).counts.removed == 1
     assert shop.one(key(2)).product.status is ProductStatus.DRAFT
-    assert (await run(catalog(1), shop, draft)).counts.retired == 0
+    assert (await run(catalog(1), shop, draft)).counts.removed == 0
     report = await run(catalog(1, 2), shop, draft)
     assert report.counts.updated == 1
     assert shop.one(key(2)).product.status is ProductStatus.PUBLISHED
     assert (await run(catalog(1, 2), shop, draft)).counts.unchanged == 2
 
 
-async def test_a_retired_product_that_a_person_published_stays_so() -> None:
+async def test_a_removed_product_that_a_person_published_stays_so() -> None:
     shop = await filled(1, 2)
-    await run(catalog(1), shop, pruning(Prune.DRAFT))
+    await run(catalog(1), shop, pruning(Prune.UNPUBLISH))
     row = shop.one(key(2))
     row.product = attrs.evolve(row.product, status=ProductStatus.PUBLISHED)
     shop.writes.clear()
-    await run(catalog(1), shop, pruning(Prune.DRAFT))
+    await run(catalog(1), shop, pruning(Prune.UNPUBLISH))
     assert shop.writes == []
 
 
 async def test_nor_is_it_deleted_then() -> None:
     shop = await filled(1, 2)
-    await run(catalog(1), shop, pruning(Prune.DRAFT))
+    await run(catalog(1), shop, pruning(Prune.UNPUBLISH))
     row = shop.one(key(2))
     row.product = attrs.evolve(row.product, status=ProductStatus.PUBLISHED)
     await run(catalog(1), shop, pruning(Prune.DELETE))
@@ -112,7 +111,7 @@ async def test_what_a_person_hid_is_not_published_when_it_comes_back() -> None:
     row = shop.one(key(2))
     row.product = attrs.evolve(row.product, status=ProductStatus.DRAFT)
     for products in (catalog(1), catalog(1, 2)):
-        report = await run(products, shop, pruning(Prune.DRAFT))
+        report = await run(products, shop, pruning(Prune.UNPUBLISH))
         assert report.status is RunStatus.SUCCEEDED
     assert shop.one(key(2)).product.status is ProductStatus.DRAFT
     assert shop.writes == []
@@ -140,7 +139,7 @@ async def test_products_of_another_job_of_the_same_source() -> None:
     shop = await filled(1, 2, job="mine")
     await sync(LookupSource(products=catalog(7)), shop, job="theirs")
     report = await run(catalog(1), shop, pruning(), job="mine")
-    assert report.counts.retired == 1
+    assert report.counts.removed == 1
     assert sorted(shop.titles()) == ["1", "7"]
 
 
@@ -151,7 +150,7 @@ async def test_products_of_another_job_of_the_same_source() -> None:
 async def test_never_beyond_a_limit(left: int, most: float, removed: int) -> None:
     shop = await filled(*range(10))
     report = await run(catalog(*range(left)), shop, pruning(max_prune=most))
-    assert report.counts.retired == removed
+    assert report.counts.removed == removed
     assert len(shop.rows) == 10 - removed
     if not removed:
         assert report.status is RunStatus.DEGRADED
@@ -183,7 +182,7 @@ async def test_what_the_source_still_has_stays() -> None:
     shop = await filled(1, 2, 3)
     source = Forgetful(products=catalog(1, 2, 3))
     report = await sync(source, shop, options=pruning())
-    assert (report.status, report.counts.retired) == (RunStatus.SUCCEEDED, 0)
+    assert (report.status, report.counts.removed) == (RunStatus.SUCCEEDED, 0)
     assert source.lookups == [[key(1)]]
     assert len(shop.rows) == 3
 
@@ -196,11 +195,11 @@ async def test_rejected_records_and_vetoed_products_count_as_seen() -> None:
     def veto(item: Product) -> Product | None:
         return None if item.key == key(3) else item
 
-    async with StoreSettings().open() as store:
+    async with StateSettings().open() as store:
         for _ in range(3):
             options = pruning(transform=veto)
-            report = await sync(source, shop, options=options, store=store)
-            assert report.counts.retired == 0
+            report = await sync(source, shop, options=options, state=store)
+            assert report.counts.removed == 0
     assert len(shop.rows) == 3
 
 
@@ -209,7 +208,7 @@ async def test_a_record_without_a_key_forbids_it() -> None:
     bad = Rejected(key=None, reason="no id", where="record 2")
     source = LookupSource(products=catalog(1), rejected={0: [bad]})
     report = await sync(source, shop, options=pruning())
-    assert (report.status, report.counts.retired) == (RunStatus.DEGRADED, 0)
+    assert (report.status, report.counts.removed) == (RunStatus.DEGRADED, 0)
     assert "without a readable key" in report.warnings[0]
 
 
@@ -217,7 +216,7 @@ async def test_a_record_without_a_key_forbids_it() -> None:
 async def test_only_after_a_whole_pass(options: dict[str, Any]) -> None:
     shop = await filled(1, 2, 3)
     report = await run(catalog(1, 2), shop, pruning(**options))
-    assert report.counts.retired == 0
+    assert report.counts.removed == 0
     assert not report.warnings
 
 
@@ -225,35 +224,35 @@ async def test_not_after_an_incomplete_run() -> None:
     shop = await filled(1, 2, 3)
     source = PagedSource(products=catalog(1, 2), total=lambda reads: 5 + reads)
     report = await sync(source, shop, options=pruning())
-    assert (report.status, report.counts.retired) == (RunStatus.INCOMPLETE, 0)
+    assert (report.status, report.counts.removed) == (RunStatus.INCOMPLETE, 0)
     assert len(shop.rows) == 3
 
 
-async def test_not_when_something_is_unsettled() -> None:
+async def test_not_when_something_is_unresolved() -> None:
     shop = await filled(1, 2, 3)
     shop.before.extend([loses()] * 4)
     changed = [product(1, title="New")]
     report = await run(changed, shop, pruning())
-    assert (report.counts.unsettled, report.counts.retired) == (1, 0)
+    assert (report.counts.unresolved, report.counts.removed) == (1, 0)
 
 
 async def test_a_source_that_cannot_be_asked_has_to_miss_it_twice() -> None:
     shop = await filled(1, 2, 3)
 
-    async with StoreSettings().open() as store:
+    async with StateSettings().open() as store:
 
         async def again(*numbers: int) -> Report:
             source = PagedSource(products=catalog(*numbers))
-            report = await sync(source, shop, options=pruning(), job="j", store=store)
+            report = await sync(source, shop, options=pruning(), job="j", state=store)
             check(report)
             return report
 
-        assert (await again(1, 2)).counts.retired == 0
-        assert (await again(1)).counts.retired == 1
+        assert (await again(1, 2)).counts.removed == 0
+        assert (await again(1)).counts.removed == 1
         assert sorted(shop.titles()) == ["1", "2"]
-        assert (await again(1, 2)).counts.retired == 0
-        assert (await again(1)).counts.retired == 0
-        assert (await again(1)).counts.retired == 1
+        assert (await again(1, 2)).counts.removed == 0
+        assert (await again(1)).counts.removed == 0
+        assert (await again(1)).counts.removed == 1
     assert sorted(shop.titles()) == ["1"]
 
 
@@ -264,30 +263,30 @@ async def test_a_source_that_cannot_be_asked_has_to_miss_it_twice() -> None:
         pytest.param({"keys": [key(3)]}, id="a run of this product only"),
     ],
 )
-async def test_one_that_was_seen_meanwhile_is_missing_anew(
+async def test_one_that_was_seen_meanwhile_must_be_missed_twice_again(
     between: dict[str, Any],
 ) -> None:
-    async with StoreSettings().open() as store:
+    async with StateSettings().open() as store:
         shop = await filled(1, 2, 3)
 
         async def go(*numbers: int, **options: Any) -> Report:
             source = as_source(catalog(*numbers), name="shop")
-            return await sync(source, shop, options=pruning(**options), store=store)
+            return await sync(source, shop, options=pruning(**options), state=store)
 
         await go(1, 2)
         await go(1, 2, 3, **between)
-        assert (await go(1, 2)).counts.retired == 0
-        assert (await go(1, 2)).counts.retired == 1
+        assert (await go(1, 2)).counts.removed == 0
+        assert (await go(1, 2)).counts.removed == 1
 
 
 async def test_an_empty_answer_is_no_sign_of_absence() -> None:
-    async with StoreSettings().open() as store:
+    async with StateSettings().open() as store:
         shop = await filled(1, 2, 3)
         degraded, succeeded = RunStatus.DEGRADED, RunStatus.SUCCEEDED
         for numbers, status in (((), degraded), ((1, 2), succeeded)):
             source = as_source(catalog(*numbers), name="shop")
-            report = await sync(source, shop, options=pruning(), store=store)
-            assert (report.counts.retired, report.status) == (0, status)
+            report = await sync(source, shop, options=pruning(), state=store)
+            assert (report.counts.removed, report.status) == (0, status)
         assert sorted(shop.titles()) == ["1", "2", "3"]
 
 
@@ -302,7 +301,7 @@ async def test_an_answer_without_a_key_confirms_nothing() -> None:
     shop = await filled(1, 2)
     report = await sync(Garbled(products=catalog(1)), shop, options=pruning())
     assert report.status is RunStatus.DEGRADED
-    assert "could be any of them" in report.warnings[0]
+    assert "could be any product that it was asked for" in report.warnings[0]
     assert sorted(shop.titles()) == ["1", "2"]
 
 
@@ -313,11 +312,11 @@ async def test_the_limit_is_counted_as_people_count(owned: int, most: float) -> 
     left = range(round(owned * most), owned)
     shop = await filled(*range(owned))
     report = await run(catalog(*left), shop, pruning(max_prune=most))
-    assert report.counts.retired == round(owned * most)
+    assert report.counts.removed == round(owned * most)
 
 
 @pytest.mark.parametrize("most", [0, -1, float("inf"), float("nan")])
-def test_a_limit_that_is_none(most: float) -> None:
+def test_an_invalid_limit(most: float) -> None:
     with pytest.raises(InvalidValueError, match="max_prune: must be a number above 0"):
         Options(max_prune=most)
 
@@ -326,8 +325,8 @@ async def test_without_a_store_nobody_knows() -> None:
     shop = await filled(1, 2)
     source = PagedSource(products=catalog(1))
     report = await sync(source, shop, options=pruning())
-    assert (report.status, report.counts.retired) == (RunStatus.DEGRADED, 0)
-    assert "run store" in report.warnings[0]
+    assert (report.status, report.counts.removed) == (RunStatus.DEGRADED, 0)
+    assert "state store" in report.warnings[0]
 
 
 async def test_faults_are_repeated() -> None:
@@ -336,7 +335,7 @@ async def test_faults_are_repeated() -> None:
     shop.after.append(loses())
     source = LookupSource(products=catalog(1), lookup_faults=[BUSY])
     report = await sync(source, shop, options=pruning())
-    assert (report.status, report.counts.retired) == (RunStatus.SUCCEEDED, 2)
+    assert (report.status, report.counts.removed) == (RunStatus.SUCCEEDED, 2)
     assert sorted(shop.titles()) == ["1"]
 
 
@@ -344,11 +343,11 @@ async def test_a_source_that_cannot_be_asked_now_removes_nothing() -> None:
     shop = await filled(1, 2)
     source = LookupSource(products=catalog(1), lookup_faults=[BUSY] * 4)
     report = await sync(source, shop, options=pruning())
-    assert (report.status, report.counts.retired) == (RunStatus.INCOMPLETE, 0)
+    assert (report.status, report.counts.removed) == (RunStatus.INCOMPLETE, 0)
     assert len(shop.rows) == 2
 
 
-async def test_one_that_the_sink_refuses_to_remove_is_told() -> None:
+async def test_one_that_the_sink_refuses_to_remove_is_reported() -> None:
     from catalogsync import BatchRefusedError
 
     shop = await filled(1, 2, 3, 4)
@@ -360,27 +359,27 @@ async def test_one_that_the_sink_refuses_to_remove_is_told() -> None:
 
     shop.before.append(refuse)
     report = await run(catalog(1), shop, pruning())
-    assert (report.status, report.counts.retired) == (RunStatus.DEGRADED, 2)
+    assert (report.status, report.counts.removed) == (RunStatus.DEGRADED, 2)
     assert report.warnings == ("shop:3 left the source and stays: it is in an order",)
     assert sorted(shop.titles()) == ["1", "3"]
 
 
-async def test_a_rehearsal_shows_it() -> None:
+async def test_a_plan_lists_it() -> None:
     shop = await filled(1, 2)
     shown: list[Any] = []
     source = LookupSource(products=catalog(1))
-    report = await rehearse(source, shop, show=shown.append, options=pruning())
+    report = await Sync(source, shop, options=pruning()).plan(shown.append)
     assert [(c.action, c.key) for c in shown] == [("delete", key(2))]
-    assert report.counts.retired == 1
+    assert report.counts.removed == 1
     assert len(shop.rows) == 2
 
 
 async def test_what_was_removed_is_remembered() -> None:
     shop = await filled(1, 2)
-    async with StoreSettings().open() as store:
-        await run(catalog(1), shop, pruning(), job="j", store=store)
+    async with StateSettings().open() as store:
+        await run(catalog(1), shop, pruning(), job="j", state=store)
         (entry,) = await store.history("j", key(2))
-    assert entry.outcome.status is OutcomeStatus.RETIRED
+    assert entry.outcome.status is OutcomeStatus.REMOVED
 
 
 @given(
@@ -389,7 +388,7 @@ async def test_what_was_removed_is_remembered() -> None:
     most=st.one_of(st.floats(0.01, 0.99), st.integers(1, 13)),
     prune=st.sampled_from(Prune),
 )
-async def test_whatever_left(
+async def test_whatever_leaves_the_source(
     before: set[int], after: set[int], most: float, prune: Prune
 ) -> None:
     """Exactly what left is removed, or nothing at all."""
@@ -400,7 +399,7 @@ async def test_whatever_left(
     owned = len(before | after)
     allowed = int(owned * most + 1e-9) if most < 1 else int(most)
     removed = gone if after and len(gone) <= allowed else set[int]()
-    assert report.counts.retired == len(removed)
+    assert report.counts.removed == len(removed)
     assert (report.status is RunStatus.SUCCEEDED) == (removed == gone)
     visible = {
         int(row.key.id)
@@ -421,11 +420,11 @@ async def test_a_stop_lets_a_removal_end() -> None:
 
     shop.after.append(wait)
     source = LookupSource(products=catalog(1))
-    async with StoreSettings().open() as store:
+    async with StateSettings().open() as store:
         options = pruning(batch_size=2)
-        async with open_run(
-            source, shop, options=options, job="j", store=store
-        ) as handle:
+        async with Sync(
+            source, shop, options=options, job="j", state=store
+        ).run() as handle:
             await reached.wait()
             handle.stop(grace=60)
             for _ in range(20):
@@ -434,13 +433,13 @@ async def test_a_stop_lets_a_removal_end() -> None:
             report = await handle.report()
         history = await store.history("j", key(2))
     assert report.status is RunStatus.CANCELLED
-    assert report.counts.retired == 2
+    assert report.counts.removed == 2
     assert shop.writes == [["delete 2", "delete 3"]]
-    assert history[0].outcome.status is OutcomeStatus.RETIRED
+    assert history[0].outcome.status is OutcomeStatus.REMOVED
 
 
 async def test_one_product_that_cannot_be_removed() -> None:
-    """A 500 that says nothing; its neighbours are removed, and it is told."""
+    """A 500 without a reason; its neighbours are removed, and it is reported."""
     shop = await filled(*range(1, 9))
 
     async def refuses(_: Shop, changes: Sequence[Change]) -> None:
@@ -451,11 +450,11 @@ async def test_one_product_that_cannot_be_removed() -> None:
     shop.before.append(refuses)
     report = await run(catalog(1), shop, pruning())
     assert report.status is RunStatus.DEGRADED
-    assert report.counts.retired == 6
+    assert report.counts.removed == 6
     assert report.warnings == ("shop:5 left the source and stays: 500",)
 
 
-async def test_a_sink_that_removes_nothing_is_left_in_peace() -> None:
+async def test_a_sink_that_removes_nothing_is_left_alone() -> None:
     """It explains nothing and takes nothing: that is no fault of a product."""
     shop = await filled(*range(1, 40))
 
@@ -476,6 +475,6 @@ async def test_a_source_that_is_called_otherwise_than_its_keys() -> None:
     other = Product(key=ProductKey("other", "1"), title="Other")
     await sync(as_source([other], name="other"), shop)
     source = LookupSource(name="other", products=catalog(1, 2))
-    with pytest.raises(BrokenPromiseError, match="gave shop:1"):
+    with pytest.raises(BrokenPromiseError, match="returned shop:1"):
         await sync(source, shop, options=pruning())
     assert len(shop.rows) == 1

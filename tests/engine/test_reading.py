@@ -1,4 +1,4 @@
-"""Reading: pages in order, ahead but bounded, and sources that break their word."""
+"""Reading: pages in order, ahead but bounded; sources that contradict themselves."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pytest
 
 from catalogsync import (
     BrokenReplyError,
-    Cursor,
     Limits,
     MemorySink,
     MisconfiguredError,
@@ -23,14 +22,15 @@ from catalogsync import (
     RetryPolicy,
     RunStatus,
     StockLevel,
+    Sync,
     TransientError,
     UnauthorizedError,
     Variant,
     as_source,
-    open_run,
     sync,
 )
 from catalogsync.events import PageRead, PassRepeated
+from catalogsync.protocols import Cursor
 
 from .fakes import (
     FaultySink,
@@ -62,7 +62,7 @@ def rejected(number: object, where: str = "record 1") -> Rejected:
 
 
 def twice(number: object, first: int, second: int) -> Rejected:
-    reason = f"{key(number)} stands twice in the source: first as record {first}"
+    reason = f"{key(number)} appears twice in the source, first in record {first}"
     return Rejected(key=key(number), reason=reason, where=f"record {second}")
 
 
@@ -114,7 +114,7 @@ async def test_a_stuck_writer_stops_the_reading(parallel: bool) -> None:
     gate = asyncio.Event()
     sink.steps += [hangs(gate)] * 2
     options = fast(batch_size=10, pages_ahead=4)
-    async with open_run(source, sink, options=options) as handle:
+    async with Sync(source, sink, options=options).run() as handle:
         await until(lambda: sink.most_writes == 2)
         await idle()
         pages, fetched = len(source.reads), handle.counts.fetched
@@ -178,7 +178,7 @@ async def test_a_page_that_cannot_be_read_makes_the_run_incomplete() -> None:
     assert report.counts.created == 40
 
 
-async def test_a_lost_page_after_rejected_records_still_tells_of_them() -> None:
+async def test_a_lost_page_after_rejected_records_still_reports_them() -> None:
     """Something was read, so the run has a report."""
     source = PagedSource(
         products=catalog(20),
@@ -224,12 +224,12 @@ async def test_a_later_page_that_breaks_the_run(error: Exception) -> None:
     report = await run(source, sink, options=fast(pages_ahead=1))
     assert report.status is RunStatus.FAILED
     assert str(error) in report.problem
-    assert report.counts.created + report.counts.unsettled == report.counts.fetched
+    assert report.counts.created + report.counts.unresolved == report.counts.fetched
     assert report.counts.created >= 10
 
 
-async def test_an_adapter_that_lets_a_cancellation_out_ends_the_run() -> None:
-    """It must not hang; nobody asked for a cancellation."""
+async def test_an_adapter_that_leaks_a_cancellation_ends_the_run() -> None:
+    """It must not hang; no cancellation was requested."""
     faults: dict[int, list[BaseException]] = {1: [asyncio.CancelledError()]}
     source = PagedSource(products=catalog(30), parallel=True, faults=faults)
     with pytest.raises(RuntimeError, match=r"CancelledError in PagedSource\.read"):
@@ -237,7 +237,7 @@ async def test_an_adapter_that_lets_a_cancellation_out_ends_the_run() -> None:
     assert not running()
 
 
-async def test_rejected_records_are_counted_and_told() -> None:
+async def test_rejected_records_are_counted_and_reported() -> None:
     nameless = Rejected(key=None, reason="id: is missing", where="page 0, record 3")
     source = PagedSource(
         products=catalog(15), rejected={0: [nameless], 1: [rejected(99)]}
@@ -327,7 +327,7 @@ class GivenSource:
 
 
 def overlapping(*, before: ProductKey | None, **fields: Any) -> list[Page]:
-    """Two pages, the second of which tells what stands before it."""
+    """Two pages, the second of which names the record before it."""
     return [
         Page(products=FOUR[:2], next=("1",), **fields),
         Page(products=FOUR[2:], before=before),
@@ -360,14 +360,12 @@ async def test_a_list_that_was_not_seen_to_move(given: Sequence[Page]) -> None:
     assert not seen.of(PassRepeated)
 
 
-async def test_a_list_that_never_stands_still_makes_the_run_incomplete() -> None:
+async def test_a_list_that_keeps_moving_makes_the_run_incomplete() -> None:
     source = GivenSource(overlapping(before=key(0), last=key(1)))
     seen = Seen()
     report = await run(source, FaultySink(), hooks=[seen])
     assert report.status is RunStatus.INCOMPLETE
-    moved = (
-        "the source's list moved while it was read (shop:0 stands where shop:1 stood)"
-    )
+    moved = "the source's list moved while it was read (shop:0 is now where shop:1 was)"
     assert report.problem == f"{moved}, also when it was read again"
     assert [event.reason for event in seen.of(PassRepeated)] == [moved]
 
@@ -445,7 +443,7 @@ async def test_a_page_that_is_broken_all_the_time_is_tried_in_a_second_pass() ->
     assert sink.holds(*catalog(50))
 
 
-async def test_a_page_that_is_broken_in_both_passes_is_told_once() -> None:
+async def test_a_page_that_is_broken_in_both_passes_is_reported_once() -> None:
     broken = BrokenReplyError("cut short", retry_after=0)
     source = PagedSource(products=catalog(50), parallel=True, faults={2: [broken] * 8})
     report = await run(source, FaultySink())
@@ -720,7 +718,7 @@ async def test_an_iterable_that_breaks_is_not_taken_for_its_end() -> None:
 
 
 async def test_an_iterable_that_gives_a_key_twice_is_incomplete() -> None:
-    """A generator cannot be read again, so nothing can mend it."""
+    """A generator cannot be read again, so a second pass cannot help."""
     products = iter([product(1), product(1), product(2)])
     report = await run(as_source(products, name="shop"), FaultySink())
     assert report.status is RunStatus.INCOMPLETE
@@ -742,9 +740,9 @@ def test_a_page_has_at_least_one_product() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a:b", "é"])
-def test_a_source_needs_a_name_that_can_stand_in_a_key(name: str) -> None:
+def test_a_source_needs_a_name_that_is_valid_in_keys(name: str) -> None:
     with pytest.raises(MisconfiguredError, match="name of the source"):
-        open_run(as_source([], name=name), FaultySink())
+        Sync(as_source([], name=name), FaultySink()).run()
 
 
 @pytest.mark.parametrize("name", ["batch_size", "writers", "pages_ahead", "limit"])
@@ -765,7 +763,7 @@ async def test_one_attempt_means_no_repeat() -> None:
         await run(source, FaultySink(), options=fast(retry=RetryPolicy(attempts=1)))
 
 
-async def test_an_error_that_ends_loops_does_not_end_the_run_well() -> None:
+async def test_a_stop_iteration_does_not_end_the_run_well() -> None:
     """`await anext(...)` on what is exhausted looked like the end of the source."""
 
     class Exhausted(PagedSource):
@@ -802,7 +800,7 @@ async def test_what_was_oversold_counts_as_sold_out() -> None:
         report = await sync(source, sink, options=Options(transform=transform))
         assert report.counts.unchanged == 3 * updated
         (warning,) = report.warnings
-        assert warning.endswith("in products: 2, such as shop:-1")
+        assert warning.endswith(": 2 products, for example shop:-1")
         assert report.status is RunStatus.SUCCEEDED
     stock = [v.stock[0].quantity for p in sink.products.values() for v in p.variants]  # type: ignore[union-attr,index]
     assert (stock, seen[:3]) == ([0, 0, 3], [-1, 1, 5])

@@ -1,4 +1,4 @@
-"""Categories and tags: once, in order, before what needs them."""
+"""Categories and tags: created once, in order, before the products that need them."""
 
 from __future__ import annotations
 
@@ -13,25 +13,27 @@ from hypothesis import given, settings, strategies as st
 from catalogsync import (
     Category,
     Change,
+    Existing,
     Field,
-    Held,
-    HeldReference,
     Limits,
-    Ours,
     Product,
     ProductKey,
-    Reference,
-    ReferenceChange,
-    ReferenceKind,
-    ReferenceOutcome,
-    ReferencingSink,
     RetryPolicy,
     RunStatus,
     TransientError,
     UnauthorizedError,
     as_source,
 )
+from catalogsync.catalog.changes import (
+    ExistingReference,
+    Found,
+    Reference,
+    ReferenceChange,
+    ReferenceKind,
+    ReferenceOutcome,
+)
 from catalogsync.events import ReferencesWritten
+from catalogsync.protocols import ReferencingSink
 
 from .fakes import FaultySink, Seen, fast, key, product, run
 
@@ -57,8 +59,8 @@ class StoreSink(FaultySink):
         calls: The ids that were written, call by call.
     """
 
-    there: dict[tuple[str, str], HeldReference] = attrs.field(
-        factory=dict[tuple[str, str], HeldReference]
+    there: dict[tuple[str, str], ExistingReference] = attrs.field(
+        factory=dict[tuple[str, str], ExistingReference]
     )
     refuses: frozenset[str] = frozenset()
     faults: deque[Exception | None] = attrs.field(factory=deque[Exception | None])
@@ -75,12 +77,14 @@ class StoreSink(FaultySink):
     def put(
         self, id_: str, name: str, *, ours: bool, parent: str | None = None
     ) -> None:
-        held = HeldReference(id=f"id-{id_}", name=name, parent=parent, ours=ours)
-        self.there["category", id_] = held
+        existing = ExistingReference(
+            id=f"id-{id_}", name=name, parent=parent, ours=ours
+        )
+        self.there["category", id_] = existing
 
     async def find_references(
         self, references: frozenset[Reference], /
-    ) -> Mapping[Reference, HeldReference]:
+    ) -> Mapping[Reference, ExistingReference]:
         self.lookups.append(references)
         await asyncio.sleep(0)
         if self.find_errors:
@@ -115,21 +119,21 @@ class StoreSink(FaultySink):
         name = (reference.kind.value, reference.id)
         if reference.parent and change.parent is None:
             self.wrong.append(f"{reference.id} before its parent")
-        if change.held is None:
+        if change.existing is None:
             self.made[reference.id] += 1
-        id_ = change.held.id if change.held else f"id-{reference.id}"
-        self.there[name] = HeldReference(
+        id_ = change.existing.id if change.existing else f"id-{reference.id}"
+        self.there[name] = ExistingReference(
             id=id_, name=reference.name, parent=change.parent, ours=True
         )
         return ReferenceOutcome(
-            reference=reference, id=id_, created=change.held is None
+            reference=reference, id=id_, created=change.existing is None
         )
 
-    def held(self, key: ProductKey) -> Held | None:
-        held = super().held(key)
-        if not isinstance(held, Ours):
-            return held
-        return attrs.evolve(held, references=self._references_of(key))
+    def existing(self, key: ProductKey) -> Found | None:
+        existing = super().existing(key)
+        if not isinstance(existing, Existing):
+            return existing
+        return attrs.evolve(existing, references=self._references_of(key))
 
     def _references_of(self, key: ProductKey) -> Mapping[Field, Mapping[str, str]]:
         found: dict[Field, Mapping[str, str]] = {}
@@ -140,8 +144,8 @@ class StoreSink(FaultySink):
         return found
 
     def ids(self, number: object) -> dict[Field, tuple[str, ...]]:
-        held = self._references_of(key(number))
-        return {field: tuple(ids) for field, ids in held.items()}
+        existing = self._references_of(key(number))
+        return {field: tuple(ids) for field, ids in existing.items()}
 
 
 def in_categories(number: object, *categories: Category) -> Product:
@@ -262,8 +266,8 @@ async def test_those_of_others_are_used_and_never_changed() -> None:
 
 async def test_tags_are_never_renamed() -> None:
     sink = StoreSink()
-    held = HeldReference(id="id-red", name="RED", ours=True)
-    sink.there["tag", "red"] = held
+    existing = ExistingReference(id="id-red", name="RED", ours=True)
+    sink.there["tag", "red"] = existing
     await run(as_source([product(1, tags=["red"])]), sink)
     assert not sink.calls
 
@@ -271,7 +275,7 @@ async def test_tags_are_never_renamed() -> None:
 async def test_two_tags_that_are_one_in_the_sink() -> None:
     sink = StoreSink()
     for tag in ("red", "RED"):
-        sink.there["tag", tag] = HeldReference(id="id-red", name="red", ours=True)
+        sink.there["tag", tag] = ExistingReference(id="id-red", name="red", ours=True)
     await run(as_source([product(1, tags=["red", "RED"])]), sink)
     assert sink.ids(1) == {Field.TAGS: ("id-red",)}
 
@@ -354,7 +358,7 @@ async def test_a_creation_is_still_one_when_a_later_group_finds_it() -> None:
     products = [in_categories(1, HOME), in_categories(2, HOME)]
     report = await run(as_source(products), sink, options=options)
     assert report.status is RunStatus.INCOMPLETE
-    assert (report.counts.created, report.counts.unsettled) == (1, 1)
+    assert (report.counts.created, report.counts.unresolved) == (1, 1)
     assert (report.categories.created, report.categories.existing) == (1, 0)
 
 
@@ -397,16 +401,16 @@ async def test_those_that_never_have_an_outcome_leave_their_products() -> None:
 
     report = await run(as_source([in_categories(1, HOME)]), Silent())
     assert report.status is RunStatus.INCOMPLETE
-    assert (report.counts.failed, report.counts.unsettled) == (0, 1)
+    assert (report.counts.failed, report.counts.unresolved) == (0, 1)
 
 
-async def test_without_tries_left_products_are_unsettled() -> None:
+async def test_without_tries_left_products_are_unresolved() -> None:
     sink = StoreSink(limits=Limits(find=1))
     sink.faults += [BUSY] * 4
     products = [in_categories(1, HOME), in_categories(2, HOME)]
     report = await run(as_source(products), sink)
     assert report.status is RunStatus.INCOMPLETE
-    assert (report.counts.unsettled, report.counts.created) == (1, 1)
+    assert (report.counts.unresolved, report.counts.created) == (1, 1)
     assert report.categories.created == 1
 
 
@@ -423,10 +427,10 @@ async def test_an_error_while_they_are_written_gives_a_report() -> None:
     sink.faults.append(UnauthorizedError("401"))
     report = await run(as_source([in_categories(1, HOME)]), sink)
     assert report.status is RunStatus.FAILED
-    assert report.counts.unsettled == 1
+    assert report.counts.unresolved == 1
 
 
-async def test_a_rehearsal_shows_them_and_writes_none() -> None:
+async def test_a_plan_lists_them_and_writes_none() -> None:
     sink = StoreSink()
     sink.put("home", "At home", ours=True)
     shown: list[Change | ReferenceChange] = []

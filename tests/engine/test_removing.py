@@ -1,4 +1,4 @@
-"""Whose a product is, and that it is looked at again right before it is removed."""
+"""Who may remove a product, and the check right before it is removed."""
 
 from __future__ import annotations
 
@@ -14,13 +14,11 @@ from hypothesis import given, strategies as st
 from catalogsync import (
     Action,
     Change,
-    Held,
+    Existing,
     MemorySink,
     Options,
-    Ours,
     Page,
     Plan,
-    PlanHead,
     PlanWriter,
     Product,
     ProductKey,
@@ -28,15 +26,14 @@ from catalogsync import (
     Prune,
     Report,
     RunStatus,
+    Sync,
     TransientError,
-    forecast,
-    open_apply,
-    open_disown,
-    rehearse,
     sync,
 )
-from catalogsync.models import Field
-from catalogsync.receipt import Receipt
+from catalogsync.catalog.changes import Found
+from catalogsync.catalog.products import Field
+from catalogsync.diff.last_applied import LastApplied
+from catalogsync.plans import PlanHead, estimate
 
 from .fakes import FAST, LookupSource, check, key, product
 from .shop import Shop, loses
@@ -95,14 +92,14 @@ async def test_the_share_is_one_of_the_jobs_own_products(big: str) -> None:
     source = All(products=catalog(0))
     options = pruning(max_prune=0.1)
     report = await sync(source, sink, options=options, job="pots")
-    assert report.counts.retired == 0
+    assert report.counts.removed == 0
     assert "of 20 products left the source" in report.warnings[0]
     assert len(sink.products) == 1020
 
 
 @pytest.mark.parametrize("job", JOBS)
 @pytest.mark.parametrize(
-    "receipt",
+    "last_applied",
     [
         None,
         "",
@@ -116,36 +113,36 @@ async def test_the_share_is_one_of_the_jobs_own_products(big: str) -> None:
         '{"version": 1, "f": {}, "l": {}, "a": {}, "v": []}',
     ],
 )
-async def test_a_receipt_that_cannot_be_read_makes_a_product_nobodys(
-    job: str, receipt: str | None
+async def test_a_last_applied_that_cannot_be_read_makes_a_product_nobodys(
+    job: str, last_applied: str | None
 ) -> None:
     shop = await filled(1, 2, 3, job=job)
-    shop.one(key(2)).receipt = receipt
+    shop.one(key(2)).last_applied = last_applied
     source = LookupSource(products=catalog(1))
     for prune in Prune:
         await sync(source, shop, options=pruning(prune), job=job)
     assert shop.titles().keys() == {"1", "2"}
     assert shop.one(key(2)).product.status is not ProductStatus.DRAFT
-    report = await disown(shop, job)
-    assert report.counts.retired == 1
+    report = await release(shop, job)
+    assert report.counts.removed == 1
     assert "1 products keep our key" in report.warnings[0]
     assert shop.titles().keys() == {"2"}
 
 
-async def disown(shop: Shop, job: str) -> Report:
-    async with open_disown("shop", shop, job=job) as run:
+async def release(shop: Shop, job: str) -> Report:
+    async with Sync("shop", shop, job=job).release() as run:
         return await run.report()
 
 
 async def test_a_job_without_a_name_removes_only_what_such_a_job_wrote() -> None:
     sink, report = await prune_beside({"": [1, 2], "cups": [3, 4]}, "", [1], 50)
-    assert report.counts.retired == 1
+    assert report.counts.removed == 1
     assert sink.products.keys() == {key(1), key(3), key(4)}
 
 
 @st.composite
 def stores(draw: st.DrawFn) -> dict[int, tuple[str, Any]]:
-    """Products with the job that wrote each, and what became of its receipt."""
+    """Products with the job that wrote each, and what became of its last-applied state."""
     damage = st.one_of(
         st.just(None),
         st.sampled_from(["lost", "{", "{}", '"cups"', '{"version": 1, "j": "cups"}']),
@@ -155,10 +152,10 @@ def stores(draw: st.DrawFn) -> dict[int, tuple[str, Any]]:
     return draw(st.dictionaries(st.integers(0, 60), one, min_size=1, max_size=40))
 
 
-def damaged(receipt: str, how: object) -> str | None:
-    """The receipt as it is after the damage; a number is the part that is left."""
+def damaged(last_applied: str, how: object) -> str | None:
+    """The last-applied state as it is after the damage; a number is the part that is left."""
     if isinstance(how, float):
-        return receipt[: int(len(receipt) * how)]
+        return last_applied[: int(len(last_applied) * how)]
     return None if how == "lost" else str(how)
 
 
@@ -183,9 +180,9 @@ async def test_whoever_wrote_what(
         await sync(LookupSource(products=catalog(*mine)), sink, job=name)
     for number, (_, how) in store.items():
         if how is not None:
-            text = damaged(sink.receipts.pop(key(number)), how)
+            text = damaged(sink.last_applied.pop(key(number)), how)
             if text is not None:
-                sink.receipts[key(number)] = text
+                sink.last_applied[key(number)] = text
     readable = {n: by for n, (by, how) in store.items() if how is None}
     source = LookupSource(products=catalog(*left))
     report = await sync(source, sink, options=pruning(prune, max_prune=most), job=job)
@@ -207,7 +204,7 @@ async def test_whoever_wrote_what(
     }
     removed = (store.keys() | left) - visible
     assert removed == (gone.keys() if fits else set[int]())
-    assert report.counts.retired == len(removed)
+    assert report.counts.removed == len(removed)
 
 
 @given(
@@ -264,10 +261,12 @@ def publish(shop: Shop, number: int) -> None:
 
 async def test_one_that_a_person_publishes_while_the_source_is_asked() -> None:
     shop = await filled(1, 2, 3)
-    await sync(LookupSource(products=catalog(1)), shop, options=pruning(Prune.DRAFT))
+    await sync(
+        LookupSource(products=catalog(1)), shop, options=pruning(Prune.UNPUBLISH)
+    )
     source = Slow(products=catalog(1), meanwhile=lambda _: publish(shop, 2))
     report = await sync(source, shop, options=pruning())
-    assert report.counts.retired == 1
+    assert report.counts.removed == 1
     assert shop.titles().keys() == {"1", "2"}
 
 
@@ -281,13 +280,15 @@ async def test_one_that_changes_hands_before_its_batch(
 
     async def hand_over(_: Shop, __: Sequence[Change]) -> None:
         row = shop.one(key(number))
-        row.receipt = attrs.evolve(Receipt.parse(row.receipt), job="pots").text()
+        row.last_applied = attrs.evolve(
+            LastApplied.parse(row.last_applied), job="pots"
+        ).text()
 
     shop.after.extend([*[None] * (number - 1), hand_over])
     options = pruning(prune, batch_size=1)
     source = LookupSource(products=catalog(8))
     report = await sync(source, shop, options=options, job="cups")
-    assert (report.status, report.counts.retired) == (RunStatus.SUCCEEDED, 7)
+    assert (report.status, report.counts.removed) == (RunStatus.SUCCEEDED, 7)
     shown = [r for r in shop.rows if r.product.status is not ProductStatus.DRAFT]
     assert {r.key for r in shown} == {key(8), key(number)}
 
@@ -299,7 +300,7 @@ async def test_one_that_comes_back_to_the_source_before_its_batch(prune: Prune) 
     source = Slow(products=left, meanwhile=lambda n: left.extend(catalog(n + 1)))
     report = await sync(source, shop, options=pruning(prune, batch_size=1))
     # Before each batch one more is back, and the batches come in order.
-    assert report.counts.retired == 1
+    assert report.counts.removed == 1
     assert sum(row.product.status is not ProductStatus.DRAFT for row in shop.rows) == 5
 
 
@@ -308,7 +309,7 @@ async def test_an_answer_that_is_lost_is_looked_for() -> None:
     shop = await filled(1, 2, 3)
     shop.after.append(loses())
     report = await sync(LookupSource(products=catalog(1)), shop, options=pruning())
-    assert (report.status, report.counts.retired) == (RunStatus.SUCCEEDED, 2)
+    assert (report.status, report.counts.removed) == (RunStatus.SUCCEEDED, 2)
     assert shop.writes == [["delete 2", "delete 3"]]
 
 
@@ -320,7 +321,7 @@ async def test_what_somebody_else_removed_meanwhile_does_not_count() -> None:
 
     source = Slow(products=catalog(1), meanwhile=remove)
     report = await sync(source, shop, options=pruning())
-    assert (report.status, report.counts.retired) == (RunStatus.SUCCEEDED, 1)
+    assert (report.status, report.counts.removed) == (RunStatus.SUCCEEDED, 1)
     assert shop.writes == [["delete 3"]]
 
 
@@ -328,8 +329,8 @@ async def test_a_sink_whose_list_does_not_end() -> None:
     """As of a sink that gives its last page for any page beyond."""
 
     class Clamped(Shop):
-        async def owned(self, source: str, /) -> AsyncIterator[Sequence[Ours]]:
-            page: Sequence[Ours] = ()
+        async def owned(self, source: str, /) -> AsyncIterator[Sequence[Existing]]:
+            page: Sequence[Existing] = ()
             async for page in super().owned(source):
                 yield page
             for _ in range(10_000):
@@ -339,25 +340,25 @@ async def test_a_sink_whose_list_does_not_end() -> None:
     shop = Clamped()
     await sync(LookupSource(products=catalog(1, 2, 3)), shop)
     report = await sync(LookupSource(products=catalog(1)), shop, options=pruning())
-    assert (report.status, report.counts.retired) == (RunStatus.INCOMPLETE, 0)
+    assert (report.status, report.counts.removed) == (RunStatus.INCOMPLETE, 0)
     assert "the sink's list does not end" in report.problem
 
 
-async def test_one_that_is_in_doubt_stays_and_is_told() -> None:
-    from catalogsync import Ambiguous
+async def test_one_with_a_conflict_stays_and_is_reported() -> None:
+    from catalogsync import Conflict
 
     class Doubtful(Shop):
         async def find(
-            self, wanted: Sequence[Product], /, *, fields: frozenset[Field]
-        ) -> Mapping[ProductKey, Held]:
-            found = await super().find(wanted, fields=fields)
-            doubt = {key(2): Ambiguous(reason="two products have its key")}
+            self, desired: Sequence[Product], /, *, fields: frozenset[Field]
+        ) -> Mapping[ProductKey, Found]:
+            found = await super().find(desired, fields=fields)
+            doubt = {key(2): Conflict(reason="two products have its key")}
             return {**found, **doubt} if key(2) in found else found
 
     shop = Doubtful()
     await sync(LookupSource(products=catalog(1, 2, 3)), shop)
     report = await sync(LookupSource(products=catalog(1)), shop, options=pruning())
-    assert (report.status, report.counts.retired) == (RunStatus.DEGRADED, 1)
+    assert (report.status, report.counts.removed) == (RunStatus.DEGRADED, 1)
     assert report.warnings == (
         "shop:2 left the source and stays: two products have its key",
     )
@@ -374,7 +375,7 @@ async def test_a_side_that_cannot_be_looked_at_blames_no_product() -> None:
 
     source = Slow(products=catalog(1), meanwhile=fail)
     report = await sync(source, shop, options=pruning())
-    assert (report.status, report.counts.retired) == (RunStatus.SUCCEEDED, 2)
+    assert (report.status, report.counts.removed) == (RunStatus.SUCCEEDED, 2)
     assert shop.writes == [["delete 2", "delete 3"]]
 
 
@@ -383,20 +384,21 @@ async def test_a_side_that_cannot_be_looked_at_blames_no_product() -> None:
 
 async def planned(shop: Shop, folder: Path, prune: Prune) -> Plan:
     """A plan that removes all but the first."""
-    head = PlanHead(job="", source="shop", sink="shop", place=shop.place, made_at=0.0)
+    head = PlanHead(
+        job="", source="shop", sink="shop", endpoint=shop.endpoint, made_at=0.0
+    )
     with PlanWriter(folder / "plan", head) as writer:
-        report = await rehearse(
-            LookupSource(products=catalog(0)),
-            shop,
-            show=writer.show,
-            options=pruning(prune),
-        )
-        writer.finish(report, forecast(report, []))
+        report = await Sync(
+            LookupSource(products=catalog(0)), shop, options=pruning(prune)
+        ).plan(writer.add)
+        writer.finish(report, estimate(report, []))
     return Plan.read(folder / "plan")
 
 
 async def apply(plan: Plan, shop: Shop, **options: Any) -> Report:
-    async with open_apply(plan, shop, options=pruning(**options)) as run:
+    async with Sync(plan.head.source, shop, options=pruning(**options)).apply(
+        plan
+    ) as run:
         return await run.report()
 
 
@@ -409,12 +411,12 @@ async def test_a_planned_removal_looks_again_before_each_batch(
 
     async def edit(_: Shop, __: Sequence[Change]) -> None:
         row = shop.one(key(3))
-        row.product = attrs.evolve(row.product, title="Ours now")
+        row.product = attrs.evolve(row.product, title="Existing now")
 
     shop.after.append(edit)
     report = await apply(plan, shop, batch_size=1)
-    assert (report.status, report.counts.retired) == (RunStatus.INCOMPLETE, 2)
-    assert report.problem.startswith("not removed: shop:3: it is no longer as it was")
+    assert (report.status, report.counts.removed) == (RunStatus.INCOMPLETE, 2)
+    assert report.problem.startswith("not removed: shop:3: it has changed since")
     assert shop.one(key(3)).product.status is not ProductStatus.DRAFT
 
 
@@ -423,38 +425,36 @@ async def test_a_plan_removes_nothing_that_is_not_the_jobs(tmp_path: Path) -> No
     shop = await filled(*range(3), job="cups")
     options = pruning()
     head = PlanHead(
-        job="pots", source="shop", sink="shop", place=shop.place, made_at=0.0
+        job="pots", source="shop", sink="shop", endpoint=shop.endpoint, made_at=0.0
     )
     with PlanWriter(tmp_path / "plan", head) as writer:
-        report = await rehearse(
-            LookupSource(products=catalog(0)),
-            shop,
-            show=writer.show,
-            options=options,
-            job="cups",
-        )
-        writer.finish(report, forecast(report, []))
-    assert report.counts.retired == 2
+        report = await Sync(
+            LookupSource(products=catalog(0)), shop, options=options, job="cups"
+        ).plan(writer.add)
+        writer.finish(report, estimate(report, []))
+    assert report.counts.removed == 2
     report = await apply(Plan.read(tmp_path / "plan"), shop)
-    assert report.counts.retired == 0
+    assert report.counts.removed == 0
     assert report.status is RunStatus.INCOMPLETE
     assert shop.titles().keys() == {"0", "1", "2"}
 
 
-async def test_disowning_looks_again_before_each_batch() -> None:
+async def test_releasing_looks_again_before_each_batch() -> None:
     shop = await filled(1, 2, 3, job="cups")
 
     async def hand_over(_: Shop, __: Sequence[Change]) -> None:
         row = shop.one(key(3))
-        row.receipt = attrs.evolve(Receipt.parse(row.receipt), job="pots").text()
+        row.last_applied = attrs.evolve(
+            LastApplied.parse(row.last_applied), job="pots"
+        ).text()
 
     shop.after.append(hand_over)
     options = Options(retry=FAST, batch_size=1)
-    async with open_disown("shop", shop, job="cups", options=options) as run:
+    async with Sync("shop", shop, job="cups", options=options).release() as run:
         report = await run.report()
-    assert report.counts.retired == 2
+    assert report.counts.removed == 2
     assert shop.titles().keys() == {"3"}
     assert {change for batch in shop.writes for change in batch} == {
-        f"{Action.DISOWN} 1",
-        f"{Action.DISOWN} 2",
+        f"{Action.RELEASE} 1",
+        f"{Action.RELEASE} 2",
     }

@@ -1,4 +1,4 @@
-"""Whole runs: what a caller sees of them when the other sides behave."""
+"""Whole runs as a caller sees them, with adapters that behave."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from catalogsync import (
     Action,
     Category,
     Change,
-    Cursor,
-    Event,
     Field,
     Limits,
     MemorySink,
@@ -26,23 +24,24 @@ from catalogsync import (
     Page,
     Product,
     RunStatus,
+    Sync,
     TransientError,
     UnauthorizedError,
     as_source,
-    diff,
-    open_run,
-    rehearse,
     run_blocking,
     sync,
 )
+from catalogsync.diff.describe import diff
 from catalogsync.events import (
-    BatchSettled,
+    BatchWritten,
     Compared,
+    Event,
     PageRead,
-    ProductUnsettled,
+    ProductUnresolved,
     RunFinished,
     RunStarted,
 )
+from catalogsync.protocols import Cursor
 
 from .fakes import (
     FaultySink,
@@ -101,7 +100,7 @@ async def test_an_empty_catalog() -> None:
     assert report.counts.fetched == report.writes == 0
 
 
-async def test_finds_ask_for_what_is_compared_and_for_so_many_at_once() -> None:
+async def test_finds_ask_only_for_compared_fields_and_within_the_limit() -> None:
     sink = FaultySink(limits=Limits(find=7))
     await run(as_source([product(n, tags=["a"]) for n in range(20)]), sink)
     assert [len(keys) for keys in sink.finds] == [7, 7, 6]
@@ -189,20 +188,20 @@ async def test_a_shape_that_no_product_can_have() -> None:
     assert "title" in report.failures[0].reason
 
 
-async def test_events_tell_the_story_in_order() -> None:
+async def test_events_come_in_order() -> None:
     seen = Seen()
     sink = FaultySink()
     sink.others = {}
-    async with open_run(
+    async with Sync(
         PagedSource(products=catalog(12)), sink, job="nightly", hooks=[seen]
-    ) as handle:
+    ).run() as handle:
         report = await handle.report()
     assert seen.names == [
         "RunStarted",
         "PageRead",
         "PageRead",
         "Compared",
-        "BatchSettled",
+        "BatchWritten",
         "RunFinished",
     ]
     assert {event.run_id for event in seen.events} == {report.run_id, handle.run_id}
@@ -210,18 +209,18 @@ async def test_events_tell_the_story_in_order() -> None:
     assert (started.job, started.source, started.sink) == ("nightly", "shop", "fake")
     assert [(e.products, e.total) for e in seen.of(PageRead)] == [(10, 12), (2, 12)]
     assert [(e.products, e.changes) for e in seen.of(Compared)] == [(12, 12)]
-    assert [e.products for e in seen.of(BatchSettled)] == [12]
+    assert [e.products for e in seen.of(BatchWritten)] == [12]
     assert seen.of(RunFinished)[0].summary == report.summary
     assert report.job == "nightly"
 
 
-async def test_an_unsettled_product_is_told() -> None:
+async def test_an_unresolved_product_is_reported() -> None:
     seen = Seen()
     sink = FaultySink()
     sink.steps.append(fails(UnauthorizedError("401")))
     await run(as_source(catalog(1)), sink, hooks=[seen])
-    assert [e.outcome.status for e in seen.of(ProductUnsettled)] == [
-        OutcomeStatus.UNSETTLED
+    assert [e.outcome.status for e in seen.of(ProductUnresolved)] == [
+        OutcomeStatus.UNRESOLVED
     ]
 
 
@@ -233,8 +232,8 @@ async def test_a_failing_hook_breaks_nothing(caplog: pytest.LogCaptureFixture) -
     report = await run(as_source(catalog(3)), FaultySink(), hooks=[bad, seen])
     assert report.status is RunStatus.SUCCEEDED
     assert len(seen.events) == 5
-    told = [r for r in caplog.records if "event hook failed" in r.getMessage()]
-    assert len(told) == 5
+    records = [r for r in caplog.records if "event hook failed" in r.getMessage()]
+    assert len(records) == 5
 
 
 async def test_events_go_to_the_standard_logger(
@@ -247,7 +246,7 @@ async def test_events_go_to_the_standard_logger(
         "RunStarted",
         "PageRead",
         "Compared",
-        "BatchSettled",
+        "BatchWritten",
         "RunFinished",
     ]
     assert all(report.run_id in text for text in texts)
@@ -290,7 +289,7 @@ async def test_counts_can_be_watched() -> None:
     gate = asyncio.Event()
     source = PagedSource(products=catalog(20), gates={1: gate})
     sink = FaultySink(limits=Limits(find=10))
-    async with open_run(source, sink) as handle:
+    async with Sync(source, sink).run() as handle:
         assert handle.counts.fetched == 0
         await until(lambda: handle.counts.created == 10)
         assert handle.counts.fetched == 10
@@ -300,7 +299,7 @@ async def test_counts_can_be_watched() -> None:
     assert handle.counts == report.counts
 
 
-async def test_a_rehearsal_writes_nothing_and_tells_what_would_be() -> None:
+async def test_a_plan_writes_nothing_and_reports_the_changes() -> None:
     sink = FaultySink()
     await run(as_source([priced(1), priced(2)]), sink)
     before = dict(sink.products)
@@ -324,11 +323,11 @@ async def test_a_rehearsal_writes_nothing_and_tells_what_would_be() -> None:
     assert report.writes == 2
 
 
-async def test_an_error_in_a_rehearsal_is_raised() -> None:
+async def test_an_error_in_a_plan_is_raised() -> None:
     sink = FaultySink()
     sink.find_faults.append(UnauthorizedError("401"))
     with pytest.raises(UnauthorizedError):
-        await rehearse(as_source(catalog(3)), sink, show=lambda _: None)
+        await Sync(as_source(catalog(3)), sink).plan(lambda _: None)
 
 
 async def test_what_shows_changes_may_not_raise_unseen() -> None:
@@ -336,7 +335,7 @@ async def test_what_shows_changes_may_not_raise_unseen() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await rehearse(as_source(catalog(3)), FaultySink(), show=show)
+        await Sync(as_source(catalog(3)), FaultySink()).plan(show)
 
 
 async def test_sinks_in_memory_keep_everything() -> None:

@@ -1,4 +1,4 @@
-"""Ending a run early: in order by `stop`, promptly by cancellation."""
+"""Ending a run early: gracefully by `stop`, promptly by cancellation."""
 
 from __future__ import annotations
 
@@ -12,19 +12,18 @@ import attrs
 import pytest
 
 from catalogsync import (
-    Event,
     Limits,
     Report,
     RetryPolicy,
     Run,
     RunStatus,
+    Sync,
     TransientError,
     UnauthorizedError,
     as_source,
-    open_run,
     sync,
 )
-from catalogsync.events import Retrying, RunFinished, RunStopping
+from catalogsync.events import Event, Retrying, RunFinished, RunStopping
 
 from .fakes import (
     FaultySink,
@@ -60,10 +59,10 @@ async def stopped(handle: Run, **arguments: Any) -> Report:
 async def test_stop_while_reading() -> None:
     source = PagedSource(products=catalog(50), gates={2: asyncio.Event()})
     sink = FaultySink(limits=NARROW)
-    async with open_run(source, sink, options=OPTIONS) as handle:
+    async with Sync(source, sink, options=OPTIONS).run() as handle:
         await until(lambda: len(sink.writes) == 2)
         await idle()
-        report = await stopped(handle, reason="told to")
+        report = await stopped(handle, reason="on request")
     assert report.counts.created == 20
     assert report.counts.fetched == 20
 
@@ -71,7 +70,7 @@ async def test_stop_while_reading() -> None:
 async def test_stop_while_the_first_page_is_read() -> None:
     source = PagedSource(products=catalog(50), gates={0: asyncio.Event()})
     sink = FaultySink()
-    async with open_run(source, sink, options=OPTIONS) as handle:
+    async with Sync(source, sink, options=OPTIONS).run() as handle:
         await until(lambda: source.reads)
         report = await stopped(handle)
     assert report.counts.fetched == 0
@@ -81,27 +80,27 @@ async def test_stop_while_the_first_page_is_read() -> None:
 class StuckSink(FaultySink):
     """Does not answer the second find."""
 
-    async def find(self, *wanted: Any, **fields: Any) -> Any:
+    async def find(self, *desired: Any, **fields: Any) -> Any:
         if len(self.finds) == 1:
             await asyncio.Event().wait()
-        return await super().find(*wanted, **fields)
+        return await super().find(*desired, **fields)
 
 
 async def test_stop_while_finding() -> None:
     sink = StuckSink(limits=NARROW)
-    async with open_run(as_source(catalog(50)), sink, options=OPTIONS) as handle:
+    async with Sync(as_source(catalog(50)), sink, options=OPTIONS).run() as handle:
         await until(lambda: sink.writes)
         await idle()
         report = await stopped(handle)
     assert report.counts.created == 10
-    assert report.counts.unsettled == report.counts.fetched - 10
+    assert report.counts.unresolved == report.counts.fetched - 10
 
 
 async def test_stop_lets_a_write_in_flight_end() -> None:
     gate = asyncio.Event()
     sink = FaultySink(limits=NARROW)
     sink.steps += [works, hangs(gate)]
-    async with open_run(as_source(catalog(50)), sink, options=OPTIONS) as handle:
+    async with Sync(as_source(catalog(50)), sink, options=OPTIONS).run() as handle:
         await until(lambda: len(sink.writes) == 2)
         handle.stop()
         await idle()
@@ -117,10 +116,10 @@ async def test_stop_lets_a_write_in_flight_end() -> None:
 async def test_stop_without_grace_cancels_a_write_in_flight(writers: int) -> None:
     sink = FaultySink(limits=Limits(writers=writers))
     sink.steps += [hangs(asyncio.Event())] * writers
-    async with open_run(as_source(catalog(50)), sink, options=OPTIONS) as handle:
+    async with Sync(as_source(catalog(50)), sink, options=OPTIONS).run() as handle:
         await until(lambda: len(sink.writes) == writers)
         report = await stopped(handle, grace=0)
-    assert report.counts.unsettled == report.counts.fetched
+    assert report.counts.unresolved == report.counts.fetched
     assert sink.holds()
 
 
@@ -129,19 +128,19 @@ async def test_stop_during_a_wait_before_a_repeat() -> None:
     sink.steps.append(fails(TransientError("busy")))
     options = fast(retry=SLOW)
     seen = Seen()
-    async with open_run(
+    async with Sync(
         as_source(catalog(5)), sink, options=options, hooks=[seen]
-    ) as handle:
+    ).run() as handle:
         await until(lambda: sink.writes)
         await idle()
         report = await stopped(handle, grace=0)
-    assert report.counts.unsettled == 5
+    assert report.counts.unresolved == 5
 
 
 async def test_stop_during_a_wait_before_a_page_is_read_again() -> None:
     source = PagedSource(products=catalog(20), faults={1: [TransientError("busy")]})
     sink = FaultySink(limits=NARROW)
-    async with open_run(source, sink, options=fast(retry=SLOW)) as handle:
+    async with Sync(source, sink, options=fast(retry=SLOW)).run() as handle:
         await until(lambda: sink.writes)
         await idle()
         report = await stopped(handle)
@@ -151,7 +150,7 @@ async def test_stop_during_a_wait_before_a_page_is_read_again() -> None:
 async def test_stop_before_anything_began() -> None:
     source = PagedSource(products=catalog(50))
     sink = FaultySink()
-    async with open_run(source, sink) as handle:
+    async with Sync(source, sink).run() as handle:
         report = await stopped(handle)
     assert not source.reads
     assert not sink.writes
@@ -163,12 +162,12 @@ async def test_stop_from_a_hook() -> None:
     handles: list[Run] = []
 
     def hook(event: Event, /) -> None:
-        if type(event).__name__ == "BatchSettled":
+        if type(event).__name__ == "BatchWritten":
             handles[0].stop(reason="enough")
 
-    async with open_run(
+    async with Sync(
         as_source(catalog(100)), sink, options=OPTIONS, hooks=[hook]
-    ) as handle:
+    ).run() as handle:
         handles.append(handle)
         report = await handle.report()
     check(report)
@@ -181,7 +180,7 @@ async def test_a_second_stop_says_nothing_new() -> None:
     sink = FaultySink()
     sink.steps.append(hangs(gate))
     seen = Seen()
-    async with open_run(as_source(catalog(5)), sink, hooks=[seen]) as handle:
+    async with Sync(as_source(catalog(5)), sink, hooks=[seen]).run() as handle:
         await until(lambda: sink.writes)
         handle.stop(reason="first")
         handle.stop(reason="second")
@@ -195,7 +194,7 @@ async def test_a_second_stop_says_nothing_new() -> None:
 async def test_a_second_stop_may_shorten_the_grace() -> None:
     sink = FaultySink()
     sink.steps.append(hangs(asyncio.Event()))
-    async with open_run(as_source(catalog(5)), sink) as handle:
+    async with Sync(as_source(catalog(5)), sink).run() as handle:
         await until(lambda: sink.writes)
         handle.stop(grace=3600)
         await idle()
@@ -209,9 +208,9 @@ async def test_a_run_that_gave_up_can_still_be_stopped_at_once() -> None:
     sink = FaultySink(limits=Limits(writers=2))
     sink.steps += [hangs(asyncio.Event()), fails(UnauthorizedError("401"))]
     seen = Seen()
-    async with open_run(
+    async with Sync(
         as_source(catalog(50)), sink, options=OPTIONS, hooks=[seen]
-    ) as handle:
+    ).run() as handle:
         await until(lambda: seen.of(RunStopping))
         handle.stop(grace=0)
         await idle()
@@ -220,7 +219,7 @@ async def test_a_run_that_gave_up_can_still_be_stopped_at_once() -> None:
 
 async def test_stop_after_the_end_does_nothing() -> None:
     seen = Seen()
-    async with open_run(as_source(catalog(5)), FaultySink(), hooks=[seen]) as handle:
+    async with Sync(as_source(catalog(5)), FaultySink(), hooks=[seen]).run() as handle:
         before = await handle.report()
         handle.stop()
         assert await handle.report() == before
@@ -284,7 +283,7 @@ async def test_cancel_during_the_grace() -> None:
     sink.steps.append(hangs(asyncio.Event()))
 
     async def work() -> None:
-        async with open_run(as_source(catalog(5)), sink) as handle:
+        async with Sync(as_source(catalog(5)), sink).run() as handle:
             await until(lambda: sink.writes)
             handle.stop(grace=3600)
             await handle.report()
@@ -302,7 +301,7 @@ async def test_cancel_while_the_block_waits_for_the_end() -> None:
     sink.steps.append(hangs(asyncio.Event()))
 
     async def work() -> None:
-        async with open_run(as_source(catalog(5)), sink):
+        async with Sync(as_source(catalog(5)), sink).run():
             pass
 
     async with asyncio.TaskGroup() as group:
@@ -312,7 +311,7 @@ async def test_cancel_while_the_block_waits_for_the_end() -> None:
 
 
 async def broken_block(sink: FaultySink) -> None:
-    async with open_run(as_source(catalog(5)), sink):
+    async with Sync(as_source(catalog(5)), sink).run():
         await idle()
         raise ZeroDivisionError
 
@@ -338,7 +337,7 @@ async def test_a_caller_who_stops_waiting_does_not_stop_the_run() -> None:
     gate = asyncio.Event()
     sink = FaultySink()
     sink.steps.append(hangs(gate))
-    async with open_run(as_source(catalog(5)), sink) as handle:
+    async with Sync(as_source(catalog(5)), sink).run() as handle:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.01):
                 await handle.report()
@@ -349,7 +348,7 @@ async def test_a_caller_who_stops_waiting_does_not_stop_the_run() -> None:
 
 async def test_leaving_the_block_waits_for_the_end() -> None:
     sink = FaultySink()
-    async with open_run(as_source(catalog(50)), sink) as handle:
+    async with Sync(as_source(catalog(50)), sink).run() as handle:
         pass
     assert handle.counts.created == 50
     assert not running()
@@ -359,14 +358,14 @@ async def test_leaving_the_block_raises_what_broke_the_run_off() -> None:
     sink = FaultySink()
     sink.find_faults.append(UnauthorizedError("401"))
     with pytest.raises(UnauthorizedError):
-        async with open_run(as_source(catalog(5)), sink):
+        async with Sync(as_source(catalog(5)), sink).run():
             pass
 
 
-async def test_an_error_that_was_told_by_the_report_is_not_told_again() -> None:
+async def test_an_error_that_was_reported_is_not_raised_again() -> None:
     sink = FaultySink()
     sink.find_faults.append(UnauthorizedError("401"))
-    async with open_run(as_source(catalog(5)), sink) as handle:
+    async with Sync(as_source(catalog(5)), sink).run() as handle:
         with pytest.raises(UnauthorizedError):
             await handle.report()
 
@@ -385,19 +384,19 @@ async def test_an_error_of_the_run_is_not_lost_in_the_log_of_the_loop() -> None:
 
 
 async def test_the_report_can_be_had_after_the_block() -> None:
-    async with open_run(as_source(catalog(5)), FaultySink()) as handle:
+    async with Sync(as_source(catalog(5)), FaultySink()).run() as handle:
         first = await handle.report()
     assert await handle.report() is first
 
 
 async def test_a_report_needs_a_run_that_began() -> None:
-    handle = open_run(as_source(catalog(5)), FaultySink())
+    handle = Sync(as_source(catalog(5)), FaultySink()).run()
     with pytest.raises(RuntimeError, match="async with"):
         await handle.report()
 
 
 async def test_a_run_is_begun_once() -> None:
-    handle = open_run(as_source(catalog(5)), FaultySink())
+    handle = Sync(as_source(catalog(5)), FaultySink()).run()
     async with handle:
         await handle.report()
     with pytest.raises(RuntimeError):
@@ -405,10 +404,10 @@ async def test_a_run_is_begun_once() -> None:
             pass
 
 
-async def test_a_writer_that_lets_a_cancellation_out_ends_the_run() -> None:
+async def test_a_writer_that_leaks_a_cancellation_ends_the_run() -> None:
     sink = FaultySink(limits=NARROW)
     sink.steps += [works, fails(asyncio.CancelledError())]
-    async with open_run(as_source(catalog(90)), sink, options=OPTIONS) as handle:
+    async with Sync(as_source(catalog(90)), sink, options=OPTIONS).run() as handle:
         await until(lambda: len(sink.writes) == 2)
         await idle()
         assert not running()
@@ -417,7 +416,7 @@ async def test_a_writer_that_lets_a_cancellation_out_ends_the_run() -> None:
     assert report.counts.created == 10
 
 
-async def test_a_run_that_broke_off_is_told_to_the_hooks_as_finished() -> None:
+async def test_hooks_see_a_run_that_broke_off_as_finished() -> None:
     """Who counts runs by events must see each end."""
     sink = FaultySink()
     sink.find_faults.append(UnauthorizedError("401"))
@@ -432,10 +431,10 @@ async def test_a_run_that_broke_off_is_told_to_the_hooks_as_finished() -> None:
 async def test_an_end_in_the_very_first_turns_leaves_nothing_behind(
     turn: int, orderly: bool
 ) -> None:
-    """Nor a coroutine that was never awaited, which pytest would tell of."""
+    """Nor a coroutine that was never awaited, which pytest would report."""
 
     async def work() -> None:
-        async with open_run(PagedSource(products=catalog(5)), FaultySink()) as handle:
+        async with Sync(PagedSource(products=catalog(5)), FaultySink()).run() as handle:
             await idle(turn)
             if orderly:
                 handle.stop()
@@ -448,7 +447,7 @@ async def test_an_end_in_the_very_first_turns_leaves_nothing_behind(
     assert not running()
 
 
-async def test_what_goes_wrong_in_a_cancelled_run_is_told() -> None:
+async def test_errors_in_a_cancelled_run_are_reported() -> None:
     """Even a defect in its last batch does not make it a failed one."""
     gate = asyncio.Event()
     sink = FaultySink()
@@ -458,7 +457,7 @@ async def test_what_goes_wrong_in_a_cancelled_run_is_told() -> None:
         raise RuntimeError("out of paper")
 
     sink.steps.append(break_down)
-    async with open_run(as_source(catalog(5)), sink) as handle:
+    async with Sync(as_source(catalog(5)), sink).run() as handle:
         await until(lambda: sink.writes)
         handle.stop(reason="enough")
         gate.set()
@@ -479,9 +478,9 @@ async def test_a_stop_after_the_run_broke_off_changes_nothing() -> None:
     sink.steps += [works, break_down, hangs(gate)]
     options = fast(batch_size=10)
     seen = Seen()
-    async with open_run(
+    async with Sync(
         as_source(catalog(50)), sink, options=options, hooks=[seen]
-    ) as handle:
+    ).run() as handle:
         await until(lambda: seen.of(RunStopping))
         handle.stop(reason="enough")
         gate.set()
@@ -489,14 +488,14 @@ async def test_a_stop_after_the_run_broke_off_changes_nothing() -> None:
     assert report.status is RunStatus.FAILED
 
 
-async def test_a_wait_is_told_before_it_begins() -> None:
+async def test_a_wait_is_reported_before_it_begins() -> None:
     """Who watches sees why nothing goes on, and when it will."""
     sink = FaultySink()
     sink.steps.append(fails(TransientError("busy")))
     seen, before = Seen(), time.time()
-    async with open_run(
+    async with Sync(
         as_source(catalog(5)), sink, options=fast(retry=SLOW), hooks=[seen]
-    ) as handle:
+    ).run() as handle:
         await until(lambda: seen.of(Retrying))
         (event,) = seen.of(Retrying)
         handle.stop(grace=0)

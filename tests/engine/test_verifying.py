@@ -9,8 +9,8 @@ import pytest
 
 from catalogsync import (
     Change,
-    Edits,
     Field,
+    OnManualEdit,
     Report,
     RunStatus,
     TransientError,
@@ -28,8 +28,8 @@ class Dropping(FaultySink):
         outcomes = super().work(changes)
         for change in changes:
             if change.key != key(3):
-                held = self.products[change.key]
-                self.products[change.key] = attrs.evolve(held, tags=())
+                existing = self.products[change.key]
+                self.products[change.key] = attrs.evolve(existing, tags=())
         return outcomes
 
 
@@ -45,7 +45,7 @@ async def test_off_by_default() -> None:
     assert report.discrepancies == ()
 
 
-async def test_fields_that_were_dropped_are_told() -> None:
+async def test_dropped_fields_are_reported() -> None:
     report = await go(Dropping(), verify=True, verify_sample=0)
     assert report.status is RunStatus.DEGRADED
     assert {d.key for d in report.discrepancies} == {key(n) for n in range(10)} - {
@@ -75,7 +75,7 @@ async def test_a_good_sink_and_a_second_run() -> None:
     assert len(sink.finds) == finds + 1, "nothing was written, so nothing is read back"
 
 
-async def test_one_that_vanished_is_told() -> None:
+async def test_one_that_vanished_is_reported() -> None:
     class Losing(FaultySink):
         def work(self, changes: Sequence[Change]) -> list:  # type: ignore[override,type-arg]
             outcomes = super().work(changes)
@@ -92,7 +92,7 @@ async def test_a_sink_that_cannot_be_read_then_is_a_warning() -> None:
     sink.find_faults.extend([None, *[TransientError("down")] * FAST.attempts])
     report = await go(sink, verify=True)
     assert report.status is RunStatus.DEGRADED
-    assert report.warnings == ("what was written could not be read back: down",)
+    assert report.warnings == ("could not read back what was written: down",)
 
 
 async def test_one_lost_answer_is_asked_for_again() -> None:
@@ -102,16 +102,16 @@ async def test_one_lost_answer_is_asked_for_again() -> None:
     assert (report.retries, len(report.discrepancies)) == (1, 9)
 
 
-async def test_what_a_person_did_meanwhile_can_stand_in_the_way() -> None:
+async def test_a_person_can_cause_a_conflict_meanwhile() -> None:
     """Their variant has the options of ours."""
 
     class Meddled(FaultySink):
         def work(self, changes: Sequence[Change]) -> list:  # type: ignore[override,type-arg]
             outcomes = super().work(changes)
             theirs = Variant(id="theirs", options={"Size": "M"})
-            held = self.products[key(1)]
-            rest = (held.variants or ())[1:]
-            self.products[key(1)] = attrs.evolve(held, variants=[theirs, *rest])
+            existing = self.products[key(1)]
+            rest = (existing.variants or ())[1:]
+            self.products[key(1)] = attrs.evolve(existing, variants=[theirs, *rest])
             return outcomes
 
     sizes = [Variant(id=size, options={"Size": size}) for size in "ML"]
@@ -122,7 +122,7 @@ async def test_what_a_person_did_meanwhile_can_stand_in_the_way() -> None:
     assert found.startswith("shop:1: variant M is not created: variant theirs,")
 
 
-async def test_what_belongs_to_the_shop_is_no_discrepancy() -> None:
+async def test_fields_owned_by_the_store_are_not_discrepancies() -> None:
     report = await go(
         Dropping(), verify=True, owns={Field.TAGS: "never"}, verify_sample=0
     )
@@ -135,13 +135,15 @@ class Cutting(FaultySink):
     def work(self, changes: Sequence[Change]) -> list:  # type: ignore[override,type-arg]
         outcomes = super().work(changes)
         for change in changes:
-            held = self.products[change.key]
-            self.products[change.key] = attrs.evolve(held, title=held.title[:3])
+            existing = self.products[change.key]
+            self.products[change.key] = attrs.evolve(existing, title=existing.title[:3])
         return outcomes
 
 
-@pytest.mark.parametrize("edits", Edits)
-async def test_what_the_sink_did_is_no_edit_of_a_person(edits: Edits) -> None:
-    report = await go(Cutting(), verify=True, edits=edits)
+@pytest.mark.parametrize("edits", OnManualEdit)
+async def test_values_changed_by_the_sink_are_not_manual_edits(
+    edits: OnManualEdit,
+) -> None:
+    report = await go(Cutting(), verify=True, on_manual_edit=edits)
     assert len(report.discrepancies) == 10
     assert report.discrepancies[0].fields == ("title",)

@@ -22,10 +22,10 @@ from catalogsync import (
     UNSET,
     BatchRefusedError,
     Change,
-    Edits,
     Field,
     Limits,
     MemorySink,
+    OnManualEdit,
     Outcome,
     OutcomeStatus,
     Owner,
@@ -35,7 +35,7 @@ from catalogsync import (
     Prune,
     Report,
     RunStatus,
-    StoreSettings,
+    StateSettings,
     TransientError,
     Variant,
     sync,
@@ -108,8 +108,10 @@ def skus(sink: UniqueSink) -> dict[str, object]:
     }
 
 
-async def put(sink: UniqueSink, wanted: Mapping[str, str], **options: object) -> Report:
-    products = [thing(id_, sku) for id_, sku in wanted.items()]
+async def put(
+    sink: UniqueSink, desired: Mapping[str, str], **options: object
+) -> Report:
+    products = [thing(id_, sku) for id_, sku in desired.items()]
     report = await sync(
         LookupSource(products=products, name="shop"),
         sink,
@@ -123,19 +125,19 @@ async def put(sink: UniqueSink, wanted: Mapping[str, str], **options: object) ->
 IDS = [f"{n}" for n in range(9)]
 
 
-@given(st.permutations(IDS), st.integers(1, 9), st.sampled_from(Edits))
+@given(st.permutations(IDS), st.integers(1, 9), st.sampled_from(OnManualEdit))
 async def test_any_permutation_is_written_in_one_run(
-    order: list[str], size: int, edits: Edits
+    order: list[str], size: int, edits: OnManualEdit
 ) -> None:
     sink = UniqueSink()
     sink.limits = Limits(batch=size, writers=2, collides=True)
-    await put(sink, {id_: f"S{id_}" for id_ in IDS}, edits=edits)
-    wanted = {id_: f"S{other}" for id_, other in zip(IDS, order, strict=True)}
-    report = await put(sink, wanted, edits=edits)
+    await put(sink, {id_: f"S{id_}" for id_ in IDS}, on_manual_edit=edits)
+    desired = {id_: f"S{other}" for id_, other in zip(IDS, order, strict=True)}
+    report = await put(sink, desired, on_manual_edit=edits)
     assert report.status is RunStatus.SUCCEEDED, str(report)
-    assert skus(sink) == wanted
-    assert not report.edits
-    again = await put(sink, wanted, edits=edits)
+    assert skus(sink) == desired
+    assert not report.manual_edits
+    again = await put(sink, desired, on_manual_edit=edits)
     assert again.counts.unchanged == len(IDS)
 
 
@@ -146,16 +148,16 @@ async def test_new_products_take_over_from_old_ones(gone: list[str]) -> None:
     old = {id_: f"S{id_}" for id_ in IDS}
     await put(sink, old)
     new = {f"new {id_}": f"S{id_}" for id_ in gone}
-    wanted = {**new, **{id_: sku for id_, sku in old.items() if id_ not in gone}}
-    report = await put(sink, wanted, prune=Prune.DELETE, max_prune=10)
+    desired = {**new, **{id_: sku for id_, sku in old.items() if id_ not in gone}}
+    report = await put(sink, desired, prune=Prune.DELETE, max_prune=10)
     assert report.status is RunStatus.SUCCEEDED, str(report)
-    assert skus(sink) == wanted
+    assert skus(sink) == desired
 
 
 async def test_what_we_unpublished_lets_go() -> None:
     """It keeps its SKU until another product needs it, and gets it back when it can."""
     sink = UniqueSink()
-    options: dict[str, object] = {"prune": Prune.DRAFT, "max_prune": 10}
+    options: dict[str, object] = {"prune": Prune.UNPUBLISH, "max_prune": 10}
     await put(sink, {"1": "A", "2": "B"}, **options)
     await put(sink, {"2": "B"}, **options)
     (old,) = (p for k, p in sink.products.items() if k.id == "1")
@@ -163,7 +165,9 @@ async def test_what_we_unpublished_lets_go() -> None:
     report = await put(sink, {"2": "B", "3": "A"}, **options)
     assert report.status is RunStatus.SUCCEEDED, str(report)
     assert skus(sink) == {"2": "B", "3": "A"}
-    report = await put(sink, {"1": "A", "2": "B"}, **options, edits=Edits.KEEP)
+    report = await put(
+        sink, {"1": "A", "2": "B"}, **options, on_manual_edit=OnManualEdit.KEEP
+    )
     assert report.status is RunStatus.SUCCEEDED, str(report)
     assert skus(sink) == {"1": "A", "2": "B"}
 
@@ -183,25 +187,25 @@ class Stubborn(UniqueSink):
 ANSWERS: list[tuple[Callable[[Change], object], str]] = [
     (lambda change: change.failed("it is sold"), "failed shop:3: taken by shop:1"),
     (lambda change: change.again(TransientError("busy")), "busy"),
-    (lambda change: Outcome(change.key, OutcomeStatus.UNSETTLED, "?"), "shop:3"),
+    (lambda change: Outcome(change.key, OutcomeStatus.UNRESOLVED, "?"), "shop:3"),
     (lambda _: "done", "Stubborn.write: each answer must be"),
 ]
 
 
-@pytest.mark.parametrize(("answers", "told"), ANSWERS)
+@pytest.mark.parametrize(("answers", "expected"), ANSWERS)
 async def test_nobody_is_said_to_have_let_go_who_did_not(
-    answers: Callable[[Change], object], told: str
+    answers: Callable[[Change], object], expected: str
 ) -> None:
     sink = Stubborn()
-    prune = fast(prune=Prune.DRAFT, max_prune=10)
-    async with StoreSettings().open() as store:
-        for wanted in ({"1": "A"}, {"2": "B"}, {"2": "B", "3": "A"}):
-            sink.answers = answers if "3" in wanted else None
-            products = [thing(*item) for item in wanted.items()]
+    prune = fast(prune=Prune.UNPUBLISH, max_prune=10)
+    async with StateSettings().open() as store:
+        for desired in ({"1": "A"}, {"2": "B"}, {"2": "B", "3": "A"}):
+            sink.answers = answers if "3" in desired else None
+            products = [thing(*item) for item in desired.items()]
             source = LookupSource(products=products, name="shop")
-            report = await sync(source, sink, options=prune, job="job", store=store)
+            report = await sync(source, sink, options=prune, job="job", state=store)
         history = await store.history("job", ProductKey("shop", "1"))
-    assert told in str(report)
+    assert expected in str(report)
     assert "3" not in skus(sink)
     assert not any("gave up" in entry.outcome.reason for entry in history)
 
@@ -211,9 +215,9 @@ async def test_what_another_job_unpublished_lets_go(job: str) -> None:
     """Of a value that we wrote; one that a person gave it stays, and this is told."""
     for by_hand in (False, True):
         sink = UniqueSink()
-        prune = fast(prune=Prune.DRAFT, max_prune=10)
-        for wanted in ({"1": "A", "2": "B"}, {"2": "B"}):
-            each = [thing(*item) for item in wanted.items()]
+        prune = fast(prune=Prune.UNPUBLISH, max_prune=10)
+        for desired in ({"1": "A", "2": "B"}, {"2": "B"}):
+            each = [thing(*item) for item in desired.items()]
             source = LookupSource(products=each, name="shop")
             await sync(source, sink, options=prune, job=job)
         if by_hand:
@@ -243,17 +247,17 @@ def edit(sink: UniqueSink, id_: str, sku: str) -> None:
 @given(
     st.randoms(use_true_random=False),
     st.integers(1, 6),
-    st.sampled_from(Edits),
+    st.sampled_from(OnManualEdit),
     st.booleans(),
 )
 async def test_what_the_source_no_longer_supplies_goes_where_it_is_needed(
-    random: Random, size: int, edits: Edits, one_by_one: bool
+    random: Random, size: int, edits: OnManualEdit, one_by_one: bool
 ) -> None:
     """And stays as it is otherwise, whatever else moves in the same run."""
     sink = UniqueSink(one_by_one=one_by_one)
     sink.limits = Limits(batch=size, writers=2, collides=True)
     before = beginning("123")
-    options = fast(edits=edits)
+    options = fast(on_manual_edit=edits)
     source = LookupSource(products=products("123", before), name="shop")
     await sync(source, sink, options=options, job="job")
     after = moved(random, before, "12345")
@@ -262,13 +266,13 @@ async def test_what_the_source_no_longer_supplies_goes_where_it_is_needed(
     check(report)
     assert report.status is RunStatus.SUCCEEDED, str(report)
     assert values_of(sink.products.values()) == expected(before, after)
-    assert not report.edits
+    assert not report.manual_edits
     again = await sync(source, sink, options=options, job="job")
     assert again.counts.unchanged == 5, str(again)
     last = beginning("12345")
     source = LookupSource(products=products("12345", last), name="shop")
     report = await sync(source, sink, options=options, job="job")
-    assert not report.edits
+    assert not report.manual_edits
     assert values_of(sink.products.values()) == last
 
 
@@ -335,15 +339,15 @@ async def test_one_that_still_holds_its_sku_is_named() -> None:
 
 async def test_the_history_says_who_gave_up_an_sku() -> None:
     sink = UniqueSink()
-    async with StoreSettings().open() as store:
-        for wanted in ({"1": "A"}, {"2": "B"}, {"2": "B", "3": "A"}):
-            products = [thing(id_, sku) for id_, sku in wanted.items()]
+    async with StateSettings().open() as store:
+        for desired in ({"1": "A"}, {"2": "B"}, {"2": "B", "3": "A"}):
+            products = [thing(id_, sku) for id_, sku in desired.items()]
             await sync(
                 LookupSource(products=products, name="shop"),
                 sink,
-                options=fast(prune=Prune.DRAFT, max_prune=10),
+                options=fast(prune=Prune.UNPUBLISH, max_prune=10),
                 job="job",
-                store=store,
+                state=store,
             )
         entries = await store.history("job", ProductKey("shop", "1"))
     assert "gave up a unique value" in entries[0].outcome.reason

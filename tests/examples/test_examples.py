@@ -105,7 +105,7 @@ def test_embedding_runs_by_itself() -> None:
 
     assert "nightly: succeeded: 194 fetched = 194 created" in printed
     assert "7 pages, 13 batches" in printed
-    assert "cancelled: the host closes" in printed
+    assert "cancelled: the host is closing" in printed
 
 
 async def test_embedding_works_against_a_running_server() -> None:

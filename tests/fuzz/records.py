@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.engine.fakes import fast
 
 from catalogsync import InvalidValueError, MemorySink, ProductKey, Report, RunStatus
-from catalogsync._json import loads
+from catalogsync._lib.strict_json import loads
 
 from .shop import NAME, PRODUCTS, RECORDS, open_shop, serve_records
 from .spoiling import Edit, dumped, edits

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import attrs
 from hypothesis import strategies as st
-from tests.chaos.things import Held, Thing, held_by_medusa, once, wanted
+from tests.chaos.things import Found, Thing, desired, existing_by_medusa, once
 from tests.engine.fakes import fast
 
 from catalogsync import (
@@ -190,12 +190,12 @@ async def _play_sink(case: RepliesCase, verdict: Verdict) -> None:
             await sync(source, sink, options=_MENDING)
             await _damage(case, state, sink)
     report = await _disturbed(case, verdict, spoiler)
-    right = wanted(case.records)
-    held = _held(state)
-    _once(verdict, held)
+    right = desired(case.records)
+    existing = _existing(state)
+    _once(verdict, existing)
     if not spoiler.lied:
         wrong = [
-            id_ for id_, found in once(right).items() if held.ours.get(id_) != found
+            id_ for id_, found in once(right).items() if existing.ours.get(id_) != found
         ]
         keys = [ProductKey(NAME, id_) for id_ in wrong]
         _explained(verdict, keys, report, len(right))
@@ -206,14 +206,14 @@ async def _play_sink(case: RepliesCase, verdict: Verdict) -> None:
     ):
         after = await sync(source, sink, options=_adopting(case, _MENDING))
     verdict.expect(after.status is RunStatus.SUCCEEDED, f"the next run: {after}")
-    held = _held(state)
-    _once(verdict, held)
-    ours = {id_: found[0] for id_, found in held.ours.items()}
+    existing = _existing(state)
+    _once(verdict, existing)
+    ours = {id_: found[0] for id_, found in existing.ours.items()}
     if spoiler.lied:
-        ours = {id_: _wanted_of(ours[id_], right.get(id_)) for id_ in ours}
+        ours = {id_: _desired_of(ours[id_], right.get(id_)) for id_ in ours}
     for id_ in ours.keys() | right.keys():
-        there, wish = ours.get(id_), right.get(id_)
-        verdict.expect(there == wish, f"{id_} is {there} in the end, not {wish}")
+        there, trigger = ours.get(id_), right.get(id_)
+        verdict.expect(there == trigger, f"{id_} is {there} in the end, not {trigger}")
 
 
 async def _damage(case: RepliesCase, state: State, sink: MedusaSink) -> None:
@@ -255,7 +255,7 @@ async def _disturbed(
     return None
 
 
-def _held(state: State) -> Held:
+def _existing(state: State) -> Found:
     """What the store holds, with the prices that everybody pays and the stock there is.
 
     A store that gave a wrong location has stock at one that is not there.
@@ -265,7 +265,7 @@ def _held(state: State) -> Held:
         {**raw, "variants": [_plainly(variant, places) for variant in raw["variants"]]}
         for raw in state.products.values()
     ]
-    return held_by_medusa(products, state.categories.values())
+    return existing_by_medusa(products, state.categories.values())
 
 
 def _plainly(variant: Mapping[str, Any], places: Collection[str]) -> Mapping[str, Any]:
@@ -282,20 +282,20 @@ def _at(item: Mapping[str, Any], places: Collection[str]) -> Mapping[str, Any]:
     return {**item, "location_levels": there}
 
 
-def _once(verdict: Verdict, held: Held) -> None:
+def _once(verdict: Verdict, existing: Found) -> None:
     """Nothing is there twice."""
-    verdict.expect(not held.twice, f"twice: {held.twice}")
-    twice = [key for key, found in held.ours.items() if len(found) > 1]
+    verdict.expect(not existing.twice, f"twice: {existing.twice}")
+    twice = [key for key, found in existing.ours.items() if len(found) > 1]
     verdict.expect(not twice, f"twice: {twice}")
 
 
-def _wanted_of(there: Thing, wish: Thing | None) -> Thing:
+def _desired_of(there: Thing, trigger: Thing | None) -> Thing:
     """Without what the store made pass for the work of other people."""
-    if wish is None:
+    if trigger is None:
         return there
     return attrs.evolve(
         there,
-        images=tuple(url for url in there.images if url in wish.images),
-        categories=there.categories & wish.categories,
-        tags=there.tags & wish.tags,
+        images=tuple(url for url in there.images if url in trigger.images),
+        categories=there.categories & trigger.categories,
+        tags=there.tags & trigger.tags,
     )

@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 import pytest
 
-from catalogsync.adapters.medusa.shapes import shaped
+from catalogsync.adapters.medusa.schema import shaped
 from catalogsync.errors import BrokenReplyError
 
 from .replies import RepliesCase, play_sink

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 from tests.engine.fakes import check
 
-from catalogsync import Options, Report, Sink, Source, open_run
+from catalogsync import Options, Report, Sink, Source, Sync
 from catalogsync.errors import CatalogSyncError, InvalidValueError
 
 from .clock import HangError, run
@@ -74,7 +74,7 @@ async def attempt(
     verdict: Verdict, source: Source, sink: Sink, options: Options
 ) -> Report | None:
     """Run, and note how it ended; None: there is no report."""
-    handle = open_run(source, sink, options=options)
+    handle = Sync(source, sink, options=options).run()
     report: Report | None = None
     problem: Exception | None = None
     try:

@@ -48,9 +48,9 @@ def wrong_parts(
         if "color" in metadata
         else (True, False),
     }
-    for path, (wanted, found) in pairs.items():
-        if wanted != found:
-            yield path, (wanted, found)
+    for path, (desired, found) in pairs.items():
+        if desired != found:
+            yield path, (desired, found)
     ours: dict[Any, Any] = {_id(variant): variant for variant in row["variants"]}
     ours.pop(None, None)
     ours.pop("", None)
@@ -106,9 +106,9 @@ def _wrong_variant(
     if variant.stock:
         yielded["stock"] = ([variant.stock[0].quantity], stock)
     yielded["item"] = (row["sku"], _item_sku(variant, row))
-    for name, (wanted, found) in yielded.items():
-        if wanted != found:
-            yield f"{path}.{name}", (wanted, found)
+    for name, (desired, found) in yielded.items():
+        if desired != found:
+            yield f"{path}.{name}", (desired, found)
 
 
 def _item_sku(variant: Variant, row: Any) -> str | None:

@@ -100,7 +100,7 @@ def _sized(id_: str, sizes: Sequence[str]) -> list[Variant]:
 
 # --- what happens at the source ---
 
-Edit: TypeAlias = Callable[[Catalog, int, int, str], None]
+ManualEdit: TypeAlias = Callable[[Catalog, int, int, str], None]
 """Changes a catalog; the text is new in this story."""
 
 
@@ -132,7 +132,7 @@ def _set(catalog: Catalog, place: tuple[str, int], **values: object) -> None:
     catalog[id_] = attrs.evolve(catalog[id_], variants=variants)
 
 
-def _trade(name: str) -> Edit:
+def _trade(name: str) -> ManualEdit:
     def trade(catalog: Catalog, a: int, b: int, _: str) -> None:
         places = _variants(catalog)
         one, other = places[a % len(places)], places[b % len(places)]
@@ -156,7 +156,7 @@ def _new_sku(catalog: Catalog, a: int, _: int, new: str) -> None:
     _set(catalog, places[a % len(places)], sku=f"N{new}", barcode=f"NB{new}")
 
 
-def _options(change: Callable[[dict[str, str], str], dict[str, str]]) -> Edit:
+def _options(change: Callable[[dict[str, str], str], dict[str, str]]) -> ManualEdit:
     def edit(catalog: Catalog, a: int, _: int, new: str) -> None:
         found = _pick(catalog, a)
         options = [change(dict(v.options), new) for v in found.variants or ()]
@@ -260,7 +260,7 @@ def _make_grid(catalog: Catalog, a: int, b: int, new: str) -> None:
     _put(catalog, attrs.evolve(found, variants=variants))
 
 
-def _variant_field(name: str, make: Callable[[str], object]) -> Edit:
+def _variant_field(name: str, make: Callable[[str], object]) -> ManualEdit:
     def edit(catalog: Catalog, a: int, b: int, new: str) -> None:
         places = _variants(catalog)
         if b % 2:
@@ -285,7 +285,7 @@ def _odd_sku(catalog: Catalog, a: int, b: int, new: str) -> None:
         _set(catalog, place, sku=made)
 
 
-def _field(name: str, make: Callable[[str], object]) -> Edit:
+def _field(name: str, make: Callable[[str], object]) -> ManualEdit:
     def edit(catalog: Catalog, a: int, _: int, new: str) -> None:
         found = _pick(catalog, a)
         _put(catalog, attrs.evolve(found, **{name: make(new)}))  # type: ignore[arg-type]
@@ -300,7 +300,7 @@ def _amounts(catalog: Catalog, a: int, b: int, _: str) -> None:
     _set(catalog, places[a % len(places)], prices=(price,), stock=(stock,))
 
 
-EDITS: dict[str, Edit] = {
+EDITS: dict[str, ManualEdit] = {
     "swap_skus": _trade("sku"),
     "swap_barcodes": _trade("barcode"),
     "rotate_skus": _rotate,

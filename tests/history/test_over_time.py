@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, note, settings
 from tests import strategies  # noqa: F401 # pyright: ignore[reportUnusedImport] - settings of Hypothesis
 from tests.conftest import FACTS, Medusa
-from tests.real import real_is_wanted
+from tests.real import real_is_desired
 
 from catalogsync.testing.medusa import fake_medusa
 
@@ -56,7 +56,7 @@ def test_any_story_on_the_fake(story: list[Chapter]) -> None:
     asyncio.run(_on_a_fake(story))
 
 
-if real_is_wanted():
+if real_is_desired():
 
     @pytest.mark.patient
     @settings(

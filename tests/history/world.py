@@ -17,8 +17,8 @@ from tests.conftest import Medusa
 from tests.engine.fakes import check
 
 from catalogsync import (
-    Edits,
     Field,
+    OnManualEdit,
     Options,
     Owner,
     Page,
@@ -27,12 +27,12 @@ from catalogsync import (
     Report,
     RetryPolicy,
     RunStatus,
-    RunStore,
     Sink,
-    StoreSettings,
+    StateSettings,
     sync,
 )
 from catalogsync.adapters.medusa import MedusaSettings
+from catalogsync.state import StateStore
 from catalogsync.testing import FaultPlan
 from catalogsync.testing.faults import Fault, When, bad_gateway, lost, reset
 
@@ -45,8 +45,8 @@ RUNS: Mapping[str, Options] = {
     "run": WHOLE,
     "run_small": attrs.evolve(WHOLE, batch_size=1),
     "run_owns": WHOLE,
-    "run_keep": attrs.evolve(WHOLE, edits=Edits.KEEP),
-    "run_prune": attrs.evolve(WHOLE, prune=Prune.DRAFT),
+    "run_keep": attrs.evolve(WHOLE, on_manual_edit=OnManualEdit.KEEP),
+    "run_prune": attrs.evolve(WHOLE, prune=Prune.UNPUBLISH),
     "run_delete": attrs.evolve(WHOLE, prune=Prune.DELETE, batch_size=2),
     "broken_run": attrs.evolve(WHOLE, retry=RetryPolicy(attempts=1)),
     "killed_run": WHOLE,
@@ -122,7 +122,7 @@ class World:
     medusa: Medusa
     sink: Sink
     plan: FaultPlan
-    state: RunStore
+    state: StateStore
     families: dict[str, Catalog] = attrs.field(factory=dict[str, Catalog])
     theirs: list[tuple[str, str, str]] = attrs.field(factory=list[tuple[str, str, str]])
     told: list[str] = attrs.field(factory=list[str])
@@ -191,7 +191,7 @@ class World:
     async def _sync(self, options: Options) -> Report:
         source = Listed(dict(self.catalog))
         report = await sync(
-            source, self.sink, options=options, store=self.state, job="shop"
+            source, self.sink, options=options, state=self.state, job="shop"
         )
         self.told.append(str(report))
         check(report)
@@ -208,7 +208,7 @@ class World:
             assert holder, failure
             assert holder[1] not in self.catalog or holder[1] in failed, failure
         rows = await self._rows()
-        kept = {(e.key.id, e.diff.path) for e in report.edits if e.kept}
+        kept = {(e.key.id, e.diff.path) for e in report.manual_edits if e.kept}
         for id_, product in self.catalog.items():
             found = rows.get(id_, [])
             if id_ not in failed:
@@ -447,5 +447,5 @@ async def world(medusa: Medusa) -> AsyncGenerator[World]:
     plan = FaultPlan()
     async with proxy(medusa.url, plan) as url:
         settings = MedusaSettings(url=url, email=medusa.email, password=medusa.password)
-        async with settings.open() as sink, StoreSettings().open() as state:
+        async with settings.open() as sink, StateSettings().open() as state:
             yield World(medusa, sink, plan, state)

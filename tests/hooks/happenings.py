@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from catalogsync import Counts, Event, Report, RunStatus
+from catalogsync import Report, RunStatus
 from catalogsync.events import (
-    BatchSettled,
+    BatchWritten,
     Compared,
+    Event,
     PageRead,
     Request,
     RequestSent,
@@ -13,6 +14,7 @@ from catalogsync.events import (
     RunFinished,
     RunStarted,
 )
+from catalogsync.report import Counts
 
 STARTED = RunStarted(run_id="r1", job="cups", source="a", sink="b")
 _REQUEST = Request(
@@ -21,7 +23,7 @@ _REQUEST = Request(
 HAPPENINGS: tuple[Event, ...] = (
     PageRead(run_id="r1", products=3, rejected=0, total=3, seconds=0.3),
     Compared(run_id="r1", products=3, changes=3, seconds=0.7),
-    BatchSettled(run_id="r1", products=3, seconds=20),
+    BatchWritten(run_id="r1", products=3, seconds=20),
     Retrying(run_id="r1", what="write a batch", attempt=2, reason="timeout"),
     RequestSent(run_id="r1", request=_REQUEST),
 )
@@ -33,7 +35,7 @@ def finished(status: RunStatus, **more: bool) -> RunFinished:
         run_id="r1",
         job="cups",
         status=status,
-        counts=Counts(fetched=9, created=5, updated=2, failed=2, retired=1),
+        counts=Counts(fetched=9, created=5, updated=2, failed=2, removed=1),
         started_at=1000.0,
         duration_s=2.5,
         **more,

@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.hooks.happenings import HAPPENINGS, STARTED, finished
 
 from catalogsync import RunStatus
-from catalogsync.hooks.prometheus import PrometheusHook
+from catalogsync.integrations.prometheus import PrometheusHook
 
 ROOT = Path(__file__).parents[2]
 DASHBOARD: dict[str, Any] = json.loads(

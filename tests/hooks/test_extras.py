@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from catalogsync import MissingExtraError
-from catalogsync.hooks.opentelemetry import OpenTelemetryHook
-from catalogsync.hooks.prometheus import PrometheusHook
+from catalogsync.errors import MissingExtraError
+from catalogsync.integrations.opentelemetry import OpenTelemetryHook
+from catalogsync.integrations.prometheus import PrometheusHook
 
 
 @pytest.mark.parametrize(

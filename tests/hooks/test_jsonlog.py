@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from tests.hooks.conftest import Watched
 
-from catalogsync import Counts, Event, Outcome, OutcomeStatus, ProductKey, Report
+from catalogsync import Outcome, OutcomeStatus, ProductKey, Report
 from catalogsync.events import (
+    Event,
     ProductFailed,
     Request,
     RequestSent,
@@ -19,8 +20,8 @@ from catalogsync.events import (
     RunFinished,
     log_event,
 )
-from catalogsync.hooks.jsonlog import JsonFormatter
-from catalogsync.report import RunStatus
+from catalogsync.integrations.jsonlog import JsonFormatter
+from catalogsync.report import Counts, RunStatus
 
 
 @pytest.fixture

@@ -24,20 +24,19 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from catalogsync import (
     CatalogSyncError,
-    Counts,
     MemorySink,
     MisconfiguredError,
     Page,
     Report,
-    RunRecord,
     RunStatus,
-    RunStore,
-    StoreSettings,
+    StateSettings,
     as_source,
     sync,
 )
 from catalogsync.events import RunFinished, RunStarted
-from catalogsync.hooks.notify import Email, Notice, Notifier, Webhook
+from catalogsync.integrations.notify import Email, Notice, Notifier, Webhook
+from catalogsync.report import Counts
+from catalogsync.state import RunRecord, StateStore
 from catalogsync.testing import serve
 
 WELL, BAD = "succeeded", "failed"
@@ -136,7 +135,7 @@ async def test_jobs_are_told_apart() -> None:
 async def test_a_rehearsal_is_not_told() -> None:
     channel = Collected()
     async with Notifier([channel]) as notifier:
-        run(notifier, "degraded", report=report("degraded", rehearsal=True))
+        run(notifier, "degraded", report=report("degraded", planned=True))
         run(notifier, "degraded", report=report("degraded"))
     assert [notice.report for notice in channel.notices] == [report("degraded")]
 
@@ -145,19 +144,19 @@ async def test_a_rehearsal_is_not_told() -> None:
 async def test_the_run_before_may_have_been_in_another_process(
     before: RunStatus | None, tmp_path: Path
 ) -> None:
-    """The run store knows how it ended."""
+    """The state store knows how it ended."""
     channel = Collected()
-    async with StoreSettings(url=f"sqlite:///{tmp_path / 'runs.db'}").open() as store:
-        await sync(_Cups(), MemorySink(), job="cups", store=store)
+    async with StateSettings(url=f"sqlite:///{tmp_path / 'runs.db'}").open() as store:
+        await sync(_Cups(), MemorySink(), job="cups", state=store)
         if before is not None:
             await _end(store, before)
         async with Notifier([channel], store=store) as notifier:
-            await sync(_Cups(), MemorySink(), job="cups", store=store, hooks=[notifier])
+            await sync(_Cups(), MemorySink(), job="cups", state=store, hooks=[notifier])
     was_bad = before in {RunStatus.DEGRADED, RunStatus.INCOMPLETE, RunStatus.FAILED}
     assert channel.titles == ["cups recovered (succeeded)"] * was_bad
 
 
-async def _end(store: RunStore, status: RunStatus) -> None:
+async def _end(store: StateStore, status: RunStatus) -> None:
     record = RunRecord(
         run_id="before", job="cups", source="a", sink="b", started_at=2e9
     )

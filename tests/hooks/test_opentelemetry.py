@@ -16,16 +16,18 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from tests.hooks.conftest import Watched
 
-from catalogsync import Counts, Event, Report, RunStatus
+from catalogsync import Report, RunStatus
 from catalogsync.events import (
-    BatchSettled,
+    BatchWritten,
+    Event,
     Request,
     RequestSent,
     Retrying,
     RunFinished,
     RunStarted,
 )
-from catalogsync.hooks.opentelemetry import OpenTelemetryHook
+from catalogsync.integrations.opentelemetry import OpenTelemetryHook
+from catalogsync.report import Counts
 
 STARTED = RunStarted(run_id="r1", job="cups", source="a", sink="b")
 SECOND = 1_000_000_000
@@ -78,7 +80,7 @@ def host() -> Iterator[Host]:
     meters.shutdown()
 
 
-def finished(status: str, *, rehearsal: bool = False) -> RunFinished:
+def finished(status: str, *, planned: bool = False) -> RunFinished:
     report = Report(
         run_id="r1",
         job="cups",
@@ -86,7 +88,7 @@ def finished(status: str, *, rehearsal: bool = False) -> RunFinished:
         counts=Counts(fetched=3, created=2, failed=1),
         started_at=1000.0,
         duration_s=2.5,
-        rehearsal=rehearsal,
+        planned=planned,
     )
     return RunFinished(run_id="r1", status=status, summary="well", report=report)
 
@@ -114,6 +116,9 @@ async def test_a_real_run_is_one_trace(host: Host, watched: Watched) -> None:
     assert {*names} == {
         *("GET", "catalogsync.page", "catalogsync.compare", "catalogsync.batch")
     }
+    compared = host.spans("catalogsync.compare")
+    changes = sum(dict(s.attributes or {})["catalogsync.changes"] for s in compared)
+    assert changes == 25
     for span in inner:
         assert run.start_time <= span.start_time <= span.end_time <= run.end_time
     statuses = {s.attributes["http.response.status_code"] for s in host.spans("GET")}
@@ -146,7 +151,7 @@ async def test_what_others_record_in_a_run_stands_below_it(
 def test_a_step_has_the_time_that_it_took(host: Host) -> None:
     feed(
         host,
-        BatchSettled(run_id="r1", products=7, seconds=3),
+        BatchWritten(run_id="r1", products=7, seconds=3),
         finished("succeeded"),
     )
     (batch,) = host.spans("catalogsync.batch")
@@ -204,7 +209,7 @@ def test_a_request_that_failed_is_an_error(
 def test_metrics(host: Host) -> None:
     feed(
         host,
-        BatchSettled(run_id="r1", products=3, seconds=0.5),
+        BatchWritten(run_id="r1", products=3, seconds=0.5),
         Retrying(run_id="r1", what="write a batch", attempt=2, reason="timeout"),
         finished("degraded"),
     )
@@ -220,7 +225,7 @@ def test_metrics(host: Host) -> None:
 
 
 def test_a_rehearsal_is_no_run(host: Host) -> None:
-    feed(host, finished("succeeded", rehearsal=True))
+    feed(host, finished("succeeded", planned=True))
     assert host.spans("catalogsync.run")
     assert host.metrics() == {("catalogsync.runs.active",): 0}
 

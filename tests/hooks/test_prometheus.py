@@ -10,9 +10,16 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.hooks.conftest import Watched
 from tests.hooks.happenings import HAPPENINGS, STARTED, finished
 
-from catalogsync import Event, RunStatus
-from catalogsync.events import Request, RequestSent, Retrying, RunFinished, RunStarted
-from catalogsync.hooks.prometheus import PrometheusHook
+from catalogsync import RunStatus
+from catalogsync.events import (
+    Event,
+    Request,
+    RequestSent,
+    Retrying,
+    RunFinished,
+    RunStarted,
+)
+from catalogsync.integrations.prometheus import PrometheusHook
 
 
 def samples(hook: PrometheusHook) -> dict[tuple[str, ...], float]:
@@ -47,10 +54,10 @@ def test_a_run_is_counted_when_it_ends() -> None:
         "created": 5,
         "updated": 2,
         "failed": 2,
-        "retired": 1,
+        "removed": 1,
         "unchanged": 0,
         "skipped": 0,
-        "unsettled": 0,
+        "unresolved": 0,
     }
 
 
@@ -85,7 +92,7 @@ def test_a_run_of_some_products_does_not_say_that_all_is_in_step() -> None:
 
 
 def test_a_rehearsal_is_no_run() -> None:
-    found = fed(STARTED, finished(RunStatus.SUCCEEDED, rehearsal=True))
+    found = fed(STARTED, finished(RunStatus.SUCCEEDED, planned=True))
     assert not any(v for k, v in found.items() if not k[0].endswith("_created"))
 
 

@@ -10,10 +10,10 @@ from aiohttp import web
 from tests.hooks.happenings import HAPPENINGS, finished
 from yarl import URL
 
-from catalogsync import CatalogSyncError, Event, MemorySink, RunStatus, sync
-from catalogsync._http import HttpOptions, open_http
+from catalogsync import CatalogSyncError, MemorySink, RunStatus, sync
 from catalogsync.adapters.dummyjson import DummyJSONSettings
-from catalogsync.events import Request, RequestSent, observe_requests
+from catalogsync.events import Event, Request, RequestSent, observe_requests
+from catalogsync.http._client import HttpOptions, open_http
 from catalogsync.testing import dummyjson_server, generate_catalog, serve
 
 

@@ -11,8 +11,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from yarl import URL
 
-from catalogsync._http import HttpClient, HttpOptions, open_http
-from catalogsync.ratelimit import RateLimiter
+from catalogsync.http._client import HttpClient, HttpOptions, open_http
+from catalogsync.http.ratelimit import RateLimiter
 from catalogsync.testing.faults import Fault, FaultPlan
 from catalogsync.testing.servers import serve
 

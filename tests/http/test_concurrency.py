@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from catalogsync._concurrency import each
+from catalogsync._lib.concurrency import each
 
 
 async def test_results_in_the_order_of_the_items() -> None:

@@ -15,13 +15,13 @@ from aiohttp import web
 from tests.http.http_ends import app_of, client_of, hello
 from yarl import URL
 
-from catalogsync._http import HttpClient, HttpOptions, Reply, open_http
 from catalogsync.errors import (
     BrokenReplyError,
     CatalogSyncError,
     MisconfiguredError,
     TransientError,
 )
+from catalogsync.http._client import HttpClient, HttpOptions, Reply, open_http
 from catalogsync.testing.faults import cut, lost, reset, stall, truncated
 from catalogsync.testing.servers import serve
 
@@ -84,7 +84,7 @@ async def test_no_connection(busy_port: int) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_an_answer_that_is_held_back(method: str) -> None:
+async def test_an_answer_that_is_existing_back(method: str) -> None:
     fault = stall(asyncio.Event())
     async with client_of(hello, fault, options=HttpOptions(timeout=0.05)) as client:
         error = await failure(client, method)

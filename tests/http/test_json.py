@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, strategies as st
 from tests import strategies as _settings  # noqa: F401 - sets Hypothesis up
 
-from catalogsync import _json
+from catalogsync._lib import strict_json
 
 JSON = st.recursive(
     st.none()
@@ -27,9 +27,9 @@ JSON = st.recursive(
 @pytest.fixture(params=["orjson", "standard library"])
 def _parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "orjson":
-        assert _json._orjson
+        assert strict_json._orjson
     else:
-        monkeypatch.setattr(_json, "_orjson", None)
+        monkeypatch.setattr(strict_json, "_orjson", None)
 
 
 each_parser = pytest.mark.usefixtures("_parser")
@@ -37,14 +37,14 @@ each_parser = pytest.mark.usefixtures("_parser")
 
 def without_orjson(work: Any) -> Any:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_json, "_orjson", None)
+        patch.setattr(strict_json, "_orjson", None)
         return work()
 
 
 def read(data: bytes) -> str:
     """What reading gives, as text, so that NaN and -0.0 are told apart."""
     try:
-        return repr(_json.loads(data))
+        return repr(strict_json.loads(data))
     except ValueError:
         return "refused"
 
@@ -69,7 +69,7 @@ def read(data: bytes) -> str:
     ],
 )
 def test_what_is_read(data: bytes, value: object) -> None:
-    found = _json.loads(data)
+    found = strict_json.loads(data)
     assert found == value
     assert type(found) is type(value)
 
@@ -101,12 +101,12 @@ def test_what_is_read(data: bytes, value: object) -> None:
 )
 def test_what_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError):
-        _json.loads(data)
+        strict_json.loads(data)
 
 
 @each_parser
 def test_deep_but_sensible() -> None:
-    assert _json.loads(b"[" * 300 + b"]" * 300)
+    assert strict_json.loads(b"[" * 300 + b"]" * 300)
 
 
 @given(JSON)
@@ -125,14 +125,14 @@ def test_both_refuse_the_same(data: bytes) -> None:
 
 @given(JSON)
 def test_both_write_the_same_values(value: object) -> None:
-    written = _json.dumps(value)
+    written = strict_json.dumps(value)
     assert json.loads(written) == value
-    assert json.loads(without_orjson(lambda: _json.dumps(value))) == value
+    assert json.loads(without_orjson(lambda: strict_json.dumps(value))) == value
 
 
 @each_parser
 def test_written_without_white_space() -> None:
-    assert _json.dumps({"é": [1, (2,)], "b": None}) == (
+    assert strict_json.dumps({"é": [1, (2,)], "b": None}) == (
         '{"é":[1,[2]],"b":null}'.encode()
     )
 
@@ -140,26 +140,26 @@ def test_written_without_white_space() -> None:
 @each_parser
 def test_whole_numbers_of_any_size_are_written() -> None:
     """Attributes of a product may hold them; one must not end the run."""
-    assert _json.dumps({"a": 2**70}) == b'{"a":%d}' % 2**70
+    assert strict_json.dumps({"a": 2**70}) == b'{"a":%d}' % 2**70
 
 
 @each_parser
 @pytest.mark.parametrize("value", [Decimal(1), object(), {1, 2}, b"bytes"])
 def test_what_cannot_be_written(value: object) -> None:
     with pytest.raises(TypeError):
-        _json.dumps({"a": value})
+        strict_json.dumps({"a": value})
 
 
 @each_parser
 def test_half_of_a_pair_cannot_be_written() -> None:
     with pytest.raises(ValueError):
-        _json.dumps("\ud83d")
+        strict_json.dumps("\ud83d")
 
 
 def test_orjson_is_found_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _json._find_orjson().__name__ == "orjson"
+    assert strict_json._find_orjson().__name__ == "orjson"
     monkeypatch.setitem(__import__("sys").modules, "orjson", None)
-    assert _json._find_orjson() is None
+    assert strict_json._find_orjson() is None
 
 
 @pytest.mark.parametrize("body", [b'{"a": 1}', b"[]", b'{"a": "\\ud83d"}', b"{"])
@@ -168,9 +168,9 @@ def test_a_byte_order_mark_in_front_is_ignored(body: bytes) -> None:
     marked = b"\xef\xbb\xbf" + body
     if body == b"{":
         with pytest.raises(ValueError):
-            _json.loads(marked)
+            strict_json.loads(marked)
         return
-    assert _json.loads(marked) == _json.loads(body)
-    assert without_orjson(lambda: _json.loads(marked)) == _json.loads(body)
+    assert strict_json.loads(marked) == strict_json.loads(body)
+    assert without_orjson(lambda: strict_json.loads(marked)) == strict_json.loads(body)
     with pytest.raises(ValueError):
-        _json.loads(b"\xef\xbb\xbf" + marked)
+        strict_json.loads(b"\xef\xbb\xbf" + marked)

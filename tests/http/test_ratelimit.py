@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 from tests import strategies as _settings  # noqa: F401 - sets Hypothesis up
 from tests.http.http_ends import Clock, client_of
 
-from catalogsync.ratelimit import RateLimiter
+from catalogsync.http.ratelimit import RateLimiter
 
 
 @attrs.define
@@ -71,13 +71,13 @@ async def test_waits_just_as_long_as_it_must() -> None:
 
 @given(
     most=st.integers(1, 5),
-    gaps=st.lists(st.floats(0, 15) | st.just(0.0), max_size=40),
+    missing_parts=st.lists(st.floats(0, 15) | st.just(0.0), max_size=40),
 )
-async def test_never_more_in_any_window(most: int, gaps: list[float]) -> None:
+async def test_never_more_in_any_window(most: int, missing_parts: list[float]) -> None:
     clock = Clock()
     limiter = limiter_by(clock, most)
     passed: list[float] = []
-    for gap in gaps:
+    for gap in missing_parts:
         clock.now += gap
         await limiter.wait()
         passed.append(clock.now)

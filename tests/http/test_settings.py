@@ -16,14 +16,14 @@ from aiohttp import web
 from tests.http.http_ends import app_of, client_of, hello
 from yarl import URL
 
-from catalogsync._http import (
+from catalogsync.errors import CatalogSyncError, MisconfiguredError, TransientError
+from catalogsync.http._client import (
     HttpClient,
     HttpOptions,
     address_repr,
     base_url,
     open_http,
 )
-from catalogsync.errors import CatalogSyncError, MisconfiguredError, TransientError
 from catalogsync.testing.servers import serve
 
 AUTHORITY = trustme.CA()

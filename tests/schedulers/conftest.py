@@ -13,7 +13,7 @@ from tests.schedulers.hosts import Shop, open_shop
 from catalogsync.testing import FaultPlan
 
 
-def wanted(program: str, *, root: bool = False) -> bool:
+def desired(program: str, *, root: bool = False) -> bool:
     """Whether tests that need a program take part; see `tests.real`."""
     told = os.environ.get("CATALOGSYNC_REAL")
     if told is not None:
@@ -22,9 +22,9 @@ def wanted(program: str, *, root: bool = False) -> bool:
 
 
 collect_ignore = [
-    *([] if wanted("cron", root=True) else ["test_cron.py"]),
-    *([] if wanted("redis-server") else ["test_celery.py"]),
-    *([] if wanted("systemd-analyze") else ["test_validated.py"]),
+    *([] if desired("cron", root=True) else ["test_cron.py"]),
+    *([] if desired("redis-server") else ["test_celery.py"]),
+    *([] if desired("systemd-analyze") else ["test_validated.py"]),
 ]
 
 

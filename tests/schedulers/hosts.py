@@ -16,7 +16,8 @@ from typing import cast
 
 import attrs
 
-from catalogsync import RunRecord, StoreSettings
+from catalogsync import StateSettings
+from catalogsync.state import RunRecord
 from catalogsync.testing import FaultPlan, dummyjson_server, generate_catalog
 from catalogsync.testing.dummyjson import Records
 
@@ -118,7 +119,7 @@ class Shop:
             )
 
     async def _runs(self, *, ended: bool = False) -> Sequence[RunRecord]:
-        async with StoreSettings(url=self.environ["STORE_URL"]).open() as store:
+        async with StateSettings(url=self.environ["STORE_URL"]).open() as store:
             runs = await store.runs(job="products")
         return [run for run in runs if run.status or not ended]
 

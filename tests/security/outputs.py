@@ -16,7 +16,7 @@ from typing import Any
 import attrs
 
 from catalogsync import Options, Product, RetryPolicy, as_source, sync
-from catalogsync.models import ProductKey
+from catalogsync.catalog.products import ProductKey
 
 CONFIG = "catalogsync.toml"
 

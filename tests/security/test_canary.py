@@ -26,15 +26,15 @@ from tests.security.outputs import (
 )
 from tests.security.raw_server import Answer, raw_server, reply
 
-from catalogsync._http import HttpOptions
 from catalogsync.adapters.dummyjson import DummyJSONSettings
 from catalogsync.adapters.medusa import MedusaSettings
 from catalogsync.adapters.sql import SQLSettings
 from catalogsync.cli._output import Teller
 from catalogsync.config import load_config
 from catalogsync.errors import CatalogSyncError, MisconfiguredError
-from catalogsync.runstore import StoreError
-from catalogsync.stores import StoreSettings
+from catalogsync.http._client import HttpOptions
+from catalogsync.state import StateSettings
+from catalogsync.state.protocols import StateError
 from catalogsync.testing import dummyjson_server, generate_catalog
 
 PASSWORD = "canary-password-1"
@@ -273,7 +273,7 @@ def by_file(port: int, folder: Path, patch: pytest.MonkeyPatch) -> str:
     return f"postgresql://me@127.0.0.1:{port}/shop"
 
 
-@pytest.mark.parametrize("kind", [SQLSettings, StoreSettings])
+@pytest.mark.parametrize("kind", [SQLSettings, StateSettings])
 @pytest.mark.parametrize("way", [by_parameter, by_variable, by_file])
 async def test_a_password_that_is_not_in_front_of_the_host(
     tmp_path: Path,
@@ -307,9 +307,9 @@ async def test_a_database_that_repeats_the_password(code: str) -> None:
 async def test_a_run_store_that_repeats_the_password(code: str) -> None:
     outputs = Outputs()
     async with evil_postgres(code) as port:
-        settings = StoreSettings(url=database_url(port))
+        settings = StateSettings(url=database_url(port))
         outputs.add("settings", settings)
-        with pytest.raises(StoreError) as caught, everything_logged(outputs):
+        with pytest.raises(StateError) as caught, everything_logged(outputs):
             async with settings.open():
                 pass
     outputs.spill(caught.value)

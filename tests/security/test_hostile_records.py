@@ -12,9 +12,8 @@ import pytest
 from tests.security.raw_server import raw_server, reply
 
 from catalogsync.adapters.dummyjson import DummyJSONSettings
-from catalogsync.convert import product_from_json, product_to_json
-from catalogsync.errors import BrokenReplyError, InvalidValueError
-from catalogsync.models import (
+from catalogsync.catalog.convert import product_from_json, product_to_json
+from catalogsync.catalog.products import (
     Category,
     Dimensions,
     Image,
@@ -24,8 +23,9 @@ from catalogsync.models import (
     StockLevel,
     Variant,
 )
+from catalogsync.diff.last_applied import digest
+from catalogsync.errors import BrokenReplyError, InvalidValueError
 from catalogsync.protocols import Page
-from catalogsync.receipt import digest
 
 KEY = ProductKey("shop", "1")
 MANY = 1_000_000
@@ -230,7 +230,7 @@ def test_categories_without_an_end() -> None:
 
 
 def test_a_payload_without_an_end() -> None:
-    """Of a run store or plan file that somebody else wrote."""
+    """Of a state store or plan file that somebody else wrote."""
     category: dict[str, Any] = {"id": "0", "name": "0"}
     for _ in range(10_000):
         category = {"id": "0", "name": "0", "parent": category}
@@ -239,7 +239,7 @@ def test_a_payload_without_an_end() -> None:
         product_from_json({"key": key, "title": "t", "categories": [category]})
 
 
-def test_a_receipt_of_quotes_within_lists() -> None:
+def test_a_last_applied_of_quotes_within_lists() -> None:
     """Each level used to double what the levels within it took."""
     value = nested("\"'", 30)
     tracemalloc.start()

@@ -13,8 +13,8 @@ from hypothesis import given, strategies as st
 from tests.security.raw_server import raw_server
 from yarl import URL
 
-from catalogsync._http import HttpOptions, Reply, open_http
 from catalogsync.errors import BrokenReplyError, CatalogSyncError, TransientError
+from catalogsync.http._client import HttpOptions, Reply, open_http
 from catalogsync.retry import RetryPolicy, retry_after
 
 MEGABYTE = 1 << 20

@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from tests.security.raw_server import raw_server, reply
 
-from catalogsync._secrets import Redactor, secrets_in_address
+from catalogsync._lib.redact import Redactor, secrets_in_address
 from catalogsync.errors import CatalogSyncError, MisconfiguredError
-from catalogsync.hooks.notify import Email, Notice, Webhook
+from catalogsync.integrations.notify import Email, Notice, Webhook
 
 Encode = Callable[[str], str]
 

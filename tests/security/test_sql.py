@@ -14,7 +14,7 @@ from sqlalchemy import Engine, event
 
 from catalogsync import MemorySink, Options, as_source, sync
 from catalogsync.adapters.sql import SQLSettings
-from catalogsync.models import (
+from catalogsync.catalog.products import (
     Category,
     Field,
     Image,
@@ -24,7 +24,7 @@ from catalogsync.models import (
     StockLevel,
     Variant,
 )
-from catalogsync.stores import StoreSettings
+from catalogsync.state import StateSettings
 
 MARK = "canary"
 HOSTILE = (
@@ -90,13 +90,13 @@ async def test_the_sink(tmp_path: Path, statements: list[str]) -> None:
     """Made, changed and found: every text comes back as it was."""
     async with SQLSettings(url=f"sqlite:///{tmp_path}/shop.db").open() as sink:
         for amount in ("1", "2"):
-            wanted = [product(text, amount) for text in HOSTILE]
-            report = await sync(as_source(wanted, name="shop"), sink, job=HOSTILE[0])
+            desired = [product(text, amount) for text in HOSTILE]
+            report = await sync(as_source(desired, name="shop"), sink, job=HOSTILE[0])
             assert report.failures == ()
         before = tables(tmp_path / "shop.db")
-        held = await sink.find(wanted, fields=frozenset(Field))
-        for each in wanted:
-            found: Any = held[each.key]
+        existing = await sink.find(desired, fields=frozenset(Field))
+        for each in desired:
+            found: Any = existing[each.key]
             assert found.product.title == each.title
             assert found.product.attributes == each.attributes
             assert found.product.variants == each.variants
@@ -109,22 +109,22 @@ async def test_the_sink(tmp_path: Path, statements: list[str]) -> None:
 async def test_the_run_store(tmp_path: Path, text: str) -> None:
     """Names of jobs, keys and reasons."""
     file = tmp_path / "runs.db"
-    wanted = [product(text, "1"), product(f"{text}2", "1")]
+    desired = [product(text, "1"), product(f"{text}2", "1")]
     options = Options(transform=lambda p: p if p.title == text else 1 / 0)  # type: ignore[arg-type, return-value]
-    async with StoreSettings(url=f"sqlite:///{file}").open() as store:
+    async with StateSettings(url=f"sqlite:///{file}").open() as store:
         await sync(
-            as_source(wanted, name="shop"),
+            as_source(desired, name="shop"),
             MemorySink(),
             job=text,
             options=options,
-            store=store,
+            state=store,
         )
         before = tables(file)
         (record,) = await store.runs(job=text)
         assert record.job == text
         (failure,) = await store.failures(text)
-        assert failure.key == wanted[1].key
-        (entry, *_) = await store.history(text, wanted[0].key)
-        assert entry.outcome.key == wanted[0].key
+        assert failure.key == desired[1].key
+        (entry, *_) = await store.history(text, desired[0].key)
+        assert entry.outcome.key == desired[0].key
         assert await store.runs(job=f"{text} ") == []
     assert tables(file) == before

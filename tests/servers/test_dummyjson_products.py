@@ -124,10 +124,10 @@ async def test_select(
     fields: list[str],
 ) -> None:
     """The id is always there; unknown fields are left out."""
-    wanted = {name: real_records[0][name] for name in fields}
+    desired = {name: real_records[0][name] for name in fields}
     (product,) = (await answer(api, f"/products?limit=1&{select}"))["products"]
-    assert list(product.items()) == list(wanted.items())
-    assert await answer(api, f"/products/1?{select}") == wanted
+    assert list(product.items()) == list(desired.items())
+    assert await answer(api, f"/products/1?{select}") == desired
 
 
 async def test_an_empty_select_selects_all(

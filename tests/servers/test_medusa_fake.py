@@ -64,7 +64,7 @@ async def get(client: aiohttp.ClientSession, path: str, **options: Any) -> int:
         return answer.status
 
 
-async def test_a_test_can_look_at_what_is_held(
+async def test_a_test_can_look_at_what_is_existing(
     fake: FakeMedusa, client: aiohttp.ClientSession
 ) -> None:
     await post(client, BATCH, {"create": [product("a"), shirt()]})

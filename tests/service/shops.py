@@ -14,9 +14,7 @@ from tests.engine.fakes import FAST
 
 from catalogsync import (
     Change,
-    Cursor,
     Field,
-    Held,
     Job,
     Limits,
     MemorySink,
@@ -25,11 +23,13 @@ from catalogsync import (
     Page,
     Product,
     ProductKey,
-    RunStore,
-    StoreSettings,
+    StateSettings,
 )
+from catalogsync.catalog.changes import Found
 from catalogsync.events import RunFinished
+from catalogsync.protocols import Cursor
 from catalogsync.service import JobEvent, Service
+from catalogsync.state import StateStore
 
 MIDNIGHT = dt.datetime(2025, 6, 1, tzinfo=dt.UTC)
 
@@ -104,17 +104,17 @@ class Till:
         self.gate.set()
 
     @property
-    def place(self) -> str:
-        return self.inner.place
+    def endpoint(self) -> str:
+        return self.inner.endpoint
 
     @property
     def titles(self) -> dict[str, str]:
         return {each.key.id: each.title for each in self.inner.products.values()}
 
     async def find(
-        self, wanted: Sequence[Product], /, *, fields: frozenset[Field]
-    ) -> Mapping[ProductKey, Held]:
-        return await self.inner.find(wanted, fields=fields)
+        self, desired: Sequence[Product], /, *, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, Found]:
+        return await self.inner.find(desired, fields=fields)
 
     async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
         self._busy += 1
@@ -129,9 +129,9 @@ class Till:
 
 
 class Heard:
-    """A run store that tells what it was asked for, and what it answered."""
+    """A state store that tells what it was asked for, and what it answered."""
 
-    def __init__(self, store: RunStore) -> None:
+    def __init__(self, store: StateStore) -> None:
         self.log: list[tuple[str, Any]] = []
         self.faults: dict[str, Exception] = {}
         self.holds: dict[str, asyncio.Event] = {}
@@ -184,7 +184,7 @@ class Shop:
         service: Which is open.
         shelf: The source.
         till: The sink.
-        store: The run store.
+        store: The state store.
         clock: The time for the service.
     """
 
@@ -240,7 +240,7 @@ def shelf_of(size: int) -> Shelf:
 
 @asynccontextmanager
 async def memory_store() -> AsyncIterator[Heard]:
-    async with StoreSettings().open() as store:
+    async with StateSettings().open() as store:
         yield Heard(store)
 
 

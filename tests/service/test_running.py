@@ -22,17 +22,18 @@ from tests.service.shops import (
     shelf_of,
 )
 
-from catalogsync import MisconfiguredError, Options, Page, StoreError, TransientError
+from catalogsync import MisconfiguredError, Options, Page, TransientError
 from catalogsync.engine import WhenBusy
 from catalogsync.events import Event, RunFinished, RunStarted
-from catalogsync.planfile import Plan, PlanWriter, forecast, plan_head
+from catalogsync.plans import Plan, PlanWriter, estimate, plan_head
 from catalogsync.report import RunStatus
-from catalogsync.runstore import Lease
 from catalogsync.service import Service, _service
+from catalogsync.state import StateError
+from catalogsync.state.protocols import Lease
 
 
 async def test_a_run_on_demand() -> None:
-    """It has the id that was given out, and its wish is fulfilled."""
+    """It has the id that was given out, and its trigger is fulfilled."""
     async with open_shop() as shop:
         run_id = await shop.run()
         assert len(shop.till.titles) == 5
@@ -57,7 +58,7 @@ async def test_only_the_named_products() -> None:
         assert (shop.shelf.asked, shop.shelf.passes) == ([["1", "3"]], 0)
 
 
-async def test_wishes_that_come_meanwhile_share_the_next_run() -> None:
+async def test_triggers_that_come_meanwhile_share_the_next_run() -> None:
     """However many, they are fulfilled by one, which begins after they came."""
     async with open_shop() as shop, finished(shop.service) as end:
         shop.till.gate.clear()
@@ -73,7 +74,7 @@ async def test_wishes_that_come_meanwhile_share_the_next_run() -> None:
         assert shop.till.titles["2"] == "Changed meanwhile"
 
 
-async def test_a_wish_for_all_swallows_those_for_some() -> None:
+async def test_a_trigger_for_all_swallows_those_for_some() -> None:
     """The run that fulfils both reads everything."""
     async with open_shop() as shop, finished(shop.service) as end:
         shop.till.gate.clear()
@@ -89,11 +90,11 @@ async def test_a_wish_for_all_swallows_those_for_some() -> None:
 
 
 async def test_every_id_that_is_given_out_is_that_of_a_run() -> None:
-    """At whatever moment a wish comes: its run fetches what changed before it."""
+    """At whatever moment a trigger comes: its run fetches what changed before it."""
     async with open_shop(1) as shop:
         seen: dict[str, list[str]] = {}
 
-        async def wish(number: int) -> None:
+        async def trigger(number: int) -> None:
             for _ in range(5 * number):
                 await asyncio.sleep(0)
             shop.shelf.titles[number] = "new"
@@ -101,28 +102,28 @@ async def test_every_id_that_is_given_out_is_that_of_a_run() -> None:
 
         async with asyncio.TaskGroup() as group:
             for number in range(45):
-                group.create_task(wish(number))
+                group.create_task(trigger(number))
         await shop.store.until(lambda: len(shop.till.titles) == 45)
         await shop.store.idle()
         records = await shop.store.runs(limit=1000)
         assert {record.run_id for record in records} == set(seen)
-        wanted = [sorted(set(numbers)) for numbers in seen.values()]
-        assert sorted(shop.shelf.asked) == sorted(wanted)
+        desired = [sorted(set(numbers)) for numbers in seen.values()]
+        assert sorted(shop.shelf.asked) == sorted(desired)
 
 
-async def test_a_wish_that_is_seen_before_it_is_confirmed() -> None:
+async def test_a_trigger_that_is_seen_before_it_is_confirmed() -> None:
     """Its run has the id that is given out, however late that is."""
     async with open_shop() as shop, asyncio.TaskGroup() as group:
         await shop.store.idle()
         shop.store.holds["add_trigger"] = confirmed = asyncio.Event()
-        wish = group.create_task(shop.ask(1))
+        trigger = group.create_task(shop.ask(1))
         while not await shop.store.triggers():
             pass
         shop.look(shop.clock.now)
         for _ in range(50):  # many chances to begin
             await shop.store.runs()
         confirmed.set()
-        run_id = await wish
+        run_id = await trigger
         await shop.store.until(lambda: ("drop_triggers", None) in shop.store.log)
         (record,) = await shop.store.runs()
         assert record.run_id == run_id
@@ -211,7 +212,7 @@ def broken_shelf(what: str) -> Shelf:
 
 @pytest.mark.parametrize("what", ["broken off", "incomplete", "defect"])
 async def test_what_did_not_work_out_is_done_again(what: str) -> None:
-    """Its wish stays until a run settled all, and the job says why."""
+    """Its trigger stays until a run settled all, and the job says why."""
     async with open_shop(shelf=broken_shelf(what), retry_after=0) as shop:
         run_id = await shop.ask()
         await is_mended(shop, PROBLEM)
@@ -233,7 +234,7 @@ async def test_a_store_that_is_down() -> None:
     """The service goes on when it is there again."""
     async with open_shop(3, retry_after=0) as shop:
         await shop.store.idle()
-        shop.store.faults["triggers"] = StoreError(PROBLEM)
+        shop.store.faults["triggers"] = StateError(PROBLEM)
         shop.service.state("shelf").wake.set()
         await shop.store.until(lambda: shop.service.state("shelf").failures)
         await shop.run()
@@ -246,7 +247,7 @@ async def test_a_run_that_another_one_keeps_from_beginning(when_busy: WhenBusy) 
     options = Options(retry=FAST, when_busy=when_busy)
     async with open_shop(3, retry_after=0, options=options) as shop:
         state = shop.service.state("shelf")
-        name = f"{shop.till.place} <- shelf"
+        name = f"{shop.till.endpoint} <- shelf"
         lease = await shop.store.take_lease(name, "somebody", ttl=60)
         assert isinstance(lease, Lease)
         run_id = await shop.ask()
@@ -258,7 +259,7 @@ async def test_a_run_that_another_one_keeps_from_beginning(when_busy: WhenBusy) 
 
 
 async def test_cancel() -> None:
-    """The batch in flight ends, and the wish is withdrawn; a later one is not."""
+    """The batch in flight ends, and the trigger is withdrawn; a later one is not."""
     async with open_shop() as shop, finished(shop.service) as end:
         shop.till.gate.clear()
         run_id = await shop.ask()
@@ -303,7 +304,7 @@ async def test_stop() -> None:
 async def test_stop_where_nothing_ends_by_itself(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What hangs is cancelled soon after the grace, and its wish stays."""
+    """What hangs is cancelled soon after the grace, and its trigger stays."""
     monkeypatch.setattr(_service, "_TO_FINISH", 0)
     async with memory_store() as store:
         door = Door()
@@ -356,7 +357,7 @@ class Door:
 
 
 async def test_cancel_while_it_is_opened() -> None:
-    """It has not begun, and the wish is withdrawn."""
+    """It has not begun, and the trigger is withdrawn."""
     door = Door()
     async with open_shop(shelf=door) as shop:  # type: ignore[arg-type]
         run_id = await shop.ask()
@@ -398,10 +399,10 @@ async def test_a_side_that_cannot_be_opened(fault: BaseException) -> None:
 
 
 async def test_an_id_outlives_a_store_that_fails() -> None:
-    """The run that fulfils the wish has the id that was given out."""
+    """The run that fulfils the trigger has the id that was given out."""
     async with open_shop(retry_after=0) as shop:
         await shop.store.idle()
-        shop.store.faults |= {"take_lease": StoreError("a"), "run": StoreError("b")}
+        shop.store.faults |= {"take_lease": StateError("a"), "run": StateError("b")}
         run_id = await shop.ask()
         await shop.store.until(lambda: len(shop.till.titles) == 5)
         await shop.store.idle()
@@ -417,22 +418,22 @@ async def test_stop_ends_a_pause() -> None:
         await shop.store.until(lambda: shop.service.state("shelf").failures)
 
 
-async def test_a_wish_after_the_end_is_kept() -> None:
+async def test_a_trigger_after_the_end_is_kept() -> None:
     """Nothing runs any more, and nothing is lost."""
     async with memory_store() as store:
         async with open_shop(store=store) as shop:
             pass
         await shop.ask(1)
-        (wish,) = await store.triggers()
-        assert wish.keys == (key(1),)
+        (trigger,) = await store.triggers()
+        assert trigger.keys == (key(1),)
 
 
 async def planned(shop: Shop, folder: Path) -> Plan:
     """A plan of what a run would do now."""
     job, path = shop.service.jobs["shelf"], folder / "plan.jsonl"
     with PlanWriter(path, plan_head("shelf", shop.shelf, shop.till)) as writer:
-        report = await job.rehearse(show=writer.show)
-        writer.finish(report, forecast(report, []))
+        report = await job.plan(on_change=writer.add)
+        writer.finish(report, estimate(report, []))
     return Plan.read(path)
 
 
@@ -464,7 +465,7 @@ async def test_a_plan_that_waits_can_be_withdrawn(tmp_path: Path) -> None:
         await shop.till.writing.wait()
         shop.service.apply(plan)
         await shop.ask(1)
-        assert [wish.keys for wish in await shop.service.waiting("shelf")] == [
+        assert [trigger.keys for trigger in await shop.service.waiting("shelf")] == [
             (key(1),)
         ]
         assert await shop.service.clear("shelf") == 2
@@ -479,7 +480,7 @@ async def test_a_plan_that_cannot_be_applied_is_in_the_history(tmp_path: Path) -
     async with open_shop(2) as shop:
         plan = await planned(shop, tmp_path)
         state = shop.service.state("shelf")
-        state.job = attrs.evolve(state.job, sink=Door(fault=StoreError("no")))  # type: ignore[arg-type]
+        state.job = attrs.evolve(state.job, sink=Door(fault=StateError("no")))  # type: ignore[arg-type]
         async with finished(shop.service) as end:
             run_id = shop.service.apply(plan)
             assert (await end()).event.status == "failed"

@@ -17,9 +17,9 @@ from tests.service.shops import (
 
 from catalogsync import Page, ProductKey, TransientError
 from catalogsync.report import RunStatus
-from catalogsync.runstore import RunRecord, StoreError
 from catalogsync.schedule import Schedule
 from catalogsync.service import _service
+from catalogsync.state.protocols import RunRecord, StateError
 
 HOUR = dt.timedelta(hours=1)
 AT_ONE = Schedule(cron="0 1 * * *")
@@ -70,14 +70,14 @@ async def test_a_clock_that_was_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(shop.till.titles) == 5
 
 
-async def test_wishes_for_a_job_that_is_not_here(
+async def test_triggers_for_a_job_that_is_not_here(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with memory_store() as store:
         await store.add_trigger("renamed")
         async with open_shop(store=store):
             pass
-        assert "wishes wait for job renamed, which is not here" in caplog.text
+        assert "triggers are queued for unknown job renamed" in caplog.text
         assert len(await store.triggers()) == 1
 
 
@@ -85,7 +85,7 @@ async def test_a_time_is_not_lost_when_it_cannot_be_noted() -> None:
     """The store fails at the very moment, and later the job is done."""
     async with open_shop(schedule=AT_ONE, retry_after=0) as shop:
         await shop.store.idle()
-        shop.store.faults["add_trigger"] = StoreError("no room")
+        shop.store.faults["add_trigger"] = StateError("no room")
         async with finished(shop.service) as end:
             shop.look(MIDNIGHT + HOUR)
             await end()
@@ -172,7 +172,7 @@ async def test_what_does_not_make_up_for_a_missed_time(
             assert shop.shelf.passes == 1
 
 
-async def test_wishes_that_never_end_put_off_no_schedule() -> None:
+async def test_triggers_that_never_end_put_off_no_schedule() -> None:
     """One that fails again and again is taken along by the run that is due."""
 
     class Picky(Shelf):

@@ -1,4 +1,4 @@
-"""A process of its own that works on a run store, in step with a test.
+"""A process of its own that works on a state store, in step with a test.
 
 It says what it has reached, a word in a line, and goes on when it is sent a line.
 """
@@ -15,9 +15,9 @@ from typing import Any
 
 from tests.stores.values import entry, failed
 
-from catalogsync.runstore import Lease, RunStore, StoreError
-from catalogsync.stores import StoreSettings
-from catalogsync.stores._steps import Statement, Steps
+from catalogsync.state import StateSettings
+from catalogsync.state._steps import Statement, Steps
+from catalogsync.state.protocols import Lease, StateError, StateStore
 
 ROOT = Path(__file__).parents[2]
 BATCHES, BATCH = 20, 50
@@ -30,13 +30,13 @@ def reach(what: str) -> None:
     sys.stdin.readline()
 
 
-async def take(store: RunStore) -> str:
+async def take(store: StateStore) -> str:
     """Try to get the lease."""
     taken = await store.take_lease("shop", "a process", ttl=60)
     return "taken" if isinstance(taken, Lease) else f"refused by {taken.holder}"
 
 
-async def write(store: RunStore) -> str:
+async def write(store: StateStore) -> str:
     """Note what became of many products."""
     for _ in range(BATCHES):
         await store.add_entries("nightly", [entry("r1")] * BATCH)
@@ -55,7 +55,7 @@ async def die(store: Any) -> str:
     return "not killed"
 
 
-async def fill(store: RunStore) -> str:
+async def fill(store: StateStore) -> str:
     """Write until there is no room for more."""
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
     resource.setrlimit(resource.RLIMIT_FSIZE, (_ROOM, limit))
@@ -63,7 +63,7 @@ async def fill(store: RunStore) -> str:
     try:
         while True:
             await store.add_entries("nightly", entries)
-    except StoreError as error:
+    except StateError as error:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
         assert len(await store.history("nightly", entries[0].outcome.key)) > 0
         return str(error)
@@ -80,7 +80,7 @@ ACTIONS: Mapping[str, Callable[[Any], Awaitable[str]]] = {
 async def main(action: str, url: str) -> None:
     """Open the store, do it, and say what came of it."""
     reach("started")
-    async with StoreSettings(url=url).open() as store:
+    async with StateSettings(url=url).open() as store:
         reach("opened")
         print(await ACTIONS[action](store))  # noqa: T201
 

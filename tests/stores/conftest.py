@@ -1,4 +1,4 @@
-"""Run stores to test: in memory, in a SQLite file, and on a real PostgreSQL."""
+"""State stores to test: in memory, in a SQLite file, and on a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 from tests.adapters.sql_databases import Hand
-from tests.real import real_is_wanted
+from tests.real import real_is_desired
 
-from catalogsync.runstore import RunStore
-from catalogsync.stores import StoreSettings
+from catalogsync.state import StateSettings
+from catalogsync.state.protocols import StateStore
 
 __all__ = ["REAL", "SHARED"]
 
-REAL = ["postgresql"] if real_is_wanted() else []
+REAL = ["postgresql"] if real_is_desired() else []
 SHARED = ["sqlite", *REAL]
-collect_ignore = [] if real_is_wanted() else ["test_postgres.py"]
+collect_ignore = [] if real_is_desired() else ["test_postgres.py"]
 FIXTURES = {"memory": "memory", "sqlite": "file", "postgresql": "postgres"}
 
 
@@ -40,9 +40,9 @@ def url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-async def store(url: str) -> AsyncIterator[RunStore]:
+async def store(url: str) -> AsyncIterator[StateStore]:
     """A new store, of each kind."""
-    async with StoreSettings(url=url).open() as opened:
+    async with StateSettings(url=url).open() as opened:
         yield opened
 
 

@@ -1,4 +1,4 @@
-"""One damaged value in a run store hurts nobody but its own row."""
+"""One damaged value in a state store hurts nobody but its own row."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from catalogsync import (
     BatchRefusedError,
     Change,
     MemorySink,
-    Missing,
+    OnDeleted,
     Outcome,
     Prune,
     Report,
     RunStatus,
-    RunStore,
-    StoreSettings,
+    StateSettings,
     as_source,
     sync,
 )
-from catalogsync.runstore import BusyError, DamageReporting
+from catalogsync.state import StateStore
+from catalogsync.state.protocols import BusyError, DamageReporting
 
 from .values import A, B, failed
 
 TABLES = {
-    "catalogsync_absence": "job place source id first_run noted",
+    "catalogsync_absence": "job endpoint source id first_run noted",
     "catalogsync_counter": "value",
     "catalogsync_entry": "number run_id job source id noted_at status reason said fields",
-    "catalogsync_failure": "job place source id reason said payload attempts first_at last_at"
+    "catalogsync_failure": "job endpoint source id reason said payload attempts first_at last_at"
     " run_id",
-    "catalogsync_intent": "place source id handle run_id began_at",
-    "catalogsync_known": "place source id",
+    "catalogsync_intent": "endpoint source id handle run_id began_at",
+    "catalogsync_known": "endpoint source id",
     "catalogsync_lease": "name owner token ends_at ttl",
     "catalogsync_run": "number run_id job source sink started_at partial finished_at"
     " status report summary",
@@ -78,27 +78,27 @@ class Picky(MemorySink):
         return await super().write(changes)
 
 
-async def one_run(store: RunStore, sink: MemorySink, title: str) -> Report:
+async def one_run(store: StateStore, sink: MemorySink, title: str) -> Report:
     """A run that needs all that is kept."""
     products = [product(n, title=title) for n in ("1", "2", "bad")]
-    options = fast(prune=Prune.DELETE, missing=Missing.LEAVE)
+    options = fast(prune=Prune.DELETE, on_deleted=OnDeleted.LEAVE)
     source = as_source(products, name="shop")
-    return await sync(source, sink, options=options, job="j", store=store)
+    return await sync(source, sink, options=options, job="j", state=store)
 
 
 async def fill(url: str) -> MemorySink:
     """A row in every table."""
     sink, key = Picky(), product("1").key
-    async with StoreSettings(url=url).open() as store:
+    async with StateSettings(url=url).open() as store:
         await one_run(store, sink, "first")
         await store.add_trigger("j", [key])
-        await store.put_intents(sink.place, "r", {key: "h"})
-        await store.note_absences("j", sink.place, "r", [product("9").key])
+        await store.put_intents(sink.endpoint, "r", {key: "h"})
+        await store.note_absences("j", sink.endpoint, "r", [product("9").key])
         await store.take_lease("other", "somebody", ttl=60)
     return sink
 
 
-async def read_all(store: RunStore) -> None:
+async def read_all(store: StateStore) -> None:
     """What the command line, the dashboard and the service read."""
     for run in await store.runs():
         await store.run(run.run_id)
@@ -143,7 +143,7 @@ async def test_any_value_in_any_column(
         )
     except (sqlite3.IntegrityError, IntegrityError):
         reject()  # it is the value of another row
-    async with StoreSettings(url=url).open() as store:
+    async with StateSettings(url=url).open() as store:
         await read_all(store)
         for title in ("second", "third"):
             report = await one_run(store, sink, title)
@@ -158,7 +158,7 @@ async def test_any_value_in_any_column(
 )
 async def test_a_damaged_failure(url: str, hand: Hand, column: str, value: str) -> None:
     """The others are there, and what was left out is told once."""
-    async with StoreSettings(url=url).open() as store:
+    async with StateSettings(url=url).open() as store:
         assert isinstance(store, DamageReporting)
         await store.put_failures("j", [failed("a", payload=1), failed("b", payload=2)])
         await hand(
@@ -176,11 +176,11 @@ async def test_a_damaged_failure(url: str, hand: Hand, column: str, value: str) 
 async def test_a_run_says_what_it_left_out(url: str, hand: Hand) -> None:
     """As a warning, which names the row."""
     sink = MemorySink()
-    async with StoreSettings(url=url).open() as store:
-        await store.put_intents(sink.place, "r", {product("1").key: "h"})
+    async with StateSettings(url=url).open() as store:
+        await store.put_intents(sink.endpoint, "r", {product("1").key: "h"})
         await hand("UPDATE catalogsync_intent SET id = ''")
         report = await sync(
-            as_source([product("1")], name="shop"), sink, options=fast(), store=store
+            as_source([product("1")], name="shop"), sink, options=fast(), state=store
         )
         (warning,) = report.warnings
         assert "catalogsync_intent ('shop', '')" in warning
@@ -189,7 +189,7 @@ async def test_a_run_says_what_it_left_out(url: str, hand: Hand) -> None:
 
 async def test_a_run_that_nobody_can_read_hides_no_other(url: str, hand: Hand) -> None:
     """Not even from who asks for the last one."""
-    async with StoreSettings(url=url).open() as store:
+    async with StateSettings(url=url).open() as store:
         for title in ("one", "two"):
             await one_run(store, MemorySink(), title)
         latest, first = await store.runs()
@@ -203,7 +203,7 @@ async def test_a_run_that_nobody_can_read_hides_no_other(url: str, hand: Hand) -
 
 async def test_a_counter_that_was_set_back(url: str, hand: Hand) -> None:
     """Numbers are given out once."""
-    async with StoreSettings(url=url).open() as store:
+    async with StateSettings(url=url).open() as store:
         for harm in ("UPDATE catalogsync_counter SET value = 0", "DELETE FROM %s"):
             before = await store.add_trigger("j", [A])
             await hand(harm.replace("%s", "catalogsync_counter"))
@@ -214,7 +214,7 @@ async def test_a_lease_outlives_no_clock_that_was_set_back(
     url: str, hand: Hand
 ) -> None:
     """It ends when it would have ended, counted from the first who asks for it."""
-    async with StoreSettings(url=url).open() as store:
+    async with StateSettings(url=url).open() as store:
         dead = await store.take_lease("shop", "dead", ttl=60)
         await hand("UPDATE catalogsync_lease SET ends_at = ends_at + 36000")
         assert isinstance(await store.take_lease("shop", "me", ttl=600), BusyError)

@@ -1,4 +1,4 @@
-"""A run store on PostgreSQL, when the server does not do what it should."""
+"""A state store on PostgreSQL, when the server does not do what it should."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from sqlalchemy import make_url
 from tests.adapters.sql_databases import Hand, assert_no_secret
 
 from catalogsync.errors import MisconfiguredError
-from catalogsync.runstore import RunStore, StoreError
-from catalogsync.stores import StoreSettings
+from catalogsync.state import StateSettings
+from catalogsync.state.protocols import StateError, StateStore
 
 from .conftest import REAL
 from .values import failed
@@ -23,10 +23,10 @@ def changed(url: str, **parts: Any) -> str:
     return make_url(url).set(**parts).render_as_string(hide_password=False)
 
 
-async def refused(url: str, error: type[Exception] = StoreError) -> str:
+async def refused(url: str, error: type[Exception] = StateError) -> str:
     """What is said when the store cannot be opened: one line without a password."""
     with pytest.raises(error) as caught:
-        async with StoreSettings(url=url).open():
+        async with StateSettings(url=url).open():
             pass
     assert_no_secret(caught.value, str(make_url(url).password))
     assert "\n" not in str(caught.value)
@@ -63,14 +63,14 @@ async def test_a_parameter_that_does_not_exist(url: str) -> None:
 async def test_the_names_of_the_scheme(url: str, scheme: str) -> None:
     """And no encryption, if that is asked for."""
     url = changed(url, drivername=scheme, query={"sslmode": "disable"})
-    async with StoreSettings(url=url).open() as store:
+    async with StateSettings(url=url).open() as store:
         assert await store.runs() == []
         assert str(make_url(url).password) not in repr(store)
 
 
 async def test_a_store_of_a_newer_version(url: str, hand: Hand) -> None:
     """It is left alone."""
-    async with StoreSettings(url=url).open():
+    async with StateSettings(url=url).open():
         pass
     await hand("UPDATE catalogsync_version SET version = 99")
     assert "upgrade this one" in await refused(url)
@@ -78,7 +78,7 @@ async def test_a_store_of_a_newer_version(url: str, hand: Hand) -> None:
 
 
 async def test_text_has_the_same_order_on_every_server(
-    store: RunStore, hand: Hand
+    store: StateStore, hand: Hand
 ) -> None:
     """Whatever order the database has by default."""
     found = await hand(
@@ -89,10 +89,10 @@ async def test_text_has_the_same_order_on_every_server(
     assert await store.runs() == []
 
 
-async def test_tables_that_somebody_removed(store: RunStore, hand: Hand) -> None:
+async def test_tables_that_somebody_removed(store: StateStore, hand: Hand) -> None:
     """Found when they are read."""
     await hand("DROP TABLE catalogsync_failure")
-    with pytest.raises(StoreError, match="has other tables than it should"):
+    with pytest.raises(StateError, match="has other tables than it should"):
         await store.failures("nightly")
 
 
@@ -113,7 +113,7 @@ async def test_tables_that_somebody_removed(store: RunStore, hand: Hand) -> None
     ],
 )
 async def test_what_the_server_refuses(
-    store: RunStore, hand: Hand, state: str, told: str
+    store: StateStore, hand: Hand, state: str, told: str
 ) -> None:
     """Each code says what it means, and no advice destroys anything."""
     await hand(
@@ -124,13 +124,13 @@ async def test_what_the_server_refuses(
         "CREATE TRIGGER fail BEFORE INSERT ON catalogsync_failure"
         " FOR EACH ROW EXECUTE FUNCTION fail()"
     )
-    with pytest.raises(StoreError, match=told) as caught:
+    with pytest.raises(StateError, match=told) as caught:
         await store.put_failures("nightly", [failed("a")])
     assert "so it is" in str(caught.value)
     assert "remove" not in str(caught.value)
 
 
-async def test_a_connection_that_was_lost(store: RunStore, hand: Hand) -> None:
+async def test_a_connection_that_was_lost(store: StateStore, hand: Hand) -> None:
     """The next call has a new one."""
     await store.put_failures("nightly", [failed("a")])
     await hand(
@@ -140,7 +140,7 @@ async def test_a_connection_that_was_lost(store: RunStore, hand: Hand) -> None:
     assert await store.failures("nightly") == [failed("a")]
 
 
-async def test_a_user_without_rights(url: str, store: RunStore, hand: Hand) -> None:
+async def test_a_user_without_rights(url: str, store: StateStore, hand: Hand) -> None:
     """What may be read is read."""
     await hand("DROP ROLE IF EXISTS guest")
     await hand("CREATE ROLE guest LOGIN PASSWORD 'welcome'")
@@ -148,9 +148,9 @@ async def test_a_user_without_rights(url: str, store: RunStore, hand: Hand) -> N
         guest = changed(url, username="guest", password="welcome")
         assert "is not open to this user: grant" in await refused(guest)
         await hand("GRANT SELECT ON ALL TABLES IN SCHEMA public TO guest")
-        async with StoreSettings(url=guest).open() as reader:
+        async with StateSettings(url=guest).open() as reader:
             assert await reader.runs() == await store.runs()
-            with pytest.raises(StoreError, match="is not open to this user"):
+            with pytest.raises(StateError, match="is not open to this user"):
                 await reader.add_trigger("nightly")
     finally:
         await hand("DROP OWNED BY guest")
@@ -167,7 +167,7 @@ async def test_a_user_without_rights(url: str, store: RunStore, hand: Hand) -> N
     ],
 )
 async def test_errors_of_the_server(
-    store: RunStore, hand: Hand, state: str, told: str
+    store: StateStore, hand: Hand, state: str, told: str
 ) -> None:
     """Raised by the server itself; nothing was written."""
     await hand(
@@ -178,7 +178,7 @@ async def test_errors_of_the_server(
         "CREATE TRIGGER fail AFTER INSERT ON catalogsync_trigger"
         " EXECUTE FUNCTION fail()"
     )
-    with pytest.raises(StoreError) as caught:
+    with pytest.raises(StateError) as caught:
         await store.add_trigger("nightly")
     assert told in str(caught.value)
     assert "so it is" in str(caught.value)

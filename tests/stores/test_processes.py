@@ -1,4 +1,4 @@
-"""Several processes on one run store."""
+"""Several processes on one state store."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from pathlib import Path
 
 from tests.adapters.sql_databases import Hand
 
-from catalogsync.runstore import Lease
-from catalogsync.stores import StoreSettings
+from catalogsync.state import StateSettings
+from catalogsync.state.protocols import Lease
 
 from .child import BATCH, BATCHES, child, in_step
 from .values import A, failed
@@ -25,14 +25,14 @@ async def test_two_that_write(url: str) -> None:
     with child("write", url) as one, child("write", url) as other:
         assert in_step([one, other]) == ["written", "written"]
     expected = 2 * BATCHES * BATCH
-    async with StoreSettings(url=url).open() as store:
+    async with StateSettings(url=url).open() as store:
         assert len(await store.history("nightly", A, limit=2 * expected)) == expected
         assert [f.attempts for f in await store.failures("nightly")] == [2 * BATCHES]
 
 
 async def test_one_that_is_killed_as_it_writes(url: str) -> None:
     """The next one finds what was there before, and writes."""
-    async with StoreSettings(url=url).open() as store:
+    async with StateSettings(url=url).open() as store:
         await store.put_failures("nightly", [failed("a")])
         with child("die", url) as process:
             assert in_step([process]) == ["in the middle"]
@@ -43,7 +43,7 @@ async def test_one_that_is_killed_as_it_writes(url: str) -> None:
 
 async def test_two_stores_in_one_process(url: str) -> None:
     """What one wrote, the other reads; what stays is there when it is opened again."""
-    settings = StoreSettings(url=url)
+    settings = StateSettings(url=url)
     async with settings.open() as one, settings.open() as other:
         await one.put_failures("nightly", [failed("a")])
         assert await other.failures("nightly") == [failed("a")]
@@ -55,7 +55,7 @@ async def test_two_stores_in_one_process(url: str) -> None:
 
 async def test_time_is_the_stores(url: str, hand: Hand) -> None:
     """Ages are by its clock, and not by when the process noted something."""
-    async with StoreSettings(url=url).open() as store:
+    async with StateSettings(url=url).open() as store:
         await store.put_intents("shop", "r1", {A: "shoe"})
         lease = await store.take_lease("shop", "me", ttl=60)
         assert isinstance(lease, Lease)

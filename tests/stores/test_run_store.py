@@ -1,4 +1,4 @@
-"""What `RunStore` promises, on every store."""
+"""What `StateStore` promises, on every store."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from tests.strategies import json_values, product_keys
 
-from catalogsync.models import Json, ProductKey
-from catalogsync.outcomes import Outcome, OutcomeStatus
+from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
+from catalogsync.catalog.products import Json, ProductKey
 from catalogsync.report import RunStatus, summary_of
-from catalogsync.runstore import (
+from catalogsync.state.protocols import (
     BusyError,
-    Entry,
-    Failure,
+    FailedProduct,
+    HistoryEntry,
     Lease,
     RunRecord,
-    RunStore,
+    StateStore,
 )
 
 from .conftest import SHARED
@@ -36,7 +36,7 @@ DAY = 86400.0
 
 
 async def taken(
-    store: RunStore, name: str = "shop", owner: str = "me", *, ttl: float = 60
+    store: StateStore, name: str = "shop", owner: str = "me", *, ttl: float = 60
 ) -> Lease:
     """A lease that is free."""
     lease = await store.take_lease(name, owner, ttl=ttl)
@@ -44,7 +44,7 @@ async def taken(
     return lease
 
 
-async def run_ids(store: RunStore, job: str | None = None, limit: int = 20) -> str:
+async def run_ids(store: StateStore, job: str | None = None, limit: int = 20) -> str:
     """The latest runs, whose names have one letter."""
     return "".join(r.run_id for r in await store.runs(job=job, limit=limit))
 
@@ -52,14 +52,14 @@ async def run_ids(store: RunStore, job: str | None = None, limit: int = 20) -> s
 # --- runs ---
 
 
-async def test_a_run_that_goes_on(store: RunStore) -> None:
+async def test_a_run_that_goes_on(store: StateStore) -> None:
     """It has no end yet."""
     await store.begin_run(record("r1"))
     assert await store.run("r1") == record("r1")
     assert await store.run("r2") is None
 
 
-async def test_a_run_that_ended(store: RunStore) -> None:
+async def test_a_run_that_ended(store: StateStore) -> None:
     """The report is there as JSON types."""
     await store.begin_run(record("r1"))
     await store.end_run(report("r1"))
@@ -74,7 +74,7 @@ async def test_a_run_that_ended(store: RunStore) -> None:
     assert listed == attrs.evolve(ended, report=summary_of(report("r1").to_dict()))
 
 
-async def test_lists_of_runs_load_no_whole_reports(store: RunStore) -> None:
+async def test_lists_of_runs_load_no_whole_reports(store: StateStore) -> None:
     """However many products failed, a line about a run takes no more memory."""
     products = 2000
     failures = tuple(
@@ -102,7 +102,7 @@ async def test_lists_of_runs_load_no_whole_reports(store: RunStore) -> None:
     assert len(cast("list[object]", whole.report["failures"])) == products
 
 
-async def test_a_run_is_noted_with_its_end(store: RunStore) -> None:
+async def test_a_run_is_noted_with_its_end(store: StateStore) -> None:
     """As one that was skipped; the second time changes nothing."""
     skipped = record(
         "r1", finished_at=1000.0, status=RunStatus.SKIPPED, report={"n": [1, None]}
@@ -112,7 +112,7 @@ async def test_a_run_is_noted_with_its_end(store: RunStore) -> None:
     assert await store.runs() == [skipped]
 
 
-async def test_the_end_of_an_unknown_run(store: RunStore) -> None:
+async def test_the_end_of_an_unknown_run(store: StateStore) -> None:
     """It was forgotten meanwhile; this is no error."""
     await store.end_run(report("r1"))
     assert await store.runs() == []
@@ -130,7 +130,7 @@ async def test_the_end_of_an_unknown_run(store: RunStore) -> None:
     ],
 )
 async def test_the_latest_runs(
-    store: RunStore, job: str | None, limit: int, expected: str
+    store: StateStore, job: str | None, limit: int, expected: str
 ) -> None:
     """The one that began last is first; of two at once, the one noted last."""
     await store.begin_run(record("b", started_at=1.0))
@@ -143,7 +143,7 @@ async def test_the_latest_runs(
 # --- what became of products ---
 
 
-async def test_history(store: RunStore) -> None:
+async def test_history(store: StateStore) -> None:
     """Of one product in one job, the last first."""
     notes = [
         entry("r1", "a", fields=("title", "variants.1.prices.USD")),
@@ -160,14 +160,14 @@ async def test_history(store: RunStore) -> None:
     assert await store.history("nightly", ProductKey("erp", "a")) == []
 
 
-async def test_failures_add_up(store: RunStore) -> None:
+async def test_failures_add_up(store: StateStore) -> None:
     """What failed again keeps when it failed first, and a payload that is known."""
     await store.put_failures("nightly", [failed("a", payload={"title": "Shoe"})])
     await store.put_failures(
         "nightly", [failed("a", reason="worse", at=2000.0, attempts=2, run_id="r2")]
     )
     assert await store.failures("nightly") == [
-        Failure(
+        FailedProduct(
             key=A,
             reason="worse",
             said="worse, it says",
@@ -182,7 +182,7 @@ async def test_failures_add_up(store: RunStore) -> None:
     assert [f.payload for f in await store.failures("nightly")] == [[1]]
 
 
-async def test_a_product_that_failed_twice_in_a_row(store: RunStore) -> None:
+async def test_a_product_that_failed_twice_in_a_row(store: StateStore) -> None:
     """In one call it is as in two."""
     twice = [
         failed("a", payload={"title": "Shoe"}),
@@ -195,7 +195,7 @@ async def test_a_product_that_failed_twice_in_a_row(store: RunStore) -> None:
     assert await store.failures("at once") == await store.failures("in turn")
 
 
-async def test_failures_are_in_the_order_of_their_keys(store: RunStore) -> None:
+async def test_failures_are_in_the_order_of_their_keys(store: StateStore) -> None:
     """By code points, as Python orders them, wherever the store is."""
     ids = [
         "b",
@@ -220,7 +220,7 @@ async def test_failures_are_in_the_order_of_their_keys(store: RunStore) -> None:
     assert found == sorted(ids)[:3]
 
 
-async def test_failures_are_dropped(store: RunStore) -> None:
+async def test_failures_are_dropped(store: StateStore) -> None:
     """In one job; those that did not fail are no error."""
     for job in ("nightly", "other"):
         await store.put_failures(job, [failed("a"), failed("b")])
@@ -233,7 +233,7 @@ async def test_failures_are_dropped(store: RunStore) -> None:
 # --- what the sink holds ---
 
 
-async def test_intents(store: RunStore) -> None:
+async def test_intents(store: StateStore) -> None:
     """One that is there keeps its handle."""
     await store.put_intents("shop", "r1", {A: "shoe", B: "boot"})
     await store.put_intents("shop", "r2", {B: "other", C: "sock"})
@@ -250,7 +250,7 @@ async def test_intents(store: RunStore) -> None:
     assert list(await store.intents("market", "pim")) == [A]
 
 
-async def test_what_the_sink_held(store: RunStore) -> None:
+async def test_what_the_sink_existing(store: StateStore) -> None:
     """By place; remembered twice is forgotten at once."""
     await store.remember("shop", [A, B])
     await store.remember("shop", {B})
@@ -278,7 +278,7 @@ async def test_what_the_sink_held(store: RunStore) -> None:
     ],
 )
 async def test_absences(
-    store: RunStore, runs: list[tuple[str, str]], expected: str
+    store: StateStore, runs: list[tuple[str, str]], expected: str
 ) -> None:
     """Told is what an earlier run missed too, and was not seen since."""
     await store.note_absences("other", "shop", "r0", [A, B, C])
@@ -290,7 +290,7 @@ async def test_absences(
     assert found == {key(id_) for id_ in expected}
 
 
-async def test_absences_that_were_seen_again(store: RunStore) -> None:
+async def test_absences_that_were_seen_again(store: StateStore) -> None:
     for job, place in (("nightly", "shop"), ("nightly", "market"), ("other", "shop")):
         await store.note_absences(job, place, "r1", [A, B, C])
     assert await store.absences("nightly", "shop") == {A, B, C}
@@ -303,7 +303,7 @@ async def test_absences_that_were_seen_again(store: RunStore) -> None:
     assert await store.absences("weekly", "shop") == frozenset()
 
 
-async def test_a_large_catalog(store: RunStore) -> None:
+async def test_a_large_catalog(store: StateStore) -> None:
     """More keys than a statement has parameters, in every method that takes keys."""
     keys = [key(f"{number}") for number in range(35_000)]
     await store.remember("shop", keys)
@@ -315,7 +315,7 @@ async def test_a_large_catalog(store: RunStore) -> None:
 # --- leases ---
 
 
-async def test_a_lease_has_one_holder(store: RunStore) -> None:
+async def test_a_lease_has_one_holder(store: StateStore) -> None:
     """Who comes second is told who has it, also if that is itself."""
     lease = await taken(store, owner="job nightly on host 1")
     assert (lease.name, lease.owner) == ("shop", "job nightly on host 1")
@@ -327,7 +327,7 @@ async def test_a_lease_has_one_holder(store: RunStore) -> None:
     assert isinstance(await store.take_lease("market", "me", ttl=60), Lease)
 
 
-async def test_a_lease_is_given_back(store: RunStore) -> None:
+async def test_a_lease_is_given_back(store: StateStore) -> None:
     """Then it is free, and the next one's token is larger."""
     first = await taken(store)
     await store.drop_lease(first)
@@ -336,7 +336,7 @@ async def test_a_lease_is_given_back(store: RunStore) -> None:
     assert second.token > first.token
 
 
-async def test_a_lease_that_ran_out_is_taken_over(store: RunStore) -> None:
+async def test_a_lease_that_ran_out_is_taken_over(store: StateStore) -> None:
     """The earlier holder is told, and cannot harm the new one."""
     first = await taken(store, ttl=0)
     second = await taken(store)
@@ -347,7 +347,7 @@ async def test_a_lease_that_ran_out_is_taken_over(store: RunStore) -> None:
     assert await store.renew_lease(second, ttl=60)
 
 
-async def test_a_lease_that_ran_out_and_was_not_taken(store: RunStore) -> None:
+async def test_a_lease_that_ran_out_and_was_not_taken(store: StateStore) -> None:
     """It is renewed."""
     lease = await taken(store, ttl=0)
     assert await store.renew_lease(lease, ttl=60)
@@ -356,7 +356,7 @@ async def test_a_lease_that_ran_out_and_was_not_taken(store: RunStore) -> None:
     assert await taken(store)
 
 
-async def test_the_lease_of_an_owner_that_is_dead_is_free(store: RunStore) -> None:
+async def test_the_lease_of_an_owner_that_is_dead_is_free(store: StateStore) -> None:
     """Exactly theirs: whoever took it in the meantime keeps it."""
     first = await taken(store, owner="dead")
     for other in ("", "dea", "dead ", "DEAD"):
@@ -376,7 +376,7 @@ async def test_the_lease_of_an_owner_that_is_dead_is_free(store: RunStore) -> No
 # --- triggers ---
 
 
-async def test_triggers(store: RunStore) -> None:
+async def test_triggers(store: StateStore) -> None:
     """They stay in order until they are dropped; a number is never given again."""
     first = await store.add_trigger("nightly", [A, B], by="a webhook")
     second = await store.add_trigger("other")
@@ -407,7 +407,7 @@ async def test_triggers(store: RunStore) -> None:
         (0, 0, "zc"),
     ],
 )
-async def test_trim(store: RunStore, days: float, runs: int, stay: str) -> None:
+async def test_trim(store: StateStore, days: float, runs: int, stay: str) -> None:
     """A job's last run stays, with its entries."""
     now = time.time()
     for run_id, age in (("a", 20), ("b", 10), ("c", 6)):
@@ -421,7 +421,7 @@ async def test_trim(store: RunStore, days: float, runs: int, stay: str) -> None:
     assert await store.trim(days=days, runs=runs) == 0
 
 
-async def test_the_last_run_that_took_everything(store: RunStore) -> None:
+async def test_the_last_run_that_took_everything(store: StateStore) -> None:
     """It stays when later ones of some products push the rest out."""
     assert await store.last_whole("nightly") is None
     ends = [
@@ -442,7 +442,7 @@ async def test_the_last_run_that_took_everything(store: RunStore) -> None:
     assert (last.run_id, last.status) == ("b", RunStatus.DEGRADED)
 
 
-async def test_trim_leaves_what_is_not_a_run(store: RunStore) -> None:
+async def test_trim_leaves_what_is_not_a_run(store: StateStore) -> None:
     """Of a run that is forgotten."""
     await store.begin_run(record("r1"))
     await store.begin_run(record("r2"))
@@ -464,7 +464,7 @@ async def test_trim_leaves_what_is_not_a_run(store: RunStore) -> None:
 # --- any values ---
 
 
-async def test_long_words(store: RunStore) -> None:
+async def test_long_words(store: StateStore) -> None:
     """A server that answers with a page of HTML."""
     page = "<p>Füße &amp; \U0001f45f</p>" * 50_000
     failures = [failed("a", reason=page, payload={"html": page})]
@@ -505,7 +505,7 @@ odd = st.one_of(
     payload=json_values(),
 )
 async def test_any_text_comes_back(
-    store: RunStore,
+    store: StateStore,
     places: tuple[str, str],
     product: ProductKey,
     texts: tuple[str, str],
@@ -515,11 +515,11 @@ async def test_any_text_comes_back(
     """NUL, halves of surrogate pairs, quotes: also where the database takes none."""
     name, run_id = places
     reason, said = texts
-    failure = Failure(
+    failure = FailedProduct(
         key=product, reason=reason, said=said, payload=payload, run_id=run_id
     )
     outcome = Outcome(product, OutcomeStatus.FAILED, reason, said)
-    noted = Entry(run_id=run_id, at=0.1, outcome=outcome, fields=(field,))
+    noted = HistoryEntry(run_id=run_id, at=0.1, outcome=outcome, fields=(field,))
 
     await store.put_failures(name, [failure])
     await store.add_entries(name, [noted])
@@ -550,7 +550,7 @@ async def test_any_text_comes_back(
     tree=st.dictionaries(st.text(max_size=5), json_values(), max_size=3),
 )
 async def test_any_run_comes_back(
-    store: RunStore,
+    store: StateStore,
     texts: tuple[str, str, str],
     times: tuple[float, float],
     tree: Mapping[str, Json],
@@ -577,7 +577,7 @@ async def test_any_run_comes_back(
 # --- several at once ---
 
 
-async def test_tasks_at_once(store: RunStore) -> None:
+async def test_tasks_at_once(store: StateStore) -> None:
     """Each call is a transaction of its own."""
     async with asyncio.TaskGroup() as group:
         for _ in range(20):
@@ -588,7 +588,7 @@ async def test_tasks_at_once(store: RunStore) -> None:
     assert len({t.id for t in await store.triggers()}) == 20
 
 
-async def test_a_call_that_is_cancelled(store: RunStore) -> None:
+async def test_a_call_that_is_cancelled(store: StateStore) -> None:
     """Carried out whole or not at all, and the store goes on."""
     failures = [failed(f"{number}") for number in range(1000)]
     for steps in range(5):
@@ -603,7 +603,7 @@ async def test_a_call_that_is_cancelled(store: RunStore) -> None:
         assert len(await store.failures(f"{steps}")) in {0, 1000}
 
 
-async def test_ids_of_any_length(store: RunStore) -> None:
+async def test_ids_of_any_length(store: StateStore) -> None:
     """Longer than an entry of an index, and alike up to the last letter."""
     letters = random.Random(1)
     start = "".join(chr(letters.randrange(0x21, 0x7F)) for _ in range(5000))
@@ -631,11 +631,11 @@ async def test_ids_of_any_length(store: RunStore) -> None:
     assert await store.absences("j", "shop") == {two}
 
 
-async def test_failures_in_parts(store: RunStore) -> None:
+async def test_failures_in_parts(store: StateStore) -> None:
     """Each begins behind the last key of the one before; payloads where wanted."""
     everything = [failed(id_, payload={"title": id_}) for id_ in "abcde"]
     await store.put_failures("j", [*everything, failed("c", payload=None)])
-    found: list[Failure] = []
+    found: list[FailedProduct] = []
     while part := await store.failures(
         "j", limit=2, after=found[-1].key if found else None
     ):
@@ -646,7 +646,7 @@ async def test_failures_in_parts(store: RunStore) -> None:
     assert not any(each.payload for each in light)
 
 
-async def test_absences_of_one_source(store: RunStore) -> None:
+async def test_absences_of_one_source(store: StateStore) -> None:
     """Jobs without a name share one; what others noted stays."""
     other = ProductKey("erp", "a")
     await store.note_absences("", "shop", "r1", [A], source="pim")

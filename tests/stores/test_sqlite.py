@@ -1,4 +1,4 @@
-"""A run store in a SQLite file: what it is to other programs, and what can go wrong."""
+"""A state store in a SQLite file: what it is to other programs, and what can go wrong."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from catalogsync.runstore import StoreError
-from catalogsync.stores import StoreSettings
-from catalogsync.stores._schema import MIGRATIONS
-from catalogsync.stores._steps import Statement, Steps
+from catalogsync.state import StateSettings
+from catalogsync.state._schema import MIGRATIONS
+from catalogsync.state._steps import Statement, Steps
+from catalogsync.state.protocols import StateError
 
 from .values import failed
 
@@ -28,8 +28,8 @@ def path(tmp_path: Path) -> Path:
 
 async def refused(path: Path) -> str:
     """What is said when the store cannot be opened: one line that names it."""
-    with pytest.raises(StoreError) as caught:
-        async with StoreSettings(url=f"sqlite:///{path}").open():
+    with pytest.raises(StateError) as caught:
+        async with StateSettings(url=f"sqlite:///{path}").open():
             pass
     told = str(caught.value)
     assert str(path) in told
@@ -88,14 +88,14 @@ async def test_a_file_in_place_of_the_folder(path: Path) -> None:
     """The folder cannot be made."""
     another_program(path)
     told = await refused(path / "runs.db")
-    assert "the folder of the run store" in told
+    assert "the folder of the state store" in told
     assert "name another file" in told
 
 
 @pytest.fixture
 async def kept(path: Path) -> Path:
     """A store that was used before."""
-    async with StoreSettings(url=f"sqlite:///{path}").open() as store:
+    async with StateSettings(url=f"sqlite:///{path}").open() as store:
         await store.put_failures("nightly", [failed("a")])
     return path
 
@@ -150,8 +150,8 @@ async def test_a_store_that_was_harmed(
 ) -> None:
     """Found when it is read."""
     harm(kept)
-    with pytest.raises(StoreError, match=told) as caught:
-        async with StoreSettings(url=f"sqlite:///{kept}").open() as store:
+    with pytest.raises(StateError, match=told) as caught:
+        async with StateSettings(url=f"sqlite:///{kept}").open() as store:
             await store.failures("nightly")
     assert str(kept) in str(caught.value)
 
@@ -163,11 +163,11 @@ async def test_a_store_that_somebody_keeps_locked(kept: Path) -> None:
         yield Statement("PRAGMA busy_timeout = 0")
 
     store: Any
-    async with StoreSettings(url=f"sqlite:///{kept}").open() as store:
+    async with StateSettings(url=f"sqlite:///{kept}").open() as store:
         await store.database.read(impatient())
         with closing(sqlite3.connect(kept, isolation_level=None)) as somebody:
             somebody.execute("BEGIN IMMEDIATE")
-            with pytest.raises(StoreError, match="see which process holds it"):
+            with pytest.raises(StateError, match="see which process holds it"):
                 await store.add_trigger("nightly")
             assert await store.failures("nightly") == [failed("a")]
         assert await store.add_trigger("nightly")
@@ -184,7 +184,7 @@ async def test_the_event_loop_goes_on(kept: Path) -> None:
 
     store: Any
     async with (
-        StoreSettings(url=f"sqlite:///{kept}").open() as store,
+        StateSettings(url=f"sqlite:///{kept}").open() as store,
         asyncio.TaskGroup() as group,
     ):
         task = group.create_task(store.database.write(long_work()))
@@ -196,7 +196,7 @@ async def test_the_event_loop_goes_on(kept: Path) -> None:
 async def test_nothing_stays_open(path: Path) -> None:
     """A store that is closed has no thread, and no file beside its own."""
     before = threading.active_count()
-    async with StoreSettings(url=f"sqlite:///{path}").open() as store:
+    async with StateSettings(url=f"sqlite:///{path}").open() as store:
         await store.add_trigger("nightly")
         assert threading.active_count() == before + 1
     for thread in threading.enumerate():

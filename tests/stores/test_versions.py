@@ -1,4 +1,4 @@
-"""Run stores of every version that was published are read by this code.
+"""State stores of every version that was published are read by this code.
 
 `versions/v1.sql` is what version 1 of the schema left behind, and so on; the file of
 a new version holds the same values. SQLite and PostgreSQL read the same files; what
@@ -14,25 +14,25 @@ from pathlib import Path
 import pytest
 from tests.adapters.sql_databases import Hand
 
-from catalogsync.models import ProductKey
-from catalogsync.outcomes import Outcome, OutcomeStatus
+from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
+from catalogsync.catalog.products import ProductKey
 from catalogsync.report import RunStatus
-from catalogsync.runstore import (
+from catalogsync.state import StateSettings, _schema
+from catalogsync.state.protocols import (
     BusyError,
-    Entry,
-    Failure,
+    FailedProduct,
+    HistoryEntry,
     RunRecord,
-    StoreError,
+    StateError,
     Trigger,
 )
-from catalogsync.stores import StoreSettings, _schema
 
 VERSIONS = sorted(Path(__file__).with_name("versions").glob("v*.sql"))
 DIGEST = {
     "sqlite": "id",
     "postgres": "sha256(CAST(replace(id, chr(92), chr(92) || chr(92)) AS BYTEA))",
 }
-A, B = ProductKey("pim", "a"), ProductKey("pim", "b")
+A, B, C = (ProductKey("pim", id_) for id_ in "abc")
 
 
 async def load(version: Path, url: str, hand: Hand) -> None:
@@ -67,7 +67,7 @@ async def test_an_older_store_is_read(version: Path, url: str, hand: Hand) -> No
     """All that is in it."""
     await load(version, url, hand)
     for _ in range(2):
-        async with StoreSettings(url=url, keep_days=1e6).open() as store:
+        async with StateSettings(url=url, keep_days=1e6).open() as store:
             assert await store.runs() == [
                 RunRecord(
                     run_id="r2",
@@ -85,20 +85,30 @@ async def test_an_older_store_is_read(version: Path, url: str, hand: Hand) -> No
                     partial=True,
                     finished_at=1003.0,
                     status=RunStatus.DEGRADED,
-                    report={"run_id": "r1", "problem": "Füße"},
+                    report={
+                        "run_id": "r1",
+                        "problem": "Füße",
+                        "counts": {"removed": 3, "unresolved": 1},
+                    },
                 ),
             ]
             updated = Outcome(A, OutcomeStatus.UPDATED)
             refused = Outcome(B, OutcomeStatus.FAILED, "no price", "HTTP 400\0")
             fields = ("title", "variants.1.sku")
             assert await store.history("nightly", A) == [
-                Entry(run_id="r1", at=1001.25, outcome=updated, fields=fields)
+                HistoryEntry(run_id="r1", at=1001.25, outcome=updated, fields=fields)
             ]
             assert await store.history("nightly", B) == [
-                Entry(run_id="r1", at=1001.5, outcome=refused)
+                HistoryEntry(run_id="r1", at=1001.5, outcome=refused)
+            ]
+            removed = Outcome(C, OutcomeStatus.REMOVED)
+            unresolved = Outcome(C, OutcomeStatus.UNRESOLVED, "no answer")
+            assert await store.history("nightly", C) == [
+                HistoryEntry(run_id="r1", at=1001.0, outcome=unresolved),
+                HistoryEntry(run_id="r1", at=1000.75, outcome=removed),
             ]
             assert await store.failures("nightly") == [
-                Failure(
+                FailedProduct(
                     key=B,
                     reason="no price",
                     said="HTTP 400\0",
@@ -123,10 +133,10 @@ async def test_an_older_store_is_read(version: Path, url: str, hand: Hand) -> No
 async def test_an_older_store_goes_on(version: Path, url: str, hand: Hand) -> None:
     """Its numbers, its lease and what was absent count."""
     await load(version, url, hand)
-    async with StoreSettings(url=url).open() as store:
-        held = await store.take_lease("shop <- pim", "me", ttl=60)
-        assert isinstance(held, BusyError)
-        assert held.holder == "job nightly"
+    async with StateSettings(url=url).open() as store:
+        existing = await store.take_lease("shop <- pim", "me", ttl=60)
+        assert isinstance(existing, BusyError)
+        assert existing.holder == "job nightly"
         assert (await store.add_trigger("nightly")).id == 9
         assert await store.note_absences("nightly", "shop", "r2", [A, B]) == {B}
 
@@ -138,12 +148,12 @@ async def test_a_migration_that_fails(
     known = _schema.MIGRATIONS
     second = "CREATE TABLE two (x {text}); INSERT INTO two VALUES ('done')"
     third = "CREATE TABLE three (x {text}); INSERT INTO four VALUES ('done')"
-    settings = StoreSettings(url=url)
+    settings = StateSettings(url=url)
     async with settings.open() as store:
         trigger = await store.add_trigger("nightly")
 
     monkeypatch.setattr(_schema, "MIGRATIONS", (*known, second, third))
-    with pytest.raises(StoreError, match="four"):
+    with pytest.raises(StateError, match="four"):
         async with settings.open():
             pass
     assert await hand("SELECT x FROM two") == [("done",)]

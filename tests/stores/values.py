@@ -1,13 +1,13 @@
-"""Values that the tests keep in a run store."""
+"""Values that the tests keep in a state store."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from catalogsync.models import Json, ProductKey
-from catalogsync.outcomes import Outcome, OutcomeStatus
+from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
+from catalogsync.catalog.products import Json, ProductKey
 from catalogsync.report import Counts, Report, RunStatus
-from catalogsync.runstore import Entry, Failure, RunRecord
+from catalogsync.state.protocols import FailedProduct, HistoryEntry, RunRecord
 
 __all__ = ["A", "B", "C", "entry", "failed", "key", "record", "report"]
 
@@ -65,10 +65,10 @@ def entry(
     at: float = 1000.0,
     reason: str = "",
     fields: tuple[str, ...] = (),
-) -> Entry:
+) -> HistoryEntry:
     """A product that was updated."""
     outcome = Outcome(key(id_), OutcomeStatus.UPDATED, reason)
-    return Entry(run_id=run_id, at=at, outcome=outcome, fields=fields)
+    return HistoryEntry(run_id=run_id, at=at, outcome=outcome, fields=fields)
 
 
 def failed(
@@ -79,9 +79,9 @@ def failed(
     at: float = 1000.0,
     attempts: int = 1,
     run_id: str = "r1",
-) -> Failure:
+) -> FailedProduct:
     """A product that failed."""
-    return Failure(
+    return FailedProduct(
         key=key(id_),
         reason=reason,
         said=f"{reason}, it says",

@@ -13,45 +13,27 @@ from catalogsync import (
     UNSET,
     Action,
     AdoptBy,
-    AdoptingSink,
-    Ambiguous,
     BatchRefusedError,
     BrokenReplyError,
     CatalogSyncError,
     Category,
-    CategoryCounts,
     Change,
-    Checkable,
+    Conflict,
     ConflictError,
-    Counts,
-    Cursor,
     Dimensions,
-    Discrepancy,
-    Edit,
-    Edits,
-    Event,
     EventHook,
-    FailedProducts,
-    Failure,
+    Existing,
     Field,
-    FieldDiff,
-    Finding,
-    Held,
-    HeldReference,
     Image,
     InvalidValueError,
-    Json,
     Limits,
-    Located,
     LookupSource,
     MemorySink,
     MemorySource,
-    Metered,
     MisconfiguredError,
-    Missing,
-    MissingExtraError,
+    OnDeleted,
+    OnManualEdit,
     Options,
-    Ours,
     Outcome,
     OutcomeStatus,
     Owner,
@@ -62,50 +44,62 @@ from catalogsync import (
     ProductKey,
     ProductStatus,
     Prune,
-    PruningSink,
-    Reference,
-    ReferenceChange,
-    ReferenceKind,
-    ReferenceOutcome,
-    ReferencingSink,
     RefusedError,
     Rejected,
     Report,
     RetryPolicy,
     Run,
     RunFailedError,
-    RunRecord,
     RunStatus,
-    RunStore,
-    ShapingSink,
     Sink,
     Source,
+    StateSettings,
     StockLevel,
-    StoreSettings,
-    Stranger,
+    Sync,
     Transform,
     TransientError,
     UnauthorizedError,
-    Unset,
     Variant,
-    VariantChange,
-    WeighingSink,
     WhenBusy,
     __version__,
     as_source,
-    batched,
     batcher,
-    diff,
-    find_failed,
-    open_apply,
-    open_disown,
-    open_retry,
-    open_run,
-    plan,
-    rehearse,
     run_blocking,
     sync,
 )
+from catalogsync.batching import batched
+from catalogsync.catalog.changes import (
+    ExistingReference,
+    FieldDiff,
+    Found,
+    Reference,
+    ReferenceChange,
+    ReferenceKind,
+    ReferenceOutcome,
+    VariantChange,
+)
+from catalogsync.catalog.products import Json, Unset
+from catalogsync.diff.compare import plan
+from catalogsync.diff.describe import diff
+from catalogsync.diff.ownership import ManualEdit
+from catalogsync.engine import RetrySource
+from catalogsync.engine.retrying import find_failed
+from catalogsync.errors import MissingExtraError
+from catalogsync.events import Event
+from catalogsync.protocols import (
+    AdoptingSink,
+    CheckResult,
+    CountsRequests,
+    Cursor,
+    HasEndpoint,
+    NormalizingSink,
+    ReferencingSink,
+    RemovingSink,
+    SelfChecking,
+    SizedSink,
+)
+from catalogsync.report import CategoryCounts, Counts, Discrepancy
+from catalogsync.state import FailedProduct, RunRecord, StateStore
 
 
 @attrs.frozen
@@ -140,16 +134,20 @@ class DictSink:
 
     name: str = "dict"
     limits: Limits = attrs.field(factory=Limits)
-    held: dict[ProductKey, Ours] = attrs.field(factory=dict[ProductKey, Ours])
+    existing: dict[ProductKey, Existing] = attrs.field(
+        factory=dict[ProductKey, Existing]
+    )
 
     async def find(
-        self, wanted: Sequence[Product], /, *, fields: frozenset[Field]
-    ) -> Mapping[ProductKey, Held]:
-        return {p.key: self.held[p.key] for p in wanted if p.key in self.held}
+        self, desired: Sequence[Product], /, *, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, Found]:
+        return {p.key: self.existing[p.key] for p in desired if p.key in self.existing}
 
     async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
         for change in changes:
-            self.held[change.key] = Ours(product=change.product, receipt=change.receipt)
+            self.existing[change.key] = Existing(
+                product=change.product, last_applied=change.last_applied
+            )
         return [change.done() for change in changes]
 
 
@@ -161,8 +159,8 @@ class AbleSink(DictSink):
 
     async def find_references(
         self, references: frozenset[Reference], /
-    ) -> Mapping[Reference, HeldReference]:
-        return {r: HeldReference(id=r.id, name=r.name) for r in references}
+    ) -> Mapping[Reference, ExistingReference]:
+        return {r: ExistingReference(id=r.id, name=r.name) for r in references}
 
     async def write_references(
         self, changes: Sequence[ReferenceChange], /
@@ -173,10 +171,10 @@ class AbleSink(DictSink):
         return attrs.evolve(product, title=product.title[:50])
 
     def weigh(self, change: Change, /) -> int:
-        return len(change.receipt)
+        return len(change.last_applied)
 
-    async def check(self) -> Sequence[Finding]:
-        return [Finding(ok=True, what="memory", text="is there")]
+    async def check(self) -> Sequence[CheckResult]:
+        return [CheckResult(ok=True, what="memory", text="is there")]
 
 
 @attrs.frozen
@@ -188,7 +186,7 @@ class AbleSource(CsvSource):
     async def get(self, keys: Sequence[ProductKey], /) -> Page:
         return Page(products=[])
 
-    async def check(self) -> Sequence[Finding]:
+    async def check(self) -> Sequence[CheckResult]:
         return []
 
 
@@ -197,15 +195,15 @@ def protocols() -> Sequence[object]:
     sinks: list[Sink] = [DictSink(), AbleSink(), MemorySink()]
     lookup: LookupSource = AbleSource([])
     referencing: ReferencingSink = AbleSink()
-    shaping: ShapingSink = AbleSink()
-    weighing: WeighingSink = AbleSink()
-    checkable: list[Checkable] = [AbleSink(), AbleSource([])]
-    metered: list[Metered] = [AbleSink(), AbleSource([])]
+    shaping: NormalizingSink = AbleSink()
+    weighing: SizedSink = AbleSink()
+    checkable: list[SelfChecking] = [AbleSink(), AbleSource([])]
+    metered: list[CountsRequests] = [AbleSink(), AbleSource([])]
     hook: EventHook = note
     edit: Transform = veto
-    pruning: PruningSink = MemorySink()
+    pruning: RemovingSink = MemorySink()
     adopting: AdoptingSink = MemorySink()
-    located: Located = MemorySink()
+    located: HasEndpoint = MemorySink()
     plain = (sources, sinks, checkable, metered, hook, edit)
     able = (lookup, referencing, shaping, weighing, pruning, adopting, located)
     return (*plain, *able)
@@ -259,8 +257,8 @@ def make() -> Product:
     )
 
 
-def pure(product: Product, held: Ours) -> None:
-    change = plan(product, held)
+def pure(product: Product, existing: Existing) -> None:
+    change = plan(product, existing)
     assert_type(change, Change | None)
     assert_type(plan(product, None, {Field.TAGS: ("1",)}), Change | None)
     if change is not None:
@@ -281,15 +279,15 @@ def weigh(product: Product) -> int:
     return len(product.title)
 
 
-def outcomes(held: Held, outcome: Outcome, reference: Reference) -> str:
+def outcomes(existing: Found, outcome: Outcome, reference: Reference) -> str:
     assert_type(outcome.status, OutcomeStatus)
     assert_type(reference.kind, ReferenceKind)
     assert_type(reference.parent, Reference | None)
-    match held:
-        case Ours():
-            return held.product.title
-        case Stranger() | Ambiguous():
-            return held.reason
+    match existing:
+        case Existing():
+            return existing.product.title
+        case Conflict():
+            return existing.reason
 
 
 async def runs(source: Source, sink: Sink) -> None:
@@ -302,18 +300,19 @@ async def runs(source: Source, sink: Sink) -> None:
         limit=5,
         keys=[ProductKey("shop", "1")],
         owns={Field.TITLE: Owner.ON_CREATE},
-        edits=Edits.KEEP,
+        on_manual_edit=OnManualEdit.KEEP,
         adopt=[AdoptBy.SKU],
-        prune=Prune.DRAFT,
-        missing=Missing.LEAVE,
+        prune=Prune.UNPUBLISH,
+        on_deleted=OnDeleted.LEAVE,
         when_busy=WhenBusy.WAIT,
     )
     assert_type(options.prune, Prune | None)
     assert_type(options.adopt, tuple[AdoptBy, ...])
     assert_type(await sync(source, sink, options=options, hooks=[note]), Report)
-    assert_type(await rehearse(source, sink, show=print), Report)
-    async with open_run(source, sink, job="nightly") as run:
-        assert_type(run, Run)
+    assert_type(await Sync(source, sink).plan(print), Report)
+    async with Sync(source, sink, job="nightly").run() as run:
+        started: Run = assert_type(run, Run)
+        assert_type(await started, Report)
         assert_type(run.run_id, str)
         assert_type(run.counts, Counts)
         run.stop(grace=1.0, reason="enough")
@@ -322,24 +321,25 @@ async def runs(source: Source, sink: Sink) -> None:
     assert_type(report.counts.created, int)
     assert_type(report.categories, CategoryCounts)
     assert_type(report.failures, tuple[Outcome, ...])
-    assert_type(report.edits, tuple[Edit, ...])
+    assert_type(report.manual_edits, tuple[ManualEdit, ...])
     assert_type(report.discrepancies, tuple[Discrepancy, ...])
     assert_type(report.to_dict(), dict[str, Any])
     assert_type(report.raise_for_status(accept_degraded=True), Report)
 
 
 async def remembered(source: Source, sink: Sink, plan_file: Plan) -> None:
-    async with StoreSettings(url="memory:").open() as store:
-        assert_type(store, RunStore)
-        assert_type(await sync(source, sink, store=store), Report)
+    async with StateSettings(url="memory:").open() as store:
+        assert_type(store, StateStore)
+        assert_type(await sync(source, sink, state=store), Report)
         assert_type(await store.runs(job="nightly"), Sequence[RunRecord])
-        assert_type(await store.failures("nightly"), Sequence[Failure])
+        assert_type(await store.failures("nightly"), Sequence[FailedProduct])
         failed = await find_failed(source, store, job="nightly")
-        assert_type(failed, FailedProducts)
-        retry = open_retry(failed, sink, job="nightly", store=store)
-        assert_type(retry, Run)
-    assert_type(open_apply(plan_file, sink), Run)
-    assert_type(open_disown("shop", sink), Run)
+        assert_type(failed, RetrySource)
+        retry = Sync(failed.name, sink, job="nightly", state=store).retry(failed)
+        assert_type(await retry, Report)
+        assert_type(await Sync(source, sink, state=store).failed(), RetrySource)
+    assert_type(await Sync(plan_file.head.source, sink).apply(plan_file), Report)
+    assert_type(await Sync("shop", sink).release(), Report)
 
 
 def blocking() -> None:

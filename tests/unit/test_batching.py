@@ -5,7 +5,8 @@ import itertools
 import pytest
 from hypothesis import given, strategies as st
 
-from catalogsync import batched, batcher
+from catalogsync import batcher
+from catalogsync.batching import batched
 
 items = st.lists(st.integers(0, 50), max_size=60)
 sizes = st.integers(1, 10)
@@ -47,7 +48,7 @@ def test_fed_by_hand_gives_the_same(items: list[int], size: int, weight: int) ->
     )
 
 
-def test_goes_on_after_it_was_emptied() -> None:
+def test_continues_after_it_was_emptied() -> None:
     collect = batcher(2)
     next(collect)
     assert collect.send("a") is None

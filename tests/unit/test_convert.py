@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 from tests.strategies import json_values, products
 
 from catalogsync import InvalidValueError, Product, ProductKey
-from catalogsync.convert import product_from_json, product_to_json
+from catalogsync.catalog.convert import product_from_json, product_to_json
 
 BARE: dict[str, Any] = {"key": {"source": "shop", "id": "1"}, "title": "Cup"}
 
@@ -31,7 +31,7 @@ def test_what_is_not_supplied_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "told"),
+    ("more", "expected"),
     [
         ({"title": None}, "title: must be text, not NoneType"),
         ({"key": "shop:1"}, "key"),
@@ -44,10 +44,10 @@ def test_what_is_not_supplied_is_left_out() -> None:
         ({"images": ""}, "images: must be a list"),
         ({"images": [{"url": 5}]}, "images[0].url: must be text, not int"),
         ({"weight": 1.5}, "weight: must be a number as text"),
-        ({"weight": "heavy"}, "weight: 'heavy' is no number"),
+        ({"weight": "heavy"}, "weight: 'heavy' is not a number"),
         ({"weight": "NaN"}, "weight: must be 0 or more, is NaN"),
         ({"weight": "9" * 101}, "must be a number as text"),
-        ({"weight": "1E+99999999999999999999"}, "is no number"),
+        ({"weight": "1E+99999999999999999999"}, "is not a number"),
         (
             {"variants": [{"id": "v", "stock": [{"quantity": True}]}]},
             "variants[0].stock[0].quantity: must",
@@ -56,14 +56,16 @@ def test_what_is_not_supplied_is_left_out() -> None:
         ({1: 2}, "extra fields found (1)"),
     ],
 )
-def test_what_is_no_product_is_told(more: dict[Any, Any], told: str) -> None:
+def test_invalid_products_are_refused_with_a_reason(
+    more: dict[Any, Any], expected: str
+) -> None:
     with pytest.raises(InvalidValueError) as caught:
         product_from_json({**BARE, **more})
-    assert told in str(caught.value)
+    assert expected in str(caught.value)
 
 
 @pytest.mark.parametrize("tree", [None, 5, "text", [], [BARE]])
-def test_what_is_no_object(tree: object) -> None:
+def test_values_that_are_not_objects(tree: object) -> None:
     with pytest.raises(InvalidValueError, match="must be a product as a JSON object"):
         product_from_json(tree)
 
@@ -118,6 +120,6 @@ def test_a_hostile_tree_is_a_product_or_an_invalid_value(tree: Any) -> None:
 
 
 @given(json_values())
-def test_any_json_is_no_product(tree: Any) -> None:
+def test_arbitrary_json_is_not_a_product(tree: Any) -> None:
     with pytest.raises(InvalidValueError):
         product_from_json(tree)

@@ -5,7 +5,7 @@ import math
 import pytest
 from hypothesis import given, strategies as st
 
-from catalogsync.engine.tally import Durations, Tally
+from catalogsync.engine.recorder import Durations, Recorder
 from catalogsync.events import Event, Request, RequestSent
 from catalogsync.report import BatchSizes
 
@@ -52,32 +52,32 @@ def test_no_time_and_no_call_at_all() -> None:
     assert Durations().latency().p50 == 0
 
 
-def make(events: list[Event] | None = None) -> Tally:
-    return Tally(run_id="r1", emit=(events if events is not None else []).append)
+def make(events: list[Event] | None = None) -> Recorder:
+    return Recorder(run_id="r1", emit=(events if events is not None else []).append)
 
 
 def test_calls_of_adapters_have_a_latency_and_planning_has_none() -> None:
-    tally = make()
+    recorder = make()
     for name in ("write", "read", "plan", "read"):
-        with tally.phase(name):
+        with recorder.phase(name):
             pass
-    assert list(tally.latency) == ["read", "write"]
-    assert tally.latency["read"].count == 2
-    assert tally.phases.keys() == {"read", "write", "plan"}
+    assert list(recorder.latency) == ["read", "write"]
+    assert recorder.latency["read"].count == 2
+    assert recorder.phases.keys() == {"read", "write", "plan"}
 
 
 def test_sizes_of_batches() -> None:
-    tally = make()
-    assert tally.batch_sizes == BatchSizes()
+    recorder = make()
+    assert recorder.batch_sizes == BatchSizes()
     for size in (10, 10, 3):
-        tally.batch(size)
-    assert tally.writes == 3
-    assert tally.batch_sizes == BatchSizes(least=3, mean=7.667, most=10)
+        recorder.add_batch(size)
+    assert recorder.writes == 3
+    assert recorder.batch_sizes == BatchSizes(least=3, mean=7.667, most=10)
 
 
-def test_requests_are_told_and_their_bytes_counted() -> None:
+def test_requests_are_reported_and_their_bytes_counted() -> None:
     events: list[Event] = []
-    tally = make(events)
+    recorder = make(events)
     request = Request(
         method="GET",
         host="h",
@@ -87,7 +87,7 @@ def test_requests_are_told_and_their_bytes_counted() -> None:
         sent=3,
         received=7,
     )
-    tally.request(request)
-    tally.request(request)
+    recorder.add_request(request)
+    recorder.add_request(request)
     assert events == [RequestSent(run_id="r1", request=request)] * 2
-    assert (tally.bytes_sent, tally.bytes_received) == (6, 14)
+    assert (recorder.bytes_sent, recorder.bytes_received) == (6, 14)

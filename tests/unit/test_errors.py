@@ -8,7 +8,6 @@ from catalogsync import (
     CatalogSyncError,
     ConflictError,
     MisconfiguredError,
-    MissingExtraError,
     ProductKey,
     RefusedError,
     RunFailedError,
@@ -16,6 +15,7 @@ from catalogsync import (
     UnauthorizedError,
     errors,
 )
+from catalogsync.errors import MissingExtraError
 
 KEY = ProductKey("shop", "1")
 
@@ -37,7 +37,7 @@ def test_each_decision_is_a_class() -> None:
     assert issubclass(RunFailedError, CatalogSyncError)
 
 
-def test_transient_tells_how_it_may_be_repeated() -> None:
+def test_a_transient_error_says_how_to_retry() -> None:
     error = TransientError("busy", retry_after=3, unexplained=True)
     assert (str(error), error.retry_after, error.unexplained) == ("busy", 3, True)
     assert TransientError("busy").retry_after is None
@@ -56,6 +56,6 @@ def test_misconfigured_names_the_setting() -> None:
     assert (error.setting, error.problem) == ("sales_channel", "there is none")
 
 
-def test_missing_extra_says_what_mends_it() -> None:
+def test_missing_extra_says_what_to_install() -> None:
     with pytest.raises(ImportError, match=r"pip install 'catalogsync\[sql\]'"):
         raise MissingExtraError("the SQL sink", "sql")

@@ -4,9 +4,10 @@ import logging
 
 import pytest
 
-from catalogsync import Event, Outcome, OutcomeStatus, ProductKey
+from catalogsync import Outcome, OutcomeStatus, ProductKey
 from catalogsync.events import (
-    BatchSettled,
+    BatchWritten,
+    Event,
     PageRead,
     ProductFailed,
     Request,
@@ -32,7 +33,7 @@ FAILED = ProductFailed(
         (Retrying(run_id="r1", what="x", attempt=2, reason="y"), logging.WARNING),
         (FAILED, logging.WARNING),
         (PAGE, logging.DEBUG),
-        (BatchSettled(run_id="r1", products=1, seconds=0.1), logging.DEBUG),
+        (BatchWritten(run_id="r1", products=1, seconds=0.1), logging.DEBUG),
     ],
 )
 def test_each_event_has_a_level(

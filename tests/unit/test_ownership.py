@@ -16,10 +16,10 @@ from catalogsync import (
     Action,
     Category,
     Change,
+    Existing,
     Field,
     Image,
     InvalidValueError,
-    Ours,
     Price,
     Product,
     ProductKey,
@@ -27,14 +27,20 @@ from catalogsync import (
     StockLevel,
     Variant,
 )
-from catalogsync.changes import FieldDiff
-from catalogsync.models import evolve_unchecked
-from catalogsync.ownership import Edit, Edits, Owner, Rules, claim
-from catalogsync.planning import Comparison, References, compare
-from catalogsync.receipt import Receipt, write_receipt
+from catalogsync.catalog.changes import FieldDiff
+from catalogsync.catalog.products import evolve_unchecked
+from catalogsync.diff.compare import Comparison, References, compare
+from catalogsync.diff.last_applied import LastApplied, write_last_applied
+from catalogsync.diff.ownership import (
+    ManualEdit,
+    OnManualEdit,
+    Owner,
+    Rules,
+    without_unowned,
+)
 
 KEY = ProductKey("shop", "1")
-KEEP = Rules(edits=Edits.KEEP)
+KEEP = Rules(on_manual_edit=OnManualEdit.KEEP)
 OVERWRITE = Rules()
 PLAIN = ("title", "description", "brand", "thumbnail", "weight", "dimensions")
 LISTS = ("images", "categories", "tags", "attributes")
@@ -82,26 +88,28 @@ def owns(**owners: str) -> Rules:
     return Rules(owns={Field(name): Owner(owner) for name, owner in owners.items()})
 
 
-def created(product: Product, rules: Rules = OVERWRITE) -> Ours:
+def created(product: Product, rules: Rules = OVERWRITE) -> Existing:
     """A sink in which we created the product."""
     change = compare(product, None, rules=rules).change
     assert change is not None
     return done(change)
 
 
-def done(change: Change) -> Ours:
-    return Ours(product=change.product, receipt=change.receipt)
+def done(change: Change) -> Existing:
+    return Existing(product=change.product, last_applied=change.last_applied)
 
 
-def by_hand(held: Ours, product: Product) -> Ours:
+def by_hand(existing: Existing, product: Product) -> Existing:
     """A person made this of it."""
-    return attrs.evolve(held, product=product)
+    return attrs.evolve(existing, product=product)
 
 
-def step(wanted: Product, held: Ours, rules: Rules) -> tuple[Ours, Comparison]:
+def step(
+    desired: Product, existing: Existing, rules: Rules
+) -> tuple[Existing, Comparison]:
     """One run."""
-    result = compare(wanted, held, rules=rules)
-    return (done(result.change) if result.change else held), result
+    result = compare(desired, existing, rules=rules)
+    return (done(result.change) if result.change else existing), result
 
 
 # Any rules, any products, any edits
@@ -112,7 +120,9 @@ def any_rules(draw: st.DrawFn) -> Rules:
     owners = draw(st.dictionaries(st.sampled_from(Field), st.sampled_from(Owner)))
     if owners.get(Field.TITLE) is Owner.NEVER:
         owners[Field.TITLE] = Owner.ON_CREATE
-    return Rules(owns=owners, edits=draw(st.sampled_from(Edits)), job="job")
+    return Rules(
+        owns=owners, on_manual_edit=draw(st.sampled_from(OnManualEdit)), job="job"
+    )
 
 
 @st.composite
@@ -137,12 +147,12 @@ def test_whatever_happens_a_run_leaves_nothing_to_do(
     others: Additions,
 ) -> None:
     other, edits = life
-    held = created(moments[0], rules)
-    held = by_hand(held, others.to(held.product))
-    for wanted, names in zip(moments, edits, strict=True):
-        held = by_hand(held, edited(held.product, other, names))
-        held, _ = step(wanted, held, rules)
-        assert compare(wanted, held, rules=rules).change is None
+    existing = created(moments[0], rules)
+    existing = by_hand(existing, others.to(existing.product))
+    for desired, names in zip(moments, edits, strict=True):
+        existing = by_hand(existing, edited(existing.product, other, names))
+        existing, _ = step(desired, existing, rules)
+        assert compare(desired, existing, rules=rules).change is None
 
 
 @given(histories(moments=2, key=KEY), any_rules(), lives(1))
@@ -150,10 +160,10 @@ def test_what_is_not_owned_is_never_changed(
     moments: tuple[Product, ...], rules: Rules, life: tuple[Product, list[set[str]]]
 ) -> None:
     other, (names,) = life
-    held = created(moments[0], rules)
-    held = by_hand(held, edited(held.product, other, names))
-    after, result = step(moments[1], held, rules)
-    before, now = held.product, after.product
+    existing = created(moments[0], rules)
+    existing = by_hand(existing, edited(existing.product, other, names))
+    after, result = step(moments[1], existing, rules)
+    before, now = existing.product, after.product
     if result.change is not None:
         assert not result.change.fields & rules.without(creating=False)
     old = {v.id: v for v in before.variants or ()}
@@ -175,7 +185,7 @@ def test_a_creation_has_all_but_what_is_never_written(
 ) -> None:
     change = compare(product, None, rules=rules).change
     assert change is not None
-    assert change.wanted == product
+    assert change.desired == product
     for name in (*PLAIN, *LISTS, "status"):
         never = rules.owns.get(Field(name)) is Owner.NEVER
         expected = UNSET if never else getattr(product, name)
@@ -183,29 +193,29 @@ def test_a_creation_has_all_but_what_is_never_written(
     if rules.owns.get(Field.VARIANTS) is Owner.NEVER:
         assert change.product.variants is UNSET
         return
-    for told, made in zip(
+    for expected, made in zip(
         product.variants or (), change.product.variants or (), strict=True
     ):
         for field, name in OF_VARIANT.items():
             never = rules.owns.get(field) is Owner.NEVER
             empty = {} if field is Field.OPTIONS else UNSET
-            assert getattr(made, name) == (empty if never else getattr(told, name))
+            assert getattr(made, name) == (empty if never else getattr(expected, name))
 
 
 @given(histories(moments=3, key=KEY), any_rules(), lives())
-def test_a_receipt_never_claims_what_is_never_written(
+def test_a_last_applied_never_claims_what_is_never_written(
     moments: tuple[Product, ...], rules: Rules, life: tuple[Product, list[set[str]]]
 ) -> None:
     other, edits = life
     never = rules.without(creating=True)
-    held = created(moments[0], rules)
-    for wanted, names in zip(moments, edits, strict=True):
-        held = by_hand(held, edited(held.product, other, names))
-        held, _ = step(wanted, held, rules)
-        receipt = Receipt.parse(held.receipt)
-        assert not never & {*receipt.fields, *receipt.lists}
-        assert not (receipt.attributes and Field.ATTRIBUTES in never)
-        claimed = {name for parts in receipt.variants.values() for name in parts}
+    existing = created(moments[0], rules)
+    for desired, names in zip(moments, edits, strict=True):
+        existing = by_hand(existing, edited(existing.product, other, names))
+        existing, _ = step(desired, existing, rules)
+        last_applied = LastApplied.parse(existing.last_applied)
+        assert not never & {*last_applied.fields, *last_applied.lists}
+        assert not (last_applied.attributes and Field.ATTRIBUTES in never)
+        claimed = {name for parts in last_applied.variants.values() for name in parts}
         currencies = {name for name in claimed if name.isupper()}
         assert not claimed & {OF_VARIANT[f] for f in never & OF_VARIANT.keys()}
         assert not (currencies and Field.PRICES in never)
@@ -221,41 +231,41 @@ def without_stock(product: Product) -> Product:
 
 @given(products(key=KEY), lives(1), st.sampled_from([KEEP, owns(status="always")]))
 def test_a_kept_edit_survives_any_number_of_runs(
-    wanted: Product, life: tuple[Product, list[set[str]]], rules: Rules
+    desired: Product, life: tuple[Product, list[set[str]]], rules: Rules
 ) -> None:
-    rules = attrs.evolve(rules, edits=Edits.KEEP)
+    rules = attrs.evolve(rules, on_manual_edit=OnManualEdit.KEEP)
     other, (names,) = life
-    wanted, other = without_stock(wanted), without_stock(other)
-    held = created(wanted, rules)
-    held = by_hand(held, edited(held.product, other, names))
-    seen: list[tuple[Edit, ...]] = []
+    desired, other = without_stock(desired), without_stock(other)
+    existing = created(desired, rules)
+    existing = by_hand(existing, edited(existing.product, other, names))
+    seen: list[tuple[ManualEdit, ...]] = []
     for _ in range(3):
-        after, result = step(wanted, held, rules)
-        assert after.product == _with_names_of(wanted, held.product)
-        assert all(edit.kept for edit in result.edits)
-        seen.append(result.edits)
-        held = after
+        after, result = step(desired, existing, rules)
+        assert after.product == _with_names_of(desired, existing.product)
+        assert all(edit.kept for edit in result.manual_edits)
+        seen.append(result.manual_edits)
+        existing = after
     assert seen[0] == seen[1] == seen[2]
 
 
-def _with_names_of(wanted: Product, product: Product) -> Product:
+def _with_names_of(desired: Product, product: Product) -> Product:
     """The name of a category is the source's, whatever people do to the list."""
     if not product.categories:
         return product
-    named = {category.id: category for category in wanted.categories or ()}
+    named = {category.id: category for category in desired.categories or ()}
     categories = [named.get(each.id, each) for each in product.categories]
     return attrs.evolve(product, categories=categories)
 
 
 @given(products(key=KEY), lives(1))
 def test_edits_are_the_same_kept_or_not(
-    wanted: Product, life: tuple[Product, list[set[str]]]
+    desired: Product, life: tuple[Product, list[set[str]]]
 ) -> None:
     other, (names,) = life
-    held = created(wanted)
-    held = by_hand(held, edited(held.product, other, names))
-    kept = step(wanted, held, KEEP)[1].edits
-    overwritten = step(wanted, held, OVERWRITE)[1].edits
+    existing = created(desired)
+    existing = by_hand(existing, edited(existing.product, other, names))
+    kept = step(desired, existing, KEEP)[1].manual_edits
+    overwritten = step(desired, existing, OVERWRITE)[1].manual_edits
     assert [edit.diff for edit in kept] == [edit.diff for edit in overwritten]
     assert not any(edit.kept for edit in overwritten)
 
@@ -266,16 +276,16 @@ def test_what_the_source_changes_wins(
 ) -> None:
     """Whatever was kept before, and even if both came to say the same meanwhile."""
     other, edits = life
-    rules = Rules(edits=Edits.KEEP, owns={Field.STATUS: Owner.ALWAYS})
-    held, before = created(moments[0], rules), moments[0]
-    for wanted, names in zip((*moments[1:], moments[0]), edits, strict=True):
-        held = by_hand(held, edited(held.product, other, names))
-        held, _ = step(wanted, held, rules)
+    rules = Rules(on_manual_edit=OnManualEdit.KEEP, owns={Field.STATUS: Owner.ALWAYS})
+    existing, before = created(moments[0], rules), moments[0]
+    for desired, names in zip((*moments[1:], moments[0]), edits, strict=True):
+        existing = by_hand(existing, edited(existing.product, other, names))
+        existing, _ = step(desired, existing, rules)
         for name in (*PLAIN, "status"):
-            then, now = getattr(before, name), getattr(wanted, name)
+            then, now = getattr(before, name), getattr(desired, name)
             if then is not UNSET and now is not UNSET and then != now:
-                assert getattr(held.product, name) == now
-        before = wanted
+                assert getattr(existing.product, name) == now
+        before = desired
 
 
 # Owners, one by one
@@ -287,8 +297,8 @@ def test_nothing_is_owned_by_nobody(name: str) -> None:
     rules = owns(**{name: "never"})
     stranger = _other_cup()
     before = created(CUP, rules)
-    held = by_hand(before, stranger)
-    change = compare(CUP, held, rules=rules).change
+    existing = by_hand(before, stranger)
+    change = compare(CUP, existing, rules=rules).change
     assert change is not None
     assert Field(name) not in change.fields
     assert not any(Field(name) in each.fields for each in change.variants)
@@ -315,53 +325,56 @@ def test_a_product_needs_a_title() -> None:
 
 def test_on_create_is_written_once_and_for_new_variants() -> None:
     rules = owns(prices="on_create", description="on_create", sku="on_create")
-    held = created(cup(variants=VARIANTS[:1]), rules)
-    assert held.product == cup(variants=VARIANTS[:1])
+    existing = created(cup(variants=VARIANTS[:1]), rules)
+    assert existing.product == cup(variants=VARIANTS[:1])
     dearer = attrs.evolve(VARIANTS[0], prices=[price("100")], sku="other")
     large = variant("L", sku="l", prices=[price("4")])
-    wanted = cup(description="Other", variants=[dearer, large])
-    after, result = step(wanted, held, rules)
+    desired = cup(description="Other", variants=[dearer, large])
+    after, result = step(desired, existing, rules)
     assert result.change is not None
     assert result.change.fields == {Field.VARIANTS}
     assert after.product == cup(variants=[VARIANTS[0], large])
-    receipt = Receipt.parse(after.receipt)
-    assert receipt.wrote_price("L", "USD")
-    assert receipt.variants["S"] == Receipt.parse(held.receipt).variants["S"]
-    assert compare(wanted, after, rules=rules).change is None
+    last_applied = LastApplied.parse(after.last_applied)
+    assert last_applied.wrote_price("L", "USD")
+    assert (
+        last_applied.variants["S"]
+        == LastApplied.parse(existing.last_applied).variants["S"]
+    )
+    assert compare(desired, after, rules=rules).change is None
 
 
 def test_variants_that_are_not_owned_neither_come_nor_go() -> None:
     rules = owns(variants="on_create")
-    held = created(CUP, rules)
-    wanted = cup(variants=[attrs.evolve(VARIANTS[0], title="XS"), variant("L")])
-    after, _ = step(wanted, held, rules)
+    existing = created(CUP, rules)
+    desired = cup(variants=[attrs.evolve(VARIANTS[0], title="XS"), variant("L")])
+    after, _ = step(desired, existing, rules)
     assert after.product == cup(
         variants=[attrs.evolve(VARIANTS[0], title="XS"), VARIANTS[1]]
     )
-    assert Receipt.parse(after.receipt).wrote_variant("M")
+    assert LastApplied.parse(after.last_applied).wrote_variant("M")
 
 
 def test_all_variants_of_the_source_are_new_and_none_is_owned() -> None:
     rules = owns(variants="never")
-    held = created(CUP, rules)
-    assert held.product.variants is UNSET
-    assert compare(CUP, held, rules=rules).change is None
+    existing = created(CUP, rules)
+    assert existing.product.variants is UNSET
+    assert compare(CUP, existing, rules=rules).change is None
 
 
 def test_options_that_a_person_owns_are_not_claimed() -> None:
     """Else they would be taken away when the source owns them again."""
     rules = owns(options="on_create")
-    held = created(cup(variants=VARIANTS[:1]), rules)
+    existing = created(cup(variants=VARIANTS[:1]), rules)
     theirs = attrs.evolve(VARIANTS[0], options={"Size": "Little"})
-    held = by_hand(held, cup(variants=[theirs]))
-    after, _ = step(cup(title="Mug", variants=VARIANTS[:1]), held, rules)
+    existing = by_hand(existing, cup(variants=[theirs]))
+    after, _ = step(cup(title="Mug", variants=VARIANTS[:1]), existing, rules)
     assert after.product == cup(title="Mug", variants=[theirs])
-    parts = Receipt.parse(after.receipt).variants["S"]
-    assert parts == Receipt.parse(held.receipt).variants["S"]
+    parts = LastApplied.parse(after.last_applied).variants["S"]
+    assert parts == LastApplied.parse(existing.last_applied).variants["S"]
     bare = attrs.evolve(VARIANTS[0], options={})
-    adopted = Ours(product=cup(variants=[theirs]), foreign=True)
+    adopted = Existing(product=cup(variants=[theirs]), foreign=True)
     after, _ = step(cup(variants=[bare]), adopted, rules)
-    assert not Receipt.parse(after.receipt).wrote_options("S")
+    assert not LastApplied.parse(after.last_applied).wrote_options("S")
     assert compare(cup(variants=[bare]), after).change is None
 
 
@@ -370,21 +383,24 @@ def test_references_that_are_not_owned_are_not_written() -> None:
     change = compare(CUP, None, ids, rules=owns(categories="never")).change
     assert change is not None
     assert change.references == {Field.TAGS: ("tag_1",)}
-    held = Ours(product=change.product, receipt=change.receipt)
+    existing = Existing(product=change.product, last_applied=change.last_applied)
     there = {Field.TAGS: {"tag_1": "red"}, Field.CATEGORIES: {"pcat_9": "Theirs"}}
-    held = attrs.evolve(held, references=there)
-    assert compare(CUP, held, ids, rules=owns(categories="never")).change is None
+    existing = attrs.evolve(existing, references=there)
+    assert compare(CUP, existing, ids, rules=owns(categories="never")).change is None
 
 
 def test_claim_without_rules_is_the_product_itself() -> None:
-    assert claim(CUP, None, Rules()) is CUP
-    assert claim(CUP, CUP, Rules(edits=Edits.KEEP, job="x")) is CUP
+    assert without_unowned(CUP, None, Rules()) is CUP
+    assert (
+        without_unowned(CUP, CUP, Rules(on_manual_edit=OnManualEdit.KEEP, job="x"))
+        is CUP
+    )
 
 
 # Edits, one by one
 
 
-def paths(edits: Iterable[Edit]) -> dict[str, tuple[Any, Any]]:
+def paths(edits: Iterable[ManualEdit]) -> dict[str, tuple[Any, Any]]:
     return {edit.diff.path: (edit.diff.old, edit.diff.new) for edit in edits}
 
 
@@ -445,50 +461,50 @@ EDITS: Mapping[str, tuple[dict[str, Any], dict[str, tuple[Any, Any]]]] = {
 }
 
 
-@pytest.mark.parametrize(("by_them", "told"), EDITS.values(), ids=EDITS)
-def test_an_edit(by_them: dict[str, Any], told: dict[str, tuple[Any, Any]]) -> None:
-    held = by_hand(created(CUP), cup(**by_them))
-    kept = compare(CUP, held, rules=KEEP)
-    assert (kept.change, paths(kept.edits)) == (None, told)
-    assert all(edit.kept and edit.key == KEY for edit in kept.edits)
-    lost = compare(CUP, held, rules=OVERWRITE)
+@pytest.mark.parametrize(("by_them", "expected"), EDITS.values(), ids=EDITS)
+def test_an_edit(by_them: dict[str, Any], expected: dict[str, tuple[Any, Any]]) -> None:
+    existing = by_hand(created(CUP), cup(**by_them))
+    kept = compare(CUP, existing, rules=KEEP)
+    assert (kept.change, paths(kept.manual_edits)) == (None, expected)
+    assert all(edit.kept and edit.key == KEY for edit in kept.manual_edits)
+    lost = compare(CUP, existing, rules=OVERWRITE)
     assert lost.change is not None
-    assert paths(lost.edits) == told
-    assert not any(edit.kept for edit in lost.edits)
+    assert paths(lost.manual_edits) == expected
+    assert not any(edit.kept for edit in lost.manual_edits)
     after = done(lost.change).product
     assert after in (CUP, cup(variants=after.variants))
 
 
 @pytest.mark.parametrize(("by_them", "_"), EDITS.values(), ids=EDITS)
-def test_a_difference_after_a_write_that_broke_off_is_no_edit(
+def test_a_difference_after_an_interrupted_write_is_not_a_manual_edit(
     by_them: dict[str, Any], _: object
 ) -> None:
-    held = by_hand(created(CUP), cup(**by_them))
+    existing = by_hand(created(CUP), cup(**by_them))
     for rules in (KEEP, OVERWRITE):
         doubt = attrs.evolve(rules, edited=frozenset())
-        result = compare(CUP, held, rules=doubt)
+        result = compare(CUP, existing, rules=doubt)
         assert result.change is not None
-        assert result.edits == ()
+        assert result.manual_edits == ()
 
 
-def test_edits_that_were_known_before_a_write_broke_off_are_kept() -> None:
+def test_edits_known_before_an_interrupted_write_are_kept() -> None:
     rules = attrs.evolve(KEEP, edited=frozenset({"title"}))
     halfway = cup(title="Mug", variants=small(prices=[price("9"), price("2", "EUR")]))
     result = compare(CUP, by_hand(created(CUP), halfway), rules=rules)
     assert result.change is not None
     assert result.change.product == cup(title="Mug")
-    assert paths(result.edits) == {"title": ("Mug", "Cup")}
+    assert paths(result.manual_edits) == {"title": ("Mug", "Cup")}
 
 
 def test_a_kept_edit_does_not_keep_other_changes_away() -> None:
-    held = by_hand(created(CUP), cup(title="Mug"))
-    wanted = cup(description="Better", variants=small(sku="t"))
-    after, result = step(wanted, held, KEEP)
+    existing = by_hand(created(CUP), cup(title="Mug"))
+    desired = cup(description="Better", variants=small(sku="t"))
+    after, result = step(desired, existing, KEEP)
     assert after.product == cup(
         title="Mug", description="Better", variants=small(sku="t")
     )
-    assert paths(result.edits) == {"title": ("Mug", "Cup")}
-    assert compare(wanted, after, rules=KEEP).change is None
+    assert paths(result.manual_edits) == {"title": ("Mug", "Cup")}
+    assert compare(desired, after, rules=KEEP).change is None
 
 
 @pytest.mark.parametrize(
@@ -506,19 +522,19 @@ def test_a_kept_edit_does_not_keep_other_changes_away() -> None:
         ({"variants": VARIANTS}, {"variants": VARIANTS[:1]}),
     ],
 )
-def test_the_source_goes_where_a_person_went_and_comes_back(
+def test_the_source_takes_a_persons_value_and_then_its_own_again(
     first: dict[str, Any], second: dict[str, Any]
 ) -> None:
     """Both agree for a while; that is noted, so the way back is no edit."""
     one, two = cup(**first), cup(**second)
-    held = by_hand(created(one, KEEP), two)
-    noted, result = step(two, held, KEEP)
+    existing = by_hand(created(one, KEEP), two)
+    noted, result = step(two, existing, KEEP)
     assert result.change is not None
     assert result.change.fields == frozenset()
-    assert (noted.product, result.edits) == (two, ())
+    assert (noted.product, result.manual_edits) == (two, ())
     assert compare(two, noted, rules=KEEP).change is None
     back, result = step(one, noted, KEEP)
-    assert result.edits == ()
+    assert result.manual_edits == ()
     assert back.product in (one, cup(variants=back.product.variants))
     assert compare(one, back, rules=KEEP).change is None
 
@@ -526,7 +542,7 @@ def test_the_source_goes_where_a_person_went_and_comes_back(
 def test_agreement_is_not_noted_where_nothing_is_kept_or_nothing_known() -> None:
     one, two = CUP, cup(title="Mug")
     assert compare(two, by_hand(created(one), two)).change is None
-    assert compare(two, Ours(product=two), rules=KEEP).change is None
+    assert compare(two, Existing(product=two), rules=KEEP).change is None
 
 
 def test_another_order_of_tags_is_nothing_to_note() -> None:
@@ -534,60 +550,62 @@ def test_another_order_of_tags_is_nothing_to_note() -> None:
     assert compare(shuffled, created(CUP), rules=KEEP).change is None
 
 
-@pytest.mark.parametrize("edits", Edits)
-def test_a_job_takes_over_what_another_one_wrote(edits: Edits) -> None:
+@pytest.mark.parametrize("edits", OnManualEdit)
+def test_a_job_takes_over_what_another_one_wrote(edits: OnManualEdit) -> None:
     """Else the other one would remove it; a job without a name takes nothing over."""
-    held = created(CUP, Rules(edits=edits, job="one"))
-    assert compare(CUP, held, rules=Rules(edits=edits)).change is None
-    noted, result = step(CUP, held, Rules(edits=edits, job="two"))
+    existing = created(CUP, Rules(on_manual_edit=edits, job="one"))
+    assert compare(CUP, existing, rules=Rules(on_manual_edit=edits)).change is None
+    noted, result = step(CUP, existing, Rules(on_manual_edit=edits, job="two"))
     assert result.change is not None
     assert result.change.fields == frozenset()
-    assert Receipt.parse(noted.receipt).job == "two"
-    assert compare(CUP, noted, rules=Rules(edits=edits, job="two")).change is None
+    assert LastApplied.parse(noted.last_applied).job == "two"
+    assert (
+        compare(CUP, noted, rules=Rules(on_manual_edit=edits, job="two")).change is None
+    )
 
 
 def test_stock_is_never_kept() -> None:
     less = attrs.evolve(VARIANTS[1], stock=[StockLevel(quantity=1)])
-    held = by_hand(created(CUP), cup(variants=[VARIANTS[0], less]))
-    after, result = step(CUP, held, KEEP)
-    assert (after.product, result.edits) == (CUP, ())
+    existing = by_hand(created(CUP), cup(variants=[VARIANTS[0], less]))
+    after, result = step(CUP, existing, KEEP)
+    assert (after.product, result.manual_edits) == (CUP, ())
 
 
 def test_the_status_is_kept_where_the_source_owns_it() -> None:
-    rules = attrs.evolve(owns(status="always"), edits=Edits.KEEP)
-    held = by_hand(created(CUP, rules), cup(status=ProductStatus.DRAFT))
-    result = compare(CUP, held, rules=rules)
-    assert (result.change, paths(result.edits)) == (
+    rules = attrs.evolve(owns(status="always"), on_manual_edit=OnManualEdit.KEEP)
+    existing = by_hand(created(CUP, rules), cup(status=ProductStatus.DRAFT))
+    result = compare(CUP, existing, rules=rules)
+    assert (result.change, paths(result.manual_edits)) == (
         None,
         {"status": ("draft", "published")},
     )
     hidden = cup(status=ProductStatus.DRAFT)
-    noted, _ = step(hidden, held, rules)
+    noted, _ = step(hidden, existing, rules)
     after, _ = step(CUP, noted, rules)
     assert after.product.status is ProductStatus.PUBLISHED
 
 
-def test_what_is_half_made_or_not_ours_has_no_edits() -> None:
-    held = by_hand(created(CUP), cup(title="Mug"))
-    half = attrs.evolve(held, gaps=("no variant",))
-    theirs = attrs.evolve(held, receipt=None)
+def test_incomplete_or_foreign_products_have_no_manual_edits() -> None:
+    existing = by_hand(created(CUP), cup(title="Mug"))
+    half = attrs.evolve(existing, missing_parts=("no variant",))
+    theirs = attrs.evolve(existing, last_applied=None)
     for each in (half, theirs):
         after, result = step(CUP, each, KEEP)
-        assert (after.product, result.edits) == (CUP, ())
+        assert (after.product, result.manual_edits) == (CUP, ())
 
 
-def test_edits_of_references_are_told_by_name() -> None:
+def test_edits_of_references_are_reported_by_name() -> None:
     ids: References = {Field.CATEGORIES: ("c1", "c2"), Field.TAGS: ("t1", "t2")}
     change = compare(CUP, None, ids).change
     assert change is not None
-    held = Ours(
+    existing = Existing(
         product=cup(categories=UNSET, tags=UNSET),
-        receipt=change.receipt,
+        last_applied=change.last_applied,
         references={Field.CATEGORIES: {"c1": "Cups"}, Field.TAGS: {"t9": "hot"}},
     )
-    result = compare(CUP, held, ids, rules=KEEP)
+    result = compare(CUP, existing, ids, rules=KEEP)
     assert result.change is None
-    assert paths(result.edits) == {
+    assert paths(result.manual_edits) == {
         "categories": (["Cups"], ["Cups", "New"]),
         "tags": (["hot"], ["red", "new"]),
     }
@@ -595,19 +613,25 @@ def test_edits_of_references_are_told_by_name() -> None:
 
 def test_an_edit_says_what_it_is() -> None:
     diff = FieldDiff(path="title", old="Mug", new="Cup")
-    assert str(Edit(key=KEY, diff=diff, kept=True)) == (
+    assert str(ManualEdit(key=KEY, diff=diff, kept=True)) == (
         "kept an edit: shop:1 title: 'Mug' ('Cup')"
     )
-    assert str(Edit(key=KEY, diff=diff, kept=False)).startswith("overwrote an edit: ")
+    assert str(ManualEdit(key=KEY, diff=diff, kept=False)).startswith(
+        "overwrote an edit: "
+    )
 
 
-# Products that come back, are half made, or are adopted
+# Products that come back, are incomplete, or are adopted
 
 
-def retired(held: Ours, status: ProductStatus = ProductStatus.DRAFT) -> Ours:
-    receipt = attrs.evolve(Receipt.parse(held.receipt), retired=True).text()
-    product = attrs.evolve(held.product, status=status)
-    return attrs.evolve(held, product=product, receipt=receipt)
+def removed(
+    existing: Existing, status: ProductStatus = ProductStatus.DRAFT
+) -> Existing:
+    last_applied = attrs.evolve(
+        LastApplied.parse(existing.last_applied), unpublished=True
+    ).text()
+    product = attrs.evolve(existing.product, status=status)
+    return attrs.evolve(existing, product=product, last_applied=last_applied)
 
 
 @pytest.mark.parametrize("rules", [OVERWRITE, KEEP, owns(description="never")])
@@ -616,19 +640,19 @@ def test_a_product_that_comes_back_is_published_again(
     rules: Rules, says: ProductStatus
 ) -> None:
     """Or is what the source says of a new one; the rules for others do not matter."""
-    wanted = cup(status=says)
-    after, result = step(wanted, retired(created(wanted, rules)), rules)
+    desired = cup(status=says)
+    after, result = step(desired, removed(created(desired, rules)), rules)
     assert result.change is not None
     assert after.product.status == (says or ProductStatus.PUBLISHED)
-    assert not Receipt.parse(after.receipt).retired
-    assert result.edits == ()
-    assert compare(wanted, after, rules=rules).change is None
+    assert not LastApplied.parse(after.last_applied).unpublished
+    assert result.manual_edits == ()
+    assert compare(desired, after, rules=rules).change is None
 
 
 def test_a_status_that_is_never_written_is_only_given_back() -> None:
     rules = owns(status="never")
-    wanted = cup(status=ProductStatus.DRAFT)
-    after, _ = step(wanted, retired(created(wanted, rules)), rules)
+    desired = cup(status=ProductStatus.DRAFT)
+    after, _ = step(desired, removed(created(desired, rules)), rules)
     assert after.product.status is ProductStatus.PUBLISHED
 
 
@@ -636,43 +660,49 @@ def test_a_status_that_is_never_written_is_only_given_back() -> None:
 def test_what_a_person_published_meanwhile_only_loses_the_mark(
     says: ProductStatus,
 ) -> None:
-    wanted = cup(status=says)
-    held = retired(created(wanted), ProductStatus.PUBLISHED)
-    after, result = step(wanted, held, OVERWRITE)
+    desired = cup(status=says)
+    existing = removed(created(desired), ProductStatus.PUBLISHED)
+    after, result = step(desired, existing, OVERWRITE)
     assert result.change is not None
     assert (result.change.action, result.change.fields) == (Action.UPDATE, frozenset())
-    assert after.product == held.product
-    assert not Receipt.parse(after.receipt).retired
+    assert after.product == existing.product
+    assert not LastApplied.parse(after.last_applied).unpublished
 
 
-def test_gaps_and_adoption_are_changes_though_no_field_differs() -> None:
-    for more in ({"gaps": ("no stock",)}, {"foreign": True, "receipt": None}):
-        held = attrs.evolve(created(CUP), **more)
-        change = compare(CUP, held).change
+def test_repair_and_adoption_are_changes_without_a_difference() -> None:
+    for more in (
+        {"missing_parts": ("no stock",)},
+        {"foreign": True, "last_applied": None},
+    ):
+        existing = attrs.evolve(created(CUP), **more)
+        change = compare(CUP, existing).change
         assert change is not None
         assert (change.action, change.fields) == (Action.UPDATE, frozenset())
-        assert change.held is held
-        assert Receipt.parse(change.receipt).wrote_variant("S")
+        assert change.existing is existing
+        assert LastApplied.parse(change.last_applied).wrote_variant("S")
 
 
 def test_adopting_leaves_to_people_what_the_source_owns_only_at_creation() -> None:
     rules = owns(title="on_create", prices="on_create", tags="never")
     theirs = cup(title="Mug", tags=["hot"], variants=small(prices=[price("7")]))
-    adopted = Ours(product=theirs, foreign=True)
+    adopted = Existing(product=theirs, foreign=True)
     after, _ = step(cup(description="New"), adopted, rules)
     assert after.product == attrs.evolve(theirs, description="New")
-    receipt = Receipt.parse(after.receipt)
-    assert "title" not in receipt.fields
-    assert not receipt.wrote(Field.TAGS, "red")
-    assert not receipt.wrote_price("S", "USD")
+    last_applied = LastApplied.parse(after.last_applied)
+    assert "title" not in last_applied.fields
+    assert not last_applied.wrote(Field.TAGS, "red")
+    assert not last_applied.wrote_price("S", "USD")
 
 
-def test_the_job_stands_in_the_receipt() -> None:
+def test_the_last_applied_state_names_the_job() -> None:
     rules = Rules(job="one")
-    receipt = Receipt.parse(created(CUP, rules).receipt)
-    assert (receipt.job, receipt.retired) == ("one", False)
-    assert Receipt.parse(write_receipt(CUP, {}, receipt)).job == "one"
-    assert Receipt.parse(write_receipt(CUP, {}, receipt, job="two")).job == "two"
-    assert attrs.evolve(receipt, retired=True) == Receipt.parse(
-        attrs.evolve(receipt, retired=True).text()
+    last_applied = LastApplied.parse(created(CUP, rules).last_applied)
+    assert (last_applied.job, last_applied.unpublished) == ("one", False)
+    assert LastApplied.parse(write_last_applied(CUP, {}, last_applied)).job == "one"
+    assert (
+        LastApplied.parse(write_last_applied(CUP, {}, last_applied, job="two")).job
+        == "two"
+    )
+    assert attrs.evolve(last_applied, unpublished=True) == LastApplied.parse(
+        attrs.evolve(last_applied, unpublished=True).text()
     )

@@ -22,16 +22,16 @@ def loaded_after(statement: str) -> set[str]:
 
 def test_the_import_is_light() -> None:
     assert loaded_after("import catalogsync").isdisjoint(
-        {*HEAVY, "asyncio", "attrs", "stamina", "catalogsync.models"}
+        {*HEAVY, "asyncio", "attrs", "stamina", "catalogsync.catalog.products"}
     )
 
 
 @pytest.mark.parametrize(
-    "names", ["Product, plan, diff", "sync, MemorySink, as_source, run_blocking"]
+    "names", ["Product, Change, Options", "sync, MemorySink, as_source, run_blocking"]
 )
 def test_the_core_needs_no_http_and_no_database(names: str) -> None:
     modules = loaded_after(f"from catalogsync import {names}")
-    assert "catalogsync.models" in modules
+    assert "catalogsync.catalog.products" in modules
     assert modules.isdisjoint({*HEAVY} - {"orjson"})
 
 

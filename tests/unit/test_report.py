@@ -7,8 +7,6 @@ import pytest
 
 from catalogsync import (
     CatalogSyncError,
-    CategoryCounts,
-    Counts,
     Outcome,
     OutcomeStatus,
     ProductKey,
@@ -17,7 +15,7 @@ from catalogsync import (
     RunFailedError,
     RunStatus,
 )
-from catalogsync.report import BatchSizes, Discrepancy, Latency
+from catalogsync.report import BatchSizes, CategoryCounts, Counts, Discrepancy, Latency
 
 NO_ID = Rejected(key=None, reason="id: is missing", where="record 1", path="id")
 
@@ -43,7 +41,7 @@ def test_for_people() -> None:
     report = make(
         job="nightly",
         status=RunStatus.DEGRADED,
-        counts=Counts(fetched=3, created=1, failed=1, unsettled=1),
+        counts=Counts(fetched=3, created=1, failed=1, unresolved=1),
         categories=CategoryCounts(created=2, existing=5),
         requests=9,
         writes=2,
@@ -51,18 +49,18 @@ def test_for_people() -> None:
         problem="the source's total moved",
         failures=[
             failure(1, said="Price is required"),
-            failure(2, status=OutcomeStatus.UNSETTLED, reason="timeout"),
+            failure(2, status=OutcomeStatus.UNRESOLVED, reason="timeout"),
         ],
         rejected=[Rejected(key=None, reason="id is missing", where="page 3, record 7")],
     )
     assert str(report) == (
-        "nightly: degraded: 3 fetched = 1 created + 1 failed + 1 unsettled in 2.00 s\n"
+        "nightly: degraded: 3 fetched = 1 created + 1 failed + 1 unresolved in 2.00 s\n"
         "  the source's total moved\n"
         '  failed shop:1: no price ("Price is required")\n'
         "  rejected page 3, record 7: id is missing\n"
         "  categories: 2 created, 5 existing\n"
         "  2 products/s, 9 requests, 2 writes, 1 retry\n"
-        "  unsettled shop:2: timeout"
+        "  unresolved shop:2: timeout"
     )
     assert report.summary == str(report).splitlines()[0]
 
@@ -135,7 +133,7 @@ def test_for_programs() -> None:
         "summary",
         "reasons",
         "problem",
-        "rehearsal",
+        "planned",
         "partial",
         "still_failing",
         "counts",
@@ -155,13 +153,13 @@ def test_for_programs() -> None:
         "failures",
         "rejected",
         "warnings",
-        "edits",
+        "manual_edits",
         "discrepancies",
     ]
     assert read["status"] == "succeeded"
     assert list(read["counts"]) == [
         *("fetched", "created", "updated", "unchanged", "skipped"),
-        *("retired", "failed", "unsettled"),
+        *("removed", "failed", "unresolved"),
     ]
     assert read["counts"]["created"] == 10
     assert read["products_per_second"] == 6
@@ -200,7 +198,7 @@ def test_raise_for_status(status: RunStatus, accept_degraded: bool) -> None:
     assert status.value in str(caught.value)
 
 
-def test_a_run_of_some_products_tells_what_still_fails() -> None:
+def test_a_run_of_some_products_says_what_still_fails() -> None:
     """Else one product that went well would look as if all did."""
     report = make(
         job="nightly",
@@ -226,7 +224,7 @@ def test_what_this_run_says_of_failures_is_not_said_twice() -> None:
 
 
 def test_no_run_is_degraded_without_a_reason() -> None:
-    """However much there is to tell, it is a few lines."""
+    """A few lines, however much there is to report."""
     report = make(
         status=RunStatus.DEGRADED,
         warnings=[f"the source does not have shop:{n}" for n in range(500)],

@@ -59,7 +59,7 @@ async def fail_each(tries: AsyncIterable[Attempt], asked: Iterator[float]) -> No
 
 
 async def always_fail(policy: RetryPolicy, note: Callable[[Attempt], None]) -> None:
-    """Fail each try, with no time between them; tell of each try."""
+    """Fail each try, with no time between them; report each attempt."""
     async for attempt in policy.tries():
         with attempt:
             note(attempt)
@@ -242,7 +242,7 @@ def test_retry_after_header(text: str, seconds: float | None) -> None:
     ],
 )
 def test_a_time_to_wait_is_one(asked: float | None, kept: float | None) -> None:
-    """An adapter may have it from a header: nobody waits for no number, or for ever."""
+    """An adapter may have it from a header: no one waits for NaN, or forever."""
     assert TransientError("busy", retry_after=asked).retry_after == kept
 
 
@@ -250,7 +250,7 @@ def test_no_retry_after_header() -> None:
     assert retry_after({}) is None
 
 
-def test_retry_after_header_is_held_against_the_clock() -> None:
+def test_retry_after_header_is_existing_against_the_clock() -> None:
     header = format_datetime(
         dt.datetime.now(dt.UTC) + dt.timedelta(hours=1), usegmt=True
     )
@@ -285,7 +285,7 @@ def test_any_header_gives_seconds_or_none(text: str) -> None:
 
 async def test_who_waits_hears_of_it_before(waits: list[float]) -> None:
     """With the number of the next attempt, and how long until it begins."""
-    told: list[tuple[str, int, float]] = []
+    calls: list[tuple[str, int, float]] = []
     errors = [
         TransientError("a", retry_after=0),
         TransientError("b"),
@@ -294,8 +294,8 @@ async def test_who_waits_hears_of_it_before(waits: list[float]) -> None:
     policy = RetryPolicy(attempts=3, wait_initial=0, wait_jitter=0.5)
 
     def note(error: TransientError, attempt: int, wait: float) -> None:
-        told.append((str(error), attempt, wait))
-        assert len(waits) == len(told) - 1
+        calls.append((str(error), attempt, wait))
+        assert len(waits) == len(calls) - 1
 
     async def fail() -> None:
         async for attempt in policy.tries(on_retry=note):
@@ -304,12 +304,12 @@ async def test_who_waits_hears_of_it_before(waits: list[float]) -> None:
 
     with pytest.raises(TransientError, match="c"):
         await fail()
-    assert [each[:2] for each in told] == [("a", 2), ("b", 3)]
-    assert [wait for *_, wait in told] == waits
+    assert [each[:2] for each in calls] == [("a", 2), ("b", 3)]
+    assert [wait for *_, wait in calls] == waits
 
 
 async def test_stamina_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    """A run tells of each repeat by its own logger."""
+    """A run logs each retry itself."""
     policy = RetryPolicy(attempts=3, wait_initial=0, wait_jitter=0)
     assert await repeat(policy, TransientError("a"), TransientError("b")) == 3
     assert not [record for record in caplog.records if record.name == "stamina"]
@@ -347,7 +347,7 @@ before = settings()
 import catalogsync
 from catalogsync import MemorySink, Options, Product, ProductKey, RetryPolicy
 class Busy(MemorySink):
-    async def find(self, wanted, /, **_):
+    async def find(self, desired, /, **_):
         raise catalogsync.TransientError("busy")
 product = Product(key=ProductKey("shop", "1"), title="Cup")
 options = Options(retry=RetryPolicy(attempts=3, wait_initial=0, wait_jitter=0))

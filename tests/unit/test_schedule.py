@@ -60,20 +60,20 @@ def test_days_on_which_the_clock_is_changed() -> None:
     "cron",
     ["", "daily", "* * * *", "61 * * * *", "0 0 31 2 *", "* * * * * *", "0 0 0 * * *"],
 )
-def test_what_is_none(cron: str) -> None:
-    with pytest.raises(MisconfiguredError, match="is no cron expression"):
+def test_invalid_cron_expressions(cron: str) -> None:
+    with pytest.raises(MisconfiguredError, match="is not a cron expression"):
         Schedule(cron=cron)
 
 
 @pytest.mark.parametrize("jitter", [-1, float("inf"), float("nan")])
-def test_what_is_no_jitter(jitter: float) -> None:
+def test_invalid_jitter(jitter: float) -> None:
     with pytest.raises(ValueError):
         Schedule(jitter=jitter)
 
 
 @pytest.mark.parametrize("timezone", ["", "Mars/Olympus", "../etc/passwd"])
-def test_what_is_no_time_zone(timezone: str) -> None:
-    with pytest.raises(MisconfiguredError, match="is no IANA time zone"):
+def test_invalid_time_zones(timezone: str) -> None:
+    with pytest.raises(MisconfiguredError, match="is not an IANA time zone"):
         Schedule(timezone=timezone)
 
 

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from catalogsync import Counts, Report, RunRecord, RunStatus
-from catalogsync.report import BatchSizes, Latency
-from catalogsync.stats import RunRow, Trend, rows, sparkline, trends
+from catalogsync import Report, RunStatus
+from catalogsync.report import BatchSizes, Counts, Latency
+from catalogsync.state import RunRecord
+from catalogsync.state.stats import RunRow, Trend, rows, sparkline, trends
 
 
 def record(number: int, **report: Any) -> RunRecord:
@@ -21,16 +22,16 @@ def record(number: int, **report: Any) -> RunRecord:
         "duration_s": 2.0 * number,
         **report,
     }
-    told = Report(**values)
+    report = Report(**values)
     return RunRecord(
-        run_id=told.run_id,
-        job=told.job,
+        run_id=report.run_id,
+        job=report.job,
         source="a",
         sink="b",
-        started_at=told.started_at,
-        finished_at=told.started_at + told.duration_s,
-        status=told.status,
-        report=told.to_dict(),
+        started_at=report.started_at,
+        finished_at=report.started_at + report.duration_s,
+        status=report.status,
+        report=report.to_dict(),
     )
 
 
@@ -88,11 +89,11 @@ def test_a_row_is_flat_and_has_the_same_names_always() -> None:
     assert list(full.to_dict()) == list(empty.to_dict())
     known = {name for name, value in empty.to_dict().items() if value is not None}
     assert known == {"run_id", "started_at", "status", "partial"}
-    told = full.to_dict()
-    assert told["started_at"] == "2026-05-28T20:26:42.000+00:00"
-    assert (told["created"], told["duration_s"]) == (2, 4.0)
-    assert (told["plan_seconds"], told["read_seconds"]) == (0.5, None)
-    assert (told["read_p95"], told["read_count"], told["write_p95"]) == (0.2, 4, None)
+    row = full.to_dict()
+    assert row["started_at"] == "2026-05-28T20:26:42.000+00:00"
+    assert (row["created"], row["duration_s"]) == (2, 4.0)
+    assert (row["plan_seconds"], row["read_seconds"]) == (0.5, None)
+    assert (row["read_p95"], row["read_count"], row["write_p95"]) == (0.2, 4, None)
 
 
 def test_trends() -> None:

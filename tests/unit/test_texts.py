@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from catalogsync._texts import about, counted, duration, natural
+from catalogsync._lib.texts import about, counted, duration, natural
 
 
 def test_counted() -> None:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.real import real_is_wanted
+from tests.real import real_is_desired
 
-collect_ignore = [] if real_is_wanted() else ["test_serve_real.py"]
+collect_ignore = [] if real_is_desired() else ["test_serve_real.py"]

@@ -12,12 +12,13 @@ from aiohttp import web
 from tests.service.shops import finished, open_shop
 from tests.web.sites import ACCESS, JSON, OPERATE, READ, SECRET, open_site
 
-from catalogsync import MisconfiguredError, StoreError
+from catalogsync import MisconfiguredError
 from catalogsync.service import Service
+from catalogsync.state import StateError
 from catalogsync.web import Access, AccessLogger, Role, Token, web_app
 from catalogsync.web._guard import Guard
 from catalogsync.web._handlers import ENDPOINTS
-from catalogsync.web._limits import Buckets, address_of
+from catalogsync.web._rate_limit import Buckets, address_of
 
 OPEN_PATHS = {"/health", "/ready"}
 ORIGIN = "https://admin.example.com"
@@ -80,8 +81,8 @@ async def test_who_asked_is_noted() -> None:
     async with open_site() as site:
         site.shop.till.gate.clear()
         await site.post("/api/jobs/shelf/runs")
-        (wish,) = await site.shop.store.triggers()
-        assert wish.by == "boss"
+        (trigger,) = await site.shop.store.triggers()
+        assert trigger.by == "boss"
         site.shop.till.gate.set()
 
 
@@ -310,7 +311,7 @@ async def test_a_secret_that_stands_in_a_name() -> None:
 async def test_secrets_that_the_other_side_repeats() -> None:
     """They stand in no answer, no event and no line of the log."""
     async with open_site() as site:
-        site.shop.store.faults["runs"] = StoreError(f"{OPERATE} and {SECRET}")
+        site.shop.store.faults["runs"] = StateError(f"{OPERATE} and {SECRET}")
         assert await site.ask("GET", "/api/jobs", 503) == {"error": "*** and ***"}
         site.shop.shelf.titles = {0: f"as {SECRET} has it"}
         await site.post("/api/jobs/shelf/plan")

@@ -29,33 +29,35 @@ from tests.web.sites import ACCESS, OPERATE, READ, Site, open_site, serving_narr
 from catalogsync import (
     BatchRefusedError,
     Change,
-    Counts,
-    Cursor,
-    HeldReference,
     Options,
     Outcome,
     Page,
-    Reference,
-    ReferenceChange,
-    ReferenceKind,
     Rejected,
     Report,
     RetryPolicy,
     RunStatus,
-    StoreError,
     TransientError,
 )
-from catalogsync.planfile import Forecast, PlanHead, PlanWriter
+from catalogsync.catalog.changes import (
+    ExistingReference,
+    Reference,
+    ReferenceChange,
+    ReferenceKind,
+)
+from catalogsync.plans import Estimate, PlanHead, PlanWriter
+from catalogsync.protocols import Cursor
+from catalogsync.report import Counts
 from catalogsync.schedule import Schedule
 from catalogsync.service import Service
+from catalogsync.state import StateError
 from catalogsync.testing import serve
-from catalogsync.web import Access, _bodies, web_app
+from catalogsync.web import Access, _parsing, web_app
 from catalogsync.web._plans import Preview
 
 PREFIXES = pytest.mark.parametrize("prefix", ["", "/sync", "/a/b"])
 COUNTS = (
     *("fetched", "created", "updated", "unchanged"),
-    *("skipped", "retired", "failed", "unsettled"),
+    *("skipped", "removed", "failed", "unresolved"),
 )
 
 
@@ -341,15 +343,15 @@ async def test_plan() -> None:
         assert plan["counts"] == counts(fetched=205, created=205)
         assert plan["summary"] == "shelf: 205 to create, 0 to update, 0 unchanged"
         assert (plan["read"], plan["problem"], plan["reasons"]) == (205, "", [])
-        assert plan["forecast"]["writes"] == 103
-        assert plan["forecast"]["summary"].startswith("would take 103 writes, at least")
+        assert plan["estimate"]["writes"] == 103
+        assert plan["estimate"]["summary"].startswith("would take 103 writes, at least")
         assert plan["totals"]["changes"] == 205
         assert plan["changes"][0] == {
             "action": "create",
             "key": "shelf:0",
             "title": "Thing 0",
             "diff": [{"path": "title", "old": None, "new": "Thing 0"}],
-            "half_made": [],
+            "incomplete": [],
             "adopts": False,
         }
         found = [change["key"] for change in plan["changes"]]
@@ -367,7 +369,7 @@ async def test_a_plan_drops_nothing() -> None:
     async with open_site(shelf=shelf, options=options) as site:
         plan = await planned(site, "?limit=1")
         assert plan["totals"] == {
-            **dict.fromkeys(("rejected", "edits"), 0),
+            **dict.fromkeys(("rejected", "manual_edits"), 0),
             "changes": 5,
             "failures": 2,
             "warnings": 1,
@@ -404,7 +406,7 @@ async def test_a_plan_is_applied_and_nothing_else() -> None:
         run_id = await finish(site, f"{PLAN}/apply", json=body)
         assert shop.till.titles == {**titles, "3": "By hand", "7": "New"}
         run = await site.get(f"/api/runs/{run_id}")
-        assert (run["status"], run["counts"]["unsettled"]) == ("incomplete", 1)
+        assert (run["status"], run["counts"]["unresolved"]) == ("incomplete", 1)
 
 
 @pytest.mark.parametrize(
@@ -545,25 +547,25 @@ async def test_the_end_of_the_host_ends_a_plan() -> None:
 def test_changes_of_categories(tmp_path: Path) -> None:
     """They are among the changes of a plan."""
     books = Reference(kind=ReferenceKind.CATEGORY, source="s", id="7", name="Books")
-    held = HeldReference(id="x", name="Book", ours=True)
+    existing = ExistingReference(id="x", name="Book", ours=True)
     preview = Preview(path=tmp_path / "plan.jsonl", plan_id="p")
-    head = PlanHead(job="j", source="s", sink="t", place="t", made_at=0.0)
+    head = PlanHead(job="j", source="s", sink="t", endpoint="t", made_at=0.0)
     report = Report(
         run_id="r",
         status=RunStatus.SUCCEEDED,
         counts=Counts(),
         started_at=0.0,
         duration_s=1.0,
-        rehearsal=True,
+        planned=True,
     )
-    expected = Forecast(writes=0, requests=2, seconds=None)
+    expected = Estimate(writes=0, requests=2, seconds=None)
     with PlanWriter(preview.path, head) as writer:
-        writer.show(ReferenceChange(reference=books))
-        writer.show(ReferenceChange(reference=books, held=held))
+        writer.add(ReferenceChange(reference=books))
+        writer.add(ReferenceChange(reference=books, existing=existing))
         writer.finish(report, expected)
     preview.finish(report, expected)
     new, renamed = preview.to_dict(0, 10)["changes"]
-    shared = {"key": "category:7", "title": "Books", "half_made": [], "adopts": False}
+    shared = {"key": "category:7", "title": "Books", "incomplete": [], "adopts": False}
     diff = {"path": "name", "old": None, "new": "Books"}
     assert new == {**shared, "action": "create", "diff": [diff]}
     diff = {"path": "name", "old": "Book", "new": "Books"}
@@ -581,7 +583,7 @@ async def test_bodies_without_an_end(
     sent: bytes, status: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody waits for them for long."""
-    monkeypatch.setattr(_bodies, "_PATIENCE", 0)
+    monkeypatch.setattr(_parsing, "_PATIENCE", 0)
     async with open_site() as site:
         host, port = site.url.removeprefix("http://").split(":")
         reader, writer = await asyncio.open_connection(host, int(port))
@@ -621,14 +623,14 @@ async def test_the_list_of_runs() -> None:
 
 
 async def test_health_and_readiness() -> None:
-    """Nobody needs a token for them; readiness needs the run store."""
+    """Nobody needs a token for them; readiness needs the state store."""
     async with open_site() as site:
         assert await site.get("/health", token=None) == {"status": "ok"}
         assert await site.get("/ready", token=None) == {"status": "ready"}
-        site.shop.store.faults["runs"] = StoreError("the disk is full")
+        site.shop.store.faults["runs"] = StateError("the disk is full")
         answer = await site.ask("GET", "/ready", 503, token=None)
-        assert answer == {"status": "run store down", "error": "the disk is full"}
-        site.shop.store.faults["runs"] = StoreError("the disk is full")
+        assert answer == {"status": "state store down", "error": "the disk is full"}
+        site.shop.store.faults["runs"] = StateError("the disk is full")
         answer = await site.ask("GET", "/api/runs", 503)
         assert answer == {"error": "the disk is full"}
         site.shop.service.stop()
@@ -676,6 +678,6 @@ async def test_a_source_whose_settings_have_no_name() -> None:
         site.shop.service.jobs["shelf"] = attrs.evolve(job, source=Settings())
         site.shop.till.gate.clear()
         await site.post("/api/jobs/shelf/runs", json={"keys": ["shelf:2"]})
-        (wish,) = await site.shop.store.triggers()
-        assert wish.keys == (key(2),)
+        (trigger,) = await site.shop.store.triggers()
+        assert trigger.keys == (key(2),)
         site.shop.till.gate.set()

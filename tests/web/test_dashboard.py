@@ -21,16 +21,11 @@ from aiohttp import web
 from tests.service.shops import Shelf, Shop, Till, finished, key, open_shop
 from tests.web.sites import ACCESS, OPERATE, READ
 
-from catalogsync import (
-    Change,
-    MemorySink,
-    MissingExtraError,
-    Outcome,
-    RefusedError,
-    StoreError,
-)
-from catalogsync.runstore import Failure, RunRecord
+from catalogsync import Change, MemorySink, Outcome, RefusedError
+from catalogsync.errors import MissingExtraError
 from catalogsync.service import Service
+from catalogsync.state import StateError
+from catalogsync.state.protocols import FailedProduct, RunRecord
 from catalogsync.testing import serve
 from catalogsync.web import Access, web_app
 
@@ -329,7 +324,7 @@ async def test_failed_products_are_tried_again(one: bool) -> None:
 
 async def test_many_failed_products_come_in_parts() -> None:
     """Each is on one page."""
-    failed = [Failure(key=key(number), reason="refused") for number in range(120)]
+    failed = [FailedProduct(key=key(number), reason="refused") for number in range(120)]
     async with browsing() as browser:
         await browser.shop.store.put_failures("shelf", failed)
         path, found = "/jobs/shelf/failures", list[str]()
@@ -344,12 +339,12 @@ async def test_many_failed_products_come_in_parts() -> None:
 
 
 @pytest.mark.parametrize("path", ["/jobs/shelf/failures", "/api/jobs/shelf/failures"])
-async def test_failed_products_are_held_a_few_at_a_time(path: str) -> None:
+async def test_failed_products_are_existing_a_few_at_a_time(path: str) -> None:
     """Only what is shown, of 40 MB."""
     async with browsing() as browser:
         for first in range(0, 4000, 500):
             failed = [
-                Failure(key=key(number), reason=f"{number:08}" * 1250)
+                FailedProduct(key=key(number), reason=f"{number:08}" * 1250)
                 for number in range(first, first + 500)
             ]
             await browser.shop.store.put_failures("shelf", failed)
@@ -480,7 +475,7 @@ async def test_a_run_store_that_is_down(path: str) -> None:
     async with browsing() as browser:
         store = browser.shop.store
         for name in ("run", "runs", "failures"):
-            store.faults[name] = StoreError("the disk <b>is</b> full")
+            store.faults[name] = StateError("the disk <b>is</b> full")
         seen = await browser.open(path, 503)
         assert "the disk &lt;b&gt;is&lt;/b&gt; full" in seen.text
         assert "<h1>Out of order for now</h1>" in seen.text

@@ -108,7 +108,7 @@ async def test_logging_out_ends_its_stream_of_events() -> None:
         ("/login?next=jobs/x%5C..%5C//evil.example", "/"),
     ],
 )
-async def test_a_login_leads_where_one_wanted_to_go(asked: str, reached: str) -> None:
+async def test_a_login_leads_where_one_desired_to_go(asked: str, reached: str) -> None:
     """And nowhere else."""
     async with browsing("", prefix="/sync") as browser:
         seen = await browser.log_in(OPERATE, asked)

@@ -33,7 +33,7 @@ async def test_events_of_a_run() -> None:
             seen.append(await events.next())
         names = [name for name, _ in seen]
         assert names[:3] == ["RunStarted", "Retrying", "PageRead"]
-        assert {"Compared", "BatchSettled", "ProductFailed"} < set(names)
+        assert {"Compared", "BatchWritten", "ProductFailed"} < set(names)
         assert {data["job"] for _, data in seen} == {"shelf"}
         assert {data["run_id"] for _, data in seen} == {run_id}
         told = dict(seen)

@@ -160,13 +160,13 @@ def test_a_call_outlives_the_process(
 def test_stopped_in_the_midst_of_a_run(
     tmp_path: Path, source: str, faults: FaultPlan, number: signal.Signals
 ) -> None:
-    """What was read is written or unsettled, and the next process does the rest."""
+    """What was read is written or unresolved, and the next process does the rest."""
     configure(tmp_path, source)
     faults.add(delay(asyncio.Event(), path="*skip=6*"))
     with serving(tmp_path) as served:
         with closing(read_events(served.url)) as events:
             ask(f"{served.url}/api/jobs/products/runs", b"{}", **BOSS)
-            skip_to(events, b"BatchSettled")
+            skip_to(events, b"BatchWritten")
             served.process.send_signal(number)
             assert b"event: RunFinished\n" in events.readlines()
         code, output, errors = served.end()

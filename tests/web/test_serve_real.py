@@ -47,7 +47,7 @@ def stop_in_the_midst(served: Served) -> None:
     """Ask for a run, and send SIGTERM when its first batch is written."""
     with closing(read_events(served.url)) as events:
         ask(served, "/api/jobs/products/runs", b"{}")
-        skip_to(events, b"BatchSettled")
+        skip_to(events, b"BatchWritten")
         served.process.send_signal(signal.SIGTERM)
 
 

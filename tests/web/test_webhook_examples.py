@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.real import real_is_wanted
+from tests.real import real_is_desired
 from tests.web.served import configure, serving
 from tests.web.sites import SECRET
 
@@ -25,14 +25,14 @@ PROGRAMS = {
 }
 
 
-def wanted() -> list[str]:
+def desired() -> list[str]:
     """Those whose programs are here; all of them where all parts are demanded."""
     demanded = os.environ.get("CATALOGSYNC_REAL") == "1"
-    tools = {"py": True, "js": real_is_wanted(), "bash": bool(shutil.which("openssl"))}
+    tools = {"py": True, "js": real_is_desired(), "bash": bool(shutil.which("openssl"))}
     return [name for name, is_here in tools.items() if is_here or demanded]
 
 
-@pytest.mark.parametrize("language", wanted())
+@pytest.mark.parametrize("language", desired())
 def test_an_example(tmp_path: Path, language: str) -> None:
     """As it stands, with the secret and the address in the environment."""
     (text,) = re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(), re.DOTALL)

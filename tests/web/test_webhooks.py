@@ -14,9 +14,10 @@ from multidict import CIMultiDict
 from tests.service.shops import Till, finished, open_shop
 from tests.web.sites import ACCESS, JSON, NEXT_SECRET, SECRET, Site, open_site, serving
 
-from catalogsync import Change, StoreError
+from catalogsync import Change
+from catalogsync.state import StateError
 from catalogsync.web import sign
-from catalogsync.web._refusals import RefusalError
+from catalogsync.web._errors import RefusalError
 from catalogsync.web._webhooks import Signatures
 
 PATH = "/webhooks/shelf"
@@ -46,9 +47,9 @@ async def call(
 
 
 async def keys(site: Site) -> list[tuple[str, ...]]:
-    """What is wanted, by each wish."""
-    wishes = await site.shop.store.triggers()
-    return [tuple(each.id for each in wish.keys) for wish in wishes]
+    """What is wanted, by each trigger."""
+    triggers = await site.shop.store.triggers()
+    return [tuple(each.id for each in trigger.keys) for trigger in triggers]
 
 
 def both(*headers: dict[str, str]) -> dict[str, str]:
@@ -60,7 +61,7 @@ def both(*headers: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("body", "wanted"),
+    ("body", "desired"),
     [
         (BODY, ("1", "2")),
         (b"{}", ()),
@@ -68,12 +69,12 @@ def both(*headers: dict[str, str]) -> dict[str, str]:
         (b' {"keys": ["\xc3\xa4"]}\n', ("\u00e4",)),
     ],
 )
-async def test_a_right_call(site: Site, body: bytes, wanted: tuple[str, ...]) -> None:
+async def test_a_right_call(site: Site, body: bytes, desired: tuple[str, ...]) -> None:
     """What it names is noted before it is answered."""
     assert await call(site, sign(SECRET, body), body=body) == (202, "")
-    assert await keys(site) == [wanted]
-    (wish,) = await site.shop.store.triggers()
-    assert wish.by == "webhook"
+    assert await keys(site) == [desired]
+    (trigger,) = await site.shop.store.triggers()
+    assert trigger.by == "webhook"
 
 
 async def test_the_run_of_a_call(site: Site) -> None:
@@ -243,7 +244,7 @@ async def test_bad_bodies(
 
 async def test_a_store_that_is_down(site: Site) -> None:
     """The call is not taken, so it may come again as it is."""
-    site.shop.store.faults["add_trigger"] = StoreError("the disk is full")
+    site.shop.store.faults["add_trigger"] = StateError("the disk is full")
     headers = sign(SECRET, BODY)
     assert await call(site, headers) == (503, "the disk is full")
     assert await call(site, headers) == (202, "")
@@ -284,8 +285,8 @@ async def test_calls_that_come_at_any_moment() -> None:
         async with asyncio.TaskGroup() as group:
             for number in range(20):
                 group.create_task(change(number))
-        wanted = {str(number): "Version 49" for number in range(20)}
-        await site.shop.store.until(lambda: site.shop.till.titles == wanted)
+        desired = {str(number): "Version 49" for number in range(20)}
+        await site.shop.store.until(lambda: site.shop.till.titles == desired)
         await site.shop.store.idle()
         assert len(await site.shop.store.runs(limit=1000)) < 1000
 

@@ -16,9 +16,9 @@ from uuid import uuid4
 import attrs
 
 from catalogsync.batching import ROOM, weight_of
-from catalogsync.changes import Action, Ambiguous, Change, Held, Ours
-from catalogsync.errors import ConflictError, MisconfiguredError
-from catalogsync.models import (
+from catalogsync.catalog.changes import Action, Change, Conflict, Existing, Found
+from catalogsync.catalog.outcomes import Outcome
+from catalogsync.catalog.products import (
     UNSET,
     Field,
     Product,
@@ -26,7 +26,7 @@ from catalogsync.models import (
     ProductStatus,
     evolve_unchecked,
 )
-from catalogsync.outcomes import Outcome
+from catalogsync.errors import ConflictError, MisconfiguredError
 from catalogsync.protocols import AdoptBy, Cursor, Limits, Page
 
 __all__ = ["MemorySink", "MemorySource", "as_source"]
@@ -37,14 +37,14 @@ Products = Iterable[Product] | AsyncIterable[Product]
 def as_source(
     products: Products, *, name: str | None = None, page_size: int = 100
 ) -> MemorySource:
-    """Make a source of an iterable or async iterable of products.
+    """Make a source from an iterable or async iterable of products.
 
     Args:
         products: The products; each key once. A list can be read again, a
             generator only once.
-        name: Name of the source, which the products' keys must carry; None: that of
-            the first product of a list, else `memory`.
-        page_size: Products in a page, at most; fewer where they are heavy.
+        name: Name of the source, the same as in the keys of the products; None: the
+            name in the first product of a list, else `memory`.
+        page_size: Largest number of products in a page; fewer if they are large.
     """
     if name is None:
         first = products[0] if isinstance(products, Sequence) and products else None
@@ -54,12 +54,12 @@ def as_source(
 
 @attrs.define(kw_only=True)
 class MemorySource:
-    """A source over any iterable; pages are read one after the other.
+    """A source over any iterable, which is read in order.
 
     Attributes:
-        products: The products.
+        products: The products; each key once.
         name: Name of the source.
-        page_size: Products in a page.
+        page_size: Largest number of products in a page.
     """
 
     products: Products
@@ -70,11 +70,11 @@ class MemorySource:
     _started: bool = attrs.field(default=False, init=False)
 
     async def read(self, cursor: Cursor | None, /) -> Page:
-        """Read the next page; the cursor counts them.
+        """Read the next page; the cursor is the number of pages before it.
 
         Raises:
-            MisconfiguredError: The iterable can be read only once, or raised an
-                error before, so that it cannot be read on.
+            MisconfiguredError: The iterable can be read only once, or raised an error
+                before.
         """
         if cursor is None:
             self._iterator, self._pages = self._restart(), 0
@@ -116,55 +116,57 @@ async def _each(products: Iterable[Product]) -> AsyncIterator[Product]:
 class MemorySink:
     """A sink that keeps products in a dictionary.
 
-    It is also a `PruningSink`, an `AdoptingSink` and `Located`.
+    It is also a `RemovingSink`, an `AdoptingSink` and `HasEndpoint`.
 
     Attributes:
         name: Name of the sink.
         limits: What it says it can take.
         products: What it holds, by key.
-        receipts: The receipt of each, by key.
+        last_applied: The last-applied state of each, by key.
         foreign: Products without a key; the one that each has here means nothing.
-        place: A place of its own.
+        endpoint: A place of its own.
     """
 
     name: str = "memory"
     limits: Limits = attrs.field(factory=partial(Limits, collides=True))
     products: dict[ProductKey, Product] = attrs.field(factory=dict[ProductKey, Product])
-    receipts: dict[ProductKey, str] = attrs.field(factory=dict[ProductKey, str])
+    last_applied: dict[ProductKey, str] = attrs.field(factory=dict[ProductKey, str])
     foreign: list[Product] = attrs.field(factory=list[Product])
-    place: str = attrs.field(
+    endpoint: str = attrs.field(
         init=False, eq=False, factory=lambda: f"memory://{uuid4()}"
     )
 
     async def find(
-        self, wanted: Sequence[Product], /, *, fields: frozenset[Field]
-    ) -> Mapping[ProductKey, Held]:
+        self, desired: Sequence[Product], /, *, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, Found]:
         """Look the products up."""
         return {
-            key: Ours(product=self.products[key], receipt=self.receipts.get(key))
-            for product in wanted
+            key: Existing(
+                product=self.products[key], last_applied=self.last_applied.get(key)
+            )
+            for product in desired
             if (key := product.key) in self.products
         }
 
-    async def owned(self, source: str, /) -> AsyncIterator[Sequence[Ours]]:
+    async def owned(self, source: str, /) -> AsyncIterator[Sequence[Existing]]:
         """All products of a source, as one page."""
         yield [
-            Ours(product=product, receipt=self.receipts.get(key))
+            Existing(product=product, last_applied=self.last_applied.get(key))
             for key, product in self.products.items()
             if key.source == source
         ]
 
     async def find_foreign(
-        self, wanted: Sequence[Product], /, *, by: AdoptBy, fields: frozenset[Field]
-    ) -> Mapping[ProductKey, Held]:
+        self, desired: Sequence[Product], /, *, by: AdoptBy, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, Found]:
         """Look for products without a key that have all SKUs of a wanted one."""
-        found: dict[ProductKey, Held] = {}
-        for product in wanted if by is AdoptBy.SKU else ():
+        found: dict[ProductKey, Found] = {}
+        for product in desired if by is AdoptBy.SKU else ():
             skus = _skus(product)
             could_be = [each for each in self.foreign if skus and skus <= _skus(each)]
             if len(could_be) > 1:
                 titles = ", ".join(each.title for each in could_be)
-                found[product.key] = Ambiguous(reason=f"it could be: {titles}")
+                found[product.key] = Conflict(reason=f"it could be: {titles}")
             elif could_be:
                 found[product.key] = _as_foreign(product, could_be[0])
         return found
@@ -184,45 +186,45 @@ class MemorySink:
 
     def _is_as_found(self, change: Change) -> bool:
         is_there = change.key in self.products
-        if change.held and change.held.foreign:
-            theirs = change.held.native
+        if change.existing and change.existing.foreign:
+            theirs = change.existing.native
             return not is_there and any(each is theirs for each in self.foreign)
         if change.action is Action.CREATE:
             return not is_there
         return is_there or change.action is Action.DELETE
 
     def _carry_out(self, change: Change) -> None:
-        key, theirs = change.key, change.held and change.held.native
+        key, theirs = change.key, change.existing and change.existing.native
         match change.action:
             case Action.DELETE:
                 self.products.pop(key, None)
-                self.receipts.pop(key, None)
-            case Action.DISOWN:
+                self.last_applied.pop(key, None)
+            case Action.RELEASE:
                 self.foreign.append(self.products.pop(key))
-                self.receipts.pop(key, None)
-            case Action.RETIRE:
+                self.last_applied.pop(key, None)
+            case Action.UNPUBLISH:
                 draft = ProductStatus.DRAFT
                 found = self.products[key]
                 self.products[key] = evolve_unchecked(found, status=draft)
-                self.receipts[key] = change.receipt
+                self.last_applied[key] = change.last_applied
             case _:
                 self.foreign = [each for each in self.foreign if each is not theirs]
                 self.products[key] = change.product
-                self.receipts[key] = change.receipt
+                self.last_applied[key] = change.last_applied
 
 
 def _skus(product: Product) -> set[object]:
     return {variant.sku for variant in product.variants or () if variant.sku}
 
 
-def _as_foreign(wanted: Product, theirs: Product) -> Held:
+def _as_foreign(desired: Product, theirs: Product) -> Found:
     """A product without a key as the wanted one, with the ids of its variants."""
-    ids: dict[object, str] = {v.sku: v.id for v in wanted.variants or () if v.sku}
+    ids: dict[object, str] = {v.sku: v.id for v in desired.variants or () if v.sku}
     variants = tuple(
         evolve_unchecked(variant, id=ids.get(variant.sku, variant.id))
         for variant in theirs.variants or ()
     )
     if len({variant.id for variant in variants}) < len(variants):
-        return Ambiguous(reason=f"{theirs.title}: two variants would get one id")
-    product = evolve_unchecked(theirs, key=wanted.key, variants=variants or UNSET)
-    return Ours(product=product, foreign=True, native=theirs)
+        return Conflict(reason=f"{theirs.title}: two variants would get one id")
+    product = evolve_unchecked(theirs, key=desired.key, variants=variants or UNSET)
+    return Existing(product=product, foreign=True, native=theirs)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from catalogsync.changes import Action, Change, FieldDiff, ReferenceChange
-from catalogsync.differences import diff
-from catalogsync.models import Json
-from catalogsync.planfile import Forecast
+from catalogsync.catalog.changes import Action, Change, FieldDiff, ReferenceChange
+from catalogsync.catalog.products import Json
+from catalogsync.diff.describe import diff
+from catalogsync.plans import Estimate
 from catalogsync.report import Report
 
 from ._output import shortened
@@ -21,7 +21,7 @@ _WHOLE = 100_000
 
 _HEADS = {
     Action.CREATE: "+ create",
-    Action.RETIRE: "- retire",
+    Action.UNPUBLISH: "- unpublish",
     Action.DELETE: "- delete",
 }
 
@@ -37,16 +37,16 @@ def change_text(change: Change | ReferenceChange, *, whole: bool = False) -> str
     if isinstance(change, ReferenceChange):
         return _reference_text(change, most)
     creates = change.action is Action.CREATE
-    gaps = change.held.gaps if change.held else ()
-    head = _HEADS.get(change.action, "~ repair" if gaps else "~ update")
+    missing_parts = change.existing.missing_parts if change.existing else ()
+    head = _HEADS.get(change.action, "~ repair" if missing_parts else "~ update")
     title = shortened(change.product.title, most)
     fields = [
         f"    {_line(item, most, creates=creates)}"
         for item in diff(change)
         if not (creates and item.new is None)
     ]
-    fields += [f"    half made: {shortened(gap, most)}" for gap in gaps]
-    if change.held and change.held.foreign:
+    fields += [f"    half made: {shortened(gap, most)}" for gap in missing_parts]
+    if change.existing and change.existing.foreign:
         fields.append("    stands there without our key, and is adopted")
     if change.action is Action.UPDATE and not fields:
         fields.append("    (only what we note of it)")
@@ -56,10 +56,10 @@ def change_text(change: Change | ReferenceChange, *, whole: bool = False) -> str
 def _reference_text(change: ReferenceChange, most: int) -> str:
     reference = change.reference
     name = shortened(change.name, most)
-    if change.held is None:
+    if change.existing is None:
         return f"+ create {reference.kind.value} {name}"
-    renamed = change.held.name != change.name
-    was = shortened(change.held.name, most)
+    renamed = change.existing.name != change.name
+    was = shortened(change.existing.name, most)
     text = f"~ update {reference.kind.value} {f'{was} -> {name}' if renamed else name}"
     if not change.moves:
         return text if renamed else f"{text} (only what we note of it)"
@@ -94,8 +94,8 @@ def _value(value: Json, most: int) -> str:
     return shortened(json.dumps(value, ensure_ascii=False, default=str), most)
 
 
-def plan_summary(report: Report, expected: Forecast | None = None) -> str:
-    """What a rehearsal came to, and what carrying it out would take."""
+def plan_summary(report: Report, expected: Estimate | None = None) -> str:
+    """What a plan came to, and what carrying it out would take."""
     reasons, categories = report.reasons, report.categories
     lines = [report.summary, *(f"  {reason}" for reason in reasons)]
     if categories.created or categories.updated:
@@ -107,7 +107,7 @@ def plan_summary(report: Report, expected: Forecast | None = None) -> str:
         lines.append(f"  {expected}")
     told = [
         *(f"warning: {text}" for text in report.warnings),
-        *map(str, report.edits),
+        *map(str, report.manual_edits),
         *map(str, report.failures),
         *(f"rejected {text}" for text in report.rejected),
     ]

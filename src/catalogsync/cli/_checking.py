@@ -1,4 +1,4 @@
-"""Looking at both sides of a job and the run store without changing anything."""
+"""Looking at both sides of a job and the state store without changing anything."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import cast
 from catalogsync.config import Job
 from catalogsync.engine import promises
 from catalogsync.errors import CatalogSyncError
-from catalogsync.protocols import Checkable, Finding, abilities
+from catalogsync.protocols import CheckResult, SelfChecking, abilities
 
-from ._interrupts import Stopper, interrupts
 from ._session import INCOMPLETE, Session
+from ._signals import Stopper, interrupts
 
 __all__ = ["check_job"]
 
 
 def check_job(session: Session, job: Job) -> int:
-    """Tell what the sides and the run store find out; give the exit status."""
+    """Tell what the sides and the state store find out; give the exit status."""
     return INCOMPLETE if asyncio.run(_check(session, job)) else 0
 
 
@@ -31,7 +31,7 @@ async def _check(session: Session, job: Job) -> int:
         for side, opening in (
             ("source", job.open_source()),
             ("sink", job.open_sink()),
-            ("run store", job.open_store()),
+            ("state store", job.open_store()),
         ):
             for finding in await _findings(session, opening):
                 bad += not finding.ok
@@ -43,17 +43,17 @@ async def _check(session: Session, job: Job) -> int:
 
 async def _findings(
     session: Session, opening: AbstractAsyncContextManager[object]
-) -> Sequence[Finding]:
+) -> Sequence[CheckResult]:
     try:
         async with opening as side:
-            found = [Finding(ok=True, what="", text="can be opened")]
-            if isinstance(side, Checkable):
+            found = [CheckResult(ok=True, what="", text="can be opened")]
+            if isinstance(side, SelfChecking):
                 found = [*await promises.findings(side)]
             if hasattr(side, "read") or hasattr(side, "find"):
                 names = ", ".join(abilities(side)) or "none"
-                found.append(Finding(ok=True, what="abilities", text=names))
+                found.append(CheckResult(ok=True, what="abilities", text=names))
             return found
     except CatalogSyncError as error:
         if session.verbose:
             session.teller.error(error)
-        return [Finding(ok=False, what="", text=str(error))]
+        return [CheckResult(ok=False, what="", text=str(error))]

@@ -11,11 +11,11 @@ import click
 from catalogsync.config import Adapters
 
 from ._checking import check_job
-from ._disowning import disown_job
+from ._history import explain_product, list_failures, list_runs, retry_job
 from ._listing import adapters_text
-from ._past import explain_product, list_failures, list_runs, retry_job
 from ._plans import Wanted, apply_plan, plan_job
-from ._runs import Wish, run_job
+from ._releasing import release_job
+from ._runs import Selection, run_job
 from ._session import Session, command, shared_options
 
 __all__ = ["cli"]
@@ -80,8 +80,8 @@ def run(
 
     Ctrl-C, SIGTERM or SIGHUP stops it after the batches in flight, a second at once.
     """
-    wish = Wish(keys=keys, limit=limit, max_prune=max_prune)
-    return run_job(session, session.job(job), wish)
+    selection = Selection(keys=keys, limit=limit, max_prune=max_prune)
+    return run_job(session, session.job(job), selection)
 
 
 @cli.command()
@@ -114,9 +114,9 @@ def plan(
 
     With -v, long values are shown to their end.
     """
-    wanted = Wanted(out=out, exit_code=exit_code)
-    wish = Wish(keys=keys, limit=limit, max_prune=max_prune)
-    return plan_job(session, session.job(job), wish, wanted)
+    desired = Wanted(out=out, exit_code=exit_code)
+    selection = Selection(keys=keys, limit=limit, max_prune=max_prune)
+    return plan_job(session, session.job(job), selection, desired)
 
 
 @cli.command()
@@ -209,22 +209,22 @@ def explain(session: Session, job: str, key: str) -> int:
 @click.argument("job")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @command("config", "progress")
-def disown(session: Session, job: str, *, yes: bool) -> int:
+def release(session: Session, job: str, *, yes: bool) -> int:
     """Take our keys off the products of JOB, and leave them as they are.
 
     They stay in the store as if people had made them; JOB would create new ones
     beside them, unless it adopts them.
     """
-    return disown_job(session, session.job(job), sure=yes)
+    return release_job(session, session.job(job), sure=yes)
 
 
 @cli.command()
 @click.argument("job")
 @command("config")
 def check(session: Session, job: str) -> int:
-    """Reach both sides of JOB and the run store, and look at the settings.
+    """Reach both sides of JOB and the state store, and look at the settings.
 
-    Nothing is written to either side; a run store that is missing is made.
+    Nothing is written to either side; a state store that is missing is made.
     """
     return check_job(session, session.job(job))
 

@@ -13,11 +13,11 @@ from catalogsync.adapters.dummyjson import DummyJSONSettings
 from catalogsync.adapters.sql import SQLSettings
 from catalogsync.config import Job
 from catalogsync.errors import MisconfiguredError
-from catalogsync.stores import StoreSettings
+from catalogsync.state import StateSettings
 from catalogsync.testing import dummyjson_server, generate_catalog
 
 from ._progress import progress_of
-from ._runs import Ended, Wish, carry_out, opened
+from ._runs import Ended, Selection, carry_out, opened
 from ._session import Session
 
 __all__ = ["run_demo"]
@@ -46,13 +46,13 @@ async def _demo(
     tell = session.teller.result
     async with _source(session, source, products) as settings:
         sink = SQLSettings(url=f"sqlite:///{database.as_posix()}")
-        store = StoreSettings(
+        store = StateSettings(
             url=f"sqlite:///{(database.parent / 'runs.db').as_posix()}"
         )
-        job = Job(name="demo", source=settings, sink=sink, store=store)
+        job = Job(name="demo", source=settings, sink=sink, state=store)
         tell(f"Syncing it into {database}.")
         with progress_of(session) as progress:
-            return await carry_out(opened(job, Wish(), progress), progress)
+            return await carry_out(opened(job, Selection(), progress), progress)
 
 
 @asynccontextmanager

@@ -10,10 +10,10 @@ from typing import cast
 
 import click
 
-from catalogsync._secrets import Redactor
+from catalogsync._lib.redact import Redactor
+from catalogsync.catalog.products import Json
 from catalogsync.errors import CatalogSyncError
-from catalogsync.hooks.jsonlog import JsonFormatter
-from catalogsync.models import Json
+from catalogsync.integrations.jsonlog import JsonFormatter
 
 __all__ = ["LogHandler", "Teller", "printable", "shortened"]
 

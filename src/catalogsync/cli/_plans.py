@@ -9,19 +9,19 @@ from pathlib import Path
 
 import attrs
 
-from catalogsync.changes import Change, ReferenceChange
+from catalogsync.catalog.changes import Change, ReferenceChange
 from catalogsync.config import Job
-from catalogsync.engine import Run, open_apply, rehearse
-from catalogsync.planfile import Forecast, Plan, PlanWriter, forecast, plan_head
+from catalogsync.engine import Run
+from catalogsync.plans import Estimate, Plan, PlanWriter, estimate, plan_head
 from catalogsync.protocols import Sink, Source
 from catalogsync.report import Report
-from catalogsync.runstore import RunStore
+from catalogsync.state.protocols import StateStore
 
 from ._changes import change_text, plan_summary
-from ._interrupts import interrupts
 from ._progress import Progress, progress_of
-from ._runs import STATUS, Wish, stopper_of, tell_run, write_report
+from ._runs import STATUS, Selection, stopper_of, tell_run, write_report
 from ._session import INCOMPLETE, Session
+from ._signals import interrupts
 
 __all__ = ["CHANGES", "Wanted", "apply_plan", "plan_job"]
 
@@ -42,17 +42,19 @@ class Wanted:
     exit_code: bool = False
 
 
-def plan_job(session: Session, job: Job, wish: Wish, wanted: Wanted) -> int:
+def plan_job(session: Session, job: Job, selection: Selection, desired: Wanted) -> int:
     """Show what a run would do and give the exit status."""
     session.check_report()
     with progress_of(session) as progress:
-        report, expected = asyncio.run(_rehearse(session, job, wish, wanted, progress))
+        report, expected = asyncio.run(
+            _plan(session, job, selection, desired, progress)
+        )
     session.teller.result(plan_summary(report, expected))
-    if wanted.out is not None:
-        session.teller.result(f"The plan is in {wanted.out}.")
+    if desired.out is not None:
+        session.teller.result(f"The plan is in {desired.out}.")
     if session.report:
         write_report(session, session.report, report)
-    if wanted.exit_code and report.status.settled and _any(report):
+    if desired.exit_code and report.status.is_complete and _any(report):
         return CHANGES
     return STATUS.get(report.status, INCOMPLETE)
 
@@ -60,27 +62,26 @@ def plan_job(session: Session, job: Job, wish: Wish, wanted: Wanted) -> int:
 def _any(report: Report) -> bool:
     """Whether there is something to do."""
     counts, categories = report.counts, report.categories
-    products = counts.created + counts.updated + counts.retired
+    products = counts.created + counts.updated + counts.removed
     return bool(products + categories.created + categories.updated)
 
 
-async def _rehearse(
-    session: Session, job: Job, wish: Wish, wanted: Wanted, progress: Progress
-) -> tuple[Report, Forecast]:
+async def _plan(
+    session: Session,
+    job: Job,
+    selection: Selection,
+    desired: Wanted,
+    progress: Progress,
+) -> tuple[Report, Estimate]:
     with interrupts(stopper_of(progress)):
         async with job.open() as (source, sink), job.open_store() as store:
-            options = wish.options(job.options, source.name)
+            options = selection.options(job.options, source.name)
             progress.standing.options = options
-            with _writer(job, source, sink, wanted.out) as writer:
-                report = await rehearse(
-                    source,
-                    sink,
-                    show=_shower(session, progress, writer),
-                    options=options,
-                    job=job.name,
-                    hooks=[progress],
-                    store=store,
+            with _writer(job, source, sink, desired.out) as writer:
+                sync = attrs.evolve(
+                    job.sync(source, sink, store, [progress]), options=options
                 )
+                report = await sync.plan(_shower(session, progress, writer))
                 expected = await _expected(job, report, store)
                 if writer is not None:
                     writer.finish(report, expected)
@@ -100,16 +101,16 @@ def _shower(
 ) -> Callable[[Change | ReferenceChange], None]:
     def show(change: Change | ReferenceChange) -> None:
         if writer is not None:
-            writer.show(change)
+            writer.add(change)
         else:
             progress.result(change_text(change, whole=session.verbose))
 
     return show
 
 
-async def _expected(job: Job, report: Report, store: RunStore | None) -> Forecast:
+async def _expected(job: Job, report: Report, store: StateStore | None) -> Estimate:
     earlier = await store.runs(job=job.name, limit=_EARLIER) if store else ()
-    return forecast(report, earlier)
+    return estimate(report, earlier)
 
 
 def apply_plan(session: Session, path: Path) -> int:
@@ -120,8 +121,7 @@ def apply_plan(session: Session, path: Path) -> int:
     @asynccontextmanager
     async def opened(progress: Progress) -> AsyncGenerator[Run]:
         async with job.open_sink() as sink, job.open_store() as store:
-            yield open_apply(
-                plan, sink, options=job.options, hooks=[progress], store=store
-            )
+            sync = job.sync(plan.head.source, sink, store, [progress])
+            yield sync.apply(plan)
 
     return tell_run(session, opened)

@@ -14,10 +14,10 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress as Bar, TextColumn
 from rich.text import Text
 
-from catalogsync._texts import about, counted
+from catalogsync._lib.texts import about, counted
 from catalogsync.engine import Options
 from catalogsync.events import (
-    BatchSettled,
+    BatchWritten,
     Compared,
     Event,
     PageRead,
@@ -44,7 +44,7 @@ class Standing:
     Attributes:
         options: Of the run; bound how many products there can be.
         clock: Seconds, for the rate.
-        counts: The run's counts; None where nothing settles, as in a rehearsal.
+        counts: The run's counts; None where nothing settles, as in a plan.
         retrying: What failed and will be tried again; None after the next success.
     """
 
@@ -69,11 +69,11 @@ class Standing:
             self.pages += 1
             self._read += event.products + event.rejected
             self._total = event.total
-        elif isinstance(event, BatchSettled):
+        elif isinstance(event, BatchWritten):
             self.batches += 1
         elif isinstance(event, Retrying):
             self.retrying = event
-        if isinstance(event, PageRead | Compared | BatchSettled):
+        if isinstance(event, PageRead | Compared | BatchWritten):
             self.retrying = None
 
     @property
@@ -83,7 +83,7 @@ class Standing:
             return self._read if self.total is None else min(self._read, self.total)
         counts = self.counts()
         done = counts.created + counts.updated + counts.unchanged + counts.skipped
-        return done + counts.failed + counts.unsettled
+        return done + counts.failed + counts.unresolved
 
     @property
     def total(self) -> int | None:
@@ -238,7 +238,7 @@ class LiveProgress:
             yield
 
 
-_SHOWN = (PageRead, BatchSettled)
+_SHOWN = (PageRead, BatchWritten)
 
 
 def _told(event: Event) -> str:

@@ -1,4 +1,4 @@
-"""Running and rehearsing a job for a person who may interrupt it."""
+"""Running and planning a job for a person who may interrupt it."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from typing import cast
 
 import attrs
 
+from catalogsync.catalog.products import ProductKey
 from catalogsync.config import Job
-from catalogsync.engine import Options, Run, open_run
+from catalogsync.engine import Options, Run
 from catalogsync.errors import CatalogSyncError, InvalidValueError, MisconfiguredError
-from catalogsync.models import ProductKey
 from catalogsync.report import Report, RunStatus
 
-from ._interrupts import Stopper, interrupts
 from ._progress import Progress, progress_of
 from ._session import INCOMPLETE, INTERRUPTED, Session
+from ._signals import Stopper, interrupts
 
 __all__ = [
     "STATUS",
     "Ended",
-    "Wish",
+    "Selection",
     "carry_out",
     "keys_of",
     "opened",
@@ -45,7 +45,7 @@ STATUS = {
 
 
 @attrs.frozen(kw_only=True)
-class Wish:
+class Selection:
     """Which products a person wants, and how far a run may go.
 
     Attributes:
@@ -99,9 +99,9 @@ Opening = AbstractAsyncContextManager[Run]
 """Both sides are open for the length of a block, and a run is made of them."""
 
 
-def run_job(session: Session, job: Job, wish: Wish) -> int:
+def run_job(session: Session, job: Job, selection: Selection) -> int:
     """Run a job, tell of it and give the exit status."""
-    return tell_run(session, lambda progress: opened(job, wish, progress))
+    return tell_run(session, lambda progress: opened(job, selection, progress))
 
 
 def tell_run(
@@ -123,22 +123,17 @@ def tell_run(
 
 
 @asynccontextmanager
-async def opened(job: Job, wish: Wish, progress: Progress) -> AsyncGenerator[Run]:
-    """Open a job and make a run of it; the run store hears if that fails."""
-    run_id, partial = uuid.uuid4().hex, wish.partial or job.options.partial
+async def opened(
+    job: Job, selection: Selection, progress: Progress
+) -> AsyncGenerator[Run]:
+    """Open a job and make a run of it; the state store hears if that fails."""
+    run_id, partial = uuid.uuid4().hex, selection.partial or job.options.partial
     opening = job.open_for_run(run_id, partial=partial)
     async with opening as (source, sink, store):
-        options = wish.options(job.options, source.name)
+        options = selection.options(job.options, source.name)
         progress.standing.options = options
-        yield open_run(
-            source,
-            sink,
-            options=options,
-            job=job.name,
-            hooks=[progress],
-            store=store,
-            run_id=run_id,
-        )
+        sync = attrs.evolve(job.sync(source, sink, store, [progress]), options=options)
+        yield sync.run(run_id=run_id)
 
 
 @attrs.frozen

@@ -22,14 +22,14 @@ from catalogsync.config import (
 )
 from catalogsync.errors import MisconfiguredError, MissingExtraError
 from catalogsync.events import Event, RunFinished
-from catalogsync.hooks.notify import Channel, Notifier
-from catalogsync.hooks.prometheus import PrometheusHook
-from catalogsync.runstore import RunStore
+from catalogsync.integrations.notify import Channel, Notifier
+from catalogsync.integrations.prometheus import PrometheusHook
 from catalogsync.service import Service
+from catalogsync.state.protocols import StateStore
 from catalogsync.web import AccessLogger, web_app
 
-from ._interrupts import STOPPING, interrupts
 from ._session import Session
+from ._signals import STOPPING, interrupts
 
 __all__ = ["serve_jobs"]
 
@@ -63,7 +63,7 @@ async def _serve(
     # As JSON, the event itself is logged.
     tell = (_tell,) if settings.log == "text" else ()
     async with (
-        config.store.open() as store,
+        config.state.open() as store,
         _notifying(settings.notify, store) as notifiers,
     ):
         service = Service(
@@ -71,8 +71,8 @@ async def _serve(
             store=store,
             hooks=[*tell, *([metrics] if metrics else []), *notifiers],
             retry_after=settings.retry_after,
-            keep_days=config.store.keep_days,
-            keep_runs=config.store.keep_runs,
+            keep_days=config.state.keep_days,
+            keep_runs=config.state.keep_runs,
         )
         app = web_app(service, access=settings, metrics=metrics)
         with _stopped(say) as stopped:
@@ -92,7 +92,7 @@ def _tell(event: Event, /) -> None:
 
 @asynccontextmanager
 async def _notifying(
-    settings: NotifySettings | None, store: RunStore
+    settings: NotifySettings | None, store: StateStore
 ) -> AsyncGenerator[Sequence[Notifier]]:
     """What tells people, for the length of a block; nothing if nobody is to be told."""
     if settings is None:

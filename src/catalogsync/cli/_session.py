@@ -15,9 +15,9 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import attrs
 import click
 
-from catalogsync.config import Job, load_config, load_store, secrets_of
+from catalogsync.config import Job, load_config, load_state, secrets_of
 from catalogsync.errors import MisconfiguredError
-from catalogsync.stores import StoreSettings
+from catalogsync.state import StateSettings
 
 from ._output import LogHandler, Teller
 
@@ -86,17 +86,17 @@ class Session:
         self.adopt(job)
         return job
 
-    def store(self) -> StoreSettings:
+    def store(self) -> StateSettings:
         """Where runs are kept.
 
         Raises:
             MisconfiguredError: The configuration is not right.
         """
-        settings = load_store(self.config)
+        settings = load_state(self.config)
         self.teller.keep_secret(secrets_of(settings))
         return settings
 
-    def job_store(self, name: str) -> StoreSettings:
+    def job_store(self, name: str) -> StateSettings:
         """The same, for a job that is there.
 
         Raises:
@@ -107,7 +107,7 @@ class Session:
 
     def adopt(self, job: Job) -> None:
         """Keep a job's secrets out of everything that is written."""
-        self.teller.keep_secret(secrets_of(job.source, job.sink, job.store))
+        self.teller.keep_secret(secrets_of(job.source, job.sink, job.state))
 
     def check_report(self) -> None:
         """See to it that the report can be written before there is one.

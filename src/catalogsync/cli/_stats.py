@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from catalogsync.stats import RunRow, rows, sparkline, to_csv, trends
-from catalogsync.stores import StoreSettings
+from catalogsync.state import StateSettings
+from catalogsync.state.stats import RunRow, rows, sparkline, to_csv, trends
 
 from ._session import Session
 
@@ -42,7 +42,7 @@ def show_stats(session: Session, job: str, limit: int, form: Form | None) -> int
     return 0
 
 
-async def _runs(settings: StoreSettings, job: str, limit: int) -> Sequence[RunRow]:
+async def _runs(settings: StateSettings, job: str, limit: int) -> Sequence[RunRow]:
     async with settings.open() as store:
         return rows(await store.runs(job=job, limit=limit))
 

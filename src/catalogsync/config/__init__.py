@@ -1,4 +1,4 @@
-"""Jobs: made in Python, or read from a TOML file with errors that name the place.
+"""Jobs, written in Python or read from a TOML file.
 
 ```toml
 [jobs.products]
@@ -15,7 +15,7 @@ report = await job.run()
 from __future__ import annotations
 
 from ._adapters import AdapterInfo, AdapterKind, Adapters, SettingInfo
-from ._file import Config, load_config, load_serve, load_store
+from ._file import Config, load_config, load_serve, load_state
 from ._job import Job
 from ._secrets import secrets_of
 from ._serve import Access, NotifySettings, Role, ServeSettings, Token
@@ -34,6 +34,6 @@ __all__ = [
     "Token",
     "load_config",
     "load_serve",
-    "load_store",
+    "load_state",
     "secrets_of",
 ]

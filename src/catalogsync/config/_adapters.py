@@ -1,4 +1,4 @@
-"""The adapters that are installed, found by entry points."""
+"""The installed adapters, found by their entry points."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["AdapterInfo", "AdapterKind", "Adapters", "SettingInfo"]
 
 
 class AdapterKind(enum.StrEnum):
-    """Which side an adapter is for."""
+    """The two kinds of adapters."""
 
     SOURCE = "source"
     SINK = "sink"
@@ -33,12 +33,12 @@ class SettingInfo:
     """One setting of an adapter.
 
     Attributes:
-        name: Such as `url` or `http.timeout`.
-        type: Its Python type, as text.
-        default: Its default as JSON; None where it is required or secret.
+        name: Name of the setting, for example `url` or `http.timeout`.
+        type: Python type, as text.
+        default: Default as JSON; None if it is required or secret.
         required: Whether it has no default.
-        secret: Whether its value is shown nowhere.
-        doc: What it is for.
+        secret: Whether its value is kept out of all output.
+        doc: Description from the docstring of the settings class.
     """
 
     name: str
@@ -51,15 +51,15 @@ class SettingInfo:
 
 @attrs.frozen(kw_only=True)
 class AdapterInfo:
-    """One adapter.
+    """Description of one adapter.
 
     Attributes:
         kind: Source or sink.
-        name: What `type` says in a configuration.
-        module: Where it lives.
-        doc: What it is, in a line.
-        settings: What can be set.
-        problem: Why it cannot be used; empty if it can.
+        name: Value of `type` in a configuration.
+        module: Module of the settings class.
+        doc: First line of the docstring of the settings class.
+        settings: The settings.
+        problem: Why the adapter cannot be used; empty if it can.
     """
 
     kind: AdapterKind
@@ -72,14 +72,15 @@ class AdapterInfo:
 
 @attrs.frozen(kw_only=True)
 class Adapters:
-    """Settings classes by the name that a configuration uses.
+    """Settings classes by `type`, their name in a configuration.
 
-    A settings class is an attrs class whose method `open` gives the adapter for
-    the length of a block (`catalogsync.engine.Openable`).
+    A settings class is an attrs class with a method `open` that opens the adapter for
+    the length of a block (`catalogsync.engine.Openable`). Entry points are loaded when
+    they are used.
 
     Attributes:
-        sources: Of sources; an entry point is loaded when it is used.
-        sinks: Of sinks.
+        sources: Settings classes of sources.
+        sinks: Settings classes of sinks.
     """
 
     sources: Mapping[str, type[Any] | EntryPoint]
@@ -87,7 +88,7 @@ class Adapters:
 
     @classmethod
     def installed(cls) -> Self:
-        """Those of all installed packages, under `catalogsync.sources` and `.sinks`."""
+        """The entry points of all installed packages."""
         return cls(
             sources={e.name: e for e in entry_points(group="catalogsync.sources")},
             sinks={e.name: e for e in entry_points(group="catalogsync.sinks")},
@@ -97,8 +98,8 @@ class Adapters:
         """The settings class of an adapter.
 
         Raises:
-            MisconfiguredError: There is none of this name, or it cannot be used.
-            MissingExtraError: It needs something that is not installed.
+            MisconfiguredError: There is no such adapter, or it cannot be used.
+            MissingExtraError: An extra that it needs is not installed.
         """
         known = self._of(kind)
         if name not in known:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import cast
 
-from catalogsync._texts import encodable
+from catalogsync._lib.texts import encodable
 
 from ._problems import Problem, joined
 

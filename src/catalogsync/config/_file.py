@@ -14,7 +14,7 @@ from cattrs import Converter
 from catalogsync.engine import Options
 from catalogsync.errors import MisconfiguredError
 from catalogsync.schedule import DAILY, Schedule
-from catalogsync.stores import StoreSettings
+from catalogsync.state import StateSettings
 
 from ._adapters import AdapterKind, Adapters
 from ._environment import expand
@@ -23,30 +23,30 @@ from ._problems import Problem, ProblemsError, did_you_mean, joined, misconfigur
 from ._serve import ServeSettings
 from ._structure import make_converter, read_settings
 
-__all__ = ["Config", "load_config", "load_serve", "load_store"]
+__all__ = ["Config", "load_config", "load_serve", "load_state"]
 
-_TOP = ("jobs", "serve", "store")
+_TOP = ("jobs", "serve", "state")
 _STORE = Path(".catalogsync", "runs.db")
 _JOB = ("source", "sink", "options", "schedule")
 
 
 @attrs.frozen
 class Config:
-    """What a configuration file holds.
+    """The content of a configuration file.
 
     Attributes:
         jobs: The jobs by name.
-        store: Where all of them keep what outlives a run.
+        state: Settings of the state store of all jobs.
     """
 
     jobs: Mapping[str, Job]
-    store: StoreSettings
+    state: StateSettings
 
     def job(self, name: str) -> Job:
-        """The job of this name.
+        """The job with this name.
 
         Raises:
-            MisconfiguredError: There is none; tells the nearest and the known.
+            MisconfiguredError: There is no such job; the error lists the known ones.
         """
         if name not in self.jobs:
             raise _no_such_job(name, self.jobs)
@@ -64,14 +64,14 @@ def load_config(
 
     Args:
         path: The TOML file.
-        environ: What `${NAME}` in a text stands for.
-        adapters: What `type` can name; None: what is installed.
-        only: Make this job alone, so that what the others need may be missing.
+        environ: Values for `${NAME}` in texts.
+        adapters: Adapters for `type`; None: the installed ones.
+        only: Read this job alone; extras and variables of other jobs may be missing.
 
     Raises:
-        MisconfiguredError: The file cannot be read, or something in it is wrong.
-            All that is wrong is told, one line each, with its path.
-        MissingExtraError: Something that a job needs is not installed.
+        MisconfiguredError: The file is not readable or not valid. The message has one
+            line for each problem, with its path.
+        MissingExtraError: An extra that a job needs is not installed.
     """
     file = Path(path)
     content = _parse(file)
@@ -85,37 +85,37 @@ def load_config(
     reader = _Reader(
         environ=environ, adapters=adapters or Adapters.installed(), problems=problems
     )
-    wanted = named if only is None else {only: named[only]}
-    store = reader.store(content.get("store", {}), file)
-    jobs = {name: reader.job(name, table) for name, table in wanted.items()}
+    desired = named if only is None else {only: named[only]}
+    store = reader.store(content.get("state", {}), file)
+    jobs = {name: reader.job(name, table) for name, table in desired.items()}
     if reader.problems or store is None:
         raise misconfigured(reader.problems)
     return Config(
         jobs={
-            name: attrs.evolve(job, store=store) for name, job in jobs.items() if job
+            name: attrs.evolve(job, state=store) for name, job in jobs.items() if job
         },
-        store=store,
+        state=store,
     )
 
 
-def load_store(
+def load_state(
     path: str | os.PathLike[str], *, environ: Mapping[str, str] = os.environ
-) -> StoreSettings:
-    """Read of a configuration file only where its jobs keep what outlives a run.
+) -> StateSettings:
+    """Read only the settings of the state store from a configuration file.
 
     Args:
         path: The TOML file.
-        environ: What `${NAME}` in a text stands for.
+        environ: Values for `${NAME}` in texts.
 
     Raises:
-        MisconfiguredError: The file cannot be read, or something in it is wrong.
+        MisconfiguredError: The file is not readable or not valid.
     """
     file = Path(path)
     content = _parse(file)
     reader = _Reader(
         environ=environ, adapters=Adapters.installed(), problems=_unknown(content)
     )
-    store = reader.store(content.get("store", {}), file)
+    store = reader.store(content.get("state", {}), file)
     if reader.problems or store is None:
         raise misconfigured(reader.problems)
     return store
@@ -124,14 +124,14 @@ def load_store(
 def load_serve(
     path: str | os.PathLike[str], *, environ: Mapping[str, str] = os.environ
 ) -> ServeSettings:
-    """Read of a configuration file only how its jobs are served.
+    """Read only the table `serve` of a configuration file.
 
     Args:
         path: The TOML file.
-        environ: What `${NAME}` in a text stands for.
+        environ: Values for `${NAME}` in texts.
 
     Raises:
-        MisconfiguredError: The file cannot be read, or something in it is wrong.
+        MisconfiguredError: The file is not readable or not valid.
     """
     content = _parse(Path(path))
     reader = _Reader(
@@ -185,15 +185,15 @@ class _Reader:
     problems: list[Problem]
     _converter: Converter = attrs.field(factory=make_converter, init=False)
 
-    def store(self, table: object, file: Path) -> StoreSettings | None:
+    def store(self, table: object, file: Path) -> StateSettings | None:
         """Where runs are kept: beside the file, if nothing is said."""
-        tree = expand(table, "store", self.environ, self.problems)
+        tree = expand(table, "state", self.environ, self.problems)
         if not isinstance(tree, dict):
-            self.problems.append(Problem("store", "must be a table"))
+            self.problems.append(Problem("state", "must be a table"))
             return None
         default = (file.absolute().parent / _STORE).as_posix()
         settings = {"url": f"sqlite:///{default}", **cast("dict[str, object]", tree)}
-        found: StoreSettings | None = self._read(settings, StoreSettings, "store")
+        found: StateSettings | None = self._read(settings, StateSettings, "state")
         return found
 
     def serve(self, table: object, jobs: Collection[str]) -> ServeSettings | None:

@@ -1,11 +1,11 @@
-"""A job: a named pair of source and sink, and how to go about it."""
+"""A job: a named pair of source and sink with options."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
@@ -15,24 +15,15 @@ from typing import TypeVar
 
 import attrs
 
-from catalogsync.changes import Change, ReferenceChange
-from catalogsync.engine import (
-    Openable,
-    Options,
-    Run,
-    note_no_start,
-    open_apply,
-    open_run,
-    opened,
-    rehearse,
-)
+from catalogsync.engine import OnChange, Openable, Options, Run, Sync
+from catalogsync.engine.opening import opened, record_failed_start
 from catalogsync.errors import MisconfiguredError
 from catalogsync.events import EventHook
-from catalogsync.planfile import Plan
+from catalogsync.plans import Plan
 from catalogsync.protocols import Sink, Source
 from catalogsync.report import Report
-from catalogsync.runstore import RunRecord, RunStore
 from catalogsync.schedule import Schedule
+from catalogsync.state.protocols import RunRecord, StateStore
 
 from ._problems import joined
 
@@ -77,32 +68,32 @@ class Job:
     ```
 
     Attributes:
-        name: Stands in reports and logs.
-        source: Settings that open a source, or a source that is open already.
-        sink: The same for the sink.
-        options: How to go about it.
-        store: Settings that open a run store, or one that is open already; None:
-            nothing is remembered.
-        schedule: When `catalogsync serve` runs it: a `Schedule` or a cron expression
-            (in UTC). None, or `never`: only on demand. Other schedulers have
-            their own.
+        name: Name for reports, logs and last-applied states.
+        source: Settings that open a source, or an open source.
+        sink: Settings that open a sink, or an open sink.
+        options: What a run may do, and how.
+        state: Settings that open a state store, or an open state store; None: nothing
+            outlives a run.
+        schedule: When `catalogsync serve` runs the job: a `Schedule` or a cron
+            expression (in UTC). None or `never`: only on demand. Other schedulers
+            ignore it.
     """
 
     name: str = attrs.field(validator=_check_name)
     source: Source | Openable[Source]
     sink: Sink | Openable[Sink]
     options: Options = attrs.field(factory=Options)
-    store: RunStore | Openable[RunStore] | None = None
+    state: StateStore | Openable[StateStore] | None = None
     schedule: Schedule | None = attrs.field(factory=Schedule, converter=_schedule)
 
     @property
     def source_name(self) -> str:
-        """The name of the source, which may not be open; else that of its class."""
+        """The name of the source, or of its class if it has none before it is open."""
         return _name(self.source)
 
     @property
     def sink_name(self) -> str:
-        """The name of the sink, in the same way."""
+        """The name of the sink, or of its class if it has none before it is open."""
         return _name(self.sink)
 
     async def run(self, *, hooks: Iterable[EventHook] = ()) -> Report:
@@ -123,33 +114,30 @@ class Job:
     ) -> AsyncGenerator[Run]:
         """Open both sides and start a run, which can be watched and stopped.
 
-        Hooks and run store hear of a run that cannot begin, too.
+        Args:
+            hooks: Called for each event, also if a side cannot be opened.
+            run_id: Id of the run; None: a new one.
         """
         run_id, partial = run_id or uuid.uuid4().hex, self.options.partial
         opening = self.open_for_run(run_id, partial=partial, hooks=hooks)
-        async with opening as (source, sink, store):
-            run = open_run(
-                source,
-                sink,
-                options=self.options,
-                job=self.name,
-                hooks=hooks,
-                store=store,
-                run_id=run_id,
-            )
-            async with run:
-                yield run
+        async with (
+            opening as (source, sink, store),
+            self.sync(source, sink, store, hooks).run(run_id=run_id) as run,
+        ):
+            yield run
 
     @asynccontextmanager
     async def open_for_run(
         self, run_id: str, *, partial: bool, hooks: Iterable[EventHook] = ()
-    ) -> AsyncGenerator[tuple[Source, Sink, RunStore | None]]:
-        """Open both sides and the run store for a run that is about to begin.
+    ) -> AsyncGenerator[tuple[Source, Sink, StateStore | None]]:
+        """Open both sides and the state store for a run that is about to start.
+
+        If a side cannot be opened, the state store keeps a failed run.
 
         Args:
-            run_id: Identity of the run.
-            partial: Whether it is to take chosen products only.
-            hooks: Told, as the run store is, of a run whose sides cannot be opened.
+            run_id: Id of the run.
+            partial: Whether the run is limited to some products.
+            hooks: Called with the events of a run whose sides cannot be opened.
         """
         opening = self._noted(self.open(), run_id, partial=partial, hooks=hooks)
         async with opening as ((source, sink), store):
@@ -159,22 +147,18 @@ class Job:
     async def apply(
         self, plan: Plan, *, hooks: Iterable[EventHook] = (), run_id: str | None = None
     ) -> AsyncGenerator[Run]:
-        """Open the sink and start a run that does what a plan says, and nothing else.
+        """Open the sink and start a run that makes exactly the changes of a plan.
 
-        Hooks and run store hear of a run that cannot begin, too.
+        Args:
+            plan: The plan.
+            hooks: Called for each event, also if the sink cannot be opened.
+            run_id: Id of the run; None: a new one.
         """
         run_id = run_id or uuid.uuid4().hex
         opening = self._noted(self.open_sink(), run_id, partial=True, hooks=hooks)
         async with opening as (sink, store):
-            run = open_apply(
-                plan,
-                sink,
-                options=self.options,
-                hooks=hooks,
-                store=store,
-                run_id=run_id,
-            )
-            async with run:
+            sync = self.sync(plan.head.source, sink, store, hooks)
+            async with sync.apply(plan, run_id=run_id) as run:
                 yield run
 
     @asynccontextmanager
@@ -185,8 +169,8 @@ class Job:
         *,
         partial: bool,
         hooks: Iterable[EventHook],
-    ) -> AsyncGenerator[tuple[T, RunStore | None]]:
-        """Open sides and the run store; a run whose sides cannot be opened is noted."""
+    ) -> AsyncGenerator[tuple[T, StateStore | None]]:
+        """Open sides and the state store; a run whose sides cannot be opened is noted."""
         record = RunRecord(
             run_id=run_id,
             job=self.name,
@@ -199,34 +183,47 @@ class Job:
             try:
                 opened_sides = await stack.enter_async_context(sides)
             except (Exception, asyncio.CancelledError) as error:
-                await note_no_start(
+                await record_failed_start(
                     record=record, error=error, hooks=hooks, store=store
                 )
                 raise
             yield opened_sides, store
 
-    async def rehearse(
-        self,
-        *,
-        show: Callable[[Change | ReferenceChange], None],
-        hooks: Iterable[EventHook] = (),
+    async def plan(
+        self, *, on_change: OnChange, hooks: Iterable[EventHook] = ()
     ) -> Report:
         """Work out what a run would do, and write nothing.
 
         Args:
-            show: Called with each change that a run would make.
+            on_change: Called with each change that a run would make.
             hooks: Called for each event.
         """
         async with self.open_store() as store, self.open() as (source, sink):
-            return await rehearse(
-                source,
-                sink,
-                show=show,
-                options=self.options,
-                job=self.name,
-                hooks=hooks,
-                store=store,
-            )
+            return await self.sync(source, sink, store, hooks).plan(on_change)
+
+    def sync(
+        self,
+        source: Source | str,
+        sink: Sink,
+        store: StateStore | None,
+        hooks: Iterable[EventHook] = (),
+    ) -> Sync:
+        """The `Sync` of this job.
+
+        Args:
+            source: An open source, or only its name.
+            sink: An open sink.
+            store: An open state store; None: nothing outlives a run.
+            hooks: Called for each event.
+        """
+        return Sync(
+            source,
+            sink,
+            options=self.options,
+            job=self.name,
+            state=store,
+            hooks=hooks,
+        )
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[tuple[Source, Sink]]:
@@ -238,17 +235,17 @@ class Job:
         """Open the source alone.
 
         Raises:
-            MisconfiguredError: A setting is wrong; named by its path.
+            MisconfiguredError: A setting is wrong; the error has its path.
         """
         return _named(self.source, f"jobs.{self.name}.source")
 
     def open_sink(self) -> AbstractAsyncContextManager[Sink]:
-        """Open the sink alone; raises as `open_source` does."""
+        """Open the sink alone; raises the same errors as `open_source`."""
         return _named(self.sink, f"jobs.{self.name}.sink")
 
-    def open_store(self) -> AbstractAsyncContextManager[RunStore | None]:
-        """Open the run store alone; raises as `open_source` does."""
-        return _named(self.store, "store")
+    def open_store(self) -> AbstractAsyncContextManager[StateStore | None]:
+        """Open the state store alone; raises the same errors as `open_source`."""
+        return _named(self.state, "state")
 
 
 def _name(side: object) -> str:

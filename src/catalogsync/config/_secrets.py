@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import attrs
 
-from catalogsync._secrets import has_secret_name, secrets_in_address
+from catalogsync._lib.redact import has_secret_name, secrets_in_address
 
 __all__ = ["is_secret", "secrets_of"]
 
@@ -15,15 +15,15 @@ _SHORTEST = 4
 
 
 def is_secret(field: attrs.Attribute[Any]) -> bool:
-    """Whether a setting's value is shown nowhere: by `repr=False` or by its name."""
+    """Whether a setting is secret, by `repr=False` or by its name."""
     return not field.repr or has_secret_name(field.name)
 
 
 def secrets_of(*settings: object) -> frozenset[str]:
-    """The secret texts in these settings, to be kept out of everything printed.
+    """The secret texts in these settings, to be kept out of all output.
 
-    A password within an address is one as well, whether or not the address is.
-    Texts of less than four characters are left out: they stand in half of all words.
+    They include passwords in addresses. Texts of less than four characters are left
+    out, because they are part of too many words.
     """
     found = {text for each in settings for text in _of_settings(each)}
     return frozenset(text for text in found if len(text) >= _SHORTEST)

@@ -1,4 +1,4 @@
-"""Who may do what over HTTP, and where the service listens."""
+"""Settings of the service: access over HTTP, address, notifications."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from catalogsync.errors import MisconfiguredError
-from catalogsync.hooks.notify import DEFAULT_STATUSES, Email, Webhook
+from catalogsync.integrations.notify import DEFAULT_STATUSES, Email, Webhook
 from catalogsync.report import RunStatus
 
 from ._secrets import secrets_of
@@ -23,13 +23,13 @@ _HIGHEST_PORT = 65535
 
 
 class Role(enum.StrEnum):
-    """What a token allows: to look, or also to start and stop."""
+    """The permissions of a token: `read`, or also start and stop runs (`operate`)."""
 
     READ = "read"
     OPERATE = "operate"
 
     def allows(self, needed: Role) -> bool:
-        """Whether it is enough for what needs the other one."""
+        """Whether this role includes the needed one."""
         return needed is Role.READ or self is Role.OPERATE
 
 
@@ -88,8 +88,8 @@ class Token:
     """A bearer token.
 
     Attributes:
-        token: Its text, of at least 16 characters.
-        role: What it allows.
+        token: Text of the token, at least 16 characters.
+        role: Permissions of the token.
     """
 
     token: str = attrs.field(repr=False, validator=_secret)
@@ -98,20 +98,20 @@ class Token:
 
 @attrs.frozen(kw_only=True)
 class Access:
-    """Who may do what over HTTP.
+    """Permissions and limits of the HTTP API.
 
     Attributes:
-        tokens: The bearer tokens, by a name for people.
-        webhooks: By job, the secrets of those who may call its webhook. Any of them
-            is taken, so that they can be changed one after the other.
-        open: Let anybody in without a token who reaches us on this machine's own
-            address (127.0.0.1, ::1), and nobody else.
-        cors: Origins whose pages may call, such as `https://admin.example.com`.
-        requests_per_minute: From one address, in the long run; so many may come at
-            once.
-        refusals_per_minute: Wrong tokens and signatures from one address; then it is
-            not listened to.
-        max_body: Bytes of a request's body.
+        tokens: Bearer tokens, by a name for people.
+        webhooks: By job, the secrets for calls of its webhook. Each of them is valid,
+            so that they can be rotated.
+        open: Admit every caller without a token on this machine's own address
+            (127.0.0.1, ::1), and nobody else.
+        cors: Origins whose pages may call the API, for example
+            `https://admin.example.com`.
+        requests_per_minute: Limit of requests from one address. As many may come in
+            a burst.
+        refusals_per_minute: Limit of wrong tokens and signatures from one address.
+        max_body: Largest body of a request in bytes.
     """
 
     tokens: Mapping[str, Token] = attrs.field(
@@ -128,7 +128,7 @@ class Access:
 
     @property
     def secrets(self) -> frozenset[str]:
-        """All texts that must stand in no output."""
+        """All texts to be kept out of all output."""
         tokens = (token.token for token in self.tokens.values())
         webhooks = (text for texts in self.webhooks.values() for text in texts)
         return frozenset((*tokens, *webhooks))
@@ -136,13 +136,13 @@ class Access:
 
 @attrs.frozen(kw_only=True)
 class NotifySettings:
-    """Whom `catalogsync serve` tells of runs that did not go well.
+    """Notifications of `catalogsync serve` about runs.
 
     Attributes:
-        on: The statuses to tell of.
-        recovered: Also tell of the first run over everything that went well again.
-        webhooks: Chats and other services that take JSON by POST.
-        emails: Mail servers, each with its recipients.
+        on: Statuses to report.
+        recovered: Whether to report the first good run over all products afterwards.
+        webhooks: Chats and other services that accept JSON by POST.
+        emails: Mail servers with recipients.
     """
 
     on: tuple[RunStatus, ...] = DEFAULT_STATUSES
@@ -152,24 +152,24 @@ class NotifySettings:
 
     @property
     def secrets(self) -> frozenset[str]:
-        """All texts that must stand in no output."""
+        """All texts to be kept out of all output."""
         headers = (text for hook in self.webhooks for text in hook.headers.values())
         return frozenset((*secrets_of(*self.webhooks, *self.emails), *headers))
 
 
 @attrs.frozen(kw_only=True)
 class ServeSettings(Access):
-    """How `catalogsync serve` listens, logs and tells people.
+    """Settings of `catalogsync serve`.
 
     Attributes:
-        host: An address of this machine. Other than 127.0.0.1 and ::1 it needs a
-            token.
-        port: 0 takes one that is free.
-        grace: Seconds that a batch in flight may take when the service is stopped.
-        retry_after: Seconds after which a run that did not settle all is done again;
-            doubled each time, up to an hour.
-        log: `text` for people, or `json`: one object on each line, for programs.
-        notify: Whom to tell of runs that did not go well; None: nobody.
+        host: Address of this machine to listen on. Addresses other than 127.0.0.1 and
+            ::1 need tokens.
+        port: Port to listen on; 0 picks a free one.
+        grace: Seconds for batches in flight to finish when the service stops.
+        retry_after: Seconds until an incomplete run is repeated; doubles each time, up
+            to an hour.
+        log: `text` for people, or `json` with one object on each line.
+        notify: Notifications about runs; None: no notifications.
     """
 
     host: str = "127.0.0.1"
@@ -181,7 +181,7 @@ class ServeSettings(Access):
 
     @property
     def secrets(self) -> frozenset[str]:
-        """All texts that must stand in no output."""
+        """All texts to be kept out of all output."""
         told = self.notify.secrets if self.notify else frozenset[str]()
         return super().secrets | told
 

@@ -15,10 +15,10 @@ from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin
 import attrs
 from cattrs import Converter, IterableValidationError
 
-from catalogsync._secrets import check_secret
+from catalogsync._lib.redact import check_secret
 from catalogsync.engine import Options
 from catalogsync.errors import InvalidValueError, MisconfiguredError
-from catalogsync.hooks.notify import Webhook
+from catalogsync.integrations.notify import Webhook
 
 from ._environment import Expanded
 from ._problems import Problem, ProblemsError, did_you_mean
@@ -78,9 +78,9 @@ def type_hints(cls: type) -> Mapping[str, Any]:
 
 
 def _strict(kind: type) -> Hook:
-    def structure(value: Any, wanted: Any) -> object:
-        if _is_choice(wanted):  # a `StrEnum` is a text, too
-            return _choose(value, wanted)
+    def structure(value: Any, desired: Any) -> object:
+        if _is_choice(desired):  # a `StrEnum` is a text, too
+            return _choose(value, desired)
         if isinstance(value, Expanded) and kind is not str:
             return _spelled(kind, value)
         if kind is float and type(value) is int:

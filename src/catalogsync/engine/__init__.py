@@ -1,43 +1,40 @@
-"""Runs: reading a source, working out what differs and bringing it about."""
+"""The engine: read a source, work out what differs in the sink, write it, and report.
+
+To understand it, read the docstrings of these modules in this order:
+
+* `sync`, `run`: how a run is started, watched and reported.
+* `pipeline`: the stations, the queues between them, and how a run stops.
+* `reader` (`pages`, `passes`): reads the source and notices contradictions.
+* `planner` (`references`, `categories`): finds products and plans changes.
+* `writer` (`answers`, `breaker`): writes batches, retries, bisects, gives up.
+* `pruning`, `removing`, `waiting`, `verifying`: what follows at the end of a run.
+* `recorder`, `journal`: outcomes, in memory and in the state store.
+* `promises`: checks of everything that adapters return.
+* `applying`, `releasing`, `retrying`: the runs of `apply`, `release` and `retry`.
+
+The engine sees protocols only. It knows no system and no wire format.
+"""
 
 from __future__ import annotations
 
-from .applying import open_apply
-from .disowning import open_disown
-from .options import Missing, Options, Prune, Transform, WhenBusy
-from .pipeline import Show
-from .pruning import is_removed
-from .retrying import FailedProducts, find_failed, open_retry
+from .opening import Openable
+from .options import OnDeleted, Options, Prune, Transform, WhenBusy
+from .pipeline import OnChange
+from .retrying import RetrySource
 from .run import Run
-from .starting import (
-    Openable,
-    note_no_start,
-    open_run,
-    opened,
-    rehearse,
-    run_blocking,
-    sync,
-)
+from .sync import Sync, run_blocking, sync
 
 __all__ = [
-    "FailedProducts",
-    "Missing",
+    "OnChange",
+    "OnDeleted",
     "Openable",
     "Options",
     "Prune",
+    "RetrySource",
     "Run",
-    "Show",
+    "Sync",
     "Transform",
     "WhenBusy",
-    "find_failed",
-    "is_removed",
-    "note_no_start",
-    "open_apply",
-    "open_disown",
-    "open_retry",
-    "open_run",
-    "opened",
-    "rehearse",
     "run_blocking",
     "sync",
 ]

@@ -1,24 +1,24 @@
-"""What a sink answers for the changes of one write."""
+"""A sink's answers to the changes of one write."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from catalogsync.changes import Change
+from catalogsync.catalog.changes import Change
+from catalogsync.catalog.outcomes import Again, Outcome, OutcomeStatus
+from catalogsync.catalog.products import ProductKey
 from catalogsync.errors import TransientError
-from catalogsync.models import ProductKey
-from catalogsync.outcomes import Again, Outcome, OutcomeStatus
 
-__all__ = ["SomeAgainError", "error_of", "sorted_answers"]
+__all__ = ["SomeAgainError", "error_of", "sort_answers"]
 
-_SILENCE = "the sink did not say what became of it"
+_NO_ANSWER = "the sink gave no answer for it"
 
 
 class SomeAgainError(TransientError):
-    """The sink wants some changes again; all others of the write have their outcome.
+    """Some changes have to be tried again; all others of the write have an outcome.
 
     Attributes:
-        errors: What it answered for each of them.
+        errors: The sink's answer for each of them.
     """
 
     def __init__(self, errors: Mapping[ProductKey, TransientError]) -> None:
@@ -33,23 +33,23 @@ class SomeAgainError(TransientError):
 
 
 def error_of(key: ProductKey, error: TransientError) -> TransientError:
-    """What went wrong with this product, if a write went wrong with this error."""
+    """The error of one product, where a write with several products failed."""
     return error.errors.get(key, error) if isinstance(error, SomeAgainError) else error
 
 
-def sorted_answers(
+def sort_answers(
     changes: Iterable[Change], answers: Sequence[Outcome | Again]
 ) -> tuple[list[Outcome], dict[ProductKey, TransientError]]:
-    """The outcomes, and the errors of those that the sink wants again.
+    """Split answers into outcomes and changes to try again.
 
-    A change without an answer is unsettled.
+    A change without an answer is unresolved.
     """
-    told = {answer.key: answer for answer in answers}
+    by_key = {answer.key: answer for answer in answers}
     outcomes: list[Outcome] = []
     again: dict[ProductKey, TransientError] = {}
     for change in changes:
-        silence = Outcome(change.key, OutcomeStatus.UNSETTLED, _SILENCE)
-        answer = told.get(change.key, silence)
+        missing = Outcome(change.key, OutcomeStatus.UNRESOLVED, _NO_ANSWER)
+        answer = by_key.get(change.key, missing)
         if isinstance(answer, Again):
             again[change.key] = answer.error
         else:

@@ -1,4 +1,4 @@
-"""Doing what a plan says, and nothing else."""
+"""Approving what a saved plan contains, and nothing else."""
 
 from __future__ import annotations
 
@@ -6,174 +6,136 @@ from collections.abc import Collection, Iterable, Sequence
 
 import attrs
 
-from catalogsync.changes import Action, Change, Ours, Reference, ReferenceChange
-from catalogsync.errors import MisconfiguredError
-from catalogsync.events import EventHook
-from catalogsync.models import ProductKey
-from catalogsync.planfile import Plan, PlanSource, basis
-from catalogsync.protocols import Located, PruningSink, Sink
-from catalogsync.receipt import Receipt
-from catalogsync.runstore import RunStore
+from catalogsync.catalog.changes import (
+    Action,
+    Change,
+    Existing,
+    Reference,
+    ReferenceChange,
+)
+from catalogsync.catalog.products import ProductKey
+from catalogsync.diff.last_applied import LastApplied
+from catalogsync.plans import Plan, fingerprint
+from catalogsync.protocols import RemovingSink
 
 from . import promises
-from .options import Options
-from .removing import in_full, is_writer, removal
-from .run import Run, make_run
+from .removing import find_whole, is_writer, removal
 
-__all__ = ["open_apply"]
+__all__ = ["PlanApproval"]
 
-_CHANGED = "it is no longer as it was when the plan was made; make a new plan"
-_REMOVALS = frozenset({Action.RETIRE, Action.DELETE})
-_SHOWN = 10
+_CHANGED = "it has changed since the plan was made; make a new plan"
+_REMOVALS = frozenset({Action.UNPUBLISH, Action.DELETE})
+_MAX_LISTED = 10
 
 
 @attrs.frozen
 class PlanApproval:
-    """Lets through what stands in a plan, as long as its basis holds.
+    """Allows the changes of a plan whose products are still as they were.
 
     Attributes:
         plan: The plan.
     """
 
     plan: Plan
-    _unmet: set[ProductKey] = attrs.field(factory=set[ProductKey], init=False)
-    _absent: set[ProductKey] = attrs.field(factory=set[ProductKey], init=False)
+    _stale: set[ProductKey] = attrs.field(factory=set[ProductKey], init=False)
+    _gone: set[ProductKey] = attrs.field(factory=set[ProductKey], init=False)
 
-    def change(self, change: Change, /) -> str:
-        """Why a change must not be made; empty if it may."""
+    def objection(self, change: Change, /) -> str:
+        """Why a change must not be made; empty: it may."""
         planned = self.plan.changes.get(change.key)
-        same = planned == (change.action, basis(change))
+        same = planned == (change.action, fingerprint(change))
         return "" if same else _CHANGED
 
-    def reference(self, change: ReferenceChange, /) -> bool:
+    def allows_reference(self, change: ReferenceChange, /) -> bool:
         """Whether a category or tag may be written."""
-        return self.plan.references.get(change.reference) == basis(change)
+        return self.plan.references.get(change.reference) == fingerprint(change)
 
     @property
     def references(self) -> Iterable[Reference]:
-        """Those that are written, also if no planned product needs them."""
+        """Categories and tags to write, whether a planned product needs them or not."""
         return self.plan.references
 
     @property
     def removes(self) -> bool:
-        """Whether products are removed."""
+        """Whether there are removals."""
         return bool(self._removed())
 
     def _removed(self) -> dict[ProductKey, Action]:
         changes = self.plan.changes.items()
         return {key: action for key, (action, _) in changes if action in _REMOVALS}
 
-    async def removals(self, sink: PruningSink, source: str, /) -> Sequence[Change]:
-        """The removals of those that are as they were when the plan was made."""
+    async def removals(self, sink: RemovingSink, source: str, /) -> Sequence[Change]:
+        """The planned removals of products that have not changed since."""
         removed = self._removed()
-        there = [
-            removal(held, removed[held.product.key])
+        found = [
+            removal(existing, removed[existing.product.key])
             async for page in promises.owned(sink, source)
-            for held in page
-            if held.product.key in removed
+            for existing in page
+            if existing.product.key in removed
         ]
-        deleted = [c.held for c in there if c.held and c.action is Action.DELETE]
-        full = await in_full(sink, deleted)
-        self._unmet.clear()
-        self._absent.clear()
-        self._absent.update(removed)
+        deleted = [
+            c.existing for c in found if c.existing and c.action is Action.DELETE
+        ]
+        whole = await find_whole(sink, deleted)
+        self._stale.clear()
+        self._gone.clear()
+        self._gone.update(removed)
         changes: list[Change] = []
         for change in (
-            *(change for change in there if change.action is Action.RETIRE),
-            *(removal(held, Action.DELETE) for held in full),
+            *(change for change in found if change.action is Action.UNPUBLISH),
+            *(removal(existing, Action.DELETE) for existing in whole),
         ):
-            done = change.action is Action.RETIRE and _is_retired(change)
-            met = basis(change) == self.plan.changes[change.key][1]
-            met = met and is_writer(_receipt(change.held), self.plan.head.job)
-            self._absent.discard(change.key)
+            done = change.action is Action.UNPUBLISH and _is_unpublished(change)
+            same = fingerprint(change) == self.plan.changes[change.key][1]
+            ours = is_writer(_last_applied(change.existing), self.plan.head.job)
+            self._gone.discard(change.key)
             if done:
                 continue
-            if met:
+            if same and ours:
                 changes.append(change)
             else:
-                self._unmet.add(change.key)
+                self._stale.add(change.key)
         return changes
 
-    def remains(self, change: Change, held: Ours, /) -> bool:
-        """Whether a product is still as it was when its removal was approved."""
+    def is_removable(self, change: Change, existing: Existing, /) -> bool:
+        """Whether a product is still as it was when `removals` approved it."""
         if change.action is Action.DELETE:
-            same = basis(removal(held, change.action)) == basis(change)
+            same = fingerprint(removal(existing, change.action)) == fingerprint(change)
         else:
-            same = change.held is not None and _shown(held) == _shown(change.held)
+            same = change.existing is not None and _relevant(existing) == _relevant(
+                change.existing
+            )
         if not same:
-            self._unmet.add(change.key)
+            self._stale.add(change.key)
         return same
 
     @property
-    def unmet(self) -> str:
-        """Which products stay though they were to be removed; empty: none."""
-        return f"not removed: {_told(self._unmet)}: {_CHANGED}" if self._unmet else ""
+    def stale(self) -> str:
+        """Removals that were not made because the product changed; empty: none."""
+        return f"not removed: {_listed(self._stale)}: {_CHANGED}" if self._stale else ""
 
     @property
-    def absent(self) -> str:
-        """Which products were to be removed and are not ours to remove; empty: none."""
-        if not self._absent:
+    def gone(self) -> str:
+        """Removals without a product of ours to remove; empty: none."""
+        if not self._gone:
             return ""
-        return f"not removed: {_told(self._absent)}: not there any more, or not ours"
+        return f"not removed: {_listed(self._gone)}: no longer there, or not ours"
 
 
-def _told(keys: Collection[ProductKey]) -> str:
+def _listed(keys: Collection[ProductKey]) -> str:
     texts = sorted(map(str, keys))
-    more = f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
-    return ", ".join(texts[:_SHOWN]) + more
+    more = f" and {len(texts) - _MAX_LISTED} more" if len(texts) > _MAX_LISTED else ""
+    return ", ".join(texts[:_MAX_LISTED]) + more
 
 
-def _is_retired(change: Change) -> bool:
-    return _receipt(change.held).retired
+def _is_unpublished(change: Change) -> bool:
+    return _last_applied(change.existing).unpublished
 
 
-def _receipt(held: Ours | None) -> Receipt:
-    return Receipt.parse(held.receipt if held else None)
+def _last_applied(existing: Existing | None) -> LastApplied:
+    return LastApplied.parse(existing.last_applied if existing else None)
 
 
-def _shown(held: Ours) -> tuple[object, ...]:
-    """What is looked at before a product is retired."""
-    return held.receipt, held.product.title, held.product.status
-
-
-def open_apply(
-    plan: Plan,
-    sink: Sink,
-    *,
-    options: Options | None = None,
-    hooks: Iterable[EventHook] = (),
-    store: RunStore | None = None,
-    run_id: str | None = None,
-) -> Run:
-    """Make a run that does what a plan says, and nothing else.
-
-    Products that are no longer as they were when the plan was made are left alone
-    and listed as unsettled.
-
-    Args:
-        plan: The plan.
-        sink: The sink that it was made for, open.
-        options: Those with which it was made.
-        hooks: Called for each event.
-        store: As in `open_run`.
-        run_id: As in `open_run`.
-
-    Raises:
-        MisconfiguredError: The plan was made for another sink.
-    """
-    place = sink.place if isinstance(sink, Located) else sink.name
-    if place != plan.head.place:
-        problem = f"was made for {plan.head.place}, and this is {place}"
-        raise MisconfiguredError(str(plan.path), problem)
-    return make_run(
-        PlanSource(plan),
-        sink,
-        options=attrs.evolve(
-            options or Options(), transform=None, prune=None, keys=None, limit=None
-        ),
-        job=plan.head.job,
-        hooks=hooks,
-        store=store,
-        approve=PlanApproval(plan),
-        run_id=run_id,
-    )
+def _relevant(existing: Existing) -> tuple[object, ...]:
+    """What must not have changed before a product is unpublished."""
+    return existing.last_applied, existing.product.title, existing.product.status

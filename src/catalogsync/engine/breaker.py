@@ -1,4 +1,4 @@
-"""When to stop asking a sink that does not answer as it should."""
+"""The circuit breaker: when to give up a sink that keeps failing."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _SEVERAL = 2
 
 @attrs.define(kw_only=True)
 class Breaker:
-    """Collects the evidence against a sink since it last did what it was asked to.
+    """Collects evidence against a sink since its last success.
 
-    A failure may be the fault of one product, and an outage may be short. So it
-    takes several products, in several calls, over some time, and no success.
+    One failure may be the fault of one product, and an outage may be short. So giving
+    up takes several products, in several calls, over some time, without a success.
 
     Attributes:
         products: How many products must have failed.
-        seconds: How much time must lie between the first failure, after all tries,
-            and the last.
-        clock: Gives the time in seconds.
+        seconds: How much time must lie between the first failure and the last, each
+            after all retries.
+        clock: Returns the time in seconds.
     """
 
     products: int
@@ -41,14 +41,14 @@ class Breaker:
 
     @classmethod
     def of(cls, options: Options) -> Breaker:
-        """One that is as patient as the options say."""
+        """A breaker that is as patient as the options say."""
         seconds = options.give_up_after
         if seconds is None:
             seconds = options.retry.patience
         return cls(products=options.give_up_products, seconds=seconds)
 
     def failed(self, products: int, error: Exception) -> None:
-        """No try was left for these products."""
+        """Count a call that failed for so many products, after all retries."""
         self._latest = self.clock()
         if not self._calls:
             self._first = self._latest
@@ -57,7 +57,7 @@ class Breaker:
         self._last = str(error)
 
     def worked(self) -> None:
-        """The sink did what it was asked to do."""
+        """Forget the evidence: a call succeeded."""
         self._products = self._calls = 0
 
     @property
@@ -67,7 +67,7 @@ class Breaker:
 
     @property
     def is_enough(self) -> bool:
-        """Whether too many products failed to blame them for it."""
+        """Whether too many products failed for it to be their own fault."""
         return self.is_suspect and self._products >= self.products
 
     @property
@@ -75,12 +75,16 @@ class Breaker:
         return self.is_suspect and self._latest - self._first >= self.seconds
 
     def policy(self, usual: RetryPolicy) -> RetryPolicy:
-        """When to try again: once the time is over, other products count, not tries."""
+        """The retry policy for the next call.
+
+        Once enough time has passed, retrying the same products proves nothing more;
+        what counts is whether other products fail too. So there is one attempt only.
+        """
         return attrs.evolve(usual, attempts=1) if self._is_late else usual
 
     @property
     def verdict(self) -> str:
-        """Why the sink is given up; empty as long as it is not."""
+        """Why the sink is given up; empty: it is not."""
         if not (self.is_enough and self._is_late):
             return ""
         failed = f"the sink failed {self._products} products in a row"

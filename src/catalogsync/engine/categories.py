@@ -1,4 +1,8 @@
-"""Where categories belong: the source's tree, the sink's, and what has to change."""
+"""Trees of categories: the source's, the sink's, and what has to change. No I/O.
+
+A category cannot be moved below itself. Whether a move is possible depends on where
+the others are in the sink at that moment, which `SinkTree` keeps up to date.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +10,17 @@ from collections.abc import Callable, Mapping
 
 import attrs
 
-from catalogsync._trees import ancestors
-from catalogsync.changes import (
+from catalogsync._lib.trees import ancestors
+from catalogsync.catalog.changes import (
+    ExistingReference,
     FieldDiff,
-    HeldReference,
     Reference,
     ReferenceChange,
     ReferenceKind,
 )
-from catalogsync.models import Category, ProductKey
-from catalogsync.ownership import Edit
-from catalogsync.receipt import Receipt, digest
+from catalogsync.catalog.products import Category, ProductKey
+from catalogsync.diff.last_applied import LastApplied, digest
+from catalogsync.diff.ownership import ManualEdit
 
 __all__ = ["Decision", "SinkTree", "SourceTree", "decide"]
 
@@ -25,13 +29,13 @@ _NAME, _PARENT = "name", "parent"
 
 @attrs.define
 class SourceTree:
-    """The source's tree of categories; what it says first of a category counts.
+    """The source's tree; the first parent that it names for a category counts.
 
-    A category is added after the one that contains it, so there is never a cycle.
+    A category is added after its parent, so there is never a cycle.
 
     Attributes:
         source: Name of the source.
-        warn: Called with what the source contradicts itself in.
+        warn: Called with a message when the source contradicts itself.
     """
 
     source: str
@@ -39,7 +43,7 @@ class SourceTree:
     _known: dict[str, Reference] = attrs.field(factory=dict[str, Reference])
 
     def add(self, category: Category | Reference) -> Reference:
-        """Add a category and all that contain it; gives it as it counts."""
+        """Add a category and its ancestors; returns it with the parent that counts."""
         new: dict[str, Category | Reference] = {}
         here: Category | Reference | None = category
         while here and here.id not in self._known and here.id not in new:
@@ -54,13 +58,13 @@ class SourceTree:
                 name=item.name,
                 parent=parent,
             )
-        self._compare(category)
+        self._check_parents(category)
         return self._known[category.id]
 
-    def _compare(self, category: Category | Reference) -> None:
-        """Warn of the first category that has another parent than it had before.
+    def _check_parents(self, category: Category | Reference) -> None:
+        """Warn of the first category with another parent than before.
 
-        Those above it are only said of another place.
+        Its ancestors then are those of another place, and need no warning.
         """
         here: Category | Reference | None = category
         seen: set[str] = set()
@@ -75,13 +79,13 @@ class SourceTree:
     def _warn(
         self, id_: str, first: Reference | None, now: Category | Reference | None
     ) -> None:
-        what = f"category {id_!r} has more than one place at the source"
-        if now and id_ in self._line(now.id):
-            what = f"category {id_!r} lies below itself at the source, in {now.id!r}"
+        what = f"category {id_!r} has more than one parent in the source"
+        if now and id_ in self._ancestry(now.id):
+            what = f"category {id_!r} lies below itself in the source, in {now.id!r}"
         place = f"below {first.id!r}" if first else "at the top level"
-        self.warn(f"{what}; it is put {place}, as the source said first")
+        self.warn(f"{what}; it is put {place}, its first place in the source")
 
-    def _line(self, id_: str) -> set[str]:
+    def _ancestry(self, id_: str) -> set[str]:
         line = {id_}
         here = self._known.get(id_)
         while here and here.parent:
@@ -92,24 +96,27 @@ class SourceTree:
 
 @attrs.define
 class SinkTree:
-    """The sink's tree, as far as it is known, by the sink's ids."""
+    """The sink's tree as far as it is known, by the sink's ids."""
 
     _parents: dict[str, str | None] = attrs.field(factory=dict[str, str | None])
     _names: dict[str, str] = attrs.field(factory=dict[str, str])
 
-    def learn(self, held: HeldReference) -> None:
-        """Note where a category is."""
-        self.place(held.id, held.name, held.parent)
-        self._parents.update(zip(held.above, held.above[1:], strict=False))
-        if held.above and held.above[-1] not in (held.id, *held.above[:-1]):
-            self._parents[held.above[-1]] = None
+    def learn(self, existing: ExistingReference) -> None:
+        """Add a category as the sink has it."""
+        self.place(existing.id, existing.name, existing.parent)
+        self._parents.update(zip(existing.above, existing.above[1:], strict=False))
+        if existing.above and existing.above[-1] not in (
+            existing.id,
+            *existing.above[:-1],
+        ):
+            self._parents[existing.above[-1]] = None
 
     def place(self, id_: str, name: str, parent: str | None) -> None:
-        """Note that a category has this name and parent now."""
+        """Set the name and parent of a category."""
         self._parents[id_], self._names[id_] = parent, name
 
     def contains(self, id_: str, other: str) -> bool:
-        """Whether the other one is this one, or lies below it."""
+        """Whether the other category is this one or lies below it."""
         return id_ == other or id_ in ancestors(other, self._parents)
 
     def is_circular(self, id_: str) -> bool:
@@ -117,7 +124,7 @@ class SinkTree:
         return id_ in ancestors(id_, self._parents)
 
     def label(self, id_: str | None) -> str | None:
-        """A category's name, or its id where only this is known."""
+        """The name of a category, or its id if the name is not known."""
         return None if id_ is None else self._names.get(id_, id_)
 
 
@@ -127,59 +134,61 @@ class Decision:
 
     Attributes:
         change: The change; None: nothing has to be written.
-        edits: What people edited in it.
-        problem: Why it cannot be moved where it belongs; empty if it can.
+        manual_edits: Names and parents that people edited.
+        problem: Why it cannot be moved to its parent; empty: it can.
     """
 
     change: ReferenceChange | None = None
-    edits: tuple[Edit, ...] = ()
+    manual_edits: tuple[ManualEdit, ...] = ()
     problem: str = ""
 
 
 def decide(
     reference: Reference,
     parent: str | None,
-    held: HeldReference | None,
+    existing: ExistingReference | None,
     tree: SinkTree,
     *,
     keep: bool,
 ) -> Decision:
-    """Compare what the source says of a category or tag with what the sink has.
+    """Compare a category or tag of the source with the sink.
 
     Args:
-        reference: What the source says.
-        parent: The sink id of its parent; None: it belongs at the top level.
-        held: What the sink has.
+        reference: The category or tag in the source.
+        parent: The sink's id of its parent; None: it belongs at the top level.
+        existing: The category or tag in the sink; None: there is none.
         tree: The sink's tree.
-        keep: Whether what people edited stays.
+        keep: Whether manual edits stay.
     """
-    wrote = {_NAME: digest(reference.name), _PARENT: digest(parent)}
-    if held is None:
-        return Decision(change=_change(reference, parent, None, wrote))
-    if not held.ours or reference.kind is ReferenceKind.TAG:
+    applied = {_NAME: digest(reference.name), _PARENT: digest(parent)}
+    if existing is None:
+        return Decision(change=_change(reference, parent, None, applied))
+    if not existing.ours or reference.kind is ReferenceKind.TAG:
         return Decision()
-    before = Receipt.parse(held.receipt).fields
-    edits = _edits(reference, parent, held, before, tree, keep=keep)
-    kept = {edit.diff.path for edit in edits if edit.kept}
-    name = held.name if _path(_NAME) in kept else reference.name
-    target = held.parent if _path(_PARENT) in kept else parent
+    before = LastApplied.parse(existing.last_applied).fields
+    manual_edits = _manual_edits(reference, parent, existing, before, tree, keep=keep)
+    kept = {edit.diff.path for edit in manual_edits if edit.kept}
+    name = existing.name if _path(_NAME) in kept else reference.name
+    target = existing.parent if _path(_PARENT) in kept else parent
     problem = ""
-    if target not in {None, held.parent} and tree.contains(held.id, str(target)):
+    if target not in {None, existing.parent} and tree.contains(
+        existing.id, str(target)
+    ):
         problem = _impossible(reference, target, tree)
-        target = held.parent
-        wrote = {**before, _NAME: wrote[_NAME]}
-    change = _change(reference, target, held, wrote, name=name)
-    noted = held.receipt is None or before == wrote
-    if noted and (name, target) == (held.name, held.parent):
-        return Decision(edits=edits, problem=problem)
-    return Decision(change=change, edits=edits, problem=problem)
+        target = existing.parent
+        applied = {**before, _NAME: applied[_NAME]}
+    change = _change(reference, target, existing, applied, name=name)
+    is_noted = existing.last_applied is None or before == applied
+    if is_noted and (name, target) == (existing.name, existing.parent):
+        return Decision(manual_edits=manual_edits, problem=problem)
+    return Decision(change=change, manual_edits=manual_edits, problem=problem)
 
 
 def _change(
     reference: Reference,
     parent: str | None,
-    held: HeldReference | None,
-    wrote: Mapping[str, str],
+    existing: ExistingReference | None,
+    applied: Mapping[str, str],
     *,
     name: str | None = None,
 ) -> ReferenceChange:
@@ -187,37 +196,37 @@ def _change(
         reference=reference,
         name=reference.name if name is None else name,
         parent=parent,
-        held=held,
-        receipt=Receipt(fields=wrote).text(),
+        existing=existing,
+        last_applied=LastApplied(fields=applied).text(),
     )
 
 
-def _edits(
+def _manual_edits(
     reference: Reference,
     parent: str | None,
-    held: HeldReference,
+    existing: ExistingReference,
     before: Mapping[str, str],
     tree: SinkTree,
     *,
     keep: bool,
-) -> tuple[Edit, ...]:
-    """What differs though the source says the same as when we wrote it.
+) -> tuple[ManualEdit, ...]:
+    """Differences although the source still has what we wrote.
 
     A cycle never stays, whoever made it.
     """
-    circular = tree.is_circular(held.id)
+    circular = tree.is_circular(existing.id)
     above = reference.parent
     values = (
-        (_NAME, (held.name, reference.name), (held.name, reference.name), keep),
+        (_NAME, (existing.name, reference.name), (existing.name, reference.name), keep),
         (
             _PARENT,
-            (held.parent, parent),
-            (tree.label(held.parent), above.name if above else None),
+            (existing.parent, parent),
+            (tree.label(existing.parent), above.name if above else None),
             keep and not circular,
         ),
     )
     return tuple(
-        Edit(
+        ManualEdit(
             key=ProductKey(reference.source, reference.id),
             diff=FieldDiff(path=_path(part), old=shown[0], new=shown[1]),
             kept=stays,

@@ -1,4 +1,4 @@
-"""What is said of an error that no adapter should raise."""
+"""Messages for errors that no adapter should raise: they name class and place."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ class DefectError(RuntimeError):
 
 
 def explained(error: BaseException, *adapters: object) -> str:
-    """An error in a line; a defect with its class and its place in an adapter.
+    """One line for an error; a defect with its class and its place in an adapter.
 
     Args:
         error: The error.
-        adapters: The deepest place in the code of one of these is named.
+        adapters: Objects whose code is searched for the deepest place.
     """
-    told = _told(error)
+    message = _message(error)
     if isinstance(error, CatalogSyncError | DefectError):
-        return told
+        return message
     place = _place(error, adapters)
-    return f"{told} in {place}" if place else told
+    return f"{message} in {place}" if place else message
 
 
-def _told(error: BaseException) -> str:
+def _message(error: BaseException) -> str:
     kind, text = type(error).__name__, str(error)
     if isinstance(error, CatalogSyncError | DefectError):
         return text or kind
     if part := _part(error):
-        text = _told(part)
+        text = _message(part)
     return f"{kind}: {text}" if text else kind
 
 
@@ -50,7 +50,7 @@ def _part(error: BaseException) -> BaseException | None:
 
 
 def _place(error: BaseException, adapters: Iterable[object]) -> str:
-    """Where it was raised, such as `PriceSink.write (things.py:57)`."""
+    """Where it was raised, for example `PriceSink.write (things.py:57)`."""
     roots = {root for adapter in adapters for root in _roots(adapter)}
     traces = [list(_frames(each.__traceback__)) for each in _related(error)]
     within = [[at for at in trace if _is_within(at[0], roots)] for trace in traces]
@@ -80,7 +80,7 @@ def _frames(traceback: TracebackType | None) -> Iterator[tuple[FrameType, int]]:
 
 
 def _roots(adapter: object) -> Iterator[str]:
-    """The packages that an adapter's classes are from."""
+    """The packages that the classes of an adapter come from."""
     for kind in type(adapter).__mro__:
         root = kind.__module__.partition(".")[0]
         if root not in {"builtins", "typing", "abc"}:

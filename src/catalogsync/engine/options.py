@@ -1,4 +1,4 @@
-"""How a run goes about its work."""
+"""Options: what a run may do, and how."""
 
 from __future__ import annotations
 
@@ -9,40 +9,40 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from catalogsync.changes import Action
+from catalogsync.catalog.changes import Action
+from catalogsync.catalog.products import Field, Product, ProductKey
+from catalogsync.diff.ownership import OnManualEdit, Owner, Rules
 from catalogsync.errors import InvalidValueError
-from catalogsync.models import Field, Product, ProductKey
-from catalogsync.ownership import Edits, Owner, Rules
 from catalogsync.protocols import AdoptBy
 from catalogsync.retry import RetryPolicy
 
-__all__ = ["Missing", "Options", "Prune", "Transform", "WhenBusy"]
+__all__ = ["OnDeleted", "Options", "Prune", "Transform", "WhenBusy"]
 
 Transform: TypeAlias = Callable[[Product], Product | None]
-"""Edits a product, or vetoes it with None. It must keep the key."""
+"""Returns a changed product with the same key, or None to skip it."""
 
 
 class Prune(enum.StrEnum):
-    """What becomes of products that left the source."""
+    """What to do with products that left the source."""
 
-    DRAFT = "draft"
+    UNPUBLISH = "unpublish"
     DELETE = "delete"
 
     @property
     def action(self) -> Action:
-        """What is done to each."""
-        return Action.DELETE if self is Prune.DELETE else Action.RETIRE
+        """The action of the removals."""
+        return Action.DELETE if self is Prune.DELETE else Action.UNPUBLISH
 
 
-class Missing(enum.StrEnum):
-    """What becomes of products of ours that people deleted in the sink."""
+class OnDeleted(enum.StrEnum):
+    """What to do with our products that people deleted in the sink."""
 
     RECREATE = "recreate"
     LEAVE = "leave"
 
 
 class WhenBusy(enum.StrEnum):
-    """What a run does while another one writes the same products."""
+    """What to do while another run writes the same products."""
 
     FAIL = "fail"
     WAIT = "wait"
@@ -84,42 +84,43 @@ def _owns(value: Mapping[Field, Owner]) -> dict[Field, Owner]:
 
 @attrs.frozen(kw_only=True)
 class Options:
-    """How a run goes about its work.
+    """What a run may do, and how.
 
     Attributes:
-        batch_size: Products in one write; None: as many as the sink can take. The
-            sink's own limit counts if it is lower.
-        writers: Writes in flight; None: as many as the sink allows.
-        pages_ahead: Pages that are read before they are needed.
+        batch_size: Products in one write; None: the sink's own limit, which also counts
+            if it is lower.
+        writers: Writes in flight; None: the sink's own limit, as above.
+        pages_ahead: Pages to read ahead.
         retry: When pages and batches are repeated.
-        transform: Sees each product before it is compared; see `Transform`.
-        limit: Take only so many products.
-        keys: Take only these products.
+        transform: Called with each product before it is compared; see `Transform`.
+        limit: Take only this many products; None: all.
+        keys: Take only these products; None: all.
         grace: Seconds for which a request that we gave up may still be carried out.
-            Younger products that are half made are left to it.
-        max_refusals: Stop when so many products were refused one after the other,
-            with no success in between.
-        give_up_products: Stop when the sink failed for so many products in a row, in
+            Incomplete products that are younger are not repaired yet.
+        max_refusals: Stop after this many refused products in a row, with no success in
+            between.
+        give_up_products: Stop after the sink failed for this many products in a row, in
             two or more calls, with no success in between.
-        give_up_after: And not before it failed for so many seconds after the first of
-            them had no try left; None: for as long as `retry` keeps trying.
-        owns: Who decides on which field; see `Owner`.
-        edits: What becomes of values of ours that people edited; see `Edits`. None:
-            those of products are overwritten, and names and places of categories
-            are kept.
-        missing: What becomes of products of ours that people deleted; LEAVE needs a
-            run store, and knows what was written since it is set.
-        adopt: Make products ours that stand there without our key, where they can be
-            recognised so; tried in this order.
-        prune: What becomes of products that left the source; None: nothing.
-        max_prune: How many may be removed in a run. Below 1 it is the part of the
-            products that the job may remove; if there are more, none is removed.
-        verify: Read what was written back at the end, and report what differs.
-        verify_sample: How many of the written products; 0: all of them.
+        give_up_after: But not before it kept failing for this many seconds, counted
+            from the first product whose retries were used up; None: as long as `retry`
+            keeps trying.
+        owns: When the source decides on a field; see `Owner`.
+        on_manual_edit: What to do with our values that people edited; see
+            `OnManualEdit`. None: those of products are overwritten, and names and
+            parents of categories are kept.
+        on_deleted: What to do with our products that people deleted. LEAVE needs a
+            state store, and knows products that were written since it was set.
+        adopt: How to recognise products without our key that are to become ours; tried
+            in this order. Empty: none are adopted.
+        prune: What to do with products that left the source; None: nothing.
+        max_prune: How many products may be removed in a run. Below 1 it is a share of
+            the products that the job may remove. If there are more, none is removed.
+        verify: Whether to read back at the end what was written, and report
+            differences.
+        verify_sample: How many of the written products to read back; 0: all.
         when_busy: What to do while another run writes the same products; needs a
-            run store.
-        lease: Seconds after which another run may take over, if this one is not
-            heard of.
+            state store.
+        lease: Seconds without renewal after which another run may take the lease.
     """
 
     batch_size: int | None = attrs.field(default=None, validator=_positive)
@@ -136,10 +137,10 @@ class Options:
     owns: Mapping[Field, Owner] = attrs.field(
         factory=dict[Field, Owner], converter=_owns
     )
-    edits: Edits | None = attrs.field(
-        default=None, converter=attrs.converters.optional(Edits)
+    on_manual_edit: OnManualEdit | None = attrs.field(
+        default=None, converter=attrs.converters.optional(OnManualEdit)
     )
-    missing: Missing = attrs.field(default=Missing.RECREATE, converter=Missing)
+    on_deleted: OnDeleted = attrs.field(default=OnDeleted.RECREATE, converter=OnDeleted)
     adopt: tuple[AdoptBy, ...] = attrs.field(default=(), converter=_adopt)
     prune: Prune | None = attrs.field(
         default=None, converter=attrs.converters.optional(Prune)
@@ -155,9 +156,9 @@ class Options:
 
     @property
     def partial(self) -> bool:
-        """Whether only chosen products are taken."""
+        """Whether only selected products are taken."""
         return self.keys is not None or self.limit is not None
 
     def rules(self, job: str) -> Rules:
-        """What a run of this job may do to a product that is there."""
-        return Rules(owns=self.owns, edits=self.edits, job=job)
+        """What a run of this job may do to an existing product."""
+        return Rules(owns=self.owns, on_manual_edit=self.on_manual_edit, job=job)

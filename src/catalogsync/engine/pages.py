@@ -1,4 +1,8 @@
-"""Reading pages ahead and handing them out in order."""
+"""Reads pages ahead, in parallel where the source allows it, and yields them in order.
+
+A source names the pages that follow in `Page.next`. One name is a chain that is read
+page by page; several names may be read at once.
+"""
 
 from __future__ import annotations
 
@@ -19,20 +23,20 @@ from catalogsync.batching import ROOM, weight_of
 from catalogsync.errors import BrokenReplyError
 from catalogsync.protocols import Cursor, Page
 
-from .marks import Marks
+from .hash_set import HashSet
 
 __all__ = ["Read", "is_cancelled", "read_ahead"]
 
-_AHEAD = 4 * ROOM
+_MAX_AHEAD = 4 * ROOM
 
 
 @attrs.frozen
 class Read:
-    """A page that was read.
+    """A page and the size of its products.
 
     Attributes:
         page: The page.
-        weights: How heavy each of its products is.
+        weights: Size of each product in memory, in bytes, about.
     """
 
     page: Page
@@ -40,7 +44,7 @@ class Read:
 
     @classmethod
     def of(cls, page: Page) -> Read:
-        """Weigh a page."""
+        """Weigh the products of a page."""
         return cls(page, [weight_of(product) for product in page.products])
 
 
@@ -49,30 +53,30 @@ ReadPage = Callable[[Cursor | None], Awaitable[Read | None]]
 
 @attrs.define
 class _Cursors:
-    """The cursors that a source named, taken one by one and each once.
+    """The cursors that a source named, in order and each once.
 
     Attributes:
-        twice: One that was named twice; then there are no more.
+        repeated: A cursor that was named twice; then no more are given out.
     """
 
-    twice: Cursor | None = None
+    repeated: Cursor | None = None
     _named: deque[Iterator[Cursor]] = attrs.field(factory=deque[Iterator[Cursor]])
-    _known: Marks = attrs.field(factory=Marks)
+    _known: HashSet = attrs.field(factory=HashSet)
 
     def add(self, named: Iterable[Cursor]) -> None:
-        """The source named these."""
+        """Add the cursors of a page; they are taken lazily."""
         self._named.append(iter(named))
 
     def pop(self) -> Cursor | None:
-        """The next one; None: there is none now."""
-        while self._named and self.twice is None:
+        """Take the next cursor; None: there is none now."""
+        while self._named and self.repeated is None:
             cursor = next(self._named[0], None)
             if cursor is None:
                 self._named.popleft()
             elif self._known.add(hash(cursor)):
                 return cursor
             else:
-                self.twice = cursor
+                self.repeated = cursor
         return None
 
 
@@ -82,13 +86,12 @@ async def read_ahead(
     """Read a source from its beginning to its end.
 
     Args:
-        read: Reads one page; None is a page that could not be read.
-        ahead: Pages that are read before they are asked for, at most. There are
-            fewer where pages are heavy.
-        group: Owns the tasks; those under way are cancelled when this is closed.
+        read: Reads one page; it returns None for a page that could not be read.
+        ahead: How many pages may be read ahead; fewer are if pages are large.
+        group: Owns the tasks; unfinished ones are cancelled when this is closed.
 
     Yields:
-        The pages in order, None in the place of one that could not be read.
+        The pages in order; None in place of a page that could not be read.
 
     Raises:
         BrokenReplyError: The source named a page twice.
@@ -101,9 +104,9 @@ async def read_ahead(
         if page is not None:
             cursors.add(page.page.next)
             heaviest = max(heaviest, sum(page.weights))
-        most = min(ahead, max(1, _AHEAD // heaviest))
+        most = min(ahead, max(1, _MAX_AHEAD // heaviest))
         while len(window) < most and (cursor := cursors.pop()) is not None:
-            work = _settled(read, cursor)
+            work = _caught(read, cursor)
             window.append(group.create_task(work, name="catalogsync-read"))
 
     try:
@@ -111,25 +114,25 @@ async def read_ahead(
         take(page)
         yield page
         while window:
-            page = None  # it is through: two heavy pages at once would be one too many
-            page = _raised(await window.popleft())
+            page = None  # free it before the next one: pages can be large
+            page = _raise_if_error(await window.popleft())
             take(page)
             yield page
     finally:
         for task in window:
             task.cancel()
-    if cursors.twice is not None:
-        raise BrokenReplyError(f"the source named page {cursors.twice} twice")
+    if cursors.repeated is not None:
+        raise BrokenReplyError(f"the source named page {cursors.repeated} twice")
 
 
-def _raised(result: Read | Exception | None) -> Read | None:
+def _raise_if_error(result: Read | Exception | None) -> Read | None:
     if isinstance(result, Exception):
         raise result
     return result
 
 
-async def _settled(read: ReadPage, cursor: Cursor) -> Read | Exception | None:
-    """The page or the error, so that it is raised where the page is awaited."""
+async def _caught(read: ReadPage, cursor: Cursor) -> Read | Exception | None:
+    """The page or the error, which is raised when it is the page's turn."""
     try:
         return await read(cursor)
     except Exception as error:  # noqa: BLE001 - raised again by the reader
@@ -137,6 +140,6 @@ async def _settled(read: ReadPage, cursor: Cursor) -> Read | Exception | None:
 
 
 def is_cancelled() -> bool:
-    """Whether the current task is what was cancelled, and not something it awaits."""
+    """Whether the current task itself was cancelled, not only something it awaits."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

@@ -1,4 +1,4 @@
-"""What one pass over a source saw, to tell whether the source kept its word."""
+"""What one pass over a source saw, and whether it was consistent."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from collections import Counter
 
 import attrs
 
+from catalogsync.catalog.outcomes import Rejected
+from catalogsync.catalog.products import ProductKey
 from catalogsync.errors import BrokenReplyError, TransientError
-from catalogsync.models import ProductKey
-from catalogsync.outcomes import Rejected
 from catalogsync.protocols import Page
 
-from .marks import Marks
+from .hash_set import HashSet
 
 __all__ = ["Pass", "Repeat"]
 
-_MOST_REPEATING = 100
-_MOST_IDLE = 1000
+_MAX_REPEATING_PAGES = 100
+_MAX_IDLE_PAGES = 1000
 
 
 @attrs.frozen
 class Repeat:
-    """A key that stands twice in a source.
+    """A key that appears twice in a source.
 
     Attributes:
-        key: Which.
-        first: The record that has it first, counted from 1 in the order of reading.
-        second: The record that has it again.
+        key: The key.
+        first: Number of its first record, from 1 in the order of reading.
+        second: Number of the record that repeats it.
     """
 
     key: ProductKey
@@ -34,8 +34,8 @@ class Repeat:
     second: int
 
     def rejected(self) -> Rejected:
-        """The second record, as one that is set aside."""
-        reason = f"{self.key} stands twice in the source: first as record {self.first}"
+        """The second record, as a rejected one."""
+        reason = f"{self.key} appears twice in the source, first in record {self.first}"
         return Rejected(key=self.key, reason=reason, where=f"record {self.second}")
 
 
@@ -44,98 +44,98 @@ class Pass:
     """What one pass saw.
 
     Attributes:
-        keys: Of all records, by their hash, with their places.
-        nameless: Records without a readable key, and how often each came.
-        repeats: Keys that came again.
-        records: How many records there were.
-        total: How many the source told of.
-        last: Where the page before ended; None: it cannot be said, or was lost.
+        keys: Hashes of all keys, each with the number of its first record.
+        keyless: Records without a readable key, and how often each appeared.
+        repeats: Keys that appeared again.
+        records: Number of records.
+        total: Number of records that the source announced; None: it did not.
+        last: Last key of the page before; None: not known.
         lost: Pages that could not be read, and why.
-        problem: How the source broke its word, other than by repeats.
+        problem: What was inconsistent, other than repeated keys.
     """
 
-    keys: Marks = attrs.field(factory=Marks)
-    nameless: Counter[Rejected] = attrs.field(factory=Counter[Rejected])
+    keys: HashSet = attrs.field(factory=HashSet)
+    keyless: Counter[Rejected] = attrs.field(factory=Counter[Rejected])
     repeats: list[Repeat] = attrs.field(factory=list[Repeat])
     records: int = 0
     total: int | None = None
     last: ProductKey | None = None
     lost: list[str] = attrs.field(factory=list[str])
     problem: str = ""
-    _place: int = 0
-    _known: int = 0
-    _repeated: int = 0
+    _number: int = 0
+    _keys_before: int = 0
+    _repeats_before: int = 0
     _idle: int = 0
     _repeating: int = 0
 
-    def lose(self, what: str, error: TransientError) -> None:
-        """A page could not be read."""
+    def add_lost(self, what: str, error: TransientError) -> None:
+        """Note that a page could not be read."""
         text = f"could not {what}: {error}"
         self.lost.append(text)
         if isinstance(error, BrokenReplyError):
             self.problem = text
 
     def begin(self, page: Page) -> None:
-        """A page came; its records follow."""
-        self._known, self._repeated = len(self.keys), len(self.repeats)
+        """Begin a page; its records follow."""
+        self._keys_before, self._repeats_before = len(self.keys), len(self.repeats)
         self.records += len(page.products) + len(page.rejected)
-        self._follow(page)
+        self._check_order(page)
         if page.total is None:
             return
         if self.total is not None and page.total != self.total:
             self.problem = f"the source's total moved from {self.total} to {page.total}"
         self.total = page.total
 
-    def _follow(self, page: Page) -> None:
+    def _check_order(self, page: Page) -> None:
         before, last = page.before, self.last
         if before is not None and last is not None and before != last:
-            stands = f"{before} stands where {last} stood"
-            self.problem = f"the source's list moved while it was read ({stands})"
+            moved = f"{before} is now where {last} was"
+            self.problem = f"the source's list moved while it was read ({moved})"
         self.last = page.last
 
-    def first_time(self, key: ProductKey) -> bool:
-        """Whether the next record is the first with its key."""
-        self._place += 1
-        first = self.keys.note(hash(key), self._place)
-        if first == self._place:
+    def add_key(self, key: ProductKey) -> bool:
+        """Add the key of the next record; whether it is the first with this key."""
+        self._number += 1
+        first = self.keys.number_of(hash(key), self._number)
+        if first == self._number:
             return True
-        self.repeats.append(Repeat(key, first, self._place))
+        self.repeats.append(Repeat(key, first, self._number))
         return False
 
-    def first_nameless(self, record: Rejected) -> int:
-        """The next record has no key; says how many like it there are."""
-        self._place += 1
-        self.nameless[record] += 1
-        return self.nameless[record]
+    def add_keyless(self, record: Rejected) -> int:
+        """Add a record without a key; how many equal ones there are now."""
+        self._number += 1
+        self.keyless[record] += 1
+        return self.keyless[record]
 
     def end(self, page: Page) -> None:
-        """All records of a page are in.
+        """End a page.
 
         Raises:
-            BrokenReplyError: By all that was read, the source does not end.
+            BrokenReplyError: The source seems to go on forever.
         """
-        if len(self.keys) > self._known:
+        if len(self.keys) > self._keys_before:
             self._idle = self._repeating = 0
             return
         self._idle += 1
-        self._repeating += len(self.repeats) > self._repeated
-        if why := self._endless(page):
+        self._repeating += len(self.repeats) > self._repeats_before
+        if why := self._why_endless(page):
             raise BrokenReplyError(f"the source does not end: {why}")
 
-    def _endless(self, page: Page) -> str:
-        """Why there seem to be pages for ever, after one with nothing new."""
-        distinct = len(self.keys) + self.nameless.total()
+    def _why_endless(self, page: Page) -> str:
+        """Why pages seem to go on forever; empty: they do not."""
+        distinct = len(self.keys) + self.keyless.total()
         if page.next and self.total is not None and 0 < self.total <= distinct:
-            in_full = f"all {self.total} products of its total are in"
-            return f"a page with nothing new names another one, though {in_full}"
-        if self._repeating >= _MOST_REPEATING:
+            complete = f"all {self.total} products of its total were read"
+            return f"a page with nothing new names another one, though {complete}"
+        if self._repeating >= _MAX_REPEATING_PAGES:
             return f"{self._idle} pages in a row only repeat what was read"
-        if self._idle >= _MOST_IDLE:
-            return f"{self._idle} pages in a row hold no product"
+        if self._idle >= _MAX_IDLE_PAGES:
+            return f"{self._idle} pages in a row contain no product"
         return ""
 
     def verdict(self) -> str:
-        """What the source did wrong; empty if it kept its word."""
+        """What was inconsistent; empty: nothing."""
         if self.problem:
             return self.problem
         if self.repeats:
@@ -145,9 +145,9 @@ class Pass:
         return ""
 
     def repeats_as(self, before: Pass) -> bool:
-        """Whether the same keys stand twice in the same places as in the pass before.
+        """Whether exactly the same records repeat keys as in the pass before.
 
-        Then it is no sign of a list that moves, but a mistake in the source.
+        Then the list did not move: the duplicates are a mistake in the source.
         """
         whole = not self.problem and not self.lost
         counted = self.total in {None, self.records}

@@ -1,10 +1,22 @@
-"""The stages of a run and the bounded queues between them.
+"""The pipeline: the stations of a run and the bounded queues between them.
 
-    intake --groups--> survey --batches--> writers
+    reader --groups--> planner --batches--> writers --outcomes--> recorder
+                                                                      |
+    when all is written:  prune, write what waited, verify        journal
 
-Intake collects what one `find` asks for, the survey finds and plans, writers
-bring batches about. Each stage waits for the next, so what is in memory is
-bounded by the pages ahead and the batches in flight, by their number and their size.
+A product moves forward only. The *reader* reads pages ahead and collects the products
+of one `find`. The *planner* finds them in the sink and plans their changes. *Writers*
+apply batches of changes, several at once. Whoever knows the outcome of a product
+gives it to the *recorder*, which passes it on to the *journal*. Each station waits for
+the next, so memory is bounded by the pages ahead and the batches in flight, by number
+and by size. Only a write whose result is unknown goes back: its products are found and
+planned again (see `writer`).
+
+**Stopping.** A stop has two steps. At once, nothing new begins: the reader and the
+planner are cancelled, the queue of batches is emptied, and each writer finds the end
+marker. The batches in flight get *grace* seconds, and are cancelled after that. A
+product without an outcome is unresolved in the report. Errors of a station, a lost
+lease and a sink that is given up all stop the run in this way.
 """
 
 from __future__ import annotations
@@ -22,201 +34,212 @@ from functools import partial
 from operator import itemgetter
 from typing import Any, Protocol
 
-import attrs
-
 from catalogsync.batching import ROOM, batched, batcher
-from catalogsync.changes import Action, Change, Ours, Reference, ReferenceChange
+from catalogsync.catalog.changes import (
+    Action,
+    Change,
+    Existing,
+    Reference,
+    ReferenceChange,
+)
+from catalogsync.catalog.products import Field, Product
+from catalogsync.diff.ownership import OnManualEdit
 from catalogsync.errors import CatalogSyncError, TransientError
 from catalogsync.events import Compared, RunStopping, logger
-from catalogsync.models import Field, Product
-from catalogsync.ownership import Edits
 from catalogsync.protocols import (
-    PruningSink,
     ReferencingSink,
+    RemovingSink,
     Sink,
+    SizedSink,
     Source,
-    WeighingSink,
 )
 
 from . import promises
 from .breaker import Breaker
 from .defects import explained
-from .intake import Intake
-from .ledger import Ledger
+from .journal import Journal
 from .options import Options
 from .pages import is_cancelled
+from .planner import Planned, Planner, by_action, no_objection
 from .pruning import Pruner
-from .references import ReferenceBook
-from .removing import Look, Remover, Sight, look_again, repeated
-from .settling import Settler
-from .survey import Planned, Survey, by_action
-from .tally import Tally
+from .reader import Reader
+from .recorder import Recorder
+from .references import ReferenceResolver, allow_all
+from .removing import Recheck, Rechecked, Remover, recheck, repeated
 from .verifying import Verifier
 from .waiting import LastRound
+from .writer import Writer
 
-__all__ = ["Approval", "Pipeline", "Show"]
+__all__ = ["Approval", "OnChange", "Pipeline"]
 
 _LEAK = "the cancellation of another task escaped"
 
-Show = Callable[[Change | ReferenceChange], None]
+OnChange = Callable[[Change | ReferenceChange], None]
 Stage = Callable[[], Awaitable[None]]
 _Weighed = tuple[Product, int]
 _Collector = Generator[list[_Weighed] | None, _Weighed | None, None]
 
+_GRACE = 30.0
+
 
 class Approval(Protocol):
-    """Lets through what stands in a plan."""
+    """Decides which changes a run may make, such as those of a saved plan."""
 
-    def change(self, change: Change, /) -> str:
-        """Why a change must not be made; empty if it may."""
+    def objection(self, change: Change, /) -> str:
+        """Why a change must not be made; empty: it may."""
         ...
 
-    def reference(self, change: ReferenceChange, /) -> bool:
+    def allows_reference(self, change: ReferenceChange, /) -> bool:
         """Whether a category or tag may be written."""
         ...
 
     @property
     def references(self) -> Iterable[Reference]:
-        """Those that are written, also if no product needs them."""
+        """Categories and tags to write, whether a product needs them or not."""
         ...
 
     @property
     def removes(self) -> bool:
-        """Whether products are removed."""
+        """Whether there are removals."""
         ...
 
-    async def removals(self, sink: PruningSink, source: str, /) -> Sequence[Change]:
-        """Look what there is of a source, and give the removals that may be made."""
+    async def removals(self, sink: RemovingSink, source: str, /) -> Sequence[Change]:
+        """List a source's products in the sink, and return the removals to make."""
         ...
 
-    def remains(self, change: Change, held: Ours, /) -> bool:
-        """Whether a removal may still be made, now that the product is like this."""
-        ...
-
-    @property
-    def unmet(self) -> str:
-        """Which removals may not be made any more; empty: all may."""
+    def is_removable(self, change: Change, existing: Existing, /) -> bool:
+        """Whether a removal may still be made, given the product as it is now."""
         ...
 
     @property
-    def absent(self) -> str:
-        """Which removals have nothing left to remove; empty: none."""
+    def stale(self) -> str:
+        """Removals that were not made because the product changed; empty: none."""
+        ...
+
+    @property
+    def gone(self) -> str:
+        """Removals without a product of ours to remove; empty: none."""
         ...
 
 
-@attrs.define(kw_only=True)
 class Pipeline:
-    """Carries the products of one run from source to sink.
+    """Moves the products of one run from the source to the sink.
 
     Attributes:
-        source: Where they come from.
-        sink: Where they go.
-        options: How.
-        tally: The books.
-        ledger: This run's side of the run store.
-        show: Takes each change instead of the sink; None: changes are written.
-        approve: Asked for each change of an apply; None: everything may be done.
-        error: What broke the run off, if anything did.
-        cancelled: Whether the run was asked to stop before it ended by itself.
+        source: The source.
+        sink: The sink.
+        options: Options of the run.
+        recorder: Receives outcomes.
+        journal: The run's side of the state store.
+        on_change: Receives each change instead of the sink; None: they are written.
+        approval: Decides which changes may be made; None: all.
+        error: The first error that broke the run off; None: none did.
+        cancelled: Whether somebody stopped the run before it ended.
     """
 
-    source: Source
-    sink: Sink
-    options: Options
-    tally: Tally
-    ledger: Ledger
-    show: Show | None = None
-    approve: Approval | None = None
-    error: Exception | None = None
-    cancelled: bool = False
-    _intake: Intake = attrs.field(init=False)
-    _survey: Survey = attrs.field(init=False)
-    _verifier: Verifier = attrs.field(init=False)
-    _settler: Settler = attrs.field(init=False)
-    _finding: Breaker = attrs.field(init=False)
-    _remover: Remover = attrs.field(init=False)
-    _finishing: asyncio.TaskGroup = attrs.field(factory=asyncio.TaskGroup, init=False)
-    _collect: _Collector = attrs.field(init=False)
-    _groups: asyncio.Queue[list[Product] | None] = attrs.field(init=False)
-    _batches: asyncio.Queue[list[Planned] | None] = attrs.field(init=False)
-    _front: list[asyncio.Task[None]] = attrs.field(
-        factory=list[asyncio.Task[None]], init=False
-    )
-    _writers: list[asyncio.Task[None]] = attrs.field(
-        factory=list[asyncio.Task[None]], init=False
-    )
-    _removals: list[asyncio.Task[Any]] = attrs.field(
-        factory=list[asyncio.Task[Any]], init=False
-    )
-    _timers: list[asyncio.TimerHandle] = attrs.field(
-        factory=list[asyncio.TimerHandle], init=False
-    )
-    _stopped: bool = attrs.field(default=False, init=False)
-    _ended: bool = attrs.field(default=False, init=False)
-
-    def __attrs_post_init__(self) -> None:
-        options, tally, ledger = self.options, self.tally, self.ledger
-        self._survey = Survey(
-            sink=self.sink,
-            book=self._book(),
+    def __init__(
+        self,
+        *,
+        source: Source,
+        sink: Sink,
+        options: Options,
+        recorder: Recorder,
+        journal: Journal,
+        on_change: OnChange | None = None,
+        approval: Approval | None = None,
+    ) -> None:
+        self.source = source
+        self.sink = sink
+        self.options = options
+        self.recorder = recorder
+        self.journal = journal
+        self.on_change = on_change
+        self.approval = approval
+        self.error: Exception | None = None
+        self.cancelled = False
+        self._reader = Reader(
+            source=source,
             options=options,
-            tally=tally,
-            ledger=ledger,
-            rules=options.rules(ledger.job),
+            recorder=recorder,
+            deliver=self._deliver,
+            on_page=journal.flush,
         )
-        if self.approve is not None:
-            self._survey.approve = self.approve.change
+        self._references = self._make_references()
+        self._planner = Planner(
+            sink=sink,
+            references=self._references,
+            options=options,
+            recorder=recorder,
+            journal=journal,
+            rules=options.rules(journal.job),
+            objection=no_objection if approval is None else approval.objection,
+        )
         self._verifier = Verifier(
-            sink=self.sink, survey=self._survey, options=options, tally=tally
+            sink=sink, planner=self._planner, options=options, recorder=recorder
         )
-        self._settler = Settler(
-            sink=self.sink,
-            survey=self._survey,
+        self._writer = Writer(
+            sink=sink,
+            planner=self._planner,
             options=options,
-            tally=tally,
-            ledger=ledger,
-            on_written=self._verifier.note,
+            recorder=recorder,
+            journal=journal,
+            on_written=self._verifier.add,
             breaker=Breaker.of(options),
         )
-        self._finding = Breaker.of(options)
         self._remover = Remover(
-            sink=self.sink,
+            sink=sink,
             options=options,
-            tally=tally,
-            ledger=ledger,
-            carry_out=self._in_flight,
+            recorder=recorder,
+            journal=journal,
+            in_flight=self._in_flight,
         )
-        tally.on_settled = ledger.note
-        most = self.sink.limits.find
-        self._collect = batcher(most, weight=ROOM, weigh=itemgetter(1))
+        self._find_breaker = Breaker.of(options)
+        self._collect: _Collector = batcher(
+            sink.limits.find, weight=ROOM, weigh=itemgetter(1)
+        )
         next(self._collect)
-        self._groups = asyncio.Queue(maxsize=1)
-        self._batches = asyncio.Queue(maxsize=self.width)
+        # None in a queue is the end marker, in the second one for each writer.
+        self._groups: asyncio.Queue[list[Product] | None] = asyncio.Queue(maxsize=1)
+        self._batches: asyncio.Queue[list[Planned] | None] = asyncio.Queue(
+            maxsize=self.width
+        )
+        self._last_stage = asyncio.TaskGroup()
+        # Tasks that a stop cancels at once, and those that it gives time to end.
+        self._upstream: list[asyncio.Task[None]] = []
+        self._writers: list[asyncio.Task[None]] = []
+        self._removals: list[asyncio.Task[Any]] = []
+        self._timers: list[asyncio.TimerHandle] = []
+        self._stopped = False
+        self._ended = False
 
-    def _book(self) -> ReferenceBook | None:
+    def _make_references(self) -> ReferenceResolver | None:
         if not isinstance(self.sink, ReferencingSink):
             return None
-        book = ReferenceBook(
+        approval = self.approval
+        return ReferenceResolver(
             sink=self.sink,
             source=self.source.name,
             policy=self.options.retry,
-            tally=self.tally,
-            confirm=self.ledger.confirm,
-            keep=self.options.edits is not Edits.OVERWRITE,
-            show=self.show,
+            recorder=self.recorder,
+            confirm_lease=self.journal.confirm_lease,
+            keep=self.options.on_manual_edit is not OnManualEdit.OVERWRITE,
+            on_change=self.on_change,
+            is_allowed=allow_all if approval is None else approval.allows_reference,
         )
-        if self.approve is not None:
-            book.allowed = self.approve.reference
-        return book
 
     @property
     def width(self) -> int:
-        """Writers at once."""
+        """How many writers run at once."""
         most = self.sink.limits.writers
         return min(most, self.options.writers or most)
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the run was stopped, by anybody or by an error."""
+        return self._stopped
+
     async def run(self) -> None:
-        """Carry everything through; afterwards `error` says what broke it off."""
+        """Process all products; afterwards `error` says what broke the run off."""
         if self._stopped:
             return
         async with asyncio.TaskGroup() as group:
@@ -227,185 +250,31 @@ class Pipeline:
             self._writers += [
                 start(self._write, f"catalogsync-write-{n}") for n in range(self.width)
             ]
-            self._front.append(start(self._look, "catalogsync-survey"))
-            self._front.append(start(partial(self._read, group), "catalogsync-intake"))
+            self._upstream.append(start(self._plan, "catalogsync-plan"))
+            self._upstream.append(start(partial(self._read, group), "catalogsync-read"))
         if not self._stopped:
-            self._settler.close()
-            self._front.clear()
+            self._writer.close()
+            self._upstream.clear()
             self._writers.clear()
-            async with self._finishing as group:
+            async with self._last_stage as group:
                 work = self._guarded(self._finish)
-                self._front.append(group.create_task(work, name="catalogsync-finish"))
+                task = group.create_task(work, name="catalogsync-finish")
+                self._upstream.append(task)
         self._ended = True
         for timer in self._timers:
             timer.cancel()
 
     async def keep_lease(self) -> None:
-        """Renew the lease as long as the run goes on; losing it ends the run."""
+        """Renew the lease while the run lasts; losing it stops the run."""
         try:
-            await self.ledger.heartbeat()
+            await self.journal.heartbeat()
         except CatalogSyncError as error:
-            self._break(error)
+            self._break_off(error)
 
-    async def _finish(self) -> None:
-        """What can only be done when all is read and written."""
-        if self._survey.book is not None:
-            await self._survey.book.close()
-        await self.ledger.flush()
-        if self._is_complete:
-            saw, doubt = self._intake.saw, self._intake.doubt
-            if self.show is None and not doubt:
-                await self.ledger.drop_absent(saw)
-            if self.options.prune is not None:
-                await Pruner(
-                    source=self.source,
-                    sink=self.sink,
-                    options=self.options,
-                    tally=self.tally,
-                    ledger=self.ledger,
-                    remover=self._remover,
-                    saw=saw,
-                    doubt=doubt,
-                    show=self.show,
-                ).run(self.options.prune)
-        if self.approve is not None:
-            await self._remove_approved(self.approve)
-        await self._write_waiting()
-        await self._verifier.run()
-
-    async def _write_waiting(self) -> None:
-        """Write the products that waited for others to be written or removed."""
-        last = LastRound(
-            room=self._settler.waiting,
-            sink=self.sink,
-            survey=self._survey,
-            write=self._settle_all,
-            options=self.options,
-            tally=self.tally,
-            ledger=self.ledger,
-        )
-        try:
-            await self._in_flight(last.run)
-        except TransientError as error:
-            self.tally.problem(f"could not write products that waited: {error}")
-        self._settler.close()
-
-    async def _settle_all(self, planned: list[Planned]) -> None:
-        for batch in self._batched(planned):
-            await self._settler.settle(batch)
-
-    async def _remove_approved(self, approve: Approval) -> None:
-        """The removals of a plan; those whose product changed since are told."""
-        if not approve.removes or not isinstance(self.sink, PruningSink):
-            return
-        look = partial(approve.removals, self.sink, self.source.name)
-        try:
-            changes = await repeated(
-                look, "list what is ours", self.tally, self.options
-            )
-            await self._remover.remove(changes, self._look_at_approved(approve))
-        except TransientError as error:
-            self.tally.problem(f"could not remove products: {error}")
-        if approve.unmet:
-            self.tally.problem(approve.unmet)
-        if approve.absent:
-            self.tally.warn(approve.absent)
-
-    def _look_at_approved(self, approve: Approval) -> Look:
-        async def look(changes: Sequence[Change]) -> Sight:
-            deletes = changes[0].action is Action.DELETE
-            fields = frozenset(Field if deletes else {Field.STATUS})
-            return await look_again(
-                self.sink, changes, approve.remains, self.tally, fields=fields
-            )
-
-        return look
-
-    async def _in_flight(self, work: Stage) -> None:
-        """Do what a stop lets end within its grace, as it does with the writers."""
-        task = self._finishing.create_task(_caught(work), name="catalogsync-remove")
-        self._removals.append(task)
-        error = await asyncio.shield(task)
-        if error is not None:
-            raise error
-
-    @property
-    def _is_complete(self) -> bool:
-        """Whether the whole source was seen, and nothing of it is in doubt."""
-        whole = not self.options.partial and self.approve is None
-        return whole and not self.tally.problems and not self.tally.counts.unsettled
-
-    @property
-    def stopped(self) -> bool:
-        """Whether it was stopped."""
-        return self._stopped
-
-    def cancel(self, reason: str, grace: float) -> None:
-        """Stop because somebody asked for it; see `stop`."""
-        if not self._ended and not self._stopped:
-            self.cancelled = True
-        self.stop(reason, grace)
-
-    def stop(self, reason: str, grace: float) -> None:
-        """Begin nothing new; cancel after *grace* seconds what is in flight.
-
-        A later stop may shorten the grace of an earlier one.
-        """
-        if self._ended:
-            return
-        if not self._stopped:
-            self._stopped = True
-            self.ledger.stopping.set()
-            self.tally.problem(reason)
-            self.tally.emit(RunStopping(run_id=self.tally.run_id, reason=reason))
-            self._begin_nothing_new()
-        loop = asyncio.get_running_loop()
-        self._timers.append(loop.call_later(grace, self._cancel_writers))
-
-    def _begin_nothing_new(self) -> None:
-        for task in self._front:
-            task.cancel()
-        while not self._batches.empty():
-            self._batches.get_nowait()
-        for _ in self._writers:
-            self._batches.put_nowait(None)
-
-    def _cancel_writers(self) -> None:
-        for task in (*self._writers, *self._removals):
-            task.cancel()
-
-    async def _guarded(self, work: Stage) -> None:
-        """Let a stage's error end the run in order."""
-        try:
-            await work()
-        except asyncio.CancelledError:
-            if self._stopped or is_cancelled():
-                raise
-            self._break(RuntimeError(_LEAK))
-        except Exception as error:  # noqa: BLE001 - the boundary of a task
-            self._break(error)
-
-    def _break(self, error: Exception) -> None:
-        text = explained(error, self.source, self.sink)
-        if not isinstance(error, CatalogSyncError):
-            logger.error("a run broke off: %s", text, exc_info=error)
-        if self.error is None:
-            self.error = error
-        told = text if isinstance(error, TransientError) else f"broke off: {text}"
-        if self.cancelled:  # it ends anyway; what went wrong on the way is told
-            self.tally.problem(told)
-        self.stop(told, grace=30.0)
+    # The three stages, each a task or several.
 
     async def _read(self, group: asyncio.TaskGroup) -> None:
-        self._intake = Intake(
-            source=self.source,
-            options=self.options,
-            tally=self.tally,
-            deliver=self._deliver,
-            on_page=self.ledger.flush,
-            group=group,
-        )
-        await self._intake.run()
+        await self._reader.run(group)
         if rest := self._collect.send(None):
             await self._groups.put([product for product, _ in rest])
         await self._groups.put(None)
@@ -414,80 +283,235 @@ class Pipeline:
         if group := self._collect.send((product, weight)):
             await self._groups.put([product for product, _ in group])
 
-    async def _look(self) -> None:
-        if self.approve is not None and self._survey.book is not None:
+    async def _plan(self) -> None:
+        if self.approval is not None and self._references is not None:
             try:
-                await self._survey.book.bring_about(self.approve.references)
+                await self._references.ensure(self.approval.references)
             except TransientError as error:
-                self.tally.problem(f"could not write categories and tags: {error}")
+                self.recorder.add_problem(
+                    f"could not write categories or tags: {error}"
+                )
         while (group := await self._groups.get()) is not None and not self._stopped:
             started = time.perf_counter()
             try:
-                policy = self._finding.policy(self.options.retry)
-                planned = await self._survey.look(group, policy)
+                policy = self._find_breaker.policy(self.options.retry)
+                planned = await self._planner.plan(group, policy)
             except TransientError as error:
                 problem = TransientError(f"could not ask the sink: {error}")
-                self._settler.leave(group, problem)
-                self._finding.failed(len(group), problem)
+                self._writer.leave_unresolved(group, problem)
+                self._find_breaker.failed(len(group), problem)
                 self._stop_if_hopeless()
                 continue
-            self._finding.worked()
-            await self.ledger.flush()
+            self._find_breaker.worked()
+            await self.journal.flush()
             self._stop_if_hopeless()
             event = Compared(
-                run_id=self.tally.run_id,
+                run_id=self.recorder.run_id,
                 products=len(group),
                 changes=len(planned),
                 seconds=time.perf_counter() - started,
             )
-            self.tally.emit(event)
+            self.recorder.emit(event)
             for batch in self._batched(planned):
                 await self._batches.put(batch)
         for _ in self._writers:
             await self._batches.put(None)
 
+    async def _write(self) -> None:
+        while (batch := await self._batches.get()) is not None:
+            if self.on_change is None:
+                await self._writer.write(batch)
+                self._stop_if_hopeless()
+                continue
+            self.recorder.add_batch(len(batch))
+            for item in batch:
+                self.on_change(item.change)
+                self.recorder.record(item.change.done())
+
     def _batched(self, planned: list[Planned]) -> list[list[Planned]]:
-        """Batches within the sink's limits, each of one action only."""
+        """Batches within the sink's limits, each with one action only."""
         return [
             batch
             for items in by_action(planned)
             for batch in batched(
-                items, self._size, weight=self._weight, weigh=self._weigh
+                items, self._batch_size, weight=self._max_weight, weigh=self._weigh
             )
         ]
 
     @property
-    def _size(self) -> int:
+    def _batch_size(self) -> int:
         most = self.sink.limits.batch
         return min(most, self.options.batch_size or most)
 
     @property
-    def _weight(self) -> int | None:
-        weighs = isinstance(self.sink, WeighingSink)
-        return self.sink.limits.weight if weighs else None
+    def _max_weight(self) -> int | None:
+        has_size = isinstance(self.sink, SizedSink)
+        return self.sink.limits.weight if has_size else None
 
     @property
     def _weigh(self) -> Callable[[Planned], int] | None:
         sink = self.sink
-        if self._weight is None or not isinstance(sink, WeighingSink):
+        if self._max_weight is None or not isinstance(sink, SizedSink):
             return None
         return lambda item: promises.weigh(sink, item.change)
 
-    async def _write(self) -> None:
-        while (batch := await self._batches.get()) is not None:
-            if self.show is None:
-                await self._settler.settle(batch)
-                self._stop_if_hopeless()
-                continue
-            self.tally.batch(len(batch))
-            for item in batch:
-                self.show(item.change)
-                self.tally.settle(item.change.done())
+    # What can only be done when everything is read and written.
+
+    async def _finish(self) -> None:
+        if self._references is not None:
+            await self._references.close()
+        await self.journal.flush()
+        if self._is_complete:
+            has_seen, uncertainty = self._reader.has_seen, self._reader.uncertainty
+            if self.on_change is None and not uncertainty:
+                await self.journal.drop_absent(has_seen)
+            if self.options.prune is not None:
+                await Pruner(
+                    source=self.source,
+                    sink=self.sink,
+                    options=self.options,
+                    recorder=self.recorder,
+                    journal=self.journal,
+                    remover=self._remover,
+                    has_seen=has_seen,
+                    uncertainty=uncertainty,
+                    on_change=self.on_change,
+                ).run(self.options.prune)
+        if self.approval is not None:
+            await self._remove_approved(self.approval)
+        await self._write_waiting()
+        await self._verifier.run()
+
+    @property
+    def _is_complete(self) -> bool:
+        """Whether the run saw the whole source and resolved every product."""
+        whole = not self.options.partial and self.approval is None
+        return (
+            whole and not self.recorder.problems and not self.recorder.counts.unresolved
+        )
+
+    async def _remove_approved(self, approval: Approval) -> None:
+        """Make the removals of a plan; report those whose product has changed."""
+        if not approval.removes or not isinstance(self.sink, RemovingSink):
+            return
+        work = partial(approval.removals, self.sink, self.source.name)
+        try:
+            changes = await repeated(
+                work, "list our products", self.recorder, self.options
+            )
+            await self._remover.remove(changes, self._recheck_approved(approval))
+        except TransientError as error:
+            self.recorder.add_problem(f"could not remove products: {error}")
+        if approval.stale:
+            self.recorder.add_problem(approval.stale)
+        if approval.gone:
+            self.recorder.warn(approval.gone)
+
+    def _recheck_approved(self, approval: Approval) -> Recheck:
+        async def check(changes: Sequence[Change]) -> Rechecked:
+            deletes = changes[0].action is Action.DELETE
+            fields = frozenset(Field if deletes else {Field.STATUS})
+            return await recheck(
+                self.sink, changes, approval.is_removable, self.recorder, fields=fields
+            )
+
+        return check
+
+    async def _write_waiting(self) -> None:
+        """Write the products that waited for others to be written or removed."""
+        last_round = LastRound(
+            room=self._writer.waiting,
+            sink=self.sink,
+            planner=self._planner,
+            write=self._write_all,
+            options=self.options,
+            recorder=self.recorder,
+            journal=self.journal,
+        )
+        try:
+            await self._in_flight(last_round.run)
+        except TransientError as error:
+            self.recorder.add_problem(f"could not write products that waited: {error}")
+        self._writer.close()
+
+    async def _write_all(self, planned: list[Planned]) -> None:
+        for batch in self._batched(planned):
+            await self._writer.write(batch)
+
+    async def _in_flight(self, work: Stage) -> None:
+        """Do work that a stop gives time to end, as it does with the writers.
+
+        The last stage itself is cancelled at once, so the work has a task of its own,
+        which the shield protects.
+        """
+        task = self._last_stage.create_task(_caught(work), name="catalogsync-remove")
+        self._removals.append(task)
+        error = await asyncio.shield(task)
+        if error is not None:
+            raise error
+
+    # Stopping.
+
+    def cancel(self, reason: str, grace: float) -> None:
+        """Stop because somebody asked for it; see `stop`."""
+        if not self._ended and not self._stopped:
+            self.cancelled = True
+        self.stop(reason, grace)
+
+    def stop(self, reason: str, grace: float) -> None:
+        """Begin nothing new; cancel what is in flight after *grace* seconds.
+
+        A later stop can shorten the grace of an earlier one.
+        """
+        if self._ended:
+            return
+        if not self._stopped:
+            self._stopped = True
+            self.journal.stopping.set()
+            self.recorder.add_problem(reason)
+            self.recorder.emit(RunStopping(run_id=self.recorder.run_id, reason=reason))
+            self._begin_nothing_new()
+        loop = asyncio.get_running_loop()
+        self._timers.append(loop.call_later(grace, self._cancel_in_flight))
+
+    def _begin_nothing_new(self) -> None:
+        for task in self._upstream:
+            task.cancel()
+        while not self._batches.empty():
+            self._batches.get_nowait()
+        for _ in self._writers:
+            self._batches.put_nowait(None)
+
+    def _cancel_in_flight(self) -> None:
+        for task in (*self._writers, *self._removals):
+            task.cancel()
 
     def _stop_if_hopeless(self) -> None:
-        reason = self._settler.verdict or self._finding.verdict
+        reason = self._writer.verdict or self._find_breaker.verdict
         if reason:
-            self.stop(reason, grace=30.0)
+            self.stop(reason, grace=_GRACE)
+
+    async def _guarded(self, work: Stage) -> None:
+        """Turn an error of a stage into an orderly stop of the run."""
+        try:
+            await work()
+        except asyncio.CancelledError:
+            if self._stopped or is_cancelled():
+                raise
+            self._break_off(RuntimeError(_LEAK))
+        except Exception as error:  # noqa: BLE001 - the boundary of a task
+            self._break_off(error)
+
+    def _break_off(self, error: Exception) -> None:
+        text = explained(error, self.source, self.sink)
+        if not isinstance(error, CatalogSyncError):
+            logger.error("a run broke off: %s", text, exc_info=error)
+        if self.error is None:
+            self.error = error
+        reason = text if isinstance(error, TransientError) else f"broke off: {text}"
+        if self.cancelled:  # `stop` ignores its reason now, but people should know it
+            self.recorder.add_problem(reason)
+        self.stop(reason, grace=_GRACE)
 
 
 async def _caught(work: Stage) -> Exception | None:

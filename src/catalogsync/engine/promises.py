@@ -1,8 +1,9 @@
-"""Checks of what adapters return, one function for each of their methods.
+"""Checks of everything that adapters return, one function for each method.
 
-An answer that breaks a protocol raises `BrokenPromiseError`, which names the
-adapter, the method and the promise. Otherwise a wrong answer would pass for a right
-one: a product that `find` gives under a wrong key is created again by every run.
+An answer that breaks its protocol raises `BrokenPromiseError`, which names the
+adapter, the method and the rule. Without these checks, a wrong answer could pass for a
+right one: a product that `find` returns under a wrong key would be created again by
+every run. The engine calls adapters through this module only.
 """
 
 from __future__ import annotations
@@ -25,38 +26,37 @@ from typing import Any, TypeVar, cast
 
 import attrs
 
-from catalogsync.changes import (
-    Ambiguous,
+from catalogsync.catalog.changes import (
     Change,
-    Held,
-    HeldReference,
-    Ours,
+    Conflict,
+    Existing,
+    ExistingReference,
+    Found,
     Reference,
     ReferenceChange,
     ReferenceOutcome,
-    Stranger,
 )
+from catalogsync.catalog.outcomes import Again, Outcome, OutcomeStatus, Rejected
+from catalogsync.catalog.products import Field, Product, ProductKey
 from catalogsync.errors import BatchRefusedError, BrokenPromiseError, TransientError
-from catalogsync.models import Field, Product, ProductKey
-from catalogsync.outcomes import Again, Outcome, OutcomeStatus, Rejected
 from catalogsync.protocols import (
     AdoptBy,
     AdoptingSink,
-    Checkable,
+    CheckResult,
+    CountsRequests,
     Cursor,
-    Finding,
+    HandleSink,
+    HasEndpoint,
     Limits,
-    Located,
     LookupSource,
-    Metered,
-    NamingSink,
+    NormalizingSink,
     Page,
-    PruningSink,
     ReferencingSink,
-    ShapingSink,
+    RemovingSink,
+    SelfChecking,
     Sink,
+    SizedSink,
     Source,
-    WeighingSink,
 )
 
 from .defects import DefectError, explained
@@ -86,7 +86,7 @@ _END = object()
 
 @attrs.frozen
 class _Method:
-    """A method of an adapter, for messages."""
+    """A method of an adapter, with checks whose messages name it."""
 
     adapter: object
     name: str
@@ -97,7 +97,7 @@ class _Method:
         )
 
     @contextmanager
-    def heard(self) -> Generator[None]:
+    def guarded(self) -> Generator[None]:
         """Take what the adapter raises in this block for what it is."""
         task = asyncio.current_task()
         try:
@@ -113,10 +113,10 @@ class _Method:
         Raises:
             DefectError: It raised what means something else here.
         """
-        with self.heard():
+        with self.guarded():
             answer = getattr(self.adapter, self.name)(*args, **named)
             if not _is(answer, Awaitable):
-                problem = f"must be `async def` with a return, gave {_kind(answer)}"
+                problem = f"must be `async def` with a return, returned {_kind(answer)}"
                 raise self.broke(problem)
             return await answer
 
@@ -129,17 +129,17 @@ class _Method:
         try:
             answer = getattr(self.adapter, self.name)(*args)
         except BaseException:
-            with self.heard():
+            with self.guarded():
                 raise
         if _is(answer, Coroutine):
             answer.close()
-            raise self.broke("must be a plain `def`, and is `async def`")
+            raise self.broke("must be a plain `def`, not `async def`")
         return answer
 
     def must_be(
         self, value: object, kind: type[Any] | tuple[type[Any], ...], what: str = ""
     ) -> None:
-        """See to it that a value is of a class, or of one of several."""
+        """Check the class of a value; any of several will do."""
         if isinstance(value, bool) and kind is not bool:
             pass  # True is an int, and never meant as one
         elif isinstance(value, kind):
@@ -149,32 +149,32 @@ class _Method:
         raise self.broke(f"{what or 'its answer'} must be {names}, is {_kind(value)}")
 
     def listed(self, value: object, what: str = "") -> Sequence[Any]:
-        """A list or another sequence, but neither text nor a generator."""
+        """Check that a value is a sequence, but not text."""
         if _is(value, str, bytes) or not _is(value, Sequence):
             problem = f"{what or 'its answer'} must be a list, is {_kind(value)}"
             raise self.broke(problem)
         return cast("Sequence[Any]", value)
 
     def mapped(self, value: object, what: str = "") -> Mapping[Any, Any]:
-        """A mapping."""
+        """Check that a value is a mapping."""
         if not _is(value, Mapping):
             problem = f"{what or 'its answer'} must be a mapping, is {_kind(value)}"
             raise self.broke(problem)
         return cast("Mapping[Any, Any]", value)
 
     def of_source(self, key: ProductKey, name: str) -> None:
-        """See to it that a key is one of this source."""
+        """Check that a key belongs to this source."""
         if key.source != name:
-            problem = f"gave {key}, and the name of the source is {name!r}"
+            problem = f"returned {key}, but the name of the source is {name!r}"
             raise self.broke(problem)
 
     def asked_for(
         self, key: object, asked: Collection[object], kind: type[Any]
     ) -> None:
-        """See to it that an answer belongs to a question."""
+        """Check that an answer was asked for."""
         self.must_be(key, kind, "each key")
         if key not in asked:
-            raise self.broke(f"answers for {_named(key)}, which nobody asked for")
+            raise self.broke(f"answered for {_named(key)}, which was not asked for")
 
 
 def _is_meant(error: BaseException, task: asyncio.Task[Any] | None) -> bool:
@@ -182,12 +182,12 @@ def _is_meant(error: BaseException, task: asyncio.Task[Any] | None) -> bool:
     match error:
         case StopIteration() | StopAsyncIteration():
             return False
-        case Exception() | KeyboardInterrupt() | SystemExit():
-            return True
         case GeneratorExit():  # by whoever closes what is left of a loop
             return asyncio.current_task() is not task
-        case _:
+        case asyncio.CancelledError():
             return is_cancelled()
+        case _:  # one that is not an `Exception` ends the process, and not just the run
+            return True
 
 
 def _is(value: object, *kinds: type[Any]) -> bool:
@@ -195,7 +195,7 @@ def _is(value: object, *kinds: type[Any]) -> bool:
 
 
 def _kind(value: object) -> str:
-    """A value by its class; short text is shown, as the mistake is often plain then."""
+    """The class of a value, or short text itself, which often shows the mistake."""
     if value is None:
         return "None"
     if isinstance(value, str) and len(value) < 60:
@@ -218,11 +218,11 @@ def check_sides(source: Source, sink: Sink) -> None:
     """
     for side in (source, sink):
         _Method(side, "name").must_be(side.name, str)
-        if isinstance(side, Metered):
+        if isinstance(side, CountsRequests):
             _Method(side, "requests").must_be(side.requests, int)
     _Method(sink, "limits").must_be(sink.limits, Limits)
-    if isinstance(sink, Located):
-        _Method(sink, "place").must_be(sink.place, str)
+    if isinstance(sink, HasEndpoint):
+        _Method(sink, "endpoint").must_be(sink.endpoint, str)
 
 
 async def read(source: Source, cursor: Cursor | None) -> Page:
@@ -256,7 +256,7 @@ def _page(method: _Method, name: str, page: object) -> Page:
         method.must_be(record.reason, str, "Rejected.reason")
         method.must_be(record.where, str, "Rejected.where")
     cursors = method.listed(page.next, "Page.next")
-    # One that makes its items as they are asked for may have any number of them.
+    # A lazy sequence may have any number of items, so only one is checked.
     is_made = isinstance(cursors, tuple | list)
     for cursor in cursors if is_made else islice(cursors, 1):
         method.must_be(cursor, str, "each cursor of Page.next")
@@ -268,56 +268,71 @@ def _page(method: _Method, name: str, page: object) -> Page:
 
 
 async def find(
-    sink: Sink, wanted: Sequence[Product], fields: frozenset[Field]
-) -> Mapping[ProductKey, Held]:
+    sink: Sink, desired: Sequence[Product], fields: frozenset[Field]
+) -> Mapping[ProductKey, Found]:
     """`Sink.find`, checked."""
     method = _Method(sink, "find")
-    found = await method.awaited(wanted, fields=fields)
-    return _found(method, wanted, found, foreign=False)
+    found = await method.awaited(desired, fields=fields)
+    return _found(method, desired, found, foreign=False)
 
 
 async def find_foreign(
-    sink: AdoptingSink, wanted: Sequence[Product], by: AdoptBy, fields: frozenset[Field]
-) -> Mapping[ProductKey, Held]:
+    sink: AdoptingSink,
+    desired: Sequence[Product],
+    by: AdoptBy,
+    fields: frozenset[Field],
+) -> Mapping[ProductKey, Found]:
     """`AdoptingSink.find_foreign`, checked."""
     method = _Method(sink, "find_foreign")
-    found = await method.awaited(wanted, by=by, fields=fields)
-    return _found(method, wanted, found, foreign=True)
+    found = await method.awaited(desired, by=by, fields=fields)
+    return _found(method, desired, found, foreign=True)
 
 
 def _found(
-    method: _Method, wanted: Iterable[Product], found: object, *, foreign: bool
-) -> Mapping[ProductKey, Held]:
-    asked = {product.key for product in wanted}
-    for key, held in method.mapped(found).items():
+    method: _Method, desired: Iterable[Product], found: object, *, foreign: bool
+) -> Mapping[ProductKey, Found]:
+    asked = {product.key for product in desired}
+    for key, existing in method.mapped(found).items():
         method.asked_for(key, asked, ProductKey)
-        if held is None:
-            raise method.broke(f"gives None for {key}; leave out what is not there")
-        method.must_be(held, (Ours, Stranger, Ambiguous), f"what it has for {key}")
-        if isinstance(held, Ours):
-            _ours(method, key, held, foreign=foreign)
+        if existing is None:
+            raise method.broke(
+                f"returned None for {key}; leave out products that do not exist"
+            )
+        method.must_be(existing, (Existing, Conflict), f"the result for {key}")
+        if isinstance(existing, Existing):
+            _existing(method, key, existing, foreign=foreign)
         else:
-            method.must_be(held.reason, str, f"the reason for {key}")
-    return cast("Mapping[ProductKey, Held]", found)
+            method.must_be(existing.reason, str, f"the reason for {key}")
+    return cast("Mapping[ProductKey, Found]", found)
 
 
-def _ours(method: _Method, key: ProductKey, held: Ours, *, foreign: bool) -> None:
-    method.must_be(held.product, Product, f"Ours.product of {key}")
-    if held.product.key != key:
-        raise method.broke(f"gives the product {held.product.key} for {key}")
-    method.must_be(held.receipt, (str, type(None)), f"Ours.receipt of {key}")
-    for gap in method.listed(held.gaps, f"Ours.gaps of {key}"):
-        method.must_be(gap, str, f"each of Ours.gaps of {key}")
-    method.must_be(held.age, (int, float, type(None)), f"Ours.age of {key}")
-    for names in method.mapped(held.references, f"Ours.references of {key}").values():
-        method.mapped(names, f"Ours.references of {key}")
-    if held.foreign is not foreign:
-        problem = f"gives {key} with foreign={held.foreign}, must be {foreign}"
+def _existing(
+    method: _Method, key: ProductKey, existing: Existing, *, foreign: bool
+) -> None:
+    method.must_be(existing.product, Product, f"Existing.product of {key}")
+    if existing.product.key != key:
+        raise method.broke(f"returned the product {existing.product.key} for {key}")
+    method.must_be(
+        existing.last_applied,
+        (str, type(None)),
+        f"Existing.last_applied of {key}",
+    )
+    for part in method.listed(
+        existing.missing_parts, f"Existing.missing_parts of {key}"
+    ):
+        method.must_be(part, str, f"each of Existing.missing_parts of {key}")
+    method.must_be(existing.age, (int, float, type(None)), f"Existing.age of {key}")
+    for names in method.mapped(
+        existing.references, f"Existing.references of {key}"
+    ).values():
+        method.mapped(names, f"Existing.references of {key}")
+    if existing.foreign is not foreign:
+        problem = f"returned {key} with foreign={existing.foreign}, must be {foreign}"
         raise method.broke(problem)
 
 
 async def write(sink: Sink, changes: Sequence[Change]) -> object:
-    """`Sink.write`; what it gives is for `check_answers`."""
+    """`Sink.write`; `check_answers` checks what it returns."""
     method = _Method(sink, "write")
     try:
         return await method.awaited(changes)
@@ -342,99 +357,103 @@ def _check_refusal(method: _Method, error: BatchRefusedError) -> None:
 def check_answers(
     sink: Sink, changes: Iterable[Change], answers: object
 ) -> tuple[list[Outcome | Again], BrokenPromiseError | None]:
-    """The answers to a write that keep the promise, and the error of the others.
+    """The valid answers to a write, and the error of the first invalid one.
 
-    What was done is true, whatever else the sink says.
+    The valid ones count even so: they say what was done.
     """
     method = _Method(sink, "write")
-    left = {change.key: change for change in changes}
-    asked = frozenset(left)
-    good: list[Outcome | Again] = []
+    unanswered = {change.key: change for change in changes}
+    asked = frozenset(unanswered)
+    valid: list[Outcome | Again] = []
     broken: BrokenPromiseError | None = None
     try:
         listed = method.listed(answers)
     except BrokenPromiseError as error:
-        return good, error
+        return valid, error
     for answer in listed:
         try:
-            _check_answer(method, answer, asked, left)
+            _check_answer(method, answer, asked, unanswered)
         except BrokenPromiseError as error:
             broken = broken or error
             continue
-        del left[answer.key]
-        good.append(answer)
-    return good, broken
+        del unanswered[answer.key]
+        valid.append(answer)
+    return valid, broken
 
 
 def _check_answer(
     method: _Method,
     answer: Any,
     asked: Collection[ProductKey],
-    left: Mapping[ProductKey, Change],
+    unanswered: Mapping[ProductKey, Change],
 ) -> None:
     method.must_be(answer, (Outcome, Again), "each answer")
     method.asked_for(answer.key, asked, ProductKey)
-    if answer.key not in left:
-        raise method.broke(f"answers for {answer.key} twice")
+    if answer.key not in unanswered:
+        raise method.broke(f"answered for {answer.key} twice")
     if isinstance(answer, Again):
         method.must_be(answer.error, TransientError, f"the error of {answer.key}")
         return
     method.must_be(answer.status, OutcomeStatus, f"the status of {answer.key}")
     method.must_be(answer.reason, str, f"the reason for {answer.key}")
-    method.must_be(answer.said, str, f"what is said of {answer.key}")
+    method.must_be(answer.said, str, f"Outcome.said of {answer.key}")
     method.must_be(
         answer.holder, (ProductKey, type(None)), f"the holder for {answer.key}"
     )
-    change = left[answer.key]
+    change = unanswered[answer.key]
     done = change.done().status
     allowed = {
         done,
         OutcomeStatus.UNCHANGED,
         OutcomeStatus.FAILED,
-        OutcomeStatus.UNSETTLED,
+        OutcomeStatus.UNRESOLVED,
     }
     if answer.status not in allowed:
-        problem = f"answers {answer.status.value!r} for {answer.key}"
-        raise method.broke(f"{problem}, where the action is {change.action.value}")
+        problem = f"answered {answer.status.value!r} for {answer.key}"
+        raise method.broke(f"{problem}, but the action is {change.action.value}")
 
 
-async def owned(sink: PruningSink, source: str) -> AsyncGenerator[Sequence[Ours], None]:
-    """`PruningSink.owned`, checked page by page."""
+async def owned(
+    sink: RemovingSink, source: str
+) -> AsyncGenerator[Sequence[Existing], None]:
+    """`RemovingSink.owned`, checked page by page."""
     method = _Method(sink, "owned")
-    with method.heard():
+    with method.guarded():
         pages: Any = sink.owned(source)
         if _is(pages, Coroutine):
             pages.close()
         if not _is(pages, AsyncIterable):
-            raise method.broke(f"must be `async def` with a yield, gave {_kind(pages)}")
+            raise method.broke(
+                f"must be `async def` with a yield, returned {_kind(pages)}"
+            )
         pages = aiter(pages)
     while True:
-        with method.heard():
+        with method.guarded():
             page: Any = await anext(pages, _END)
         if page is _END:
             return
-        for held in method.listed(page, "each page"):
-            method.must_be(held, Ours, "each product")
-            method.must_be(held.product, Product, "Ours.product")
-            method.of_source(held.product.key, source)
-            _ours(method, held.product.key, held, foreign=False)
+        for existing in method.listed(page, "each page"):
+            method.must_be(existing, Existing, "each product")
+            method.must_be(existing.product, Product, "Existing.product")
+            method.of_source(existing.product.key, source)
+            _existing(method, existing.product.key, existing, foreign=False)
         yield page
 
 
 async def find_references(
-    sink: ReferencingSink, wanted: frozenset[Reference]
-) -> Mapping[Reference, HeldReference]:
+    sink: ReferencingSink, desired: frozenset[Reference]
+) -> Mapping[Reference, ExistingReference]:
     """`ReferencingSink.find_references`, checked."""
     method = _Method(sink, "find_references")
-    found = await method.awaited(wanted)
-    for reference, held in method.mapped(found).items():
-        method.asked_for(reference, wanted, Reference)
+    found = await method.awaited(desired)
+    for reference, existing in method.mapped(found).items():
+        method.asked_for(reference, desired, Reference)
         name = _named(reference)
-        method.must_be(held, HeldReference, f"what it has for {name}")
-        method.must_be(held.id, str, f"the id of {name}")
-        method.must_be(held.name, str, f"the name of {name}")
-        method.must_be(held.parent, (str, type(None)), f"the parent of {name}")
-    return cast("Mapping[Reference, HeldReference]", found)
+        method.must_be(existing, ExistingReference, f"the result for {name}")
+        method.must_be(existing.id, str, f"the id of {name}")
+        method.must_be(existing.name, str, f"the name of {name}")
+        method.must_be(existing.parent, (str, type(None)), f"the parent of {name}")
+    return cast("Mapping[Reference, ExistingReference]", found)
 
 
 async def write_references(
@@ -450,15 +469,15 @@ async def write_references(
         method.asked_for(outcome.reference, asked, Reference)
         name = _named(outcome.reference)
         if outcome.reference in seen:
-            raise method.broke(f"answers for {name} twice")
+            raise method.broke(f"answered for {name} twice")
         seen.add(outcome.reference)
         method.must_be(outcome.id, (str, type(None)), f"the id of {name}")
         method.must_be(outcome.reason, str, f"the reason for {name}")
     return cast("Sequence[ReferenceOutcome]", outcomes)
 
 
-def shape(sink: ShapingSink, product: Product) -> Product:
-    """`ShapingSink.shape`, checked."""
+def shape(sink: NormalizingSink, product: Product) -> Product:
+    """`NormalizingSink.shape`, checked."""
     method = _Method(sink, "shape")
     shaped = method.called(product)
     method.must_be(shaped, Product)
@@ -468,8 +487,8 @@ def shape(sink: ShapingSink, product: Product) -> Product:
     return shaped
 
 
-def weigh(sink: WeighingSink, change: Change) -> int:
-    """`WeighingSink.weigh`, checked."""
+def weigh(sink: SizedSink, change: Change) -> int:
+    """`SizedSink.weigh`, checked."""
     method = _Method(sink, "weigh")
     weight = method.called(change)
     method.must_be(weight, int)
@@ -478,8 +497,8 @@ def weigh(sink: WeighingSink, change: Change) -> int:
     return cast("int", weight)
 
 
-def handle(sink: NamingSink, product: Product) -> str:
-    """`NamingSink.handle`, checked."""
+def handle(sink: HandleSink, product: Product) -> str:
+    """`HandleSink.handle`, checked."""
     method = _Method(sink, "handle")
     name = method.called(product)
     method.must_be(name, str)
@@ -488,10 +507,10 @@ def handle(sink: NamingSink, product: Product) -> str:
     return cast("str", name)
 
 
-async def findings(side: Checkable) -> Sequence[Finding]:
-    """`Checkable.check`, checked."""
+async def findings(side: SelfChecking) -> Sequence[CheckResult]:
+    """`SelfChecking.check`, checked."""
     method = _Method(side, "check")
     found = method.listed(await method.awaited())
     for finding in found:
-        method.must_be(finding, Finding, "each finding")
+        method.must_be(finding, CheckResult, "each finding")
     return found

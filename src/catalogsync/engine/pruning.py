@@ -1,4 +1,10 @@
-"""Removing what left the source, with every doubt in favour of leaving it."""
+"""The pruner: removes products that left the source, and leaves them when in doubt.
+
+A product that was not seen in one run may still be there: a page was lost, a record
+was unreadable, the list moved. So a product is removed only after a complete run,
+and only if the source says that it is gone (`LookupSource`) or an earlier complete run
+missed it too. `Options.max_prune` stops removals that look like an accident.
+"""
 
 from __future__ import annotations
 
@@ -9,76 +15,92 @@ from functools import partial
 import attrs
 
 from catalogsync.batching import batched
-from catalogsync.changes import Action, Change, Ours
+from catalogsync.catalog.changes import Action, Change, Existing
+from catalogsync.catalog.products import ProductKey, ProductStatus
+from catalogsync.diff.last_applied import LastApplied
 from catalogsync.errors import BrokenReplyError, TransientError
-from catalogsync.models import ProductKey, ProductStatus
-from catalogsync.protocols import LookupSource, PruningSink, Sink, Source
-from catalogsync.receipt import Receipt
+from catalogsync.protocols import LookupSource, RemovingSink, Sink, Source
 
 from . import promises
-from .ledger import Ledger
-from .marks import Marks
+from .hash_set import HashSet
+from .journal import Journal
 from .options import Options, Prune
-from .removing import Remover, Sight, in_full, is_writer, look_again, removal, repeated
-from .tally import Tally
+from .recorder import Recorder
+from .removing import (
+    Rechecked,
+    Remover,
+    find_whole,
+    is_writer,
+    recheck,
+    removal,
+    repeated,
+)
 
-__all__ = ["Pruner", "is_removed"]
+__all__ = ["Pruner", "is_removable"]
 
 _LOOKUP = 50
-_MOST_IDLE = 1000
+_MAX_IDLE_PAGES = 1000
 _ROUNDING = 1e-9  # 0.29 of 100 is 29, also in binary
 _UNREADABLE = (
-    "nothing is removed: asked for products, a record without a readable key could"
-    " be any of them"
+    "nothing is removed: the source returned a record without a readable key, which"
+    " could be any product that it was asked for"
 )
 
 
-def is_removed(held: Ours, prune: Prune, job: str) -> bool:
-    """Whether a product of ours that left the source is this job's to remove."""
-    receipt = Receipt.parse(held.receipt)
-    return is_writer(receipt, job) and not _left_alone(held, receipt, prune)
+def is_removable(existing: Existing, prune: Prune, job: str) -> bool:
+    """Whether a job may remove this product once it has left the source."""
+    last_applied = LastApplied.parse(existing.last_applied)
+    return is_writer(last_applied, job) and not _left_alone(
+        existing, last_applied, prune
+    )
 
 
-def _writer(held: Ours) -> str | None:
-    return Receipt.parse(held.receipt).job
+def _writer(existing: Existing) -> str | None:
+    return LastApplied.parse(existing.last_applied).job
 
 
-def _left_alone(held: Ours, receipt: Receipt, prune: Prune) -> bool:
-    """Whether a product stays as it is, though it left the source.
+def _left_alone(existing: Existing, last_applied: LastApplied, prune: Prune) -> bool:
+    """Whether a product that left the source stays as it is.
 
-    One that people published again is theirs now. One that they hid is out of the
-    shoppers' sight as it is, and not ours to publish when it comes back.
+    One that we unpublished and people published again is theirs now. One that people
+    unpublished themselves needs no unpublishing, and must not be published by us if
+    it comes back.
     """
-    hidden = held.product.status is ProductStatus.DRAFT
-    if receipt.retired and not hidden:
+    hidden = existing.product.status is ProductStatus.DRAFT
+    if last_applied.unpublished and not hidden:
         return True
-    return prune is Prune.DRAFT and hidden
+    return prune is Prune.UNPUBLISH and hidden
 
 
 @attrs.frozen
 class _Owned:
-    """The products that a job may remove, wherever they are at the source.
+    """The products that a job may remove, whether they left the source or not.
 
     Attributes:
-        writers: How many there are of each writer: this job, and jobs without a name.
-        absent: Those that this run should have seen and did not.
+        writers: Number of products by the job that wrote them: this one, or one without
+            a name.
+        absent: Those that this run did not see at the source.
     """
 
     writers: Counter[str | None] = attrs.field(factory=Counter[str | None])
-    absent: dict[ProductKey, Ours] = attrs.field(factory=dict[ProductKey, Ours])
+    absent: dict[ProductKey, Existing] = attrs.field(factory=dict[ProductKey, Existing])
 
     def excess(self, gone: Counter[str | None], most: float) -> str:
-        """Why so many of each writer may not be removed; empty: they may.
+        """Why this many must not be removed; empty: they may.
 
-        A share is taken of each writer's products by themselves, so that one with
-        many does not make room for removing all of another's.
+        A share applies to each writer separately: the many products of one job must
+        not make room for removing all products of another.
+
+        Args:
+            gone: Number of products to remove, by writer.
+            most: `Options.max_prune`: a share if below 1, else a number.
         """
         if most >= 1:
             return _too_many(gone.total(), self.writers.total(), int(most), most)
         for writer, count in gone.items():
             owned = self.writers[writer]
-            if told := _too_many(count, owned, int(owned * most + _ROUNDING), most):
-                return told
+            if text := _too_many(count, owned, int(owned * most + _ROUNDING), most):
+                return text
         return ""
 
 
@@ -95,131 +117,141 @@ def _too_many(gone: int, owned: int, allowed: int, most: float) -> str:
 
 @attrs.define(kw_only=True)
 class Pruner:
-    """Finds out what left the source, and has it removed.
+    """Finds the products that left the source and removes them.
 
     Attributes:
-        source: What was read, all of it.
-        sink: Where the products are.
-        options: How much may be removed.
-        tally: The books.
-        ledger: Knows what earlier runs missed.
-        remover: Carries the removals out.
-        saw: Whether this run saw a product at the source.
-        doubt: Why one that it did not see may be there all the same; empty: it is not.
-        show: Takes each change instead of the sink.
+        source: The source, which was read completely.
+        sink: The sink.
+        options: Options of the run.
+        recorder: Receives outcomes and warnings.
+        journal: Knows which products earlier runs missed.
+        remover: Writes the removals.
+        has_seen: Whether this run saw a product at the source.
+        uncertainty: Why a product that it did not see may still be there; empty: it
+            is not.
+        on_change: Receives each change instead of the sink; None: they are written.
     """
 
     source: Source
     sink: Sink
     options: Options
-    tally: Tally
-    ledger: Ledger
+    recorder: Recorder
+    journal: Journal
     remover: Remover
-    saw: Callable[[ProductKey], bool]
-    doubt: str
-    show: Callable[[Change], None] | None = None
+    has_seen: Callable[[ProductKey], bool]
+    uncertainty: str
+    on_change: Callable[[Change], None] | None = None
 
     async def run(self, prune: Prune) -> None:
-        """Remove what left the source, if nothing speaks against it."""
-        if not isinstance(self.sink, PruningSink):
-            self.tally.warn("nothing is removed: this sink cannot do it")
+        """Remove what left the source, unless something speaks against it."""
+        if not isinstance(self.sink, RemovingSink):
+            self.recorder.warn("`prune` ignored: not supported by this sink")
             return
         try:
             await self._prune(self.sink, prune)
         except TransientError as error:
-            self.tally.problem(f"could not remove what left the source: {error}")
+            self.recorder.add_problem(f"could not remove what left the source: {error}")
 
-    async def _prune(self, sink: PruningSink, prune: Prune) -> None:
+    async def _prune(self, sink: RemovingSink, prune: Prune) -> None:
         owned = await repeated(
             partial(self._owned, sink, prune),
-            "list what is ours",
-            self.tally,
+            "list our products",
+            self.recorder,
             self.options,
         )
-        if self.doubt:
-            if owned.writers or self.tally.fetched:
-                self.tally.warn(f"nothing is removed: {self.doubt}")
+        if self.uncertainty:
+            if owned.writers or self.recorder.fetched:
+                self.recorder.warn(f"nothing is removed: {self.uncertainty}")
             return
         gone = await self._confirmed(owned)
         writers = Counter(map(_writer, gone))
         if excess := owned.excess(writers, self.options.max_prune):
-            self.tally.warn(excess)
+            self.recorder.warn(excess)
             return
-        if self.show is None:
-            changes = [removal(held, prune.action) for held in gone]
-            await self.remover.remove(changes, partial(self._again, sink, prune))
+        if self.on_change is None:
+            changes = [removal(existing, prune.action) for existing in gone]
+            await self.remover.remove(changes, partial(self._recheck, sink, prune))
             return
         if prune.action is Action.DELETE:
-            look = partial(in_full, sink, gone)
+            find = partial(find_whole, sink, gone)
             gone = await repeated(
-                look, "look at what is to go", self.tally, self.options
+                find, "find products to delete", self.recorder, self.options
             )
-        for held in gone:
-            change = removal(held, prune.action)
-            self.show(change)
-            self.tally.retire(change.done())
+        for existing in gone:
+            change = removal(existing, prune.action)
+            self.on_change(change)
+            self.recorder.record_removal(change.done())
 
-    async def _owned(self, sink: PruningSink, prune: Prune) -> _Owned:
-        """What this job may remove, each product once."""
-        owned, listed, idle = _Owned(), Marks(), 0
-        with self.tally.phase("find"):
+    async def _owned(self, sink: RemovingSink, prune: Prune) -> _Owned:
+        """List the products that this job may remove."""
+        owned, listed, idle = _Owned(), HashSet(), 0
+        with self.recorder.phase("find"):
             async for page in promises.owned(sink, self.source.name):
-                new = [held for held in page if listed.add(hash(held.product.key))]
+                new = [
+                    existing
+                    for existing in page
+                    if listed.add(hash(existing.product.key))
+                ]
                 idle = 0 if new else idle + 1
-                if idle >= _MOST_IDLE:
+                if idle >= _MAX_IDLE_PAGES:
                     problem = f"{idle} pages in a row list no other product of ours"
                     raise BrokenReplyError(f"the sink's list does not end: {problem}")
-                for held in new:
-                    if is_removed(held, prune, self.ledger.job):
-                        owned.writers[_writer(held)] += 1
-                        if not self.saw(held.product.key):
-                            # It is found again before it is removed.
-                            found = attrs.evolve(held, native=None)
-                            owned.absent[held.product.key] = found
+                for existing in new:
+                    if is_removable(existing, prune, self.journal.job):
+                        owned.writers[_writer(existing)] += 1
+                        if not self.has_seen(existing.product.key):
+                            # The remover finds it again; keep memory small.
+                            found = attrs.evolve(existing, native=None)
+                            owned.absent[existing.product.key] = found
         return owned
 
-    async def _again(
-        self, sink: PruningSink, prune: Prune, changes: Sequence[Change]
-    ) -> Sight:
-        """What of a batch is still gone from the source and ours to remove."""
+    async def _recheck(
+        self, sink: RemovingSink, prune: Prune, changes: Sequence[Change]
+    ) -> Rechecked:
+        """Which of a batch are still gone from the source and ours to remove."""
         present: set[ProductKey | None] = set()
         if isinstance(self.source, LookupSource):
             for some in batched(changes, _LOOKUP):
                 keys = [change.key for change in some]
                 present |= await self._present(self.source, keys)
 
-        def still(_: Change, held: Ours) -> bool:
-            return is_removed(held, prune, self.ledger.job)
+        def is_allowed(_: Change, existing: Existing) -> bool:
+            return is_removable(existing, prune, self.journal.job)
 
-        sight = await look_again(sink, changes, still, self.tally)
+        rechecked = await recheck(sink, changes, is_allowed, self.recorder)
         if None in present:
-            self.tally.warn(_UNREADABLE)
-            return Sight((), sight.done)
-        changes = [change for change in sight.changes if change.key not in present]
-        return Sight(changes, sight.done)
+            self.recorder.warn(_UNREADABLE)
+            return Rechecked((), rechecked.done)
+        changes = [change for change in rechecked.changes if change.key not in present]
+        return Rechecked(changes, rechecked.done)
 
-    def _untold(self, count: int) -> str:
+    def _unconfirmed(self, count: int) -> str:
         what = f"{count} products of ours were not seen"
-        if self.ledger.store is None:
-            why = "without a run store nobody knows whether that is lasting"
+        if self.journal.store is None:
+            why = "without a state store it is not known whether they were seen before"
             return f"nothing is removed: {what}, and {why}"
         return f"{what}; a run removes those that an earlier run missed as well"
 
-    async def _confirmed(self, owned: _Owned) -> list[Ours]:
-        """Those that are gone for sure; no more are asked for than may be removed."""
+    async def _confirmed(self, owned: _Owned) -> list[Existing]:
+        """Those that have certainly left the source.
+
+        The source is not asked for more once there are too many to be removed.
+        """
         absent = owned.absent
         if not isinstance(self.source, LookupSource):
-            missed = await self.ledger.missed_before(absent)
+            missed = await self.journal.missed_before(absent)
             if missed is None and absent:
-                self.tally.warn(self._untold(len(absent)))
+                self.recorder.warn(self._unconfirmed(len(absent)))
             return [absent[key] for key in absent if key in (missed or ())]
-        gone: list[Ours] = []
+        gone: list[Existing] = []
         writers = Counter[str | None]()
         for keys in batched(absent, _LOOKUP):
-            look = partial(self._present, self.source, keys)
-            present = await repeated(look, "look up products", self.tally, self.options)
+            look_up = partial(self._present, self.source, keys)
+            present = await repeated(
+                look_up, "look up products", self.recorder, self.options
+            )
             if None in present:
-                self.tally.warn(_UNREADABLE)
+                self.recorder.warn(_UNREADABLE)
                 return []
             more = [absent[key] for key in keys if key not in present]
             gone += more
@@ -231,7 +263,8 @@ class Pruner:
     async def _present(
         self, source: LookupSource, keys: Sequence[ProductKey]
     ) -> set[ProductKey | None]:
-        with self.tally.phase("read"):
+        """The keys that the source has; None is among them for an unreadable record."""
+        with self.recorder.phase("read"):
             page = await promises.get(source, keys)
         products = {product.key for product in page.products}
         return products | {record.key for record in page.rejected}

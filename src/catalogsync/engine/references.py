@@ -1,4 +1,10 @@
-"""Categories and tags: found once, created once, before what needs them."""
+"""Categories and tags: found or created once, before the products that need them.
+
+Categories form a tree in the source and another one in the sink, and people may have
+renamed or moved those in the sink. They are created and renamed level by level from
+the top, and moved one by one, because whether a move is possible depends on where all
+others are.
+"""
 
 from __future__ import annotations
 
@@ -7,39 +13,37 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
 import attrs
 
-from catalogsync.changes import (
-    HeldReference,
+from catalogsync.catalog.changes import (
+    ExistingReference,
     Reference,
     ReferenceChange,
     ReferenceKind,
     ReferenceOutcome,
 )
+from catalogsync.catalog.products import Field, Product, Unset
+from catalogsync.diff.compare import References
 from catalogsync.errors import RefusedError, TransientError
 from catalogsync.events import ReferencesWritten
-from catalogsync.models import Field, Product, Unset
-from catalogsync.planning import References
 from catalogsync.protocols import ReferencingSink
 from catalogsync.retry import RetryPolicy
 
 from . import promises
 from .categories import Decision, SinkTree, SourceTree, decide
-from .tally import Tally
+from .recorder import Recorder
 
-__all__ = ["Confirm", "ReferenceBook", "ShowReference"]
+__all__ = ["ReferenceResolver", "allow_all"]
 
 _Name = tuple[ReferenceKind, str]
-_NOT_PLANNED = "it is not in the plan"
-
-Confirm = Callable[[], Awaitable[None]]
-ShowReference = Callable[[ReferenceChange], None]
+_NOT_IN_PLAN = "it is not in the plan"
 
 
-def _any(_: ReferenceChange) -> bool:
+def allow_all(_: ReferenceChange) -> bool:
+    """Allow every change."""
     return True
 
 
-class Fate(enum.StrEnum):
-    """What became of a reference."""
+class _Status(enum.StrEnum):
+    """How a reference came to be in the sink as it is."""
 
     CREATED = "created"
     UPDATED = "updated"
@@ -47,85 +51,93 @@ class Fate(enum.StrEnum):
 
 
 @attrs.define
-class ReferenceBook:
-    """Knows the sink's ids of all references that a run has met.
+class ReferenceResolver:
+    """Creates categories and tags, and knows their ids in the sink.
 
     Attributes:
-        sink: Where they are.
-        source: Name of the source that speaks of them.
+        sink: The sink.
+        source: Name of the source.
         policy: When finding and writing them is repeated.
-        tally: Counts categories.
-        confirm: Called before each write; raises if this run may write no more.
-        keep: Whether names and places of categories that people edited stay.
-        show: Takes each change instead of the sink; references to be created get
-            made-up ids then. None: they are written.
-        allowed: Asked before each change; False: it is refused.
+        recorder: Counts categories.
+        confirm_lease: Called before each write; raises if this run lost its lease.
+        keep: Whether names and parents of categories that people edited stay.
+        on_change: Receives each change instead of the sink, and new references get
+            made-up ids. None: they are written.
+        is_allowed: Asked about each change; False: it is not made.
     """
 
     sink: ReferencingSink
     source: str
     policy: RetryPolicy
-    tally: Tally
-    confirm: Confirm
+    recorder: Recorder
+    confirm_lease: Callable[[], Awaitable[None]]
     keep: bool = True
-    show: ShowReference | None = None
-    allowed: Callable[[ReferenceChange], bool] = _any
-    _wanted: SourceTree = attrs.field(
+    on_change: Callable[[ReferenceChange], None] | None = None
+    is_allowed: Callable[[ReferenceChange], bool] = allow_all
+    _source_tree: SourceTree = attrs.field(
         default=attrs.Factory(
-            lambda self: SourceTree(self.source, self.tally.warn), takes_self=True
+            lambda self: SourceTree(self.source, self.recorder.warn), takes_self=True
         ),
         init=False,
     )
-    _there: SinkTree = attrs.field(factory=SinkTree, init=False)
-    _held: dict[Reference, HeldReference] = attrs.field(
-        factory=dict[Reference, HeldReference], init=False
+    _sink_tree: SinkTree = attrs.field(factory=SinkTree, init=False)
+    _existing: dict[Reference, ExistingReference] = attrs.field(
+        factory=dict[Reference, ExistingReference], init=False
     )
-    _ids: dict[_Name, str] = attrs.field(factory=dict[_Name, str])
-    _refused: dict[_Name, str] = attrs.field(factory=dict[_Name, str])
-    _tried: dict[Reference, Fate] = attrs.field(factory=dict[Reference, Fate])
-    _fates: dict[Reference, Fate] = attrs.field(factory=dict[Reference, Fate])
-    _stuck: dict[Reference, str] = attrs.field(factory=dict[Reference, str])
-    _shown: dict[Reference, HeldReference] = attrs.field(
-        factory=dict[Reference, HeldReference], init=False
+    _ids: dict[_Name, str] = attrs.field(factory=dict[_Name, str], init=False)
+    _refused: dict[_Name, str] = attrs.field(factory=dict[_Name, str], init=False)
+    _attempted: dict[Reference, _Status] = attrs.field(
+        factory=dict[Reference, _Status], init=False
+    )
+    _statuses: dict[Reference, _Status] = attrs.field(
+        factory=dict[Reference, _Status], init=False
+    )
+    _stuck: dict[Reference, str] = attrs.field(factory=dict[Reference, str], init=False)
+    _planned: dict[Reference, ExistingReference] = attrs.field(
+        factory=dict[Reference, ExistingReference], init=False
     )
 
-    async def prepare(self, products: Iterable[Product]) -> None:
-        """See to it that everything these products refer to is in the sink."""
+    async def ensure_for(self, products: Iterable[Product]) -> None:
+        """Make sure that all categories and tags of these products exist.
+
+        Raises:
+            TransientError: The last retry failed.
+        """
         unknown: dict[_Name, Reference] = {}
         for product in products:
             self._collect(product, unknown)
         if unknown:
-            await self._settle(unknown.values())
+            await self._ensure(unknown.values())
 
-    async def bring_about(self, references: Iterable[Reference]) -> None:
-        """See to it that these are in the sink as they are wanted.
+    async def ensure(self, references: Iterable[Reference]) -> None:
+        """Make sure that these exist, with the names and parents of the source.
 
         Raises:
-            TransientError: No try was left.
+            TransientError: The last retry failed.
         """
-        wanted: dict[_Name, Reference] = {}
+        desired: dict[_Name, Reference] = {}
         for reference in references:
             is_tag = reference.kind is ReferenceKind.TAG
-            here = reference if is_tag else self._wanted.add(reference)
-            self._collect_line(here, wanted)
-        if wanted:
-            await self._settle(wanted.values())
+            here = reference if is_tag else self._source_tree.add(reference)
+            self._collect_path(here, desired)
+        if desired:
+            await self._ensure(desired.values())
 
     async def close(self) -> None:
-        """Nothing more will move: rename what stays, and say why it does."""
-        on_retry = self.tally.retrying("rename categories")
+        """Rename categories that could not be moved, and warn about them."""
+        on_retry = self.recorder.retrying("rename categories")
         try:
             async for attempt in self.policy.tries(on_retry=on_retry):
                 with attempt:
                     for reference in self._stuck:
                         await self._rename(reference)
         except TransientError as error:
-            self.tally.problem(f"could not rename categories: {error}")
+            self.recorder.add_problem(f"could not rename categories: {error}")
         for problem in self._stuck.values():
-            self.tally.warn(problem)
+            self.recorder.warn(problem)
 
     def resolve(self, product: Product) -> References:
-        """The sink's ids of a product's categories and tags.
+        """The ids of a product's categories and tags in the sink.
 
         Raises:
             RefusedError: The sink refused one of them.
@@ -148,17 +160,17 @@ class ReferenceBook:
 
     def _collect(self, product: Product, unknown: dict[_Name, Reference]) -> None:
         for category in product.categories or ():
-            self._collect_line(self._wanted.add(category), unknown)
+            self._collect_path(self._source_tree.add(category), unknown)
         for tag in product.tags or ():
             kind = ReferenceKind.TAG
             if self._is_new(kind, tag):
                 reference = Reference(kind=kind, source=self.source, id=tag, name=tag)
                 unknown[kind, tag] = reference
 
-    def _collect_line(
+    def _collect_path(
         self, reference: Reference, unknown: dict[_Name, Reference]
     ) -> None:
-        """Add one that is new, and all that contain it, which may be gone by now."""
+        """Add a new reference and its ancestors, which may be gone from the sink."""
         here: Reference | None = reference
         while here is not None and self._is_new(reference.kind, reference.id):
             if (here.kind, here.id) not in self._refused:
@@ -168,45 +180,45 @@ class ReferenceBook:
     def _is_new(self, kind: ReferenceKind, id_: str) -> bool:
         return (kind, id_) not in self._ids and (kind, id_) not in self._refused
 
-    async def _settle(self, wanted: Iterable[Reference]) -> None:
-        """Bring these about; it goes on as long as it gets any further.
+    async def _ensure(self, desired: Iterable[Reference]) -> None:
+        """Ensure these, as long as there is progress.
 
-        Each of them may be a request of its own, so that in a large catalog hardly
-        any round is without a fault. What could not be moved before is tried again:
-        what was in its way may move now.
+        Each of them may take a request of its own, so in a large catalog on a bad
+        network hardly any round succeeds as a whole. Categories that could not be
+        moved before are tried again: what was in their way may have moved.
         """
-        everything = list(dict.fromkeys([*wanted, *self._stuck]))
+        everything = list(dict.fromkeys([*desired, *self._stuck]))
         while True:
             known = len(self._ids)
             try:
-                return await self._repeat(everything)
+                return await self._apply_with_retries(everything)
             except TransientError:
                 if len(self._ids) == known:
                     raise
 
-    async def _repeat(self, wanted: Sequence[Reference]) -> None:
-        """Find these and write what is missing, as one unit that is repeated."""
-        on_retry = self.tally.retrying("write categories and tags")
+    async def _apply_with_retries(self, desired: Sequence[Reference]) -> None:
+        """Find, decide and write as one unit, which is repeated as a whole."""
+        on_retry = self.recorder.retrying("write categories and tags")
         async for attempt in self.policy.tries(on_retry=on_retry):
             with attempt:
-                await self._bring_about(wanted)
+                await self._apply(desired)
 
-    async def _bring_about(self, wanted: Sequence[Reference]) -> None:
-        """From the top level down, so that nothing is moved below itself."""
-        with self.tally.phase("find"):
-            found = await promises.find_references(self.sink, frozenset(wanted))
-            self._held = {**found}
-        for held in self._held.values():
-            self._there.learn(held)
-        for reference, held in self._shown.items():
-            self._there.place(held.id, held.name, held.parent)
-            self._held[reference] = held
-        for level in _levels(wanted):
+    async def _apply(self, desired: Sequence[Reference]) -> None:
+        """Write level by level from the top, so that nothing is moved below itself."""
+        with self.recorder.phase("find"):
+            found = await promises.find_references(self.sink, frozenset(desired))
+            self._existing = {**found}
+        for existing in self._existing.values():
+            self._sink_tree.learn(existing)
+        for reference, existing in self._planned.items():
+            self._sink_tree.place(existing.id, existing.name, existing.parent)
+            self._existing[reference] = existing
+        for level in _levels(desired):
             moving = await self._write_level(level)
             await self._move(dict.fromkeys([*moving, *self._stuck]))
 
     async def _write_level(self, level: Iterable[Reference]) -> Sequence[Reference]:
-        """Create and rename; gives those that have to be moved."""
+        """Create and rename; returns those that have to be moved."""
         changes: list[ReferenceChange] = []
         moving: list[Reference] = []
         for reference in level:
@@ -215,10 +227,10 @@ class ReferenceBook:
                 continue
             if decision.problem or (decision.change and decision.change.moves):
                 moving.append(reference)
-            elif change := self._allowed(decision):
+            elif change := self._allowed_change(decision):
                 changes.append(change)
             else:
-                self._leave(reference)
+                self._use_existing(reference)
         if changes:
             await self._write(changes)
         return moving
@@ -226,8 +238,8 @@ class ReferenceBook:
     async def _move(self, waiting: dict[Reference, None]) -> None:
         """Move one after the other: each move depends on where all others are.
 
-        What has something in its way waits until that has moved, which may be for a
-        later group of products to say.
+        A category cannot move below one that lies below it. It waits until the other
+        one has moved, which only a later group of products may bring about.
         """
         moved = True
         while moved:
@@ -238,35 +250,35 @@ class ReferenceBook:
                     continue
                 if decision.problem:
                     self._stuck[reference] = decision.problem
-                    self._leave(reference)
+                    self._use_existing(reference)
                     continue
                 del waiting[reference]
                 self._stuck.pop(reference, None)
-                if change := self._allowed(decision):
+                if change := self._allowed_change(decision):
                     await self._write([change])
                     moved = True
                 else:
-                    self._leave(reference)
+                    self._use_existing(reference)
 
     async def _rename(self, reference: Reference) -> None:
-        """Do what can be done for a category that cannot be moved."""
+        """Write at least the name of a category that cannot be moved."""
         decision = self._decide(reference)
-        if decision and (change := self._allowed(decision)):
+        if decision and (change := self._allowed_change(decision)):
             await self._write([change])
 
     def _decide(self, reference: Reference) -> Decision | None:
-        """What has to happen to it; None: nothing, as its parent was refused."""
-        held, parent = self._held.get(reference), self._parent(reference)
+        """What has to happen to it; None: nothing, because its parent was refused."""
+        existing, parent = self._existing.get(reference), self._parent(reference)
         if reference.parent is not None and parent is None:
             reason = f"its parent {reference.parent.id!r} was refused"
-            if held is None:
+            if existing is None:
                 self._refused[reference.kind, reference.id] = reason
                 return None
-            self.tally.warn(f"category {reference.id!r} stays where it is: {reason}")
-            parent = held.parent
-        decision = decide(reference, parent, held, self._there, keep=self.keep)
-        if decision.edits:
-            self.tally.category_edits[reference.id] = decision.edits
+            self.recorder.warn(f"category {reference.id!r} stays where it is: {reason}")
+            parent = existing.parent
+        decision = decide(reference, parent, existing, self._sink_tree, keep=self.keep)
+        if decision.manual_edits:
+            self.recorder.category_manual_edits[reference.id] = decision.manual_edits
         return decision
 
     def _parent(self, reference: Reference) -> str | None:
@@ -274,116 +286,124 @@ class ReferenceBook:
             return None
         return self._ids.get((reference.kind, reference.parent.id))
 
-    def _allowed(self, decision: Decision) -> ReferenceChange | None:
-        """The change, if there is one and it may be made."""
+    def _allowed_change(self, decision: Decision) -> ReferenceChange | None:
+        """The change, if there is one and it is allowed."""
         change = decision.change
-        if change is None or self.allowed(change):
+        if change is None or self.is_allowed(change):
             return change
-        if change.held is None:
+        if change.existing is None:
             reference = change.reference
-            self._refused[reference.kind, reference.id] = _NOT_PLANNED
+            self._refused[reference.kind, reference.id] = _NOT_IN_PLAN
         return None
 
-    def _leave(self, reference: Reference) -> None:
-        """Use it as it is."""
-        if held := self._held.get(reference):
-            self._tell([self._enter(reference, held.id, Fate.EXISTING)])
+    def _use_existing(self, reference: Reference) -> None:
+        """Use a reference as it is in the sink."""
+        if existing := self._existing.get(reference):
+            self._emit([self._add(reference, existing.id, _Status.EXISTING)])
 
     async def _write(self, changes: Sequence[ReferenceChange]) -> None:
-        if self.show is not None:
+        if self.on_change is not None:
             for change in changes:
-                self.show(change)
-            outcomes: Sequence[ReferenceOutcome] = list(map(_rehearsed, changes))
+                self.on_change(change)
+            outcomes: Sequence[ReferenceOutcome] = list(map(_planned_outcome, changes))
         else:
             outcomes = await self._send(changes)
-        told = {outcome.reference: outcome for outcome in outcomes}
-        fates = [
-            self._note(change, told[change.reference])
+        by_reference = {outcome.reference: outcome for outcome in outcomes}
+        statuses = [
+            self._record(change, by_reference[change.reference])
             for change in changes
-            if change.reference in told
+            if change.reference in by_reference
         ]
-        self._tell(fates)
-        if len(fates) < len(changes):
-            raise TransientError("the sink did not say what became of all references")
+        self._emit(statuses)
+        if len(statuses) < len(changes):
+            raise TransientError("the sink gave no answer for some categories or tags")
 
     async def _send(
         self, changes: Sequence[ReferenceChange]
     ) -> Sequence[ReferenceOutcome]:
-        await self.confirm()
-        self.tally.touched = True
+        await self.confirm_lease()
+        self.recorder.touched = True
         try:
-            with self.tally.phase("write"):
+            with self.recorder.phase("write"):
                 return await promises.write_references(self.sink, changes)
         except TransientError:
             for change in changes:
-                aim = Fate.CREATED if change.held is None else Fate.UPDATED
-                self._tried.setdefault(change.reference, aim)
+                created = change.existing is None
+                status = _Status.CREATED if created else _Status.UPDATED
+                self._attempted.setdefault(change.reference, status)
             raise
 
-    def _note(self, change: ReferenceChange, outcome: ReferenceOutcome) -> Fate | None:
-        reference, held = change.reference, change.held
+    def _record(
+        self, change: ReferenceChange, outcome: ReferenceOutcome
+    ) -> _Status | None:
+        reference, existing = change.reference, change.existing
         if outcome.id is None:
             return self._refuse(change, outcome.reason)
-        self._there.place(outcome.id, change.name, change.parent)
-        now = HeldReference(
+        self._sink_tree.place(outcome.id, change.name, change.parent)
+        now = ExistingReference(
             id=outcome.id,
             name=change.name,
             parent=change.parent,
             ours=True,
-            receipt=change.receipt,
-            native=held.native if held else None,
+            last_applied=change.last_applied,
+            native=existing.native if existing else None,
         )
-        self._held[reference] = now
-        if self.show is not None:
-            self._shown[reference] = now
-        if held is not None:
-            return self._enter(reference, outcome.id, Fate.UPDATED)
-        fate = Fate.CREATED if outcome.created else Fate.EXISTING
-        return self._enter(reference, outcome.id, fate)
+        self._existing[reference] = now
+        if self.on_change is not None:
+            self._planned[reference] = now
+        if existing is not None:
+            return self._add(reference, outcome.id, _Status.UPDATED)
+        status = _Status.CREATED if outcome.created else _Status.EXISTING
+        return self._add(reference, outcome.id, status)
 
-    def _refuse(self, change: ReferenceChange, reason: str) -> Fate | None:
-        """One that is there already is used as it is."""
-        reference, held = change.reference, change.held
-        if held is None:
+    def _refuse(self, change: ReferenceChange, reason: str) -> _Status | None:
+        """Record a refusal; one that exists is used as it is."""
+        reference, existing = change.reference, change.existing
+        if existing is None:
             self._refused[reference.kind, reference.id] = reason
             return None
         what = f"the sink refused to rename or move category {reference.id!r}"
-        self.tally.warn(f"{what}; it stays as it is: {reason}")
-        return self._enter(reference, held.id, Fate.EXISTING)
+        self.recorder.warn(f"{what}; it stays as it is: {reason}")
+        return self._add(reference, existing.id, _Status.EXISTING)
 
-    def _enter(self, reference: Reference, id_: str, fate: Fate) -> Fate:
-        """Remember an id; what a write without an answer made counts as its work."""
-        tried = self._tried.pop(reference, fate)
-        if fate is Fate.EXISTING:
-            fate = tried
+    def _add(self, reference: Reference, id_: str, status: _Status) -> _Status:
+        """Keep an id, and count its category once, however often it is found.
+
+        A write whose answer was lost may have created what is found now, so it counts
+        as what that write would have made of it.
+        """
+        attempted = self._attempted.pop(reference, status)
+        if status is _Status.EXISTING:
+            status = attempted
         self._ids[reference.kind, reference.id] = id_
-        before = self._fates.get(reference)
-        if before is None or (before is Fate.EXISTING and fate is not before):
-            self._fates[reference] = fate
+        before = self._statuses.get(reference)
+        if before is None or (before is _Status.EXISTING and status is not before):
+            self._statuses[reference] = status
             if reference.kind is ReferenceKind.CATEGORY:
-                self.tally.categories[fate] += 1
-                self.tally.categories[before or fate] -= before is not None
-        return fate
+                self.recorder.categories[status] += 1
+                self.recorder.categories[before or status] -= before is not None
+        return status
 
-    def _tell(self, fates: Sequence[Fate | None]) -> None:
-        created, updated = fates.count(Fate.CREATED), fates.count(Fate.UPDATED)
+    def _emit(self, statuses: Sequence[_Status | None]) -> None:
+        created = statuses.count(_Status.CREATED)
+        updated = statuses.count(_Status.UPDATED)
         if created or updated:
             event = ReferencesWritten(
-                run_id=self.tally.run_id, created=created, updated=updated
+                run_id=self.recorder.run_id, created=created, updated=updated
             )
-            self.tally.emit(event)
+            self.recorder.emit(event)
 
 
-def _rehearsed(change: ReferenceChange) -> ReferenceOutcome:
-    """What a write would give, with a made-up id."""
-    id_ = change.held.id if change.held else f"new {change.reference.id}"
+def _planned_outcome(change: ReferenceChange) -> ReferenceOutcome:
+    """The outcome of a change in a plan, with a made-up id."""
+    id_ = change.existing.id if change.existing else f"new {change.reference.id}"
     return ReferenceOutcome(
-        reference=change.reference, id=id_, created=change.held is None
+        reference=change.reference, id=id_, created=change.existing is None
     )
 
 
 def _levels(references: Sequence[Reference]) -> Iterator[Sequence[Reference]]:
-    """Roots first, each level after the one that contains it."""
+    """Levels of the tree, the top one first."""
     depths: dict[int, list[Reference]] = {}
     for reference in references:
         depth, parent = 0, reference.parent

@@ -1,4 +1,9 @@
-"""Carrying out removals: each batch looks at both sides again before it writes."""
+"""Removing products: each batch is checked again right before it is written.
+
+Between the decision to remove a product and the request lie seconds or minutes, and
+a removal is hard to undo. So the remover finds each batch once more, removes only what
+may still be removed, and leaves a product alone when in doubt.
+"""
 
 from __future__ import annotations
 
@@ -10,64 +15,64 @@ from typing import TypeVar
 import attrs
 
 from catalogsync.batching import batched
-from catalogsync.changes import Action, Ambiguous, Change, Held, Ours, Stranger
+from catalogsync.catalog.changes import Action, Change, Conflict, Existing, Found
+from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
+from catalogsync.catalog.products import Field, ProductKey, ProductStatus
+from catalogsync.diff.last_applied import LastApplied
 from catalogsync.errors import RefusedError, TransientError
-from catalogsync.events import BatchSettled
-from catalogsync.models import Field, ProductKey, ProductStatus
-from catalogsync.outcomes import Outcome, OutcomeStatus
+from catalogsync.events import BatchWritten
 from catalogsync.protocols import Sink
-from catalogsync.receipt import Receipt
 
 from . import promises
-from .answers import SomeAgainError, sorted_answers
-from .ledger import Ledger
+from .answers import SomeAgainError, sort_answers
+from .journal import Journal
 from .options import Options
-from .tally import Tally
+from .recorder import Recorder
 
 __all__ = [
-    "Look",
+    "Recheck",
+    "Rechecked",
     "Remover",
-    "Sight",
-    "in_full",
+    "find_whole",
     "is_writer",
-    "look_again",
+    "recheck",
     "removal",
     "repeated",
 ]
 
-_GIVE_UP = 2
+_MAX_SUSPECTS = 2
 _STATUS = frozenset({Field.STATUS})
 
 T = TypeVar("T")
 
 
-def removal(held: Ours, action: Action) -> Change:
-    """The change that retires, deletes or disowns a product."""
-    receipt = Receipt.parse(held.receipt)
+def removal(existing: Existing, action: Action) -> Change:
+    """The change that unpublishes, deletes or releases a product."""
+    last_applied = LastApplied.parse(existing.last_applied)
     return Change(
         action=action,
-        product=held.product,
+        product=existing.product,
         fields=frozenset(),
-        receipt=attrs.evolve(receipt, retired=True).text(),
-        held=held,
+        last_applied=attrs.evolve(last_applied, unpublished=True).text(),
+        existing=existing,
     )
 
 
-def is_writer(receipt: Receipt, job: str) -> bool:
-    """Whether a job may remove what has this receipt.
+def is_writer(last_applied: LastApplied, job: str) -> bool:
+    """Whether a job may remove a product with this last-applied state.
 
-    It may if it wrote the product itself, or if a job without a name did. A receipt
-    that cannot be read names no writer, so the product is nobody's to remove.
+    It may if it wrote the product itself, or if a job without a name did. A state that
+    cannot be read names no writer, so no job may remove the product.
     """
-    return receipt.job in {"", job}
+    return last_applied.job in {"", job}
 
 
 @attrs.frozen
-class Sight:
-    """What a second look says of planned removals; what is in neither part stays.
+class Rechecked:
+    """The result of a second look at planned removals; all others stay.
 
     Attributes:
-        changes: Those to carry out, based on what the sink has now.
+        changes: Removals to make, planned from what the sink has now.
         done: Products that are already as their removal would leave them.
     """
 
@@ -75,201 +80,212 @@ class Sight:
     done: Collection[ProductKey] = frozenset()
 
 
-Look = Callable[[Sequence[Change]], Awaitable[Sight]]
-"""Looks again at products that are about to be removed."""
+Recheck = Callable[[Sequence[Change]], Awaitable[Rechecked]]
+"""Checks a batch of removals again, right before it is written."""
 
 
-async def look_again(
+async def recheck(
     sink: Sink,
     changes: Sequence[Change],
-    still: Callable[[Change, Ours], bool],
-    tally: Tally,
+    is_allowed: Callable[[Change, Existing], bool],
+    recorder: Recorder,
     *,
     fields: frozenset[Field] = _STATUS,
-) -> Sight:
+) -> Rechecked:
     """Find products once more, right before they are removed.
 
     Args:
-        sink: Where they are.
-        changes: How they were to be removed.
-        still: Whether that may be done to a product as it is now.
-        tally: Takes a warning for each that is in doubt.
-        fields: What is looked at.
+        sink: The sink.
+        changes: The planned removals.
+        is_allowed: Whether a removal may still be made, given the product as it is now.
+        recorder: Receives a warning for each product with a conflict.
+        fields: The fields that *is_allowed* needs.
 
     Raises:
-        TransientError: The sink cannot tell now.
+        TransientError: The sink cannot be asked now.
     """
-    again: list[Change] = []
+    still: list[Change] = []
     done: set[ProductKey] = set()
-    found: dict[ProductKey, Held] = {}
-    with tally.phase("find"):
+    found: dict[ProductKey, Found] = {}
+    with recorder.phase("find"):
         for some in batched(changes, sink.limits.find):
             products = [change.product for change in some]
             found |= await promises.find(sink, products, fields)
     for change in changes:
-        held = found.get(change.key)
-        if isinstance(held, Stranger | Ambiguous):
-            tally.warn(f"{change.key} left the source and stays: {held.reason}")
-        elif held is None or _is_done(change.action, held):
+        existing = found.get(change.key)
+        if isinstance(existing, Conflict):
+            recorder.warn(f"{change.key} left the source and stays: {existing.reason}")
+        elif existing is None or _is_done(change.action, existing):
             done.add(change.key)
-        elif still(change, held):
-            again.append(removal(held, change.action))
-    return Sight(again, done)
+        elif is_allowed(change, existing):
+            still.append(removal(existing, change.action))
+    return Rechecked(still, done)
 
 
-def _is_done(action: Action, held: Ours) -> bool:
-    hidden = held.product.status is ProductStatus.DRAFT
-    return action is Action.RETIRE and hidden and Receipt.parse(held.receipt).retired
+def _is_done(action: Action, existing: Existing) -> bool:
+    return (
+        action is Action.UNPUBLISH
+        and existing.product.status is ProductStatus.DRAFT
+        and LastApplied.parse(existing.last_applied).unpublished
+    )
 
 
-async def in_full(sink: Sink, held: Sequence[Ours]) -> list[Ours]:
-    """The same products with all fields, without those that are gone meanwhile.
+async def find_whole(sink: Sink, existing: Sequence[Existing]) -> list[Existing]:
+    """The same products with all fields, without those that are gone by now.
 
     Raises:
-        TransientError: They may be had later.
+        TransientError: The sink cannot be asked now.
     """
-    full: list[Ours] = []
-    for some in batched(held, sink.limits.find):
+    whole: list[Existing] = []
+    for some in batched(existing, sink.limits.find):
         products = [each.product for each in some]
         found = await promises.find(sink, products, frozenset(Field))
-        ours = (found.get(h.product.key) for h in some)
-        full += [each for each in ours if isinstance(each, Ours)]
-    return full
+        ours = (found.get(product.key) for product in products)
+        whole += [each for each in ours if isinstance(each, Existing)]
+    return whole
 
 
 @attrs.define(kw_only=True)
 class Remover:
-    """Carries removals out, batch by batch.
+    """Removes products, batch by batch.
 
     Attributes:
-        sink: Where the products are.
-        options: When a batch is repeated.
-        tally: Takes the outcomes.
-        ledger: Told before each write.
-        carry_out: Does the work on a batch, so that a stop lets it end.
+        sink: The sink.
+        options: Options of the run.
+        recorder: Receives outcomes.
+        journal: Receives intents before each write.
+        in_flight: Runs the work on a batch so that a stop gives it time to end.
     """
 
     sink: Sink
     options: Options
-    tally: Tally
-    ledger: Ledger
-    carry_out: Callable[[Callable[[], Awaitable[None]]], Awaitable[None]]
-    _in_doubt: int = attrs.field(default=0, init=False)
+    recorder: Recorder
+    journal: Journal
+    in_flight: Callable[[Callable[[], Awaitable[None]]], Awaitable[None]]
+    _suspects: int = attrs.field(default=0, init=False)
     _sent: set[ProductKey] = attrs.field(factory=set[ProductKey], init=False)
 
-    async def remove(self, changes: Sequence[Change], look: Look) -> None:
-        """Carry these out, as far as *look* still allows it right before each write.
+    async def remove(self, changes: Sequence[Change], recheck: Recheck) -> None:
+        """Remove products; what the sink refuses becomes a warning.
 
-        What the sink refuses becomes a warning.
+        Args:
+            changes: The planned removals.
+            recheck: Called right before each write.
 
         Raises:
-            TransientError: No try was left.
+            TransientError: The last retry failed.
         """
         most = self.sink.limits.batch
         size = min(most, self.options.batch_size or most)
         for batch in batched(changes, size):
-            await self.carry_out(partial(self._bring_about, batch, look))
+            await self.in_flight(partial(self._remove_batch, batch, recheck))
 
-    async def _bring_about(self, batch: Sequence[Change], look: Look) -> None:
+    async def _remove_batch(self, batch: Sequence[Change], recheck: Recheck) -> None:
         started = time.perf_counter()
         self._sent.clear()
-        await self._settle(batch, look)
-        await self.ledger.flush()
-        event = BatchSettled(
-            run_id=self.tally.run_id,
+        await self._apply(batch, recheck)
+        await self.journal.flush()
+        event = BatchWritten(
+            run_id=self.recorder.run_id,
             products=len(batch),
             seconds=time.perf_counter() - started,
         )
-        self.tally.emit(event)
+        self.recorder.emit(event)
 
-    async def _settle(self, changes: Sequence[Change], look: Look) -> None:
-        left = {change.key: change for change in changes}
+    async def _apply(self, changes: Sequence[Change], recheck: Recheck) -> None:
+        """Write a batch with retries, and bisect it if that does not work."""
+        open_ = {change.key: change for change in changes}
         try:
             await repeated(
-                partial(self._write, left, look),
+                partial(self._write, open_, recheck),
                 "remove products",
-                self.tally,
+                self.recorder,
                 self.options,
             )
         except RefusedError as error:
-            await self._take_apart(list(left.values()), look, error, error.said)
+            await self._bisect(list(open_.values()), recheck, error, error.said)
         except TransientError as error:
-            if isinstance(error, SomeAgainError) and len(left) < len(changes):
-                self._leave(error)
+            if isinstance(error, SomeAgainError) and len(open_) < len(changes):
+                # The sink removes others, so only these are left to the next run.
+                self._leave_unresolved(error)
                 return
-            if not error.unexplained or self._in_doubt >= _GIVE_UP:
+            if not error.unexplained or self._suspects >= _MAX_SUSPECTS:
                 raise
-            await self._take_apart(list(left.values()), look, error)
+            await self._bisect(list(open_.values()), recheck, error)
 
-    def _leave(self, error: SomeAgainError) -> None:
-        """The sink removes others, so that these alone stay."""
+    def _leave_unresolved(self, error: SomeAgainError) -> None:
         for key, reason in error.errors.items():
-            outcome = Outcome(key, OutcomeStatus.UNSETTLED, str(reason))
-            self.tally.retire(outcome)
+            outcome = Outcome(key, OutcomeStatus.UNRESOLVED, str(reason))
+            self.recorder.record_removal(outcome)
 
-    async def _take_apart(
-        self, changes: Sequence[Change], look: Look, error: Exception, said: str = ""
+    async def _bisect(
+        self,
+        changes: Sequence[Change],
+        recheck: Recheck,
+        error: Exception,
+        said: str = "",
     ) -> None:
-        """Halve; a product that stands alone stays.
+        """Remove the halves of a batch; a product that is refused alone stays.
 
         Raises:
-            TransientError: The sink explains nothing and takes nothing.
+            TransientError: The sink fails without a reason and takes nothing.
         """
         if len(changes) > 1:
             middle = len(changes) // 2
-            await self._settle(changes[:middle], look)
-            await self._settle(changes[middle:], look)
+            await self._apply(changes[:middle], recheck)
+            await self._apply(changes[middle:], recheck)
             return
-        self._in_doubt += isinstance(error, TransientError)
+        self._suspects += isinstance(error, TransientError)
         failed = OutcomeStatus.FAILED
-        self.tally.retire(Outcome(changes[0].key, failed, str(error), said))
+        self.recorder.record_removal(Outcome(changes[0].key, failed, str(error), said))
 
-    async def _write(self, left: dict[ProductKey, Change], look: Look) -> None:
-        """Look, write, and take off *left* what has an outcome.
+    async def _write(self, open_: dict[ProductKey, Change], recheck: Recheck) -> None:
+        """Check again, write, and take what has an outcome out of *open_*.
 
-        What an earlier try sent, and a look finds done, is done by us.
+        A product that an earlier try sent, and that is found removed now, counts as
+        removed by this run.
         """
-        changes = list(left.values())
+        changes = list(open_.values())
         try:
-            sight = await look(changes)
+            rechecked = await recheck(changes)
         except TransientError as error:
-            # Looking fails because of a side, and never because of a product.
+            # An unexplained error while looking is never a product's fault.
             raise TransientError(str(error), retry_after=error.retry_after) from error
-        ours = self._sent.intersection(sight.done)
-        self._note(left, [c.done() for c in changes if c.key in ours])
-        if not sight.changes or self.ledger.stopping.is_set():
+        ours = self._sent.intersection(rechecked.done)
+        self._record(open_, [c.done() for c in changes if c.key in ours])
+        if not rechecked.changes or self.journal.stopping.is_set():
             return
-        await self.ledger.announce(sight.changes)
-        self.tally.batch(len(sight.changes))
-        self.tally.touched = True
-        self._sent.update(change.key for change in sight.changes)
-        with self.tally.phase("write"):
-            answers = await promises.write(self.sink, sight.changes)
-        good, broken = promises.check_answers(self.sink, sight.changes, answers)
-        outcomes, again = sorted_answers(sight.changes, good)
-        self._note(left, outcomes)
+        await self.journal.add_intents(rechecked.changes)
+        self.recorder.add_batch(len(rechecked.changes))
+        self.recorder.touched = True
+        self._sent.update(change.key for change in rechecked.changes)
+        with self.recorder.phase("write"):
+            answers = await promises.write(self.sink, rechecked.changes)
+        valid, broken = promises.check_answers(self.sink, rechecked.changes, answers)
+        outcomes, again = sort_answers(rechecked.changes, valid)
+        self._record(open_, outcomes)
         if broken:
             raise broken
         if again:
             raise SomeAgainError(again)
 
-    def _note(self, left: dict[ProductKey, Change], outcomes: list[Outcome]) -> None:
+    def _record(self, open_: dict[ProductKey, Change], outcomes: list[Outcome]) -> None:
         for outcome in outcomes:
-            if outcome.status is OutcomeStatus.RETIRED:
-                self._in_doubt = 0
-            del left[outcome.key]
-            self.tally.retire(outcome)
+            if outcome.status is OutcomeStatus.REMOVED:
+                self._suspects = 0
+            del open_[outcome.key]
+            self.recorder.record_removal(outcome)
 
 
 async def repeated(
-    work: Callable[[], Awaitable[T]], what: str, tally: Tally, options: Options
+    work: Callable[[], Awaitable[T]], what: str, recorder: Recorder, options: Options
 ) -> T:
-    """Do something by the retry policy.
+    """Do work with the run's retry policy.
 
     Raises:
-        TransientError: No try was left.
+        TransientError: The last retry failed.
     """
-    async for attempt in options.retry.tries(on_retry=tally.retrying(what)):
+    async for attempt in options.retry.tries(on_retry=recorder.retrying(what)):
         with attempt:
             return await work()
     raise AssertionError("unreachable")

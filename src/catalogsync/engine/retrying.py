@@ -1,29 +1,25 @@
-"""Trying failed products again."""
+"""A source of failed products, to try them again."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
 import attrs
 
 from catalogsync.batching import ROOM, weight_of
-from catalogsync.convert import product_from_json
+from catalogsync.catalog.convert import product_from_json
+from catalogsync.catalog.outcomes import Rejected
+from catalogsync.catalog.products import Product, ProductKey
 from catalogsync.errors import InvalidValueError
-from catalogsync.events import EventHook
-from catalogsync.models import Product, ProductKey
-from catalogsync.outcomes import Rejected
-from catalogsync.protocols import Cursor, LookupSource, Page, Sink, Source
+from catalogsync.protocols import Cursor, LookupSource, Page, Source
 from catalogsync.retry import RetryPolicy
-from catalogsync.runstore import RunStore, each_failure
+from catalogsync.state.protocols import StateStore, each_failure
 
 from . import promises
-from .options import Options
-from .pipeline import Show
-from .run import Run, make_run
 
-__all__ = ["FailedProducts", "find_failed", "open_retry"]
+__all__ = ["RetrySource", "find_failed"]
 
 _LOOKUP = 50
 
@@ -32,16 +28,16 @@ _Fetch = Callable[[Sequence[ProductKey]], Awaitable[Page]]
 
 
 @attrs.frozen(kw_only=True)
-class FailedProducts:
-    """Failed products of a job as they can be tried again; it is a source.
+class RetrySource:
+    """The failed products of a job, as a source for a run.
 
     It holds a few of them at once, whatever their number and size.
 
     Attributes:
-        name: Of the source that they come from.
-        keys: Of all that can be tried.
-        gone: Those that left the source.
-        lost: Those that can neither be asked for nor were kept.
+        name: Name of the source that they come from.
+        keys: Keys of the products that can be tried again.
+        gone: Products that left the source.
+        lost: Products that cannot be looked up and were not kept either.
     """
 
     name: str
@@ -71,27 +67,27 @@ class FailedProducts:
 
 async def find_failed(
     source: Source,
-    store: RunStore,
+    store: StateStore,
     *,
     job: str,
     keys: Collection[ProductKey] | None = None,
     retry: RetryPolicy | None = None,
-) -> FailedProducts:
+) -> RetrySource:
     """Find the failed products of a job that can be tried again.
 
-    They are asked for at the source where it can be asked, else they are taken as
-    they were kept; both must stay open while they are tried.
+    They come from the source if it is a `LookupSource`, else from the state store, as
+    they were when they failed. Both must stay open until they have been tried.
 
     Args:
-        source: Where they came from, open.
-        store: Where the failures are.
-        job: Of which job.
+        source: The open source.
+        store: The state store.
+        job: Name of the job.
         keys: Only these; None: all.
-        retry: When the source is asked again; None: as by default.
+        retry: When the source is asked again; None: the default policy.
 
     Raises:
-        TransientError: The source cannot be asked now, and no try was left.
-        StoreError: The store cannot be used.
+        TransientError: The source cannot be read now; the last retry failed.
+        StateError: The store cannot be used.
     """
     before: dict[ProductKey, ProductKey | None] = {}
     last: ProductKey | None = None
@@ -108,13 +104,13 @@ async def find_failed(
 
 
 async def _found(
-    name: str, wanted: Sequence[ProductKey], fetch: _Fetch
-) -> FailedProducts:
+    name: str, desired: Sequence[ProductKey], fetch: _Fetch
+) -> RetrySource:
     """Look at all of these, and keep no more than fit into memory well."""
     kept: dict[ProductKey, Product | Rejected] = {}
     found: set[ProductKey] = set()
     at, size, heaviest, room, nameless = 0, 1, 1, ROOM, False
-    while some := wanted[at : at + size]:
+    while some := desired[at : at + size]:
         page = await fetch(some)
         for product in page.products:
             weight = weight_of(product)
@@ -130,10 +126,10 @@ async def _found(
                 kept.setdefault(record.key, record)
         at += len(some)
         size = min(2 * size, _LOOKUP, max(1, ROOM // heaviest))
-    absent = [key for key in wanted if key not in found]
-    return FailedProducts(
+    absent = [key for key in desired if key not in found]
+    return RetrySource(
         name=name,
-        keys=tuple(key for key in wanted if key in found),
+        keys=tuple(key for key in desired if key in found),
         gone=() if nameless else absent,
         lost=absent if nameless else (),  # the nameless one may be any of them
         fetch=fetch,
@@ -152,7 +148,7 @@ async def _asked(
 
 
 async def _unpacked(
-    store: RunStore,
+    store: StateStore,
     job: str,
     before: Mapping[ProductKey, ProductKey | None],
     keys: Sequence[ProductKey],
@@ -177,32 +173,3 @@ async def _unpacked(
                 with suppress(InvalidValueError):
                     products.append(product_from_json(failure.payload))
     return Page(products=products)
-
-
-def open_retry(
-    failed: FailedProducts,
-    sink: Sink,
-    *,
-    job: str,
-    store: RunStore,
-    options: Options | None = None,
-    hooks: Iterable[EventHook] = (),
-    show: Show | None = None,
-) -> Run:
-    """Make a run that tries failed products again; one that succeeds is forgotten.
-
-    Args:
-        failed: What `find_failed` gave.
-        sink: As in `open_run`.
-        job: Of which job they are.
-        store: As in `open_run`.
-        options: As in `open_run`.
-        hooks: As in `open_run`.
-        show: Takes each change instead of the sink, and nothing is written.
-    """
-    options = attrs.evolve(
-        options or Options(), keys=failed.keys, limit=None, prune=None
-    )
-    return make_run(
-        failed, sink, options=options, job=job, hooks=hooks, store=store, show=show
-    )

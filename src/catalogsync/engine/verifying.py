@@ -1,4 +1,4 @@
-"""Reading back what was written."""
+"""The verifier: reads back a sample of what was written."""
 
 from __future__ import annotations
 
@@ -8,43 +8,42 @@ from functools import partial
 import attrs
 
 from catalogsync.batching import batched
-from catalogsync.changes import Held, Ours
-from catalogsync.differences import diff
+from catalogsync.catalog.changes import Existing, Found
+from catalogsync.diff.describe import diff
+from catalogsync.diff.last_applied import LastApplied
 from catalogsync.errors import RefusedError, TransientError
-from catalogsync.planning import compare
 from catalogsync.protocols import Sink
-from catalogsync.receipt import Receipt
 from catalogsync.report import Discrepancy
 
 from .options import Options
+from .planner import Planned, Planner, conflict_text
+from .recorder import Recorder
 from .removing import repeated
-from .survey import Planned, Survey, conflict_text
-from .tally import Tally
 
 __all__ = ["Verifier"]
 
 
 @attrs.define(kw_only=True)
 class Verifier:
-    """Keeps a sample of what was written, and looks at it again at the end.
+    """Samples written products, and compares them with the sink at the end.
 
     Attributes:
-        sink: Where the products are.
-        survey: Finds them.
-        options: Whether, and how many.
-        tally: Takes what differs.
+        sink: The sink.
+        planner: Finds and compares.
+        options: Options of the run: whether to verify, and how many products.
+        recorder: Receives discrepancies.
     """
 
     sink: Sink
-    survey: Survey
+    planner: Planner
     options: Options
-    tally: Tally
+    recorder: Recorder
     _sample: list[Planned] = attrs.field(factory=list[Planned], init=False)
     _seen: int = attrs.field(default=0, init=False)
-    _chance: random.Random = attrs.field(factory=random.Random, init=False)
+    _random: random.Random = attrs.field(factory=random.Random, init=False)
 
-    def note(self, written: Planned) -> None:
-        """A product was written; each has the same chance to be in the sample."""
+    def add(self, written: Planned) -> None:
+        """Offer a written product to the sample; all have the same chance."""
         if not self.options.verify:
             return
         self._seen += 1
@@ -52,47 +51,46 @@ class Verifier:
         if not size or len(self._sample) < size:
             self._sample.append(written)
             return
-        place = self._chance.randrange(self._seen)
+        place = self._random.randrange(self._seen)
         if place < size:
             self._sample[place] = written
 
     async def run(self) -> None:
-        """Read the sample back."""
+        """Read the sample back and record what differs."""
         try:
             for written in batched(self._sample, self.sink.limits.find):
-                products = [item.wanted for item in written]
-                held = await repeated(
-                    partial(self.survey.find, products),
+                products = [item.desired for item in written]
+                found = await repeated(
+                    partial(self.planner.find, products),
                     "read back what was written",
-                    self.tally,
+                    self.recorder,
                     self.options,
                 )
                 for item in written:
-                    self._compare(item, held.get(item.wanted.key))
+                    self._verify(item, found.get(item.desired.key))
         except TransientError as error:
-            self.tally.warn(f"what was written could not be read back: {error}")
+            self.recorder.warn(f"could not read back what was written: {error}")
 
-    def _compare(self, written: Planned, held: Held | None) -> None:
+    def _verify(self, written: Planned, found: Found | None) -> None:
         differing: tuple[str, ...] = ("the whole product",)
-        if isinstance(held, Ours):
+        if isinstance(found, Existing):
             try:
-                differing = self._differing(written, held)
+                differing = self._differing(written, found)
             except RefusedError as error:
                 differing = (error.reason,)
         if differing:
-            found = Discrepancy(key=written.wanted.key, fields=differing)
-            self.tally.discrepancies.append(found)
+            discrepancy = Discrepancy(key=written.desired.key, fields=differing)
+            self.recorder.discrepancies.append(discrepancy)
 
-    def _differing(self, written: Planned, held: Ours) -> tuple[str, ...]:
-        wanted = written.wanted
-        kept = Receipt.parse(held.receipt) == Receipt.parse(written.change.receipt)
-        receipt = () if kept else ("receipt",)
-        book = self.survey.book
-        references = book.resolve(wanted) if book else None
-        rules = self.survey.rules_after(wanted.key)
-        found = compare(wanted, held, references, rules=rules)
-        new = (conflict_text(wanted.key, text) for text in found.conflicts)
-        conflicts = [text for text in new if text not in self.tally.warnings]
-        differing = [item.path for item in diff(found.change)] if found.change else []
-        gaps = held.gaps if found.change else ()
-        return (*differing, *conflicts, *gaps, *receipt)
+    def _differing(self, written: Planned, existing: Existing) -> tuple[str, ...]:
+        """Paths that differ, missing parts, and conflicts that are new."""
+        kept = LastApplied.parse(existing.last_applied) == LastApplied.parse(
+            written.change.last_applied
+        )
+        last_applied = () if kept else ("last_applied",)
+        result = self.planner.compare_written(written.desired, existing)
+        texts = (conflict_text(written.desired.key, text) for text in result.conflicts)
+        conflicts = [text for text in texts if text not in self.recorder.warnings]
+        differing = [item.path for item in diff(result.change)] if result.change else []
+        missing_parts = existing.missing_parts if result.change else ()
+        return (*differing, *conflicts, *missing_parts, *last_applied)

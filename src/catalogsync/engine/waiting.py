@@ -1,12 +1,12 @@
-"""Products that wait for a unique value, such as an SKU, which another one has.
+"""Products that wait for a unique value, such as an SKU, which another product has.
 
-SKUs trade places, move along a chain, or are freed by a product that leaves in this
-run. A sink names the holder of the value (`BatchRefusedError.holders`); the product
-then waits for the end of the run, when all others are written and removed. If it is
-still refused, holders let go first of values that they are due to lose (those that
-wait themselves), and of values that we wrote and that nobody changed since, if the
-source supplies them no more, or if we unpublished the product. What is refused after
-that fails.
+Two products may swap SKUs, SKUs may move along a chain, or a product that leaves in
+this run may free one. The sink names the holder of the value
+(`BatchRefusedError.holders`), and the product waits until all others are written and
+removed. If it is still refused, the holders give up values that they are going to lose
+anyway (because they wait themselves), and values that we wrote and nobody changed since,
+if the source no longer supplies them or we unpublished the product. A product that is
+refused after that fails.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from functools import partial
 
 import attrs
 
-from catalogsync.changes import Action, Change, Ours, VariantChange
-from catalogsync.errors import RefusedError
-from catalogsync.models import (
+from catalogsync.catalog.changes import Action, Change, Existing, VariantChange
+from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
+from catalogsync.catalog.products import (
     Field,
     Product,
     ProductKey,
@@ -26,28 +26,28 @@ from catalogsync.models import (
     Variant,
     evolve_unchecked,
 )
-from catalogsync.outcomes import Outcome, OutcomeStatus
-from catalogsync.planning import UNIQUE
+from catalogsync.diff.compare import UNIQUE
+from catalogsync.diff.last_applied import LastApplied, interim
+from catalogsync.errors import RefusedError
 from catalogsync.protocols import Sink
-from catalogsync.receipt import Receipt, interim
 
 from . import promises
-from .answers import SomeAgainError, sorted_answers
-from .ledger import Ledger
+from .answers import SomeAgainError, sort_answers
+from .journal import Journal
 from .options import Options
+from .planner import Planned, Planner
+from .recorder import Recorder
 from .removing import repeated
-from .survey import Planned, Survey
-from .tally import Tally
 
-__all__ = ["Waiting", "WaitingRoom"]
+__all__ = ["LastRound", "Waiting", "WaitingRoom"]
 
-_MOST = 10_000
-_LOOK_AT = frozenset({Field.STATUS, Field.VARIANTS, *UNIQUE})
+_MAX_WAITING = 10_000
+_FIELDS = frozenset({Field.STATUS, Field.VARIANTS, *UNIQUE})
 
 
 @attrs.frozen
 class Waiting:
-    """A product that waits, and what the sink said."""
+    """A product that waits, and the refusal that it will have if nothing changes."""
 
     desired: Product
     outcome: Outcome
@@ -55,15 +55,15 @@ class Waiting:
 
 @attrs.define
 class WaitingRoom:
-    """Keeps products until the end of the run, in bounded number."""
+    """Keeps products until the end of the run; their number is bounded."""
 
     _items: dict[ProductKey, Waiting] = attrs.field(
         factory=dict[ProductKey, Waiting], init=False
     )
 
     def admit(self, desired: Product, outcome: Outcome) -> bool:
-        """Let a refused product wait, if that can help and there is room."""
-        if outcome.holder is None or len(self._items) >= _MOST:
+        """Let a refused product wait if the sink named a holder and there is room."""
+        if outcome.holder is None or len(self._items) >= _MAX_WAITING:
             return False
         self._items[desired.key] = Waiting(desired, outcome)
         return True
@@ -72,7 +72,7 @@ class WaitingRoom:
         return key in self._items
 
     def take(self) -> list[Waiting]:
-        """All of them; the room is empty afterwards."""
+        """Take all of them out."""
         items = [*self._items.values()]
         self._items.clear()
         return items
@@ -80,45 +80,45 @@ class WaitingRoom:
 
 @attrs.frozen(kw_only=True)
 class LastRound:
-    """Writes what waited.
+    """Writes the products that waited, at the end of the run.
 
     Attributes:
-        room: Where products wait; those that are refused again come back to it.
-        sink: Where they go.
-        survey: Finds and plans.
-        write: Carries out what was planned, as in the rest of the run.
-        options: When a request is repeated.
-        tally: Takes the outcomes of products that are refused for good.
-        ledger: Is told before holders are changed.
+        room: The products that wait; those that are refused again return to it.
+        sink: The sink.
+        planner: Plans again.
+        write: Writes planned changes, as in the rest of the run.
+        options: Options of the run.
+        recorder: Receives refusals.
+        journal: Receives intents and outcomes of holders.
     """
 
     room: WaitingRoom
     sink: Sink
-    survey: Survey
+    planner: Planner
     write: Callable[[list[Planned]], Awaitable[None]]
     options: Options
-    tally: Tally
-    ledger: Ledger
+    recorder: Recorder
+    journal: Journal
     _asked: set[ProductKey] = attrs.field(factory=set[ProductKey], init=False)
     _kept: dict[ProductKey, str] = attrs.field(
         factory=dict[ProductKey, str], init=False
     )
 
     async def run(self) -> None:
-        """Write what can be written by now; the rest is refused.
+        """Write until nothing more succeeds; refuse the rest.
 
         Raises:
-            TransientError: The sink could not be asked.
+            TransientError: The sink cannot be asked now.
         """
         waiting = self.room.take()
         while waiting:
             before = len(waiting)
-            await self._try(waiting)
+            await self.write(await self._plan([item.desired for item in waiting]))
             waiting = self.room.take()
-            if len(waiting) == before and not await self._let_go(waiting):
+            if len(waiting) == before and not await self._free_values(waiting):
                 break
         for item in waiting:
-            self.tally.refuse(self._explained(item.outcome))
+            self.recorder.record_refusal(self._explained(item.outcome))
 
     def _explained(self, outcome: Outcome) -> Outcome:
         """The outcome, with the reason why the holder keeps the value."""
@@ -127,21 +127,17 @@ class LastRound:
             attrs.evolve(outcome, reason=f"{outcome.reason}; {why}") if why else outcome
         )
 
-    async def _try(self, waiting: Sequence[Waiting]) -> None:
-        desired = [item.desired for item in waiting]
-        await self.write(await self._planned(desired))
+    async def _plan(self, desired: Sequence[Product]) -> list[Planned]:
+        work = partial(self.planner.plan_once, desired)
+        return await repeated(work, "find products", self.recorder, self.options)
 
-    async def _planned(self, desired: Sequence[Product]) -> list[Planned]:
-        look = partial(self.survey.compare, desired)
-        return await repeated(look, "find products", self.tally, self.options)
+    async def _free_values(self, waiting: Sequence[Waiting]) -> bool:
+        """Clear needed values of holders that lose them anyway, or no longer need them.
 
-    async def _let_go(self, waiting: Sequence[Waiting]) -> bool:
-        """Take the values that products wait for off those that are to lose them.
-
-        Each lets go once, and then of all that is needed.
+        Each holder is cleared once, of all needed values.
 
         Returns:
-            Whether any did.
+            Whether any value was freed.
         """
         needed = {
             value
@@ -149,105 +145,119 @@ class LastRound:
             for variant in item.desired.variants or ()
             for value in _values(variant)
         }
-        planned = await self._planned([item.desired for item in waiting])
-        found = [(each.change.held, each.change) for each in planned]
+        planned = await self._plan([item.desired for item in waiting])
+        found = [(each.change.existing, each.change) for each in planned]
         source = waiting[0].desired.key.source
         keys = {key for item in waiting if (key := item.outcome.holder)}
         keys -= {item.desired.key for item in waiting}
-        held = await self._held(key for key in keys if key.source == source)
+        existing = await self._existing(key for key in keys if key.source == source)
         done = False
-        for each, change in (*found, *((one, None) for one in held)):
+        for each, change in (*found, *((one, None) for one in existing)):
             if each is None or each.product.key in self._asked:
                 continue
-            if letting_go := self._without(each, change, needed):
+            if clearing := self._without(each, change, needed):
                 self._asked.add(each.product.key)
-                done |= await self._carry_out(letting_go)
+                done |= await self._apply(clearing)
         return done
 
     def _without(
-        self, held: Ours, change: Change | None, needed: set[tuple[str, str]]
+        self, existing: Existing, change: Change | None, needed: set[tuple[str, str]]
     ) -> Change | None:
         """The change that takes off a product what it loses anyway, or can spare.
 
         Args:
-            held: The product.
+            existing: The product.
             change: What this run still has to write to it.
             needed: The values.
         """
-        receipt = Receipt.parse(held.receipt)
-        leaves = _leaving(held, change, needed)
+        last_applied = LastApplied.parse(existing.last_applied)
+        leaves = _leaving(existing, change, needed)
         given = {
             variant.id: {
                 name
                 for name, value in _values(variant)
                 if (name, value) in needed
                 and name not in leaves.get(variant.id, ())
-                and self._may_take(held, receipt, variant, name, back=bool(change))
+                and self._may_take(
+                    existing, last_applied, variant, name, back=bool(change)
+                )
             }
-            for variant in held.product.variants or ()
+            for variant in existing.product.variants or ()
         }
         if change and any(leaves.values()):
-            receipt = Receipt.parse(interim(held.receipt, change.receipt))
+            last_applied = LastApplied.parse(
+                interim(existing.last_applied, change.last_applied)
+            )
         losing = {id_: leaves.get(id_, set()) | names for id_, names in given.items()}
         if not any(losing.values()):
             return None
-        return _clearing(held, losing, receipt.without(given).text())
+        return _clearing(existing, losing, last_applied.without(given).text())
 
     def _may_take(
-        self, held: Ours, receipt: Receipt, variant: Variant, name: str, *, back: bool
+        self,
+        existing: Existing,
+        last_applied: LastApplied,
+        variant: Variant,
+        name: str,
+        *,
+        back: bool,
     ) -> bool:
         """Whether we wrote a value that the variant no longer needs.
 
         Args:
-            held: The product.
-            receipt: Its receipt.
+            existing: The product.
+            last_applied: Its last-applied state.
             variant: One of its variants.
             name: Which value.
             back: Whether this run still has to write the product.
         """
-        key, job = held.product.key, self.ledger.job
-        if not receipt.has(variant.id, name, getattr(variant, name)):
+        key, job = existing.product.key, self.journal.job
+        if not last_applied.has(variant.id, name, getattr(variant, name)):
             what = "we did not write that value, so it stays"
             self._kept[key] = f"{what}: change it in the store"
             return False
-        hidden = held.product.status is not ProductStatus.PUBLISHED
-        if receipt.retired and hidden and not back:
+        hidden = existing.product.status is not ProductStatus.PUBLISHED
+        if last_applied.unpublished and hidden and not back:
             return True
-        if receipt.job and receipt.job != job:
-            what = f"the job {receipt.job!r} wrote it"
+        if last_applied.job and last_applied.job != job:
+            what = f"the job {last_applied.job!r} wrote it"
             self._kept[key] = f"{what}: correct the source, or let that job prune it"
             return False
-        return hash((key, variant.id, name)) in self.survey.dropped
+        return hash((key, variant.id, name)) in self.planner.dropped
 
-    async def _held(self, keys: Iterable[ProductKey]) -> list[Ours]:
-        asked = [Product(key=key, title="?") for key in keys]
-        if not asked:
+    async def _existing(self, keys: Iterable[ProductKey]) -> list[Existing]:
+        products = [Product(key=key, title="?") for key in keys]
+        if not products:
             return []
-        look = partial(promises.find, self.sink, asked, _LOOK_AT)
-        found = await repeated(look, "find products", self.tally, self.options)
-        return [one for one in found.values() if isinstance(one, Ours)]
+        find = partial(promises.find, self.sink, products, _FIELDS)
+        found = await repeated(find, "find products", self.recorder, self.options)
+        return [one for one in found.values() if isinstance(one, Existing)]
 
-    async def _carry_out(self, change: Change) -> bool:
-        await self.ledger.announce([change])
-        self.tally.touched = True
+    async def _apply(self, change: Change) -> bool:
+        await self.journal.add_intents([change])
+        self.recorder.touched = True
         try:
             write = partial(self._write, change)
-            done = await repeated(write, "free unique values", self.tally, self.options)
+            done = await repeated(
+                write, "free unique values", self.recorder, self.options
+            )
         except RefusedError:
-            return False  # the product that waits is refused then, with the reason
-        if done and not self.tally.is_open(change.key):
+            return False  # the waiting product is then refused, with the reason
+        if done and not self.recorder.is_open(change.key):
+            # It has its outcome in this run, or was not fetched: only the history and
+            # the intent are left to update.
             reason = "gave up a unique value that another product needs"
             outcome = Outcome(change.key, OutcomeStatus.UPDATED, reason)
-            self.tally.on_settled(outcome, None)
+            self.journal.add_outcome(outcome, None)
         return done
 
     async def _write(self, change: Change) -> bool:
-        """Whether the sink says that it carried out the change."""
+        """Write one change; whether the sink applied it."""
         answers = await promises.write(self.sink, [change])
-        good, broken = promises.check_answers(self.sink, [change], answers)
+        valid, broken = promises.check_answers(self.sink, [change], answers)
         if broken:
             raise broken
-        outcomes, again = sorted_answers([change], good)
+        outcomes, again = sort_answers([change], valid)
         if again:
             raise SomeAgainError(again)
         return any(outcome.status is change.done().status for outcome in outcomes)
@@ -260,7 +270,7 @@ def _values(variant: Variant) -> Iterator[tuple[str, str]]:
 
 
 def _leaving(
-    held: Ours, change: Change | None, needed: set[tuple[str, str]]
+    existing: Existing, change: Change | None, needed: set[tuple[str, str]]
 ) -> Mapping[str, set[str]]:
     """The needed values that a product loses anyway."""
     if change is None or change.action is not Action.UPDATE:
@@ -273,28 +283,30 @@ def _leaving(
             if (name, value) in needed
             and getattr(after.get(variant.id), name, None) != value
         }
-        for variant in held.product.variants or ()
+        for variant in existing.product.variants or ()
     }
 
 
-def _clearing(held: Ours, losing: Mapping[str, set[str]], receipt: str) -> Change:
-    """The update that clears values of variants and leaves all else."""
+def _clearing(
+    existing: Existing, losing: Mapping[str, set[str]], last_applied: str
+) -> Change:
+    """The update that clears values of variants and nothing else."""
     items = tuple(
         VariantChange(
             action=Action.UPDATE,
             variant=evolve_unchecked(variant, **dict.fromkeys(names)),
             fields=frozenset(f for f, name in UNIQUE.items() if name in names),
         )
-        for variant in held.product.variants or ()
+        for variant in existing.product.variants or ()
         if (names := losing.get(variant.id))
     )
     after = {item.variant.id: item.variant for item in items}
-    variants = [after.get(v.id, v) for v in held.product.variants or ()]
+    variants = [after.get(v.id, v) for v in existing.product.variants or ()]
     return Change(
         action=Action.UPDATE,
-        product=evolve_unchecked(held.product, variants=tuple(variants)),
+        product=evolve_unchecked(existing.product, variants=tuple(variants)),
         fields=frozenset[Field]().union(*(item.fields for item in items)),
         variants=items,
-        receipt=receipt,
-        held=held,
+        last_applied=last_applied,
+        existing=existing,
     )

@@ -1,4 +1,4 @@
-"""Running jobs by themselves: on schedule, on demand, never two at once."""
+"""A service that runs jobs on schedule and on demand, one run of a job at a time."""
 
 from __future__ import annotations
 

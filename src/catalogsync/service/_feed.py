@@ -1,4 +1,4 @@
-"""Handing events to readers that may be slow."""
+"""Publishing events to readers that may be slow."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ T = TypeVar("T")
 
 @attrs.define(eq=False)
 class Reader(Generic[T]):
-    """One reader of a feed: an async iterator that ends when it was too slow.
+    """One reader of a feed: an async iterator over its items.
 
     Attributes:
-        dropped: Whether it was.
+        dropped: Whether the iterator ended because the reader was too slow.
     """
 
     _queue: asyncio.Queue[T | None]
@@ -35,7 +35,7 @@ class Reader(Generic[T]):
         return item
 
     def put(self, item: T | None) -> bool:
-        """Hand an item over; False: there was no room for it."""
+        """Queue an item; False: the queue is full."""
         try:
             self._queue.put_nowait(item)
         except asyncio.QueueFull:
@@ -43,7 +43,7 @@ class Reader(Generic[T]):
         return True
 
     def drop(self) -> None:
-        """End it: what it has not read yet is lost, and it is told so."""
+        """End the iterator, discard unread items, and set `dropped`."""
         self.dropped = True
         while not self._queue.empty():
             self._queue.get_nowait()
@@ -52,11 +52,11 @@ class Reader(Generic[T]):
 
 @attrs.define
 class Feed(Generic[T]):
-    """Hands items to any number of readers and waits for none of them.
+    """Publishes items to readers without waiting for them.
 
     Attributes:
-        room: Items that a reader may be behind; then it is dropped.
-        most: Readers at once.
+        room: Number of unread items at which a reader is dropped.
+        most: Largest number of readers.
     """
 
     room: int = 1000
@@ -65,11 +65,11 @@ class Feed(Generic[T]):
 
     @property
     def readers(self) -> int:
-        """How many there are."""
+        """Number of readers."""
         return len(self._readers)
 
     def publish(self, item: T) -> None:
-        """Hand an item to all readers, and drop those that are too slow."""
+        """Publish an item to all readers, and drop readers that are too slow."""
         slow = [reader for reader in self._readers if not reader.put(item)]
         for reader in slow:
             self._readers.remove(reader)
@@ -80,7 +80,7 @@ class Feed(Generic[T]):
         """Read for the length of a block.
 
         Raises:
-            RuntimeError: There are as many readers as there may be.
+            RuntimeError: There are too many readers.
         """
         if len(self._readers) >= self.most:
             raise RuntimeError(f"there are {self.most} readers already")
@@ -93,7 +93,7 @@ class Feed(Generic[T]):
                 self._readers.remove(reader)
 
     def close(self) -> None:
-        """End all readers, after what they have not read yet."""
+        """End all readers after their unread items."""
         for reader in self._readers:
             if not reader.put(None):
                 reader.drop()

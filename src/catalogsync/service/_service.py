@@ -1,8 +1,8 @@
-"""Jobs that run by themselves, on their schedule and on demand, one run at a time.
+"""Runs jobs on their schedules and on demand, one run of each job at a time.
 
-What asks for a run is a trigger in the run store, so none is lost when the process
-ends. A run fulfils all triggers that were there when it began; those that come
-while it goes on are for the next one, however many they are.
+A trigger in the state store requests a run, so that no request is lost when the process
+ends. A run fulfils all triggers that were queued when it started. Triggers that arrive
+during the run are for the next one, which fulfils them together.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from typing import Protocol, Self
 
 import attrs
 
+from catalogsync.catalog.products import ProductKey
 from catalogsync.config import Job
 from catalogsync.engine import Run
 from catalogsync.engine.pages import is_cancelled
 from catalogsync.errors import CatalogSyncError, MisconfiguredError
 from catalogsync.events import (
-    BatchSettled,
+    BatchWritten,
     Compared,
     Event,
     EventHook,
@@ -33,10 +34,9 @@ from catalogsync.events import (
     Retrying,
     RunStarted,
 )
-from catalogsync.models import ProductKey
-from catalogsync.planfile import Plan
+from catalogsync.plans import Plan
 from catalogsync.report import Counts, Report, RunStatus
-from catalogsync.runstore import BusyError, RunStore, StoreError, Trigger
+from catalogsync.state.protocols import BusyError, StateError, StateStore, Trigger
 
 from ._feed import Feed
 
@@ -59,7 +59,7 @@ class Start(Protocol):
 
 _SCHEDULE = "schedule"
 _CANCELLED = "cancelled on demand"
-_CAUGHT_UP = "schedule, made up for"
+_CAUGHT_UP = "missed schedule"
 _LONGEST_PAUSE = 3600.0
 _LONGEST_LOOK = 30.0
 _TO_FINISH = 5.0
@@ -72,8 +72,8 @@ class JobEvent:
 
     Attributes:
         job: Name of the job.
-        event: What happened.
-        counts: Where the run stood then.
+        event: The event.
+        counts: Counts of the run at that time.
     """
 
     job: str
@@ -83,11 +83,11 @@ class JobEvent:
 
 @attrs.frozen(kw_only=True)
 class PlannedRun:
-    """A plan that somebody wants to be applied.
+    """A plan to apply.
 
     Attributes:
         plan: The plan.
-        run_id: Identity of the run that does it.
+        run_id: Id of the run that applies it.
     """
 
     plan: Plan
@@ -96,25 +96,28 @@ class PlannedRun:
 
 @attrs.define(kw_only=True)
 class JobState:
-    """Where a job stands.
+    """The state of a job.
 
     Attributes:
         job: The job.
-        next_at: When it is due next; None: never.
-        looked_at: What the clock said the last time.
-        run: The run that goes on; None also while it is opened and closed.
-        started_at: When it began, in seconds since the epoch.
-        total: Products that the source told of in it, if it did.
-        retrying: What failed in it and will be tried again; None after a success.
-        cancelled: Whether somebody cancelled it.
-        problem: Why the last run broke off or was not complete; empty if it was.
-        failures: Runs since the last one that settled all.
-        run_id: Identity of the run that goes on; empty if none does.
-        plan: What is to be applied next, or is being applied.
-        taken: The wishes that the run fulfils which goes on.
-        scope: Ends what goes on, also while it is opened and closed.
+        next_at: Next time of the schedule; None: the job has no schedule.
+        looked_at: Time of the last look at the clock; an earlier time after it means
+            that the clock was set back.
+        run: The current run; None if there is none, or its sides are being opened or
+            closed.
+        started_at: Start of the current run, in seconds since the epoch.
+        total: Number of products at the source, if the source reports it.
+        retrying: Latest failure in the current run that is being retried; None after
+            a success.
+        cancelled: Whether a person cancelled the current run.
+        problem: Why the last run broke off or was incomplete; empty if it completed.
+        failures: Number of runs since the last complete one.
+        run_id: Id of the current run; empty if there is none.
+        plan: The plan that is being applied, or will be next.
+        taken: Ids of the triggers that the current run fulfils.
+        scope: Cancels the current run, also while its sides are being opened or closed.
         wake: Set when there is something to do.
-        turn: Held while wishes are noted or taken.
+        turn: Locked while triggers are added or taken.
     """
 
     job: Job
@@ -136,37 +139,37 @@ class JobState:
     _pending: str = attrs.field(default="", init=False)
 
     def announce(self) -> str:
-        """The id of the run that is to come."""
+        """The id of the next run; also wakes the worker."""
         if not self._pending:
             self._pending = uuid.uuid4().hex
         self.wake.set()
         return self._pending
 
-    def begin(self, wishes: Sequence[Trigger]) -> str:
-        """The run that was to come begins, for these wishes; gives its id."""
+    def begin(self, triggers: Sequence[Trigger]) -> str:
+        """Start the next run, for these triggers; returns its id."""
         run_id, self._pending = self._pending or uuid.uuid4().hex, ""
-        self.taken = frozenset(wish.id for wish in wishes)
+        self.taken = frozenset(trigger.id for trigger in triggers)
         self.begin_as(run_id)
         return run_id
 
     def begin_as(self, run_id: str) -> None:
-        """A run with this id begins."""
+        """Start a run with this id."""
         self.run_id = run_id
         self.total, self.retrying, self.cancelled = None, None, False
 
     def postpone(self, run_id: str) -> None:
-        """The run did not come about, so it is still to come."""
+        """Keep the id for the next run, because this one did not start."""
         self._pending = self._pending or run_id
 
     def follow(self, event: Event) -> None:
-        """Take note of what happens in the run."""
+        """Update the state after an event of the run."""
         if isinstance(event, RunStarted):
             self.started_at = time.time()
         elif isinstance(event, PageRead):
             self.total = event.total
         if isinstance(event, Retrying):
             self.retrying = event
-        elif isinstance(event, PageRead | Compared | BatchSettled):
+        elif isinstance(event, PageRead | Compared | BatchWritten):
             self.retrying = None
 
 
@@ -176,22 +179,22 @@ def _now() -> dt.datetime:
 
 @attrs.define(kw_only=True)
 class Service:
-    """Runs jobs on their schedule and on demand for the length of a block.
+    """Runs jobs on their schedules and on demand for the length of a block.
 
     Attributes:
         jobs: The jobs by name.
-        store: Where runs and triggers are kept; open, and the jobs' own.
+        store: The state store of all jobs; open.
         hooks: Called for each event of each run.
-        clock: The time, with a zone; replaced in tests.
-        retry_after: Seconds after which a run that did not settle all is done again;
-            doubled each time, up to an hour. New wishes wait only for the first part.
-        keep_days: Runs that began longer ago are forgotten, as `StoreSettings` says.
-        keep_runs: Of each job, all but so many runs are forgotten.
-        feed: Hands out all events but those of single requests.
+        clock: Gives the time, with a zone; tests replace it.
+        retry_after: Seconds until an incomplete run is repeated; doubles each time, up
+            to an hour. New triggers wait for this first interval only.
+        keep_days: Days after which runs are deleted, as in `StateSettings`.
+        keep_runs: Number of runs to keep of each job.
+        feed: Publishes all events except for single requests.
     """
 
     jobs: Mapping[str, Job]
-    store: RunStore
+    store: StateStore
     hooks: Sequence[EventHook] = ()
     clock: Clock = _now
     retry_after: float = 30.0
@@ -210,7 +213,7 @@ class Service:
 
     def __attrs_post_init__(self) -> None:
         for name, job in self.jobs.items():
-            self._states[name] = JobState(job=attrs.evolve(job, store=self.store))
+            self._states[name] = JobState(job=attrs.evolve(job, state=self.store))
 
     async def __aenter__(self) -> Self:
         await self._catch_up(self.clock())
@@ -237,15 +240,15 @@ class Service:
 
     @property
     def stopping(self) -> bool:
-        """Whether it was asked to stop."""
+        """Whether the service is stopping."""
         return self._stopping.is_set()
 
     def states(self) -> Sequence[JobState]:
-        """Where all jobs stand."""
+        """The states of all jobs."""
         return list(self._states.values())
 
     def state(self, job: str) -> JobState:
-        """Where a job stands.
+        """The state of a job.
 
         Raises:
             MisconfiguredError: There is no such job.
@@ -257,21 +260,21 @@ class Service:
     async def trigger(
         self, job: str, keys: Collection[ProductKey] = (), *, by: str = ""
     ) -> str:
-        """Ask for a run; when this returns, the wish is kept and outlives the process.
+        """Request a run. The trigger is saved when this returns, and outlives the process.
 
         Args:
-            job: Of which job.
-            keys: Of these products only; empty: of all.
-            by: Who or what asks, for people.
+            job: Name of the job.
+            keys: Products to process; empty: all.
+            by: Origin of the request, in words for people.
 
         Returns:
-            The id of the run that is to fulfil it; wishes that come together share
-            one. If that run does not come about, because the service ends or another
-            process is at work, a later one fulfils it under an id of its own.
+            The id of the run that will fulfil the trigger; several triggers may share
+            it. If that run cannot start, because the service ends or another process
+            runs the job, a later run with an id of its own fulfils the trigger.
 
         Raises:
             MisconfiguredError: There is no such job.
-            StoreError: The wish cannot be kept.
+            StateError: The trigger cannot be saved.
         """
         state = self.state(job)
         async with state.turn:
@@ -279,10 +282,10 @@ class Service:
             return state.announce()
 
     def apply(self, plan: Plan) -> str:
-        """Do what a plan says and nothing else, when no other run of its job goes on.
+        """Make exactly the changes of a plan, as soon as no other run of its job is active.
 
-        Products that changed since the plan was made are left alone. Other than a
-        wish it does not outlive the process.
+        Products that have changed since are left alone. Unlike a trigger, the request
+        does not outlive the process.
 
         Returns:
             The id of the run.
@@ -299,28 +302,32 @@ class Service:
         return state.plan.run_id
 
     async def waiting(self, job: str) -> Sequence[Trigger]:
-        """The wishes that no run fulfils yet; the next one begins for them at once.
+        """The queued triggers; the next run starts for them as soon as possible.
 
         Raises:
             MisconfiguredError: There is no such job.
-            StoreError: The store cannot be used.
+            StateError: The store cannot be used.
         """
         taken = self.state(job).taken
-        return [wish for wish in await self.store.triggers(job) if wish.id not in taken]
+        return [
+            trigger
+            for trigger in await self.store.triggers(job)
+            if trigger.id not in taken
+        ]
 
     async def clear(self, job: str) -> int:
-        """Withdraw the wishes that wait, and a plan that does; says how many.
+        """Remove queued triggers and a waiting plan; returns their number.
 
-        A run that goes on is not touched.
+        The current run continues.
 
         Raises:
             MisconfiguredError: There is no such job.
-            StoreError: The store cannot be used.
+            StateError: The store cannot be used.
         """
         state = self.state(job)
         async with state.turn:
             waiting = await self.waiting(job)
-            await self.store.drop_triggers([wish.id for wish in waiting])
+            await self.store.drop_triggers([trigger.id for trigger in waiting])
             plan, dropped = state.plan, len(waiting)
             if plan is not None and plan.run_id != state.run_id:
                 state.plan = None
@@ -328,10 +335,9 @@ class Service:
             return dropped
 
     def cancel(self, run_id: str, *, grace: float = 30.0) -> bool:
-        """Ask a run for an orderly end; False: no such run goes on.
+        """Stop a run after the batches in flight; False: there is no such run.
 
-        The wishes that it was for are withdrawn: what it did not do is left to the
-        next run.
+        Its triggers count as fulfilled; the next run does the rest of the work.
         """
         for state in self._states.values():
             if state.run_id != run_id or state.scope is None:
@@ -345,10 +351,10 @@ class Service:
         return False
 
     def stop(self, *, grace: float = 30.0) -> None:
-        """Begin no more runs, and end those that go on within *grace* seconds.
+        """Start no more runs, and stop the current ones within *grace* seconds.
 
-        One that has not ended soon after, say because it cannot be opened or hangs in
-        its end, is cancelled.
+        A run that has not ended soon after that is cancelled, for example because a
+        side hangs while it is opened or closed.
         """
         self._stopping.set()
         later = asyncio.get_running_loop().call_later
@@ -361,7 +367,7 @@ class Service:
                 state.run.stop(grace=grace, reason="the service was stopped")
 
     async def _catch_up(self, now: dt.datetime) -> None:
-        """Make up, once, for times that passed while nothing was running."""
+        """Queue one run of each job whose time passed while no service was running."""
         await self._tell_strays()
         for name, state in self._states.items():
             schedule = state.job.schedule
@@ -369,24 +375,24 @@ class Service:
                 continue
             state.next_at = schedule.next_after(now)
             last = await self._last_whole(name) if schedule.catch_up else None
-            # One in the future was noted by a clock that was wrong.
+            # A start in the future comes from a wrong clock.
             if last is not None and (last > now or schedule.is_due(last, now)):
                 await self.store.add_trigger(name, by=_CAUGHT_UP)
 
     async def _tell_strays(self) -> None:
-        """Tell of wishes for jobs that are not here, say because of a new name."""
-        with suppress(StoreError):  # it is told where the store is needed
-            strays = {wish.job for wish in await self.store.triggers()}
+        """Warn of triggers for unknown jobs, for example after a job was renamed."""
+        with suppress(StateError):  # reported when the store is needed
+            strays = {trigger.job for trigger in await self.store.triggers()}
             for job in sorted(strays - self._states.keys()):
-                logger.warning("wishes wait for job %s, which is not here", job)
+                logger.warning("triggers are queued for unknown job %s", job)
 
     async def _last_whole(self, job: str) -> dt.datetime | None:
-        """When the last run began that took all and settled it; None: none is known."""
+        """Start of the last complete run over all products; None: there is none."""
         last = await self.store.last_whole(job)
         return dt.datetime.fromtimestamp(last.started_at, dt.UTC) if last else None
 
     async def _work(self, state: JobState) -> None:
-        """Run a job whenever it is due or asked for."""
+        """Run a job whenever it is due or triggered."""
         while not self.stopping:
             state.wake.clear()
             settled = False
@@ -398,24 +404,24 @@ class Service:
                 await self._pause(state)
 
     async def _next(self, state: JobState) -> bool:
-        """Fulfil the wishes that are there, or wait until there may be some.
+        """Fulfil the queued triggers, or wait until there may be some.
 
         Returns:
-            Whether what was done need not be done again.
+            Whether the work is complete and needs no repetition.
         """
         if state.plan is not None:
             await self._apply(state, state.plan)
             return True
         async with state.turn:
             self._look(state)
-            wishes = [*await self.store.triggers(state.job.name)]
-            if wishes and state.next_at is not None and state.next_at <= self.clock():
-                # Wishes that come all the time, or fail, put off no schedule.
-                wishes.append(await self._come_due(state))
-            run_id = state.begin(wishes) if wishes else ""
-        if wishes:
+            triggers = [*await self.store.triggers(state.job.name)]
+            if triggers and state.next_at is not None and state.next_at <= self.clock():
+                # Triggers that keep coming, or fail, must not delay the schedule.
+                triggers.append(await self._come_due(state))
+            run_id = state.begin(triggers) if triggers else ""
+        if triggers:
             try:
-                return await self._run(state, wishes, run_id)
+                return await self._run(state, triggers, run_id)
             finally:
                 state.taken = frozenset()
         if await self._is_due(state):
@@ -423,28 +429,28 @@ class Service:
         return True
 
     async def _come_due(self, state: JobState) -> Trigger:
-        wish = await self.store.add_trigger(state.job.name, by=_SCHEDULE)
+        trigger = await self.store.add_trigger(state.job.name, by=_SCHEDULE)
         if state.job.schedule is not None and state.next_at is not None:
             now = max(self.clock(), state.next_at)
             state.next_at = state.job.schedule.next_after(now)
-        return wish
+        return trigger
 
     async def _is_due(self, state: JobState) -> bool:
-        """Wait until a job is due or woken; says whether it is due."""
+        """Wait until a job is due or woken; returns whether it is due."""
         schedule = state.job.schedule
         if schedule is None or state.next_at is None:
             await state.wake.wait()
             return False
         due = state.next_at + dt.timedelta(seconds=schedule.delay())
         while (wait := (due - self.clock()).total_seconds()) > 0:
-            # A machine that slept, or whose clock was set, is noticed this way.
+            # Short waits notice when the machine slept or its clock was set.
             woken = await _woken(state.wake, min(wait, _LONGEST_LOOK))
             if self._look(state) or woken:
                 return False
         return True
 
     def _look(self, state: JobState) -> bool:
-        """Look at the clock; says whether it was set back, so that all is planned anew."""
+        """Recompute the next time if the clock was set back; returns whether it was."""
         now, before, schedule = self.clock(), state.looked_at, state.job.schedule
         state.looked_at = now
         if schedule is None or before is None or before - now < _SET_BACK:
@@ -453,7 +459,7 @@ class Service:
         return True
 
     async def _pause(self, state: JobState) -> None:
-        """Wait before a run that did not settle all is done again."""
+        """Wait before an incomplete run is repeated."""
         doubled = self.retry_after * 2 ** min(state.failures, 20)
         state.failures += 1
         wait = min(_LONGEST_PAUSE, doubled)
@@ -467,17 +473,19 @@ class Service:
         await _woken(state.wake, rest)
 
     async def _run(
-        self, state: JobState, wishes: Sequence[Trigger], run_id: str
+        self, state: JobState, triggers: Sequence[Trigger], run_id: str
     ) -> bool:
-        """Fulfil wishes by one run; says whether it need not be done again."""
+        """Fulfil triggers with one run; returns whether it needs no repetition."""
         keys: set[ProductKey] | None = set()
-        for wish in wishes:
-            keys = keys | set(wish.keys) if keys is not None and wish.keys else None
+        for trigger in triggers:
+            keys = (
+                keys | set(trigger.keys) if keys is not None and trigger.keys else None
+            )
         report = await self._attempt(state, self._chosen(state.job, keys).start)
-        settled = report is not None and report.status.settled
+        settled = report is not None and report.status.is_complete
         if settled or state.cancelled:
             state.failures = 0
-            await self.store.drop_triggers([wish.id for wish in wishes])
+            await self.store.drop_triggers([trigger.id for trigger in triggers])
             await self.store.trim(days=self.keep_days, runs=self.keep_runs)
             return True
         if not await self._is_known(run_id):
@@ -485,7 +493,7 @@ class Service:
         return False
 
     async def _apply(self, state: JobState, planned: PlannedRun) -> None:
-        """Apply a plan, once: what it leaves is for a new plan."""
+        """Apply a plan once, whatever its outcome."""
         state.begin_as(planned.run_id)
         try:
             await self._attempt(state, partial(state.job.apply, planned.plan))
@@ -493,14 +501,14 @@ class Service:
             state.plan = None
 
     async def _is_known(self, run_id: str) -> bool:
-        """Whether a run is in the store; not if that cannot be told."""
+        """Whether the store has this run; False if it cannot be read."""
         try:
             return await self.store.run(run_id) is not None
-        except StoreError:
+        except StateError:
             return False
 
     async def _attempt(self, state: JobState, start: Start) -> Report | None:
-        """Carry out a run; None: it broke off before anything was written."""
+        """Execute a run; None: it broke off before anything was written."""
         try:
             async with asyncio.timeout(None) as state.scope:
                 report = await self._carry_out(state, start)
@@ -520,7 +528,7 @@ class Service:
         return None
 
     def _chosen(self, job: Job, keys: Collection[ProductKey] | None) -> Job:
-        """A job with these products only; None: with all."""
+        """The job for these products only; None: for all."""
         if keys is None:
             return job
         options = attrs.evolve(job.options, keys=tuple(keys), limit=None)
@@ -546,9 +554,9 @@ class Service:
 
 
 def _note_problem(state: JobState, error: BaseException) -> None:
-    """Tell of what a job raised, whatever it is.
+    """Log what a job raised and keep it as its problem.
 
-    What ends the process, and the cancellation of the job's own task, go on.
+    Raises errors that end the process, and the cancellation of the job's own task.
     """
     if isinstance(error, KeyboardInterrupt | SystemExit):
         raise error
@@ -563,7 +571,7 @@ def _note_problem(state: JobState, error: BaseException) -> None:
 
 
 def _problem(report: Report) -> str:
-    """What keeps a run from being complete, unless somebody wanted it to end."""
+    """Why a run is not complete; empty if it is, or a person cancelled it."""
     match report.status:
         case RunStatus.CANCELLED:
             return ""
@@ -574,7 +582,7 @@ def _problem(report: Report) -> str:
 
 
 async def _woken(event: asyncio.Event, seconds: float) -> bool:
-    """Wait for an event for so long; says whether it came."""
+    """Wait for an event; returns whether it was set within these seconds."""
     try:
         async with asyncio.timeout(seconds):
             await event.wait()

@@ -1,9 +1,9 @@
-"""Stand-ins for the systems on both sides, and ways to make them fail.
+"""Test servers for both sides, and faults to make them fail.
 
 For tests of adapters and of programs that use catalogsync: real HTTP servers on
-a local port (:func:`serve`, :func:`dummyjson_server`, :func:`fake_medusa`), faults to order
-(:class:`FaultPlan`) and catalogs of any size (:func:`generate_catalog`). Nothing
-here is imported by the library itself.
+a local port (:func:`serve`, :func:`dummyjson_server`, :func:`fake_medusa`), planned
+faults (:class:`FaultPlan`) and catalogs of any size (:func:`generate_catalog`). Only the
+command ``catalogsync demo`` uses them otherwise.
 
 Provisional: names and behaviour may change in any release.
 """

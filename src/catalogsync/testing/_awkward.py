@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-Edit: TypeAlias = Callable[[dict[str, Any], str], None]
+ManualEdit: TypeAlias = Callable[[dict[str, Any], str], None]
 
 _EVERY = 8
 
@@ -105,7 +105,7 @@ def _quoted_names(record: dict[str, Any], previous: str) -> None:
     record["tags"] = ['6" pans, lids', "cook's"]
 
 
-_EDITS: tuple[Edit, ...] = (
+_EDITS: tuple[ManualEdit, ...] = (
     _same_title,
     _same_slug,
     _emoji_title,

@@ -1,7 +1,7 @@
-"""Catalogs of any size, in the exact shape of DummyJSON's records.
+"""Catalogs of any size, in the exact form of DummyJSON's records.
 
-The same seed gives the same records everywhere and in every size: the first ten
-of a hundred thousand are the ten of a catalog of ten.
+The same seed gives the same records everywhere and in every size: a catalog of ten
+has the same records as the first ten of a hundred thousand.
 """
 
 from __future__ import annotations
@@ -51,15 +51,14 @@ def iter_catalog(
     all products and variants.
 
     Args:
-        products: How many; their ids are 1, 2, 3 and so on.
-        categories: How many; the first products take one each.
-        seed: Starts the random numbers.
-        variants: Give one product in ten a list of two to six ``variants``.
-            All else but these products' stock stays as it is without.
-        awkward: Make one product in eight awkward: titles that are the same, that
-            make the same slug or none, are very long or in any script; HTML, quotes
-            and line breaks; prices and stocks at the edge. All kinds have had their
-            turn after two hundred products.
+        products: Number of products; their ids are 1, 2, 3 and so on.
+        categories: Number of categories; the first products have one each.
+        seed: Seed for the random data.
+        variants: Give one product in ten a list of two to six ``variants``. Apart from
+            the stock of these products, all other data stays the same.
+        awkward: Make one product in eight awkward: titles that are equal, have the same
+            slug or none, are very long or in any script; HTML, quotes and line breaks;
+            extreme prices and stocks. Two hundred products contain all kinds.
 
     Yields:
         The records, as DummyJSON would send them.

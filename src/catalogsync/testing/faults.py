@@ -1,6 +1,6 @@
-"""Faults to order: make a test server fail where, how and as often as a test says.
+"""Planned faults: make a test server fail where, how and as often as a test needs.
 
-A plan is a list of faults. Each says what goes wrong, for which requests, and when::
+A plan is a list of faults. Each has an effect, the requests it matches, and conditions::
 
     plan = FaultPlan(
         reset("GET", "/products*", on=[2]),
@@ -10,8 +10,8 @@ A plan is a list of faults. Each says what goes wrong, for which requests, and w
     )
     app = web.Application(middlewares=[plan.middleware()])
 
-What happened is in ``plan.injected``. Beware that aiohttp's client by itself asks
-once more when the connection of a GET, PUT or DELETE is reset or lost.
+``plan.injected`` records which faults struck. Note that aiohttp's client repeats a GET,
+PUT or DELETE once by itself when the connection is reset or lost.
 """
 
 from __future__ import annotations
@@ -28,6 +28,22 @@ from aiohttp.typedefs import Middleware
 
 from . import _effects as effects
 
+__all__ = [
+    "Fault",
+    "FaultPlan",
+    "Injection",
+    "When",
+    "bad_gateway",
+    "bad_json",
+    "cut",
+    "delay",
+    "lost",
+    "reset",
+    "stall",
+    "status",
+    "truncated",
+]
+
 FaultKind: TypeAlias = Literal[
     "status", "bad_json", "reset", "lost", "cut", "truncated", "delay", "stall"
 ]
@@ -36,13 +52,13 @@ FaultKind: TypeAlias = Literal[
 class When(TypedDict, total=False):
     """When a fault strikes, among the requests that its method and path match.
 
-    The conditions add up; with none, it strikes every time.
+    All conditions must hold; without any, the fault strikes every time.
 
     Attributes:
-        on: The number of the request, the first being 1, or several of them.
+        on: Number of the request, from 1, or several numbers.
         every: Every nth request: 3 means the third, the sixth and so on.
-        rate: The probability, from 0 to 1, drawn from the plan's seed.
-        times: No more than this many strikes in all.
+        rate: Probability from 0 to 1, drawn with the plan's seed.
+        times: Largest number of strikes.
     """
 
     on: int | Collection[int]
@@ -53,17 +69,17 @@ class When(TypedDict, total=False):
 
 @attrs.frozen
 class Fault:
-    """One thing that goes wrong, for the requests it matches.
+    """One fault, for the requests it matches.
 
     Usually made by a function named after its kind, such as :func:`reset`.
 
     Attributes:
-        kind: The name under which the plan records it.
-        effect: What is done instead of, or around, the handler.
+        kind: Name under which the plan records it.
+        effect: Runs instead of, or around, the handler.
         method: A method, or ``"*"`` for any.
         path: A glob that the path, or the path with its query, must match.
-            A ``*`` stands for slashes too.
-        when: When it strikes.
+            A ``*`` matches slashes too.
+        when: Conditions for a strike.
     """
 
     kind: FaultKind
@@ -74,11 +90,11 @@ class Fault:
 
     @property
     def waits(self) -> bool:
-        """Whether it only takes time, so that another fault may strike as well."""
+        """Whether it only waits, so that another fault may strike too."""
         return self.kind in {"delay", "stall"}
 
     def matches(self, request: web.Request) -> bool:
-        """Whether the request is of the kind that this fault is for."""
+        """Whether the fault is for this request."""
         if self.method not in {"*", request.method}:
             return False
         return fnmatchcase(request.path, self.path) or fnmatchcase(
@@ -104,19 +120,19 @@ class Injection:
 
 
 class FaultPlan:
-    """The faults of a test server, asked in order at each request.
+    """The faults of a test server, checked in order for each request.
 
-    The first fault that is due decides; those that only wait let the next one
-    strike as well. Every fault counts every request that it matches, whether or
-    not another one struck. The same seed and the same order of requests give
-    the same faults.
+    The first fault that is due strikes; after one that only waits, the next one may
+    strike too. Every fault counts every request that it matches, whether or not
+    another one struck. The same seed and the same order of requests give the same
+    faults.
 
     Args:
-        *faults: The faults to begin with.
-        seed: Starts the random numbers for faults with a rate.
+        *faults: The first faults.
+        seed: Seed for faults with a rate.
 
     Attributes:
-        injected: What struck so far, in order.
+        injected: The strikes so far, in order.
     """
 
     def __init__(self, *faults: Fault, seed: int = 0) -> None:
@@ -129,15 +145,15 @@ class FaultPlan:
         self._rules.extend(_Rule(fault) for fault in faults)
 
     def clear(self) -> None:
-        """Drop all faults: from the next request on, nothing fails."""
+        """Remove all faults, from the next request on."""
         self._rules.clear()
 
     def count(self, kind: FaultKind) -> int:
-        """How often faults of this kind struck."""
+        """Number of strikes of this kind."""
         return sum(injection.kind == kind for injection in self.injected)
 
     def middleware(self) -> Middleware:
-        """The aiohttp middleware that carries out the plan; put it first."""
+        """The aiohttp middleware for this plan; make it the first one."""
 
         @web.middleware
         async def inject(
@@ -213,7 +229,7 @@ def status(
 
 
 def bad_gateway(method: str = "*", path: str = "*", **when: Unpack[When]) -> Fault:
-    """Answer 502 with a page of HTML, as a proxy does whose server is down."""
+    """Answer 502 with an HTML page, as a proxy does if its server is down."""
     page = "<html><body><h1>502 Bad Gateway</h1></body></html>"
     html = {"Content-Type": "text/html"}
     return status(502, method, path, body=page, headers=html, **when)
@@ -226,7 +242,7 @@ def bad_json(
     body: str = "{not json",
     **when: Unpack[When],
 ) -> Fault:
-    """Answer 200 with something else than was asked for, without doing the work."""
+    """Answer 200 with a wrong body, without doing the work."""
     return Fault("bad_json", effects.Answer(200, body, {}), method, path, when)
 
 
@@ -249,8 +265,8 @@ def cut(
 ) -> Fault:
     """Do the work, then lose the connection in the middle of the body.
 
-    ``keep`` is how many bytes of the body arrive or, below 1, which part of them:
-    half if not given.
+    ``keep`` is the number of bytes that arrive or, below 1, a fraction of the body;
+    half of it by default.
     """
     return Fault("cut", effects.Cut(keep), method, path, when)
 
@@ -262,9 +278,9 @@ def truncated(
     keep: float | None = None,
     **when: Unpack[When],
 ) -> Fault:
-    """Do the work, then send only the beginning of the body as if it were all.
+    """Do the work, then send only the beginning of the body as if it were complete.
 
-    The content length is true, the JSON is not. ``keep`` is as for :func:`cut`.
+    The content length is right, the JSON is cut. :func:`cut` explains ``keep``.
     """
     return Fault("truncated", effects.Truncate(keep), method, path, when)
 
@@ -277,7 +293,7 @@ def delay(
 ) -> Fault:
     """Wait before doing the work: some seconds, or until the event is set.
 
-    The work is done even when the client has gone in the meantime.
+    The work is done even if the client disconnects in the meantime.
     """
     return Fault("delay", effects.Delay(until), method, path, when)
 
@@ -288,5 +304,5 @@ def stall(
     path: str = "*",
     **when: Unpack[When],
 ) -> Fault:
-    """Do the work at once, but hold back the answer: seconds, or until the event."""
+    """Do the work, but delay the answer: some seconds, or until the event is set."""
     return Fault("stall", effects.Stall(until), method, path, when)

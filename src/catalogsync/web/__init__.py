@@ -10,8 +10,8 @@ from __future__ import annotations
 from catalogsync.config import Access, Role, Token
 
 from ._app import web_app
+from ._context import Metrics
 from ._log import AccessLogger
-from ._site import Metrics
 from ._webhooks import sign
 
 __all__ = ["Access", "AccessLogger", "Metrics", "Role", "Token", "sign", "web_app"]

@@ -12,13 +12,13 @@ from catalogsync.config import Access
 from catalogsync.errors import MisconfiguredError, MissingExtraError
 from catalogsync.service import Service
 
-from ._around import add_headers, answer_errors, answer_preflights, limit_requests
+from ._context import Endpoint, Metrics, Site
 from ._guard import Guard
 from ._handlers import ENDPOINTS
-from ._site import Endpoint, Metrics, Site
+from ._middleware import add_headers, answer_errors, answer_preflights, limit_requests
 
 if TYPE_CHECKING:
-    from ._pages_visits import Page
+    from ._page_context import Page
 
 __all__ = ["web_app"]
 
@@ -34,21 +34,20 @@ def web_app(
     dashboard: bool = True,
     alive_every: float = 15.0,
 ) -> web.Application:
-    """Make the application; a host mounts it where it wants, or serves it alone.
+    """Make an application to mount in another one, or to serve alone.
 
     Args:
-        service: What runs the jobs; the host opens it, and leaves it open for as long
-            as the application is served.
-        access: Who may do what.
-        metrics: What tells Prometheus of the runs; it is a hook of the service, too.
-        dashboard: Whether there are pages for people; they need the extra `serve`.
-        alive_every: Seconds after which a silent stream of events shows that it is
-            there.
+        service: The service with the jobs. The host opens it, and closes it after the
+            application.
+        access: Permissions and limits.
+        metrics: Metrics to serve, also a hook of the service; None: no metrics.
+        dashboard: Whether to serve the dashboard, which needs the extra `serve`.
+        alive_every: Seconds of silence after which an event stream sends a comment.
 
     Raises:
-        MisconfiguredError: A webhook is for a job that is not there.
-        MissingExtraError: The extra `serve` is not installed, and there is to be a
-            dashboard.
+        MisconfiguredError: A webhook names a job that does not exist.
+        MissingExtraError: The dashboard needs the extra `serve`, which is not
+            installed.
     """
     for job in access.webhooks:
         if job not in service.jobs:

@@ -13,8 +13,8 @@ import attrs
 import pygal  # type: ignore[import-untyped]
 from pygal.style import Style  # type: ignore[import-untyped]
 
-from catalogsync._texts import counted, duration
-from catalogsync.stats import RunRow, trends
+from catalogsync._lib.texts import counted, duration
+from catalogsync.state.stats import RunRow, trends
 
 __all__ = ["CHARTS", "Chart", "alt_text", "draw"]
 

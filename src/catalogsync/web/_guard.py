@@ -15,8 +15,8 @@ from aiohttp import web
 
 from catalogsync.config import Access, Role
 
-from ._limits import Buckets, address_of
-from ._refusals import RefusalError
+from ._errors import RefusalError
+from ._rate_limit import Buckets, address_of
 from ._sessions import Caller, Session, Sessions
 
 __all__ = ["Guard", "retry_later"]

@@ -8,12 +8,16 @@ from heapq import nsmallest
 
 from aiohttp import web
 
-from catalogsync._texts import natural
+from catalogsync._lib.texts import natural
+from catalogsync.catalog.products import ProductKey
 from catalogsync.config import Job, Role
-from catalogsync.models import ProductKey
-from catalogsync.runstore import Failure, StoreError, each_failure
+from catalogsync.state.protocols import FailedProduct, StateError, each_failure
 
-from ._answers import (
+from ._context import Call, Endpoint
+from ._errors import RefusalError
+from ._openapi import describe
+from ._parsing import no_keys, parse_json, read_body, read_key, read_keys, read_text
+from ._schemas import (
     Tree,
     failure_json,
     job_json,
@@ -22,10 +26,6 @@ from ._answers import (
     trigger_json,
     whole_run_json,
 )
-from ._bodies import no_keys, parse_json, read_body, read_key, read_keys, read_text
-from ._openapi import describe
-from ._refusals import RefusalError
-from ._site import Call, Endpoint
 
 __all__ = ["ENDPOINTS", "cancelled_job", "failure_tree", "job_tree", "retry_keys"]
 
@@ -43,8 +43,8 @@ async def _ready(call: Call) -> web.StreamResponse:
         return call.answer({"status": "stopping", "error": error}, status=503)
     try:
         await call.service.store.runs(limit=1)
-    except StoreError as error:
-        problem = {"status": "run store down", "error": str(error)}
+    except StateError as error:
+        problem = {"status": "state store down", "error": str(error)}
         return call.answer(problem, status=503)
     return call.answer({"status": "ready"})
 
@@ -112,12 +112,12 @@ async def _source_name(job: Job) -> str:
 
 async def _retry(call: Call) -> web.StreamResponse:
     job = call.job
-    wanted = read_keys(await call.body(), await _source_name(job))
-    return await _triggered(call, job, await retry_keys(call, job, wanted))
+    desired = read_keys(await call.body(), await _source_name(job))
+    return await _triggered(call, job, await retry_keys(call, job, desired))
 
 
 async def retry_keys(
-    call: Call, job: Job, wanted: Collection[ProductKey]
+    call: Call, job: Job, desired: Collection[ProductKey]
 ) -> Collection[ProductKey]:
     """Those of the products that are failed; of all, where none is named.
 
@@ -126,7 +126,7 @@ async def retry_keys(
     """
     failures = each_failure(call.service.store, job.name)
     failed = [failure.key async for failure in failures]
-    keys = set(failed).intersection(wanted) if wanted else failed
+    keys = set(failed).intersection(desired) if desired else failed
     if not keys:
         raise RefusalError(409, "no such product is failed")
     return keys
@@ -181,8 +181,8 @@ async def failure_tree(call: Call, *, limit: int, after: str) -> Tree:
         after: Those after this key; empty: from the first.
     """
     last = _place(read_key("after", after)) if after else ()
-    shown: list[Failure] = []
-    rest: list[Failure] = []
+    shown: list[FailedProduct] = []
+    rest: list[FailedProduct] = []
     total = 0
     async for failure in each_failure(call.service.store, call.job.name):
         total += 1
@@ -194,7 +194,7 @@ async def failure_tree(call: Call, *, limit: int, after: str) -> Tree:
     return {"failures": [failure_json(failure) for failure in shown], "total": total}
 
 
-def _first(count: int, failures: Iterable[Failure]) -> list[Failure]:
+def _first(count: int, failures: Iterable[FailedProduct]) -> list[FailedProduct]:
     return nsmallest(count, failures, key=lambda failure: _place(failure.key))
 
 
@@ -264,7 +264,7 @@ async def _webhook(call: Call) -> web.StreamResponse:
     keys = read_keys(parse_json(request, body), await _source_name(job))
     try:
         run_id = await call.service.trigger(name, keys, by="webhook")
-    except StoreError:
+    except StateError:
         signatures.forget(seen)
         raise
     return call.answer({"run_id": run_id}, status=202)

@@ -1,4 +1,4 @@
-"""The access log: no query, no headers, nothing that steers a terminal."""
+"""The access log, without queries and headers, which may contain secrets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class AccessLogger(AbstractAccessLogger):
     def log(
         self, request: web.BaseRequest, response: web.StreamResponse, time: float
     ) -> None:
-        """One request was answered."""
+        """Log one answered request."""
         self.logger.info(
             "%s %s %s %s %.3f s",
             request.remote,

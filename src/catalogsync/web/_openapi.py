@@ -32,7 +32,7 @@ _REFUSALS = {
     413: "The body is too large.",
     415: "The body is no plain JSON.",
     429: "Too much came from this address.",
-    503: "The run store or the other side cannot be used.",
+    503: "The state store or the other side cannot be used.",
 }
 _ALWAYS = (400, 401, 403, 429, 503)
 _OF_BODIES = (408, 413, 415)
@@ -105,7 +105,7 @@ _SCHEMAS: Schema = {
             "failures": _WHOLE,
         }
     ),
-    "Failure": _object(
+    "FailedProduct": _object(
         {
             "key": _TEXT,
             "reason": _TEXT,
@@ -122,7 +122,7 @@ _SCHEMAS: Schema = {
             "key": _TEXT,
             "title": _TEXT,
             "diff": _list(_object({"path": _TEXT, "old": {}, "new": {}})),
-            "half_made": _list(_TEXT),
+            "incomplete": _list(_TEXT),
             "adopts": {"type": "boolean"},
         }
     ),
@@ -143,14 +143,14 @@ _SCHEMAS: Schema = {
             "reasons": _list(_TEXT),
             "counts": _or_null(_ref("Counts")),
             "categories": {"type": ["object", "null"]},
-            "forecast": {"type": ["object", "null"]},
+            "estimate": {"type": ["object", "null"]},
             "offset": _WHOLE,
             "totals": {"type": "object"},
             "changes": _list(_ref("Change")),
             "failures": _list({"type": "object"}),
             "rejected": _list({"type": "object"}),
             "warnings": _list(_TEXT),
-            "edits": _list({"type": "object"}),
+            "manual_edits": _list({"type": "object"}),
         }
     ),
     "PlanId": _object({"plan_id": _TEXT}),
@@ -304,13 +304,15 @@ def _paths(jobs: Sequence[str], most: int) -> Schema:
     all_jobs = _json(_object({"jobs": _list(_ref("Job"))}))
     runs = _json(_object({"runs": _list(_ref("Run"))}))
     figures = _json(_object({"runs": _list(_ref("Figures"))}))
-    failures = _json(_object({"failures": _list(_ref("Failure")), "total": _WHOLE}))
+    failures = _json(
+        _object({"failures": _list(_ref("FailedProduct")), "total": _WHOLE})
+    )
     events = {"text/event-stream": {"schema": _TEXT}}
     whole = _json(_ref("WholeRun"))
     missing = (404,)
     return {
         "/health": {"get": _probe("Whether the process lives")},
-        "/ready": {"get": _probe("Whether the run store answers")},
+        "/ready": {"get": _probe("Whether the state store answers")},
         "/metrics": {
             "get": _get(
                 "Figures for Prometheus",

@@ -12,15 +12,15 @@ import attrs
 from aiohttp import web
 
 from catalogsync.config import Role
-from catalogsync.runstore import Trigger
-from catalogsync.stats import RunRow, rows, to_csv
+from catalogsync.state.protocols import Trigger
+from catalogsync.state.stats import RunRow, rows, to_csv
 
-from ._answers import whole_run_json
-from ._bodies import Query, read_key
 from ._charts import CHARTS, alt_text, draw
+from ._errors import RefusalError
 from ._handlers import cancelled_job, failure_tree, job_tree, retry_keys
-from ._pages_visits import Page, Visit, known_place
-from ._refusals import RefusalError
+from ._page_context import Page, Visit, known_place
+from ._parsing import Query, read_key
+from ._schemas import whole_run_json
 
 __all__ = ["PAGES"]
 
@@ -149,8 +149,8 @@ async def _sync(visit: Visit) -> web.StreamResponse:
 
 async def _retry(visit: Visit) -> web.StreamResponse:
     job, text = visit.call.job, visit.form.get("key")
-    wanted = [] if text is None else [read_key("key", text)]
-    keys = await retry_keys(visit.call, job, wanted)
+    desired = [] if text is None else [read_key("key", text)]
+    keys = await retry_keys(visit.call, job, desired)
     await visit.call.service.trigger(job.name, keys, by=visit.call.by)
     return _back(visit, "retry")
 

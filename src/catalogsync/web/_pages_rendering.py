@@ -10,9 +10,9 @@ from urllib.parse import quote
 import jinja2
 from aiohttp import web
 
-from catalogsync._texts import counted, duration
+from catalogsync._lib.texts import counted, duration
 
-from ._answers import to_text
+from ._schemas import to_text
 
 __all__ = ["render"]
 

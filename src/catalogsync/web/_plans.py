@@ -16,27 +16,26 @@ from typing import Any
 import attrs
 
 from catalogsync.config import Job
-from catalogsync.engine import rehearse
 from catalogsync.errors import CatalogSyncError
 from catalogsync.events import Event, PageRead, Retrying
-from catalogsync.planfile import Forecast, Plan, PlanWriter, forecast, plan_head
+from catalogsync.plans import Estimate, Plan, PlanWriter, estimate, plan_head
 from catalogsync.report import Report
 from catalogsync.service import Service
 
-from ._answers import Tree, counts_json, retrying_json
-from ._refusals import RefusalError
+from ._errors import RefusalError
+from ._schemas import Tree, counts_json, retrying_json
 
 __all__ = ["Plans", "Preview"]
 
 logger = logging.getLogger("catalogsync.web")
 
 _EARLIER = 20
-_LISTS = ("failures", "rejected", "warnings", "edits")
+_LISTS = ("failures", "rejected", "warnings", "manual_edits")
 
 
 @attrs.define(kw_only=True, eq=False)
 class Preview:
-    """A plan that is being made or was made; a hook of its rehearsal.
+    """A plan that is being made or was made; a hook of its plan.
 
     Attributes:
         path: Its file, complete when there is a report.
@@ -45,7 +44,7 @@ class Preview:
         read: Records that were read so far.
         total: How many there are, if the source says so.
         retrying: What failed and will be tried again; None after a success.
-        report: Of the rehearsal, when it has ended.
+        report: Of the plan, when it has ended.
         expected: What applying the plan will take.
         problem: Why there is no plan; empty as long as there may be one.
         applied: Whether somebody applied it.
@@ -58,13 +57,13 @@ class Preview:
     total: int | None = None
     retrying: Retrying | None = None
     report: Report | None = None
-    expected: Forecast | None = None
+    expected: Estimate | None = None
     problem: str = ""
     applied: bool = False
     _places: array[int] = attrs.field(factory=lambda: array("Q"))
 
     def __call__(self, event: Event, /) -> None:
-        """Follow the rehearsal."""
+        """Follow the plan."""
         if isinstance(event, PageRead):
             self.read += event.products + event.rejected
             self.total, self.retrying = event.total, None
@@ -83,7 +82,7 @@ class Preview:
         """How many it has."""
         return len(self._places)
 
-    def finish(self, report: Report, expected: Forecast) -> None:
+    def finish(self, report: Report, expected: Estimate) -> None:
         """The file is complete."""
         self._places = _places(self.path)
         self.report, self.expected = report, expected
@@ -115,7 +114,7 @@ class Preview:
             "reasons": list(report.reasons) if report else [],
             "counts": counts_json(report.counts) if report else None,
             "categories": attrs.asdict(report.categories) if report else None,
-            "forecast": told,
+            "estimate": told,
             "offset": offset,
             "totals": {"changes": self.changes, **totals},
             "changes": self._changes(offset, limit),
@@ -149,7 +148,7 @@ def _change(line: dict[str, Any]) -> Tree:
             "key": line["key"],
             "title": line["title"] or "",
             "diff": line["diff"],
-            "half_made": line.get("half_made", []),
+            "incomplete": line.get("incomplete", []),
             "adopts": line.get("adopts", False),
         }
     return {
@@ -157,7 +156,7 @@ def _change(line: dict[str, Any]) -> Tree:
         "key": f"{line['line']}:{line['id']}",
         "title": line["name"],
         "diff": line["diff"],
-        "half_made": [],
+        "incomplete": [],
         "adopts": False,
     }
 
@@ -251,7 +250,7 @@ class Plans:
 
     async def _make(self, job: Job, preview: Preview) -> None:
         try:
-            await self._rehearse(job, preview)
+            await self._plan(job, preview)
         except asyncio.CancelledError:
             preview.problem = "the plan was not finished, because the service ends"
             raise
@@ -261,22 +260,15 @@ class Plans:
             logger.exception("the plan of job %s broke off", job.name)
             preview.problem = "something unexpected happened; the log tells more"
 
-    async def _rehearse(self, job: Job, preview: Preview) -> None:
+    async def _plan(self, job: Job, preview: Preview) -> None:
         store = self.service.store
         async with job.open() as (source, sink):
             head = plan_head(job.name, source, sink)
             with PlanWriter(preview.path, head) as writer:
-                report = await rehearse(
-                    source,
-                    sink,
-                    show=writer.show,
-                    options=job.options,
-                    job=job.name,
-                    hooks=[preview],
-                    store=store,
-                )
+                sync = job.sync(source, sink, store, [preview])
+                report = await sync.plan(writer.add)
                 earlier = await store.runs(job=job.name, limit=_EARLIER)
-                expected = forecast(report, earlier)
+                expected = estimate(report, earlier)
                 writer.finish(report, expected)
         await asyncio.to_thread(preview.finish, report, expected)
 

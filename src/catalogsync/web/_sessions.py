@@ -14,7 +14,7 @@ from aiohttp import web
 
 from catalogsync.config import Role
 
-from ._refusals import RefusalError
+from ._errors import RefusalError
 
 __all__ = ["Caller", "Session", "Sessions"]
 

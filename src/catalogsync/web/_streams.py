@@ -11,7 +11,7 @@ from aiohttp import web
 
 from catalogsync.service import Feed, JobEvent, Reader
 
-from ._refusals import RefusalError
+from ._errors import RefusalError
 from ._sessions import Session, Sessions
 
 __all__ = ["Streams"]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 import attrs
 from multidict import MultiMapping
 
-from ._refusals import RefusalError
+from ._errors import RefusalError
 
 __all__ = ["Signatures", "sign"]
 
@@ -23,12 +23,12 @@ _MOST_SIGNATURES = 10
 
 
 def sign(secret: str, body: bytes, *, at: float | None = None) -> dict[str, str]:
-    """The headers of a webhook call.
+    """The headers that sign a webhook call.
 
     Args:
-        secret: Known to both sides.
-        body: Exactly the bytes that are sent.
-        at: When, in seconds since the epoch; None: now.
+        secret: The secret of the webhook.
+        body: The bytes of the request body, exactly as sent.
+        at: Time of the call, in seconds since the epoch; None: now.
     """
     timestamp = f"{time.time() if at is None else at:.6f}"
     return {_TIMESTAMP: timestamp, _SIGNATURE: f"v1={_hmac(secret, timestamp, body)}"}
@@ -88,9 +88,9 @@ class Signatures:
     ) -> bool:
         right = False
         for secret in self.secrets.get(job, ()):
-            wanted = _hmac(secret, timestamp, body).encode()
+            desired = _hmac(secret, timestamp, body).encode()
             for signature in given:
-                right |= hmac.compare_digest(wanted, signature)
+                right |= hmac.compare_digest(desired, signature)
         return right
 
     def _forget_old(self, now: float) -> None:

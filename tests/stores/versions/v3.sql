@@ -24,6 +24,8 @@ CREATE TABLE catalogsync_entry (
 );
 INSERT INTO catalogsync_entry VALUES(3,'r1','nightly','pim','a',1001.25,'updated','','','["title", "variants.1.sku"]');
 INSERT INTO catalogsync_entry VALUES(4,'r1','nightly','pim','b',1001.5,'failed','no price','\HTTP 400\x00','[]');
+INSERT INTO catalogsync_entry VALUES(1,'r1','nightly','pim','c',1000.75,'retired','','','[]');
+INSERT INTO catalogsync_entry VALUES(2,'r1','nightly','pim','c',1001.0,'unsettled','no answer','','[]');
 CREATE TABLE catalogsync_failure (
   job TEXT NOT NULL,
   place TEXT NOT NULL DEFAULT '',
@@ -74,7 +76,7 @@ CREATE TABLE catalogsync_run (
   report TEXT,
   summary TEXT
 );
-INSERT INTO catalogsync_run VALUES(1,'r1','nightly','pim','shop',1000.5,1,1003.0,'degraded','{"run_id": "r1", "problem": "F\u00fc\u00dfe", "failures": []}','{"run_id": "r1", "problem": "F\u00fc\u00dfe"}');
+INSERT INTO catalogsync_run VALUES(1,'r1','nightly','pim','shop',1000.5,1,1003.0,'degraded','{"run_id": "r1", "problem": "F\u00fc\u00dfe", "counts": {"retired": 3, "unsettled": 1}, "failures": []}','{"run_id": "r1", "problem": "F\u00fc\u00dfe", "counts": {"retired": 3, "unsettled": 1}}');
 INSERT INTO catalogsync_run VALUES(2,'r2','nightly','pim','shop',2000.0,0,NULL,NULL,NULL,NULL);
 CREATE TABLE catalogsync_trigger (
   number BIGINT PRIMARY KEY,

@@ -14,9 +14,8 @@ from typing import Any, cast
 
 import attrs
 
-from catalogsync._checks import check_number_of_items, check_text, told
-from catalogsync.errors import InvalidValueError
-from catalogsync.models import (
+from catalogsync.catalog.checks import check_number_of_items, check_text, described
+from catalogsync.catalog.products import (
     UNSET,
     Category,
     Dimensions,
@@ -28,6 +27,7 @@ from catalogsync.models import (
     StockLevel,
     Variant,
 )
+from catalogsync.errors import InvalidValueError
 
 __all__ = ["FIELDS", "Mapper"]
 
@@ -86,7 +86,7 @@ def _decimal(value: object) -> Decimal:
 
 
 def _kind(value: object) -> str:
-    return told(_KINDS.get(type(value), type(value).__name__), value)
+    return described(_KINDS.get(type(value), type(value).__name__), value)
 
 
 def _list(item: Reader) -> Reader:

@@ -20,25 +20,25 @@ from urllib.parse import quote
 
 import attrs
 
-from catalogsync._checks import shown
-from catalogsync._http import (
-    HttpClient,
-    HttpOptions,
-    Reply,
-    address_repr,
-    base_url,
-    open_http,
-)
+from catalogsync.catalog.checks import shortened
+from catalogsync.catalog.outcomes import Rejected
+from catalogsync.catalog.products import Category, Price, Product, ProductKey
 from catalogsync.errors import (
     BrokenReplyError,
     InvalidValueError,
     MisconfiguredError,
     TransientError,
 )
-from catalogsync.models import Category, Price, Product, ProductKey
-from catalogsync.outcomes import Rejected
-from catalogsync.protocols import Cursor, Finding, Page
-from catalogsync.ratelimit import RateLimiter
+from catalogsync.http import (
+    HttpClient,
+    HttpOptions,
+    RateLimiter,
+    Reply,
+    address_repr,
+    base_url,
+    open_http,
+)
+from catalogsync.protocols import CheckResult, Cursor, Page
 
 from ._records import FIELDS, Mapper
 
@@ -57,14 +57,15 @@ _SELECT = ",".join(FIELDS)
 
 @attrs.frozen(kw_only=True)
 class DummyJSONSettings:
-    """Where DummyJSON is and how it is read.
+    """The product API of DummyJSON as a source.
 
     Attributes:
         url: Address of the server.
         name: Name of the source, for product keys.
-        page_size: Products in a page. One more is asked for; a server that gives no
-            more than this at a time is asked twice, and its list may move unnoticed.
-        currency: ISO 4217 code of all prices; the server names none.
+        page_size: Products in a page. The source requests one more, to detect changes
+            while it reads; with a server that allows no more, it requests the page
+            again and detects fewer changes.
+        currency: ISO 4217 code of all prices; the server does not name one.
         max_requests: Requests in any 10 seconds; the public server refuses more
             than 100. 0: no limit.
         http: Timeouts, proxy and certificates.
@@ -81,13 +82,13 @@ class DummyJSONSettings:
     async def open(
         self, session: ClientSession | None = None
     ) -> AsyncGenerator[DummyJSONSource]:
-        """Open the source for the length of a block; nothing is asked yet.
+        """Open the source for the length of a block, without a request.
 
         Args:
-            session: The host's own aiohttp session; it is left open.
+            session: The host's own aiohttp session, which stays open; None: a new one.
 
         Raises:
-            MisconfiguredError: A setting cannot be right.
+            MisconfiguredError: A setting is not valid.
         """
         _check(self)
         limiter = RateLimiter(self.max_requests, _WINDOW) if self.max_requests else None
@@ -111,7 +112,7 @@ def _check(settings: DummyJSONSettings) -> None:
 
 @attrs.define(kw_only=True)
 class DummyJSONSource:
-    """Reads DummyJSON; made by `DummyJSONSettings.open`."""
+    """Reads DummyJSON; `DummyJSONSettings.open` makes it."""
 
     settings: DummyJSONSettings
     client: HttpClient
@@ -131,8 +132,8 @@ class DummyJSONSource:
         """Read one page; the cursor is the number of products to skip.
 
         Raises:
-            BrokenReplyError: The page is not what was asked for: cut short, no
-                JSON, or of another place.
+            BrokenReplyError: The answer is not the requested page: it is incomplete,
+                not JSON, or another page.
             TransientError: The server is busy or cannot be reached.
             MisconfiguredError: There is no DummyJSON at this address.
         """
@@ -167,9 +168,9 @@ class DummyJSONSource:
         return records[:overlap], records[overlap:], total
 
     async def get(self, keys: Sequence[ProductKey], /) -> Page:
-        """Read single products by id; raises as `read` does.
+        """Read single products by id; raises the same errors as `read`.
 
-        An id that the server refuses, or takes for something else, is rejected.
+        A product is rejected if the server refuses its id or returns another one.
         """
         mapper = await self._prepared()
         products: list[Product] = []
@@ -196,14 +197,14 @@ class DummyJSONSource:
             return None
         return _asked_for(mapper, key, _record(reply))
 
-    async def check(self) -> Sequence[Finding]:
-        """Reach the server and count its products."""
+    async def check(self) -> Sequence[CheckResult]:
+        """Connect to the server and count its products."""
         query = "limit=1&skip=0&select=title"
         reply = await self.client.send("GET", "/products", query=query)
         records, total = _page_parts(_body(reply), reply, skip=0)
         _check_count(reply, records, total, skip=0, size=1)
         text = f"{self.client.url} has {total} products"
-        return [Finding(ok=True, what="source", text=text)]
+        return [CheckResult(ok=True, what="source", text=text)]
 
     async def _prepared(self, *, anew: bool = False) -> Mapper:
         """The mapper, with the categories' names, asked for once in each pass."""
@@ -349,5 +350,7 @@ def _last_key(mapper: Mapper, records: Sequence[object]) -> ProductKey | None:
 def _asked_for(mapper: Mapper, key: ProductKey, record: Mapping[str, Any]) -> Product:
     """The product of a record that was asked for by its key."""
     if (found := mapper.key(record)) != key:
-        raise InvalidValueError("id", f"is {shown(found.id)!r} instead of {key.id!r}")
+        raise InvalidValueError(
+            "id", f"is {shortened(found.id)!r} instead of {key.id!r}"
+        )
     return mapper.product(key, record)

@@ -14,10 +14,10 @@ from typing import TypeAlias
 
 import attrs
 
-from catalogsync.changes import Change
-from catalogsync.models import Product, Variant, evolve_unchecked
+from catalogsync.catalog.changes import Change
+from catalogsync.catalog.products import Product, Variant, evolve_unchecked
 
-from .reading import DEFAULT_OPTIONS, Raw, is_ours, option_values, variant_id
+from .mapping import DEFAULT_OPTIONS, Raw, is_ours, option_values, variant_id
 
 __all__ = ["Choice", "chosen_note", "named_apart", "with_options_of"]
 
@@ -35,14 +35,14 @@ class Choice:
     Attributes:
         titles: The options of which each variant must have a value.
         offered: The values of each option; first those that most of our variants have.
-        held: What the variants have now.
+        existing: What the variants have now.
         taken: The combinations of variants that stay as they are.
         leaving: Those of variants that are deleted when the new ones are there.
     """
 
     titles: frozenset[str]
     offered: Mapping[str, Sequence[str]]
-    held: Values
+    existing: Values
     taken: frozenset[Combination]
     leaving: frozenset[Combination]
 
@@ -63,7 +63,7 @@ class Choice:
             leaving: The ids of those that go afterwards, as they are.
         """
         rows: Sequence[Raw] = raw.get("variants") or ()
-        held = {variant_id(row): option_values(row) for row in rows}
+        existing = {variant_id(row): option_values(row) for row in rows}
         used = Counter(
             pair for row in rows if is_ours(row) for pair in option_values(row).items()
         )
@@ -72,13 +72,13 @@ class Choice:
             for option in raw.get("options") or ()
         }
         rest = {
-            id_: frozenset(pair for pair in held[id_].items() if pair[0] in titles)
-            for id_ in held.keys() - {*shaped}
+            id_: frozenset(pair for pair in existing[id_].items() if pair[0] in titles)
+            for id_ in existing.keys() - {*shaped}
         }
         return cls(
             titles,
             offered,
-            held,
+            existing,
             taken=frozenset(each for id_, each in rest.items() if id_ not in leaving),
             leaving=frozenset(each for id_, each in rest.items() if id_ in leaving),
         )
@@ -88,8 +88,8 @@ class Choice:
         variants = list(variants)
         taken = {*self.taken, *(frozenset(v.options.items()) for v in variants)}
         found: dict[str, dict[str, str]] = {}
-        for variant in sorted(variants, key=lambda v: v.id not in self.held):
-            if variant.id not in self.held:
+        for variant in sorted(variants, key=lambda v: v.id not in self.existing):
+            if variant.id not in self.existing:
                 taken |= self.leaving
             found[variant.id] = dict(variant.options)
             if lacking := sorted(self.titles - variant.options.keys()):
@@ -105,11 +105,11 @@ class Choice:
         self, variant: Variant, lacking: Sequence[str], number: int
     ) -> Iterator[dict[str, str]]:
         """More than *number*, the best first."""
-        held = self.held.get(variant.id, {})
+        existing = self.existing.get(variant.id, {})
         names = [*itertools.islice(_names(variant), number + 1)]
         lists: list[list[str]] = []
         for title in lacking:
-            own = [held[title]] if title in held else []
+            own = [existing[title]] if title in existing else []
             first = [DEFAULT_OPTIONS[title]] if title in DEFAULT_OPTIONS else []
             offered = self.offered.get(title) or [*DEFAULT_OPTIONS.values()]
             lists.append([*own, *first, *offered, *names])
@@ -123,7 +123,7 @@ class Choice:
                 title: value
                 for title, value in after[v.id].items()
                 if title not in v.options
-                and self.held.get(v.id, {}).get(title) != value
+                and self.existing.get(v.id, {}).get(title) != value
                 and DEFAULT_OPTIONS.get(title) != value
             }
             for v in variants

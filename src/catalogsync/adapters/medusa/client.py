@@ -20,8 +20,7 @@ from typing import Any, Protocol, cast
 
 import attrs
 
-from catalogsync import _json
-from catalogsync._http import HttpClient, Reply
+from catalogsync._lib import strict_json
 from catalogsync.errors import (
     BrokenReplyError,
     MisconfiguredError,
@@ -29,9 +28,10 @@ from catalogsync.errors import (
     TransientError,
     UnauthorizedError,
 )
+from catalogsync.http import HttpClient, Reply
 from catalogsync.retry import http_date
 
-from .shapes import Body, shaped
+from .schema import Body, shaped
 
 __all__ = ["ApiKey", "Auth", "Login", "MedusaClient", "MedusaRefusedError"]
 
@@ -143,7 +143,7 @@ class Login:
         return None
 
     async def _log_in(self, http: HttpClient) -> None:
-        body = _json.dumps({"email": self.email, "password": self.password})
+        body = strict_json.dumps({"email": self.email, "password": self.password})
         http.keep_secret(self.password)
         reply = await http.send("POST", "/auth/user/emailpass", body=body)
         if reply.status == 401:
@@ -173,7 +173,7 @@ def _lifetime(token: str) -> float:
     """
     try:
         payload = token.split(".")[1]
-        data = _json.loads(
+        data = strict_json.loads(
             base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
         )
         return float(data["exp"] - data["iat"])
@@ -253,7 +253,7 @@ class MedusaClient:
         self, path: str, body: Mapping[str, Any] | bytes, query: str = ""
     ) -> dict[str, Any]:
         """Write something; raises as `get` does."""
-        data = body if isinstance(body, bytes) else _json.dumps(body)
+        data = body if isinstance(body, bytes) else strict_json.dumps(body)
         answer, _ = await self._send("POST", path, query, data)
         return answer
 

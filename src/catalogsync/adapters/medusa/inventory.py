@@ -14,14 +14,14 @@ from typing import Any
 
 import attrs
 
-from catalogsync._concurrency import each
-from catalogsync.changes import Action, Change
+from catalogsync._lib.concurrency import each
+from catalogsync.catalog.changes import Action, Change
+from catalogsync.catalog.products import UNSET, Field
 from catalogsync.errors import RefusedError
-from catalogsync.models import UNSET, Field
 
 from .client import MedusaClient, MedusaRefusedError
-from .naming import in_pieces
-from .reading import Raw, is_unfinished, raw_of, variant_id
+from .handles import in_pieces
+from .mapping import Raw, is_unfinished, raw_of, variant_id
 
 __all__ = ["ITEM_FIELDS", "Items", "find_items", "is_unlinked"]
 
@@ -40,12 +40,12 @@ async def find_items(client: MedusaClient, skus: Iterable[str]) -> list[Raw]:
     fields = (
         "fields=id,sku,variants.id,variants.sku,variants.product_id,location_levels.id"
     )
-    wanted = dict.fromkeys(skus)
+    desired = dict.fromkeys(skus)
     found: list[Raw] = []
-    for piece in in_pieces("sku[]", wanted):
+    for piece in in_pieces("sku[]", desired):
         query = f"limit=10000&{fields}&{piece}"
         found += (await client.get(_ITEMS, query))["inventory_items"]
-    return [item for item in found if item["sku"] in wanted]
+    return [item for item in found if item["sku"] in desired]
 
 
 def is_unlinked(item: Raw) -> bool:
@@ -156,7 +156,7 @@ def _new_skus(change: Change) -> Iterator[tuple[Raw, str | None]]:
     """Variants that got another SKU, in this update or in one that broke off."""
     rows = {variant_id(row): row for row in raw_of(change).get("variants") or ()}
     if is_unfinished(change):
-        told = change.wanted.variants if change.wanted else ()
+        told = change.desired.variants if change.desired else ()
         ids = {variant.id for variant in told or () if variant.sku is not UNSET}
         for variant in change.product.variants or ():
             if variant.id in rows.keys() & ids - _made(change):

@@ -20,14 +20,14 @@ from urllib.parse import quote
 
 import attrs
 
-from catalogsync._concurrency import each
-from catalogsync.changes import Change
+from catalogsync._lib.concurrency import each
+from catalogsync.catalog.changes import Change
+from catalogsync.catalog.products import ProductKey
 from catalogsync.errors import RefusedError, TransientError
-from catalogsync.models import ProductKey
 
-from .bodies import own_options
 from .client import MedusaClient
-from .reading import Raw
+from .mapping import Raw
+from .payloads import own_options
 
 __all__ = ["OPTIONS", "Loan", "OwnOptions"]
 
@@ -146,10 +146,10 @@ class OwnOptions:
         except TransientError:
             self._lost |= dict.fromkeys(loan.shapes, since)
             return
-        wanted = loan.count(loan.shapes)
+        desired = loan.count(loan.shapes)
         for option in found:
             id_, shape = option["id"], _shape(option)
-            if shape in wanted and not option["products"] and id_ not in self._known:
+            if shape in desired and not option["products"] and id_ not in self._known:
                 self._known.add(id_)
                 self._spare[shape].append(id_)
 

@@ -35,10 +35,10 @@ from typing import Any, cast
 
 import attrs
 
-from catalogsync._concurrency import each
-from catalogsync._trees import ancestors
-from catalogsync.changes import (
-    HeldReference,
+from catalogsync._lib.concurrency import each
+from catalogsync._lib.trees import ancestors
+from catalogsync.catalog.changes import (
+    ExistingReference,
     Reference,
     ReferenceChange,
     ReferenceKind,
@@ -47,8 +47,8 @@ from catalogsync.changes import (
 from catalogsync.errors import ConflictError, RefusedError, TransientError
 
 from .client import MedusaClient, MedusaRefusedError
-from .naming import category_external_id, category_handle, in_pieces
-from .reading import RECEIPT, receipt_of
+from .handles import category_external_id, category_handle, in_pieces
+from .mapping import RECEIPT, last_applied_of
 
 __all__ = ["References"]
 
@@ -72,7 +72,7 @@ class References:
 
     async def find(
         self, references: frozenset[Reference]
-    ) -> dict[Reference, HeldReference]:
+    ) -> dict[Reference, ExistingReference]:
         """Say which of these the store has."""
         categories = [r for r in references if r.kind is ReferenceKind.CATEGORY]
         tags = [r for r in references if r.kind is ReferenceKind.TAG]
@@ -94,15 +94,15 @@ class References:
         return outcomes + await each(self._tag, tags, at_once=_TAGS_AT_ONCE)
 
     async def _categories(
-        self, wanted: Sequence[Reference]
-    ) -> dict[Reference, HeldReference]:
-        ids = {category_external_id(r): r for r in wanted}
+        self, desired: Sequence[Reference]
+    ) -> dict[Reference, ExistingReference]:
+        ids = {category_external_id(r): r for r in desired}
         found = {
-            ids[raw["external_id"]]: _held(raw, ours=True)
+            ids[raw["external_id"]]: _existing(raw, ours=True)
             for raw in await self._list("external_id", ids)
             if raw["external_id"] in ids
         }
-        handles = {category_handle(r): r for r in wanted if r not in found}
+        handles = {category_handle(r): r for r in desired if r not in found}
         for raw in await self._list("handle", handles):
             reference = handles.get(raw["handle"])
             if reference is None:
@@ -110,7 +110,7 @@ class References:
             # A store may deny a category and show it the next moment.
             ours = raw["external_id"] == category_external_id(reference)
             if ours or not _is_of(raw, reference.source):
-                found[reference] = _held(raw, ours=ours)
+                found[reference] = _existing(raw, ours=ours)
         return await self._located(found)
 
     async def _list(
@@ -123,13 +123,13 @@ class References:
         return found
 
     async def _located(
-        self, found: Mapping[Reference, HeldReference]
-    ) -> dict[Reference, HeldReference]:
-        parents = {held.id: held.parent for held in found.values()}
+        self, found: Mapping[Reference, ExistingReference]
+    ) -> dict[Reference, ExistingReference]:
+        parents = {existing.id: existing.parent for existing in found.values()}
         await self._climb(parents)
         return {
-            reference: attrs.evolve(held, above=ancestors(held.id, parents))
-            for reference, held in found.items()
+            reference: attrs.evolve(existing, above=ancestors(existing.id, parents))
+            for reference, existing in found.items()
         }
 
     async def _climb(self, parents: dict[str, str | None]) -> None:
@@ -145,8 +145,8 @@ class References:
     async def _category(self, change: ReferenceChange) -> ReferenceOutcome:
         reference = change.reference
         try:
-            if change.held is not None:
-                return await self._change(change, change.held)
+            if change.existing is not None:
+                return await self._change(change, change.existing)
             return await self._create(change)
         except MedusaRefusedError as error:
             if error.type == _NO_PARENT:
@@ -157,39 +157,44 @@ class References:
             )
 
     async def _change(
-        self, change: ReferenceChange, held: HeldReference
+        self, change: ReferenceChange, existing: ExistingReference
     ) -> ReferenceOutcome:
         body: dict[str, Any] = {"name": change.name, "metadata": _metadata(change)}
-        if change.parent != held.parent:
-            await self._check_place(change, held)
-            if held.id in held.above:
+        if change.parent != existing.parent:
+            await self._check_place(change, existing)
+            if existing.id in existing.above:
                 # Out of a cycle, the only way is to the top level.
-                await self._put(held, None)
+                await self._put(existing, None)
             body["parent_category_id"] = change.parent
         if change.moves and change.parent is None:
-            return await self._to_the_top(change, held, body)
-        return await self._finish(change, held, body)
+            return await self._to_the_top(change, existing, body)
+        return await self._finish(change, existing, body)
 
     async def _to_the_top(
-        self, change: ReferenceChange, held: HeldReference, body: Mapping[str, Any]
+        self,
+        change: ReferenceChange,
+        existing: ExistingReference,
+        body: Mapping[str, Any],
     ) -> ReferenceOutcome:
         """Make a category a root, with right paths for all below it."""
-        below = f"parent_category_id={held.id}&limit=1&fields=id"
+        below = f"parent_category_id={existing.id}&limit=1&fields=id"
         if not (await self.client.get(_CATEGORIES, below))["product_categories"]:
-            return await self._finish(change, held, body)
+            return await self._finish(change, existing, body)
         roots = "parent_category_id=null&limit=1000&fields=id,handle,mpath"
         found = (await self.client.get(_CATEGORIES, roots))["product_categories"]
-        hosts = [r["id"] for r in found if r["mpath"] == "" and r["id"] != held.id]
+        hosts = [r["id"] for r in found if r["mpath"] == "" and r["id"] != existing.id]
         # One may be left from a run that was killed.
         made = [r["id"] for r in found if r["handle"].startswith(_HOST)]
         if not hosts:
-            made.append(await self._make_host(held))
+            made.append(await self._make_host(existing))
         host = [*hosts, *made][0]
-        if host == held.parent:
-            await self._put(held, None)  # below it already, nothing would be renewed
-        await self._put(held, host)
+        if host == existing.parent:
+            await self._put(
+                existing, None
+            )  # below it already, nothing would be renewed
+        await self._put(existing, host)
         try:
-            outcome = await self._finish(change, held, body)
+            outcome = await self._finish(change, existing, body)
         except TransientError:
             await self._delete(made)  # the answer may be all that was lost
             raise
@@ -202,14 +207,14 @@ class References:
             with suppress(RefusedError, TransientError):
                 await self.client.delete(f"{_CATEGORIES}/{id_}")
 
-    async def _make_host(self, held: HeldReference) -> str:
+    async def _make_host(self, existing: ExistingReference) -> str:
         """A root with an empty path that no shopper sees; it has to be moved there."""
         body = {
             "name": _HOST,
-            "handle": f"{_HOST}-{held.id}".lower().replace("_", "-"),
+            "handle": f"{_HOST}-{existing.id}".lower().replace("_", "-"),
             "is_active": False,
             "is_internal": True,
-            "parent_category_id": held.id,
+            "parent_category_id": existing.id,
         }
         handle = f"handle={body['handle']}&limit=1&fields=id"
         rows = (await self.client.get(_CATEGORIES, handle))["product_categories"]
@@ -221,20 +226,25 @@ class References:
         await self.client.post(path, out, "fields=id")
         return id_
 
-    async def _put(self, held: HeldReference, parent: str | None) -> None:
-        """Have a category somewhere for a moment, with no receipt for that."""
-        body = {"parent_category_id": parent, "metadata": _others_metadata(held)}
-        await self.client.post(f"{_CATEGORIES}/{held.id}", body, "fields=id")
+    async def _put(self, existing: ExistingReference, parent: str | None) -> None:
+        """Have a category somewhere for a moment, with no last-applied state for that."""
+        body = {"parent_category_id": parent, "metadata": _others_metadata(existing)}
+        await self.client.post(f"{_CATEGORIES}/{existing.id}", body, "fields=id")
 
     async def _finish(
-        self, change: ReferenceChange, held: HeldReference, body: Mapping[str, Any]
+        self,
+        change: ReferenceChange,
+        existing: ExistingReference,
+        body: Mapping[str, Any],
     ) -> ReferenceOutcome:
-        path = f"{_CATEGORIES}/{held.id}"
+        path = f"{_CATEGORIES}/{existing.id}"
         if "product_category" not in await self.client.post(path, body, "fields=id"):
             raise ConflictError(f"category {change.reference.id} was removed meanwhile")
-        return ReferenceOutcome(reference=change.reference, id=held.id)
+        return ReferenceOutcome(reference=change.reference, id=existing.id)
 
-    async def _check_place(self, change: ReferenceChange, held: HeldReference) -> None:
+    async def _check_place(
+        self, change: ReferenceChange, existing: ExistingReference
+    ) -> None:
         """See to it that no category comes to lie below itself.
 
         A person may have moved categories since they were looked up.
@@ -243,7 +253,7 @@ class References:
             return
         parents: dict[str, str | None] = {"": change.parent}
         await self._climb(parents)
-        if held.id in ancestors("", parents):
+        if existing.id in ancestors("", parents):
             what = f"category {change.reference.id}: its new parent"
             raise ConflictError(f"{what} lies below it by now")
 
@@ -260,9 +270,9 @@ class References:
         try:
             reply = await self.client.post(_CATEGORIES, body, "fields=id")
         except MedusaRefusedError:
-            held = (await self._categories([reference])).get(reference)
-            if held is not None:
-                return ReferenceOutcome(reference=reference, id=held.id)
+            existing = (await self._categories([reference])).get(reference)
+            if existing is not None:
+                return ReferenceOutcome(reference=reference, id=existing.id)
             if not await self._list("handle", [category_handle(reference)]):
                 raise
             body["handle"] = category_handle(reference, unique=True)
@@ -271,10 +281,10 @@ class References:
         return ReferenceOutcome(reference=reference, id=id_, created=True)
 
     async def _tags(
-        self, wanted: Sequence[Reference]
-    ) -> dict[Reference, HeldReference]:
-        names = {reference.id: reference for reference in wanted}
-        found: dict[Reference, HeldReference] = {}
+        self, desired: Sequence[Reference]
+    ) -> dict[Reference, ExistingReference]:
+        names = {reference.id: reference for reference in desired}
+        found: dict[Reference, ExistingReference] = {}
         queries = [*in_pieces("value[]", names.keys() - {_NULL})]
         if _NULL in names:
             queries.append(f"q={_NULL[:-1]}")
@@ -283,8 +293,8 @@ class References:
             rows = await self.client.get_all(_TAGS, "product_tags", what, size=1000)
             for raw in rows:
                 if raw["value"] in names:
-                    held = HeldReference(id=raw["id"], name=raw["value"])
-                    found[names[raw["value"]]] = held
+                    existing = ExistingReference(id=raw["id"], name=raw["value"])
+                    found[names[raw["value"]]] = existing
         return found
 
     async def _tag(self, change: ReferenceChange) -> ReferenceOutcome:
@@ -292,21 +302,21 @@ class References:
         try:
             reply = await self.client.post(_TAGS, {"value": reference.id}, "fields=id")
         except MedusaRefusedError as error:
-            held = (await self._tags([reference])).get(reference)
-            reason = "" if held else error.said or error.reason
-            id_ = held.id if held else None
+            existing = (await self._tags([reference])).get(reference)
+            reason = "" if existing else error.said or error.reason
+            id_ = existing.id if existing else None
             return ReferenceOutcome(reference=reference, id=id_, reason=reason)
         id_ = reply["product_tag"]["id"]
         return ReferenceOutcome(reference=reference, id=id_, created=True)
 
 
-def _held(raw: Mapping[str, Any], *, ours: bool) -> HeldReference:
-    return HeldReference(
+def _existing(raw: Mapping[str, Any], *, ours: bool) -> ExistingReference:
+    return ExistingReference(
         id=raw["id"],
         name=raw["name"],
         parent=raw["parent_category_id"],
         ours=ours,
-        receipt=receipt_of(raw),
+        last_applied=last_applied_of(raw),
         native=raw["metadata"],
     )
 
@@ -318,10 +328,14 @@ def _is_of(raw: Mapping[str, Any], source: str) -> bool:
 
 def _metadata(change: ReferenceChange) -> dict[str, Any] | None:
     """All of the metadata, as an update replaces it."""
-    others = _others_metadata(change.held) if change.held else {}
-    return {**others, RECEIPT: change.receipt} if change.receipt else others or None
+    others = _others_metadata(change.existing) if change.existing else {}
+    return (
+        {**others, RECEIPT: change.last_applied}
+        if change.last_applied
+        else others or None
+    )
 
 
-def _others_metadata(held: HeldReference) -> dict[str, Any]:
-    there = cast("dict[str, Any]", held.native or {})
+def _others_metadata(existing: ExistingReference) -> dict[str, Any]:
+    there = cast("dict[str, Any]", existing.native or {})
     return {name: value for name, value in there.items() if name != RECEIPT}

@@ -13,15 +13,15 @@ from typing import Any
 
 import attrs
 
-from catalogsync.changes import Action, Change, VariantChange
-from catalogsync.models import Field, Price, Unset, Variant, evolve_unchecked
-from catalogsync.receipt import Receipt
+from catalogsync.catalog.changes import Action, Change, VariantChange
+from catalogsync.catalog.products import Field, Price, Unset, Variant, evolve_unchecked
+from catalogsync.diff.last_applied import LastApplied
 
-from .reading import (
+from .mapping import (
     DEFAULT_OPTIONS,
     VARIANT_ID,
     Raw,
-    held_of,
+    existing_of,
     is_ours,
     raw_of,
     variant_id,
@@ -71,13 +71,15 @@ def renamed(change: Change) -> Renamed:
     ids = {old.id: new for new, old in pairs.items()}
     raw = raw_of(change)
     rows = [_with_id(row, ids.get(variant_id(row))) for row in raw["variants"]]
-    held = attrs.evolve(held_of(change), native={**raw, "variants": rows})
+    existing = attrs.evolve(existing_of(change), native={**raw, "variants": rows})
     bodies = [
         {"id": row["id"], "metadata": {VARIANT_ID: ids[variant_id(row)]}}
         for row in raw["variants"]
         if variant_id(row) in ids
     ]
-    return Renamed(attrs.evolve(change, held=held, variants=tuple(items)), bodies)
+    return Renamed(
+        attrs.evolve(change, existing=existing, variants=tuple(items)), bodies
+    )
 
 
 def _pairs(change: Change) -> Iterator[tuple[str, Variant]]:
@@ -133,13 +135,13 @@ def _taking_over(change: Change, new: Variant, old: Variant) -> VariantChange:
 
 def _prices(change: Change, new: Iterable[Price], old: Variant) -> tuple[Price, ...]:
     """The new prices, beside those in other currencies that people added."""
-    receipt = Receipt.parse(held_of(change).receipt)
+    last_applied = LastApplied.parse(existing_of(change).last_applied)
     told = {price.currency: price for price in new}
     theirs = {
         price.currency: price
         for price in old.prices or ()
         if price.currency not in told
-        and not receipt.wrote_price(old.id, price.currency)
+        and not last_applied.wrote_price(old.id, price.currency)
     }
     return tuple({**theirs, **told}.values())
 

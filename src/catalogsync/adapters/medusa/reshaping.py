@@ -21,16 +21,16 @@ from typing import Any
 
 import attrs
 
-from catalogsync.changes import Action, Change, VariantChange
-from catalogsync.models import Field
-from catalogsync.receipt import Receipt
+from catalogsync.catalog.changes import Action, Change, VariantChange
+from catalogsync.catalog.products import Field
+from catalogsync.diff.last_applied import LastApplied
 
 from .choosing import Choice
-from .reading import (
+from .mapping import (
     DEFAULT_OPTIONS,
     Raw,
+    existing_of,
     has_default_option,
-    held_of,
     is_ours,
     option_values,
     raw_of,
@@ -206,7 +206,7 @@ def with_options(change: Change) -> Change:
 
 def unused_values(change: Change, shape: Reshaping) -> list[dict[str, Any]]:
     """Values that only variants had which are gone or have others now."""
-    had = _pairs(v.options for v in held_of(change).product.variants or ())
+    had = _pairs(v.options for v in existing_of(change).product.variants or ())
     have = _pairs(v.options for v in change.product.variants or ())
     have |= _pairs(shape.after.values())
     unused: list[dict[str, Any]] = []
@@ -231,7 +231,7 @@ def _options(raw: Raw) -> Sequence[Raw]:
 
 def _kept_titles(change: Change, after: Mapping[str, object]) -> set[str]:
     """The options of the source's variants that stay as they are."""
-    told = change.wanted.variants if change.wanted else ()
+    told = change.desired.variants if change.desired else ()
     ids = {variant.id for variant in told or ()} - set(after)
     variants = change.product.variants or ()
     return {title for v in variants if v.id in ids for title in v.options}
@@ -239,16 +239,16 @@ def _kept_titles(change: Change, after: Mapping[str, object]) -> set[str]:
 
 def _is_ours(title: str, change: Change, given: set[str]) -> bool:
     """Whether an option that the source does not supply came from us."""
-    receipt = Receipt.parse(held_of(change).receipt)
-    held = held_of(change).product.variants or ()
+    last_applied = LastApplied.parse(existing_of(change).last_applied)
+    existing = existing_of(change).product.variants or ()
     default = (
         title in DEFAULT_OPTIONS and has_default_option(raw_of(change)) and bool(given)
     )
     return (
         default
-        or receipt.wrote(Field.OPTIONS, title)
+        or last_applied.wrote(Field.OPTIONS, title)
         or any(
-            title in variant.options and receipt.wrote_option(title, variant)
-            for variant in held
+            title in variant.options and last_applied.wrote_option(title, variant)
+            for variant in existing
         )
     )

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from catalogsync.models import Field
+from catalogsync.catalog.products import Field
 
-from .reading import Raw
+from .mapping import Raw
 
 __all__ = ["left_out"]
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from catalogsync.errors import BrokenReplyError, MisconfiguredError, UnauthorizedError
-from catalogsync.protocols import Finding
+from catalogsync.protocols import CheckResult
 
 from .client import ApiKey, MedusaClient, MedusaRefusedError
 
@@ -100,20 +100,20 @@ async def _check_role(client: MedusaClient) -> None:
         raise MisconfiguredError("email", problem)
 
 
-async def server_findings(client: MedusaClient) -> Sequence[Finding]:
+async def server_findings(client: MedusaClient) -> Sequence[CheckResult]:
     """What a person wants to know of the server."""
     flags = await read_flags(client)
     return [await find_version(client), _flags(flags)]
 
 
-async def find_version(client: MedusaClient) -> Finding:
+async def find_version(client: MedusaClient) -> CheckResult:
     """The version, as far as it can be told."""
     for version, path in _SINCE:
         if await _exists(client, path):
             text = f"Medusa {version} or newer; the oldest supported is {_OLDEST}"
-            return Finding(ok=True, what="version", text=text)
+            return CheckResult(ok=True, what="version", text=text)
     text = f"Medusa is older than {_OLDEST}, the oldest supported; update it"
-    return Finding(ok=False, what="version", text=text)
+    return CheckResult(ok=False, what="version", text=text)
 
 
 async def _exists(client: MedusaClient, path: str) -> bool:
@@ -127,9 +127,9 @@ async def _exists(client: MedusaClient, path: str) -> bool:
     return True
 
 
-def _flags(flags: frozenset[str]) -> Finding:
+def _flags(flags: frozenset[str]) -> CheckResult:
     known, unknown = sorted(flags & _KNOWN), sorted(flags - _KNOWN)
     text = f"on: {', '.join(known) or 'none'}"
     if unknown:
         text += f"; unknown to this version of catalogsync: {', '.join(unknown)}"
-    return Finding(ok=True, what="feature_flags", text=text)
+    return CheckResult(ok=True, what="feature_flags", text=text)

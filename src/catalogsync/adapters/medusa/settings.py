@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from catalogsync._http import HttpOptions, address_repr, base_url, open_http
 from catalogsync.errors import MisconfiguredError
+from catalogsync.http import HttpOptions, address_repr, base_url, open_http
 
 from .client import ApiKey, Auth, Login, MedusaClient
-from .places import discover
 from .server import admit, read_flags
 from .sink import MedusaSink
+from .store_context import discover
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -26,16 +26,16 @@ _KEEP_ALIVE = 4.0
 
 @attrs.frozen(kw_only=True)
 class MedusaSettings:
-    """Where a Medusa 2 store is, how to get in, and where products go.
+    """A Medusa 2 store as a sink, through its Admin API.
 
-    Either `email` and `password` of an admin user, or a secret `api_key`. The
-    first is kinder to the server: Medusa hashes an API key on every request, which
-    takes it longer than most answers.
+    Set either `email` and `password` of an admin user, or a secret `api_key`. A login
+    is faster: Medusa hashes an API key on every request, which takes longer than most
+    answers.
 
     Attributes:
         url: Address of the server, without `/admin`.
-        email: Of an admin user.
-        password: Their password.
+        email: E-mail address of an admin user.
+        password: Password of this user.
         api_key: A secret API key (`sk_...`).
         sales_channel: Id or name; None: the store's default, or its only one.
         shipping_profile: Id or name; None: the default one, or the only one.
@@ -63,13 +63,14 @@ class MedusaSettings:
     ) -> AsyncGenerator[MedusaSink]:
         """Open the sink for the length of a block.
 
-        Logs in and looks up where products go; changes nothing.
+        Logs in and looks up sales channel, shipping profile and stock location; changes
+        nothing.
 
         Args:
-            session: The host's own aiohttp session; it is left open.
+            session: The host's own aiohttp session, which stays open; None: a new one.
 
         Raises:
-            MisconfiguredError: A setting is wrong or missing; names it.
+            MisconfiguredError: A setting is wrong or missing; the error names it.
             UnauthorizedError: The credentials are not accepted.
             TransientError: The server cannot be reached.
         """

@@ -8,51 +8,51 @@ from typing import Any
 
 import attrs
 
-from catalogsync.changes import (
+from catalogsync.catalog.changes import (
     Action,
-    Ambiguous,
     Change,
-    Held,
-    HeldReference,
-    Ours,
+    Conflict,
+    Existing,
+    ExistingReference,
+    Found,
     Reference,
     ReferenceChange,
     ReferenceOutcome,
 )
+from catalogsync.catalog.outcomes import Again, Outcome
+from catalogsync.catalog.products import Field, Product, ProductKey
 from catalogsync.errors import (
     BatchRefusedError,
     BrokenReplyError,
     ConflictError,
     TransientError,
 )
-from catalogsync.models import Field, Product, ProductKey
-from catalogsync.outcomes import Again, Outcome
-from catalogsync.protocols import AdoptBy, Finding, Limits
+from catalogsync.protocols import AdoptBy, CheckResult, Limits
 
-from .adopting import Foreign
-from .bodies import create_body, withholds_variants
+from .adoption import Foreign
 from .choosing import chosen_note, named_apart, with_options_of
 from .client import MedusaClient, MedusaRefusedError
-from .finding import read_products
-from .halfmade import Lacks, look_closer
+from .errors import Refusals
+from .handles import handle
 from .inventory import ITEM_FIELDS
-from .naming import handle
-from .options import OPTIONS, Loan, OwnOptions
-from .owning import Removals, owned
-from .places import Places
-from .reading import (
+from .mapping import (
     DEFAULT_OPTIONS,
     Raw,
-    held_references,
+    existing_references,
+    last_applied_of,
     product_of,
-    receipt_of,
 )
+from .normalize import shape
+from .options import OPTIONS, Loan, OwnOptions
+from .payloads import create_body, withholds_variants
+from .queries import read_products
 from .references import References
-from .refusals import Refusals
+from .removal import Removals, owned
+from .repair import MissingParts, look_closer
 from .served import left_out
 from .server import server_findings
-from .shaping import shape
 from .stock import StockLevels
+from .store_context import Places
 from .updating import Updates
 
 __all__ = ["MedusaSink"]
@@ -70,10 +70,10 @@ _CREATED = "fields=id,external_id,variants.id,variants.metadata," + ",".join(
 
 @attrs.define(kw_only=True)
 class MedusaSink:
-    """Writes products into a Medusa store; made by `MedusaSettings.open`.
+    """Writes products into a Medusa store; `MedusaSettings.open` makes it.
 
-    A product is ours if its external id is our key (`source:id`). Its receipt is
-    kept in its metadata under `catalogsync`, a variant's id under
+    A product is ours if its external id is our key (`source:id`). Its metadata has the
+    last-applied state under `catalogsync`, and the metadata of a variant its id under
     `catalogsync_id`.
     """
 
@@ -96,7 +96,7 @@ class MedusaSink:
 
     @property
     def limits(self) -> Limits:
-        """Bodies stay below Medusa's 2 MB, addresses below its 16 KB."""
+        """Limits that keep bodies below Medusa's 2 MB and addresses below its 16 KB."""
         return _LIMITS
 
     @property
@@ -105,7 +105,7 @@ class MedusaSink:
         return self.client.http.requests
 
     @property
-    def place(self) -> str:
+    def endpoint(self) -> str:
         """The server's address."""
         return str(self.client.http.url).rstrip("/")
 
@@ -113,58 +113,58 @@ class MedusaSink:
         """The handle for a new product."""
         return handle(product)
 
-    async def check(self) -> Sequence[Finding]:
-        """Say what server this is, and where products would go."""
+    async def check(self) -> Sequence[CheckResult]:
+        """Report version, flags, and the settings that new products get."""
         return [*await server_findings(self.client), *self.places.findings()]
 
     def shape(self, product: Product, /) -> Product:
-        """What the store can hold of a product.
+        """The product as this store can hold it.
 
         Raises:
-            RefusedError: It cannot go into this store.
+            RefusedError: The store cannot hold the product.
         """
         return shape(product, self.places)
 
     def weigh(self, change: Change, /) -> int:
-        """Bytes on the wire, at most about."""
+        """Upper estimate of the bytes on the wire."""
         product = change.product
-        texts = [change.receipt, product.description or "", product.title]
+        texts = [change.last_applied, product.description or "", product.title]
         texts += [image.url for image in product.images or ()]
         texts.append(str(product.attributes or ""))
         variants = len(product.variants or ())
         return 500 * (1 + variants) + sum(map(_weight, texts))
 
     async def find(
-        self, wanted: Sequence[Product], /, *, fields: frozenset[Field]
-    ) -> Mapping[ProductKey, Held]:
-        """Look products up by external id.
+        self, desired: Sequence[Product], /, *, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, Found]:
+        """Find products by external id.
 
         Options take Medusa as long as all the rest, so they are asked for apart,
         for products that have some, and for those that had some from us.
         """
-        simple = [product.key for product in wanted if not _has_options(product)]
-        held = await self._find(simple, fields - {Field.OPTIONS})
-        keys = [product.key for product in wanted if _has_options(product)]
-        keys += [key for key, one in held.items() if _had_options(one)]
-        held |= await self._find(keys, fields | {Field.OPTIONS})
-        return {**held, **await look_closer(self.client, held.values())}
+        simple = [product.key for product in desired if not _has_options(product)]
+        existing = await self._find(simple, fields - {Field.OPTIONS})
+        keys = [product.key for product in desired if _has_options(product)]
+        keys += [key for key, one in existing.items() if _had_options(one)]
+        existing |= await self._find(keys, fields | {Field.OPTIONS})
+        return {**existing, **await look_closer(self.client, existing.values())}
 
     async def _find(
         self, keys: Iterable[ProductKey], fields: frozenset[Field]
-    ) -> dict[ProductKey, Held]:
+    ) -> dict[ProductKey, Found]:
         found = await self._list({str(key): key for key in keys}, fields)
-        return {key: self._held(key, raws, fields) for key, raws in found.items()}
+        return {key: self._existing(key, raws, fields) for key, raws in found.items()}
 
     async def find_foreign(
-        self, wanted: Sequence[Product], /, *, by: AdoptBy, fields: frozenset[Field]
-    ) -> Mapping[ProductKey, Held]:
-        """Look for products without an external id that could be these."""
-        return await self._foreign.find(wanted, by, fields)
+        self, desired: Sequence[Product], /, *, by: AdoptBy, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, Found]:
+        """Find products without an external id that match these."""
+        return await self._foreign.find(desired, by, fields)
 
     async def find_references(
         self, references: frozenset[Reference], /
-    ) -> Mapping[Reference, HeldReference]:
-        """Look categories and tags up."""
+    ) -> Mapping[Reference, ExistingReference]:
+        """Find categories and tags."""
         return await References(self.client).find(references)
 
     async def write_references(
@@ -174,7 +174,7 @@ class MedusaSink:
         return await References(self.client).write(changes)
 
     async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome | Again]:
-        """Carry out changes; a batch holds only one action.
+        """Write changes, all with the same action.
 
         Medusa undoes a refused request that creates and updates in a way that loses
         prices.
@@ -187,8 +187,8 @@ class MedusaSink:
             case _:
                 return await Removals(self.client).write(changes)
 
-    def owned(self, source: str, /) -> AsyncIterator[Sequence[Ours]]:
-        """All products under keys of this source, retired ones too."""
+    def owned(self, source: str, /) -> AsyncIterator[Sequence[Existing]]:
+        """All products with keys of this source, including unpublished ones."""
         return owned(self.client, source)
 
     async def _list(
@@ -201,22 +201,22 @@ class MedusaSink:
                 found.setdefault(key, []).append(raw)
         return found
 
-    def _held(
+    def _existing(
         self, key: ProductKey, raws: Sequence[Raw], fields: frozenset[Field]
-    ) -> Held:
+    ) -> Found:
         if len(raws) > 1:
             ids = ", ".join(raw["id"] for raw in raws)
-            return Ambiguous(reason=f"several products have our external id: {ids}")
+            return Conflict(reason=f"several products have our external id: {ids}")
         raw = raws[0]
         if reason := left_out(raw, fields):
-            return Ambiguous(reason=reason)
+            return Conflict(reason=reason)
         product = product_of(raw, key, fields, self.places.location)
-        return Ours(
+        return Existing(
             product=product,
-            receipt=receipt_of(raw),
-            references=held_references(raw),
+            last_applied=last_applied_of(raw),
+            references=existing_references(raw),
             native=raw,
-            gaps=Lacks.of(product, raw).words(),
+            missing_parts=MissingParts.of(product, raw).words(),
         )
 
     async def _create(self, changes: Sequence[Change]) -> Sequence[Outcome]:
@@ -322,10 +322,10 @@ def _has_options(product: Product) -> bool:
     return any(variant.options for variant in product.variants or ())
 
 
-def _had_options(held: Held) -> bool:
-    """Whether we may have written options; a receipt is not read for that."""
-    receipt = held.receipt if isinstance(held, Ours) else None
-    return receipt is not None and f'"{Field.OPTIONS.value}"' in receipt
+def _had_options(existing: Found) -> bool:
+    """Whether we may have written options; a last-applied state is not read for that."""
+    last_applied = existing.last_applied if isinstance(existing, Existing) else None
+    return last_applied is not None and f'"{Field.OPTIONS.value}"' in last_applied
 
 
 def _weight(text: str) -> int:

@@ -7,12 +7,12 @@ from typing import Any
 
 import attrs
 
+from catalogsync.catalog.products import Variant
 from catalogsync.errors import BrokenReplyError, ConflictError
-from catalogsync.models import Variant
 
 from .client import MedusaClient, MedusaRefusedError
-from .places import Places
-from .reading import Raw, inventory_item, levels, variant_id
+from .mapping import Raw, inventory_item, levels, variant_id
+from .store_context import Places
 
 __all__ = ["StockLevels"]
 
@@ -51,17 +51,17 @@ class StockLevels:
                 raise BrokenReplyError(f"stock levels: {problem}")
             self._add(variant, item["inventory_item_id"], levels(raw))
 
-    def _add(self, variant: Variant, item: str, held: Mapping[str, int]) -> None:
+    def _add(self, variant: Variant, item: str, existing: Mapping[str, int]) -> None:
         for level in variant.stock or ():
             location = level.location or self.places.location
-            if held.get(location) == level.quantity:
+            if existing.get(location) == level.quantity:
                 continue
             entry = {
                 "inventory_item_id": item,
                 "location_id": location,
                 "stocked_quantity": level.quantity,
             }
-            (self.update if location in held else self.create).append(entry)
+            (self.update if location in existing else self.create).append(entry)
 
     async def write(self, client: MedusaClient) -> None:
         """Send them all; all or nothing is written.

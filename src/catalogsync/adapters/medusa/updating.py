@@ -7,7 +7,7 @@ out and keeps their inventory items, so variants are written apart, by
 refuses a variant on the options of one that is deleted in the same request, and
 undoes creations beside updates in a way that loses prices, so each of the three
 goes in a request of its own. Variants leave last, when those that take their place
-can be bought. Until all is written, the product has an interim receipt.
+can be bought. Until all is written, the product has an interim last-applied state.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from typing import Any
 
 import attrs
 
-from catalogsync.changes import Action, Change
+from catalogsync.catalog.changes import Action, Change
+from catalogsync.catalog.outcomes import Again, Outcome, OutcomeStatus
+from catalogsync.catalog.products import Field, ProductKey, evolve_unchecked
+from catalogsync.diff.last_applied import interim_last_applied
 from catalogsync.errors import BatchRefusedError, ConflictError, RefusedError
-from catalogsync.models import Field, ProductKey, evolve_unchecked
-from catalogsync.outcomes import Again, Outcome, OutcomeStatus
-from catalogsync.receipt import interim_receipt
 
-from .adopting import claim
-from .bodies import new_variant, update_body, variant_updates
+from .adoption import claim
 from .choosing import chosen_note
 from .client import MedusaClient, MedusaRefusedError
-from .halfmade import Mending, is_incomplete, missing_links
+from .errors import Refusals
 from .inventory import ITEM_FIELDS, Items
-from .reading import RECEIPT, Raw, cleaned, is_unfinished, raw_of, variant_id
-from .refusals import Refusals
+from .mapping import RECEIPT, Raw, cleaned, is_unfinished, raw_of, variant_id
+from .payloads import new_variant, update_body, variant_updates
+from .repair import Repair, is_incomplete, missing_links
 from .replacing import freed, renamed
 from .reshaping import Reshaping, unused_values, with_options
 from .stock import StockLevels
@@ -80,7 +80,7 @@ class Updates:
                 of it again does no harm.
         """
         await claim(self.client, changes)
-        changes = await Mending(self.client, self.items).mend(changes)
+        changes = await Repair(self.client, self.items).mend(changes)
         changes = [with_options(change) for change in changes]
         await self._fields(changes)
         changes = await self._rename(changes)
@@ -124,7 +124,7 @@ class Updates:
     def _body(self, change: Change) -> dict[str, Any]:
         body = update_body(change, raw_of(change))
         if _takes_more(change):
-            body["metadata"][RECEIPT] = interim_receipt(change)
+            body["metadata"][RECEIPT] = interim_last_applied(change)
         if is_incomplete(change):
             body |= missing_links(change, self.stock.places)
         return body
@@ -132,7 +132,7 @@ class Updates:
     async def _confirm(self, changes: Iterable[Change]) -> None:
         """Note that all is written, where it is."""
         bodies = [
-            {"id": raw_of(change)["id"], "metadata": {RECEIPT: change.receipt}}
+            {"id": raw_of(change)["id"], "metadata": {RECEIPT: change.last_applied}}
             for change in changes
             if _takes_more(change) and change.key not in self.refused
         ]
@@ -224,10 +224,10 @@ class Updates:
             for item in change.variants
             if item.action is Action.UPDATE and Field.STOCK in item.fields
         ]
-        held: Sequence[Raw] = raw_of(change).get("variants") or ()
+        existing: Sequence[Raw] = raw_of(change).get("variants") or ()
         rows = [
             row if row.get("inventory_items") else {**row, **updated.get(row["id"], {})}
-            for row in held
+            for row in existing
         ]
         self.stock.add(variants, rows)
 
@@ -302,5 +302,5 @@ def _removed(change: Change, *, anew: bool) -> list[Raw]:
     added = {c.variant.id for c in change.variants if c.action is Action.ADD}
     gone = {c.variant.id for c in change.variants if c.action is Action.REMOVE}
     gone = gone & added if anew else gone - added
-    held: Sequence[Raw] = raw_of(change).get("variants") or ()
-    return [raw for raw in held if variant_id(raw) in gone]
+    existing: Sequence[Raw] = raw_of(change).get("variants") or ()
+    return [raw for raw in existing if variant_id(raw) in gone]

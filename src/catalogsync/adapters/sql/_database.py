@@ -17,8 +17,8 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
-from catalogsync._postgres import UNPREPARED
-from catalogsync._secrets import Redactor, database_secrets, has_loose_at
+from catalogsync._lib.postgres import UNPREPARED
+from catalogsync._lib.redact import Redactor, database_secrets, has_loose_at
 from catalogsync.errors import MisconfiguredError
 
 from ._failures import sql_errors
@@ -29,7 +29,7 @@ from ._tables import category, metadata, product
 __all__ = ["Database", "open_database"]
 
 _TABLES_LOCK = 7_240_113_904  # any number; all who make these tables take the same
-_ADD_RECEIPTS = sa.text("ALTER TABLE category ADD COLUMN receipt TEXT")
+_ADD_RECEIPTS = sa.text("ALTER TABLE category ADD COLUMN last-applied state TEXT")
 _COUNT = sa.select(sa.func.count()).select_from(product)
 _WRITE_NOTHING = sa.update(product).where(sa.false()).values(title=product.c.title)
 
@@ -44,7 +44,7 @@ class Database:
     _redactor: Redactor = attrs.field(repr=False)
     _file: Path | None = None
     _has_tables: bool = False
-    _has_receipts: bool = False
+    _has_last_applied: bool = False
 
     @property
     def is_sqlite(self) -> bool:
@@ -52,7 +52,7 @@ class Database:
         return self._writing.dialect.name == "sqlite"
 
     @property
-    def place(self) -> str:
+    def endpoint(self) -> str:
         """Its address without user and password; on a server, with the schema."""
         if self.is_sqlite:
             return self._address
@@ -72,10 +72,10 @@ class Database:
     async def writing(self) -> AsyncGenerator[AsyncConnection, None]:
         """A transaction that writes."""
         with self._errors():
-            if not await self.has_tables() or not self._has_receipts:
+            if not await self.has_tables() or not self._has_last_applied:
                 async with self._writing.begin() as connection:
                     await self._create_all(connection)
-                self._has_receipts = True
+                self._has_last_applied = True
             async with self._writing.begin() as connection:
                 yield connection
 
@@ -103,13 +103,15 @@ class Database:
             async with self._reading.begin() as connection:
                 self._has_tables = await connection.run_sync(_look_for_tables)
                 if self._has_tables:
-                    self._has_receipts = await connection.run_sync(_has_receipts)
+                    self._has_last_applied = await connection.run_sync(
+                        _has_last_applied
+                    )
         return self._has_tables
 
     @property
-    def has_receipts(self) -> bool:
-        """Whether categories have a receipt; the first write adds the column."""
-        return self._has_receipts
+    def has_last_applied(self) -> bool:
+        """Whether categories have a last-applied state; the first write adds the column."""
+        return self._has_last_applied
 
     def _is_missing(self) -> bool:
         """Whether there is no file yet; connecting would create it."""
@@ -133,13 +135,13 @@ class Database:
                 sa.select(sa.func.pg_advisory_xact_lock(_TABLES_LOCK))
             )
         await connection.run_sync(metadata.create_all)
-        if not await connection.run_sync(_has_receipts):
+        if not await connection.run_sync(_has_last_applied):
             await connection.execute(_ADD_RECEIPTS)
 
 
-def _has_receipts(connection: sa.Connection) -> bool:
+def _has_last_applied(connection: sa.Connection) -> bool:
     columns = sa.inspect(connection).get_columns(category.name)
-    return category.c.receipt.name in {column["name"] for column in columns}
+    return category.c.last_applied.name in {column["name"] for column in columns}
 
 
 def _look_for_tables(connection: sa.Connection) -> bool:

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from catalogsync._postgres import OTHER_TABLES, REFUSALS
-from catalogsync._secrets import Redactor
+from catalogsync._lib.postgres import OTHER_TABLES, REFUSALS
+from catalogsync._lib.redact import Redactor
 from catalogsync.errors import (
     BatchRefusedError,
     CatalogSyncError,

@@ -14,9 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from catalogsync.batching import batched
-from catalogsync.changes import Ambiguous, Change, Held
-from catalogsync.errors import BatchRefusedError, ConflictError
-from catalogsync.models import (
+from catalogsync.catalog.changes import Change, Conflict, Found
+from catalogsync.catalog.products import (
     UNSET,
     Field,
     Product,
@@ -24,9 +23,10 @@ from catalogsync.models import (
     Variant,
     evolve_unchecked,
 )
+from catalogsync.errors import BatchRefusedError, ConflictError
 from catalogsync.protocols import AdoptBy
 
-from ._reading import PRODUCT_COLUMNS, Parts, held, read_parts
+from ._reading import PRODUCT_COLUMNS, Parts, existing, read_parts
 from ._tables import IDS, product, variant
 
 __all__ = ["adopt", "find_foreign"]
@@ -57,7 +57,7 @@ _RENAME = sa.update(variant).where(variant.c.id == sa.bindparam("row"))
 
 @attrs.frozen
 class _Foreign:
-    """`Ours.native` of a product without a key.
+    """`Existing.native` of a product without a key.
 
     Attributes:
         row: Its row.
@@ -70,21 +70,21 @@ class _Foreign:
 
 async def find_foreign(
     connection: AsyncConnection,
-    wanted: Sequence[Product],
+    desired: Sequence[Product],
     by: AdoptBy,
     fields: frozenset[Field],
-) -> dict[ProductKey, Held]:
+) -> dict[ProductKey, Found]:
     """What the database has for these among the products without a key."""
-    candidates = await _candidates(connection, wanted, by)
+    candidates = await _candidates(connection, desired, by)
     claims = Counter(id_ for ids in candidates.values() for id_ in ids)
-    found: dict[ProductKey, Held] = {}
+    found: dict[ProductKey, Found] = {}
     clear: dict[int, Product] = {}
-    for each in wanted:
+    for each in desired:
         ids = sorted(candidates.get(each.key, ()))
         if len(ids) == 1 and claims[ids[0]] == 1:
             clear[ids[0]] = each
         elif ids:
-            found[each.key] = Ambiguous(reason=_told(ids, by))
+            found[each.key] = Conflict(reason=_told(ids, by))
     parts = await read_parts(connection, list(clear), fields | {Field.VARIANTS})
     for row in await connection.execute(_ROWS, {"ids": list(clear)}):
         each = clear[row.id]
@@ -103,23 +103,23 @@ def _told(ids: Sequence[int], by: AdoptBy) -> str:
 
 
 async def _candidates(
-    connection: AsyncConnection, wanted: Sequence[Product], by: AdoptBy
+    connection: AsyncConnection, desired: Sequence[Product], by: AdoptBy
 ) -> Mapping[ProductKey, Collection[int]]:
     """The rows that could be these products."""
     match by:
         case AdoptBy.SKU:
-            return await _by_sku(connection, wanted)
+            return await _by_sku(connection, desired)
         case AdoptBy.EXTERNAL_ID:
-            return await _by_external_id(connection, wanted)
+            return await _by_external_id(connection, desired)
         case AdoptBy.HANDLE:
             return {}
 
 
 async def _by_sku(
-    connection: AsyncConnection, wanted: Sequence[Product]
+    connection: AsyncConnection, desired: Sequence[Product]
 ) -> Mapping[ProductKey, Collection[int]]:
     """The rows that have all SKUs of a product."""
-    skus = {each.key: {v.sku for v in each.variants or () if v.sku} for each in wanted}
+    skus = {each.key: {v.sku for v in each.variants or () if v.sku} for each in desired}
     rows = defaultdict[str, set[int]](set)
     for part in batched(set[str]().union(*skus.values()), _AT_ONCE):
         for row in await connection.execute(_WITH_SKU, {"ids": part}):
@@ -132,7 +132,7 @@ async def _by_sku(
 
 
 async def _by_external_id(
-    connection: AsyncConnection, wanted: Sequence[Product]
+    connection: AsyncConnection, desired: Sequence[Product]
 ) -> Mapping[ProductKey, Collection[int]]:
     """The rows in which another script left the id of a product.
 
@@ -140,7 +140,7 @@ async def _by_external_id(
     database fails at that.
     """
     keys = defaultdict[str, set[ProductKey]](set)
-    for each in wanted:
+    for each in desired:
         keys[each.key.id].add(each.key)
         keys[str(each.key)].add(each.key)
     candidates = defaultdict[ProductKey, set[int]](set)
@@ -168,14 +168,14 @@ def _external_id(attributes: str) -> str:
 
 
 def _foreign(
-    wanted: Product, row: sa.Row[Any], parts: Parts, fields: frozenset[Field]
-) -> Held:
+    desired: Product, row: sa.Row[Any], parts: Parts, fields: frozenset[Field]
+) -> Found:
     """A row as the wanted product, with the wanted variants' ids."""
-    there = held(row, parts, fields, wanted.key)
-    ours, theirs = wanted.variants or (), there.product.variants or ()
+    there = existing(row, parts, fields, desired.key)
+    ours, theirs = desired.variants or (), there.product.variants or ()
     if _is_doubled(ours, theirs):
         problem = "has several variants with one of the SKUs"
-        return Ambiguous(reason=f"row {row.id} of table product {problem}")
+        return Conflict(reason=f"row {row.id} of table product {problem}")
     ids = _new_ids(ours, theirs)
     variants = tuple(
         evolve_unchecked(each, id=ids.get(each.id, each.id)) for each in theirs
@@ -189,15 +189,15 @@ def _foreign(
         there,
         product=evolve_unchecked(there.product, variants=variants or UNSET),
         # Whatever it says, all of the product is theirs until now.
-        receipt=None,
+        last_applied=None,
         native=_Foreign(row.id, differ),
         foreign=True,
     )
 
 
 def _is_doubled(ours: Sequence[Variant], theirs: Sequence[Variant]) -> bool:
-    wanted = {each.sku for each in ours if each.sku}
-    skus = [each.sku for each in theirs if each.sku in wanted]
+    desired = {each.sku for each in ours if each.sku}
+    skus = [each.sku for each in theirs if each.sku in desired]
     return len(skus) > len(set(skus))
 
 
@@ -241,9 +241,9 @@ async def adopt(connection: AsyncConnection, changes: Sequence[Change]) -> None:
         ConflictError: A product or variant is no longer as it was found.
     """
     adopted = {
-        change.key: change.held.native
+        change.key: change.existing.native
         for change in changes
-        if change.held and isinstance(change.held.native, _Foreign)
+        if change.existing and isinstance(change.existing.native, _Foreign)
     }
     if not adopted:
         return

@@ -11,10 +11,9 @@ from typing import Any, TypeAlias, cast
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from catalogsync import _lenient
-from catalogsync.changes import Held, Ours
-from catalogsync.errors import InvalidValueError
-from catalogsync.models import (
+from catalogsync.catalog import lenient
+from catalogsync.catalog.changes import Existing, Found
+from catalogsync.catalog.products import (
     UNSET,
     Category,
     Dimensions,
@@ -30,6 +29,7 @@ from catalogsync.models import (
     Variant,
     unchecked,
 )
+from catalogsync.errors import InvalidValueError
 
 from ._tables import (
     IDS,
@@ -50,8 +50,8 @@ from ._tables import (
 __all__ = [
     "PRODUCT_COLUMNS",
     "Parts",
+    "existing",
     "find_products",
-    "held",
     "owned_page",
     "read_parts",
 ]
@@ -65,21 +65,21 @@ _NO_SIZE = Dimensions()
 
 
 async def find_products(
-    connection: AsyncConnection, wanted: Sequence[Product], fields: _Fields
-) -> dict[ProductKey, Held]:
+    connection: AsyncConnection, desired: Sequence[Product], fields: _Fields
+) -> dict[ProductKey, Found]:
     """What the database has under the keys of these."""
-    keys = {each.key for each in wanted}
+    keys = {each.key for each in desired}
     found = await connection.execute(_PRODUCTS, key_parameters(keys))
     rows = {ProductKey(row.source, row.source_id): row for row in found}
     parts = await read_parts(connection, [row.id for row in rows.values()], fields)
-    return {k: held(row, parts, fields, k) for k, row in rows.items() if k in keys}
+    return {k: existing(row, parts, fields, k) for k, row in rows.items() if k in keys}
 
 
 async def owned_page(
     connection: AsyncConnection, source: str, after: object
-) -> Sequence[Ours]:
+) -> Sequence[Existing]:
     """The next products of a source, by their rows, after the row *after*."""
-    page: list[Ours] = []
+    page: list[Existing] = []
     while not page:
         found = await connection.execute(_OWNED, {"of": source, "after": after})
         rows: list[Any] = list(found)
@@ -90,15 +90,15 @@ async def owned_page(
     return page
 
 
-def _owned(row: sa.Row[Any], source: str) -> Ours | None:
+def _owned(row: sa.Row[Any], source: str) -> Existing | None:
     try:
         key = ProductKey(source, row.source_id)
     except InvalidValueError:  # no source has such a product, so that it left none
         return None
-    title = _lenient.text(row.title) or row.source_id
-    return Ours(
+    title = lenient.text(row.title) or row.source_id
+    return Existing(
         product=unchecked(Product, key=key, title=title, status=_status(row.status)),
-        receipt=row.receipt,
+        last_applied=row.receipt,
         native=row.id,
     )
 
@@ -122,9 +122,9 @@ async def read_parts(
 def _tree() -> sa.Select[Any]:
     """The categories of products, and all that contain them.
 
-    Receipts are left out: tables of earlier versions get them with the first write.
+    Last-applied states are left out: tables of earlier versions get them with the first write.
     """
-    columns = [column for column in category.c if column.name != "receipt"]
+    columns = [column for column in category.c if column.key != "last_applied"]
     own = (
         sa.select(*columns)
         .join(product_category)
@@ -152,7 +152,7 @@ _OWNED = (
         product.c.source_id,
         product.c.title,
         product.c.status,
-        product.c.receipt,
+        product.c.last_applied,
     )
     .where(
         product.c.source == sa.bindparam("of"),
@@ -201,7 +201,9 @@ _PARTS: Mapping[sa.Table, tuple[_Fields, str, sa.Select[Any]]] = {
 # --- products ---
 
 
-def held(row: sa.Row[Any], parts: Parts, fields: _Fields, key: ProductKey) -> Ours:
+def existing(
+    row: sa.Row[Any], parts: Parts, fields: _Fields, key: ProductKey
+) -> Existing:
     """What the database has in a row of `product`, as far as it is asked for."""
     references = {
         Field.CATEGORIES: {
@@ -211,9 +213,9 @@ def held(row: sa.Row[Any], parts: Parts, fields: _Fields, key: ProductKey) -> Ou
         },
         Field.TAGS: {str(t.tag_id): str(t.text) for t in parts[product_tag][row.id]},
     }
-    return Ours(
+    return Existing(
         product=_product(row, parts, fields, key),
-        receipt=row.receipt,
+        last_applied=row.receipt,
         references={f: names for f, names in references.items() if f in fields},
         native=row.id,
     )
@@ -232,7 +234,7 @@ def _product(
     variants = tuple(_variant(each, parts, fields) for each in parts[variant][row.id])
     if variants:
         values["variants"] = variants
-    title = _lenient.text(row.title) or ""
+    title = lenient.text(row.title) or ""
     return unchecked(Product, key=key, title=title, **values)
 
 
@@ -244,16 +246,16 @@ def _status(text: str | None) -> ProductStatus | Unset:
 def _dimensions(row: sa.Row[Any], _: Parts) -> Dimensions | None:
     size = unchecked(
         Dimensions,
-        length=_lenient.amount(row.length),
-        width=_lenient.amount(row.width),
-        height=_lenient.amount(row.height),
+        length=lenient.amount(row.length),
+        width=lenient.amount(row.width),
+        height=lenient.amount(row.height),
     )
     return None if size == _NO_SIZE else size
 
 
 def _attributes(row: sa.Row[Any], _: Parts) -> Mapping[str, Json] | str:
     """The attributes; the text itself where it is no JSON object."""
-    text = _lenient.text(row.attributes)
+    text = lenient.text(row.attributes)
     if text is None:
         return {}
     try:
@@ -299,11 +301,11 @@ def _category(
 
 
 _FIELDS: Mapping[Field, Callable[[sa.Row[Any], Parts], Any]] = {
-    Field.DESCRIPTION: lambda row, _: _lenient.text(row.description),
-    Field.BRAND: lambda row, _: _lenient.text(row.brand),
+    Field.DESCRIPTION: lambda row, _: lenient.text(row.description),
+    Field.BRAND: lambda row, _: lenient.text(row.brand),
     Field.STATUS: lambda row, _: _status(row.status),
-    Field.THUMBNAIL: lambda row, _: _lenient.text(row.thumbnail),
-    Field.WEIGHT: lambda row, _: _lenient.amount(row.weight),
+    Field.THUMBNAIL: lambda row, _: lenient.text(row.thumbnail),
+    Field.WEIGHT: lambda row, _: lenient.amount(row.weight),
     Field.DIMENSIONS: _dimensions,
     Field.ATTRIBUTES: _attributes,
     Field.IMAGES: _images,
@@ -320,24 +322,24 @@ def _variant(row: sa.Row[Any], parts: Parts, fields: _Fields) -> Variant:
     lists: dict[str, Any] = {}
     if Field.PRICES in fields:
         lists["prices"] = tuple(
-            unchecked(Price, amount=_lenient.amount(p.amount), currency=str(p.currency))
+            unchecked(Price, amount=lenient.amount(p.amount), currency=str(p.currency))
             for p in parts[price][row.id]
         )
     if Field.STOCK in fields:
         lists["stock"] = tuple(
             unchecked(
                 StockLevel,
-                quantity=_lenient.quantity(level.quantity),
-                location=_lenient.text(level.location),
+                quantity=lenient.quantity(level.quantity),
+                location=lenient.text(level.location),
             )
             for level in parts[stock_level][row.id]
         )
     return unchecked(
         Variant,
         id=str(row.source_id),
-        title=_lenient.text(row.title) or UNSET,
-        sku=_lenient.text(row.sku),
-        barcode=_lenient.text(row.barcode),
+        title=lenient.text(row.title) or UNSET,
+        sku=lenient.text(row.sku),
+        barcode=lenient.text(row.barcode),
         options={str(o.name): str(o.value) for o in parts[variant_option][row.id]},
         **lists,
     )

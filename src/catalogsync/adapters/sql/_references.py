@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from catalogsync._trees import ancestors
+from catalogsync._lib.trees import ancestors
 from catalogsync.batching import batched
-from catalogsync.changes import (
-    HeldReference,
+from catalogsync.catalog.changes import (
+    ExistingReference,
     Reference,
     ReferenceChange,
     ReferenceKind,
@@ -25,7 +25,7 @@ from ._tables import IDS, NewRow, category, has_key, key_parameters, tag
 __all__ = ["find_references", "write_references"]
 
 _TAGS = sa.select(tag).where(tag.c.text.in_(IDS))
-_PLAIN = [column for column in category.c if column.name != "receipt"]
+_PLAIN = [column for column in category.c if column.key != "last_applied"]
 _CATEGORIES = {
     True: sa.select(category).where(has_key(category)),
     False: sa.select(*_PLAIN, sa.null().label("receipt")).where(has_key(category)),
@@ -51,39 +51,41 @@ async def find_references(
     connection: AsyncConnection,
     references: Collection[Reference],
     *,
-    has_receipts: bool = True,
-) -> dict[Reference, HeldReference]:
+    has_last_applied: bool = True,
+) -> dict[Reference, ExistingReference]:
     """Those of the references that the database has.
 
     Args:
         connection: To the database.
         references: Which ones.
-        has_receipts: Whether the table has the column for receipts.
+        has_last_applied: Whether the table has the column for last-applied states.
     """
     tags = [each for each in references if each.kind is ReferenceKind.TAG]
     categories = [each for each in references if each.kind is ReferenceKind.CATEGORY]
-    held: dict[Reference, HeldReference] = {}
+    existing: dict[Reference, ExistingReference] = {}
     for part in batched(tags, _AT_ONCE):
         rows = await connection.execute(_TAGS, {"ids": [each.id for each in part]})
-        texts = {row.text: HeldReference(id=str(row.id), name=row.text) for row in rows}
-        held |= {each: texts[each.id] for each in part if each.id in texts}
+        texts = {
+            row.text: ExistingReference(id=str(row.id), name=row.text) for row in rows
+        }
+        existing |= {each: texts[each.id] for each in part if each.id in texts}
     for part in batched(categories, _AT_ONCE):
-        statement, parameters = _CATEGORIES[has_receipts], key_parameters(part)
+        statement, parameters = _CATEGORIES[has_last_applied], key_parameters(part)
         found = list(await connection.execute(statement, parameters))
         parents = await _parents(connection, [row.id for row in found])
-        keys = {(row.source, row.source_id): _held(row, parents) for row in found}
-        held |= {e: keys[e.source, e.id] for e in part if (e.source, e.id) in keys}
-    return held
+        keys = {(row.source, row.source_id): _existing(row, parents) for row in found}
+        existing |= {e: keys[e.source, e.id] for e in part if (e.source, e.id) in keys}
+    return existing
 
 
-def _held(row: sa.Row[Any], parents: Mapping[str, str | None]) -> HeldReference:
-    return HeldReference(
+def _existing(row: sa.Row[Any], parents: Mapping[str, str | None]) -> ExistingReference:
+    return ExistingReference(
         id=str(row.id),
         name=row.name,
         parent=parents.get(str(row.id)),
         ours=True,
         above=ancestors(str(row.id), parents),
-        receipt=row.receipt,
+        last_applied=row.receipt,
     )
 
 
@@ -108,32 +110,32 @@ async def write_references(
             below it by now.
     """
     return [
-        await _change(connection, change, change.held)
-        if change.held
+        await _change(connection, change, change.existing)
+        if change.existing
         else await _create(connection, change)
         for change in changes
     ]
 
 
 async def _change(
-    connection: AsyncConnection, change: ReferenceChange, held: HeldReference
+    connection: AsyncConnection, change: ReferenceChange, existing: ExistingReference
 ) -> ReferenceOutcome:
-    wanted = change.reference
-    if wanted.kind is ReferenceKind.CATEGORY:  # a tag's text is all of it
-        if change.parent not in {None, held.parent}:
+    desired = change.reference
+    if desired.kind is ReferenceKind.CATEGORY:  # a tag's text is all of it
+        if change.parent not in {None, existing.parent}:
             await _check_place(connection, change, int(str(change.parent)))
         columns = {
             "name": change.name,
             "parent_id": _number(change.parent),
-            "receipt": change.receipt or None,
+            "last_applied": change.last_applied or None,
         }
         statement = sa.update(category).where(
-            category.c.id == int(held.id), category.c.source == wanted.source
+            category.c.id == int(existing.id), category.c.source == desired.source
         )
         done = await connection.execute(statement.values(columns))
         if not done.rowcount:
-            raise ConflictError(f"category {wanted.id} was removed meanwhile")
-    return ReferenceOutcome(reference=wanted, id=held.id)
+            raise ConflictError(f"category {desired.id} was removed meanwhile")
+    return ReferenceOutcome(reference=desired, id=existing.id)
 
 
 async def _check_place(
@@ -142,7 +144,7 @@ async def _check_place(
     """See to it that no category comes to lie below itself."""
     if connection.dialect.name == "postgresql":  # SQLite has one writer at a time
         await connection.execute(_LOCK)
-    id_ = change.held.id if change.held else ""
+    id_ = change.existing.id if change.existing else ""
     above = ancestors(str(parent), await _parents(connection, [parent]))
     if id_ in {str(parent), *above}:
         problem = "lies below it by now"
@@ -152,26 +154,26 @@ async def _check_place(
 async def _create(
     connection: AsyncConnection, change: ReferenceChange
 ) -> ReferenceOutcome:
-    wanted = change.reference
-    if len(wanted.id.encode()) > _LONGEST:
-        reason = f"{wanted.kind}: longer than {_LONGEST} bytes"
-        return ReferenceOutcome(reference=wanted, id=None, reason=reason)
-    if wanted.kind is ReferenceKind.TAG:
-        table, row = tag, NewRow(text=wanted.id)
+    desired = change.reference
+    if len(desired.id.encode()) > _LONGEST:
+        reason = f"{desired.kind}: longer than {_LONGEST} bytes"
+        return ReferenceOutcome(reference=desired, id=None, reason=reason)
+    if desired.kind is ReferenceKind.TAG:
+        table, row = tag, NewRow(text=desired.id)
     else:
         parent = _number(change.parent)
-        row = NewRow(source=wanted.source, source_id=wanted.id, name=change.name)
-        row |= {"parent_id": parent, "receipt": change.receipt or None}
+        row = NewRow(source=desired.source, source_id=desired.id, name=change.name)
+        row |= {"parent_id": parent, "last_applied": change.last_applied or None}
         table = category
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     absent = dialect.insert(table).on_conflict_do_nothing().returning(table.c.id)
     id_ = await connection.scalar(absent, row)
     if id_ is not None:
-        return ReferenceOutcome(reference=wanted, id=str(id_), created=True)
-    there = (await find_references(connection, [wanted])).get(wanted)
+        return ReferenceOutcome(reference=desired, id=str(id_), created=True)
+    there = (await find_references(connection, [desired])).get(desired)
     if there is None:
-        raise ConflictError(f"{wanted.kind} {wanted.id} was removed meanwhile")
-    return ReferenceOutcome(reference=wanted, id=there.id)
+        raise ConflictError(f"{desired.kind} {desired.id} was removed meanwhile")
+    return ReferenceOutcome(reference=desired, id=there.id)
 
 
 def _number(id_: str | None) -> int | None:

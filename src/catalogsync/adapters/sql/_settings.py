@@ -39,15 +39,15 @@ def _check_url(_: object, __: object, value: str) -> None:
 
 @attrs.frozen(kw_only=True)
 class SQLSettings:
-    """Where the catalog is kept.
+    """A SQLite or PostgreSQL database as a sink.
 
     Attributes:
         url: `sqlite:///catalog.db` (a path relative to the working directory;
-            four slashes for an absolute one), `sqlite://` (in memory, gone when
+            four slashes for an absolute one), `sqlite://` (in memory, lost when
             closed) or `postgresql://user:password@host:port/database`. It may
-            hold a password and is shown nowhere.
-        name: Names the sink in reports and logs.
-        batch: Products in one transaction, at most.
+            contain a password and appears in no message.
+        name: Name of the sink, for reports and logs.
+        batch: Most products in one transaction, from 1 to 5000.
         timeout: Seconds to wait for a connection, a lock or a statement.
     """
 
@@ -64,14 +64,14 @@ class SQLSettings:
             raise MisconfiguredError("timeout", problem)
 
     def open(self) -> AbstractAsyncContextManager[SQLSink]:
-        """Connect, and disconnect at the end.
+        """Open the sink for the length of a block.
 
-        The tables, and a SQLite file, are made before the first write.
+        The sink creates its tables, and a SQLite file, before the first write.
 
         Raises:
             MissingExtraError: The extra `sql` is not installed.
-            MisconfiguredError: The database cannot be used as the URL has it.
-            TransientError: It cannot be reached now.
+            MisconfiguredError: The database cannot be used with this URL.
+            TransientError: The database cannot be reached now.
         """
         driver = (driver_of(self.url) or "").partition("+")[2]
         try:

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from catalogsync.changes import (
+from catalogsync.catalog.changes import (
     Change,
-    Held,
-    HeldReference,
-    Ours,
+    Existing,
+    ExistingReference,
+    Found,
     Reference,
     ReferenceChange,
     ReferenceOutcome,
 )
+from catalogsync.catalog.outcomes import Outcome
+from catalogsync.catalog.products import Dimensions, Field, Product, ProductKey
 from catalogsync.errors import BatchRefusedError, CatalogSyncError, RefusedError
-from catalogsync.models import Dimensions, Field, Product, ProductKey
-from catalogsync.outcomes import Outcome
-from catalogsync.protocols import AdoptBy, Finding, Limits
+from catalogsync.protocols import AdoptBy, CheckResult, Limits
 
 from . import _references
 from ._database import Database, open_database
@@ -48,16 +48,15 @@ async def open_sink(settings: SQLSettings) -> AsyncGenerator[SQLSink, None]:
 
 @attrs.frozen(eq=False)
 class SQLSink:
-    """A catalog in a SQL database; `SQLSettings.open` makes one.
+    """A catalog in a SQL database; `SQLSettings.open` makes it.
 
-    It is a `Sink`, a `ReferencingSink`, a `ShapingSink`, a `PruningSink`, an
-    `AdoptingSink`, `Located` and `Checkable`. A batch is one transaction: written
-    whole, or not at all. The tables are made before the first write; until then
-    nothing is found.
+    It is a `Sink`, a `ReferencingSink`, a `NormalizingSink`, a `RemovingSink`, an
+    `AdoptingSink`, `HasEndpoint` and `SelfChecking`. Each batch is one transaction. The
+    sink creates the tables before the first write; until then it finds nothing.
 
     Attributes:
-        name: Names the sink in reports and logs.
-        limits: What it can take.
+        name: Name of the sink, for reports and logs.
+        limits: Largest batch, and number of writes in flight.
     """
 
     name: str
@@ -65,60 +64,62 @@ class SQLSink:
     _database: Database = attrs.field(repr=False)
 
     @property
-    def place(self) -> str:
+    def endpoint(self) -> str:
         """The database's address, without user and password.
 
-        A SQLite file has its absolute path; a database in memory is a place of its
-        own.
+        A SQLite file has its absolute path; each database in memory has an endpoint
+        of its own.
         """
-        return self._database.place
+        return self._database.endpoint
 
     async def find(
-        self, wanted: Sequence[Product], /, *, fields: frozenset[Field]
-    ) -> Mapping[ProductKey, Held]:
-        """Say what the database holds under the keys of these products.
+        self, desired: Sequence[Product], /, *, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, Found]:
+        """Find products by key, in one consistent read.
 
-        All of it is read at one moment. `Ours.native` is the number of the row.
+        `Existing.native` is the number of the row.
         """
         async with self._database.reading() as connection:
-            return await find_products(connection, wanted, fields) if connection else {}
+            return (
+                await find_products(connection, desired, fields) if connection else {}
+            )
 
-    async def owned(self, source: str, /) -> AsyncIterator[Sequence[Ours]]:
-        """All products under keys of this source, each page read by itself.
+    async def owned(self, source: str, /) -> AsyncIterator[Sequence[Existing]]:
+        """All products with keys of this source, page by page.
 
-        The status is `UNSET` where the column holds another word.
+        The status is `UNSET` if the column has an unknown value.
         """
         page = await self._owned_page(source, 0)
         while page:
             yield page
             page = await self._owned_page(source, page[-1].native)
 
-    async def _owned_page(self, source: str, after: object) -> Sequence[Ours]:
+    async def _owned_page(self, source: str, after: object) -> Sequence[Existing]:
         async with self._database.reading() as connection:
             return await owned_page(connection, source, after) if connection else []
 
     async def find_foreign(
-        self, wanted: Sequence[Product], /, *, by: AdoptBy, fields: frozenset[Field]
-    ) -> Mapping[ProductKey, Held]:
-        """Say which products without a `source` could be these.
+        self, desired: Sequence[Product], /, *, by: AdoptBy, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, Found]:
+        """Find products without a `source` that match these.
 
-        The table has no handle, so that nothing is found by it. The external id is
-        an attribute `external_id`: the id, or `source:id`.
+        The table has no handle, so `AdoptBy.HANDLE` finds nothing. The external id is
+        the attribute `external_id`: the id, or `source:id`.
         """
         async with self._database.reading() as connection:
             if connection is None:
                 return {}
-            return await find_foreign(connection, wanted, by, fields)
+            return await find_foreign(connection, desired, by, fields)
 
     async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
         """Write a batch in one transaction.
 
         Raises:
-            BatchRefusedError: A value cannot be kept; nothing was written.
+            BatchRefusedError: The database cannot store a value; nothing was written.
             ConflictError: A product was created, changed or removed meanwhile.
             TransientError: The database is locked or cannot be reached.
-            MisconfiguredError: It cannot be written as things are: the disk is
-                full, the file is read-only, the user has no right to.
+            MisconfiguredError: The database is not writable: the disk is full, the file
+                is read-only, or the user lacks a permission.
         """
         try:
             async with self._database.writing() as connection:
@@ -137,7 +138,7 @@ class SQLSink:
             return await named(connection, error, changes) if connection else error
 
     def shape(self, product: Product, /) -> Product:
-        """The product as `find` gives it back.
+        """The product as `find` returns it after a write.
 
         Raises:
             RefusedError: A stock level has more than 63 bits.
@@ -153,14 +154,14 @@ class SQLSink:
 
     async def find_references(
         self, references: frozenset[Reference], /
-    ) -> Mapping[Reference, HeldReference]:
-        """Say which of these categories and tags the database has."""
+    ) -> Mapping[Reference, ExistingReference]:
+        """Find categories and tags."""
         async with self._database.reading() as connection:
             if connection is None:
                 return {}
-            has_receipts = self._database.has_receipts
+            has_last_applied = self._database.has_last_applied
             return await _references.find_references(
-                connection, references, has_receipts=has_receipts
+                connection, references, has_last_applied=has_last_applied
             )
 
     async def write_references(
@@ -173,10 +174,10 @@ class SQLSink:
         async with self._database.writing() as connection:
             return await _references.write_references(connection, changes)
 
-    async def check(self) -> Sequence[Finding]:
-        """See whether the database can be reached and written; change nothing."""
+    async def check(self) -> Sequence[CheckResult]:
+        """Check whether the database can be reached and written, without a change."""
         try:
             text = await self._database.check()
         except CatalogSyncError as error:
-            return [Finding(ok=False, what="url", text=str(error))]
-        return [Finding(ok=True, what="url", text=text)]
+            return [CheckResult(ok=False, what="url", text=str(error))]
+        return [CheckResult(ok=True, what="url", text=text)]

@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
-from catalogsync.changes import Reference
-from catalogsync.models import ProductKey
+from catalogsync.catalog.changes import Reference
+from catalogsync.catalog.products import ProductKey
 
 __all__ = [
     "IDS",
@@ -91,7 +91,7 @@ product = sa.Table(
     sa.Column("width", _DECIMAL),
     sa.Column("height", _DECIMAL),
     sa.Column("attributes", sa.Text),
-    sa.Column("receipt", sa.Text),
+    sa.Column("receipt", sa.Text, key="last_applied"),
     sa.Column("created_at", _TIME, server_default=sa.func.now()),
     sa.Column(
         "updated_at", _TIME, server_default=sa.func.now(), onupdate=sa.func.now()
@@ -119,7 +119,7 @@ category = sa.Table(
     sa.Column(
         "parent_id", _ID, sa.ForeignKey("category.id", ondelete="SET NULL"), index=True
     ),
-    sa.Column("receipt", sa.Text),
+    sa.Column("receipt", sa.Text, key="last_applied"),
     sa.UniqueConstraint("source", "source_id"),
     sqlite_autoincrement=True,
 )

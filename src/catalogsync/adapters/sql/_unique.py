@@ -15,10 +15,10 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from catalogsync.batching import batched
-from catalogsync.changes import Action, Change
+from catalogsync.catalog.changes import Action, Change
+from catalogsync.catalog.products import ProductKey
+from catalogsync.diff.compare import UNIQUE
 from catalogsync.errors import BatchRefusedError, InvalidValueError
-from catalogsync.models import ProductKey
-from catalogsync.planning import UNIQUE
 
 from ._tables import IDS, NewRow, product, variant
 
@@ -86,7 +86,7 @@ async def named(
         got, lost = _moves(changes, name)
         owners = {
             row["value"]: (row["told"], row["key"])
-            for row in await _held(connection, name, {move.value for move in got})
+            for row in await _existing(connection, name, {move.value for move in got})
             if _Move(row["key"], row["id"], row["value"]) not in lost
         }
         for move in got:
@@ -102,7 +102,7 @@ async def named(
     )
 
 
-async def _held(
+async def _existing(
     connection: AsyncConnection, name: str, values: Iterable[str]
 ) -> list[NewRow]:
     """The variants that have one of these values, with their products."""
@@ -139,9 +139,9 @@ def _moves(changes: Iterable[Change], name: str) -> tuple[list[_Move], set[_Move
     got: list[_Move] = []
     lost: set[_Move] = set()
     for change in changes:
-        held = change.held.product.variants if change.held else ()
+        existing = change.existing.product.variants if change.existing else ()
         left = () if change.action is Action.DELETE else change.product.variants
-        before, after = ({v.id: v for v in some or ()} for some in (held, left))
+        before, after = ({v.id: v for v in some or ()} for some in (existing, left))
         for id_ in {**before, **after}:
             old = getattr(before.get(id_), name, None) or None
             new = getattr(after.get(id_), name, None) or None

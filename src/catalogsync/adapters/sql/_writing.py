@@ -11,9 +11,8 @@ import attrs
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from catalogsync.changes import Action, Change, VariantChange
-from catalogsync.errors import ConflictError
-from catalogsync.models import (
+from catalogsync.catalog.changes import Action, Change, VariantChange
+from catalogsync.catalog.products import (
     Dimensions,
     Field,
     Product,
@@ -22,6 +21,7 @@ from catalogsync.models import (
     Unset,
     Variant,
 )
+from catalogsync.errors import ConflictError
 
 from . import _tables as tables
 from ._foreign import adopt
@@ -111,8 +111,8 @@ def _is_as_found(change: Change, id_: int | None) -> bool:
     """Whether the row that has the key now is the one that the change is for."""
     if id_ is None:
         return change.action is Action.DELETE
-    held = change.held
-    return held is None or held.foreign or held.native == id_
+    existing = change.existing
+    return existing is None or existing.foreign or existing.native == id_
 
 
 async def _variant_ids(
@@ -127,11 +127,11 @@ async def _variant_ids(
 
 def _variant_changes(change: Change) -> Iterator[tuple[VariantChange, Variant | None]]:
     """What happens to each variant, and how it was found."""
-    if change.held is None:
+    if change.existing is None:
         for each in change.product.variants or ():
             yield VariantChange(action=Action.ADD, variant=each), None
     else:
-        before = {each.id: each for each in change.held.product.variants or ()}
+        before = {each.id: each for each in change.existing.product.variants or ()}
         for what in change.variants:
             yield what, before.get(what.variant.id)
 
@@ -145,33 +145,33 @@ _VARIANT_PLAIN = {"variant_title": "title", "sku": "sku", "barcode": "barcode"}
 def _new_product(change: Change) -> NewRow:
     columns = _product_columns(change.product, frozenset(Field))
     key = {"source": change.key.source, "source_id": change.key.id}
-    return {**key, **columns, "receipt": change.receipt}
+    return {**key, **columns, "last_applied": change.last_applied}
 
 
 def _changed_columns(change: Change) -> NewRow:
     """The columns that a product that is there gets."""
     match change.action:
-        case Action.RETIRE:
-            return {"receipt": change.receipt, "status": ProductStatus.DRAFT}
-        case Action.DISOWN:
-            return dict.fromkeys(("source", "source_id", "receipt"))
+        case Action.UNPUBLISH:
+            return {"last_applied": change.last_applied, "status": ProductStatus.DRAFT}
+        case Action.RELEASE:
+            return dict.fromkeys(("source", "source_id", "last_applied"))
         case _:
             columns = _product_columns(change.product, change.fields)
-            return {"receipt": change.receipt, **columns}
+            return {"last_applied": change.last_applied, **columns}
 
 
-def _product_columns(wanted: Product, fields: frozenset[Field]) -> NewRow:
+def _product_columns(desired: Product, fields: frozenset[Field]) -> NewRow:
     """The columns of these fields; what is not supplied is empty."""
-    row = {name: _given(getattr(wanted, name)) for name in _PLAIN if name in fields}
+    row = {name: _given(getattr(desired, name)) for name in _PLAIN if name in fields}
     if Field.DIMENSIONS in fields:
-        size = wanted.dimensions or Dimensions()
+        size = desired.dimensions or Dimensions()
         row |= {"length": size.length, "width": size.width, "height": size.height}
     if Field.ATTRIBUTES in fields:
         # A `Mapping` inside is an object.
-        text = json.dumps(wanted.attributes or {}, ensure_ascii=False, default=dict)
+        text = json.dumps(desired.attributes or {}, ensure_ascii=False, default=dict)
         # Others may have left half of a surrogate pair, which JSON can name.
         text = text.encode(errors="backslashreplace").decode()
-        row["attributes"] = text if wanted.attributes else None
+        row["attributes"] = text if desired.attributes else None
     return row
 
 
@@ -199,11 +199,13 @@ _VARIANT_LISTS = {
 
 
 def _put_product_lists(rows: _Rows, id_: int, change: Change) -> None:
-    held, wanted = change.held, change.product
+    existing, desired = change.existing, change.product
     if Field.IMAGES in change.fields:
         # The positions of those that are there are not known: all are placed anew.
-        before = [{"url": i.url} for i in (held.product.images if held else ()) or ()]
-        images = enumerate(wanted.images or ())
+        before = [
+            {"url": i.url} for i in (existing.product.images if existing else ()) or ()
+        ]
+        images = enumerate(desired.images or ())
         after = [{"url": image.url, "position": n} for n, image in images]
         rows.put_list(tables.image, id_, before, after)
     for field, table, column in (
@@ -211,7 +213,7 @@ def _put_product_lists(rows: _Rows, id_: int, change: Change) -> None:
         (Field.TAGS, tables.product_tag, "tag_id"),
     ):
         if field in change.fields:
-            found = held.references.get(field, ()) if held else ()
+            found = existing.references.get(field, ()) if existing else ()
             ids = change.references.get(field, ())
             rows.put_list(
                 table,
@@ -274,7 +276,7 @@ class _Rows:
         table: sa.Table,
         owner: int,
         found: Iterable[NewRow],
-        wanted: Iterable[NewRow],
+        desired: Iterable[NewRow],
     ) -> None:
         """Turn the elements that were found into those that are wanted.
 
@@ -282,7 +284,7 @@ class _Rows:
         ours is a conflict.
         """
         owner_name, name = _ELEMENTS[table]
-        before, after = _by(name, found), _by(name, wanted)
+        before, after = _by(name, found), _by(name, desired)
         for element, rows in before.items():
             if after.get(element) != rows:
                 self.add(_delete, table, {owner_name: owner, name: element})

@@ -42,8 +42,8 @@ class LoggedRequest:
     Attributes:
         method: Its method.
         path: Its path, without the query.
-        query: Its parameters; of one that is given twice, the first.
-        headers: Its headers, whose names may be written in any case.
+        query: Its parameters; the first value of one that appears twice.
+        headers: Its headers; names in any case.
     """
 
     method: str
@@ -58,7 +58,7 @@ class DummyJSONServer:
 
     Attributes:
         url: Its base URL, without a trailing slash.
-        records: Its products. What a test changes here is in the next answer.
+        records: Its products. Changes appear in the next answer.
         requests: The last 10,000 requests, in the order of their arrival.
     """
 
@@ -84,15 +84,15 @@ def dummyjson_app(
     Args:
         records: The products. They are copied, unless given as :class:`Records`,
             through which they can be changed while the server runs.
-        faults: What goes wrong.
+        faults: Faults of the server; None: no faults.
         rate_limit: Allow only 100 requests in ten seconds, as the real one does.
-        compress: Send gzip to who accepts it, as the real one does.
-        clock: The seconds since the epoch, for the rate limit.
+        compress: Send gzip to clients that accept it, as the real one does.
+        clock: Gives the seconds since the epoch, for the rate limit.
 
     Returns:
         An application to be served once.
     """
-    held = records if isinstance(records, Records) else Records(records)
+    existing = records if isinstance(records, Records) else Records(records)
     requests: deque[LoggedRequest] = deque(maxlen=_LOGGED)
 
     @web.middleware
@@ -112,8 +112,8 @@ def dummyjson_app(
         middleware.clean,
     ]
     app = web.Application(middlewares=steps)
-    app[_RECORDS], app[_REQUESTS] = held, requests
-    Routes(held).add_to(app.router)
+    app[_RECORDS], app[_REQUESTS] = existing, requests
+    Routes(existing).add_to(app.router)
     return app
 
 
@@ -126,7 +126,7 @@ async def dummyjson_server(
     compress: bool = False,
     clock: Callable[[], float] = time.time,
 ) -> AsyncGenerator[DummyJSONServer]:
-    """Run a DummyJSON server; the arguments are those of :func:`dummyjson_app`."""
+    """Run a DummyJSON server; :func:`dummyjson_app` explains the arguments."""
     app = dummyjson_app(
         records, faults=faults, rate_limit=rate_limit, compress=compress, clock=clock
     )

@@ -98,11 +98,12 @@ class Routes:
         return json_response(dump(Query.parse(request.query).selected(entry.record)))
 
     def _filtered(
-        self, request: web.Request, wanted: Callable[[Record], bool]
+        self, request: web.Request, desired: Callable[[Record], bool]
     ) -> web.Response:
         records = (entry.record for entry in self._records.entries)
         return _page(
-            [record for record in records if wanted(record)], Query.parse(request.query)
+            [record for record in records if desired(record)],
+            Query.parse(request.query),
         )
 
     def _categories(self) -> list[dict[str, str]]:

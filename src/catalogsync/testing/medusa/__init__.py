@@ -53,7 +53,7 @@ class FakeMedusa:
 
     Attributes:
         url: Its base URL, without a trailing slash.
-        state: All that it holds; look, and change what a test needs changed.
+        state: All its data, which a test may read and change.
         requests: The last 10,000 requests, in the order of their arrival.
     """
 
@@ -110,11 +110,11 @@ class FakeMedusa:
 
     @property
     def products(self) -> list[Row]:
-        """The products, with all that they are related to."""
+        """The products with their related data."""
         return list(self.state.products.values())
 
     def product(self, **columns: object) -> Row:
-        """The one product with these values, such as ``external_id="7"``."""
+        """The one product with these values, for example ``external_id="7"``."""
         (found,) = (
             row
             for row in self.state.products.values()
@@ -124,23 +124,23 @@ class FakeMedusa:
 
     @property
     def writes(self) -> list[LoggedRequest]:
-        """The requests that may have changed something."""
+        """The requests that may have changed data."""
         return [request for request in self.requests if request.writes]
 
     def forget_tokens(self) -> None:
-        """Let every token be worth nothing, as if its time had come."""
+        """Invalidate all tokens, as if they had expired."""
         self._guard.forget_tokens()
 
     def revoke_key(self) -> None:
-        """Let the secret key be worth nothing."""
+        """Revoke the secret key."""
         next(iter(self.state.keys.values()))["revoked_at"] = self.state.ids.now()
 
     def interrupt(self, product: Row, stage: Stage) -> None:
-        """Leave a product as if the server had died while it made it."""
+        """Leave a product as a server does that crashed while it created it."""
         interrupt(self.state, product, stage)
 
     def catch_up(self) -> None:
-        """Let the index of products know all that there are, see `index_engine`."""
+        """Update the index of products; see the flag `index_engine`."""
         self.state.indexed = set(self.state.products)
 
 
@@ -156,12 +156,12 @@ def medusa_app(
     """Make the application that behaves as Medusa does.
 
     Args:
-        faults: What goes wrong.
-        token_lifetime: The seconds that a token is good for.
-        clock: The seconds since the epoch.
-        seed: Starts the random part of ids, and so the order of new products.
-        flags: Feature flags that are on, such as `rbac_filter_fields`.
-        denied: Permissions that the user's role lacks, such as `price:read`.
+        faults: Faults of the server; None: no faults.
+        token_lifetime: Seconds for which a token is valid.
+        clock: Gives the seconds since the epoch.
+        seed: Seed for the random part of ids, which decides the order of new products.
+        flags: Enabled feature flags, for example `rbac_filter_fields`.
+        denied: Permissions that the user's role lacks, for example `price:read`.
 
     Returns:
         An application to be served once.
@@ -216,7 +216,7 @@ async def fake_medusa(
     flags: Iterable[str] = (),
     denied: Iterable[str] = (),
 ) -> AsyncGenerator[FakeMedusa]:
-    """Run a Medusa server; the arguments are those of :func:`medusa_app`."""
+    """Run a Medusa server; :func:`medusa_app` explains the arguments."""
     app = medusa_app(
         faults=faults,
         token_lifetime=token_lifetime,

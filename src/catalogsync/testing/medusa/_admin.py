@@ -88,16 +88,16 @@ class ProductRoutes:
         return PRODUCTS.page(request, "products", self._find)
 
     def _find(self, query: Query) -> list[Row]:
-        state, wishes = self._state, query.wishes
-        if wish := wishes.get("external_id"):
-            found = [state.external_ids.get(key, {}) for key in set(wish.values)]
+        state, conditions = self._state, query.conditions
+        if condition := conditions.get("external_id"):
+            found = [state.external_ids.get(key, {}) for key in set(condition.values)]
             rows = [row for table in found for row in table.values()]
-        elif wish := wishes.get("handle"):
-            keys = set(wish.values)
+        elif condition := conditions.get("handle"):
+            keys = set(condition.values)
             rows = [state.handles[key] for key in keys if key in state.handles]
         else:
             rows = list(state.products.values())
-        rows = listed(state, rows, filtered=bool(wishes))
+        rows = listed(state, rows, filtered=bool(conditions))
         return sorted(rows, key=lambda row: str(row["id"]))
 
     async def product(self, request: web.Request) -> web.Response:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from catalogsync._json import dumps
+from catalogsync._lib.strict_json import dumps
 
 from ._errors import MedusaError, Row, refusal, unauthorized
 from ._state import EMAIL, PASSWORD, State

@@ -109,13 +109,13 @@ def show_trees(
         found: Those that it asks for.
     """
     show = listing.shower(query.fields)
-    wanted = {name for name in TREES if query.asks(name)}
-    if not wanted:
+    desired = {name for name in TREES if query.asks(name)}
+    if not desired:
         return [show(row) for row in found]
-    wishes = {n: w for n, w in query.wishes.items() if n not in _CHOOSE_NO_TREE}
-    rest = listing.matching(visible, attrs.evolve(query, wishes=wishes))
+    conditions = {n: w for n, w in query.conditions.items() if n not in _CHOOSE_NO_TREE}
+    rest = listing.matching(visible, attrs.evolve(query, conditions=conditions))
     view: Callable[[Row, Row], Row] = _Ancestors.of(found, rest).show
-    if _DESCENDANTS in wanted:
+    if _DESCENDANTS in desired:
         view = _Descendants(rest).show
     by_rank = sorted(found, key=lambda row: row["rank"])
     return [view(row, show(row)) for row in by_rank]

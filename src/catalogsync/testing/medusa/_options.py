@@ -160,13 +160,13 @@ class Options:
 
     def require(self, bodies: list[Any]) -> None:
         """Refuse options that are asked for by id and are not to be had."""
-        wanted = [body["id"] for body in bodies if "title" not in body]
+        desired = [body["id"] for body in bodies if "title" not in body]
         known = self._state.options
-        if missing := ", ".join(key for key in wanted if key not in known):
+        if missing := ", ".join(key for key in desired if key not in known):
             raise invalid(f"Some product options were not found: [{missing}]")
         taken = [
             key
-            for key in wanted
+            for key in desired
             if known[key]["is_exclusive"] and any(self._links(key))
         ]
         if taken:
@@ -183,11 +183,11 @@ class Options:
         if isinstance(body, dict) and "title" in body:
             option = self.create(body, exclusive=exclusive)
             return {**option, "values": option["values"]}
-        wanted: Row = {"id": body} if isinstance(body, str) else body
-        found = self._state.options.get(wanted["id"])
+        desired: Row = {"id": body} if isinstance(body, str) else body
+        found = self._state.options.get(desired["id"])
         if found is None:
-            raise invalid(f"Some product options were not found: [{wanted['id']}]")
-        chosen = wanted.get("value_ids")
+            raise invalid(f"Some product options were not found: [{desired['id']}]")
+        chosen = desired.get("value_ids")
         values = [
             value
             for value in found["values"]
@@ -257,8 +257,8 @@ class Options:
         values = {
             row["id"]: row for row in links[0]["values"] if row["id"] not in remove
         }
-        for wanted in change.get("add", ()):
-            value = self._wanted(option, wanted)
+        for desired in change.get("add", ()):
+            value = self._desired(option, desired)
             values[value["id"]] = value
         self._state.replace(links[0], "values", values.values())
 
@@ -274,9 +274,9 @@ class Options:
                 f" variant(s) are using it: {', '.join(users)}"
             )
 
-    def _wanted(self, option: Row, wanted: Any) -> Row:
+    def _desired(self, option: Row, desired: Any) -> Row:
         column, text = (
-            ("id", wanted) if isinstance(wanted, str) else ("value", wanted["value"])
+            ("id", desired) if isinstance(desired, str) else ("value", desired["value"])
         )
         for value in option["values"]:
             if value[column] == text:

@@ -20,11 +20,11 @@ _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "$lte": lambda have, want: have <= want,
 }
 
-Filter: TypeAlias = Callable[[Row, "Wish"], bool]
+Filter: TypeAlias = Callable[[Row, "Condition"], bool]
 
 
 @attrs.define
-class Wish:
+class Condition:
     """What one parameter asks for.
 
     Attributes:
@@ -43,7 +43,7 @@ class Query:
     """A parsed query string.
 
     Attributes:
-        wishes: What is asked for, by the name of the parameter; that of
+        conditions: What is asked for, by the name of the parameter; that of
             ``variants[sku][]`` is ``variants.sku``.
         limit: How many rows at most.
         offset: How many rows to leave out first.
@@ -51,7 +51,7 @@ class Query:
         fields: The ``fields`` parameter, if there is one.
     """
 
-    wishes: Mapping[str, Wish]
+    conditions: Mapping[str, Condition]
     limit: int
     offset: int
     order: str
@@ -64,21 +64,23 @@ class Query:
         Raises:
             MedusaError: For a limit or an offset that is no number.
         """
-        wishes: dict[str, Wish] = {}
+        conditions: dict[str, Condition] = {}
         for name, value in query.items():
-            _note(wishes, name, value)
-        wish = wishes.pop("fields", None)
-        fields = wish.values[-1] if wish else None
-        order = wishes.pop("order", Wish([""])).values[-1]
-        offset = _number(wishes, "offset", 0)
+            _note(conditions, name, value)
+        condition = conditions.pop("fields", None)
+        fields = condition.values[-1] if condition else None
+        order = conditions.pop("order", Condition([""])).values[-1]
+        offset = _number(conditions, "offset", 0)
         if offset < 0:
             raise unknown_error()
-        return cls(wishes, _number(wishes, "limit", limit), offset, order, fields)
+        return cls(
+            conditions, _number(conditions, "limit", limit), offset, order, fields
+        )
 
     def asks(self, name: str) -> bool:
         """Whether a parameter says yes."""
-        wish = self.wishes.get(name)
-        return wish is not None and wish.values[-1] == "true"
+        condition = self.conditions.get(name)
+        return condition is not None and condition.values[-1] == "true"
 
     def page(self, rows: Iterable[Row]) -> tuple[list[Row], int]:
         """The rows of this page in order, and how many there are in all."""
@@ -98,21 +100,23 @@ class Query:
         )
 
 
-def _note(wishes: dict[str, Wish], name: str, value: str) -> None:
+def _note(conditions: dict[str, Condition], name: str, value: str) -> None:
     head = name.split("[", 1)[0]
     parts = _PARTS.findall(name)
     listed = bool(parts) and (not parts[-1] or parts[-1].isdigit())
     if listed:
         parts.pop()
     operator = parts.pop() if parts and parts[-1].startswith("$") else ""
-    wish = wishes.setdefault(".".join([head, *parts]), Wish([], listed, operator))
-    wish.values.append(value)
+    condition = conditions.setdefault(
+        ".".join([head, *parts]), Condition([], listed, operator)
+    )
+    condition.values.append(value)
 
 
-def _number(wishes: dict[str, Wish], name: str, default: int) -> int:
-    if name not in wishes:
+def _number(conditions: dict[str, Condition], name: str, default: int) -> int:
+    if name not in conditions:
         return default
-    text = wishes.pop(name).values[-1]
+    text = conditions.pop(name).values[-1]
     try:
         return int(float(text))
     except ValueError:
@@ -123,8 +127,8 @@ def _number(wishes: dict[str, Wish], name: str, default: int) -> int:
 def matches_column(column: str) -> Filter:
     """Match one of the wanted values, with ``null`` for none."""
 
-    def matches(row: Row, wish: Wish) -> bool:
-        return _is_one_of(row.get(column), wish)
+    def matches(row: Row, condition: Condition) -> bool:
+        return _is_one_of(row.get(column), condition)
 
     return matches
 
@@ -132,9 +136,9 @@ def matches_column(column: str) -> Filter:
 def matches_moment(column: str) -> Filter:
     """Match a time, with the operators that Medusa has for it."""
 
-    def matches(row: Row, wish: Wish) -> bool:
-        have, want = str(row[column]), wish.values[-1]
-        compare = _OPERATORS.get(wish.operator)
+    def matches(row: Row, condition: Condition) -> bool:
+        have, want = str(row[column]), condition.values[-1]
+        compare = _OPERATORS.get(condition.operator)
         return compare(have, want) if compare else have == want
 
     return matches
@@ -143,9 +147,9 @@ def matches_moment(column: str) -> Filter:
 def matches_related(relation: str, column: str = "id") -> Filter:
     """Match rows that have a relative with one of the wanted values."""
 
-    def matches(row: Row, wish: Wish) -> bool:
+    def matches(row: Row, condition: Condition) -> bool:
         return any(
-            _is_one_of(relative[column], wish, splits=False)
+            _is_one_of(relative[column], condition, splits=False)
             for relative in row[relation]
             if relative
         )
@@ -156,24 +160,24 @@ def matches_related(relation: str, column: str = "id") -> Filter:
 def contains(*columns: str) -> Filter:
     """Match rows with the wanted text anywhere in these columns."""
 
-    def matches(row: Row, wish: Wish) -> bool:
-        wanted = wish.values[-1].lower()
-        if wanted == _NULL:  # nothing is asked for
+    def matches(row: Row, condition: Condition) -> bool:
+        desired = condition.values[-1].lower()
+        if desired == _NULL:  # nothing is asked for
             return True
-        return any(wanted in str(row.get(column) or "").lower() for column in columns)
+        return any(desired in str(row.get(column) or "").lower() for column in columns)
 
     return matches
 
 
-def _is_one_of(value: object, wish: Wish, *, splits: bool = True) -> bool:
+def _is_one_of(value: object, condition: Condition, *, splits: bool = True) -> bool:
     """Whether a value is asked for; the text ``null`` always means none.
 
     A single value in a list is taken for several where it has commas.
     """
-    wanted = wish.values
-    if splits and wish.listed and len(wanted) == 1:
-        wanted = wanted[0].split(",")
+    desired = condition.values
+    if splits and condition.listed and len(desired) == 1:
+        desired = desired[0].split(",")
     if value is None:
-        return _NULL in wanted
+        return _NULL in desired
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    return text != _NULL and text in wanted
+    return text != _NULL and text in desired

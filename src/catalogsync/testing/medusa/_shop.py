@@ -32,7 +32,7 @@ _PRODUCTS = Listing(
         "category_id": matches_related("categories"),
         "tag_id": matches_related("tags"),
         "q": contains("title", "handle", "description"),
-        "region_id": lambda _row, _wish: True,
+        "region_id": lambda _row, _trigger: True,
     },
     strict=True,
 )

@@ -97,15 +97,15 @@ class Variants:
 
     def choose(self, product: Row, body: Row) -> list[Row]:
         """The values that the variant's options name."""
-        wanted: dict[str, Any] = body.get("options") or {}
+        desired: dict[str, Any] = body.get("options") or {}
         links = product["options"]
-        if wanted and len(wanted) != len(links):
+        if desired and len(desired) != len(links):
             title = body.get("title", "undefined")
             raise invalid(
-                f"Product has {len(links)} option values but there were {len(wanted)}"
+                f"Product has {len(links)} option values but there were {len(desired)}"
                 f" provided option values for the variant: {title}."
             )
-        return [_value(links, title, text) for title, text in wanted.items()]
+        return [_value(links, title, text) for title, text in desired.items()]
 
     def _require_free(
         self, product: Row, options: list[Row], variant: Row | None
@@ -157,12 +157,12 @@ class Variants:
             # The items stay, with their SKUs and levels.
             state.replace(variant, "inventory_items", [])
 
-    def _priced(self, variant: Row, wanted: list[Row]) -> list[Row]:
+    def _priced(self, variant: Row, desired: list[Row]) -> list[Row]:
         """The price rows after an update: those not mentioned are gone.
 
         Of two that look the same as sent, apart from id and amount, the last wins.
         """
-        distinct = {_look(row): row for row in wanted}
+        distinct = {_look(row): row for row in desired}
         have = {row["id"]: row for row in variant["prices"]}
         return [
             self._price(variant["id"], row, have.get(row.get("id", "")))

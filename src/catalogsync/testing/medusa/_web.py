@@ -12,7 +12,7 @@ import attrs
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from catalogsync._json import dumps, loads
+from catalogsync._lib.strict_json import dumps, loads
 
 from ._auth import Guard
 from ._errors import MedusaError, Row, invalid, too_large, unknown_error
@@ -191,7 +191,7 @@ class Listing:
     def query(self, request: web.Request) -> Query:
         """The request's query, checked."""
         query = Query.parse(request.query, limit=self.limit)
-        unknown = [name for name in query.wishes if name not in self.filters]
+        unknown = [name for name in query.conditions if name not in self.filters]
         if unknown and self.strict:
             names = ", ".join(unknown)
             raise invalid(f"Invalid request: Unrecognized fields: '{names}'")
@@ -199,9 +199,9 @@ class Listing:
 
     def matching(self, rows: list[Row], query: Query) -> list[Row]:
         """The rows that the query asks for."""
-        for name, wish in query.wishes.items():
+        for name, condition in query.conditions.items():
             if matches := self.filters.get(name):
-                rows = [row for row in rows if matches(row, wish)]
+                rows = [row for row in rows if matches(row, condition)]
         return rows
 
     def shower(self, fields: str | None) -> Callable[[Row], Row]:

@@ -61,7 +61,7 @@ async function refresh() {
 }
 
 function show(part, counts, total) {
-  const { fetched, retired, ...ends } = counts;
+  const { fetched, removed, ...ends } = counts;
   const done = Object.values(ends).reduce((sum, number) => sum + number, 0);
   for (const [name, number] of Object.entries({ ...counts, done })) {
     const place = part.querySelector(`[data-count="${name}"]`);

@@ -9,9 +9,9 @@ export interface Counts {
   updated: number
   unchanged: number
   skipped: number
-  retired: number
+  removed: number
   failed: number
-  unsettled: number
+  unresolved: number
 }
 
 export interface Run {

@@ -94,8 +94,8 @@ function Fact({ name, children }: { name: string; children: ReactNode }) {
 }
 
 function Progress({ running: { counts, total, retrying } }: { running: Running }) {
-  const { created, updated, unchanged, skipped, failed, unsettled } = counts
-  const done = created + updated + unchanged + skipped + failed + unsettled
+  const { created, updated, unchanged, skipped, failed, unresolved } = counts
+  const done = created + updated + unchanged + skipped + failed + unresolved
   return (
     <div className="flex flex-col gap-1">
       <div

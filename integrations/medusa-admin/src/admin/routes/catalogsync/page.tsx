@@ -7,7 +7,7 @@ import { formatDuration, formatTime } from "../../parts/format"
 import { JobPanel, Problem } from "../../parts/job-panel"
 import { Status } from "../../parts/status"
 
-const COLUMNS = ["fetched", "created", "updated", "unchanged", "skipped", "retired", "failed", "unsettled"] as const
+const COLUMNS = ["fetched", "created", "updated", "unchanged", "skipped", "removed", "failed", "unresolved"] as const
 
 const PRODUCTS: (Series & { count: keyof Counts })[] = [
   { name: "created", count: "created", color: "var(--tag-green-icon)" },

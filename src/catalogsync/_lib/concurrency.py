@@ -1,0 +1,74 @@
+"""Running work concurrently, with a limit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, TypeVar
+
+__all__ = ["each", "ended"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+async def each(
+    work: Callable[[T], Awaitable[R]], items: Iterable[T], *, at_once: int
+) -> list[R]:
+    """Do the same work for several items concurrently.
+
+    Args:
+        work: Called with each item.
+        items: The items.
+        at_once: Most calls in flight.
+
+    Returns:
+        The results in the order of the items.
+
+    Raises:
+        Exception: The first that any call raised; calls in flight are cancelled and no
+            more are started.
+    """
+    numbered = enumerate(items)
+    results: dict[int, R] = {}
+
+    async def keep_working() -> None:
+        for number, item in numbered:
+            results[number] = await work(item)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(at_once):
+                group.create_task(keep_working())
+    except BaseExceptionGroup as several:
+        raise several.exceptions[0] from None
+    return [results[number] for number in sorted(results)]
+
+
+async def ended(
+    task: asyncio.Future[Any], *, on_cancel: Callable[[], object] = lambda: None
+) -> None:
+    """Wait until a task has ended, however often the current one is cancelled.
+
+    Args:
+        task: What is waited for; its result or error is left to the caller.
+        on_cancel: Called each time that the current task is cancelled.
+
+    Raises:
+        CancelledError: The current task was cancelled; *task* has ended all the same.
+    """
+    cut: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cut = error
+            on_cancel()
+    if cut is None:
+        return
+    if not task.cancelled():
+        task.exception()  # else asyncio would log that nobody saw it
+    try:
+        raise cut
+    finally:
+        del cut  # together with its traceback it is a cycle

@@ -1,0 +1,75 @@
+"""Reading and writing JSON, with orjson if it is installed; the results are the same.
+
+What orjson refuses is left to the standard library, such as an unpaired surrogate,
+which JavaScript writes when it cuts an emoji in two, or a huge number. So they spoil
+one value and not the whole page. Integers beyond 64 bits become floats.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+from typing import Any
+
+__all__ = ["dumps", "loads"]
+
+_LEAST, _MOST = -(1 << 63), (1 << 64) - 1
+_LONGEST = len(str(_LEAST))
+
+
+def _find_orjson() -> Any:
+    try:
+        import orjson
+    except ImportError:
+        return None
+    return orjson
+
+
+_orjson = _find_orjson()
+
+
+def loads(data: bytes) -> Any:
+    """Read JSON.
+
+    Raises:
+        ValueError: It is not JSON, or nested too deeply.
+    """
+    data = data.removeprefix(codecs.BOM_UTF8)  # some PHP shops send one
+    if _orjson is not None:
+        try:
+            return _orjson.loads(data)
+        except ValueError:
+            pass  # The standard library decides.
+    try:
+        return json.loads(data.decode(), parse_constant=_refuse, parse_int=_whole)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def dumps(value: object) -> bytes:
+    """Write JSON, without white space.
+
+    Raises:
+        TypeError: It contains something that JSON cannot represent.
+        ValueError: It contains an unpaired surrogate.
+    """
+    if _orjson is not None:
+        try:
+            encoded: bytes = _orjson.dumps(value)
+        except TypeError:
+            pass  # The standard library also writes integers beyond 64 bits.
+        else:
+            return encoded
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode()
+
+
+def _refuse(text: str) -> None:
+    raise ValueError(f"{text} is not JSON")
+
+
+def _whole(text: str) -> float:
+    if len(text) > _LONGEST:
+        return float(text)
+    number = int(text)
+    return number if _LEAST <= number <= _MOST else float(text)

@@ -1,0 +1,191 @@
+"""Reading from a refusal which product of a batch caused it.
+
+Medusa refuses a batch as a whole. It names the index of the item, or only a
+handle, SKU or barcode, or nothing at all. An SKU may also be taken by an inventory
+item: a server that dies while it makes a product leaves one that nothing is made of.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
+import attrs
+
+from catalogsync.catalog.changes import Change
+from catalogsync.catalog.products import ProductKey, ProductStatus, Unset
+from catalogsync.diff.last_applied import LastApplied
+from catalogsync.errors import BatchRefusedError, ConflictError, InvalidValueError
+
+from .client import MedusaClient, MedusaRefusedError
+from .handles import handle
+from .inventory import Items, find_items, is_unlinked
+from .mapping import Raw, last_applied_of
+
+__all__ = ["Refusals"]
+
+_INDEX = re.compile(r"'(?:create|update), (\d+)\b")
+_TAKEN = re.compile(
+    r"^Product(?: variant)? with (handle|sku|barcode): (.+), already exists\.$",
+    re.DOTALL,
+)
+_ITEM_TAKEN = re.compile(
+    r"^Inventory item with sku: (.+), already exists\.$", re.DOTALL
+)
+_OPTIONS_GONE = re.compile(
+    r"[Pp]roduct options (?:were not found|are already assigned)"
+)
+_LABELS = {"handle": "handle", "sku": "SKU", "barcode": "barcode"}
+_FILTERS = {
+    "handle": "handle",
+    "sku": "variants[sku][]",
+    "barcode": "variants[barcode][]",
+}
+
+
+@attrs.frozen
+class Refusals:
+    """Tells what a refusal of a batch means.
+
+    Attributes:
+        client: The store.
+        items: Takes the inventory items that new variants may adopt, by SKU.
+    """
+
+    client: MedusaClient
+    items: dict[str, str] = attrs.field(factory=dict[str, str])
+
+    async def explain(
+        self, error: MedusaRefusedError, changes: Sequence[Change]
+    ) -> Exception:
+        """The error for the engine.
+
+        Args:
+            error: What Medusa said.
+            changes: The batch, in the order in which it was sent.
+
+        Returns:
+            A `BatchRefusedError` with the culprits where they can be told, or a
+            `ConflictError` where our own product stands there already, or where
+            what was left behind by others can be adopted or is gone.
+        """
+        index = _INDEX.search(error.said)
+        if index and int(index[1]) < len(changes):
+            culprits = {changes[int(index[1])].key: error.reason}
+            return BatchRefusedError(error.reason, said=error.said, culprits=culprits)
+        taken = _TAKEN.match(error.said)
+        if taken:
+            return await self._taken(error, changes, what=taken[1], value=taken[2])
+        item = _ITEM_TAKEN.match(error.said)
+        if item:
+            return await self._item_taken(error, changes, sku=item[1])
+        if _OPTIONS_GONE.search(error.said):
+            return ConflictError(error.said)
+        return BatchRefusedError(error.reason, said=error.said)
+
+    async def _taken(
+        self,
+        error: MedusaRefusedError,
+        changes: Sequence[Change],
+        *,
+        what: str,
+        value: str,
+    ) -> Exception:
+        distinct = {change.key: change for change in changes}.values()
+        wanting = [c for c in distinct if value in _values(c, what)]
+        holders = await self._holders(what, value)
+        keys = {str(change.key): change for change in wanting}
+        label = f"{_LABELS[what]} {value}"
+        if any(h.get("external_id") in keys and _is_new(keys, h) for h in holders):
+            return ConflictError(f"{label} is there by now: {error.said}")
+        if holders:
+            reason = f"{label} is taken by {_named(holders[0])}"
+            holder = _key(holders[0])
+            # A change of the holder itself, which keeps the value, is in nobody's way.
+            others = [change.key for change in wanting if change.key != holder]
+            culprits = dict.fromkeys(others or [c.key for c in wanting], reason)
+            names = {} if holder is None else dict.fromkeys(culprits, holder)
+        elif len(wanting) > 1:
+            reason = f"{label} is wanted by another product of the same batch"
+            culprits, names = {change.key: reason for change in wanting[1:]}, {}
+        else:
+            return ConflictError(f"{label} is free by now: {error.said}")
+        return BatchRefusedError(
+            error.reason, said=error.said, culprits=culprits, holders=names
+        )
+
+    async def _item_taken(
+        self, error: MedusaRefusedError, changes: Sequence[Change], *, sku: str
+    ) -> Exception:
+        """Have items adopted that no variant is made of, and blame the others."""
+        wanting = {
+            desired: change
+            for change in changes
+            for desired in _item_skus(change)
+            if change.existing is None or desired == sku
+        }
+        culprits: dict[ProductKey, str] = {}
+        found = await find_items(self.client, wanting)
+        for item in found:
+            if is_unlinked(item):
+                self.items[item["sku"]] = item["id"]
+            elif not await Items(self.client).release(item["sku"]):
+                what = f"SKU {item['sku']} is taken by inventory item {item['id']}"
+                holder = f"of variant {item['variants'][0]['id']}"
+                culprits[wanting[item["sku"]].key] = f"{what} {holder}"
+        if not culprits and sku in wanting:
+            return ConflictError(f"SKU {sku} is free by now: {error.said}")
+        return BatchRefusedError(error.reason, said=error.said, culprits=culprits)
+
+    async def _holders(self, what: str, value: str) -> list[dict[str, Any]]:
+        name = quote(_FILTERS[what], safe="")
+        columns = "id,title,status,external_id,metadata"
+        query = f"limit=5&fields={columns}&{name}={quote(value, safe='')}"
+        try:
+            found = await self.client.get("/admin/products", query)
+        except MedusaRefusedError:
+            return []
+        products: list[dict[str, Any]] = found["products"]
+        return products
+
+
+def _is_new(keys: dict[str, Change], holder: dict[str, Any]) -> bool:
+    """Whether the holder is a product that this batch wanted to create."""
+    return keys[holder["external_id"]].existing is None
+
+
+def _values(change: Change, what: str) -> set[str | None]:
+    if what == "handle":
+        name = change.handle or handle(change.product)
+        return {name} if change.existing is None else set()
+    return {getattr(v, what) or None for v in change.product.variants or ()}
+
+
+def _item_skus(change: Change) -> list[str]:
+    """The SKUs that Medusa makes an inventory item with."""
+    return [
+        variant.sku
+        for variant in change.product.variants or ()
+        if variant.sku and not isinstance(variant.stock, Unset)
+    ]
+
+
+def _key(holder: Raw) -> ProductKey | None:
+    """The key of a product that is ours."""
+    try:
+        return ProductKey.parse(holder.get("external_id") or "")
+    except InvalidValueError:
+        return None
+
+
+def _named(holder: Raw) -> str:
+    key = _key(holder)
+    what = f"product {holder['id']} ({holder.get('title')!r})"
+    if key is None:
+        return f"{what}, which is not ours"
+    is_published = holder.get("status") == ProductStatus.PUBLISHED
+    if LastApplied.parse(last_applied_of(holder)).unpublished and not is_published:
+        return f"{what}, which is {key} and was unpublished when it left the source"
+    return f"{what}, which is {key}"

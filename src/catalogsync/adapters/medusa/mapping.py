@@ -1,0 +1,383 @@
+"""From Medusa's products to the model: what is asked for, and how it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+from catalogsync.catalog import lenient
+from catalogsync.catalog.changes import Change, Existing
+from catalogsync.catalog.checks import check_json
+from catalogsync.catalog.products import (
+    Dimensions,
+    Field,
+    Image,
+    Json,
+    Price,
+    Product,
+    ProductKey,
+    ProductStatus,
+    StockLevel,
+    Variant,
+    unchecked,
+)
+from catalogsync.diff.last_applied import LastApplied
+from catalogsync.errors import InvalidValueError
+
+__all__ = [
+    "BRAND",
+    "DEFAULT_OPTIONS",
+    "LOST",
+    "RECEIPT",
+    "TAG_COLUMNS",
+    "VARIANT_ID",
+    "Raw",
+    "cleaned",
+    "existing_of",
+    "existing_references",
+    "has_default_option",
+    "inventory_item",
+    "is_ours",
+    "is_plain_price",
+    "is_unfinished",
+    "js_value",
+    "last_applied_of",
+    "levels",
+    "metadata_of",
+    "option_values",
+    "product_of",
+    "query_fields",
+    "raw_of",
+    "variant_id",
+]
+
+Raw = Mapping[str, Any]
+"""A thing as Medusa sends it."""
+
+RECEIPT = "catalogsync"
+"""Metadata key of a product's last-applied state."""
+BRAND = "brand"
+"""Metadata key of a product's brand; Medusa has no field for it."""
+LOST = "__proto__"
+"""A name that Medusa loses wherever it stands: to JavaScript it is no name."""
+VARIANT_ID = "catalogsync_id"
+"""Metadata key of a variant's id in the source."""
+
+DEFAULT_OPTIONS = {"Title": "Default"}
+"""What a variant without options gets; Medusa wants one."""
+
+_ALWAYS = (
+    "id",
+    "external_id",
+    "metadata",
+    "title",
+    "shipping_profile.id",
+    "shipping_profiles_link.shipping_profile_id",
+    "variants.id",
+)
+_ITEM = "variants.inventory_items"
+_COLUMNS: dict[Field, tuple[str, ...]] = {
+    Field.DESCRIPTION: ("description",),
+    Field.STATUS: ("status",),
+    Field.THUMBNAIL: ("thumbnail",),
+    Field.IMAGES: ("images.id", "images.url", "images.rank"),
+    Field.CATEGORIES: ("categories.id", "categories.name"),
+    Field.TAGS: ("tags.id", "tags.value"),
+    Field.WEIGHT: ("weight",),
+    Field.DIMENSIONS: ("length", "width", "height"),
+    Field.VARIANTS: ("variants.metadata",),
+    Field.VARIANT_TITLE: ("variants.title",),
+    Field.SKU: (
+        "variants.sku",
+        f"{_ITEM}.inventory_item_id",
+        f"{_ITEM}.inventory.sku",
+    ),
+    Field.BARCODE: ("variants.barcode",),
+    Field.OPTIONS: (
+        "variants.options.value",
+        "variants.options.option.title",
+        "options.id",
+        "options.title",
+        "options.values.id",
+        "options.values.value",
+    ),
+    Field.PRICES: (
+        "variants.price_set_link.price_set_id",
+        "variants.prices.id",
+        "variants.prices.amount",
+        "variants.prices.currency_code",
+        "variants.prices.min_quantity",
+        "variants.prices.max_quantity",
+        "variants.prices.price_rules.attribute",
+        "variants.prices.price_rules.value",
+    ),
+    Field.STOCK: (
+        "variants.manage_inventory",
+        f"{_ITEM}.inventory_item_id",
+        f"{_ITEM}.inventory.id",
+        f"{_ITEM}.inventory.location_levels.location_id",
+        f"{_ITEM}.inventory.location_levels.stocked_quantity",
+    ),
+}
+
+
+TAG_COLUMNS = ",".join(("id", *_COLUMNS[Field.TAGS]))
+"""What is read of tags, beside the rest."""
+
+
+def query_fields(fields: frozenset[Field]) -> str:
+    """The columns that are needed to compare these fields."""
+    columns = [*_ALWAYS]
+    for field, names in _COLUMNS.items():
+        if field in fields:
+            columns += names
+    return ",".join(columns)
+
+
+def product_of(
+    raw: Raw, key: ProductKey, fields: frozenset[Field], location: str
+) -> Product:
+    """A product as the store has it, however people changed it.
+
+    Args:
+        raw: The product.
+        key: Its key.
+        fields: What was asked for; the rest stays UNSET.
+        location: The stock location that levels without a name belong to.
+    """
+    values: dict[str, Any] = {
+        name: read(raw) for field, name, read in _NAMED_READERS if field in fields
+    }
+    if Field.VARIANTS in fields and raw.get("variants"):
+        hidden = DEFAULT_OPTIONS if has_default_option(raw) else None
+        values["variants"] = tuple(
+            _variant(v, fields, location, hidden) for v in raw["variants"]
+        )
+    title = lenient.text(raw.get("title")) or ""
+    return unchecked(Product, key=key, title=title, **values)
+
+
+def cleaned(raw: Raw) -> Raw:
+    """A product whose variants have each id of ours once, and no rows that are null.
+
+    Where several variants have one id of ours, the oldest keeps it: Medusa's ids grow
+    with time. The others are somebody's copies of it.
+    """
+    variants: Sequence[Raw] = raw.get("variants") or ()
+    owners: dict[str, str] = {}
+    for variant in sorted(variants, key=lambda variant: str(variant["id"])):
+        owners.setdefault(variant_id(variant), variant["id"])
+    return {
+        **raw,
+        "variants": [
+            _cleaned_variant(v, is_copy=owners[variant_id(v)] != v["id"])
+            for v in variants
+        ],
+    }
+
+
+def _cleaned_variant(raw: Raw, *, is_copy: bool) -> Raw:
+    changed: dict[str, Any] = {
+        name: [row for row in raw[name] if row is not None]
+        for name in ("prices", "inventory_items")
+        if raw.get(name)
+    }
+    if raw.get("options"):
+        changed["options"] = [o for o in raw["options"] if o.get("option")]
+    if is_copy:
+        metadata = metadata_of(raw).items()
+        changed["metadata"] = {n: v for n, v in metadata if n != VARIANT_ID}
+    return {**raw, **changed} if changed else raw
+
+
+def last_applied_of(raw: Raw) -> str | None:
+    """The last-applied state that is kept with a product."""
+    text = metadata_of(raw).get(RECEIPT)
+    return text if isinstance(text, str) else None
+
+
+def existing_of(change: Change) -> Existing:
+    """The product as it was found."""
+    if change.existing is None:
+        raise AssertionError("only a creation is based on nothing")
+    return change.existing
+
+
+def is_unfinished(change: Change) -> bool:
+    """Whether an update of the product began before this one, and did not end."""
+    return LastApplied.parse(existing_of(change).last_applied).writing
+
+
+def raw_of(change: Change) -> Raw:
+    """The product as it was found, and as it came."""
+    return cast("Raw", existing_of(change).native)
+
+
+def existing_references(raw: Raw) -> dict[Field, dict[str, str]]:
+    """Ids and names of a product's categories and tags."""
+    return {
+        Field.CATEGORIES: {c["id"]: c["name"] for c in raw.get("categories") or ()},
+        Field.TAGS: {t["id"]: t["value"] for t in raw.get("tags") or ()},
+    }
+
+
+def variant_id(raw: Raw) -> str:
+    """The id that the source gave a variant; others' get one of their own."""
+    id_ = metadata_of(raw).get(VARIANT_ID)
+    return id_ if isinstance(id_, str) and id_ else f"medusa:{raw['id']}"
+
+
+def is_ours(raw_variant: Raw) -> bool:
+    """Whether a variant has an id of ours."""
+    id_ = metadata_of(raw_variant).get(VARIANT_ID)
+    return isinstance(id_, str) and bool(id_)
+
+
+def option_values(raw_variant: Raw) -> dict[str, str]:
+    """A variant's value of each option."""
+    return {o["option"]["title"]: o["value"] for o in raw_variant.get("options") or ()}
+
+
+def has_default_option(raw: Raw) -> bool:
+    """Whether a product has the option that stands for none, and no value but that."""
+    options = {
+        option["title"]: [value["value"] for value in option.get("values") or ()]
+        for option in raw.get("options") or ()
+    }
+    return all(options.get(t) == [value] for t, value in DEFAULT_OPTIONS.items())
+
+
+def is_plain_price(raw: Raw) -> bool:
+    """Whether a price is for everybody, in any number."""
+    bounds = (raw.get("min_quantity"), raw.get("max_quantity"))
+    return not raw.get("rules") and bounds == (None, None)
+
+
+def inventory_item(raw_variant: Raw) -> Raw | None:
+    """What the stock of a variant is counted on."""
+    items: Sequence[Raw] = raw_variant.get("inventory_items") or ()
+    return items[0] if items else None
+
+
+def levels(raw_variant: Raw) -> dict[str, Any]:
+    """Pieces of a variant by stock location; text where they are no whole number."""
+    item: Raw = inventory_item(raw_variant) or {}
+    inventory: Raw = item.get("inventory") or {}
+    found: Sequence[Raw] = inventory.get("location_levels") or ()
+    return {
+        x["location_id"]: lenient.quantity(x["stocked_quantity"]) for x in found if x
+    }
+
+
+def js_value(value: Json) -> Json:
+    """A JSON value as JavaScript can hold it."""
+    match value:
+        case str() | float() | None:
+            return value
+        case int():
+            return float(value) if abs(value) > 2**53 else value
+        case list():
+            return [js_value(item) for item in value]
+        case Mapping():
+            items = value.items()
+            return {name: js_value(item) for name, item in items if name != LOST}
+
+
+def _variant(
+    raw: Raw,
+    fields: frozenset[Field],
+    location: str,
+    hidden: Mapping[str, str] | None = None,
+) -> Variant:
+    """A variant; options that are *hidden* stand for none."""
+    values: dict[str, Any] = {}
+    for field, name in (
+        (Field.VARIANT_TITLE, "title"),
+        (Field.SKU, "sku"),
+        (Field.BARCODE, "barcode"),
+    ):
+        if field in fields:
+            values[name] = lenient.text(raw.get(name))
+    if Field.OPTIONS in fields:
+        options = option_values(raw)
+        values["options"] = {} if options == hidden else options
+    if Field.PRICES in fields:
+        plain = filter(is_plain_price, raw.get("prices") or ())
+        values["prices"] = tuple(
+            unchecked(
+                Price,
+                amount=lenient.amount(price["amount"]),
+                currency=str(price["currency_code"]).upper(),
+            )
+            for price in plain
+        )
+    if Field.STOCK in fields:
+        values["stock"] = tuple(
+            unchecked(
+                StockLevel,
+                quantity=quantity,
+                location=None if id_ == location else id_,
+            )
+            for id_, quantity in levels(raw).items()
+        )
+    return unchecked(Variant, id=variant_id(raw), **values)
+
+
+def metadata_of(raw: Raw) -> Mapping[str, Json]:
+    """The metadata of a product or variant; what is no object is nothing."""
+    found: object = raw.get("metadata")
+    return cast("dict[str, Json]", found) if isinstance(found, dict) else {}
+
+
+def _status(raw: Raw) -> ProductStatus:
+    """Medusa's `proposed` and `rejected` are out of sight like drafts."""
+    is_published = raw.get("status") == ProductStatus.PUBLISHED
+    return ProductStatus.PUBLISHED if is_published else ProductStatus.DRAFT
+
+
+def _brand(raw: Raw) -> str | None:
+    return lenient.text(metadata_of(raw).get(BRAND))
+
+
+def _attributes(raw: Raw) -> dict[str, Json]:
+    found = metadata_of(raw).items()
+    return {
+        name: _attribute(value) for name, value in found if name not in {BRAND, RECEIPT}
+    }
+
+
+def _attribute(value: Json) -> Json:
+    """A value that others put there may be nested deeper than can be compared."""
+    if isinstance(value, bool) or value is None:
+        return value
+    try:
+        check_json("", value)
+    except InvalidValueError as error:
+        return f"({error.problem})"
+    return js_value(value)
+
+
+def _images(raw: Raw) -> tuple[Image, ...]:
+    ranked = sorted(raw.get("images") or (), key=lambda image: image.get("rank") or 0)
+    urls = dict.fromkeys(image["url"] for image in ranked)
+    return tuple(unchecked(Image, url=url) for url in urls)
+
+
+def _dimensions(raw: Raw) -> Dimensions | None:
+    names = ("length", "width", "height")
+    sizes = {name: lenient.amount(raw.get(name)) for name in names}
+    is_there = any(v is not None for v in sizes.values())
+    return unchecked(Dimensions, **sizes) if is_there else None
+
+
+_READERS: dict[Field, Callable[[Raw], object]] = {
+    Field.DESCRIPTION: lambda raw: lenient.text(raw.get("description")),
+    Field.BRAND: _brand,
+    Field.STATUS: _status,
+    Field.THUMBNAIL: lambda raw: lenient.text(raw.get("thumbnail")),
+    Field.IMAGES: _images,
+    Field.WEIGHT: lambda raw: lenient.amount(raw.get("weight")),
+    Field.DIMENSIONS: _dimensions,
+    Field.ATTRIBUTES: _attributes,
+}
+_NAMED_READERS = [(field, field.value, read) for field, read in _READERS.items()]

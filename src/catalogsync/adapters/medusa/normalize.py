@@ -1,0 +1,173 @@
+"""What a store can hold of a product, so that it compares equal once written."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+import attrs
+
+from catalogsync.catalog.products import (
+    Dimensions,
+    Json,
+    Price,
+    Product,
+    StockLevel,
+    Unset,
+    Variant,
+)
+from catalogsync.errors import RefusedError
+
+from .mapping import BRAND, DEFAULT_OPTIONS, LOST, RECEIPT, js_value
+from .store_context import Places
+
+__all__ = ["shape"]
+
+_LONGEST = 1000
+_MOST_BYTES = 2600
+"""What fits into an index of PostgreSQL, however it is packed."""
+_EXACT_DIGITS = 6
+_LARGEST_EXACT = 2**53
+_LEAST_PRICE = Decimal("0.0001")
+"""Medusa tells this price, and any below it, as 0."""
+
+
+def shape(product: Product, places: Places) -> Product:
+    """The product as the store will give it back.
+
+    A product without a thumbnail gets its first image as one.
+
+    Raises:
+        RefusedError: It cannot go into this store.
+    """
+    _check(product)
+    changed: dict[str, Any] = {}
+    for name in ("weight", "dimensions", "attributes"):
+        value = getattr(product, name)
+        shaped = _SHAPERS[name](value) if value else value
+        if shaped is not value:
+            changed[name] = shaped
+    if product.thumbnail is None and product.images:
+        changed["thumbnail"] = product.images[0].url
+    if product.variants:
+        variants = tuple(_variant(v, places) for v in product.variants)
+        if all(v.options == DEFAULT_OPTIONS for v in variants):
+            variants = tuple(attrs.evolve(v, options={}) for v in variants)
+        if variants != product.variants:
+            changed["variants"] = variants
+    return attrs.evolve(product, **changed) if changed else product
+
+
+def _check(product: Product) -> None:
+    for what, text in (
+        ("id", product.key.id),
+        *(("category", category.id) for category in product.categories or ()),
+        *(("tag", tag) for tag in product.tags or ()),
+    ):
+        if len(text) > _LONGEST:
+            raise RefusedError(
+                f"its {what} has {len(text)} characters, too many to ask for"
+            )
+    for what, text in _indexed(product):
+        if len(text) > _MOST_BYTES // 4 and len(text.encode()) > _MOST_BYTES:
+            raise RefusedError(
+                f"its {what} has more than {_MOST_BYTES} bytes, too many for an index"
+            )
+    if any(LOST in variant.options for variant in product.variants or ()):
+        raise RefusedError(f"Medusa cannot keep an option that is called {LOST}")
+    for name in (BRAND, RECEIPT):
+        if name in (product.attributes or {}):
+            raise RefusedError(f"its attribute {name!r} has a name that is taken")
+
+
+def _indexed(product: Product) -> Iterator[tuple[str, str]]:
+    """Texts that Medusa keeps in an index."""
+    for tag in product.tags or ():
+        yield "tag", tag
+    for variant in product.variants or ():
+        yield "SKU", variant.sku or ""
+        yield "barcode", variant.barcode or ""
+        for option in variant.options.items():
+            yield from zip(("option", "option value"), option, strict=True)
+
+
+def _variant(variant: Variant, places: Places) -> Variant:
+    changed: dict[str, Any] = {}
+    if variant.prices:
+        prices = tuple(_price(price, places) for price in variant.prices)
+        if prices != variant.prices:
+            changed["prices"] = prices
+    if variant.stock:
+        stock = tuple(_level(level, places) for level in variant.stock)
+        if stock != variant.stock:
+            changed["stock"] = stock
+    return attrs.evolve(variant, **changed) if changed else variant
+
+
+def _price(price: Price, places: Places) -> Price:
+    if price.currency not in places.currencies:
+        known = ", ".join(sorted(places.currencies)) or "none"
+        problem = f"the store does not sell in {price.currency}, only in {known}"
+        raise RefusedError(f"{problem}; add the currency in Medusa's settings")
+    amount = Decimal(repr(float(price.amount)))
+    if amount <= _LEAST_PRICE:
+        amount = Decimal(0)
+    return price if amount == price.amount else attrs.evolve(price, amount=amount)
+
+
+def _level(level: StockLevel, places: Places) -> StockLevel:
+    if level.quantity > _LARGEST_EXACT:
+        quantity = int(Decimal(repr(float(level.quantity))))
+        level = attrs.evolve(level, quantity=quantity)
+    if level.location is None:
+        return level
+    id_ = places.locations.get(level.location)
+    if id_ is None:
+        raise RefusedError(f"the store has no stock location {level.location!r}")
+    return attrs.evolve(level, location=None if id_ == places.location else id_)
+
+
+def _dimensions(size: Dimensions | Unset | None) -> Dimensions | Unset | None:
+    if not size:
+        return size
+    before = (size.length, size.width, size.height)
+    after = tuple(value if value is None else _float4(value) for value in before)
+    if after == (None, None, None):
+        return None
+    if after == before:
+        return size
+    return Dimensions(length=after[0], width=after[1], height=after[2])
+
+
+def _float4(value: Decimal) -> Decimal:
+    """The nearest number of 4 bytes, in its shortest form, as PostgreSQL gives it."""
+    if len(value.as_tuple().digits) <= _EXACT_DIGITS and abs(value.adjusted()) < 30:
+        return value
+    (single,) = struct.unpack("f", struct.pack("f", float(value)))
+    texts = (format(single, f".{digits}g") for digits in range(_EXACT_DIGITS, 10))
+    packed = struct.pack("f", single)
+    return next(Decimal(t) for t in texts if struct.pack("f", float(t)) == packed)
+
+
+def _attributes(attributes: Mapping[str, Json]) -> Mapping[str, Json]:
+    """Medusa takes an empty text as the trigger to remove the key."""
+    shaped = {
+        name: js_value(value)
+        for name, value in attributes.items()
+        if name != LOST and value != ""
+    }
+    return attributes if shaped == attributes else shaped
+
+
+def _weight(value: Decimal) -> Decimal:
+    shaped = _float4(value)
+    return value if shaped == value else shaped
+
+
+_SHAPERS: dict[str, Any] = {
+    "weight": _weight,
+    "dimensions": _dimensions,
+    "attributes": _attributes,
+}

@@ -1,0 +1,242 @@
+"""Request bodies: what is sent to create and to update products."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from catalogsync.catalog.changes import Action, Change, VariantChange
+from catalogsync.catalog.products import (
+    Field,
+    Json,
+    Product,
+    ProductStatus,
+    Unset,
+    Variant,
+    evolve_unchecked,
+)
+
+from .handles import handle
+from .mapping import (
+    BRAND,
+    DEFAULT_OPTIONS,
+    RECEIPT,
+    VARIANT_ID,
+    Raw,
+    is_plain_price,
+    variant_id,
+)
+from .store_context import Places
+
+__all__ = [
+    "create_body",
+    "new_variant",
+    "own_options",
+    "stand_in",
+    "update_body",
+    "variant_updates",
+    "withholds_variants",
+]
+
+_VARIANT_FIELDS = {
+    Field.VARIANT_TITLE: "title",
+    Field.SKU: "sku",
+    Field.BARCODE: "barcode",
+}
+
+
+def create_body(
+    change: Change, places: Places, options: Sequence[Raw], items: Mapping[str, str]
+) -> dict[str, Any]:
+    """A product that is not there yet, complete and ready to be sold.
+
+    Args:
+        change: The change.
+        places: Where it goes.
+        options: Its options, new ones or links.
+        items: Inventory items that stand ready for its variants, by SKU.
+    """
+    product = change.product
+    status = product.status or ProductStatus.PUBLISHED
+    variants = product.variants or (stand_in(change),)
+    body: dict[str, Any] = {
+        "title": product.title,
+        "handle": change.handle or handle(product),
+        "external_id": str(product.key),
+        "status": status.value,
+        "sales_channels": [{"id": places.channel}],
+        "shipping_profile_id": places.profile,
+        "options": options,
+        "variants": [new_variant(variant, items) for variant in variants],
+        "metadata": _metadata(change),
+    }
+    _add_fields(body, change)
+    return body
+
+
+def update_body(change: Change, raw: Raw) -> dict[str, Any]:
+    """What an existing product gets, apart from its variants.
+
+    A list of variants in it would delete those that others add meanwhile.
+
+    Args:
+        change: The change.
+        raw: The product as it was found.
+    """
+    body: dict[str, Any] = {"id": raw["id"], "metadata": _metadata(change)}
+    if change.existing and change.existing.foreign:
+        body["external_id"] = str(change.key)
+    if Field.TITLE in change.fields:
+        body["title"] = change.product.title
+    if Field.STATUS in change.fields:
+        body["status"] = (change.product.status or ProductStatus.DRAFT).value
+    _add_fields(body, change)
+    if Field.IMAGES in change.fields:
+        ids = {image["url"]: image["id"] for image in raw.get("images") or ()}
+        body["images"] = [
+            {"id": ids[image["url"]], **image} if image["url"] in ids else image
+            for image in body["images"]
+        ]
+    return body
+
+
+def variant_updates(change: Change, raw: Raw) -> list[dict[str, Any]]:
+    """What those variants get that are there and change, apart from options."""
+    existing = {variant_id(variant): variant for variant in raw.get("variants") or ()}
+    bodies = [
+        {"id": found["id"], **_variant_update(item, found)}
+        for item in change.variants
+        if item.action is Action.UPDATE and (found := existing.get(item.variant.id))
+    ]
+    return [body for body in bodies if len(body) > 1]
+
+
+def new_variant(variant: Variant, items: Mapping[str, str]) -> dict[str, Any]:
+    """A variant that is not there yet.
+
+    Args:
+        variant: The variant.
+        items: Inventory items that stand ready for it, by SKU.
+    """
+    options = variant.options or DEFAULT_OPTIONS
+    body: dict[str, Any] = {
+        "title": variant.title or " / ".join(options.values()),
+        "options": options,
+        "manage_inventory": not isinstance(variant.stock, Unset),
+        "prices": [_price_body(p.currency, p.amount) for p in variant.prices or ()],
+        "metadata": {VARIANT_ID: variant.id} if variant.id else {},
+    }
+    if variant.sku:
+        body["sku"] = variant.sku
+    if variant.barcode:
+        body["barcode"] = variant.barcode
+    if item := items.get(variant.sku or ""):
+        link = {"inventory_item_id": item, "required_quantity": 1}
+        body["inventory_items"] = [link]
+    return body
+
+
+def stand_in(change: Change) -> Variant:
+    """The variant of a product that gets none of the source's; Medusa wants one.
+
+    It is nobody's, without an id, where the source has variants and may not write them.
+    """
+    variant = Variant(id="default")
+    return evolve_unchecked(variant, id="") if withholds_variants(change) else variant
+
+
+def withholds_variants(change: Change) -> bool:
+    """Whether the source has variants for a new product, and may not write them."""
+    told = change.desired.variants if change.desired else ()
+    return bool(told) and not change.product.variants
+
+
+def own_options(product: Product) -> list[Raw]:
+    """The options that a product brings along, with all values of its variants."""
+    values: dict[str, dict[str, None]] = {}
+    for variant in product.variants or ():
+        for title, value in variant.options.items():
+            values.setdefault(title, {})[value] = None
+    return [{"title": title, "values": [*found]} for title, found in values.items()]
+
+
+def _add_fields(body: dict[str, Any], change: Change) -> None:
+    product, fields = change.product, change.fields
+    for field in (Field.DESCRIPTION, Field.THUMBNAIL):
+        if field in fields:
+            body[field.value] = getattr(product, field)
+    if Field.IMAGES in fields:
+        body["images"] = [{"url": image.url} for image in product.images or ()]
+    for field, ids in change.references.items():
+        body[field.value] = [{"id": id_} for id_ in ids]
+    if Field.WEIGHT in fields:
+        body["weight"] = _number(product.weight)
+    if Field.DIMENSIONS in fields:
+        for name in ("length", "width", "height"):
+            body[name] = _number(getattr(product.dimensions, name, None))
+
+
+def _metadata(change: Change) -> dict[str, Json]:
+    """Only what differs: Medusa merges the keys, and "" removes one."""
+    product = change.product
+    metadata: dict[str, Json] = {RECEIPT: change.last_applied}
+    if Field.BRAND in change.fields:
+        metadata[BRAND] = product.brand or ""
+    if Field.ATTRIBUTES in change.fields:
+        before = _attributes(change.existing.product if change.existing else None)
+        after = _attributes(product)
+        for name in dict.fromkeys((*before, *after)):
+            if name not in after:
+                metadata[name] = ""
+            elif name not in before or before[name] != after[name]:
+                metadata[name] = after[name]
+    if change.existing is None and not metadata.get(BRAND, True):
+        del metadata[BRAND]
+    return metadata
+
+
+def _attributes(product: Product | None) -> Mapping[str, Json]:
+    return (product.attributes or {}) if product else {}
+
+
+def _variant_update(change: VariantChange, raw: Raw) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        name: getattr(change.variant, name)
+        for field, name in _VARIANT_FIELDS.items()
+        if field in change.fields
+    }
+    if Field.PRICES in change.fields:
+        body["prices"] = _prices(change.variant, raw)
+    if Field.STOCK in change.fields and not raw.get("inventory_items"):
+        body["manage_inventory"] = True
+    return body
+
+
+def _prices(variant: Variant, raw: Raw) -> list[dict[str, Any]]:
+    """The whole list, which replaces the old one, with the ids of what stays."""
+    rows: Sequence[Raw] = raw.get("prices") or ()
+    ids = {str(r["currency_code"]).upper(): r["id"] for r in rows if is_plain_price(r)}
+    prices = [_kept(row) for row in rows if not is_plain_price(row)]
+    for price in variant.prices or ():
+        body = _price_body(price.currency, price.amount)
+        if price.currency in ids:
+            body["id"] = ids[price.currency]
+        prices.append(body)
+    return prices
+
+
+def _kept(row: Raw) -> dict[str, Any]:
+    """A price with conditions, sent back as it is; without them it would turn plain."""
+    names = ("id", "amount", "currency_code", "min_quantity", "max_quantity", "rules")
+    return {name: row[name] for name in names if row.get(name) not in (None, {})}
+
+
+def _price_body(currency: str, amount: Any) -> dict[str, Any]:
+    return {"amount": _number(amount), "currency_code": currency.lower()}
+
+
+def _number(value: Any) -> int | float | None:
+    if value is None or isinstance(value, Unset):
+        return None
+    number = float(value)
+    return int(number) if number.is_integer() and number < 2**53 else number

@@ -1,0 +1,156 @@
+"""Products under our keys: listing them all, and letting go of some.
+
+Observed on Medusa 2.21.2: no filter finds external ids by their beginning, so all
+products of the store are listed. `variants/batch` takes the variants of any
+products and merges metadata, where "" removes a key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
+
+import attrs
+
+from catalogsync.catalog.changes import Action, Change, Existing
+from catalogsync.catalog.outcomes import Outcome
+from catalogsync.catalog.products import Field, ProductKey, ProductStatus
+from catalogsync.errors import BrokenReplyError, InvalidValueError
+
+from .client import MedusaClient
+from .handles import in_pieces
+from .mapping import (
+    RECEIPT,
+    VARIANT_ID,
+    Raw,
+    is_ours,
+    last_applied_of,
+    product_of,
+    raw_of,
+)
+
+__all__ = ["Removals", "all_products", "owned"]
+
+_PRODUCTS = "/admin/products"
+_BATCH = f"{_PRODUCTS}/batch"
+_PAGE = 500
+_RETREATS = 100
+_OWNED = "id,external_id,title,status,metadata"
+_VARIANTS = "variants.id,variants.metadata"
+
+
+async def all_products(client: MedusaClient, fields: str) -> AsyncGenerator[list[Raw]]:
+    """All products of a store, page by page.
+
+    When some are removed meanwhile, those behind them move up. So a page begins
+    with the last product of the page before; if it does not, it is read again from
+    further in front.
+    """
+    offset, last, retreats = 0, "", 0
+    while True:
+        query = f"limit={_PAGE}&offset={offset}&order=id&fields={fields}"
+        reply = await client.get(_PRODUCTS, query)
+        products, count = reply["products"], reply["count"]
+        if offset and (not products or products[0]["id"] > last):
+            offset, retreats = max(0, offset - _PAGE), retreats + 1
+            if retreats > _RETREATS:
+                problem = "the list does not hold still"
+                raise BrokenReplyError(f"GET {_PRODUCTS}: {problem}")
+            continue
+        new = [raw for raw in products if raw["id"] > last]
+        if new:
+            last, retreats = new[-1]["id"], 0
+            yield new
+        if offset + len(products) >= count:
+            return
+        if not new:
+            problem = f"{len(products)} rows at {offset} of {count}, none is new"
+            raise BrokenReplyError(f"GET {_PRODUCTS}: {problem}")
+        offset += len(products) - 1
+
+
+async def owned(client: MedusaClient, source: str) -> AsyncGenerator[list[Existing]]:
+    """All products under keys of a source, page by page."""
+    async for page in all_products(client, _OWNED):
+        found = [existing for raw in page if (existing := _owned(raw, source))]
+        if found:
+            yield found
+
+
+def _owned(raw: Raw, source: str) -> Existing | None:
+    external_id = raw.get("external_id") or ""
+    if not external_id.startswith(f"{source}:"):
+        return None
+    try:
+        key = ProductKey.parse(external_id)
+    except InvalidValueError:
+        return None
+    product = product_of(raw, key, frozenset({Field.STATUS}), "")
+    return Existing(product=product, last_applied=last_applied_of(raw), native=raw)
+
+
+@attrs.frozen
+class Removals:
+    """Retires, deletes and releases products.
+
+    What is no longer there, or no longer under our key, is left alone: that it is
+    not ours is all that was wanted.
+    """
+
+    client: MedusaClient
+
+    async def write(self, changes: Sequence[Change]) -> Sequence[Outcome]:
+        """Carry out changes of one of the three actions."""
+        action = changes[0].action
+        fields = "id,external_id"
+        if action is Action.RELEASE:
+            fields += f",{_VARIANTS}"
+        found = await self._read([raw_of(change)["id"] for change in changes], fields)
+        there = [
+            change
+            for change in changes
+            if found.get(raw_of(change)["id"], {}).get("external_id") == str(change.key)
+        ]
+        match action:
+            case Action.UNPUBLISH:
+                await self._send(_BATCH, "update", [*map(_removed, there)])
+            case Action.DELETE:
+                ids = [raw_of(change)["id"] for change in there]
+                await self._send(_BATCH, "delete", ids)
+            case _:
+                await self._release([found[raw_of(change)["id"]] for change in there])
+        return [change.done() for change in changes]
+
+    async def _read(self, ids: Sequence[str], fields: str) -> dict[str, Raw]:
+        found: dict[str, Raw] = {}
+        for piece in in_pieces("id[]", ids):
+            query = f"limit={len(ids)}&fields={fields}&{piece}"
+            products = (await self.client.get(_PRODUCTS, query))["products"]
+            found |= {raw["id"]: raw for raw in products}
+        return found
+
+    async def _release(self, products: Sequence[Raw]) -> None:
+        """The key goes last: until then, the product is found and this repeated."""
+        variants = [
+            {"id": variant["id"], "metadata": {VARIANT_ID: ""}}
+            for raw in products
+            for variant in raw.get("variants") or ()
+            if is_ours(variant)
+        ]
+        if variants:
+            path = f"{_PRODUCTS}/{products[0]['id']}/variants/batch"
+            await self._send(path, "update", variants)
+        nothing = {"external_id": None, "metadata": {RECEIPT: ""}}
+        await self._send(
+            _BATCH, "update", [{"id": raw["id"], **nothing} for raw in products]
+        )
+
+    async def _send(self, path: str, what: str, items: Sequence[Any]) -> None:
+        if items:
+            await self.client.post(path, {what: items}, "fields=id")
+
+
+def _removed(change: Change) -> dict[str, Any]:
+    status = ProductStatus.DRAFT.value
+    metadata = {RECEIPT: change.last_applied}
+    return {"id": raw_of(change)["id"], "status": status, "metadata": metadata}

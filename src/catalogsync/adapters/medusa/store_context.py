@@ -1,0 +1,170 @@
+"""Where products go in a store: channel, shipping profile, location, currencies.
+
+Each is told by a setting or discovered; what is neither is said before anything
+is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import attrs
+
+from catalogsync._lib.concurrency import each
+from catalogsync.errors import MisconfiguredError
+from catalogsync.protocols import CheckResult
+
+from .client import MedusaClient
+
+__all__ = ["Places", "discover"]
+
+_ALL = "limit=1000&fields="
+_LOOKUPS = (
+    (
+        "stores",
+        "id,default_sales_channel_id,default_location_id,supported_currencies.currency_code",
+    ),
+    ("sales_channels", "id,name"),
+    ("shipping_profiles", "id,name,type"),
+    ("stock_locations", "id,name,sales_channels.id"),
+)
+
+
+@attrs.frozen(kw_only=True)
+class Places:
+    """The ids of what every product of ours is tied to.
+
+    Attributes:
+        channel: Sales channel.
+        profile: Shipping profile.
+        location: Stock location for levels that name none.
+        locations: All stock locations, by id and by name.
+        currencies: ISO 4217 codes, upper case, in which prices are written.
+        linked: Whether shoppers of the channel can buy from the location.
+        names: Of the channel, the profile and the location, by id.
+    """
+
+    channel: str
+    profile: str
+    location: str
+    locations: Mapping[str, str]
+    currencies: frozenset[str]
+    linked: bool
+    names: Mapping[str, str]
+
+    def findings(self) -> Sequence[CheckResult]:
+        """What a person wants to know of it."""
+        names = ", ".join(sorted(self.currencies))
+        link = "is linked to the sales channel"
+        if not self.linked:
+            link = (
+                "is not linked to the sales channel: link it, or nothing can be bought"
+            )
+        return [
+            CheckResult(ok=True, what="sales_channel", text=self._named(self.channel)),
+            CheckResult(
+                ok=True, what="shipping_profile", text=self._named(self.profile)
+            ),
+            CheckResult(
+                ok=self.linked,
+                what="stock_location",
+                text=f"{self._named(self.location)} {link}",
+            ),
+            CheckResult(ok=True, what="currency", text=f"prices in {names}"),
+        ]
+
+    def _named(self, id_: str) -> str:
+        return f"{self.names.get(id_)!r} ({id_})"
+
+
+async def discover(
+    client: MedusaClient,
+    *,
+    sales_channel: str | None,
+    shipping_profile: str | None,
+    stock_location: str | None,
+    currency: str | None,
+) -> Places:
+    """Look up what is told and find what is not.
+
+    Raises:
+        MisconfiguredError: Names the setting that is wrong or missing.
+    """
+    stores, channels, profiles, locations = await each(
+        partial(_all, client), _LOOKUPS, at_once=len(_LOOKUPS)
+    )
+    store: dict[str, Any] = stores[0] if stores else {}
+    channel = _choose(
+        "sales_channel", sales_channel, channels, store.get("default_sales_channel_id")
+    )
+    default = next((p["id"] for p in profiles if p.get("type") == "default"), None)
+    location = _choose(
+        "stock_location", stock_location, locations, store.get("default_location_id")
+    )
+    profile = _choose("shipping_profile", shipping_profile, profiles, default)
+    names = {item["name"]: item["id"] for item in locations}
+    return Places(
+        channel=channel["id"],
+        profile=profile["id"],
+        location=location["id"],
+        locations={**names, **{item["id"]: item["id"] for item in locations}},
+        currencies=_currencies(store, currency),
+        names={item["id"]: item["name"] for item in (channel, profile, location)},
+        linked=channel["id"] in _linked(location),
+    )
+
+
+async def _all(client: MedusaClient, lookup: tuple[str, str]) -> list[dict[str, Any]]:
+    what, fields = lookup
+    path = f"/admin/{what.replace('_', '-')}"
+    found: list[dict[str, Any]] = (await client.get(path, _ALL + fields))[what]
+    return found
+
+
+def _linked(location: Mapping[str, Any]) -> set[str]:
+    """The channels of a location; one that was deleted is null."""
+    channels = location.get("sales_channels") or ()
+    return {channel["id"] for channel in channels if channel}
+
+
+def _choose(
+    setting: str, told: str | None, known: list[dict[str, Any]], default: str | None
+) -> dict[str, Any]:
+    """The one that is told by id or name, else the default, else the only one."""
+    what = setting.replace("_", " ")
+    names = ", ".join(repr(item["name"]) for item in known)
+    if not known:
+        problem = f"the store has no {what}; create one in Medusa's settings"
+        raise MisconfiguredError(setting, problem)
+    if told is not None:
+        for item in known:
+            if told in {item["id"], item["name"]}:
+                return item
+        problem = f"the store has no {what} {told!r}; it has {names}"
+        raise MisconfiguredError(setting, problem)
+    for item in known:
+        if item["id"] == default:
+            return item
+    if len(known) > 1:
+        problem = f"the store has no default {what}; set one of {names}"
+        raise MisconfiguredError(setting, problem)
+    return known[0]
+
+
+def _currencies(store: Mapping[str, Any], told: str | None) -> frozenset[str]:
+    known = frozenset(
+        str(item["currency_code"]).upper()
+        for item in store.get("supported_currencies") or ()
+    )
+    if told is None:
+        return known
+    if told.upper() not in known:
+        names = ", ".join(sorted(known)) or "none"
+        problem = (
+            f"the store does not sell in {told.upper()}, only in {names};"
+            " add it in Medusa's settings"
+        )
+        raise MisconfiguredError("currency", problem)
+    return frozenset({told.upper()})

@@ -1,0 +1,320 @@
+"""What a sink has, and the changes that it needs."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, TypeAlias, cast
+
+import attrs
+
+from catalogsync.errors import TransientError
+
+from .outcomes import Again, Outcome, OutcomeStatus
+from .products import Dimensions, Field, Json, Product, ProductKey, Unset, Variant
+
+__all__ = [
+    "Action",
+    "Change",
+    "Conflict",
+    "Existing",
+    "ExistingReference",
+    "FieldDiff",
+    "Found",
+    "Reference",
+    "ReferenceChange",
+    "ReferenceKind",
+    "ReferenceOutcome",
+    "VariantChange",
+]
+
+
+class Action(enum.StrEnum):
+    """What a change does."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    UNPUBLISH = "unpublish"
+    DELETE = "delete"
+    RELEASE = "release"
+    ADD = "add"
+    REMOVE = "remove"
+
+
+@attrs.frozen(kw_only=True)
+class Existing:
+    """A product that the sink has under our key, or that is to be adopted.
+
+    Attributes:
+        product: Its fields as they are in the sink; `UNSET` if a field was not asked
+            for or the sink cannot hold it. It includes data added in the store, such as
+            a price in another currency, a variant or an attribute.
+        last_applied: The last-applied state of the last change; None: the sink has
+            none.
+        references: For a `ReferencingSink`: the sink's ids of its categories and tags,
+            each with a name for people.
+        native: Anything that the sink needs again when it writes a change.
+        missing_parts: Parts that every complete product has and this one lacks, in
+            words, such as `no variant`. The sink adds them with any change.
+        age: Seconds since the sink last changed an incomplete product, by the sink's
+            own clock; None: not known.
+        foreign: Whether it has no key yet (see `AdoptingSink`); the change adds the
+            key.
+    """
+
+    product: Product
+    last_applied: str | None = None
+    references: Mapping[Field, Mapping[str, str]] = attrs.field(
+        factory=dict[Field, Mapping[str, str]]
+    )
+    native: object = attrs.field(default=None, repr=False)
+    missing_parts: tuple[str, ...] = ()
+    age: float | None = None
+    foreign: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class Conflict:
+    """Something in the sink is in the way, so the product is not written.
+
+    Several products have our key, or one that cannot be read, or somebody else's
+    product is where ours would be.
+
+    Attributes:
+        reason: The products, and what is wrong.
+    """
+
+    reason: str
+
+
+Found: TypeAlias = Existing | Conflict
+"""What a sink has for a desired product; no entry: nothing."""
+
+
+@attrs.frozen(kw_only=True)
+class FieldDiff:
+    """One difference, for people.
+
+    Attributes:
+        path: Path of the value, such as `title` or `variants.default.prices.USD`.
+        old: The value in the sink; None: there is none.
+        new: The value after the change; None: it is removed.
+    """
+
+    path: str
+    old: Json
+    new: Json
+
+
+@attrs.frozen(kw_only=True)
+class VariantChange:
+    """The change of one variant of an updated product.
+
+    Attributes:
+        action: ADD, UPDATE or REMOVE.
+        variant: The variant after the change; for REMOVE, before it.
+        fields: For UPDATE: the fields that differ.
+    """
+
+    action: Action
+    variant: Variant
+    fields: frozenset[Field] = frozenset()
+
+
+@attrs.frozen(kw_only=True)
+class Change:
+    """What has to happen to one product.
+
+    Attributes:
+        action: CREATE or UPDATE; for a `RemovingSink` also UNPUBLISH (shoppers no
+            longer see it), DELETE, or RELEASE (our key and last-applied state are
+            removed, and everything else stays).
+        product: The product after the change, including data added in the store.
+        fields: The fields to write; for CREATE, all that are supplied; empty for
+            UNPUBLISH, DELETE and RELEASE.
+        variants: For UPDATE: the variants to change.
+        references: The sink's ids of the categories and tags that the product will
+            have, if `fields` contains them.
+        last_applied: To be stored with the product and returned by `find`.
+        existing: The result of `find`; None for CREATE.
+        desired: The product of the source, as the sink can hold it; None: the change
+            does not come from the source.
+        handle: For CREATE in a `HandleSink`: the handle to use.
+    """
+
+    action: Action
+    product: Product
+    fields: frozenset[Field]
+    variants: tuple[VariantChange, ...] = ()
+    references: Mapping[Field, tuple[str, ...]] = attrs.field(
+        factory=dict[Field, tuple[str, ...]]
+    )
+    last_applied: str
+    existing: Existing | None = None
+    desired: Product | None = None
+    handle: str | None = None
+
+    @property
+    def key(self) -> ProductKey:
+        """The product's identity."""
+        return self.product.key
+
+    def done(self, note: str = "") -> Outcome:
+        """The outcome if the sink has applied this change.
+
+        Args:
+            note: A warning for people, if something about it is unusual.
+        """
+        reason = _RELEASED if self.action is Action.RELEASE else note
+        return Outcome(self.key, _DONE.get(self.action, OutcomeStatus.UPDATED), reason)
+
+    def failed(
+        self, reason: str, *, said: str = "", holder: ProductKey | None = None
+    ) -> Outcome:
+        """The outcome if the sink refuses this change.
+
+        Args:
+            reason: Why, for people.
+            said: The sink's own message; empty: none.
+            holder: The product of ours that has a unique value which this one needs, as
+                in `BatchRefusedError.holders`; the engine tries again at the end of the run.
+        """
+        return Outcome(self.key, OutcomeStatus.FAILED, reason, said, holder)
+
+    def again(self, error: TransientError) -> Again:
+        """The answer for a change that may succeed later.
+
+        The engine finds and plans the product again before it writes it again.
+
+        Args:
+            error: What went wrong, as if the whole call had failed.
+        """
+        return Again(self.key, error)
+
+
+_DONE = {
+    Action.CREATE: OutcomeStatus.CREATED,
+    Action.UNPUBLISH: OutcomeStatus.REMOVED,
+    Action.DELETE: OutcomeStatus.REMOVED,
+    Action.RELEASE: OutcomeStatus.REMOVED,
+}
+_RELEASED = "released: it stays in the sink as it is, without our key"
+
+
+class ReferenceKind(enum.StrEnum):
+    """Objects that products refer to, and that must exist before them."""
+
+    CATEGORY = "category"
+    TAG = "tag"
+
+
+@attrs.frozen(kw_only=True)
+class Reference:
+    """A category or a tag that products need.
+
+    Attributes:
+        kind: Category or tag.
+        source: Name of the source.
+        id: The id of a category in the source; the text of a tag.
+        name: The name that shoppers see.
+        parent: The category that contains it; None: it is at the top level.
+    """
+
+    kind: ReferenceKind
+    source: str
+    id: str
+    name: str = attrs.field(eq=False)
+    parent: Reference | None = attrs.field(default=None, eq=False)
+
+
+@attrs.frozen(kw_only=True)
+class ExistingReference:
+    """A category or tag that the sink has.
+
+    Attributes:
+        id: Its id in the sink.
+        name: Its name in the sink.
+        parent: The sink's id of its parent; None: it is at the top level.
+        ours: Whether we created it; others are used and never changed.
+        above: The sink's ids of all its ancestors, the parent first, so that no
+            category is moved below itself; empty: not known.
+        last_applied: The last-applied state of the last change; None: the sink has
+            none.
+        native: Anything that the sink needs again when it writes a change.
+    """
+
+    id: str
+    name: str
+    parent: str | None = None
+    ours: bool = False
+    above: tuple[str, ...] = attrs.field(default=(), eq=False)
+    last_applied: str | None = attrs.field(default=None, eq=False)
+    native: object = attrs.field(default=None, eq=False, repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class ReferenceChange:
+    """A category or tag to create, rename or move.
+
+    Attributes:
+        reference: The category or tag in the source.
+        name: Its name after the change; not the source's if a manual edit stays.
+        parent: The sink's id of its parent after the change, which exists already;
+            None: the top level.
+        existing: What the sink has; None: it is to be created.
+        last_applied: To be stored with a category and returned by `find_references`.
+    """
+
+    reference: Reference
+    name: str = attrs.field(
+        default=attrs.Factory(lambda self: self.reference.name, takes_self=True)
+    )
+    parent: str | None = None
+    existing: ExistingReference | None = None
+    last_applied: str = ""
+
+    @property
+    def moves(self) -> bool:
+        """Whether an existing category gets another parent or none."""
+        return self.existing is not None and self.existing.parent != self.parent
+
+
+@attrs.frozen(kw_only=True)
+class ReferenceOutcome:
+    """The outcome for one category or tag.
+
+    Attributes:
+        reference: The category or tag.
+        id: Its id in the sink; None: the sink refused it.
+        created: Whether this call created it; False: it existed already.
+        reason: Why it was refused, in the sink's own words.
+    """
+
+    reference: Reference
+    id: str | None
+    created: bool = False
+    reason: str = ""
+
+
+def by_name(attributes: object) -> Mapping[str, Json]:
+    """A product's attributes; in a store they may not be a mapping at all."""
+    found = cast("Mapping[str, Json]", attributes)
+    return found if isinstance(attributes, Mapping) else {}
+
+
+def for_display(value: object) -> Any:
+    """A value of a product as JSON for people."""
+    match value:
+        case Unset() | None:
+            return None
+        case Decimal():
+            return str(value)
+        case Dimensions():
+            parts = attrs.asdict(value, recurse=False).items()
+            return " ".join(f"{name}={v}" for name, v in parts if v is not None)
+        case tuple():
+            items = cast("tuple[object, ...]", value)
+            return [getattr(i, "url", getattr(i, "name", i)) for i in items]
+        case _:
+            return value

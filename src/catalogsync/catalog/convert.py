@@ -1,0 +1,158 @@
+"""Products as JSON types and back, for the state store and plan files.
+
+Amounts and sizes are texts, so that no digit is lost. `UNSET` values are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
+from functools import cache
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Union, cast, get_args, get_origin
+
+import attrs
+
+from catalogsync.errors import InvalidValueError
+
+from .checks import shortened
+from .products import Json, Product, ProductStatus, Unset
+
+__all__ = ["product_from_json", "product_to_json"]
+
+if TYPE_CHECKING:
+    from cattrs import Converter
+
+_LONGEST_NUMBER = 100
+
+
+def product_to_json(product: Product) -> dict[str, Json]:
+    """The product as JSON types."""
+    return cast("dict[str, Json]", _converter().unstructure(product))
+
+
+def product_from_json(tree: object) -> Product:
+    """Read the result of `product_to_json`.
+
+    Raises:
+        InvalidValueError: It is not a valid product; names the path.
+    """
+    if not isinstance(tree, Mapping):
+        raise InvalidValueError("", "must be a product as a JSON object")
+    try:
+        return _converter().structure(tree, Product)
+    except InvalidValueError:
+        raise
+    except Exception as error:  # noqa: BLE001 - reported with its path
+        try:
+            first, *others = _problems(error, "")
+        except RecursionError:
+            raise InvalidValueError("", "is nested too deeply") from None
+        if not others:
+            raise first from None
+        raise InvalidValueError("", "; ".join(map(str, (first, *others)))) from None
+
+
+def _problems(error: BaseException, path: str) -> list[InvalidValueError]:
+    """The problems, each with its path, such as `variants[2].prices[0].amount`."""
+    from cattrs.errors import (
+        BaseValidationError,
+        ClassValidationError,
+        ForbiddenExtraKeysError,
+    )
+
+    if isinstance(error, InvalidValueError):
+        return [error.under(path)]
+    if isinstance(error, ForbiddenExtraKeysError):
+        names = ", ".join(sorted(map(shortened, error.extra_fields)))
+        return [InvalidValueError(path, f"extra fields found ({names})")]
+    if not isinstance(error, BaseValidationError):
+        return [InvalidValueError(path, _words(error))]
+    found: list[InvalidValueError] = []
+    dot = "." if path and isinstance(error, ClassValidationError) else ""
+    for each in error.exceptions:
+        found += _problems(each, _below(path, dot, each))
+    return found
+
+
+def _below(path: str, dot: str, error: BaseException) -> str:
+    """The path to a part of a value; cattrs adds it to the error as a note."""
+    from cattrs.errors import AttributeValidationNote, IterableValidationNote
+
+    for note in getattr(error, "__notes__", ()):
+        if isinstance(note, AttributeValidationNote):
+            return f"{path}{dot}{note.name}"
+        if isinstance(note, IterableValidationNote):
+            return f"{path}[{note.index}]"
+    return path
+
+
+def _words(error: BaseException) -> str:
+    match error:
+        case KeyError():
+            return "is missing"
+        case ValueError():
+            return str(error)
+        case _:
+            return "has the wrong type"
+
+
+@cache
+def _converter() -> Converter:
+    # cattrs is slow to import, and most runs convert nothing.
+    from cattrs import Converter
+    from cattrs.gen import make_dict_unstructure_fn
+
+    converter = Converter(forbid_extra_keys=True)
+    converter.register_unstructure_hook(Decimal, str)
+    converter.register_structure_hook(Decimal, lambda value, _: _decimal(value))
+    # The model checks its values; a converter that changes them would hide errors.
+    for kind in (str, int):
+        converter.register_structure_hook(kind, lambda value, _: value)
+    converter.register_unstructure_hook(ProductStatus, lambda status: status.value)
+    converter.register_structure_hook(ProductStatus, lambda value, _: _status(value))
+
+    converter.register_structure_hook_func(_is_mapping, lambda value, _: value)
+    converter.register_structure_hook_func(
+        _is_union, lambda value, kind: _chosen(converter, value, kind)
+    )
+
+    def without_defaults(cls: Any) -> Callable[[Any], dict[str, Any]]:
+        return make_dict_unstructure_fn(cls, converter, _cattrs_omit_if_default=True)
+
+    converter.register_unstructure_hook_factory(attrs.has, without_defaults)
+    return converter
+
+
+def _chosen(converter: Converter, value: Any, kind: Any) -> Any:
+    """A value of a union; at most one of its members needs structuring."""
+    members = [m for m in get_args(kind) if m not in {Unset, type(None)}]
+    if value is None or len(members) != 1:
+        return value
+    if get_origin(members[0]) is tuple and not isinstance(value, list):
+        raise InvalidValueError("", "must be a list")
+    return converter.structure(value, members[0])
+
+
+def _is_mapping(kind: Any) -> bool:
+    return get_origin(kind) is Mapping
+
+
+def _is_union(kind: Any) -> bool:
+    return get_origin(kind) in {Union, UnionType}
+
+
+def _status(value: object) -> ProductStatus:
+    if isinstance(value, str) and value in set(ProductStatus):
+        return ProductStatus(value)
+    known = ", ".join(status.value for status in ProductStatus)
+    raise InvalidValueError("", f"must be one of {known}")
+
+
+def _decimal(value: object) -> Decimal:
+    if not isinstance(value, str) or len(value) > _LONGEST_NUMBER:
+        raise InvalidValueError("", "must be a number as text")
+    try:
+        return Decimal(value)
+    except InvalidOperation:
+        raise InvalidValueError("", f"{value!r} is not a number") from None

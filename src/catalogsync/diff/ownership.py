@@ -1,0 +1,174 @@
+"""Ownership of fields, and what to do with manual edits."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+
+import attrs
+
+from catalogsync.catalog.changes import FieldDiff
+from catalogsync.catalog.products import (
+    UNSET,
+    Field,
+    Product,
+    ProductKey,
+    Variant,
+    evolve_unchecked,
+)
+from catalogsync.errors import InvalidValueError
+
+__all__ = ["ManualEdit", "OnManualEdit", "Owner", "Rules"]
+
+
+class Owner(enum.StrEnum):
+    """When the source decides on a field.
+
+    ALWAYS: in every run. ON_CREATE: when the product or variant is created; after that
+    the field belongs to the people of the store. NEVER: it is not written at all.
+    """
+
+    ALWAYS = "always"
+    ON_CREATE = "on_create"
+    NEVER = "never"
+
+
+class OnManualEdit(enum.StrEnum):
+    """What to do with a value of ours that a person edited in the sink.
+
+    This applies while the source still has the value that we wrote. If the source
+    changes it, the source wins.
+    """
+
+    OVERWRITE = "overwrite"
+    KEEP = "keep"
+
+
+@attrs.frozen(kw_only=True)
+class ManualEdit:
+    """A value of ours that a person edited in the sink.
+
+    Attributes:
+        key: Key of the product; for a category, the name of the source and its id
+            there.
+        diff: The value: `old` is the person's, `new` is the source's.
+        kept: Whether the person's value stays.
+    """
+
+    key: ProductKey
+    diff: FieldDiff
+    kept: bool
+
+    def __str__(self) -> str:
+        what = "kept" if self.kept else "overwrote"
+        diff = self.diff
+        return f"{what} an edit: {self.key} {diff.path}: {diff.old!r} ({diff.new!r})"
+
+
+_DEFAULTS = {Field.STATUS: Owner.ON_CREATE}
+
+
+def _check_owns(_: object, __: object, value: Mapping[Field, Owner]) -> None:
+    if value.get(Field.TITLE) is Owner.NEVER:
+        problem = "a product cannot be created without a title; use `on_create`"
+        raise InvalidValueError("owns.title", problem)
+
+
+@attrs.frozen(kw_only=True)
+class Rules:
+    """What a run may do to an existing product.
+
+    Attributes:
+        owns: When the source decides on a field. The default is ALWAYS, and ON_CREATE
+            for the status.
+        on_manual_edit: What to do with manual edits; None: those of products are
+            overwritten, and names and parents of categories are kept.
+        job: Stored in last-applied states, so that jobs with the same source do not
+            prune each other's products.
+        edited: Paths where a difference can be a manual edit; None: all. Elsewhere, an
+            interrupted write left the difference behind.
+    """
+
+    owns: Mapping[Field, Owner] = attrs.field(
+        factory=dict[Field, Owner], validator=_check_owns
+    )
+    on_manual_edit: OnManualEdit | None = OnManualEdit.OVERWRITE
+    job: str = ""
+    edited: frozenset[str] | None = None
+    _without: Mapping[bool, frozenset[Field]] = attrs.field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        # Needed for each product, so both answers are computed once.
+        found = {
+            creating: frozenset(
+                f for f in Field if not self.writes(f, creating=creating)
+            )
+            for creating in (False, True)
+        }
+        object.__setattr__(self, "_without", found)
+
+    def writes(self, field: Field, *, creating: bool) -> bool:
+        """Whether this field is written."""
+        owner = self.owns.get(field) or _DEFAULTS.get(field, Owner.ALWAYS)
+        return owner is Owner.ALWAYS or (creating and owner is Owner.ON_CREATE)
+
+    def without(self, *, creating: bool) -> frozenset[Field]:
+        """The fields that are not written."""
+        return self._without[creating]
+
+
+_VARIANT_FIELDS = {
+    Field.VARIANT_TITLE: "title",
+    Field.SKU: "sku",
+    Field.BARCODE: "barcode",
+    Field.PRICES: "prices",
+    Field.STOCK: "stock",
+}
+
+
+def without_unowned(
+    desired: Product, existing: Product | None, rules: Rules
+) -> Product:
+    """The desired product without the fields that the source does not own.
+
+    Args:
+        desired: The product of the source.
+        existing: The product in the sink; None: it is to be created.
+        rules: Who owns which field.
+    """
+    if not rules.owns:
+        return desired
+    without = rules.without(creating=existing is None) - {Field.VARIANTS}
+    values: dict[str, object] = {
+        field.value: UNSET
+        for field in without
+        if hasattr(desired, field.value) and field is not Field.TITLE
+    }
+    if Field.TITLE in without and existing is not None:
+        values["title"] = existing.title
+    if desired.variants:
+        values["variants"] = _variants(desired.variants, existing, rules) or UNSET
+    # The title may be the one in the sink, which need not be valid.
+    return evolve_unchecked(desired, **values)
+
+
+def _variants(
+    desired: tuple[Variant, ...], existing: Product | None, rules: Rules
+) -> tuple[Variant, ...]:
+    known = {v.id: v for v in (existing.variants or ())} if existing else {}
+    stay = rules.writes(Field.VARIANTS, creating=existing is None)
+    return tuple(
+        _variant(variant, known.get(variant.id), rules)
+        for variant in desired
+        if stay or variant.id in known
+    )
+
+
+def _variant(desired: Variant, existing: Variant | None, rules: Rules) -> Variant:
+    without = rules.without(creating=existing is None)
+    values: dict[str, object] = {
+        name: UNSET for field, name in _VARIANT_FIELDS.items() if field in without
+    }
+    if Field.OPTIONS in without:
+        values["options"] = existing.options if existing else {}
+    return evolve_unchecked(desired, **values)

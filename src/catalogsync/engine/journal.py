@@ -1,0 +1,489 @@
+"""The journal: one run's side of the state store.
+
+It holds the lease, loads what earlier runs left behind, notes intents before writes
+and outcomes after them. Outcomes are buffered and saved by `flush`, once for each
+page and batch.
+
+An *intent* says that a write of a product may have begun. It is stored before the
+request and dropped when the product has an outcome. If the process dies in between,
+the next run finds the intent: it does not mistake the half of an update for a manual
+edit, gives a creation the same handle again, and waits where an old request might
+still be creating the product.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Mapping,
+    Sequence,
+)
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import Any, TypeVar
+
+import attrs
+
+from catalogsync._lib.concurrency import ended
+from catalogsync.catalog.changes import Action, Change
+from catalogsync.catalog.convert import product_to_json
+from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
+from catalogsync.catalog.products import Product, ProductKey
+from catalogsync.diff.describe import diff
+from catalogsync.diff.ownership import OnManualEdit
+from catalogsync.report import Report
+from catalogsync.state.protocols import (
+    BusyError,
+    DamageReporting,
+    FailedProduct,
+    HistoryEntry,
+    Intent,
+    Lease,
+    LeaseLostError,
+    RunRecord,
+    StateError,
+    StateStore,
+    each_failure,
+)
+
+from .options import OnDeleted, Options, WhenBusy
+from .owners import is_dead, mark_abandoned, this_process, unmark_abandoned
+
+__all__ = ["Journal"]
+
+T = TypeVar("T")
+_SaveKeys = Callable[[Collection[ProductKey]], Awaitable[None]]
+
+_LEASE_POLL = 2.0
+_IN_HISTORY = frozenset(
+    {
+        OutcomeStatus.CREATED,
+        OutcomeStatus.UPDATED,
+        OutcomeStatus.REMOVED,
+        OutcomeStatus.FAILED,
+        OutcomeStatus.UNRESOLVED,
+    }
+)
+_REMOVED = frozenset({Action.DELETE, Action.RELEASE})
+_IN_SINK = frozenset(
+    {OutcomeStatus.CREATED, OutcomeStatus.UPDATED, OutcomeStatus.UNCHANGED}
+)
+
+
+@attrs.define
+class _Pending:
+    """What is not saved in the store yet.
+
+    Attributes:
+        entries: Lines of the history.
+        failures: Products that failed.
+        recovered: Products that failed in an earlier run and no longer do.
+        finished: Products whose intent is over.
+        present: Products that the sink has now.
+        reappeared: Products that an earlier run missed at the source.
+    """
+
+    entries: list[HistoryEntry] = attrs.field(factory=list[HistoryEntry])
+    failures: list[FailedProduct] = attrs.field(factory=list[FailedProduct])
+    recovered: set[ProductKey] = attrs.field(factory=set[ProductKey])
+    finished: set[ProductKey] = attrs.field(factory=set[ProductKey])
+    present: set[ProductKey] = attrs.field(factory=set[ProductKey])
+    reappeared: set[ProductKey] = attrs.field(factory=set[ProductKey])
+
+    def add(self, other: _Pending) -> None:
+        """Add all that is in another one."""
+        self.entries += other.entries
+        self.failures += other.failures
+        self.recovered |= other.recovered
+        self.finished |= other.finished
+        self.present |= other.present
+        self.reappeared |= other.reappeared
+
+
+@attrs.define(kw_only=True)
+class Journal:
+    """One run's side of the state store.
+
+    Without a store it still knows the intents of this run.
+
+    Attributes:
+        store: The state store; None: nothing outlives the run.
+        run_id: Identity of the run.
+        job: Name of the job.
+        endpoint: Endpoint of the sink.
+        source: Name of the source.
+        sink: Name of the sink.
+        options: Options of the run.
+        writes: Whether the run writes; a plan leaves the store unchanged.
+        partial: Whether the run takes selected products only.
+        stopping: Set when the run stops, so that it no longer waits for a lease.
+    """
+
+    store: StateStore | None
+    run_id: str
+    job: str
+    endpoint: str
+    source: str
+    sink: str
+    options: Options
+    writes: bool = True
+    partial: bool = False
+    stopping: asyncio.Event = attrs.field(factory=asyncio.Event)
+    _lease: Lease | None = attrs.field(default=None, init=False)
+    _intents: dict[ProductKey, Intent] = attrs.field(
+        factory=dict[ProductKey, Intent], init=False
+    )
+    _opened_at: float = attrs.field(default=0.0, init=False)
+    _failed: set[ProductKey] = attrs.field(factory=set[ProductKey], init=False)
+    _missing: frozenset[ProductKey] = attrs.field(default=frozenset(), init=False)
+    _fields: dict[ProductKey, tuple[str, ...]] = attrs.field(
+        factory=dict[ProductKey, tuple[str, ...]], init=False
+    )
+    _pending: _Pending = attrs.field(factory=_Pending, init=False)
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncGenerator[None]:
+        """Hold the lease for the length of a block, and load earlier runs' state.
+
+        Raises:
+            BusyError: Another run writes the same products.
+            StateError: The store cannot be used.
+        """
+        if self.store is None:
+            yield
+            return
+        try:
+            if self.writes:
+                await self._take_lease(self.store)
+            await self._load(self.store)
+            yield
+        finally:
+            if self._lease is not None:
+                # First, because a second cancellation may cut off what follows.
+                mark_abandoned(self._lease.owner)
+                await _uninterrupted(self.store.drop_lease(self._lease))
+                unmark_abandoned(self._lease.owner)
+
+    async def _take_lease(self, store: StateStore) -> None:
+        name = f"{self.endpoint} <- {self.source}"
+        what = f"job {self.job}" if self.job else "a run"
+        owner = f"{what} ({self.run_id}) on {this_process()}"
+        ttl = self.options.lease
+
+        async def ask() -> BusyError | None:
+            try:
+                taken = await store.take_lease(name, owner, ttl=ttl)
+                if isinstance(taken, BusyError) and is_dead(taken.holder):
+                    dead = taken.holder
+                    taken = await store.take_lease(name, owner, ttl=ttl, dead=dead)
+                    unmark_abandoned(dead)
+            except BaseException:
+                mark_abandoned(owner)  # the store may have it
+                raise
+            if isinstance(taken, BusyError):
+                return taken
+            self._lease = taken
+            return None
+
+        while (busy := await _uninterrupted(ask())) is not None:
+            if self.options.when_busy is not WhenBusy.WAIT or self.stopping.is_set():
+                raise busy
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(_LEASE_POLL, self.options.lease / 4)):
+                    await self.stopping.wait()
+
+    async def _load(self, store: StateStore) -> None:
+        self._intents = dict(await store.intents(self.endpoint, self.source))
+        self._opened_at = time.monotonic()
+        if self.writes:
+            failures = each_failure(store, self.job, endpoint=self._only_endpoint)
+            source = self._only_source
+            self._failed = {
+                failure.key
+                async for failure in failures
+                if source is None or failure.key.source == source
+            }
+            self._missing = await store.absences(self.job, self.endpoint, source=source)
+
+    # Jobs without a name share one name in the store. They may have different sources
+    # and sinks, so each must only drop the failures and absences of its own pair.
+
+    @property
+    def _only_source(self) -> str | None:
+        return None if self.job else self.source
+
+    @property
+    def _only_endpoint(self) -> str | None:
+        return None if self.job else self.endpoint
+
+    async def begin(self, started_at: float) -> None:
+        """Save that the run began."""
+        if self.store is not None and self.writes:
+            record = RunRecord(
+                run_id=self.run_id,
+                job=self.job,
+                source=self.source,
+                sink=self.sink,
+                started_at=started_at,
+                partial=self.partial,
+            )
+            await _uninterrupted(self.store.begin_run(record))
+
+    async def end(self, report: Report) -> Report:
+        """Save the report, even if the task is cancelled meanwhile.
+
+        Returns:
+            The report with `still_failing` from the store.
+        """
+        if self.store is None or not self.writes:
+            return report
+        return await _uninterrupted(self._end(self.store, report))
+
+    async def _end(self, store: StateStore, report: Report) -> Report:
+        await self.flush()
+        backlog = await store.backlog(self.job)
+        report = attrs.evolve(report, still_failing=backlog.failures)
+        await store.end_run(report)
+        return report
+
+    @property
+    def damage(self) -> Sequence[str]:
+        """Rows of the store that could not be read, as messages."""
+        store: object = self.store
+        return store.unreadable() if isinstance(store, DamageReporting) else ()
+
+    async def heartbeat(self) -> None:
+        """Renew the lease until it is lost.
+
+        Raises:
+            LeaseLostError: Another run took it.
+        """
+        while self._lease is not None:
+            await asyncio.sleep(self.options.lease / 4)
+            await self.confirm_lease()
+
+    async def confirm_lease(self) -> None:
+        """Check before each write that this run still holds the lease.
+
+        Raises:
+            LeaseLostError: Another run took it.
+        """
+        if self.store is None or self._lease is None:
+            return
+        if not await self.store.renew_lease(self._lease, ttl=self.options.lease):
+            raise LeaseLostError(
+                f"lease lost: not renewed for {self.options.lease:g} s and taken by"
+                " another run; nothing more is written"
+            )
+
+    async def add_intents(self, changes: Collection[Change]) -> None:
+        """Note which products are about to be written, before they are.
+
+        Raises:
+            LeaseLostError: Another run took the lease.
+        """
+        handles: dict[ProductKey, str] = {}
+        for change in changes:
+            if change.action is Action.CREATE or self._tracks_updates:
+                handles[change.key] = change.handle or ""
+            self._fields[change.key] = _fields(change)
+        await self.confirm_lease()
+        if self.store is not None:
+            await self._save_intents(self.store, changes, handles)
+        for key, handle in handles.items():
+            kept = self.intended_handle(key) or handle
+            self._intents[key] = Intent(key=key, handle=kept, run_id=self.run_id)
+
+    async def _save_intents(
+        self,
+        store: StateStore,
+        changes: Collection[Change],
+        handles: Mapping[ProductKey, str],
+    ) -> None:
+        if handles:
+            await store.put_intents(self.endpoint, self.run_id, handles)
+        # If these writes break off, a product may be missing in the sink without any
+        # person having deleted it. So it no longer counts as known there.
+        leaves = self.options.on_deleted is OnDeleted.LEAVE
+        unsure = _REMOVED | {Action.CREATE} if leaves else _REMOVED
+        if keys := [change.key for change in changes if change.action in unsure]:
+            await store.forget(self.endpoint, keys)
+
+    @property
+    def _tracks_updates(self) -> bool:
+        """Whether an interrupted update could be mistaken for a manual edit."""
+        return self.options.on_manual_edit is OnManualEdit.KEEP
+
+    def intended_handle(self, key: ProductKey) -> str:
+        """The handle of an unfinished creation; empty: there is none."""
+        intent = self._intents.get(key)
+        return intent.handle if intent else ""
+
+    def has_intent(self, key: ProductKey) -> bool:
+        """Whether a write of this product began and has no outcome."""
+        return key in self._intents
+
+    def ready_in(self, key: ProductKey) -> float:
+        """Seconds until no request of an earlier run can still create this product.
+
+        0: now. A run may have died after it sent the request, and the server may still
+        be working on it.
+        """
+        intent = self._intents.get(key)
+        if intent is None or intent.run_id == self.run_id:
+            return 0.0
+        age = intent.age + time.monotonic() - self._opened_at
+        return max(0.0, self.options.grace - age)
+
+    async def deleted_by_people(
+        self, keys: Collection[ProductKey]
+    ) -> frozenset[ProductKey]:
+        """Those of these missing products that must not be created again.
+
+        The sink had them, we did not remove them, and `on_deleted` is LEAVE.
+        """
+        if (
+            self.options.on_deleted is not OnDeleted.LEAVE
+            or self.store is None
+            or not keys
+        ):
+            return frozenset()
+        return await self.store.remembered(self.endpoint, keys)
+
+    async def missed_before(
+        self, keys: Collection[ProductKey]
+    ) -> frozenset[ProductKey] | None:
+        """Those that an earlier complete run missed too; None: not known.
+
+        Args:
+            keys: Products of ours that this run did not see at the source.
+        """
+        if self.store is None or not self.writes:
+            return None
+        return await self.store.note_absences(
+            self.job, self.endpoint, self.run_id, keys, source=self._only_source
+        )
+
+    def add_outcome(self, outcome: Outcome, product: Product | None) -> None:
+        """Buffer the outcome of a product; `flush` saves it.
+
+        An unresolved product keeps its intent, so that the next run checks it.
+        """
+        key, pending = outcome.key, self._pending
+        fields = self._fields.pop(key, ())
+        if outcome.status is not OutcomeStatus.UNRESOLVED and key in self._intents:
+            del self._intents[key]
+            pending.finished.add(key)
+        if self.store is None or not self.writes:
+            return
+        if outcome.status in _IN_HISTORY:
+            entry = HistoryEntry(
+                run_id=self.run_id, at=time.time(), outcome=outcome, fields=fields
+            )
+            pending.entries.append(entry)
+        if outcome.status is OutcomeStatus.FAILED:
+            pending.failures.append(self._failure(outcome, product))
+        elif outcome.status is not OutcomeStatus.UNRESOLVED and key in self._failed:
+            pending.recovered.add(key)
+        if self.options.on_deleted is OnDeleted.LEAVE and outcome.status in _IN_SINK:
+            pending.present.add(key)
+        if outcome.status is not OutcomeStatus.REMOVED and key in self._missing:
+            pending.reappeared.add(key)
+
+    def _failure(self, outcome: Outcome, product: Product | None) -> FailedProduct:
+        now = time.time()
+        return FailedProduct(
+            key=outcome.key,
+            reason=outcome.reason,
+            said=outcome.said,
+            payload=None if product is None else product_to_json(product),
+            first_at=now,
+            last_at=now,
+            run_id=self.run_id,
+        )
+
+    async def flush(self) -> None:
+        """Save what is buffered; without a store, forget it."""
+        pending, self._pending = self._pending, _Pending()
+        if self.store is None or not self.writes:
+            return
+        try:
+            await _uninterrupted(self._save(self.store, pending))
+        except StateError:
+            self._pending.add(pending)
+            raise
+
+    async def _save(self, store: StateStore, pending: _Pending) -> None:
+        """Save all; what is saved is removed from *pending*."""
+        job, endpoint = self.job, self.endpoint
+        if pending.entries:
+            await store.add_entries(job, pending.entries)
+            pending.entries.clear()
+        if pending.failures:
+            put = partial(store.put_failures, job, pending.failures)
+            await (put() if job else put(endpoint=endpoint))
+            pending.failures.clear()
+        # Intents go last: if this breaks off, the next run checks once too often.
+        keyed: tuple[tuple[set[ProductKey], _SaveKeys], ...] = (
+            (
+                pending.recovered,
+                partial(store.drop_failures, job, endpoint=self._only_endpoint),
+            ),
+            (pending.present, partial(store.remember, endpoint)),
+            (pending.reappeared, partial(store.drop_absences, job, endpoint)),
+            (pending.finished, partial(store.drop_intents, endpoint)),
+        )
+        for keys, save in keyed:
+            if keys:
+                await save(keys)
+                keys.clear()
+
+    async def drop_absent(self, has_seen: Callable[[ProductKey], bool]) -> None:
+        """Drop failures and old intents of products that left the source.
+
+        Args:
+            has_seen: Whether this complete run saw a product at the source.
+        """
+        if self.store is None:
+            return
+        gone = {key for key in self._failed if not has_seen(key)}
+        if gone:
+            await self.store.drop_failures(self.job, gone, endpoint=self._only_endpoint)
+        old = [
+            intent
+            for key, intent in self._intents.items()
+            if not has_seen(key) and not self.ready_in(key)
+        ]
+        jobs = {id_: await self._job_of(id_) for id_ in {i.run_id for i in old}}
+        ours = {i.key for i in old if jobs[i.run_id] in {None, self.job}}
+        if ours:
+            await self.store.drop_intents(self.endpoint, ours)
+
+    async def _job_of(self, run_id: str) -> str | None:
+        """The job of a run; None: the store no longer has the run."""
+        record = await self.store.run(run_id) if self.store else None
+        return record.job if record else None
+
+
+async def _uninterrupted(work: Coroutine[Any, Any, T]) -> T:
+    """Finish something short even if this task is cancelled meanwhile.
+
+    A lease that was taken without our knowing, or not given back, would lock out all
+    other runs until it expires.
+    """
+    task = asyncio.get_running_loop().create_task(work)
+    await ended(task)
+    return task.result()
+
+
+def _fields(change: Change) -> tuple[str, ...]:
+    if change.action is Action.CREATE:
+        return ()
+    missing_parts = change.existing.missing_parts if change.existing else ()
+    return (*(item.path for item in diff(change)), *missing_parts)

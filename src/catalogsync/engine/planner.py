@@ -1,0 +1,314 @@
+"""The planner: finds products in the sink and works out what has to change.
+
+For each group of products it
+
+1. reduces them to what the sink can hold (`NormalizingSink.shape`),
+2. makes sure that their categories and tags exist (`references`),
+3. asks the sink for them (`find`, which has no side effects), and
+4. compares both sides (`catalogsync.diff.compare`, which is pure).
+
+Products that need no change, or cannot have one, get their outcome here. The others
+leave as `Planned`. The writer comes back for steps 3 and 4 (`plan_once`) whenever it
+does not know what an earlier write did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+
+import attrs
+
+from catalogsync.catalog.changes import Action, Change, Conflict, Existing, Found
+from catalogsync.catalog.checks import shortened
+from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
+from catalogsync.catalog.products import UNSET, Field, Product, ProductKey
+from catalogsync.diff.compare import Comparison, compare, supplied
+from catalogsync.diff.describe import normalized
+from catalogsync.diff.ownership import Rules
+from catalogsync.errors import BrokenPromiseError, InvalidValueError, RefusedError
+from catalogsync.protocols import AdoptingSink, HandleSink, NormalizingSink, Sink
+from catalogsync.retry import RetryPolicy
+
+from . import promises
+from .hash_set import HashSet
+from .journal import Journal
+from .options import OnDeleted, Options
+from .recorder import Recorder
+from .references import ReferenceResolver
+
+__all__ = [
+    "Objection",
+    "Planned",
+    "Planner",
+    "by_action",
+    "conflict_text",
+    "no_objection",
+]
+
+_REFERRING = frozenset({Field.CATEGORIES, Field.TAGS})
+
+Objection = Callable[[Change], str]
+"""Gives the reason why a change must not be made; empty: it may."""
+
+
+@attrs.frozen
+class Planned:
+    """A desired product and the change that it needs."""
+
+    desired: Product
+    change: Change
+
+    @property
+    def is_repair(self) -> bool:
+        """Whether the product in the sink is incomplete."""
+        existing = self.change.existing
+        return existing is not None and bool(existing.missing_parts)
+
+
+def by_action(items: Iterable[Planned]) -> list[list[Planned]]:
+    """Split into creations, updates and repairs; one write never mixes them."""
+    parts: dict[tuple[Action, bool], list[Planned]] = {}
+    for item in items:
+        parts.setdefault((item.change.action, item.is_repair), []).append(item)
+    return list(parts.values())
+
+
+def conflict_text(key: ProductKey, conflict: str) -> str:
+    """The warning that a part of a product is not written."""
+    return f"{key}: {conflict}"
+
+
+def no_objection(_: Change) -> str:
+    """Allow every change."""
+    return ""
+
+
+@attrs.define(kw_only=True)
+class Planner:
+    """Finds products and plans their changes.
+
+    Attributes:
+        sink: The sink.
+        references: Resolves categories and tags; None if the sink has none of its own.
+        options: Options of the run.
+        recorder: Receives outcomes, warnings and manual edits.
+        journal: Knows which writes of earlier runs were not finished.
+        rules: Which fields a change may write.
+        objection: Asked about each change.
+        dropped: Hashes of what `Comparison.dropped` lists, with the product's key.
+    """
+
+    sink: Sink
+    references: ReferenceResolver | None
+    options: Options
+    recorder: Recorder
+    journal: Journal
+    rules: Rules
+    objection: Objection = no_objection
+    dropped: HashSet = attrs.field(factory=HashSet, init=False)
+    _warned: bool = attrs.field(default=False, init=False)
+    _shape: Callable[[Product], Product] | None = attrs.field(init=False)
+    _handle: Callable[[Product], str] | None = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        # isinstance() with a protocol is slow, and this is needed for every product.
+        sink = self.sink
+        self._shape = (
+            partial(promises.shape, sink) if isinstance(sink, NormalizingSink) else None
+        )
+        self._handle = (
+            partial(promises.handle, sink) if isinstance(sink, HandleSink) else None
+        )
+        if self.options.adopt and not isinstance(sink, AdoptingSink):
+            self.recorder.warn("`adopt` ignored: not supported by this sink")
+        if self.options.on_deleted is OnDeleted.LEAVE and self.journal.store is None:
+            self.recorder.warn("`on_deleted = leave` ignored: it needs a state store")
+
+    async def plan(
+        self, products: Sequence[Product], policy: RetryPolicy
+    ) -> list[Planned]:
+        """Plan a group of fetched products.
+
+        Args:
+            products: As they come from the source.
+            policy: When finding them is repeated.
+
+        Raises:
+            TransientError: The last retry failed.
+        """
+        desired = [p for product in products if (p := self._normalize(product))]
+        if self.references is not None:
+            await self.references.ensure_for(desired)
+        on_retry = self.recorder.retrying("find products")
+        async for attempt in policy.tries(on_retry=on_retry):
+            with attempt:
+                return await self.plan_once(desired)
+        raise AssertionError("unreachable")
+
+    async def plan_once(self, desired: Sequence[Product]) -> list[Planned]:
+        """Find products and plan them, without retries.
+
+        Args:
+            desired: Open products, as the sink can hold them.
+
+        Raises:
+            TransientError: The sink cannot be asked now.
+        """
+        if not desired:
+            return []
+        found = await self.find(desired)
+        absent = [p.key for p in desired if p.key not in found]
+        deleted = await self.journal.deleted_by_people(absent)
+        for key in deleted:
+            reason = (
+                "a person deleted it in the sink, and `on_deleted` says to leave it"
+            )
+            self.recorder.record(Outcome(key, OutcomeStatus.SKIPPED, reason))
+        with self.recorder.phase("plan"):
+            planned = [
+                self._plan(product, found.get(product.key))
+                for product in desired
+                if product.key not in deleted
+            ]
+        return [item for item in planned if item is not None]
+
+    async def find(self, desired: Sequence[Product]) -> Mapping[ProductKey, Found]:
+        """Ask the sink for products under our key, and for those to adopt.
+
+        Raises:
+            TransientError: The sink cannot be asked now.
+        """
+        # A product that we unpublished is published again, whatever the source says.
+        fields = frozenset({Field.STATUS}).union(*map(supplied, desired))
+        with self.recorder.phase("find"):
+            found = await promises.find(self.sink, desired, fields)
+            missing = [p for p in desired if not isinstance(found.get(p.key), Existing)]
+            if missing and self.options.adopt and isinstance(self.sink, AdoptingSink):
+                foreign = await self._find_foreign(self.sink, missing, fields)
+                found = {**found, **foreign}
+        return found
+
+    async def _find_foreign(
+        self, sink: AdoptingSink, missing: Sequence[Product], fields: frozenset[Field]
+    ) -> Mapping[ProductKey, Found]:
+        found: dict[ProductKey, Found] = {}
+        for by in self.options.adopt:
+            rest = [product for product in missing if product.key not in found]
+            if rest:
+                found.update(await promises.find_foreign(sink, rest, by, fields))
+        return found
+
+    def _normalize(self, product: Product) -> Product | None:
+        """The product as the sink can hold it; None: it failed."""
+        never = self.rules.without(creating=True) & _REFERRING
+        if never:
+            # Otherwise categories and tags would be created that no product gets.
+            product = attrs.evolve(product, **dict.fromkeys(never, UNSET))  # type: ignore[arg-type]
+        if self._shape is None:
+            return product
+        try:
+            shaped = self._shape(product)
+        except RefusedError as error:
+            self._fail(product, error.reason, error.said)
+        except InvalidValueError as error:
+            self._fail(product, f"the sink cannot hold it: {error}")
+        except BrokenPromiseError as error:
+            self._fail(product, str(error))
+        else:
+            if shaped is not product:
+                self._warn_of_normalized(product, shaped)
+            return shaped
+        return None
+
+    def _warn_of_normalized(self, product: Product, shaped: Product) -> None:
+        """Warn of values that the sink keeps differently, once for each field."""
+        fields = set[str]()
+        for item in normalized(product, shaped):
+            field = item.path.split(".", 1)[0]
+            if field == "variants":
+                field = "stock" if item.path.endswith(".stock") else "prices"
+            if field not in fields:
+                fields.add(field)
+                values = f"{shortened(item.old)} becomes {shortened(item.new)}"
+                example = f"{product.key} {item.path} ({values})"
+                self.recorder.count_warning(
+                    f"the sink cannot keep {field} as supplied", example
+                )
+
+    def _plan(self, product: Product, found: Found | None) -> Planned | None:
+        """The change of a product; None: it has its outcome."""
+        if isinstance(found, Conflict):
+            self._fail(product, found.reason)
+            return None
+        try:
+            result = self._compare(product, found, self._rules(product.key))
+        except RefusedError as error:
+            self._fail(product, error.reason, error.said)
+            return None
+        for conflict in result.conflicts:
+            self.recorder.warn(conflict_text(product.key, conflict))
+        self.recorder.record_manual_edits(product.key, result.manual_edits)
+        for variant, name in result.dropped:
+            self.dropped.add(hash((product.key, variant, name)))
+        if result.change is None:
+            self._check_last_applied(product.key, found)
+            self.recorder.record(Outcome(product.key, OutcomeStatus.UNCHANGED))
+            return None
+        return self._approved(product, result.change)
+
+    def compare_written(self, product: Product, existing: Existing) -> Comparison:
+        """Compare a product that this run wrote with what the sink has now.
+
+        Raises:
+            RefusedError: One of its categories or tags was refused.
+        """
+        return self._compare(product, existing, self._rules_after(product.key))
+
+    def _compare(
+        self, product: Product, existing: Existing | None, rules: Rules
+    ) -> Comparison:
+        references = self.references.resolve(product) if self.references else None
+        return compare(product, existing, references, rules=rules)
+
+    def _check_last_applied(self, key: ProductKey, existing: Existing | None) -> None:
+        """Warn once if the sink does not return the last-applied state of a product."""
+        if existing is not None and existing.last_applied is None and not self._warned:
+            self._warned = True
+            lost = f"the sink has no last-applied state for {key}, and maybe for others"
+            self.recorder.warn(
+                f"{lost}: list items that the source drops stay in the sink, and manual"
+                " edits go unnoticed; `find` must return the `change.last_applied`"
+                " of the last write"
+            )
+
+    def _rules(self, key: ProductKey) -> Rules:
+        """The rules for one product.
+
+        A write that began and was not finished leaves differences that look like
+        manual edits, so they do not count as such.
+        """
+        begun = self.journal.has_intent(key) or self.recorder.was_attempted(key)
+        return self._rules_after(key) if begun else self.rules
+
+    def _rules_after(self, key: ProductKey) -> Rules:
+        """Rules by which only the manual edits found before our write are any."""
+        known = self.recorder.manual_edits.get(key, ())
+        paths = frozenset(edit.diff.path for edit in known)
+        return attrs.evolve(self.rules, edited=paths)
+
+    def _approved(self, product: Product, change: Change) -> Planned | None:
+        """The change with a handle, if nothing speaks against it."""
+        if problem := self.objection(change):
+            outcome = Outcome(product.key, OutcomeStatus.UNRESOLVED, problem)
+            self.recorder.record(outcome)
+            return None
+        if change.action is Action.CREATE and self._handle is not None:
+            # The same handle again, even if the title has changed since: two requests
+            # that create the same product must collide.
+            handle = self.journal.intended_handle(product.key) or self._handle(product)
+            change = attrs.evolve(change, handle=handle)
+        return Planned(product, change)
+
+    def _fail(self, product: Product, reason: str, said: str = "") -> None:
+        self.recorder.record(Outcome(product.key, OutcomeStatus.FAILED, reason, said))

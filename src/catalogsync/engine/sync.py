@@ -1,0 +1,295 @@
+"""`Sync`: the one way to start a run, of any kind.
+
+All kinds of runs are the same pipeline. `plan` shows its changes instead of writing them,
+`apply` and `release` restrict it by an `Approval`, and `retry` gives it another source.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Collection, Iterable
+
+import attrs
+
+from catalogsync.catalog.products import ProductKey
+from catalogsync.errors import MisconfiguredError
+from catalogsync.events import EventHook, emitter
+from catalogsync.plans import Plan, PlanSource
+from catalogsync.protocols import RemovingSink, Sink, Source, endpoint_of
+from catalogsync.report import Report
+from catalogsync.state.protocols import StateStore
+
+from .applying import PlanApproval
+from .journal import Journal
+from .opening import Openable, opened
+from .options import Options
+from .pipeline import Approval, OnChange, Pipeline
+from .promises import check_sides
+from .recorder import Recorder
+from .releasing import EmptySource, ReleaseApproval
+from .retrying import RetrySource, find_failed
+from .run import Run
+
+__all__ = ["Sync", "run_blocking", "sync"]
+
+
+@attrs.frozen
+class Sync:
+    """A source, a sink, and how to keep the sink in step with the source.
+
+    ```python
+    report = await Sync(source, sink).run()
+
+    async with Sync(source, sink).run() as run:
+        ...  # run.counts, run.stop()
+        report = await run.report()
+    ```
+
+    Each method makes a `Run`, which starts when it is awaited or entered.
+
+    Attributes:
+        source: An open source; the caller closes it. Its name is enough for `apply` and
+            `release`, which do not read it.
+        sink: An open sink; the caller closes it.
+        options: What a run may do, and how.
+        job: Name of the job, for reports, logs and last-applied states.
+        state: An open state store; the caller closes it. It keeps runs, failed products
+            and intents, and locks out other runs that write the same products. None:
+            nothing outlives a run.
+        hooks: Called with each event.
+    """
+
+    source: Source | str
+    sink: Sink
+    options: Options = attrs.field(factory=Options, kw_only=True)
+    job: str = attrs.field(default="", kw_only=True)
+    state: StateStore | None = attrs.field(default=None, kw_only=True)
+    hooks: Iterable[EventHook] = attrs.field(default=(), kw_only=True)
+
+    def run(self, *, run_id: str | None = None) -> Run:
+        """Bring the sink in step with the source.
+
+        Args:
+            run_id: Identity of the run; None: a new one is made.
+
+        Raises:
+            MisconfiguredError: The source is only a name, or its name is not valid in
+                keys.
+        """
+        return self._make(self._open_source(), run_id=run_id)
+
+    def plan(self, on_change: OnChange) -> Run:
+        """Work out what a run would do, and write nothing.
+
+        Args:
+            on_change: Called with each change of a product, category or tag that a
+                run would make.
+
+        Returns:
+            A run whose report counts the outcomes that a real run would have.
+
+        Raises:
+            MisconfiguredError: As in `run`.
+        """
+        return self._make(self._open_source(), on_change=on_change)
+
+    def apply(self, plan: Plan, *, run_id: str | None = None) -> Run:
+        """Make the changes of a plan, and no others.
+
+        Products that have changed since the plan was made stay as they are and are
+        listed as unresolved.
+
+        Args:
+            plan: The plan; its job is the run's job.
+            run_id: As in `run`.
+
+        Raises:
+            MisconfiguredError: The plan was made for another sink.
+        """
+        endpoint = endpoint_of(self.sink)
+        if endpoint != plan.head.endpoint:
+            problem = f"was made for {plan.head.endpoint}, and this is {endpoint}"
+            raise MisconfiguredError(str(plan.path), problem)
+        this = attrs.evolve(self._narrowed(), job=plan.head.job)
+        options = attrs.evolve(this.options, transform=None)  # the plan has its results
+        this = attrs.evolve(this, options=options)
+        return this._make(PlanSource(plan), approval=PlanApproval(plan), run_id=run_id)
+
+    async def failed(self, keys: Collection[ProductKey] | None = None) -> RetrySource:
+        """Read the failed products of the job again.
+
+        They come from the source if it is a `LookupSource`, else from the state store,
+        as they were when they failed.
+
+        Args:
+            keys: Only these; None: all.
+
+        Raises:
+            MisconfiguredError: There is no state store.
+            TransientError: The source cannot be read now; the last retry failed.
+            StateError: The state store cannot be used.
+        """
+        if self.state is None:
+            raise MisconfiguredError("state", "is needed to know which products failed")
+        return await find_failed(
+            self._open_source(),
+            self.state,
+            job=self.job,
+            keys=keys,
+            retry=self.options.retry,
+        )
+
+    def retry(self, failed: RetrySource, on_change: OnChange | None = None) -> Run:
+        """Write failed products again; those that succeed are no longer failed.
+
+        Args:
+            failed: The result of `failed`.
+            on_change: Called with each change instead of writing it; None: write.
+        """
+        this = self._narrowed(keys=failed.keys)
+        return this._make(failed, on_change=on_change)
+
+    def release(self) -> Run:
+        """Remove our key and last-applied state from the products that this job wrote.
+
+        Nothing else in them changes. The report counts them as `removed`.
+
+        Raises:
+            MisconfiguredError: The sink is not a `RemovingSink`.
+        """
+        if not isinstance(self.sink, RemovingSink):
+            raise MisconfiguredError("sink", "cannot release products")
+        name = self.source if isinstance(self.source, str) else self.source.name
+        this = self._narrowed()
+        return this._make(EmptySource(name), approval=ReleaseApproval(self.job))
+
+    def _narrowed(self, keys: tuple[ProductKey, ...] | None = None) -> Sync:
+        """Without limit and pruning, for these keys only; None: for all products."""
+        options = attrs.evolve(self.options, keys=keys, limit=None, prune=None)
+        return attrs.evolve(self, options=options)
+
+    def _open_source(self) -> Source:
+        if isinstance(self.source, str):
+            raise MisconfiguredError("source", "is only a name, and cannot be read")
+        return self.source
+
+    def _make(
+        self,
+        source: Source,
+        *,
+        on_change: OnChange | None = None,
+        approval: Approval | None = None,
+        run_id: str | None = None,
+    ) -> Run:
+        check_sides(source, self.sink)
+        try:
+            ProductKey(source.name, "1")
+        except ValueError as error:
+            raise MisconfiguredError("name of the source", str(error)) from None
+        run_id = run_id or uuid.uuid4().hex
+        journal = Journal(
+            store=self.state,
+            run_id=run_id,
+            job=self.job,
+            endpoint=endpoint_of(self.sink),
+            source=source.name,
+            sink=self.sink.name,
+            options=self.options,
+            writes=on_change is None,
+            partial=self.options.partial or approval is not None,
+        )
+        recorder = Recorder(
+            run_id=run_id, emit=emitter(self.hooks), on_outcome=journal.add_outcome
+        )
+        pipeline = Pipeline(
+            source=source,
+            sink=self.sink,
+            options=self.options,
+            recorder=recorder,
+            journal=journal,
+            on_change=on_change,
+            approval=approval,
+        )
+        return Run(job=self.job, pipeline=pipeline, recorder=recorder)
+
+
+async def sync(
+    source: Source,
+    sink: Sink,
+    *,
+    options: Options | None = None,
+    job: str = "",
+    state: StateStore | None = None,
+    hooks: Iterable[EventHook] = (),
+) -> Report:
+    """Bring the sink in step with the source: `await Sync(...).run()`.
+
+    Args:
+        source: An open source; the caller closes it.
+        sink: An open sink; the caller closes it.
+        options: What the run may do, and how.
+        job: Name of the job, for reports, logs and last-applied states.
+        state: An open state store; None: nothing outlives the run.
+        hooks: Called with each event.
+
+    Raises:
+        BusyError: Another run writes the same products.
+        CatalogSyncError: The run broke off before anything was written.
+    """
+    options = options or Options()
+    this = Sync(source, sink, options=options, job=job, state=state, hooks=hooks)
+    return await this.run()
+
+
+def run_blocking(
+    source: Source | Openable[Source],
+    sink: Sink | Openable[Sink],
+    *,
+    options: Options | None = None,
+    job: str = "",
+    state: StateStore | Openable[StateStore] | None = None,
+    hooks: Iterable[EventHook] = (),
+) -> Report:
+    """`sync` for hosts without an event loop.
+
+    Args:
+        source: A source, or settings that open one.
+        sink: A sink, or settings that open one.
+        options: What the run may do, and how.
+        job: Name of the job, for reports, logs and last-applied states.
+        state: A state store, or settings that open one.
+        hooks: Called with each event.
+
+    Raises:
+        BusyError: Another run writes the same products.
+        CatalogSyncError: The run broke off before anything was written.
+        RuntimeError: An event loop is running in this thread.
+    """
+    if _is_loop_running():
+        raise RuntimeError("an event loop is running here: use `await sync(...)`")
+
+    async def run() -> Report:
+        async with (
+            opened(source) as open_source,
+            opened(sink) as open_sink,
+            opened(state) as open_state,
+        ):
+            return await sync(
+                open_source,
+                open_sink,
+                options=options,
+                job=job,
+                state=open_state,
+                hooks=hooks,
+            )
+
+    return asyncio.run(run())
+
+
+def _is_loop_running() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -1,0 +1,58 @@
+"""Logs as JSON, one object for each record."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import logging
+from typing import Any
+
+import attrs
+
+from catalogsync.catalog.outcomes import Outcome
+from catalogsync.events import Event, Request
+from catalogsync.report import Report, summary_of
+
+__all__ = ["JsonFormatter"]
+
+
+class JsonFormatter(logging.Formatter):
+    """Writes a record as one line of JSON.
+
+    ```python
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter())
+    logging.getLogger("catalogsync").addHandler(handler)
+    ```
+
+    Every object has `time` (ISO 8601 in UTC), `level`, `logger` and `message`, and
+    `exception` if there is one. The object of an event has its name as `event`, and
+    its attributes. Reports are written without the lists that grow with the catalog.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as JSON, without line breaks."""
+        told: dict[str, Any] = {
+            "time": dt.datetime.fromtimestamp(record.created, dt.UTC).isoformat(),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        event = getattr(record, "event", None)
+        if isinstance(event, Event):
+            told["event"] = type(event).__name__
+            told |= attrs.asdict(event, recurse=False)
+        if record.exc_info:
+            told["exception"] = self.formatException(record.exc_info)
+        return json.dumps(told, default=_plain)
+
+
+def _plain(value: object) -> object:
+    """A value that JSON does not have, as JSON types."""
+    if isinstance(value, Report):
+        return summary_of(value.to_dict())
+    if isinstance(value, Outcome):
+        return value.to_dict()
+    if isinstance(value, Request):
+        return attrs.asdict(value, recurse=False)
+    return str(value)

@@ -1,0 +1,415 @@
+"""Notifications about runs, by webhook and by e-mail."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import logging
+import smtplib
+import ssl
+from collections.abc import Collection, Mapping, Sequence
+from email.message import EmailMessage
+from string import Template
+from types import TracebackType
+from typing import Any, Literal, Protocol, Self
+
+import aiohttp
+import attrs
+from yarl import URL
+
+from catalogsync._lib.redact import Redactor, check_secret, secrets_in_address
+from catalogsync._lib.texts import encodable
+from catalogsync.errors import CatalogSyncError, MisconfiguredError
+from catalogsync.events import Event, RunFinished, RunStarted
+from catalogsync.http import HttpOptions, base_url, open_http
+from catalogsync.report import Report, RunStatus
+from catalogsync.state.protocols import StateStore
+
+__all__ = ["DEFAULT_STATUSES", "Channel", "Email", "Notice", "Notifier", "Webhook"]
+
+logger = logging.getLogger("catalogsync.notify")
+
+DEFAULT_STATUSES = (RunStatus.DEGRADED, RunStatus.INCOMPLETE, RunStatus.FAILED)
+"""The statuses that a `Notifier` reports by default."""
+
+_SHORTEST_TOKEN = 6
+_WELL = frozenset({RunStatus.SUCCEEDED, RunStatus.DEGRADED})
+
+
+@attrs.frozen(kw_only=True)
+class Notice:
+    """A notification about one run.
+
+    Attributes:
+        run_id: Id of the run.
+        job: Name of the job; empty for a run without one.
+        status: Status of the run.
+        summary: First line of the report, or why there is no report.
+        recovered: Whether this is the first good run after a reported one.
+        report: The report; None if the run broke off without one.
+    """
+
+    run_id: str
+    job: str
+    status: str
+    summary: str
+    recovered: bool = False
+    report: Report | None = attrs.field(default=None, repr=False)
+
+    @property
+    def title(self) -> str:
+        """Job and status in a few words."""
+        how = f"recovered ({self.status})" if self.recovered else self.status
+        return " ".join(f"catalogsync: {self.job or 'run'} {how}".split())
+
+    @property
+    def text(self) -> str:
+        """The report as text, or why there is no report."""
+        return str(self.report) if self.report else self.summary
+
+    def fields(self) -> dict[str, str]:
+        """The fields that a template can use."""
+        return {
+            "title": self.title,
+            "text": self.text,
+            "summary": self.summary,
+            "status": self.status,
+            "job": self.job,
+            "run_id": self.run_id,
+            "recovered": str(self.recovered).lower(),
+        }
+
+
+class Channel(Protocol):
+    """A way to send notices."""
+
+    async def send(self, notice: Notice, /) -> None:
+        """Send a notice; the notifier logs errors that it raises."""
+        ...
+
+
+class Notifier:
+    """A hook that notifies people of runs, for the length of a block.
+
+    ```python
+    webhook = Webhook(url=os.environ["WEBHOOK_URL"])
+    async with Notifier([webhook]) as notifier:
+        await sync(source, sink, job="products", hooks=[notifier])
+    ```
+
+    Notices are sent in the background: no run waits for one or fails because of one.
+    Leaving the block waits for notices in flight. Use it in the event loop of the runs.
+    Plans and skipped runs cause no notices.
+
+    Args:
+        channels: Channels for each notice.
+        on: Statuses to report; `cancelled` is possible too.
+        recovered: Whether to report the first good run over all products afterwards.
+        store: State store with the status of the previous run, in case that was in
+            another process; None: only runs of this process count.
+        timeout: Seconds for one notice in one channel.
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[Channel],
+        *,
+        on: Collection[str] = DEFAULT_STATUSES,
+        recovered: bool = True,
+        store: StateStore | None = None,
+        timeout: float = 30.0,
+    ) -> None:
+        self._channels = tuple(channels)
+        self._on = _statuses(on)
+        self._tell_recovered = recovered
+        self._store = store
+        self._timeout = timeout
+        self._jobs: dict[str, str] = {}
+        self._troubled: dict[str, bool] = {}
+        self._group = asyncio.TaskGroup()
+        self._opened = False
+
+    async def __aenter__(self) -> Self:
+        await self._group.__aenter__()
+        self._opened = True
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # With the error the group would cancel the notices that tell of it.
+        await self._group.__aexit__(None, None, None)
+
+    def __call__(self, event: Event, /) -> None:
+        """Send a notice if the event is the end of a run that is to be reported.
+
+        Raises:
+            RuntimeError: The notifier is not open.
+        """
+        if not self._opened:
+            raise RuntimeError(
+                "nobody is notified: use it in `async with Notifier(...)`"
+            )
+        if isinstance(event, RunStarted):
+            self._jobs[event.run_id] = event.job
+        elif isinstance(event, RunFinished):
+            notice = Notice(
+                run_id=event.run_id,
+                job=self._jobs.pop(event.run_id, ""),
+                status=event.status,
+                summary=event.summary,
+                report=event.report,
+            )
+            if not (notice.report and notice.report.planned):
+                self._consider(notice)
+
+    def _consider(self, notice: Notice) -> None:
+        job = notice.job
+        if notice.status in self._on:
+            self._troubled[job] = True
+            self._group.create_task(self._send(notice))
+        elif notice.status in _WELL and not (notice.report and notice.report.partial):
+            before = self._troubled.get(job)
+            self._troubled[job] = False
+            if self._tell_recovered and before is not False:
+                self._group.create_task(self._send_recovered(notice, before))
+
+    async def _send_recovered(self, notice: Notice, before: bool | None) -> None:
+        """Send it if the run before is known to have been in trouble."""
+        if before or (self._store and await self._was_troubled(self._store, notice)):
+            await self._send(attrs.evolve(notice, recovered=True))
+
+    async def _was_troubled(self, store: StateStore, notice: Notice) -> bool:
+        try:
+            runs = await store.runs(job=notice.job, limit=20)
+        except CatalogSyncError as error:
+            logger.warning("how the run before ended cannot be told: %s", error)
+            return False
+        earlier = [
+            run.status
+            for run in runs
+            if run.run_id != notice.run_id
+            and (run.status in self._on or (run.status in _WELL and not run.partial))
+        ]
+        return bool(earlier) and earlier[0] in self._on
+
+    async def _send(self, notice: Notice) -> None:
+        async with asyncio.TaskGroup() as group:
+            for channel in self._channels:
+                group.create_task(self._send_by(channel, notice))
+
+    async def _send_by(self, channel: Channel, notice: Notice) -> None:
+        try:
+            async with asyncio.timeout(self._timeout):
+                await channel.send(notice)
+        except Exception as error:  # noqa: BLE001 - any channel, never the run
+            why = str(error) or type(error).__name__
+            logger.error("could not notify by %s: %s", channel, why)  # noqa: TRY400
+
+
+def _statuses(on: Collection[str]) -> frozenset[str]:
+    known = list(RunStatus)
+    for status in on:
+        if status not in known:
+            problem = f"{status!r} is no status; known: {', '.join(known)}"
+            raise MisconfiguredError("on", problem)
+    return frozenset(on)
+
+
+def _template(setting: str, text: object) -> Template:
+    known = Notice(run_id="", job="", status="", summary="").fields()
+    if not isinstance(text, str):
+        raise MisconfiguredError(setting, "must be a text")
+    template = Template(text)
+    names = template.get_identifiers()
+    if not template.is_valid() or not known.keys() >= set(names):
+        problem = f"must be a text with ${', $'.join(known)}, and $$ for a dollar"
+        raise MisconfiguredError(setting, problem)
+    return template
+
+
+def _escaped(fields: Mapping[str, str]) -> dict[str, str]:
+    """As they stand between the quotes of a text in JSON."""
+    return {name: json.dumps(text)[1:-1] for name, text in fields.items()}
+
+
+def _check_json(_: object, attribute: attrs.Attribute[Any], value: str) -> None:
+    empty = Notice(run_id="", job="", status="", summary="")
+    try:
+        json.loads(
+            _template(attribute.name, value).substitute(_escaped(empty.fields()))
+        )
+    except ValueError:
+        raise MisconfiguredError(attribute.name, "must be JSON") from None
+
+
+def _check_text(_: object, attribute: attrs.Attribute[Any], value: str) -> None:
+    _template(attribute.name, value)
+
+
+@attrs.frozen(kw_only=True)
+class Webhook:
+    """Sends a notice as JSON by POST.
+
+    Attributes:
+        url: Address of the receiver. It may contain a token and appears in no message.
+        template: The JSON, with fields of the notice such as `$title` inside of its
+            texts. The default suits Slack and Mattermost.
+        secret: Key that signs the body: the header `X-Catalogsync-Signature` is
+            `sha256=` and the HMAC of the body, in hexadecimal; None: no signature.
+        headers: Additional headers of the request.
+        http: Timeouts, proxy and limits.
+        session: The host's own session, which stays open; None: a new one.
+    """
+
+    url: str = attrs.field(repr=False)
+    template: str = attrs.field(
+        default='{"text": "*$title*\\n$text"}', validator=_check_json
+    )
+    secret: str | None = attrs.field(default=None, repr=False)
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
+    http: HttpOptions = attrs.field(factory=HttpOptions)
+    session: aiohttp.ClientSession | None = attrs.field(default=None, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        check_secret("url", self.url)
+        check_secret("secret", self.secret or "")
+        base_url("url", self.url)
+
+    def __str__(self) -> str:
+        return f"webhook to {URL(self.url).host}"
+
+    def _redactor(self) -> Redactor:
+        """Knows what a server may repeat; the path is often the token."""
+        url, redactor = URL(self.url), Redactor()
+        path = url.raw_path.strip("/")
+        tokens = [part for part in path.split("/") if len(part) >= _SHORTEST_TOKEN]
+        values = [
+            part for each in self.headers.values() for part in (each, *each.split())
+        ]
+        redactor.keep([path, *tokens, *url.query.values(), *values, self.secret or ""])
+        redactor.keep(secrets_in_address(self.url))
+        return redactor
+
+    async def send(self, notice: Notice, /) -> None:
+        """Send a notice.
+
+        Raises:
+            CatalogSyncError: The receiver cannot be reached, or refuses the notice.
+        """
+        fields = _escaped(notice.fields())
+        body = Template(self.template).substitute(fields).encode()
+        headers = dict(self.headers)
+        if self.secret:
+            digest = hmac.new(self.secret.encode(), body, hashlib.sha256).hexdigest()
+            headers["X-Catalogsync-Signature"] = f"sha256={digest}"
+        url = URL(self.url)
+        try:
+            status = await self._post(url, body, headers)
+        except CatalogSyncError as error:
+            raise CatalogSyncError(self._redactor().text(str(error))) from None
+        if status >= 400:
+            raise CatalogSyncError(f"HTTP {status}")
+
+    async def _post(self, url: URL, body: bytes, headers: Mapping[str, str]) -> int:
+        async with open_http(url.origin(), self.http, session=self.session) as client:
+            reply = await client.send(
+                "POST",
+                url.raw_path,
+                query=url.raw_query_string,
+                body=body,
+                headers=headers,
+            )
+        return reply.status
+
+
+@attrs.frozen(kw_only=True)
+class Email:
+    """Sends a notice as e-mail.
+
+    Attributes:
+        host: Host name of the SMTP server.
+        port: Port of the SMTP server.
+        security: `starttls`, `tls` from the beginning, or `none`, which is not allowed
+            with a password.
+        user: User name for the login; None: no login.
+        password: Password for the login.
+        sender: Address of the sender.
+        recipients: Addresses of the recipients.
+        subject: Subject, with fields of the notice such as `$title`.
+        text: Text, with fields of the notice such as `$text`.
+        ca_file: File with the certificates to trust; None: those of the system.
+        timeout: Seconds for each step of the conversation with the server.
+    """
+
+    host: str
+    port: int = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    user: str | None = None
+    password: str | None = attrs.field(default=None, repr=False)
+    sender: str
+    recipients: Sequence[str]
+    subject: str = attrs.field(default="$title", validator=_check_text)
+    text: str = attrs.field(default="$text\n", validator=_check_text)
+    ca_file: str | None = None
+    timeout: float = 20.0
+
+    def __attrs_post_init__(self) -> None:
+        check_secret("password", self.password or "")
+        if isinstance(self.recipients, str):
+            raise MisconfiguredError("recipients", "must be a list of addresses")
+        if self.password and self.security == "none":
+            problem = "a password is not sent without encryption"
+            raise MisconfiguredError("security", problem)
+
+    def __str__(self) -> str:
+        return f"e-mail by {self.host}"
+
+    async def send(self, notice: Notice, /) -> None:
+        """Send a notice, in a thread of its own.
+
+        Raises:
+            OSError: The server cannot be reached.
+            CatalogSyncError: The server refuses the message.
+        """
+        fields = {name: encodable(text) for name, text in notice.fields().items()}
+        message = EmailMessage()
+        message["From"] = self.sender
+        message["To"] = ", ".join(self.recipients)
+        message["Subject"] = " ".join(Template(self.subject).substitute(fields).split())
+        message.set_content(Template(self.text).substitute(fields))
+        redactor = Redactor()
+        redactor.keep([self.password or ""])
+        try:
+            await asyncio.to_thread(self._deliver, message)
+        except smtplib.SMTPException as error:
+            told = redactor.text(str(error)) or type(error).__name__
+        else:
+            return
+        raise CatalogSyncError(told)
+
+    def _deliver(self, message: EmailMessage) -> None:
+        with self._connected() as server:
+            if self.user is not None:
+                server.login(self.user, self.password or "")
+            server.send_message(message)
+
+    def _connected(self) -> smtplib.SMTP:
+        trust = ssl.create_default_context(cafile=self.ca_file)
+        if self.security == "tls":
+            return smtplib.SMTP_SSL(
+                self.host, self.port, timeout=self.timeout, context=trust
+            )
+        server = smtplib.SMTP(self.host, self.port, timeout=self.timeout)
+        if self.security == "starttls":
+            try:
+                server.starttls(context=trust)
+            except BaseException:
+                server.close()
+                raise
+        return server

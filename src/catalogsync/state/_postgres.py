@@ -1,0 +1,187 @@
+"""A state store on PostgreSQL, for several hosts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from typing import TypeVar
+
+import attrs
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from catalogsync._lib.postgres import OTHER_TABLES, REFUSALS, UNPREPARED
+from catalogsync._lib.redact import Redactor, database_secrets, has_loose_at
+from catalogsync.errors import MisconfiguredError
+
+from ._failures import explain
+from ._schema import migrate
+from ._steps import Dialect, Row, Statement, Steps, Value, run_async
+from ._store import DatabaseStore
+from .protocols import StateError
+
+__all__ = ["open_postgres"]
+
+T = TypeVar("T")
+
+_PATIENCE = 30.0
+_LOCK = 7_240_113_905  # any number; all who write take the same
+# Whoever is cut off in the midst of its work must not hold the lock for long.
+_ALONE = sa.text(
+    f"SELECT set_config('lock_timeout', '{_PATIENCE:g}s', true),"
+    f" set_config('idle_in_transaction_session_timeout', '{_PATIENCE:g}s', true),"
+    f" pg_advisory_xact_lock({_LOCK})"
+)
+_DIALECT = Dialect(
+    now="CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)",
+    rows="json_array_elements(CAST(:rows AS JSON))",
+    cell="(value ->> %d)",
+    text='TEXT COLLATE "C"',
+    # An entry of an index takes some 2,700 bytes. The cast would read a backslash as
+    # the beginning of an escape.
+    digest="sha256(CAST(replace(%s, chr(92), chr(92) || chr(92)) AS BYTEA))",
+)
+_KNOWN = {
+    "28": "does not accept the user or the password: check the URL",
+    "3D000": "is in a database that is not there: create it, or check the URL",
+    "3F000": "has no schema to make tables in: create one, or set the search_path",
+    "42501": "is not open to this user: grant the right to create and change tables",
+    "25006": "is read-only: name the primary server",
+    "53100": "cannot grow: make room on its disk",
+    "55P03": f"was locked for {_PATIENCE:g} s: see which session holds it",
+    **{
+        code: f"has other tables than it should ({what}): restore them from a backup,"
+        " or use another schema"
+        for code, what in OTHER_TABLES.items()
+    },
+    **REFUSALS,
+}
+
+
+@asynccontextmanager
+async def open_postgres(url: str) -> AsyncGenerator[DatabaseStore]:
+    """What `StateSettings.open` gives for a server."""
+    parsed, redactor = _parse(url), Redactor()
+    redactor.keep(database_secrets(url))
+    engine = create_async_engine(
+        parsed,
+        connect_args={
+            "timeout": _PATIENCE,
+            "command_timeout": 2 * _PATIENCE,
+            **UNPREPARED,
+        },
+        hide_parameters=True,
+        isolation_level="READ COMMITTED",  # each statement sees what others wrote
+        pool_pre_ping=True,
+        pool_timeout=_PATIENCE,
+    )
+    where = f"{parsed.host or 'localhost'}:{parsed.port or 5432}/{parsed.database}"
+    database = PostgresDatabase(where, engine, redactor)
+    try:
+        while not await database.write(_migrate(where)):
+            pass
+    except TypeError as error:  # of the driver's connect()
+        problem = f"holds a parameter that the driver does not know ({error})"
+        raise MisconfiguredError("url", redactor.text(problem)) from None
+    else:
+        yield DatabaseStore(database)
+    finally:
+        await engine.dispose()
+
+
+def _parse(given: str) -> sa.URL:
+    _, _, rest = given.partition("://")
+    try:
+        if has_loose_at(given):
+            raise ValueError  # noqa: TRY301 - told as what cannot be read at all
+        url = sa.make_url(f"postgresql+asyncpg://{rest}")
+    except (ArgumentError, ValueError):
+        # The error shows parts of the URL, and one of them may be the password.
+        problem = (
+            "cannot be read; in a user or password, write @ as %40, : as %3A, "
+            "/ as %2F and % as %25"
+        )
+        raise MisconfiguredError("url", problem) from None
+    mode = url.query.get("sslmode")
+    if mode is None:
+        return url
+    return url.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
+
+
+def _migrate(where: str) -> Steps[bool]:
+    set_version = "UPDATE catalogsync_version SET version = %d"
+    return migrate(where, _version, set_version)
+
+
+def _version() -> Steps[int]:
+    ((known,),) = yield Statement(
+        "SELECT to_regclass('catalogsync_version') IS NOT NULL"
+    )
+    if not known:
+        yield Statement("CREATE TABLE catalogsync_version (version BIGINT NOT NULL)")
+        yield Statement("INSERT INTO catalogsync_version VALUES (0)")
+    ((version,),) = yield Statement("SELECT version FROM catalogsync_version")
+    return int(version)
+
+
+@attrs.frozen(eq=False)
+class PostgresDatabase:
+    """A pool of connections."""
+
+    _where: str
+    _engine: AsyncEngine = attrs.field(repr=False)
+    _redactor: Redactor = attrs.field(repr=False)
+
+    def _errors(self) -> AbstractContextManager[None]:
+        return _errors(self._where, self._redactor)
+
+    async def read(self, steps: Steps[T], /) -> T:
+        """See `Database`."""
+        with self._errors():
+            async with self._engine.connect() as connection:
+                return await _run(steps, connection)
+
+    async def write(self, steps: Steps[T], /) -> T:
+        """See `Database`."""
+        with self._errors():
+            async with self._engine.begin() as connection:
+                await connection.execute(_ALONE)
+                return await _run(steps, connection)
+
+
+async def _run(steps: Steps[T], connection: AsyncConnection) -> T:
+    async def execute(sql: str, parameters: Mapping[str, Value]) -> Sequence[Row]:
+        result = await connection.execute(sa.text(sql), parameters)
+        return [tuple(row) for row in result] if result.returns_rows else []
+
+    return await run_async(steps, _DIALECT, execute)
+
+
+@contextmanager
+def _errors(where: str, redactor: Redactor) -> Generator[None]:
+    try:
+        yield
+    except Exception as error:
+        told = _told(error, where, redactor)
+        if told is None:
+            raise
+        shown = redactor.cause(error)
+        try:
+            raise told from shown
+        finally:
+            told.__context__ = shown
+
+
+def _told(error: Exception, where: str, redactor: Redactor) -> StateError | None:
+    """What a failure of the database means; None for a defect of ours."""
+    if isinstance(error, OSError | PoolTimeoutError):
+        words = redactor.text(str(error)) or "no answer in time"
+        problem = f"the state store {where} cannot be reached ({words})"
+        return StateError(f"{problem}: see whether the server runs")
+    wrapped = getattr(error, "orig", None)
+    cause = (wrapped.__cause__ or wrapped) if wrapped else error
+    if not type(cause).__module__.startswith("asyncpg"):
+        return None
+    code = getattr(cause, "sqlstate", None) or ""
+    return explain(where, code, redactor.text(str(cause)), _KNOWN)

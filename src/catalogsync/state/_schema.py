@@ -1,0 +1,250 @@
+"""The tables of a state store, and how a store of an older version is brought up to date.
+
+A published migration is never changed. A new one is added at the end, and the version
+before it gets a file in `tests/stores/versions`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ._steps import Statement, Steps
+from .protocols import StateError
+
+__all__ = ["MIGRATIONS", "migrate"]
+
+MIGRATIONS = (
+    """
+    CREATE TABLE catalogsync_counter (value BIGINT NOT NULL);
+
+    INSERT INTO catalogsync_counter VALUES (0);
+
+    CREATE TABLE catalogsync_run (
+        number BIGINT NOT NULL,
+        run_id {text} PRIMARY KEY,
+        job {text} NOT NULL,
+        source {text} NOT NULL,
+        sink {text} NOT NULL,
+        started_at DOUBLE PRECISION NOT NULL,
+        partial BIGINT NOT NULL,
+        finished_at DOUBLE PRECISION,
+        status {text},
+        report {text}
+    );
+
+    CREATE TABLE catalogsync_entry (
+        number BIGINT PRIMARY KEY,
+        run_id {text} NOT NULL,
+        job {text} NOT NULL,
+        source {text} NOT NULL,
+        id {text} NOT NULL,
+        noted_at DOUBLE PRECISION NOT NULL,
+        status {text} NOT NULL,
+        reason {text} NOT NULL,
+        said {text} NOT NULL,
+        fields {text} NOT NULL
+    );
+
+    CREATE INDEX catalogsync_entry_run ON catalogsync_entry (run_id);
+
+    CREATE INDEX catalogsync_entry_key ON catalogsync_entry (job, source, id);
+
+    CREATE TABLE catalogsync_failure (
+        job {text} NOT NULL,
+        source {text} NOT NULL,
+        id {text} NOT NULL,
+        reason {text} NOT NULL,
+        said {text} NOT NULL,
+        payload {text},
+        attempts BIGINT NOT NULL,
+        first_at DOUBLE PRECISION NOT NULL,
+        last_at DOUBLE PRECISION NOT NULL,
+        run_id {text} NOT NULL,
+        PRIMARY KEY (job, source, id)
+    );
+
+    CREATE TABLE catalogsync_intent (
+        place {text} NOT NULL,
+        source {text} NOT NULL,
+        id {text} NOT NULL,
+        handle {text} NOT NULL,
+        run_id {text} NOT NULL,
+        began_at DOUBLE PRECISION NOT NULL,
+        PRIMARY KEY (place, source, id)
+    );
+
+    CREATE TABLE catalogsync_known (
+        place {text} NOT NULL,
+        source {text} NOT NULL,
+        id {text} NOT NULL,
+        PRIMARY KEY (place, source, id)
+    );
+
+    CREATE TABLE catalogsync_absence (
+        job {text} NOT NULL,
+        place {text} NOT NULL,
+        source {text} NOT NULL,
+        id {text} NOT NULL,
+        first_run {text} NOT NULL,
+        noted BIGINT NOT NULL,
+        PRIMARY KEY (job, place, source, id)
+    );
+
+    CREATE TABLE catalogsync_lease (
+        name {text} PRIMARY KEY,
+        owner {text} NOT NULL,
+        token BIGINT NOT NULL,
+        ends_at DOUBLE PRECISION NOT NULL
+    );
+
+    CREATE TABLE catalogsync_trigger (
+        number BIGINT PRIMARY KEY,
+        job {text} NOT NULL,
+        keys {text} NOT NULL,
+        asked_at DOUBLE PRECISION NOT NULL,
+        asked_by {text} NOT NULL
+    )
+    """,
+    # The report without what grows with the catalog, for lists of runs.
+    "ALTER TABLE catalogsync_run ADD COLUMN summary {text}",
+    # Ids of any length; a lease says how long it lasts at the most; and jobs without a
+    # name keep their failures apart by the sink's place.
+    """
+    ALTER TABLE catalogsync_lease ADD COLUMN ttl DOUBLE PRECISION NOT NULL DEFAULT 60;
+
+    DROP INDEX catalogsync_entry_key;
+
+    CREATE INDEX catalogsync_entry_key ON catalogsync_entry (job, source, {key});
+
+    ALTER TABLE catalogsync_failure RENAME TO catalogsync_failure_2;
+
+    CREATE TABLE catalogsync_failure (
+        job {text} NOT NULL,
+        place {text} NOT NULL DEFAULT '',
+        source {text} NOT NULL,
+        id {text} NOT NULL,
+        reason {text} NOT NULL,
+        said {text} NOT NULL,
+        payload {text},
+        attempts BIGINT NOT NULL,
+        first_at DOUBLE PRECISION NOT NULL,
+        last_at DOUBLE PRECISION NOT NULL,
+        run_id {text} NOT NULL
+    );
+
+    INSERT INTO catalogsync_failure (job, source, id, reason, said, payload, attempts,
+        first_at, last_at, run_id) SELECT job, source, id, reason, said, payload,
+        attempts, first_at, last_at, run_id FROM catalogsync_failure_2;
+
+    DROP TABLE catalogsync_failure_2;
+
+    CREATE UNIQUE INDEX catalogsync_failure_key
+        ON catalogsync_failure (job, place, source, {key});
+
+    ALTER TABLE catalogsync_intent RENAME TO catalogsync_intent_2;
+
+    CREATE TABLE catalogsync_intent (
+        place {text} NOT NULL,
+        source {text} NOT NULL,
+        id {text} NOT NULL,
+        handle {text} NOT NULL,
+        run_id {text} NOT NULL,
+        began_at DOUBLE PRECISION NOT NULL
+    );
+
+    INSERT INTO catalogsync_intent (place, source, id, handle, run_id, began_at)
+        SELECT place, source, id, handle, run_id, began_at FROM catalogsync_intent_2;
+
+    DROP TABLE catalogsync_intent_2;
+
+    CREATE UNIQUE INDEX catalogsync_intent_key
+        ON catalogsync_intent (place, source, {key});
+
+    ALTER TABLE catalogsync_known RENAME TO catalogsync_known_2;
+
+    CREATE TABLE catalogsync_known (
+        place {text} NOT NULL,
+        source {text} NOT NULL,
+        id {text} NOT NULL
+    );
+
+    INSERT INTO catalogsync_known (place, source, id)
+        SELECT place, source, id FROM catalogsync_known_2;
+
+    DROP TABLE catalogsync_known_2;
+
+    CREATE UNIQUE INDEX catalogsync_known_key
+        ON catalogsync_known (place, source, {key});
+
+    ALTER TABLE catalogsync_absence RENAME TO catalogsync_absence_2;
+
+    CREATE TABLE catalogsync_absence (
+        job {text} NOT NULL,
+        place {text} NOT NULL,
+        source {text} NOT NULL,
+        id {text} NOT NULL,
+        first_run {text} NOT NULL,
+        noted BIGINT NOT NULL
+    );
+
+    INSERT INTO catalogsync_absence (job, place, source, id, first_run, noted)
+        SELECT job, place, source, id, first_run, noted FROM catalogsync_absence_2;
+
+    DROP TABLE catalogsync_absence_2;
+
+    CREATE UNIQUE INDEX catalogsync_absence_key
+        ON catalogsync_absence (job, place, source, {key})
+    """,
+    # The words of today: endpoint, removed, unresolved.
+    """
+    ALTER TABLE catalogsync_failure RENAME COLUMN place TO endpoint;
+
+    ALTER TABLE catalogsync_intent RENAME COLUMN place TO endpoint;
+
+    ALTER TABLE catalogsync_known RENAME COLUMN place TO endpoint;
+
+    ALTER TABLE catalogsync_absence RENAME COLUMN place TO endpoint;
+
+    UPDATE catalogsync_entry SET status = 'removed' WHERE status = 'retired';
+
+    UPDATE catalogsync_entry SET status = 'unresolved' WHERE status = 'unsettled';
+
+    UPDATE catalogsync_run SET
+        report = REPLACE(REPLACE(REPLACE(REPLACE(report, '"retired":', '"removed":'),
+            '"unsettled"', '"unresolved"'), '"edits":', '"manual_edits":'),
+            '"rehearsal":', '"planned":'),
+        summary = REPLACE(REPLACE(REPLACE(summary, '"retired":', '"removed":'),
+            '"unsettled"', '"unresolved"'), '"rehearsal":', '"planned":')
+    """,
+)
+"""SQL scripts for all databases; the one at index n makes version n + 1."""
+
+
+def migrate(
+    where: str, read_version: Callable[[], Steps[int]], set_version: str
+) -> Steps[bool]:
+    """Take one step towards the version of this code.
+
+    Args:
+        where: Which store.
+        read_version: Reads the version; 0 for a new store.
+        set_version: SQL that sets it, with `%d` for the version.
+
+    Returns:
+        Whether the version is reached.
+
+    Raises:
+        StateError: The store is newer than this code.
+    """
+    version = yield from read_version()
+    if version > len(MIGRATIONS):
+        raise StateError(
+            f"the state store {where} was written by a newer catalogsync (version"
+            f" {version}, this one knows {len(MIGRATIONS)}): upgrade this one"
+        )
+    if version == len(MIGRATIONS):
+        return True
+    for statement in MIGRATIONS[version].split(";"):
+        yield Statement(statement)
+    yield Statement(set_version % (version + 1))
+    return False

@@ -1,0 +1,151 @@
+"""A state store in a SQLite file or in memory, by the standard library."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager, suppress
+from pathlib import Path
+from typing import TypeVar
+
+import attrs
+
+from catalogsync._lib.concurrency import ended
+
+from ._failures import explain
+from ._schema import migrate
+from ._steps import Dialect, Row, Statement, Steps, Value, run_blocking
+from ._store import DatabaseStore
+from .protocols import StateError
+
+__all__ = ["open_sqlite"]
+
+T = TypeVar("T")
+
+_MEMORY = "memory:"
+_PATIENCE = 30.0
+_OURS = 0x63617473  # the letters "cats"
+_DIALECT = Dialect(
+    now="((julianday('now') - 2440587.5) * 86400.0)",
+    rows="json_each(:rows)",
+    cell="json_extract(value, '$[%d]')",
+    text="TEXT",
+    digest="%s",
+)
+_KNOWN = {
+    "SQLITE_BUSY": f"was locked for {_PATIENCE:g} s: see which process holds it",
+    "SQLITE_NOTADB": "is no SQLite database: name another file",
+    "SQLITE_CORRUPT": "is damaged: restore it from a copy, or move it away",
+    "SQLITE_READONLY": "is read-only: allow writing to the file and its folder",
+    "SQLITE_CANTOPEN": "cannot be opened: check the path and the rights to it",
+    "SQLITE_FULL": "cannot grow: make room on its disk",
+    "SQLITE_IOERR": "cannot be read or written: see whether its disk is full or fails",
+    "SQLITE_ERROR": "has other tables than it should: move it away",
+}
+
+
+@asynccontextmanager
+async def open_sqlite(file: str) -> AsyncGenerator[DatabaseStore]:
+    """What `StateSettings.open` gives for a file or `memory:`."""
+    thread = ThreadPoolExecutor(1, thread_name_prefix="catalogsync-store")
+    stack = ExitStack()  # of what is the thread's own
+    loop = asyncio.get_running_loop()
+    try:
+        connection = await loop.run_in_executor(thread, _connect, file, stack)
+        database = SQLiteDatabase(file, connection, thread)
+        while not await database.write(_migrate(file)):
+            pass
+        await loop.run_in_executor(thread, _share, connection)
+        yield DatabaseStore(database)
+    finally:
+        closed = loop.run_in_executor(thread, stack.close)
+        thread.shutdown(wait=False)
+        await ended(closed)
+
+
+def _connect(file: str, stack: ExitStack) -> sqlite3.Connection:
+    if file != _MEMORY:
+        _make_folder(file)
+    name = ":memory:" if file == _MEMORY else file
+    with _errors(file):
+        connection = sqlite3.connect(name, timeout=_PATIENCE, isolation_level=None)
+    return stack.enter_context(closing(connection))
+
+
+def _make_folder(file: str) -> None:
+    try:
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        problem = f"the folder of the state store {file} cannot be made"
+        raise StateError(f"{problem}: name another file ({error.strerror})") from error
+
+
+def _share(connection: sqlite3.Connection) -> None:
+    """Let others read while one writes; the store works without it, too."""
+    # Two that ask for it at the same moment do not wait for each other.
+    with suppress(sqlite3.OperationalError):
+        connection.execute("PRAGMA journal_mode=WAL")
+
+
+def _migrate(file: str) -> Steps[bool]:
+    return migrate(file, lambda: _version(file), "PRAGMA user_version = %d")
+
+
+def _version(file: str) -> Steps[int]:
+    ((owner,),) = yield Statement("PRAGMA application_id")
+    ((version,),) = yield Statement("PRAGMA user_version")
+    ((tables,),) = yield Statement("SELECT count(*) FROM sqlite_master")
+    if owner == 0 and version == 0 and tables == 0:
+        yield Statement(f"PRAGMA application_id = {_OURS}")
+    elif owner != _OURS:
+        raise StateError(
+            f"the state store {file} is the database of another program: name another file"
+        )
+    return int(version)
+
+
+@attrs.frozen(eq=False)
+class SQLiteDatabase:
+    """A connection that one thread works with."""
+
+    _file: str
+    _connection: sqlite3.Connection = attrs.field(repr=False)
+    _thread: Executor = attrs.field(repr=False)
+
+    async def read(self, steps: Steps[T], /) -> T:
+        """See `Database`."""
+        return await self._do("BEGIN", steps)
+
+    async def write(self, steps: Steps[T], /) -> T:
+        """See `Database`."""
+        return await self._do("BEGIN IMMEDIATE", steps)
+
+    async def _do(self, begin: str, steps: Steps[T]) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._transact, begin, steps)
+
+    def _transact(self, begin: str, steps: Steps[T]) -> T:
+        with _errors(self._file):
+            self._connection.execute(begin)
+            try:
+                result = run_blocking(steps, _DIALECT, self._execute)
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:  # a full disk ends it by itself
+                    self._connection.execute("ROLLBACK")
+                raise
+            return result
+
+    def _execute(self, sql: str, parameters: Mapping[str, Value]) -> Sequence[Row]:
+        return self._connection.execute(sql, parameters).fetchall()
+
+
+@contextmanager
+def _errors(file: str) -> Generator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorname", "")
+        raise explain(file, code, str(error), _KNOWN) from error

@@ -1,0 +1,207 @@
+"""How a job fared over its last runs, as rows for tables, charts and programs."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from io import StringIO
+from operator import attrgetter
+from statistics import median
+from typing import Any, cast
+
+import attrs
+
+from catalogsync.report import BatchSizes, Counts, Latency
+
+from .protocols import RunRecord
+
+__all__ = ["RunRow", "Trend", "rows", "sparkline", "to_csv", "trends"]
+
+_CALLS = ("read", "find", "write")
+_ALWAYS = ("run_id", "started_at", "status", "partial")
+_PHASES = ("read", "find", "plan", "write")
+_CHARTED = {
+    "seconds": "duration_s",
+    "products/s": "products_per_second",
+    "created": "counts.created",
+    "updated": "counts.updated",
+    "unchanged": "counts.unchanged",
+    "removed": "counts.removed",
+    "failed": "counts.failed",
+    "unresolved": "counts.unresolved",
+}
+_BARS = "▁▂▃▄▅▆▇█"
+
+
+@attrs.frozen(kw_only=True)
+class RunRow:
+    """One run.
+
+    Attributes:
+        run_id: Its identity.
+        started_at: Seconds since the epoch.
+        status: How it ended; empty: it goes on, or its process died.
+        partial: Whether it was to take chosen products only.
+        duration_s: Seconds from start to end; None as long as there is no report.
+        products_per_second: Products fetched, for each second of it.
+        counts: Products by outcome.
+        requests: Requests to both sides.
+        writes: Batches that were sent to the sink.
+        retries: Pages and batches that were repeated.
+        batch_sizes: Products in one of these.
+        bytes_sent: Bodies of requests.
+        bytes_received: Bodies of answers.
+        phases: Seconds spent in each phase; phases overlap.
+        latency: How long the calls of the adapters took.
+    """
+
+    run_id: str
+    started_at: float
+    status: str = ""
+    partial: bool = False
+    duration_s: float | None = None
+    products_per_second: float = 0.0
+    counts: Counts = attrs.field(factory=Counts)
+    requests: int = 0
+    writes: int = 0
+    retries: int = 0
+    batch_sizes: BatchSizes = attrs.field(factory=BatchSizes)
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    phases: Mapping[str, float] = attrs.field(factory=dict[str, float])
+    latency: Mapping[str, Latency] = attrs.field(factory=dict[str, Latency])
+
+    def to_dict(self) -> dict[str, str | int | float | None]:
+        """One level of names and values, the same names for each run.
+
+        Without a report there is None for all that only a report knows.
+        """
+        began = dt.datetime.fromtimestamp(self.started_at, dt.UTC)
+        told: dict[str, str | int | float | None] = {
+            "run_id": self.run_id,
+            "started_at": began.isoformat(timespec="milliseconds"),
+            "status": self.status,
+            "partial": self.partial,
+            "duration_s": self.duration_s,
+            "products_per_second": self.products_per_second,
+            **attrs.asdict(self.counts),
+        }
+        for name in ("requests", "writes", "retries", "bytes_sent", "bytes_received"):
+            told[name] = getattr(self, name)
+        for name, value in attrs.asdict(self.batch_sizes).items():
+            told[f"batch_{name}"] = value
+        for phase in _PHASES:
+            told[f"{phase}_seconds"] = self.phases.get(phase)
+        for call in _CALLS:
+            latency = self.latency.get(call)
+            for field in ("count", "p50", "p95", "p99"):
+                value = getattr(latency, field) if latency else None
+                told[f"{call}_{field}"] = value
+        if self.duration_s is None:
+            return dict.fromkeys(told) | {name: told[name] for name in _ALWAYS}
+        return told
+
+
+@attrs.frozen(kw_only=True)
+class Trend:
+    """One number of a job over its runs, the first run first.
+
+    Attributes:
+        name: What is counted.
+        values: The number of each run; None: the run has no report.
+    """
+
+    name: str
+    values: Sequence[float | None]
+
+    @property
+    def known(self) -> Sequence[float]:
+        """The numbers of the runs that have a report."""
+        return [value for value in self.values if value is not None]
+
+    @property
+    def last(self) -> float:
+        """Of the last run that has a report; 0 if none has."""
+        return self.known[-1] if self.known else 0.0
+
+    @property
+    def median(self) -> float:
+        """What half of the runs did not exceed; 0 if none has a report."""
+        return median(self.known) if self.known else 0.0
+
+    @property
+    def most(self) -> float:
+        """The largest; 0 if none has a report."""
+        return max(self.known, default=0.0)
+
+
+def rows(records: Iterable[RunRecord]) -> list[RunRow]:
+    """The runs in the order in which they began."""
+    return [_row(record) for record in sorted(records, key=lambda r: r.started_at)]
+
+
+def _row(record: RunRecord) -> RunRow:
+    row = RunRow(
+        run_id=record.run_id,
+        started_at=record.started_at,
+        status=record.status.value if record.status else "",
+        partial=record.partial,
+    )
+    if record.report is None:
+        return row
+    report = cast("Mapping[str, Any]", record.report)
+    latency: Mapping[str, Any] = report.get("latency", {})
+    counts: Mapping[str, int] = report.get("counts", {})
+    numbers = {
+        name: report[name]
+        for name in (
+            *("duration_s", "products_per_second", "requests", "writes", "retries"),
+            *("bytes_sent", "bytes_received", "phases"),
+        )
+        if name in report  # those of earlier versions have fewer
+    }
+    return attrs.evolve(
+        row,
+        **numbers,
+        counts=Counts(**counts),
+        batch_sizes=BatchSizes(**report.get("batch_sizes", {})),
+        latency={call: Latency(**values) for call, values in latency.items()},
+    )
+
+
+def to_csv(runs: Iterable[RunRow]) -> str:
+    """A line for each run, below one with the names of `RunRow.to_dict`."""
+    header = RunRow(run_id="", started_at=0.0).to_dict()
+    file = StringIO()
+    writer = csv.DictWriter(file, header, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(run.to_dict() for run in runs)
+    return file.getvalue()
+
+
+def trends(runs: Sequence[RunRow]) -> list[Trend]:
+    """What is worth a chart: duration, speed, and products that met some end."""
+    reported = [None if run.duration_s is None else run for run in runs]
+    return [
+        Trend(
+            name=name,
+            values=[attrgetter(path)(run) if run else None for run in reported],
+        )
+        for name, path in _CHARTED.items()
+    ]
+
+
+def sparkline(values: Sequence[float | None]) -> str:
+    """A bar for each value, from 0 to the largest; None: a gap.
+
+    Zero is the lowest bar, and nothing else is.
+    """
+    most = max((value for value in values if value is not None), default=0.0)
+    return "".join(" " if value is None else _bar(value, most) for value in values)
+
+
+def _bar(value: float, most: float) -> str:
+    if value <= 0:
+        return _BARS[0]
+    return _BARS[max(1, round(value / most * (len(_BARS) - 1)))]

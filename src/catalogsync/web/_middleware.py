@@ -1,0 +1,129 @@
+"""What is done to every request and every answer."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from catalogsync.errors import CatalogSyncError, TransientError
+from catalogsync.state.protocols import StateError
+
+from ._context import Site
+from ._errors import RefusalError, one_line
+from ._guard import retry_later
+from ._rate_limit import address_of
+
+__all__ = [
+    "add_headers",
+    "answer_errors",
+    "answer_preflights",
+    "limit_requests",
+    "refusal_of",
+]
+
+logger = logging.getLogger("catalogsync.web")
+
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+_PREFLIGHT = {
+    "Access-Control-Allow-Headers": "Authorization, Content-Type",
+    "Access-Control-Allow-Methods": "GET, POST",
+    "Access-Control-Max-Age": "600",
+}
+
+OnPrepare = Callable[[web.Request, web.StreamResponse], Awaitable[None]]
+
+
+def add_headers(site: Site) -> OnPrepare:
+    """Keep browsers from doing with an answer what it is not for."""
+
+    async def add(request: web.Request, response: web.StreamResponse) -> None:
+        for name, value in _HEADERS.items():
+            response.headers.setdefault(name, value)
+        response.headers.pop("Server", None)
+        if site.guard.access.cors:
+            response.headers["Vary"] = "Origin"
+        if site.guard.is_allowed_origin(request):
+            origin = request.headers["Origin"]
+            response.headers["Access-Control-Allow-Origin"] = origin
+
+    return add
+
+
+def answer_errors(site: Site) -> Middleware:
+    """Tell what went wrong in one line, and never more than that."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except Exception as error:
+            refusal = refusal_of(error)
+            if refusal.status == _UNEXPECTED:
+                path = request.rel_url.raw_path
+                logger.exception("%s %s failed", request.method, path)
+            text = one_line(site.redactor.text(str(refusal)))
+            response = web.json_response(
+                text=site.text({"error": text}), status=refusal.status
+            )
+            response.headers.update(refusal.headers)
+            return response
+
+    return middleware
+
+
+_UNEXPECTED = 500
+
+
+def refusal_of(error: Exception) -> RefusalError:
+    """What is told of an error."""
+    match error:
+        case RefusalError():
+            return error
+        case web.HTTPException():
+            allow = error.headers.get("Allow")
+            headers = {"Allow": allow} if allow else {}
+            return RefusalError(error.status, error.reason.lower(), headers=headers)
+        case StateError() | TransientError():
+            return RefusalError(503, str(error))
+        case CatalogSyncError():
+            return RefusalError(409, str(error))
+        case _:
+            text = "something unexpected happened; the log tells more"
+            return RefusalError(_UNEXPECTED, text)
+
+
+def limit_requests(site: Site) -> Middleware:
+    """Take only so many requests from an address."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        address = address_of(request.remote)
+        wait = site.requests.wait(address)
+        if wait:
+            raise retry_later("requests", wait)
+        site.requests.spend(address)
+        return await handler(request)
+
+    return middleware
+
+
+def answer_preflights(site: Site) -> Middleware:
+    """Answer browsers that ask whether a page of another origin may call."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        asks = request.method == "OPTIONS" and site.guard.is_allowed_origin(request)
+        if asks and "Access-Control-Request-Method" in request.headers:
+            return web.Response(status=204, headers=_PREFLIGHT)
+        return await handler(request)
+
+    return middleware

@@ -1,0 +1,88 @@
+"""CONTRIBUTING shows the rooms of the house as they are."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from catalogsync.adapters.sql._tables import metadata
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PACKAGE = ROOT / "src" / "catalogsync"
+
+
+def rooms() -> list[tuple[str, str]]:
+    """The lines of the picture: rooms and their rule."""
+    (picture,) = re.findall(r"```text\n(cli .*?)```", TEXT, re.DOTALL)
+    lines = re.findall(r"^(\w+(?: \| \w+)*) {2,}(\S.*)$", picture, re.MULTILINE)
+    assert len(lines) == picture.count("\n")
+    return lines
+
+
+def test_the_picture_of_the_rooms_is_what_lint_imports_checks() -> None:
+    layers = PROJECT["tool"]["importlinter"]["contracts"][0]["layers"]
+    assert [names for names, _ in rooms()] == layers
+
+
+@pytest.mark.parametrize(("names", "rule"), rooms())
+def test_each_line_has_a_rule_for_each_room(names: str, rule: str) -> None:
+    assert "|" not in names or ";" in rule
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [p.name for p in sorted(PACKAGE.iterdir()) if (p / "__init__.py").exists()],
+)
+def test_every_folder_of_the_library_is_in_the_layout(folder: str) -> None:
+    assert f"| `src/catalogsync/{folder}` |" in TEXT
+
+
+def test_every_folder_of_the_layout_exists() -> None:
+    folders = re.findall(
+        r"^\| `([\w./]+)` \|", TEXT.split("## The rooms")[0], re.MULTILINE
+    )
+    assert [f for f in folders if not (ROOT / f).exists()] == []
+
+
+def test_every_test_that_a_promise_names_exists() -> None:
+    page = (ROOT / "docs" / "concepts" / "promises.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([a-z]+/test_\w+\.py)`", page)
+    assert named
+    assert [name for name in named if not (ROOT / "tests" / name).exists()] == []
+
+
+ABANDONED = r"""
+    rehears\w* | receipts? | run\ store | unsettled | disown\w* | wish(es)? | half[ -]made
+    | strangers? | ambiguous\ product | anew | ledger | retired? | retires
+"""
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
+    *sorted((ROOT / "docs").glob("**/*.md")),
+    *sorted((ROOT / "examples").glob("*.*")),
+    *sorted((ROOT / "examples" / "schedulers").glob("*.*")),
+]
+
+
+@pytest.mark.parametrize("page", [str(page.relative_to(ROOT)) for page in PAGES])
+def test_pages_use_the_words_of_the_glossary(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    # The SQL sink's column keeps its name: `receipt`, `category.receipt`.
+    abandoned = re.compile(rf"(?<![`.])\b({ABANDONED})\b", re.VERBOSE | re.IGNORECASE)
+    assert [found[0] for found in abandoned.finditer(text)] == []
+
+
+def test_the_columns_that_the_mapping_names_exist() -> None:
+    page = (ROOT / "docs" / "reference" / "mapping.md").read_text(encoding="utf-8")
+    rows = re.findall(
+        r"^\| (`[^|]+) \| ([^|]+) \|$", page.split("## SQL")[1], re.MULTILINE
+    )
+    assert rows
+    for names, text in rows:
+        tables = [metadata.tables[name] for name in re.findall(r"`(\w+)`", names)]
+        columns = {column.name for table in tables for column in table.columns}
+        assert {*re.findall(r"`(\w+)`", text)} <= columns
