@@ -140,10 +140,10 @@ async def test_two_processes_write_first_at_once(database: str) -> None:
 async def test_a_database_of_an_earlier_version(
     open_sink: OpenSink, hand: Hand
 ) -> None:
-    """Its categories have no last-applied states: they are read all the same, and written anew."""
+    """Its categories have no last-applied state yet; the first write adds the column."""
     sink = await open_sink()
     await bring_about(sink, product())
-    await hand("ALTER TABLE category DROP COLUMN last-applied state")
+    await hand("ALTER TABLE category DROP COLUMN receipt")
     later = await open_sink()
     existing = await later.find_references(frozenset({EYES}))
     assert existing[EYES].last_applied is None

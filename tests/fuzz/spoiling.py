@@ -106,9 +106,9 @@ class Edit:
         return root[0]
 
     def _where(self, root: Any, places: Sequence[tuple[Any, Any]]) -> tuple[Any, Any]:
-        if isinstance(self.endpoint, int):
-            return places[self.endpoint % len(places)]
-        *path, key = (0, *self.endpoint)
+        if isinstance(self.place, int):
+            return places[self.place % len(places)]
+        *path, key = (0, *self.place)
         return reduce(getitem, path, root), key
 
     def _instead_of(self, value: Any, places: Sequence[tuple[Any, Any]]) -> Any:

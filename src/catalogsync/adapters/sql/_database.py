@@ -29,7 +29,7 @@ from ._tables import category, metadata, product
 __all__ = ["Database", "open_database"]
 
 _TABLES_LOCK = 7_240_113_904  # any number; all who make these tables take the same
-_ADD_RECEIPTS = sa.text("ALTER TABLE category ADD COLUMN last-applied state TEXT")
+_ADD_LAST_APPLIED = sa.text("ALTER TABLE category ADD COLUMN receipt TEXT")
 _COUNT = sa.select(sa.func.count()).select_from(product)
 _WRITE_NOTHING = sa.update(product).where(sa.false()).values(title=product.c.title)
 
@@ -136,7 +136,7 @@ class Database:
             )
         await connection.run_sync(metadata.create_all)
         if not await connection.run_sync(_has_last_applied):
-            await connection.execute(_ADD_RECEIPTS)
+            await connection.execute(_ADD_LAST_APPLIED)
 
 
 def _has_last_applied(connection: sa.Connection) -> bool:
