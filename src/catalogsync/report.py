@@ -170,6 +170,7 @@ class Report:
         problem: Why the status is incomplete, failed or cancelled; empty otherwise.
         planned: Whether this is a plan: nothing was written, and the counts say what
             a run would do.
+        released: Whether the run released products; `counts.removed` counts these.
         partial: Whether the run took selected products only.
         still_failing: Products of the job that failed, in this run or an earlier one,
             and have not succeeded since; None: not known, as without a state store.
@@ -198,6 +199,7 @@ class Report:
     discrepancies: tuple[Discrepancy, ...] = ()
     problem: str = ""
     planned: bool = False
+    released: bool = False
     partial: bool = False
     still_failing: int | None = None
 
@@ -232,6 +234,7 @@ class Report:
             "reasons": list(self.reasons),
             "problem": self.problem,
             "planned": self.planned,
+            "released": self.released,
             "partial": self.partial,
             "still_failing": self.still_failing,
             "counts": attrs.asdict(self.counts),
@@ -276,7 +279,8 @@ class Report:
         counts = attrs.asdict(self.counts)
         fetched, removed = counts.pop("fetched"), counts.pop("removed")
         parts = [f"{n} {name}" for name, n in counts.items() if n]
-        gone = f", {removed} removed" if removed else ""
+        did = "released" if self.released else "removed"
+        gone = f", {removed} {did}" if removed else ""
         return (
             f"{self.status.value}: {fetched} fetched = {' + '.join(parts) or '0'}{gone}"
         )

@@ -463,6 +463,9 @@ def test_release(configure: Configure, call: Call, records: Records) -> None:
     assert first.startswith("products: succeeded: released 5 products in ")
     assert first.endswith("; they stay in sql as they are")
     assert "removed" not in result.stdout
+    latest = lines(call("runs"))[0]
+    assert "5 released" in latest
+    assert "removed" not in latest
     told = lines(call("explain", "products", "1"))[1]
     assert told.endswith(
         "removed: released: it stays in the sink as it is, without our key"

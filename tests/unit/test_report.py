@@ -134,6 +134,7 @@ def test_for_programs() -> None:
         "reasons",
         "problem",
         "planned",
+        "released",
         "partial",
         "still_failing",
         "counts",

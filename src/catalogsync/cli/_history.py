@@ -245,6 +245,8 @@ def _now_lines(now: _Now, *, whole: bool) -> Iterator[str]:
 def _run_line(record: RunRecord) -> str:
     report = cast("dict[str, Any]", record.report or {})
     counts: dict[str, int] = report.get("counts", {})
+    if report.get("released"):
+        counts = {"released": counts.get("removed", 0)}
     parts = [f"{n} {name}" for name, n in counts.items() if n and name != "fetched"]
     status = record.status.value if record.status else "going on, or its process died"
     seconds = report.get("duration_s")

@@ -32,6 +32,7 @@ from .journal import Journal
 from .options import WhenBusy
 from .pipeline import Pipeline
 from .recorder import Recorder
+from .releasing import ReleaseApproval
 
 __all__ = ["Run"]
 
@@ -238,6 +239,7 @@ class Run:
             discrepancies=tuple(recorder.discrepancies),
             problem="; ".join(recorder.problems),
             planned=self._pipeline.on_change is not None,
+            released=isinstance(self._pipeline.approval, ReleaseApproval),
             partial=self._pipeline.journal.partial,
         )
 

@@ -153,7 +153,8 @@ class Sync:
     def release(self) -> Run:
         """Remove our key and last-applied state from the products that this job wrote.
 
-        Nothing else in them changes. The report counts them as `removed`.
+        Nothing else in them changes. The report has `released` set and
+        counts them as `removed`.
 
         Raises:
             MisconfiguredError: The sink is not a `RemovingSink`.

@@ -109,10 +109,10 @@ function hear(kind, event) {
 }
 
 const KINDS = [
-  "RunStarted", "PageRead", "Compared", "BatchSettled", "ProductFailed",
-  "ProductUnsettled", "Retrying", "RunStopping", "RunFinished",
+  "RunStarted", "PageRead", "Compared", "BatchWritten", "ProductFailed",
+  "ProductUnresolved", "Retrying", "RunStopping", "RunFinished",
 ];
-const WORKED = new Set(["PageRead", "Compared", "BatchSettled"]);
+const WORKED = new Set(["PageRead", "Compared", "BatchWritten"]);
 
 function listen() {
   stream = new EventSource(`${root}api/events`);
