@@ -24,7 +24,7 @@ _NEEDED_BY = (ROOT / "pyproject.toml", ROOT / "constraints.txt")
 # What needs Node, a browser, schedulers, or tools that are of no version's concern.
 _LEFT_OUT = (
     *("tests/browser", "tests/examples", "tests/schedulers"),
-    *("tests/hooks/test_dashboard.py", "tests/web/test_openapi.py"),
+    *("tests/integrations/test_dashboard.py", "tests/web/test_openapi.py"),
 )
 
 

@@ -1,4 +1,4 @@
-"""CONTRIBUTING shows the rooms of the house as they are."""
+"""CONTRIBUTING shows the rooms as they are, and all use the words of the glossary."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import re
 import tomllib
 from pathlib import Path
 
+import attrs
 import pytest
 
+from catalogsync import events
 from catalogsync.adapters.sql._tables import metadata
+from catalogsync.report import Report
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -74,6 +77,18 @@ def test_pages_use_the_words_of_the_glossary(page: str) -> None:
     # The SQL sink's column keeps its name: `receipt`, `category.receipt`.
     abandoned = re.compile(rf"(?<![`.])\b({ABANDONED})\b", re.VERBOSE | re.IGNORECASE)
     assert [found[0] for found in abandoned.finditer(text)] == []
+
+
+def test_pages_name_only_events_and_parts_of_reports_that_exist() -> None:
+    script = (PACKAGE / "web" / "static" / "dashboard.js").read_text(encoding="utf-8")
+    lists = re.findall(r"(?:KINDS = |WORKED = new Set\()\[(.*?)\]", script, re.DOTALL)
+    names = re.findall(r'"(\w+)"', "".join(lists))
+    assert len(lists) == 2
+    assert {*names} <= {*events.__all__}
+    page = (PACKAGE / "web" / "templates" / "run.html").read_text(encoding="utf-8")
+    parts = re.findall(r'report\.get\("(\w+)"', page)
+    assert parts
+    assert {*parts} <= {field.name for field in attrs.fields(Report)}
 
 
 def test_the_columns_that_the_mapping_names_exist() -> None:

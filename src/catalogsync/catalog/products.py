@@ -78,7 +78,7 @@ class Field(enum.StrEnum):
 T = TypeVar("T")
 
 
-def _empty_is_none(value: str | Unset | None) -> str | Unset | None:
+def _empty_to_none(value: str | Unset | None) -> str | Unset | None:
     return None if isinstance(value, str) and not value.strip() else value
 
 
@@ -255,10 +255,10 @@ class Variant:
         default=UNSET, converter=_empty_is_unset, validator=checks.text_or_unset
     )
     sku: str | Unset | None = attrs.field(
-        default=UNSET, converter=_empty_is_none, validator=checks.optional_text
+        default=UNSET, converter=_empty_to_none, validator=checks.optional_text
     )
     barcode: str | Unset | None = attrs.field(
-        default=UNSET, converter=_empty_is_none, validator=checks.optional_text
+        default=UNSET, converter=_empty_to_none, validator=checks.optional_text
     )
     options: Mapping[str, str] = attrs.field(
         factory=dict[str, str], converter=_options, validator=checks.option_texts
@@ -363,16 +363,16 @@ class Product:
     key: ProductKey = attrs.field(validator=checks.one_of(ProductKey))
     title: str = attrs.field(validator=checks.text)
     description: str | Unset | None = attrs.field(
-        default=UNSET, converter=_empty_is_none, validator=checks.optional_text
+        default=UNSET, converter=_empty_to_none, validator=checks.optional_text
     )
     brand: str | Unset | None = attrs.field(
-        default=UNSET, converter=_empty_is_none, validator=checks.optional_text
+        default=UNSET, converter=_empty_to_none, validator=checks.optional_text
     )
     status: ProductStatus | Unset = attrs.field(
         default=UNSET, validator=checks.one_of(ProductStatus, Unset)
     )
     thumbnail: str | Unset | None = attrs.field(
-        default=UNSET, converter=_empty_is_none, validator=checks.optional_text
+        default=UNSET, converter=_empty_to_none, validator=checks.optional_text
     )
     images: tuple[Image, ...] | Unset = attrs.field(
         default=UNSET,

@@ -77,7 +77,7 @@ _VARIANT_PLAIN = {
     Field.SKU: "sku",
     Field.BARCODE: "barcode",
 }
-_RULES, _NO_RECEIPT = Rules(), LastApplied()
+_RULES, _NO_LAST_APPLIED = Rules(), LastApplied()
 UNIQUE = {Field.SKU: "sku", Field.BARCODE: "barcode"}
 """What many sinks allow one variant only to have, and its name in a variant."""
 _VARIANT_LISTS = {Field.PRICES: "prices", Field.STOCK: "stock"}
@@ -180,7 +180,7 @@ def compare(
     last_applied = write_last_applied(
         desired,
         elements,
-        _NO_RECEIPT,
+        _NO_LAST_APPLIED,
         places=_places(desired, references),
         without=without,
         job=rules.job,
@@ -852,8 +852,8 @@ def _merge_ordered(
 ) -> Sequence[str] | None:
     """The elements after the change; None: no change.
 
-    Ours keep the source's order. Elements that others put before all of ours stay in
-    front, and the rest of theirs follows.
+    Our elements keep the order of the source. Others that come before all of ours stay
+    in front; the rest of them follow.
     """
     stay = [e for e in existing if e in desired or not ours(e)]
     if stay == list(existing) and [e for e in existing if e in desired] == list(

@@ -239,7 +239,7 @@ class ReferenceResolver:
         """Move one after the other: each move depends on where all others are.
 
         A category cannot move below one that lies below it. It waits until the other
-        one has moved, which only a later group of products may bring about.
+        one has moved, perhaps with a later group of products.
         """
         moved = True
         while moved:

@@ -1,7 +1,7 @@
 """The tables of a state store, and how a store of an older version is brought up to date.
 
 A published migration is never changed. A new one is added at the end, and the version
-before it gets a file in `tests/stores/versions`.
+before it gets a file in `tests/state/versions`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-// Live numbers, and buttons that do not load the page anew. Everything works without.
+// Live numbers, and buttons that do not reload the page. Everything works without.
 "use strict";
 
 const root = document.body.dataset.root;

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 from aiohttp import web
-from tests.hooks.happenings import HAPPENINGS, finished
+from tests.integrations.happenings import HAPPENINGS, finished
 from yarl import URL
 
 from catalogsync import CatalogSyncError, MemorySink, RunStatus, sync

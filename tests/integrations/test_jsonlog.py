@@ -8,7 +8,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from tests.hooks.conftest import Watched
+from tests.integrations.conftest import Watched
 
 from catalogsync import Outcome, OutcomeStatus, ProductKey, Report
 from catalogsync.events import (

@@ -1,4 +1,4 @@
-"""Products that a killed Medusa left half made, on the fake and on a real store."""
+"""Products that a killed Medusa left incomplete, on the fake and on a real store."""
 
 from __future__ import annotations
 

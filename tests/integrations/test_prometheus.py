@@ -7,8 +7,8 @@ import pytest
 pytest.importorskip("prometheus_client")
 
 from prometheus_client.parser import text_string_to_metric_families
-from tests.hooks.conftest import Watched
-from tests.hooks.happenings import HAPPENINGS, STARTED, finished
+from tests.integrations.conftest import Watched
+from tests.integrations.happenings import HAPPENINGS, STARTED, finished
 
 from catalogsync import RunStatus
 from catalogsync.events import (

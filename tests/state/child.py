@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.stores.values import entry, failed
+from tests.state.values import entry, failed
 
 from catalogsync.state import StateSettings
 from catalogsync.state._steps import Statement, Steps
@@ -89,7 +89,7 @@ async def main(action: str, url: str) -> None:
 def child(action: str, url: str) -> Iterator[subprocess.Popen[str]]:
     """Start such a process; at the end it has ended."""
     program = (
-        "import asyncio, sys; from tests.stores.child import main;"
+        "import asyncio, sys; from tests.state.child import main;"
         "asyncio.run(main(*sys.argv[1:]))"
     )
     with subprocess.Popen(

@@ -16,7 +16,7 @@ from grafana_foundation_sdk.cog import plugins
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 from prometheus_client.parser import text_string_to_metric_families
-from tests.hooks.happenings import HAPPENINGS, STARTED, finished
+from tests.integrations.happenings import HAPPENINGS, STARTED, finished
 
 from catalogsync import RunStatus
 from catalogsync.integrations.prometheus import PrometheusHook
