@@ -44,15 +44,7 @@ from catalogsync.catalog.products import (
 from .last_applied import LastApplied, digest, place_of, write_last_applied
 from .ownership import ManualEdit, OnManualEdit, Rules, without_unowned
 
-__all__ = [
-    "UNIQUE",
-    "Comparison",
-    "References",
-    "compare",
-    "own_references",
-    "plan",
-    "supplied",
-]
+__all__ = ["Comparison", "compare", "plan"]
 
 References: TypeAlias = Mapping[Field, tuple[str, ...]]
 """The elements of `categories` and `tags`, by the sink's ids."""
