@@ -7,7 +7,7 @@ INSTALLED = $(VENV)/.installed
 FROM_NPM = $(STORE)/node_modules/.installed tests/browser/node_modules/.installed
 SOURCE ?=
 
-.PHONY: help demo medusa test test-fast test-pythons chaos fuzz schedulers lint types docs bench clean
+.PHONY: help demo medusa test test-fast test-pythons chaos fuzz messages schedulers lint types docs bench clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -47,6 +47,9 @@ test-pythons:  ## The fast tests on each supported Python that is installed (TES
 
 chaos: $(INSTALLED)  ## Every fault, as a table: duplicates, lost, unexplained
 	$(BIN)/python -m tests.chaos
+
+messages: $(INSTALLED)  ## Every text that a person can see, on one page
+	$(BIN)/python -m tests.messages
 
 CASES ?= 100000
 fuzz: $(INSTALLED)  ## Hostile records and replies (CASES=N of them), as a table
