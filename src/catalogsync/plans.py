@@ -41,7 +41,7 @@ __all__ = [
     "plan_head",
 ]
 
-_VERSION = 1
+_VERSION = 2
 _PAGE = 200
 _UNORDERED = frozenset({"categories", "tags"})
 
