@@ -52,6 +52,7 @@ async def _on_a_fake(story: Sequence[Chapter]) -> None:
 @given(stories())
 @example([Chapter([[Event("their_option", 2), Event("add_variant", 2)]], Event("run"))])
 @example([Chapter([[Event("add_variant", 2)]], Event("run_owns", 2, 0))])
+@example([Chapter([[Event("delete_item")]], Event("run_owns", 0, 2))])
 def test_any_story_on_the_fake(story: list[Chapter]) -> None:
     asyncio.run(_on_a_fake(story))
 

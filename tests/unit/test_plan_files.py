@@ -263,7 +263,7 @@ DAMAGES: dict[str, tuple[Callable[[list[bytes]], list[bytes]], int, str]] = {
         "within: must be objects",
     ),
     "another version": (
-        lambda lines: [lines[0].replace(b'"version":1', b'"version":2')],
+        lambda lines: [lines[0].replace(b'"version":2', b'"version":3')],
         1,
         "version: was made by another version; make a new plan",
     ),

@@ -155,13 +155,10 @@ def compare(
     given = desired
     # An incomplete product counts as still being created: fields that are written only
     # on creation are written, and nothing in it can be a manual edit.
-    finished = (
-        existing.product
-        if existing is not None and not existing.missing_parts
-        else None
-    )
-    desired = without_unowned(desired, finished, rules)
-    without = rules.without(creating=finished is None)
+    creating = existing is None or bool(existing.missing_parts)
+    found = existing.product if existing is not None else None
+    desired = without_unowned(desired, found, rules, creating=creating)
+    without = rules.without(creating=creating)
     if references is not None and not without.isdisjoint(references):
         references = {f: ids for f, ids in references.items() if f not in without}
     if existing is not None:

@@ -127,7 +127,7 @@ _VARIANT_FIELDS = {
 
 
 def without_unowned(
-    desired: Product, existing: Product | None, rules: Rules
+    desired: Product, existing: Product | None, rules: Rules, *, creating: bool = False
 ) -> Product:
     """The desired product without the fields that the source does not own.
 
@@ -135,10 +135,12 @@ def without_unowned(
         desired: The product of the source.
         existing: The product in the sink; None: it is to be created.
         rules: Who owns which field.
+        creating: Whether an incomplete product is treated as one to be created.
     """
     if not rules.owns:
         return desired
-    without = rules.without(creating=existing is None) - {Field.VARIANTS}
+    creating = creating or existing is None
+    without = rules.without(creating=creating) - {Field.VARIANTS}
     values: dict[str, object] = {
         field.value: UNSET
         for field in without
@@ -147,25 +149,22 @@ def without_unowned(
     if Field.TITLE in without and existing is not None:
         values["title"] = existing.title
     if desired.variants:
-        values["variants"] = _variants(desired.variants, existing, rules) or UNSET
+        known = {v.id: v for v in (existing.variants or ())} if existing else {}
+        may_add = rules.writes(Field.VARIANTS, creating=creating)
+        variants = tuple(
+            _variant(variant, known.get(variant.id), rules, creating=creating)
+            for variant in desired.variants
+            if may_add or variant.id in known
+        )
+        values["variants"] = variants or UNSET
     # The title may be the one in the sink, which need not be valid.
     return evolve_unchecked(desired, **values)
 
 
-def _variants(
-    desired: tuple[Variant, ...], existing: Product | None, rules: Rules
-) -> tuple[Variant, ...]:
-    known = {v.id: v for v in (existing.variants or ())} if existing else {}
-    stay = rules.writes(Field.VARIANTS, creating=existing is None)
-    return tuple(
-        _variant(variant, known.get(variant.id), rules)
-        for variant in desired
-        if stay or variant.id in known
-    )
-
-
-def _variant(desired: Variant, existing: Variant | None, rules: Rules) -> Variant:
-    without = rules.without(creating=existing is None)
+def _variant(
+    desired: Variant, existing: Variant | None, rules: Rules, *, creating: bool
+) -> Variant:
+    without = rules.without(creating=creating or existing is None)
     values: dict[str, object] = {
         name: UNSET for field, name in _VARIANT_FIELDS.items() if field in without
     }
