@@ -28,7 +28,7 @@ from catalogsync.adapters.dummyjson._records import FIELDS, Mapper
 from catalogsync.adapters.dummyjson._source import _sorted_out
 
 ONE = {"id": "v", "price": 1, "stock": 1, "options": {"Size": "S"}}
-SAME = "all variants have the same options; the first has"
+SAME = "all variants must have the same options; the first has"
 
 JSON = st.recursive(
     st.none()
