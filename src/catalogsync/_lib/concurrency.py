@@ -51,7 +51,7 @@ async def ended(
     """Wait until a task has ended, however often the current one is cancelled.
 
     Args:
-        task: What is waited for; its result or error is left to the caller.
+        task: The task; its result or error is left to the caller.
         on_cancel: Called each time that the current task is cancelled.
 
     Raises:
@@ -67,8 +67,8 @@ async def ended(
     if cut is None:
         return
     if not task.cancelled():
-        task.exception()  # else asyncio would log that nobody saw it
+        task.exception()  # otherwise asyncio logs that it was never retrieved
     try:
         raise cut
     finally:
-        del cut  # together with its traceback it is a cycle
+        del cut  # it and its traceback would be a reference cycle

@@ -259,34 +259,36 @@ class _Comparison:
 
     @cached_property
     def dropped(self) -> tuple[tuple[str, str], ...]:
-        """As in `Comparison`; a last-applied state is not read unless it can name some."""
-        told, text = self.given.variants, self.existing.last_applied or ""
+        """As in `Comparison`; the last-applied state is parsed only if it may name some."""
+        given, text = self.given.variants, self.existing.last_applied or ""
         return tuple(
             (id_, name)
             for field, name in UNIQUE.items()
             if field not in self.without and f'"{name}"' in text
-            for id_ in self._silent(told, name)
+            for id_ in self._without_value(given, name)
             if name in self.last_applied.variants.get(id_, ())
         )
 
-    def _silent(self, told: tuple[Variant, ...] | Unset, name: str) -> Iterable[str]:
-        """The variants of which the source does not say this value."""
-        if isinstance(told, Unset):
+    def _without_value(
+        self, given: tuple[Variant, ...] | Unset, name: str
+    ) -> Iterable[str]:
+        """The variants for which the source does not supply this value."""
+        if isinstance(given, Unset):
             return self.last_applied.variants
-        return [v.id for v in told if getattr(v, name) is UNSET]
+        return [v.id for v in given if getattr(v, name) is UNSET]
 
     def _pass_on(self) -> None:
-        """Clear what the source dropped from a variant where a sibling gets it."""
-        told = self.desired.variants or ()
+        """Clear values that the source dropped from a variant and a sibling gets."""
+        desired = self.desired.variants or ()
         existing = {v.id: v for v in self.existing.product.variants or ()}
         cleared: dict[str, dict[str, None]] = {}
         for id_, name in self.dropped:
             value = getattr(existing.get(id_), name, None)
-            is_needed = any(getattr(variant, name) == value for variant in told)
+            is_needed = any(getattr(variant, name) == value for variant in desired)
             if value and is_needed and self.last_applied.has(id_, name, value):
                 cleared.setdefault(id_, {})[name] = None
         if cleared:
-            variants = (evolve_unchecked(v, **cleared.get(v.id, {})) for v in told)
+            variants = (evolve_unchecked(v, **cleared.get(v.id, {})) for v in desired)
             self.desired = evolve_unchecked(self.desired, variants=tuple(variants))
 
     def result(self) -> Comparison:
@@ -332,8 +334,8 @@ class _Comparison:
             self.last_applied.unpublished or self.last_applied.writing
         ):
             return True
-        # What another job wrote is this job's now. Unless that is noted, the other
-        # one removes it.
+        # A product that another job wrote is this job's now. Unless its state says so,
+        # the other job would remove it.
         if self._is_anothers:
             return True
         if (

@@ -46,7 +46,7 @@ _WHOLE = _PARTS | {"version"}
 
 
 _begin = blake2b(digest_size=6).copy
-"""A hash that is set up already, which is most of the work for a short text."""
+"""A prepared hash; setting one up is most of the work for a short text."""
 
 
 def digest(value: object) -> str:
@@ -159,7 +159,7 @@ class LastApplied:
 
     @staticmethod
     def names(text: str, job: str) -> bool:
-        """Whether a last-applied state seems to be of this job; it is not read for that."""
+        """Whether a state seems to be written by this job, without parsing it."""
         return f'"j":{strict_json.dumps(job).decode()}' in text
 
     def wrote(self, field: Field, element: str) -> bool:
@@ -192,7 +192,7 @@ class LastApplied:
         return self.variants.get(variant, {}).get(name) == digest(value)
 
     def without(self, values: Mapping[str, Collection[str]]) -> LastApplied:
-        """The last-applied state that does not speak of these fields, by variant."""
+        """The last-applied state without these fields of variants."""
         variants = {
             id_: {n: d for n, d in parts.items() if n not in values.get(id_, ())}
             for id_, parts in self.variants.items()

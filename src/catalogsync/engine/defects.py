@@ -14,9 +14,10 @@ _ADAPTERS = "catalogsync.adapters"
 
 
 class DefectError(RuntimeError):
-    """An adapter raised what asyncio or a loop would take for a signal to itself.
+    """An adapter raised an error that asyncio or a loop takes for a signal.
 
-    Its text says all; what was raised is the cause.
+    Such as `StopIteration`, or `CancelledError` although nobody cancelled the run. The
+    text describes the original error, which is the cause of this one.
     """
 
 
@@ -44,7 +45,7 @@ def _message(error: BaseException) -> str:
 
 
 def _part(error: BaseException) -> BaseException | None:
-    """The first of a group."""
+    """The first error of a group; None: it is not a group."""
     parts: tuple[BaseException, ...] = getattr(error, "exceptions", ())
     return parts[0] if parts and isinstance(error, BaseExceptionGroup) else None
 
@@ -64,11 +65,11 @@ def _place(error: BaseException, adapters: Iterable[object]) -> str:
 
 
 def _related(error: BaseException) -> Iterator[BaseException]:
-    """What an error holds, itself, and what it was made of."""
+    """The first error of a group, the error itself, and its causes."""
     if part := _part(error):
         yield from _related(part)
     yield error
-    # Python makes another error of a StopIteration, without the place of the first.
+    # Python replaces a StopIteration by another error, without its place.
     if error.__cause__ is not None:
         yield from _related(error.__cause__)
 

@@ -165,7 +165,7 @@ class Journal:
             yield
         finally:
             if self._lease is not None:
-                # First, because a second cancellation may cut off what follows.
+                # First, because a second cancellation may interrupt the rest.
                 mark_abandoned(self._lease.owner)
                 await _uninterrupted(self.store.drop_lease(self._lease))
                 unmark_abandoned(self._lease.owner)
@@ -184,7 +184,7 @@ class Journal:
                     taken = await store.take_lease(name, owner, ttl=ttl, dead=dead)
                     unmark_abandoned(dead)
             except BaseException:
-                mark_abandoned(owner)  # the store may have it
+                mark_abandoned(owner)  # the store may have given us the lease
                 raise
             if isinstance(taken, BusyError):
                 return taken

@@ -98,7 +98,7 @@ class _Method:
 
     @contextmanager
     def guarded(self) -> Generator[None]:
-        """Take what the adapter raises in this block for what it is."""
+        """Turn errors of the adapter that would act as signals into `DefectError`."""
         task = asyncio.current_task()
         try:
             yield
@@ -108,10 +108,10 @@ class _Method:
             raise DefectError(explained(error, self.adapter)) from error
 
     async def awaited(self, *args: Any, **named: Any) -> Any:
-        """What it answers; it has to be `async def`.
+        """Call a method that must be `async def`.
 
         Raises:
-            DefectError: It raised what means something else here.
+            DefectError: It raised an error that would act as a signal.
         """
         with self.guarded():
             answer = getattr(self.adapter, self.name)(*args, **named)
@@ -121,10 +121,10 @@ class _Method:
             return await answer
 
     def called(self, *args: Any) -> Any:
-        """What it answers; it has to be a plain `def`.
+        """Call a method that must be a plain `def`.
 
         Raises:
-            DefectError: It raised what means something else here.
+            DefectError: It raised an error that would act as a signal.
         """
         try:
             answer = getattr(self.adapter, self.name)(*args)
@@ -178,15 +178,15 @@ class _Method:
 
 
 def _is_meant(error: BaseException, task: asyncio.Task[Any] | None) -> bool:
-    """Whether an error is what it says, for the task that it was raised in."""
+    """Whether an error may pass as it is, given the task that it was raised in."""
     match error:
         case StopIteration() | StopAsyncIteration():
             return False
-        case GeneratorExit():  # by whoever closes what is left of a loop
+        case GeneratorExit():  # raised when an unfinished generator is closed
             return asyncio.current_task() is not task
         case asyncio.CancelledError():
             return is_cancelled()
-        case _:  # one that is not an `Exception` ends the process, and not just the run
+        case _:  # one that is not an `Exception` ends the process, not only the run
             return True
 
 

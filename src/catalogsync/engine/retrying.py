@@ -51,7 +51,7 @@ class RetrySource:
     _size: int = attrs.field(default=_LOOKUP, alias="size", repr=False, eq=False)
 
     async def read(self, cursor: Cursor | None, /) -> Page:
-        """Some of them, with all that they have now."""
+        """Read the next few of them, with their current data."""
         begin = int(cursor or 0)
         end = begin + self._size
         keys = self.keys[begin:end]
@@ -97,8 +97,8 @@ async def find_failed(
         last = failure.key
     if isinstance(source, LookupSource):
         policy = retry or RetryPolicy()
-        return await _found(source.name, list(before), partial(_asked, source, policy))
-    fetch = partial(_unpacked, store, job, before)
+        return await _found(source.name, list(before), partial(_get, source, policy))
+    fetch = partial(_from_store, store, job, before)
     found = await _found(source.name, list(before), fetch)
     return attrs.evolve(found, gone=(), lost=found.gone)
 
@@ -106,10 +106,10 @@ async def find_failed(
 async def _found(
     name: str, desired: Sequence[ProductKey], fetch: _Fetch
 ) -> RetrySource:
-    """Look at all of these, and keep no more than fit into memory well."""
+    """Look up all of these, and keep as many as fit into a bounded amount of memory."""
     kept: dict[ProductKey, Product | Rejected] = {}
     found: set[ProductKey] = set()
-    at, size, heaviest, room, nameless = 0, 1, 1, ROOM, False
+    at, size, heaviest, room, keyless = 0, 1, 1, ROOM, False
     while some := desired[at : at + size]:
         page = await fetch(some)
         for product in page.products:
@@ -120,7 +120,7 @@ async def _found(
                 kept[product.key] = product
         for record in page.rejected:
             if record.key is None:
-                nameless = True
+                keyless = True
             else:
                 found.add(record.key)
                 kept.setdefault(record.key, record)
@@ -130,15 +130,15 @@ async def _found(
     return RetrySource(
         name=name,
         keys=tuple(key for key in desired if key in found),
-        gone=() if nameless else absent,
-        lost=absent if nameless else (),  # the nameless one may be any of them
+        gone=() if keyless else absent,
+        lost=absent if keyless else (),  # the keyless record may be any of them
         fetch=fetch,
         kept=kept,
         size=size,
     )
 
 
-async def _asked(
+async def _get(
     source: LookupSource, retry: RetryPolicy, keys: Sequence[ProductKey]
 ) -> Page:
     async for attempt in retry.tries():
@@ -147,29 +147,29 @@ async def _asked(
     raise AssertionError("unreachable")
 
 
-async def _unpacked(
+async def _from_store(
     store: StateStore,
     job: str,
     before: Mapping[ProductKey, ProductKey | None],
     keys: Sequence[ProductKey],
 ) -> Page:
-    """Failed products as they were kept, without those that were not.
+    """Failed products as the store kept them, without those that it did not keep.
 
     Args:
-        store: Where they are.
-        job: Of which job.
-        before: The key that stands before each in the store.
-        keys: Which, in the order of the store.
+        store: The state store.
+        job: Name of the job.
+        before: For each key, the one before it in the store.
+        keys: Keys of the products, in the order of the store.
     """
     products: list[Product] = []
-    left = dict.fromkeys(keys)
-    while left:
-        first = next(iter(left))
-        part = await store.failures(job, limit=len(left), after=before[first])
-        left.pop(first)
+    missing = dict.fromkeys(keys)
+    while missing:
+        first = next(iter(missing))
+        part = await store.failures(job, limit=len(missing), after=before[first])
+        missing.pop(first)
         for failure in part:
-            if failure.key == first or failure.key in left:
-                left.pop(failure.key, None)
+            if failure.key == first or failure.key in missing:
+                missing.pop(failure.key, None)
                 with suppress(InvalidValueError):
                     products.append(product_from_json(failure.payload))
     return Page(products=products)

@@ -121,7 +121,7 @@ class LastRound:
             self.recorder.record_refusal(self._explained(item.outcome))
 
     def _explained(self, outcome: Outcome) -> Outcome:
-        """The outcome, with the reason why the holder keeps the value."""
+        """The outcome, with the reason why the holder keeps its value."""
         why = self._kept.get(outcome.holder) if outcome.holder else None
         return (
             attrs.evolve(outcome, reason=f"{outcome.reason}; {why}") if why else outcome
@@ -163,12 +163,12 @@ class LastRound:
     def _without(
         self, existing: Existing, change: Change | None, needed: set[tuple[str, str]]
     ) -> Change | None:
-        """The change that takes off a product what it loses anyway, or can spare.
+        """The change that clears the needed values that a product loses or can spare.
 
         Args:
             existing: The product.
-            change: What this run still has to write to it.
-            needed: The values.
+            change: The change that this run still has to write to it, if any.
+            needed: The needed values, each with its name.
         """
         last_applied = LastApplied.parse(existing.last_applied)
         leaves = _leaving(existing, change, needed)
@@ -207,8 +207,8 @@ class LastRound:
         Args:
             existing: The product.
             last_applied: Its last-applied state.
-            variant: One of its variants.
-            name: Which value.
+            variant: A variant of it.
+            name: Name of the value.
             back: Whether this run still has to write the product.
         """
         key, job = existing.product.key, self.journal.job
@@ -272,7 +272,7 @@ def _values(variant: Variant) -> Iterator[tuple[str, str]]:
 def _leaving(
     existing: Existing, change: Change | None, needed: set[tuple[str, str]]
 ) -> Mapping[str, set[str]]:
-    """The needed values that a product loses anyway."""
+    """The needed values that a product loses anyway, by variant."""
     if change is None or change.action is not Action.UPDATE:
         return {}
     after = {variant.id: variant for variant in change.product.variants or ()}
