@@ -16,8 +16,9 @@ _STRING = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|`(?:[^`\\]|\\.)*`")
 
 
 def python_messages() -> Iterator[str]:
-    """Every string of the Medusa adapter, with `...` for what is filled in."""
-    for file in (ROOT / "src/catalogsync/adapters/medusa").rglob("*.py"):
+    """Every string of the engine and the sink, with `...` for what is filled in."""
+    rooms = [ROOT / "src/catalogsync" / room for room in ("adapters/medusa", "engine")]
+    for file in (file for room in rooms for file in room.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             match node:
                 case ast.JoinedStr(values=parts):
@@ -69,5 +70,5 @@ def test_a_quoted_message_is_in_the_code(page: str, message: str) -> None:
     """Each of its fixed parts; `...` stands for what varies."""
     _, messages = MESSAGES[page]
     for part in message.split(_VARIABLE):
-        fixed = part.strip(" .")
+        fixed = part.strip(" .;")
         assert any(fixed in text for text in messages), fixed
