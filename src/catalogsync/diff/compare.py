@@ -71,7 +71,7 @@ _VARIANT_PLAIN = {
 }
 _RULES, _NO_LAST_APPLIED = Rules(), LastApplied()
 UNIQUE = {Field.SKU: "sku", Field.BARCODE: "barcode"}
-"""What many sinks allow one variant only to have, and its name in a variant."""
+"""Fields whose values many sinks allow on one variant only, with attribute names."""
 _VARIANT_LISTS = {Field.PRICES: "prices", Field.STOCK: "stock"}
 _VARIANT_FIELDS = {**_VARIANT_PLAIN, **_VARIANT_LISTS}
 
