@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from catalogsync.cli._signals import Stopper, _Signals, interrupts
+from catalogsync.cli._signals import InterruptHandler, _Signals, interrupts
 from catalogsync.testing import FaultPlan
 from catalogsync.testing.faults import delay
 
@@ -22,7 +22,7 @@ from .conftest import CANARY, Configure
 
 Start = Callable[..., subprocess.Popen[str]]
 
-STOPPING = "stopping after the batches in flight; once more to stop at once\n"
+STOPPING = "finishing in-flight batches; press Ctrl-C again to stop immediately\n"
 
 
 def lines_until(process: subprocess.Popen[str], desired: str) -> list[str]:
@@ -158,7 +158,7 @@ def test_stop_at_once(configure: Configure, start: Start) -> None:
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate()
     assert process.returncode == 130
-    assert "fetched; what became of the batches in flight is not known" in errors
+    assert "fetched; in-flight batches have an unknown outcome" in errors
     assert errors.endswith("interrupted\n")
     assert "Traceback" not in errors
     assert CANARY not in output + errors
@@ -204,9 +204,9 @@ async def test_stopper_without_a_run() -> None:
     """An interrupt cancels what has not begun."""
     task = asyncio.current_task()
     assert task is not None
-    stopper = Stopper(task=task, say=lambda _: None)
-    stopper()
+    handler = InterruptHandler(task=task, say=lambda _: None)
+    handler()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.Event().wait()
     task.uncancel()
-    assert stopper.times == 1
+    assert handler.times == 1

@@ -16,8 +16,8 @@ import pytest
 from rich.console import Console
 
 from catalogsync import Options, ProductKey
-from catalogsync.cli._output import Teller, printable, shortened
-from catalogsync.cli._progress import LiveProgress, PlainProgress, Standing
+from catalogsync.cli._output import Terminal, printable, shortened
+from catalogsync.cli._progress import LiveProgress, PlainProgress, ProgressState
 from catalogsync.events import (
     BatchWritten,
     Event,
@@ -50,20 +50,20 @@ class Clock:
 
 
 @attrs.define
-class Lines(Teller):
+class Lines(Terminal):
     """Keeps what it is told."""
 
     lines: list[str] = attrs.field(factory=list)
 
-    def remark(self, text: str) -> None:
+    def err(self, text: str) -> None:
         self.lines.append(text)
 
 
 def plain(*events: Event, counts: Counts | None = None) -> tuple[Lines, PlainProgress]:
     lines, clock = Lines(), Clock()
-    progress = PlainProgress(standing=Standing(clock=clock), teller=lines)
+    progress = PlainProgress(state=ProgressState(clock=clock), terminal=lines)
     if counts:
-        progress.standing.counts = lambda: counts
+        progress.state.counts = lambda: counts
     for event in events:
         clock.now += 1.0
         progress(event)
@@ -77,36 +77,36 @@ def test_line() -> None:
     )
     lines, progress = plain(STARTED, page(), page(), BATCH, counts=counts)
     line = "2 pages, 40 of 100 products, 1 batch, 13/s, 5 s left"
-    assert progress.standing.line() == line
+    assert progress.state.line() == line
     assert len(lines.lines) == 2
 
 
 def test_line_of_a_rehearsal() -> None:
     """Without counts, what was read is shown; without a total, no time left."""
     _, progress = plain(STARTED, page(None), BATCH, BATCH)
-    assert progress.standing.line() == "1 page, 31 products, 2 batches, 10/s"
+    assert progress.state.line() == "1 page, 31 products, 2 batches, 10/s"
 
 
 def test_line_while_nothing_goes_on() -> None:
     """Why, and when it is tried again; gone after the next success."""
     soon = attrs.evolve(AGAIN, next_at=time.time() + 3000, reason="no answer")
     _, progress = plain(STARTED, soon)
-    line = progress.standing.line()
+    line = progress.state.line()
     assert re.search(r"retrying in \d+ min \d+ s \(attempt 2\): read page 30", line)
     progress(page())
-    assert "again" not in progress.standing.line()
+    assert "again" not in progress.state.line()
 
 
 def test_total() -> None:
     """A limit and keys bound what there is to do."""
     _, progress = plain(STARTED, page())
-    standing = progress.standing
-    assert standing.total == 100
-    standing.options = Options(limit=50)
-    assert standing.total == 50
-    standing.options = Options(limit=50, keys=(ProductKey("a", "1"),))
-    assert standing.total == 1
-    assert Standing().total is None
+    state = progress.state
+    assert state.total == 100
+    state.options = Options(limit=50)
+    assert state.total == 50
+    state.options = Options(limit=50, keys=(ProductKey("a", "1"),))
+    assert state.total == 1
+    assert ProgressState().total is None
 
 
 def test_plain_lines_are_few() -> None:
@@ -124,7 +124,7 @@ def test_what_is_told_at_once() -> None:
     repeated = PassRepeated(run_id="r", reason="it moved")
     lines, progress = plain(AGAIN, repeated)
     assert lines.lines[0].startswith("retrying now (attempt 2): read page 30: [red]")
-    assert lines.lines[1] == "reading the source once more: it moved"
+    assert lines.lines[1] == "reading the source again: it moved"
     progress.quiet = True
     progress(AGAIN)
     progress(FINISHED)
@@ -134,8 +134,8 @@ def test_what_is_told_at_once() -> None:
 def test_live() -> None:
     """One line that changes; what is said stands above it, as it is."""
     console = Console(file=StringIO(), force_terminal=True, width=100)
-    standing = Standing(clock=Clock())
-    progress = LiveProgress(standing=standing, console=console, teller=Teller())
+    state = ProgressState(clock=Clock())
+    progress = LiveProgress(state=state, console=console, terminal=Terminal())
     with progress.shown():
         for event in (STARTED, page(), AGAIN, BATCH):
             progress(event)

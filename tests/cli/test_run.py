@@ -13,8 +13,8 @@ import pytest
 from click.testing import Result
 
 from catalogsync import MemorySink, as_source, sync
-from catalogsync.cli._output import Teller
-from catalogsync.cli._runs import Ended
+from catalogsync.cli._output import Terminal
+from catalogsync.cli._runs import RunResult
 from catalogsync.cli._session import Session
 from catalogsync.testing import FaultPlan
 from catalogsync.testing.faults import status
@@ -55,7 +55,7 @@ def test_chosen_products(configure: Configure, call: Call) -> None:
     assert "the source does not have dummyjson:99" in result.stdout
     result = call("run", "products", "--key", "")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.startswith("error: --key: '' is no key: id: must not be")
+    assert result.stderr.startswith("error: --key: invalid key '': id: must not be")
     assert call("run", "products", "--limit", "0").exit_code == 2
 
 
@@ -154,7 +154,7 @@ def test_report_that_cannot_be_written(configure: Configure, call: Call) -> None
     """It is told before anything is written, where that can be known."""
     result = call("run", "products", "--report", "no/such/folder.json")
     assert result.exit_code == 2
-    assert "error: --report: no/such is no directory" in result.stderr
+    assert "error: --report: no/such is not a writable directory" in result.stderr
     assert not Path("shop.bin").exists()
     Path("report.json").mkdir()
     assert call("run", "products", "--report", "report.json").exit_code == 2
@@ -167,13 +167,13 @@ def test_half_of_a_surrogate_pair(
     empty = asyncio.run(sync(as_source([], name="shop"), MemorySink()))
     report = attrs.evolve(empty, problem='half "\ud83d" and 😀')
     session = Session(
-        teller=Teller(),
+        terminal=Terminal(),
         config=tmp_path,
         report=tmp_path / "report.json",
         progress=False,
         verbose=False,
     )
-    Ended(report).tell(session)
+    RunResult(report).show(session)
     written = (tmp_path / "report.json").read_bytes().decode()
     assert '"half \\"\\ud83d\\" and 😀"' in written
     assert json.loads(written) == report.to_dict()
@@ -197,7 +197,7 @@ def test_unexpected_error(
     result = call("run", "products")
     assert result.exit_code == 2
     expected = "error: unexpected ZeroDivisionError: division by zero"
-    assert result.stderr == f"{expected}; -v shows where\n"
+    assert result.stderr == f"{expected}; use -v for the traceback\n"
     result = call("run", "products", "-v")
     assert result.stderr.startswith(f"{expected}\nTraceback (most recent call last):")
 

@@ -96,7 +96,7 @@ def test_csv_has_the_same(job: str, call: Call) -> None:
 def test_a_job_that_never_ran(job: str, call: Call) -> None:
     """Programs get what they expect nevertheless."""
     result = call("stats", "others")
-    assert (result.exit_code, result.stdout) == (0, "others: no run is known\n")
+    assert (result.exit_code, result.stdout) == (0, "others: no runs yet\n")
     assert json.loads(call("stats", "others", "--json").stdout)["runs"] == []
     assert call("stats", "others", "--csv").stdout.startswith("run_id,started_at,")
 

@@ -86,7 +86,7 @@ def test_plan_apply_plan(configure: Configure, call: Call, records: Records) -> 
     result = call("plan", "products", "--out", "plan.jsonl", "--exit-code")
     assert result.exit_code == 3
     assert lines(result)[0] == "products: 5 to create, 0 to update, 0 unchanged"
-    assert lines(result)[-1] == "The plan is in plan.jsonl."
+    assert lines(result)[-1] == "Plan written to plan.jsonl."
     assert "+ create" not in result.output
     first, *changes, last = map(json.loads, Path("plan.jsonl").read_text().splitlines())
     assert (first["job"], first["source"]) == ("products", "dummyjson")
@@ -236,7 +236,7 @@ def test_a_product_that_comes_back_is_noted_only(
     records.append(record)
     result = call("plan", "products")
     assert lines(result)[0] == f"~ update dummyjson:5  {record['title']}"
-    assert lines(result)[1] == "    (only what we note of it)"
+    assert lines(result)[1] == "    (bookkeeping only)"
 
 
 def test_owners_and_edits_stand_in_the_configuration(
@@ -266,7 +266,7 @@ def test_owners_and_edits_stand_in_the_configuration(
 
 
 def test_runs(configure: Configure, call: Call, faults: FaultPlan) -> None:
-    assert (call("runs").exit_code, call("runs").stdout) == (0, "no run is known\n")
+    assert (call("runs").exit_code, call("runs").stdout) == (0, "no runs yet\n")
     call("run", "products")
     call("run", "products")
     call("plan", "products")
@@ -300,7 +300,7 @@ def test_a_run_that_cannot_begin_is_among_the_runs(
 
 def test_failures_and_retry(configure: Configure, call: Call, records: Records) -> None:
     result = call("failures", "products")
-    assert (result.exit_code, result.stdout) == (0, "products: no product is failed\n")
+    assert (result.exit_code, result.stdout) == (0, "products: no failed products\n")
     good = {number: records[number]["price"] for number in (0, 1, 2)}
     for number in good:
         records[number]["price"] = "free"
@@ -319,7 +319,7 @@ def test_failures_and_retry(configure: Configure, call: Call, records: Records) 
     result = call("retry", "products", "--key", "2", "--key", "dummyjson:4")
     assert (result.exit_code, titles().keys()) == (0, {"2", "4", "5"})
     assert "1 fetched = 1 created" in result.stdout
-    assert "dummyjson:4 is not failed\n" in result.stderr
+    assert "dummyjson:4 has not failed\n" in result.stderr
     result = call("retry", "products")
     assert result.exit_code == 1
     assert "2 fetched = 1 created + 1 failed" in result.stdout
@@ -334,10 +334,15 @@ def test_a_failed_product_that_left_the_source_is_forgotten(
     call("run", "products")
     del records[2]
     result = call("retry", "products", "--dry-run")
-    assert "dummyjson:3 left the source and would be forgotten" in result.stderr
+    assert (
+        "dummyjson:3 left the source and would be dropped from the failures"
+        in result.stderr
+    )
     assert call("failures", "products").exit_code == 1
     result = call("retry", "products")
-    assert "dummyjson:3 left the source and is forgotten" in result.stderr
+    assert (
+        "dummyjson:3 left the source and is dropped from the failures" in result.stderr
+    )
     assert call("failures", "products").exit_code == 0
     assert call("retry", "products").exit_code == 0
 
@@ -360,15 +365,15 @@ def test_explain(configure: Configure, call: Call, records: Records) -> None:
     result = call("explain", "products", "1")
     assert result.exit_code == 1
     assert lines(result)[:3] == [
-        "dummyjson:1: what happened",
-        "  nothing is known of it, or it never changed",
-        "what would happen now",
+        "dummyjson:1: history",
+        "  no recorded changes",
+        "next run",
     ]
     call("run", "products")
     records[0]["price"] = price
     told = lines(call("explain", "products", "dummyjson:1"))
     assert re.match(r"  20[-0-9]+ [:0-9]+ failed: price: must be a number", told[1])
-    assert told[2] == "is failed"
+    assert told[2] == "currently failing:"
     assert told[3].startswith("  dummyjson:1: price: must be a number")
     assert any(line.startswith("  + create dummyjson:1  ") for line in told[6:])
     call("run", "products")
@@ -384,9 +389,9 @@ def test_explain(configure: Configure, call: Call, records: Records) -> None:
         told[3][22:],
     ]
     assert "failed: price: must be a number" in told[3]
-    assert told[4] == "what would happen now"
+    assert told[4] == "next run"
     assert told[6] == '      title: "Other" -> "Another"'
-    assert "is failed" not in told
+    assert "currently failing:" not in told
 
 
 def test_explain_tells_of_a_removal(
@@ -394,11 +399,11 @@ def test_explain_tells_of_a_removal(
 ) -> None:
     call("run", "products")
     del records[4]
-    word = "a run reads the whole source without it"
+    word = "a run over the whole source does not find it"
     assert word not in call("explain", "products", "5").stdout
     configure('options.prune = "unpublish"\noptions.max_prune = 3')
     assert (
-        f"  - unpublish dummyjson:5, if {word}"
+        f"  - unpublish dummyjson:5, when {word}"
         in call("explain", "products", "5").stdout
     )
     call("run", "products")
@@ -406,7 +411,8 @@ def test_explain_tells_of_a_removal(
     assert word not in call("explain", "products", "99").stdout
     configure('options.prune = "delete"\noptions.max_prune = 3')
     assert (
-        f"  - delete dummyjson:5, if {word}" in call("explain", "products", "5").stdout
+        f"  - delete dummyjson:5, when {word}"
+        in call("explain", "products", "5").stdout
     )
 
 
@@ -422,7 +428,7 @@ def test_explain_without_an_answer(
     result = call("explain", "products", "1")
     assert result.exit_code == 2
     assert lines(result)[1].endswith(" created")
-    assert lines(result)[2].startswith("what would happen now cannot be told: GET ")
+    assert lines(result)[2].startswith("cannot preview the next run: GET ")
     assert call("explain", "products", "").exit_code == 2
 
 
@@ -441,11 +447,8 @@ def test_release_asks(configure: Configure, call: Call, answer: str) -> None:
     call("run", "products")
     result = CliRunner().invoke(cli, ["release", "products"], input=answer)
     assert result.exit_code == 2
-    assert (
-        "Take our keys off all products of products (dummyjson in sql)? [y/N]"
-        in result.stderr
-    )
-    assert result.stderr.endswith("nothing was done\n")
+    assert "Release all products of products (dummyjson in sql)? [y/N]" in result.stderr
+    assert result.stderr.endswith("not confirmed; nothing was changed\n")
     assert len(titles()) == 5
 
 

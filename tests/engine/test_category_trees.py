@@ -276,10 +276,10 @@ async def test_a_plan_of_moves(tmp_path: Path) -> None:
     assert shop.categories == before
     assert [change_text(change) for change in shown] == [
         "+ create category New",
-        "~ update category B, at the top level now",
-        "~ update category C, at the top level now",
-        "~ update category A, below B now",
-        "~ update category D, below New now",
+        "~ update category B, moved to the top level",
+        "~ update category C, moved to the top level",
+        "~ update category A, moved below B",
+        "~ update category D, moved below New",
     ]
     async with Sync(plan.head.source, shop, options=fast()).apply(plan) as running:
         report = await running.report()

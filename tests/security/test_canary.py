@@ -29,7 +29,7 @@ from tests.security.raw_server import Answer, raw_server, reply
 from catalogsync.adapters.dummyjson import DummyJSONSettings
 from catalogsync.adapters.medusa import MedusaSettings
 from catalogsync.adapters.sql import SQLSettings
-from catalogsync.cli._output import Teller
+from catalogsync.cli._output import Terminal
 from catalogsync.config import load_config
 from catalogsync.errors import CatalogSyncError, MisconfiguredError
 from catalogsync.http._client import HttpOptions
@@ -516,13 +516,13 @@ async def test_commands_with_a_secret_in_a_wrong_place(
 )
 def test_a_secret_in_any_form(secret: str, capsys: pytest.CaptureFixture[str]) -> None:
     """As a message of somebody else may have it: quoted, encoded, as JSON."""
-    teller = Teller(verbose=True)
-    teller.keep_secret([secret])
+    terminal = Terminal(verbose=True)
+    terminal.redact([secret])
     for form in (secret, repr(secret), json.dumps(secret), quote(secret)):
-        teller.result(f"<{form}>")
-        teller.error(RuntimeError(form))
+        terminal.out(f"<{form}>")
+        terminal.error(RuntimeError(form))
         tree = {"a": [form, {"b": f"{form}!"}], "c": 1}
-        assert json.dumps(teller.censored(tree)).count("***") == 2
+        assert json.dumps(terminal.redacted(tree)).count("***") == 2
     out, err = capsys.readouterr()
     assert (out.count("***"), err.count("***")) == (4, 8)
     assert "ary" not in out

@@ -563,7 +563,7 @@ async def test_manual_edits_are_on_the_page_of_their_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     diff = FieldDiff(path="title", old="Theirs", new="Ours")
-    edit = ManualEdit(key(1), diff, kept=True)
+    edit = ManualEdit(key=key(1), diff=diff, kept=True)
     report = Report(
         run_id="x",
         status=RunStatus.SUCCEEDED,

@@ -25,7 +25,7 @@ from catalogsync.testing.faults import delay, status
 from catalogsync.web import sign
 
 BOSS = {"Authorization": f"Bearer {OPERATE}"}
-STOPPING = "stopping after the batches in flight; once more to stop at once\n"
+STOPPING = "finishing in-flight batches; press Ctrl-C again to stop immediately\n"
 
 
 @pytest.fixture

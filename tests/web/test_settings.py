@@ -165,7 +165,7 @@ def test_it_cannot_listen(tmp_path: Path, trouble: str) -> None:
         serve, told = {
             "taken": (
                 f"{TOKENS}port = {port}",
-                f"error: serve.port: {port} is taken on 127.0.0.1\n",
+                f"error: serve.port: port {port} on 127.0.0.1 is already in use\n",
             ),
             "elsewhere": (
                 f'{TOKENS}host = "192.0.2.1"',

@@ -1,4 +1,4 @@
-"""The command line; needs the extra `cli`."""
+"""The command line; requires the extra `cli`."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ def main() -> None:
     """Run the command that the process was started with, and exit."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            # A terminal that lacks a character must not break a run off.
+            # A character that the terminal cannot show must not end a run.
             stream.reconfigure(errors="backslashreplace")
     try:
         for module in ("click", "rich"):
             import_module(module)
     except ImportError:
-        told = MissingExtraError("the command line", "cli")
-        sys.stderr.write(f"error: {told}\n")
+        error = MissingExtraError("the command line", "cli")
+        sys.stderr.write(f"error: {error}\n")
         raise SystemExit(2) from None
     from ._commands import cli
 
-    # What is loaded stays to the end, and records make no cycles.
+    # Loaded modules live until the end, and records create no reference cycles.
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
     cli.main(prog_name="catalogsync")

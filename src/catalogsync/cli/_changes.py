@@ -1,4 +1,4 @@
-"""Changes and plans as a person wants to read them."""
+"""Changes and plans as text for people."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _HEADS = {
 
 
 def change_text(change: Change | ReferenceChange, *, whole: bool = False) -> str:
-    """A change: which product, and each field that differs.
+    """A change as text: the product, and each field that differs.
 
     Args:
         change: The change.
-        whole: Show long values to their end.
+        whole: Do not shorten long values.
     """
     most = _WHOLE if whole else _SHORT
     if isinstance(change, ReferenceChange):
@@ -45,11 +45,11 @@ def change_text(change: Change | ReferenceChange, *, whole: bool = False) -> str
         for item in diff(change)
         if not (creates and item.new is None)
     ]
-    fields += [f"    half made: {shortened(gap, most)}" for gap in missing_parts]
+    fields += [f"    incomplete: {shortened(part, most)}" for part in missing_parts]
     if change.existing and change.existing.foreign:
-        fields.append("    stands there without our key, and is adopted")
+        fields.append("    existing product, will be adopted")
     if change.action is Action.UPDATE and not fields:
-        fields.append("    (only what we note of it)")
+        fields.append("    (bookkeeping only)")
     return "\n".join([f"{head} {shortened(str(change.key), most)}  {title}", *fields])
 
 
@@ -62,10 +62,10 @@ def _reference_text(change: ReferenceChange, most: int) -> str:
     was = shortened(change.existing.name, most)
     text = f"~ update {reference.kind.value} {f'{was} -> {name}' if renamed else name}"
     if not change.moves:
-        return text if renamed else f"{text} (only what we note of it)"
+        return text if renamed else f"{text} (bookkeeping only)"
     above = reference.parent
-    place = f"below {shortened(above.name, most)}" if above else "at the top level"
-    return f"{text}, {place} now"
+    where = f"below {shortened(above.name, most)}" if above else "to the top level"
+    return f"{text}, moved {where}"
 
 
 def _line(item: FieldDiff, most: int, *, creates: bool) -> str:
@@ -79,13 +79,13 @@ def _line(item: FieldDiff, most: int, *, creates: bool) -> str:
 
 
 def _elements(old: list[Json], new: list[Json], most: int) -> Iterator[str]:
-    """What comes and goes in a list."""
-    gone = [each for each in old if each not in new]
-    come = [each for each in new if each not in old]
-    if not gone and not come:
+    """The elements that a change adds to a list and removes from it."""
+    removed = [each for each in old if each not in new]
+    added = [each for each in new if each not in old]
+    if not removed and not added:
         yield f"{_value(old, most)} -> {_value(new, most)}"
-    yield from (f"- {_value(each, most)}" for each in gone)
-    yield from (f"+ {_value(each, most)}" for each in come)
+    yield from (f"- {_value(each, most)}" for each in removed)
+    yield from (f"+ {_value(each, most)}" for each in added)
 
 
 def _value(value: Json, most: int) -> str:
@@ -95,7 +95,7 @@ def _value(value: Json, most: int) -> str:
 
 
 def plan_summary(report: Report, expected: Estimate | None = None) -> str:
-    """What a plan came to, and what carrying it out would take."""
+    """The summary of a plan, with an estimate of what applying it takes."""
     reasons, categories = report.reasons, report.categories
     lines = [report.summary, *(f"  {reason}" for reason in reasons)]
     if categories.created or categories.updated:
@@ -105,10 +105,12 @@ def plan_summary(report: Report, expected: Estimate | None = None) -> str:
         )
     if expected is not None and expected.writes:
         lines.append(f"  {expected}")
-    told = [
+    details = [
         *(f"warning: {text}" for text in report.warnings),
         *map(str, report.manual_edits),
         *map(str, report.failures),
         *(f"rejected {text}" for text in report.rejected),
     ]
-    return "\n".join([*lines, *(f"  {text}" for text in told if text not in reasons)])
+    return "\n".join(
+        [*lines, *(f"  {text}" for text in details if text not in reasons)]
+    )

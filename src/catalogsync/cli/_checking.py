@@ -1,4 +1,4 @@
-"""Looking at both sides of a job and the state store without changing anything."""
+"""The command `check`: tests both sides of a job and the state store; changes nothing."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from catalogsync.errors import CatalogSyncError
 from catalogsync.protocols import CheckResult, SelfChecking, abilities
 
 from ._session import INCOMPLETE, Session
-from ._signals import Stopper, interrupts
+from ._signals import InterruptHandler, interrupts
 
 __all__ = ["check_job"]
 
 
 def check_job(session: Session, job: Job) -> int:
-    """Tell what the sides and the state store find out; give the exit status."""
+    """Print the results of all checks; returns the exit status."""
     return INCOMPLETE if asyncio.run(_check(session, job)) else 0
 
 
 async def _check(session: Session, job: Job) -> int:
-    """Look at all that a run needs; gives how many findings are bad."""
+    """Check all that a run needs; returns the number of failed checks."""
     task = cast("asyncio.Task[object]", asyncio.current_task())
     bad = 0
-    with interrupts(Stopper(task=task, say=session.teller.remark)):
+    with interrupts(InterruptHandler(task=task, say=session.terminal.err)):
         for side, opening in (
             ("source", job.open_source()),
             ("sink", job.open_sink()),
@@ -37,7 +37,7 @@ async def _check(session: Session, job: Job) -> int:
                 bad += not finding.ok
                 mark = "ok " if finding.ok else "BAD"
                 what = "" if finding.what in {"", side} else f"{finding.what}: "
-                session.teller.result(f"{mark} {side}: {what}{finding.text}")
+                session.terminal.out(f"{mark} {side}: {what}{finding.text}")
     return bad
 
 
@@ -55,5 +55,5 @@ async def _findings(
             return found
     except CatalogSyncError as error:
         if session.verbose:
-            session.teller.error(error)
+            session.terminal.error(error)
         return [CheckResult(ok=False, what="", text=str(error))]

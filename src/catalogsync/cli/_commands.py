@@ -13,7 +13,7 @@ from catalogsync.config import Adapters
 from ._checking import check_job
 from ._history import explain_product, list_failures, list_runs, retry_job
 from ._listing import adapters_text
-from ._plans import Wanted, apply_plan, plan_job
+from ._plans import PlanOutput, apply_plan, plan_job
 from ._releasing import release_job
 from ._runs import Selection, run_job
 from ._session import Session, command, shared_options
@@ -28,12 +28,12 @@ C = TypeVar("C", bound=Callable[..., Any])
 @shared_options
 @click.pass_context
 def cli(ctx: click.Context, /, **shared: Any) -> None:
-    """Keep a store's catalog in step with the place where its products really live.
+    """Keep a store's catalog in step with the source of its products.
 
-    The exit status is 0 if all went well, 1 if some products failed, 2 if it could
+    The exit status is 0 on success, 1 if some products failed, 2 if the command could
     not run or not complete, and 130 if it was interrupted.
 
-    Each command takes those of the options below that concern it as well.
+    Options that a command supports can be given before or after its name.
     """
     ctx.default_map = dict.fromkeys(cli.commands, shared)
 
@@ -42,7 +42,7 @@ _MAX_PRUNE = click.option(
     "--max-prune",
     metavar="N",
     type=click.FloatRange(min=0, min_open=True),
-    help="Remove at most so many; below 1: that part of the job's products.",
+    help="Remove at most N products; below 1: that share of the job's products.",
 )
 
 
@@ -52,14 +52,14 @@ def _products(function: C) -> C:
         "--limit",
         metavar="N",
         type=click.IntRange(min=1),
-        help="Take only so many products.",
+        help="Process at most N products.",
     )
     key = click.option(
         "--key",
         "keys",
         metavar="K",
         multiple=True,
-        help="Take only this product, by its id or as source:id. May be repeated.",
+        help="Process only this product, given as id or source:id. May be repeated.",
     )
     return key(limit(function))
 
@@ -78,7 +78,8 @@ def run(
 ) -> int:
     """Bring the sink of JOB in step with its source.
 
-    Ctrl-C, SIGTERM or SIGHUP stops it after the batches in flight, a second at once.
+    Ctrl-C, SIGTERM or SIGHUP stops it after the batches in flight; a second one stops
+    it immediately.
     """
     selection = Selection(keys=keys, limit=limit, max_prune=max_prune)
     return run_job(session, session.job(job), selection)
@@ -92,12 +93,12 @@ def run(
     "--out",
     metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the plan here instead of showing it; `apply FILE` carries it out.",
+    help="Write the plan to FILE instead of showing it; `apply FILE` applies it.",
 )
 @click.option(
     "--exit-code",
     is_flag=True,
-    help="Exit with 3 if there is something to do.",
+    help="Exit with status 3 if there are changes.",
 )
 @command("config", "report", "progress")
 def plan(
@@ -110,22 +111,22 @@ def plan(
     *,
     exit_code: bool,
 ) -> int:
-    """Show what `run JOB` would do, and write nothing.
+    """Show what `run JOB` would do, without writing anything.
 
-    With -v, long values are shown to their end.
+    With -v, long values are not shortened.
     """
-    desired = Wanted(out=out, exit_code=exit_code)
+    output = PlanOutput(path=out, exit_code=exit_code)
     selection = Selection(keys=keys, limit=limit, max_prune=max_prune)
-    return plan_job(session, session.job(job), selection, desired)
+    return plan_job(session, session.job(job), selection, output)
 
 
 @cli.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @command("config", "report", "progress")
 def apply(session: Session, file: Path) -> int:
-    """Do what the plan in FILE says, and nothing else.
+    """Make exactly the changes of the plan in FILE.
 
-    Products that changed since the plan was made are left alone and listed.
+    Products that have changed since the plan was made are left alone and listed.
     """
     return apply_plan(session, file)
 
@@ -138,7 +139,7 @@ def apply(session: Session, file: Path) -> int:
     type=click.IntRange(min=1),
     default=20,
     show_default=True,
-    help="How many.",
+    help="Number of runs.",
 )
 @command("config")
 def runs(session: Session, job: str | None, limit: int) -> int:
@@ -155,7 +156,7 @@ def runs(session: Session, job: str | None, limit: int) -> int:
     type=click.IntRange(min=1),
     default=20,
     show_default=True,
-    help="How many of the latest runs.",
+    help="Number of runs.",
 )
 @click.option("--json", "form", flag_value="json", help="Write the runs as JSON.")
 @click.option("--csv", "form", flag_value="csv", help="Write the runs as CSV.")
@@ -163,7 +164,7 @@ def runs(session: Session, job: str | None, limit: int) -> int:
 def stats(
     session: Session, job: str, limit: int, form: Literal["json", "csv"] | None
 ) -> int:
-    """Show how JOB fared over its latest runs: duration, speed, outcomes, latency."""
+    """Show the latest runs of JOB: duration, speed, outcomes, latency."""
     from ._stats import show_stats
 
     return show_stats(session, job, limit, form)
@@ -173,7 +174,7 @@ def stats(
 @click.argument("job")
 @command("config")
 def failures(session: Session, job: str) -> int:
-    """List the products that failed in JOB and did not succeed since.
+    """List the products that failed in JOB and have not succeeded since.
 
     The exit status is 1 if there are any.
     """
@@ -187,12 +188,14 @@ def failures(session: Session, job: str) -> int:
     "keys",
     metavar="K",
     multiple=True,
-    help="Only this product, by its id or as source:id. May be repeated.",
+    help="Retry only this product, given as id or source:id. May be repeated.",
 )
-@click.option("--dry-run", is_flag=True, help="Show what would be done, write nothing.")
+@click.option(
+    "--dry-run", is_flag=True, help="Show the changes without writing anything."
+)
 @command("config", "report", "progress")
 def retry(session: Session, job: str, keys: tuple[str, ...], *, dry_run: bool) -> int:
-    """Try the failed products of JOB again; those that succeed are forgotten."""
+    """Retry the failed products of JOB; those that succeed are no longer failed."""
     return retry_job(session, session.job(job), keys, dry_run=dry_run)
 
 
@@ -201,19 +204,19 @@ def retry(session: Session, job: str, keys: tuple[str, ...], *, dry_run: bool) -
 @click.argument("key")
 @command("config")
 def explain(session: Session, job: str, key: str) -> int:
-    """Tell what happened to product KEY in JOB, and what would happen now."""
+    """Show the history of product KEY in JOB, and what the next run would do."""
     return explain_product(session, session.job(job), key)
 
 
 @cli.command()
 @click.argument("job")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @command("config", "progress")
 def release(session: Session, job: str, *, yes: bool) -> int:
-    """Take our keys off the products of JOB, and leave them as they are.
+    """Release the products of JOB: remove our keys from them, and nothing else.
 
-    They stay in the store as if people had made them; JOB would create new ones
-    beside them, unless it adopts them.
+    They stay in the store as if people had created them. JOB would create new ones
+    next to them, unless it adopts them.
     """
     return release_job(session, session.job(job), sure=yes)
 
@@ -222,9 +225,9 @@ def release(session: Session, job: str, *, yes: bool) -> int:
 @click.argument("job")
 @command("config")
 def check(session: Session, job: str) -> int:
-    """Reach both sides of JOB and the state store, and look at the settings.
+    """Check the connections of JOB to both sides and the state store, and its settings.
 
-    Nothing is written to either side; a state store that is missing is made.
+    Nothing is written to either side; a missing state store is created.
     """
     return check_job(session, session.job(job))
 
@@ -232,10 +235,11 @@ def check(session: Session, job: str) -> int:
 @cli.command()
 @command("config")
 def serve(session: Session) -> int:
-    """Run all jobs on their schedules, and answer over HTTP.
+    """Run all jobs on their schedules, and serve the HTTP API and the dashboard.
 
-    The table `serve` of the configuration says where, and who may do what. Ctrl-C,
-    SIGTERM or SIGHUP stops it after the batches in flight, a second one at once.
+    The table `serve` of the configuration sets the address and the permissions.
+    Ctrl-C, SIGTERM or SIGHUP stops it after the batches in flight; a second one stops
+    it immediately.
     """
     from ._serve import serve_jobs
 
@@ -245,8 +249,8 @@ def serve(session: Session) -> int:
 @cli.command()
 @command()
 def adapters(session: Session) -> int:
-    """List the sources and sinks that are installed, with their settings."""
-    session.teller.result(adapters_text(Adapters.installed().describe()))
+    """List the installed sources and sinks with their settings."""
+    session.terminal.out(adapters_text(Adapters.installed().describe()))
     return 0
 
 
@@ -254,7 +258,7 @@ def adapters(session: Session) -> int:
 @click.option(
     "--source",
     metavar="URL",
-    help="A DummyJSON server. [default: one of our own, with made-up products]",
+    help="A DummyJSON server. [default: a local server with generated products]",
 )
 @click.option(
     "--directory",
@@ -262,7 +266,7 @@ def adapters(session: Session) -> int:
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("demo"),
     show_default=True,
-    help="Where catalog.db and report.json go.",
+    help="Directory for catalog.db and report.json.",
 )
 @click.option(
     "--products",
@@ -270,13 +274,13 @@ def adapters(session: Session) -> int:
     type=click.IntRange(min=1),
     default=194,
     show_default=True,
-    help="How many products to make up.",
+    help="Number of products to generate.",
 )
 @command("progress")
 def demo(session: Session, source: str | None, directory: Path, products: int) -> int:
-    """Sync a catalog of made-up products into a SQLite file.
+    """Sync a generated catalog into a SQLite file.
 
-    Needs nothing but the extras `cli` and `sql`.
+    Requires only the extras `cli` and `sql`.
     """
     from ._demo import run_demo
 

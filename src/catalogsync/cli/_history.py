@@ -1,4 +1,4 @@
-"""What the state store knows: runs, failed products, and one product's story."""
+"""Commands that read the state store: runs, failures, retry and explain."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from catalogsync.state.protocols import (
 from ._changes import change_text, plan_summary
 from ._output import shortened
 from ._progress import Progress
-from ._runs import STATUS, keys_of, tell_run
+from ._runs import STATUS, execute, keys_of
 from ._session import INCOMPLETE, Session
 
 __all__ = ["explain_product", "list_failures", "list_runs", "retry_job"]
@@ -53,30 +53,30 @@ _STATUS = frozenset({Field.STATUS})
 
 def list_runs(session: Session, job: str | None, limit: int) -> int:
     """List the latest runs."""
-    runs = _ask(session.store(), lambda store: store.runs(job=job, limit=limit))
+    runs = _query(session.store(), lambda store: store.runs(job=job, limit=limit))
     if job is not None and not runs:
-        session.job(job)  # one that is misspelt is told so
+        session.job(job)  # raises if there is no such job
     lines = [_run_line(record) for record in runs]
-    session.teller.result("\n".join(lines) or "no run is known")
+    session.terminal.out("\n".join(lines) or "no runs yet")
     return 0
 
 
 def list_failures(session: Session, job: str) -> int:
     """List the failed products of a job; the status is 1 if there are any."""
-    found = _ask(
+    found = _query(
         session.job_store(job), lambda store: store.failures(job, payloads=False)
     )
     for failure in sorted(found, key=lambda each: natural(str(each.key))):
-        session.teller.result("\n".join(_failure_lines(failure)))
+        session.terminal.out("\n".join(_failure_lines(failure)))
     if not found:
-        session.teller.result(f"{job}: no product is failed")
+        session.terminal.out(f"{job}: no failed products")
     return 1 if found else 0
 
 
 def retry_job(
     session: Session, job: Job, texts: Sequence[str], *, dry_run: bool
 ) -> int:
-    """Try failed products again, tell of it and give the exit status."""
+    """Retry failed products and print the report; returns the exit status."""
 
     @asynccontextmanager
     async def opened(progress: Progress) -> AsyncGenerator[Run]:
@@ -92,22 +92,22 @@ def retry_job(
                 progress.say(line)
             yield sync.retry(failed, _shower(session, progress) if dry_run else None)
 
-    return tell_run(session, opened)
+    return execute(session, opened)
 
 
 def _left_out(
     failed: RetrySource, asked: Iterable[ProductKey], *, dry_run: bool
 ) -> Iterator[str]:
-    """Why products are not tried."""
-    forgotten = "would be" if dry_run else "is"
+    """Why products are not retried."""
+    verb = "would be" if dry_run else "is"
     for key in failed.gone:
-        yield f"{key} left the source and {forgotten} forgotten"
+        yield f"{key} left the source and {verb} dropped from the failures"
     for key in failed.lost:
-        yield f"{key} cannot be tried: the source cannot be asked for it"
+        yield f"{key} cannot be retried: the source cannot read single products"
     known = {*failed.keys, *failed.gone, *failed.lost}
     for key in asked:
         if key not in known:
-            yield f"{key} is not failed"
+            yield f"{key} has not failed"
 
 
 def _shower(
@@ -117,39 +117,39 @@ def _shower(
 
 
 @attrs.frozen(kw_only=True)
-class _Story:
-    """What is known of one product.
+class _Explanation:
+    """The history of one product and what the next run would do to it.
 
     Attributes:
-        key: Which product.
-        history: What became of it, the last first.
-        failure: If it is failed.
-        now: What a run would do now, or why that cannot be told.
+        key: Key of the product.
+        history: Its outcomes, newest first.
+        failure: Its current failure; None if it has not failed.
+        preview: What the next run would do, or why that is unknown.
     """
 
     key: ProductKey
     history: Sequence[HistoryEntry]
     failure: FailedProduct | None
-    now: _Now | CatalogSyncError
+    preview: _Preview | CatalogSyncError
 
     @property
     def status(self) -> int:
         """The exit status."""
-        if isinstance(self.now, CatalogSyncError):
+        if isinstance(self.preview, CatalogSyncError):
             return INCOMPLETE
-        return STATUS.get(self.now.report.status, INCOMPLETE)
+        return STATUS.get(self.preview.report.status, INCOMPLETE)
 
 
 @attrs.frozen(kw_only=True)
-class _Now:
-    """What a run would do to a product now.
+class _Preview:
+    """What the next run would do to a product.
 
     Attributes:
-        intent: A write that began and has no known end.
-        changes: What would be done.
-        report: Of the plan.
-        removal: What a run that reads the whole source would do to it, if it is gone
-            there; empty: nothing.
+        intent: An earlier write whose outcome is unknown.
+        changes: The changes that it would make.
+        report: Report of the plan.
+        removal: How a run over the whole source would remove the product, if it left
+            the source; empty: not at all.
     """
 
     intent: Intent | None
@@ -159,33 +159,35 @@ class _Now:
 
 
 def explain_product(session: Session, job: Job, text: str) -> int:
-    """Tell what happened to a product and what would happen now."""
-    story = asyncio.run(_story(job, text))
-    whole = session.verbose
-    session.teller.result("\n".join(_story_lines(story, whole=whole)))
-    return story.status
+    """Print the history of a product and what the next run would do to it."""
+    explanation = asyncio.run(_explain(job, text))
+    lines = _explanation_lines(explanation, whole=session.verbose)
+    session.terminal.out("\n".join(lines))
+    return explanation.status
 
 
-async def _story(job: Job, text: str) -> _Story:
+async def _explain(job: Job, text: str) -> _Explanation:
     async with job.open_source() as source, job.open_store() as store:
         if store is None:
             raise AssertionError("a job of a file has a state store")
         (key,) = keys_of([text], source.name)
         failures = each_failure(store, job.name)
         found = [failure async for failure in failures if failure.key == key]
-        story = partial(
-            _Story,
+        explanation = partial(
+            _Explanation,
             key=key,
             history=await store.history(job.name, key),
             failure=found[0] if found else None,
         )
         try:
-            return story(now=await _now(job, source, store, key))
+            return explanation(preview=await _preview(job, source, store, key))
         except CatalogSyncError as error:
-            return story(now=error)
+            return explanation(preview=error)
 
 
-async def _now(job: Job, source: Source, store: StateStore, key: ProductKey) -> _Now:
+async def _preview(
+    job: Job, source: Source, store: StateStore, key: ProductKey
+) -> _Preview:
     changes: list[Change | ReferenceChange] = []
     async with job.open_sink() as sink:
         options = attrs.evolve(job.options, keys=(key,), limit=None, prune=None)
@@ -194,11 +196,11 @@ async def _now(job: Job, source: Source, store: StateStore, key: ProductKey) -> 
         endpoint = endpoint_of(sink)
         intent = (await store.intents(endpoint, source.name)).get(key)
         removal = "" if report.counts.fetched else await _removal(job, sink, key)
-        return _Now(intent=intent, changes=changes, report=report, removal=removal)
+        return _Preview(intent=intent, changes=changes, report=report, removal=removal)
 
 
 async def _removal(job: Job, sink: Sink, key: ProductKey) -> str:
-    """What becomes of a product that the source does not have."""
+    """How a run would remove a product that left the source; empty: not at all."""
     prune = job.options.prune
     if prune is None or not isinstance(sink, RemovingSink):
         return ""
@@ -209,36 +211,36 @@ async def _removal(job: Job, sink: Sink, key: ProductKey) -> str:
         existing, prune, job.name
     ):
         return ""
-    return f"- {prune.action.value} {key}, if a run reads the whole source without it"
+    return f"- {prune.action.value} {key}, when a run over the whole source does not find it"
 
 
-def _story_lines(story: _Story, *, whole: bool) -> Iterator[str]:
-    yield f"{story.key}: what happened"
-    for entry in story.history:
+def _explanation_lines(explanation: _Explanation, *, whole: bool) -> Iterator[str]:
+    yield f"{explanation.key}: history"
+    for entry in explanation.history:
         fields = f": {', '.join(entry.fields)}" if entry.fields else ""
         outcome = entry.outcome
         reason = f": {outcome.reason}" if outcome.reason else fields
         said = f' ("{outcome.said}")' if outcome.said else ""
         yield f"  {_when(entry.at)} {outcome.status.value}{reason}{said}"
-    if not story.history:
-        yield "  nothing is known of it, or it never changed"
-    if story.failure is not None:
-        yield "is failed"
-        yield from (f"  {line}" for line in _failure_lines(story.failure))
-    if isinstance(story.now, CatalogSyncError):
-        yield f"what would happen now cannot be told: {story.now}"
+    if not explanation.history:
+        yield "  no recorded changes"
+    if explanation.failure is not None:
+        yield "currently failing:"
+        yield from (f"  {line}" for line in _failure_lines(explanation.failure))
+    if isinstance(explanation.preview, CatalogSyncError):
+        yield f"cannot preview the next run: {explanation.preview}"
     else:
-        yield from _now_lines(story.now, whole=whole)
+        yield from _preview_lines(explanation.preview, whole=whole)
 
 
-def _now_lines(now: _Now, *, whole: bool) -> Iterator[str]:
-    if now.intent is not None:
-        handle = f" (handle {now.intent.handle!r})" if now.intent.handle else ""
-        yield f"a write began and has no known end{handle}"
-    yield "what would happen now"
-    texts = [change_text(change, whole=whole) for change in now.changes]
-    removal = [now.removal] if now.removal else []
-    for text in (*texts, *removal, plan_summary(now.report)):
+def _preview_lines(preview: _Preview, *, whole: bool) -> Iterator[str]:
+    if (intent := preview.intent) is not None:
+        handle = f" (handle {intent.handle!r})" if intent.handle else ""
+        yield f"an earlier write has an unknown outcome{handle}"
+    yield "next run"
+    texts = [change_text(change, whole=whole) for change in preview.changes]
+    removal = [preview.removal] if preview.removal else []
+    for text in (*texts, *removal, plan_summary(preview.report)):
         yield from (f"  {line}" for line in text.split("\n"))
 
 
@@ -248,13 +250,14 @@ def _run_line(record: RunRecord) -> str:
     if report.get("released"):
         counts = {"released": counts.get("removed", 0)}
     parts = [f"{n} {name}" for name, n in counts.items() if n and name != "fetched"]
-    status = record.status.value if record.status else "going on, or its process died"
+    status = record.status.value if record.status else "running (or crashed)"
     seconds = report.get("duration_s")
     took = f" in {duration(seconds)}" if isinstance(seconds, float) else ""
     name = record.job or "(no job)"
     why = "; ".join(shortened(text, _LONG) for text in reasons_of(record))
-    told = "; ".join(text for text in (", ".join(parts), why) if text)
-    return f"{_when(record.started_at)} {name} {record.run_id[:12]} {status}{took}{': ' if told else ''}{told}"
+    details = "; ".join(text for text in (", ".join(parts), why) if text)
+    line = f"{_when(record.started_at)} {name} {record.run_id[:12]} {status}{took}"
+    return f"{line}: {details}" if details else line
 
 
 def _failure_lines(failure: FailedProduct) -> Iterator[str]:
@@ -270,9 +273,11 @@ def _when(at: float) -> str:
     return dt.datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _ask(settings: StateSettings, question: Callable[[StateStore], Awaitable[T]]) -> T:
-    async def ask() -> T:
+def _query(
+    settings: StateSettings, question: Callable[[StateStore], Awaitable[T]]
+) -> T:
+    async def query() -> T:
         async with settings.open() as store:
             return await question(store)
 
-    return asyncio.run(ask())
+    return asyncio.run(query())

@@ -1,4 +1,4 @@
-"""The adapters as a person wants to read them."""
+"""The command `adapters`: installed adapters as text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["adapters_text"]
 
 
 def adapters_text(adapters: Iterable[AdapterInfo]) -> str:
-    """All adapters with their settings."""
+    """All adapters and their settings, as text."""
     return "\n\n".join("\n".join(_lines(each)) for each in adapters)
 
 

@@ -1,4 +1,4 @@
-"""What goes to the terminal: nothing that steers it, and no secrets."""
+"""Terminal output, without control characters and secrets."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from catalogsync.catalog.products import Json
 from catalogsync.errors import CatalogSyncError
 from catalogsync.integrations.jsonlog import JsonFormatter
 
-__all__ = ["LogHandler", "Teller", "printable", "shortened"]
+__all__ = ["LogHandler", "Terminal", "printable", "shortened"]
 
 _KEPT = frozenset("\n\t")
 _SERVE = "catalogsync.serve"
 
 
 def printable(text: str) -> str:
-    """The text with its control characters written out."""
+    """The text with its control characters escaped."""
     if text.isprintable():
         return text
     return "".join(
@@ -32,60 +32,60 @@ def printable(text: str) -> str:
 
 
 def shortened(text: str, most: int) -> str:
-    """The text on one line, cut where it is longer than *most*."""
+    """The text on one line, cut after *most* characters."""
     line = printable(text).replace("\n", "\\n").replace("\t", "\\t")
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
-class Teller:
-    """Writes to the two streams and keeps secrets out of both.
+class Terminal:
+    """Writes to the standard output and error, without secrets.
 
     Args:
-        verbose: Whether an error is told with the place where it was raised.
+        verbose: Whether to print the traceback of an error.
     """
 
     def __init__(self, *, verbose: bool = False) -> None:
         self.verbose = verbose
         self._redactor = Redactor()
 
-    def keep_secret(self, texts: Iterable[str]) -> None:
-        """Let these stand in no line from now on, nor as a message may quote them."""
+    def redact(self, texts: Iterable[str]) -> None:
+        """Redact these texts from now on, also as messages may quote them."""
         self._redactor.keep(texts)
 
-    def result(self, text: str) -> None:
-        """Write what the user asked for, to the standard output."""
+    def out(self, text: str) -> None:
+        """Write a result of the command to the standard output."""
         click.echo(self.clean(text))
 
-    def remark(self, text: str) -> None:
-        """Write what goes on, to the standard error."""
+    def err(self, text: str) -> None:
+        """Write a message to the standard error."""
         click.echo(self.clean(text), err=True)
 
     def error(self, error: BaseException) -> None:
-        """Write what went wrong; only a verbose one shows where."""
+        """Write an error; with its traceback if verbose."""
         if isinstance(error, CatalogSyncError):
-            self.remark(f"error: {error}")
+            self.err(f"error: {error}")
         else:
             kind = type(error).__name__
-            hint = "" if self.verbose else "; -v shows where"
-            self.remark(f"error: unexpected {kind}: {error}{hint}")
+            hint = "" if self.verbose else "; use -v for the traceback"
+            self.err(f"error: unexpected {kind}: {error}{hint}")
         if self.verbose:
-            # Never with the values of local variables: settings are among them.
+            # Local variables may contain settings with secrets.
             lines = traceback.TracebackException.from_exception(
                 error, capture_locals=False
             ).format()
-            self.remark("".join(lines).rstrip())
+            self.err("".join(lines).rstrip())
 
-    def censored(self, tree: Json) -> Json:
-        """The same without the secrets in its texts."""
+    def redacted(self, tree: Json) -> Json:
+        """The same tree without secrets."""
         return cast("Json", self._redactor.tree(tree))
 
     def clean(self, text: str) -> str:
-        """The text as it is written: without secrets, and nothing that steers."""
+        """The text without secrets and control characters."""
         return printable(self._redactor.text(text))
 
 
 class _Lines(logging.Formatter):
-    """A line for a person; a verbose one also says where an error comes from."""
+    """Formats a record as a line of text; with the traceback if verbose."""
 
     def __init__(self, *, verbose: bool, stamped: bool = False) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class _Lines(logging.Formatter):
         self._stamped = stamped
 
     def format(self, record: logging.LogRecord) -> str:
-        """The level and the message, after the time where it is wanted."""
+        """The level and the message, after the time if *stamped*."""
         text = super().format(record) if self._verbose else record.getMessage()
         if not self._stamped:
             return f"{record.levelname.lower()}: {text}"
@@ -104,23 +104,23 @@ class _Lines(logging.Formatter):
 
 
 class LogHandler(logging.Handler):
-    """Hands log records to a teller."""
+    """Passes log records to the terminal."""
 
-    def __init__(self, teller: Teller, level: int = logging.NOTSET) -> None:
+    def __init__(self, terminal: Terminal, level: int = logging.NOTSET) -> None:
         super().__init__(level)
-        self._teller = teller
-        self.setFormatter(_Lines(verbose=teller.verbose))
+        self._terminal = terminal
+        self.setFormatter(_Lines(verbose=terminal.verbose))
 
     def serve(self, *, as_json: bool) -> None:
-        """From now on, write what a service logs: with the time, or as JSON."""
-        verbose = self._teller.verbose
+        """Switch to the format of a service: with the time, or JSON."""
+        verbose = self._terminal.verbose
         lines = _Lines(verbose=verbose, stamped=True)
         self.setFormatter(JsonFormatter() if as_json else lines)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Tell of one record; what a service has to say is its result."""
+        """Write one record; messages of a service go to the standard output."""
         is_result = record.name == _SERVE and record.levelno < logging.WARNING
-        write = self._teller.result if is_result else self._teller.remark
+        write = self._terminal.out if is_result else self._terminal.err
         try:
             write(self.format(record))
         except OSError:

@@ -1,4 +1,4 @@
-"""Plans: looking before it happens, and doing what was looked at."""
+"""The commands `plan` and `apply`."""
 
 from __future__ import annotations
 
@@ -19,48 +19,48 @@ from catalogsync.state.protocols import StateStore
 
 from ._changes import change_text, plan_summary
 from ._progress import Progress, progress_of
-from ._runs import STATUS, Selection, stopper_of, tell_run, write_report
+from ._runs import STATUS, Selection, execute, interrupt_handler, write_report
 from ._session import INCOMPLETE, Session
 from ._signals import interrupts
 
-__all__ = ["CHANGES", "Wanted", "apply_plan", "plan_job"]
+__all__ = ["CHANGES", "PlanOutput", "apply_plan", "plan_job"]
 
 CHANGES = 3
 _EARLIER = 20
 
 
 @attrs.frozen(kw_only=True)
-class Wanted:
-    """How a plan is wanted.
+class PlanOutput:
+    """How to output a plan.
 
     Attributes:
-        out: The file that it is written to, if any.
-        exit_code: Whether the exit status says if there is something to do.
+        path: File for the plan; None: show it.
+        exit_code: Whether the exit status says if there are changes.
     """
 
-    out: Path | None = None
+    path: Path | None = None
     exit_code: bool = False
 
 
-def plan_job(session: Session, job: Job, selection: Selection, desired: Wanted) -> int:
-    """Show what a run would do and give the exit status."""
+def plan_job(
+    session: Session, job: Job, selection: Selection, output: PlanOutput
+) -> int:
+    """Show what a run would do; returns the exit status."""
     session.check_report()
     with progress_of(session) as progress:
-        report, expected = asyncio.run(
-            _plan(session, job, selection, desired, progress)
-        )
-    session.teller.result(plan_summary(report, expected))
-    if desired.out is not None:
-        session.teller.result(f"The plan is in {desired.out}.")
+        report, expected = asyncio.run(_plan(session, job, selection, output, progress))
+    session.terminal.out(plan_summary(report, expected))
+    if output.path is not None:
+        session.terminal.out(f"Plan written to {output.path}.")
     if session.report:
         write_report(session, session.report, report)
-    if desired.exit_code and report.status.is_complete and _any(report):
+    if output.exit_code and report.status.is_complete and _any(report):
         return CHANGES
     return STATUS.get(report.status, INCOMPLETE)
 
 
 def _any(report: Report) -> bool:
-    """Whether there is something to do."""
+    """Whether a plan has changes."""
     counts, categories = report.counts, report.categories
     products = counts.created + counts.updated + counts.removed
     return bool(products + categories.created + categories.updated)
@@ -70,14 +70,14 @@ async def _plan(
     session: Session,
     job: Job,
     selection: Selection,
-    desired: Wanted,
+    output: PlanOutput,
     progress: Progress,
 ) -> tuple[Report, Estimate]:
-    with interrupts(stopper_of(progress)):
+    with interrupts(interrupt_handler(progress)):
         async with job.open() as (source, sink), job.open_store() as store:
             options = selection.options(job.options, source.name)
-            progress.standing.options = options
-            with _writer(job, source, sink, desired.out) as writer:
+            progress.state.options = options
+            with _writer(job, source, sink, output.path) as writer:
                 sync = attrs.evolve(
                     job.sync(source, sink, store, [progress]), options=options
                 )
@@ -114,7 +114,7 @@ async def _expected(job: Job, report: Report, store: StateStore | None) -> Estim
 
 
 def apply_plan(session: Session, path: Path) -> int:
-    """Do what a plan says, tell of it and give the exit status."""
+    """Apply a plan and print the report; returns the exit status."""
     plan = Plan.read(path)
     job = session.job(plan.head.job)
 
@@ -124,4 +124,4 @@ def apply_plan(session: Session, path: Path) -> int:
             sync = job.sync(plan.head.source, sink, store, [progress])
             yield sync.apply(plan)
 
-    return tell_run(session, opened)
+    return execute(session, opened)

@@ -1,4 +1,4 @@
-"""Showing how a run goes on: a live line on a terminal, plain lines elsewhere."""
+"""Progress of a run: a live line on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -28,24 +28,32 @@ from catalogsync.events import (
 )
 from catalogsync.report import Counts
 
-from ._output import Teller, shortened
+from ._output import Terminal, shortened
 from ._session import Session
 
-__all__ = ["LiveProgress", "PlainProgress", "Progress", "Standing", "progress_of"]
+__all__ = [
+    "LiveProgress",
+    "PlainProgress",
+    "Progress",
+    "ProgressState",
+    "progress_of",
+]
 
 _PAUSE = 2.0
 _WIDEST = 200
 
 
 @attrs.define(kw_only=True)
-class Standing:
-    """Where a run stands, from its events and counts.
+class ProgressState:
+    """Progress of a run, from its events and counts.
 
     Attributes:
-        options: Of the run; bound how many products there can be.
+        options: Options of the run; they limit the number of products.
         clock: Seconds, for the rate.
-        counts: The run's counts; None where nothing settles, as in a plan.
-        retrying: What failed and will be tried again; None after the next success.
+        counts: Counts of the run; None for a plan, which writes nothing.
+        pages: Number of pages read.
+        batches: Number of batches written.
+        retrying: Latest failure that is being retried; None after the next success.
     """
 
     options: Options = attrs.field(factory=Options)
@@ -61,8 +69,8 @@ class Standing:
     def __attrs_post_init__(self) -> None:
         self._started = self.clock()
 
-    def note(self, event: Event) -> None:
-        """Take in an event."""
+    def update(self, event: Event) -> None:
+        """Update the progress after an event."""
         if isinstance(event, RunStarted):
             self._started = self.clock()
         elif isinstance(event, PageRead):
@@ -77,17 +85,17 @@ class Standing:
             self.retrying = None
 
     @property
-    def settled(self) -> int:
-        """Products that have their outcome."""
+    def done(self) -> int:
+        """Number of products with an outcome; for a plan, of products read."""
         if self.counts is None:
             return self._read if self.total is None else min(self._read, self.total)
         counts = self.counts()
-        done = counts.created + counts.updated + counts.unchanged + counts.skipped
-        return done + counts.failed + counts.unresolved
+        good = counts.created + counts.updated + counts.unchanged + counts.skipped
+        return good + counts.failed + counts.unresolved
 
     @property
     def total(self) -> int | None:
-        """Products that there are to settle, if that is known."""
+        """Number of products to process; None: unknown."""
         bounds = [self._total, self.options.limit]
         if self.options.keys is not None:
             bounds.append(len(self.options.keys))
@@ -95,120 +103,120 @@ class Standing:
 
     @property
     def rate(self) -> float:
-        """Products settled in a second."""
-        return self.settled / max(self.clock() - self._started, 0.001)
+        """Products done per second."""
+        return self.done / max(self.clock() - self._started, 0.001)
 
     def line(self) -> str:
         """Pages, products, batches, rate and time left."""
-        settled, total, rate = self.settled, self.total, self.rate
-        products = f"{settled}" if total is None else f"{settled} of {total}"
+        done, total, rate = self.done, self.total, self.rate
+        products = f"{done}" if total is None else f"{done} of {total}"
         parts = [
             counted(self.pages, "page"),
-            f"{products} product{'' if (total or settled) == 1 else 's'}",
+            f"{products} product{'' if (total or done) == 1 else 's'}",
             counted(self.batches, "batch", "batches"),
             f"{rate:.0f}/s",
         ]
         if self.retrying is not None:
             parts.append(str(self.retrying))
-        elif total is not None and settled:
-            parts.append(f"{about(max(0, total - settled) / rate)} left")
+        elif total is not None and done:
+            parts.append(f"{about(max(0, total - done) / rate)} left")
         return ", ".join(parts)
 
 
 class Progress(Protocol):
-    """Shows a run; an event hook that can also take a line for the user."""
+    """Shows the progress of a run; an event hook that also prints messages."""
 
     @property
-    def standing(self) -> Standing:
-        """What is shown."""
+    def state(self) -> ProgressState:
+        """The progress to show."""
         ...
 
     def __call__(self, event: Event, /) -> None:
-        """Take in an event."""
+        """Show an event."""
         ...
 
     def say(self, text: str) -> None:
-        """Show a line."""
+        """Print a message."""
         ...
 
     def result(self, text: str) -> None:
-        """Write what the user asked for, while the run goes on."""
+        """Print a result of the command during the run."""
         ...
 
 
 @attrs.define(kw_only=True)
 class PlainProgress:
-    """A line at most every few seconds, and one at the end.
+    """Prints a line every few seconds, and one at the end.
 
     Attributes:
-        standing: What is shown.
-        teller: Where lines go.
-        quiet: Show no progress, only what is said.
+        state: The progress to show.
+        terminal: Prints the lines.
+        quiet: Print messages only, no progress.
     """
 
-    standing: Standing
-    teller: Teller
+    state: ProgressState
+    terminal: Terminal
     quiet: bool = False
     _last: float | None = None
 
     def __call__(self, event: Event, /) -> None:
-        """Take in an event."""
-        self.standing.note(event)
+        """Show an event."""
+        self.state.update(event)
         if self.quiet:
             return
-        told = _told(event)
-        if told:
-            self.say(told)
-        now = self.standing.clock()
+        message = _message(event)
+        if message:
+            self.say(message)
+        now = self.state.clock()
         due = self._last is None or now - self._last >= _PAUSE
         if isinstance(event, RunFinished) or (isinstance(event, _SHOWN) and due):
             self._last = now
-            self.say(self.standing.line())
+            self.say(self.state.line())
 
     def say(self, text: str) -> None:
-        """Show a line."""
-        self.teller.remark(text)
+        """Print a message."""
+        self.terminal.err(text)
 
     def result(self, text: str) -> None:
-        """Write what the user asked for."""
-        self.teller.result(text)
+        """Print a result of the command."""
+        self.terminal.out(text)
 
 
 @attrs.define(kw_only=True)
 class LiveProgress:
-    """One line that changes, on a terminal.
+    """Keeps one line on a terminal up to date.
 
     Attributes:
-        standing: What is shown.
-        console: Where.
-        teller: Keeps secrets out of all lines.
+        state: The progress to show.
+        console: The terminal.
+        terminal: Removes secrets from all lines.
     """
 
-    standing: Standing
+    state: ProgressState
     console: Console
-    teller: Teller
+    terminal: Terminal
 
     def __call__(self, event: Event, /) -> None:
-        """Take in an event."""
-        self.standing.note(event)
-        told = _told(event)
-        if told:
-            self.say(told)
+        """Show an event."""
+        self.state.update(event)
+        message = _message(event)
+        if message:
+            self.say(message)
 
     def say(self, text: str) -> None:
-        """Show a line above the one that changes."""
-        self.console.print(Text(self.teller.clean(text)), soft_wrap=True)
+        """Print a message above the live line."""
+        self.console.print(Text(self.terminal.clean(text)), soft_wrap=True)
 
     def result(self, text: str) -> None:
-        """Write what the user asked for; on a terminal, above the line that changes."""
+        """Print a result of the command; on a terminal, above the live line."""
         if sys.stdout.isatty():
             self.say(text)
         else:
-            self.teller.result(text)
+            self.terminal.out(text)
 
     @contextmanager
     def shown(self) -> Generator[None]:
-        """Keep the line up to date for the length of a block, then remove it."""
+        """Show the live line for the length of a block."""
         bar = Bar(
             BarColumn(bar_width=24),
             TextColumn("{task.description}", markup=False),
@@ -218,12 +226,12 @@ class LiveProgress:
         task = bar.add_task("", total=None)
 
         def render() -> Bar:
-            standing = self.standing
+            state = self.state
             bar.update(
                 task,
-                description=shortened(self.teller.clean(standing.line()), _WIDEST),
-                total=standing.total,
-                completed=standing.settled,
+                description=shortened(self.terminal.clean(state.line()), _WIDEST),
+                total=state.total,
+                completed=state.done,
             )
             return bar
 
@@ -241,26 +249,26 @@ class LiveProgress:
 _SHOWN = (PageRead, BatchWritten)
 
 
-def _told(event: Event) -> str:
-    """A line about an event that the user wants to see by itself, if it is one."""
+def _message(event: Event) -> str:
+    """A message about an event; empty: none."""
     if isinstance(event, Retrying):
         return str(event)
     if isinstance(event, PassRepeated):
-        return f"reading the source once more: {event.reason}"
+        return f"reading the source again: {event.reason}"
     return ""
 
 
 @contextmanager
 def progress_of(session: Session) -> Generator[Progress]:
-    """The progress that fits the terminal, for the length of a block."""
-    standing = Standing()
+    """Show progress in the way that fits the terminal, for the length of a block."""
+    state = ProgressState()
     if session.progress and not session.verbose and sys.stderr.isatty():
         progress = LiveProgress(
-            standing=standing, console=Console(stderr=True), teller=session.teller
+            state=state, console=Console(stderr=True), terminal=session.terminal
         )
         with progress.shown():
             yield progress
     else:
         yield PlainProgress(
-            standing=standing, teller=session.teller, quiet=not session.progress
+            state=state, terminal=session.terminal, quiet=not session.progress
         )

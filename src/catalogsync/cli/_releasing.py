@@ -1,4 +1,4 @@
-"""Taking our keys off products."""
+"""The command `release`."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from catalogsync.engine import Run
 from catalogsync.report import Report
 
 from ._progress import Progress
-from ._runs import tell_run
+from ._runs import execute
 from ._session import INCOMPLETE, Session
 
 __all__ = ["release_job"]
 
 
 def release_job(session: Session, job: Job, *, sure: bool) -> int:
-    """Release the products of a job, after asking; gives the exit status."""
+    """Release the products of a job after a confirmation; returns the exit status."""
     if not sure and not _is_confirmed(job):
-        session.teller.remark("nothing was done")
+        session.terminal.err("not confirmed; nothing was changed")
         return INCOMPLETE
 
     @asynccontextmanager
@@ -31,11 +31,11 @@ def release_job(session: Session, job: Job, *, sure: bool) -> int:
         async with job.open() as (source, sink), job.open_store() as store:
             yield job.sync(source.name, sink, store, [progress]).release()
 
-    return tell_run(session, opened, partial(_described, job.sink_name))
+    return execute(session, opened, partial(_described, job.sink_name))
 
 
 def _described(sink: str, report: Report) -> str:
-    """The report; its counts would call these products retired."""
+    """The report as text; the first line says that the products stay."""
     _, *more = str(report).split("\n")
     count = counted(report.counts.removed, "product")
     took = f"{report.status.value}: released {count} in {duration(report.duration_s)}"
@@ -45,8 +45,8 @@ def _described(sink: str, report: Report) -> str:
 
 def _is_confirmed(job: Job) -> bool:
     sides = f"{job.source_name} in {job.sink_name}"
-    question = f"Take our keys off all products of {job.name} ({sides})?"
+    question = f"Release all products of {job.name} ({sides})?"
     try:
         return click.confirm(question, err=True)
-    except click.Abort:  # nobody can answer
+    except click.Abort:  # there is no terminal
         return False

@@ -1,4 +1,4 @@
-"""Running and planning a job for a person who may interrupt it."""
+"""The command `run`, and what commands with a run share."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from catalogsync.report import Report, RunStatus
 
 from ._progress import Progress, progress_of
 from ._session import INCOMPLETE, INTERRUPTED, Session
-from ._signals import Stopper, interrupts
+from ._signals import InterruptHandler, interrupts
 
 __all__ = [
     "STATUS",
-    "Ended",
+    "RunResult",
     "Selection",
-    "carry_out",
+    "execute",
+    "interrupt_handler",
     "keys_of",
     "opened",
+    "run_interruptible",
     "run_job",
-    "stopper_of",
-    "tell_run",
     "write_report",
 ]
 
@@ -46,12 +46,12 @@ STATUS = {
 
 @attrs.frozen(kw_only=True)
 class Selection:
-    """Which products a person wants, and how far a run may go.
+    """The options `--key`, `--limit` and `--max-prune`.
 
     Attributes:
-        keys: As they were typed: `source:id`, or the id alone.
-        limit: How many at most.
-        max_prune: How many may be removed; None: what the job says.
+        keys: Keys as typed: `source:id`, or the id alone.
+        limit: Largest number of products.
+        max_prune: Largest number or share of products to remove; None: as in the job.
     """
 
     keys: Sequence[str] = ()
@@ -60,14 +60,14 @@ class Selection:
 
     @property
     def partial(self) -> bool:
-        """Whether products are chosen."""
+        """Whether only some products are selected."""
         return bool(self.keys) or self.limit is not None
 
     def options(self, given: Options, source: str) -> Options:
-        """A job's options with what is wished.
+        """A job's options with this selection.
 
         Raises:
-            MisconfiguredError: A key is none.
+            MisconfiguredError: A key is not valid.
         """
         options = given
         if self.limit is not None:
@@ -80,10 +80,10 @@ class Selection:
 
 
 def keys_of(texts: Iterable[str], source: str) -> tuple[ProductKey, ...]:
-    """The keys that a person typed, as `source:id` or as the id alone.
+    """Keys from their texts, `source:id` or the id alone.
 
     Raises:
-        MisconfiguredError: One is none.
+        MisconfiguredError: A key is not valid.
     """
     return tuple(_key(text, source) for text in texts)
 
@@ -92,127 +92,127 @@ def _key(text: str, source: str) -> ProductKey:
     try:
         return ProductKey(source, text.removeprefix(f"{source}:"))
     except InvalidValueError as error:
-        raise MisconfiguredError("--key", f"{text!r} is no key: {error}") from None
+        raise MisconfiguredError("--key", f"invalid key {text!r}: {error}") from None
 
 
 Opening = AbstractAsyncContextManager[Run]
-"""Both sides are open for the length of a block, and a run is made of them."""
+"""Opens both sides for the length of a block, and creates the run."""
 
 
 def run_job(session: Session, job: Job, selection: Selection) -> int:
-    """Run a job, tell of it and give the exit status."""
-    return tell_run(session, lambda progress: opened(job, selection, progress))
+    """Run a job and print the report; returns the exit status."""
+    return execute(session, lambda progress: opened(job, selection, progress))
 
 
-def tell_run(
+def execute(
     session: Session,
     opening: Callable[[Progress], Opening],
     describe: Callable[[Report], str] = str,
 ) -> int:
-    """Carry a run out, tell of it and give the exit status.
+    """Execute a run and print the report; returns the exit status.
 
     Args:
-        session: The call of the command line.
-        opening: Opens both sides and makes the run.
-        describe: Puts its report into words.
+        session: The session of the command.
+        opening: Opens both sides and creates the run.
+        describe: Formats the report.
     """
     session.check_report()
     with progress_of(session) as progress:
-        ended = asyncio.run(carry_out(opening(progress), progress))
-    return ended.tell(session, describe)
+        result = asyncio.run(run_interruptible(opening(progress), progress))
+    return result.show(session, describe)
 
 
 @asynccontextmanager
 async def opened(
     job: Job, selection: Selection, progress: Progress
 ) -> AsyncGenerator[Run]:
-    """Open a job and make a run of it; the state store hears if that fails."""
+    """Open a job and create a run; the state store records a failure to do so."""
     run_id, partial = uuid.uuid4().hex, selection.partial or job.options.partial
     opening = job.open_for_run(run_id, partial=partial)
     async with opening as (source, sink, store):
         options = selection.options(job.options, source.name)
-        progress.standing.options = options
+        progress.state.options = options
         sync = attrs.evolve(job.sync(source, sink, store, [progress]), options=options)
         yield sync.run(run_id=run_id)
 
 
 @attrs.frozen
-class Ended:
-    """A run that is over.
+class RunResult:
+    """The result of a run.
 
     Attributes:
-        report: Its report.
-        problem: What went wrong afterwards, when both sides were closed.
+        report: The report.
+        problem: An error while both sides were being closed; None if there was none.
     """
 
     report: Report
     problem: Exception | None = None
 
-    def tell(self, session: Session, describe: Callable[[Report], str] = str) -> int:
-        """Write the report, and give the exit status."""
+    def show(self, session: Session, describe: Callable[[Report], str] = str) -> int:
+        """Write and print the report; returns the exit status."""
         try:
             if session.report:
                 write_report(session, session.report, self.report)
         finally:
-            session.teller.result(describe(self.report))
+            session.terminal.out(describe(self.report))
         if self.problem is not None:
-            session.teller.error(self.problem)
+            session.terminal.error(self.problem)
             return INCOMPLETE
         return STATUS.get(self.report.status, INCOMPLETE)
 
 
-async def carry_out(opening: Opening, progress: Progress) -> Ended:
-    """Run; the first interrupt stops it in order, the second at once.
+async def run_interruptible(opening: Opening, progress: Progress) -> RunResult:
+    """Execute a run; the first interrupt stops it gracefully, the second immediately.
 
     Raises:
-        CatalogSyncError: It broke off before anything was written.
-        asyncio.CancelledError: It was stopped at once.
+        CatalogSyncError: The run broke off before it wrote anything.
+        asyncio.CancelledError: The run was stopped immediately.
     """
-    stopper = stopper_of(progress)
-    ended: Ended | None = None
+    handler = interrupt_handler(progress)
+    result: RunResult | None = None
     try:
-        with interrupts(stopper, stopper.announce):
+        with interrupts(handler, handler.announce):
             async with opening as run:
-                report = await _watch(run, stopper, progress)
-                ended = Ended(report)
+                report = await _watch(run, handler, progress)
+                result = RunResult(report)
     except CatalogSyncError as error:
-        if ended is None:
+        if result is None:
             raise
-        return attrs.evolve(ended, problem=error)
-    return ended
+        return attrs.evolve(result, problem=error)
+    return result
 
 
-async def _watch(run: Run, stopper: Stopper, progress: Progress) -> Report:
-    progress.standing.counts = lambda: run.counts
+async def _watch(run: Run, handler: InterruptHandler, progress: Progress) -> Report:
+    progress.state.counts = lambda: run.counts
     try:
         async with run:
-            stopper.run = run
+            handler.run = run
             return await run.report()
     except asyncio.CancelledError:
         counts = attrs.asdict(run.counts)
         parts = ", ".join(f"{n} {name}" for name, n in counts.items() if n)
         progress.say(
-            f"stopped at once after {parts or 'nothing'}; what became of the batches"
-            " in flight is not known, and the next run looks"
+            f"stopped immediately after {parts or 'nothing'}; in-flight batches have an"
+            " unknown outcome; the next run will check them"
         )
         raise
 
 
-def stopper_of(progress: Progress) -> Stopper:
-    """What stops the current task."""
+def interrupt_handler(progress: Progress) -> InterruptHandler:
+    """The signal handler of the current task."""
     task = cast("asyncio.Task[object]", asyncio.current_task())
-    return Stopper(task=task, say=progress.say)
+    return InterruptHandler(task=task, say=progress.say)
 
 
 def write_report(session: Session, path: Path, report: Report) -> None:
-    """Write a report as JSON, without secrets: the whole of it, or nothing.
+    """Write a report atomically as JSON, without secrets.
 
     Raises:
-        MisconfiguredError: It cannot be written there.
+        MisconfiguredError: The file cannot be written.
     """
-    tree = session.teller.censored(report.to_dict())
+    tree = session.terminal.redacted(report.to_dict())
     text = json.dumps(tree, indent=2, ensure_ascii=False) + "\n"
-    # Half of a surrogate pair, which no UTF-8 can hold, is written as JSON escapes it.
+    # UTF-8 has no lone surrogates, so they become JSON escapes.
     data = text.encode(errors="backslashreplace")
     try:
         if path.exists() and not path.is_file():

@@ -1,4 +1,4 @@
-"""Serving jobs: on their schedules, and over HTTP."""
+"""The command `serve`: runs jobs on their schedules and serves HTTP."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ logger = logging.getLogger("catalogsync.serve")
 
 
 def serve_jobs(session: Session) -> int:
-    """Serve all jobs until a signal comes, and give the exit status."""
+    """Serve all jobs until a signal arrives; returns the exit status."""
     config, settings = load_config(session.config), load_serve(session.config)
-    session.teller.keep_secret(settings.secrets)
+    session.terminal.redact(settings.secrets)
     for job in config.jobs.values():
         session.adopt(job)
-    say = logger.warning if settings.log == "json" else session.teller.remark
+    say = logger.warning if settings.log == "json" else session.terminal.err
     with _logging(session, settings):
         asyncio.run(_serve(config, settings, say))
     return 0
@@ -60,8 +60,8 @@ async def _serve(
     config: Config, settings: ServeSettings, say: Callable[[str], None]
 ) -> None:
     metrics = _metrics()
-    # As JSON, the event itself is logged.
-    tell = (_tell,) if settings.log == "text" else ()
+    # With JSON logs, the events themselves are logged.
+    log_end = (_log_end,) if settings.log == "text" else ()
     async with (
         config.state.open() as store,
         _notifying(settings.notify, store) as notifiers,
@@ -69,7 +69,7 @@ async def _serve(
         service = Service(
             jobs=config.jobs,
             store=store,
-            hooks=[*tell, *([metrics] if metrics else []), *notifiers],
+            hooks=[*log_end, *([metrics] if metrics else []), *notifiers],
             retry_after=settings.retry_after,
             keep_days=config.state.keep_days,
             keep_runs=config.state.keep_runs,
@@ -84,8 +84,8 @@ async def _serve(
                 service.stop(grace=settings.grace)
 
 
-def _tell(event: Event, /) -> None:
-    """Log the end of a run; of one without a report the service itself tells."""
+def _log_end(event: Event, /) -> None:
+    """Log the end of a run; the service itself logs runs without a report."""
     if isinstance(event, RunFinished) and event.report is not None:
         logger.info("%s", "; ".join((event.summary, *event.report.reasons)))
 
@@ -94,7 +94,7 @@ def _tell(event: Event, /) -> None:
 async def _notifying(
     settings: NotifySettings | None, store: StateStore
 ) -> AsyncGenerator[Sequence[Notifier]]:
-    """What tells people, for the length of a block; nothing if nobody is to be told."""
+    """The notifier for the length of a block; empty if none is configured."""
     if settings is None:
         yield ()
         return
@@ -114,11 +114,11 @@ def _metrics() -> PrometheusHook | None:
 
 @attrs.frozen
 class _Site:
-    """Where it listens.
+    """A listening server.
 
     Attributes:
-        url: Its address, with the port that it really has.
-        tcp: What ends it.
+        url: Its address with the actual port.
+        tcp: Stops listening.
     """
 
     url: URL
@@ -129,7 +129,7 @@ class _Site:
 async def _listening(
     app: web.Application, settings: ServeSettings
 ) -> AsyncGenerator[_Site]:
-    """Answer requests for the length of a block; at its end all streams end."""
+    """Serve requests for the length of a block; its end closes all streams."""
     runner = web.AppRunner(
         app,
         access_log_class=AccessLogger,
@@ -151,7 +151,7 @@ async def _listening(
 
 def _cannot_listen(settings: ServeSettings, error: OSError) -> MisconfiguredError:
     if error.errno == errno.EADDRINUSE:
-        problem = f"{settings.port} is taken on {settings.host}"
+        problem = f"port {settings.port} on {settings.host} is already in use"
         return MisconfiguredError("serve.port", problem)
     where = f"{settings.host}, port {settings.port}"
     problem = f"cannot listen on {where}: {error.strerror}"
@@ -160,7 +160,7 @@ def _cannot_listen(settings: ServeSettings, error: OSError) -> MisconfiguredErro
 
 @contextmanager
 def _stopped(say: Callable[[str], None]) -> Generator[asyncio.Event]:
-    """Set at the first signal; the second one stops at once."""
+    """An event that the first signal sets; the second cancels the task."""
     stopped = asyncio.Event()
     task = cast("asyncio.Task[object]", asyncio.current_task())
 
@@ -175,27 +175,27 @@ def _stopped(say: Callable[[str], None]) -> Generator[asyncio.Event]:
 
 @contextmanager
 def _logging(session: Session, settings: ServeSettings) -> Generator[None]:
-    """Log what goes on, as text what is worth a line, as JSON every event."""
+    """Log important events as text, or all events as JSON."""
     as_json = settings.log == "json"
     session.log.serve(as_json=as_json)
     loggers = [logging.getLogger(name) for name in (_ALL if as_json else _LOGGERS)]
-    # Of bad requests aiohttp would tell with their headers.
+    # aiohttp would log bad requests with their headers.
     silent, server = logging.NullHandler(), logging.getLogger("aiohttp.server")
     with ExitStack() as stack:
         _added(stack, server, silent)
-        if session.verbose:  # which logs everything already
+        if session.verbose:  # everything is logged already
             yield
             return
         session.log.addFilter(lambda record: record.name != _ACCESS)
         for each in loggers:
             _added(stack, each, session.log)
-        told = logging.getLogger("catalogsync") if as_json else logger
-        stack.callback(told.setLevel, told.level)
-        told.setLevel(logging.INFO)
+        raised = logging.getLogger("catalogsync") if as_json else logger
+        stack.callback(raised.setLevel, raised.level)
+        raised.setLevel(logging.INFO)
         yield
 
 
 def _added(stack: ExitStack, to: logging.Logger, handler: logging.Handler) -> None:
-    """Add a handler for the length of a block."""
+    """Add a handler until the stack is closed."""
     to.addHandler(handler)
     stack.callback(to.removeHandler, handler)

@@ -1,4 +1,4 @@
-"""What all commands share: options, errors, exit status."""
+"""What commands share: options, errors, exit status."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from catalogsync.config import Job, load_config, load_state, secrets_of
 from catalogsync.errors import MisconfiguredError
 from catalogsync.state import StateSettings
 
-from ._output import LogHandler, Teller
+from ._output import LogHandler, Terminal
 
 __all__ = ["INCOMPLETE", "INTERRUPTED", "Session", "command", "shared_options"]
 
@@ -35,39 +35,39 @@ _CONFIG = click.option(
     metavar="FILE",
     type=click.Path(path_type=Path),
     default=lambda: os.environ.get("CATALOGSYNC_CONFIG") or "catalogsync.toml",
-    help="The jobs. [default: CATALOGSYNC_CONFIG, or catalogsync.toml]",
+    help="Configuration file. [default: CATALOGSYNC_CONFIG, or catalogsync.toml]",
 )
 _REPORT = click.option(
     "--report",
     metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the report as JSON.",
+    help="Write the report to FILE as JSON.",
 )
 _PROGRESS = click.option("--no-progress", is_flag=True, help="Do not show progress.")
 _VERBOSE = click.option(
-    "-v", "--verbose", is_flag=True, help="Log events, and show where errors come from."
+    "-v", "--verbose", is_flag=True, help="Log events, and show tracebacks of errors."
 )
 _OPTIONS = {"config": _CONFIG, "report": _REPORT, "progress": _PROGRESS}
 
 
 def _handler_of(session: Session) -> LogHandler:
-    return LogHandler(session.teller)
+    return LogHandler(session.terminal)
 
 
 @attrs.frozen(kw_only=True)
 class Session:
-    """One call of the command line.
+    """One invocation of the command line.
 
     Attributes:
-        teller: Writes to the terminal.
+        terminal: Writes to the terminal.
         config: The configuration file.
-        report: Where the report goes, if anywhere.
-        progress: Whether progress is shown.
-        verbose: Whether events are logged.
-        log: Writes what is logged.
+        report: File for the report; None: no file.
+        progress: Whether to show progress.
+        verbose: Whether to log events and show tracebacks.
+        log: Writes log records.
     """
 
-    teller: Teller
+    terminal: Terminal
     config: Path
     report: Path | None
     progress: bool
@@ -80,59 +80,59 @@ class Session:
         """Read one job from the configuration.
 
         Raises:
-            MisconfiguredError: There is none, or it is not right.
+            MisconfiguredError: There is no such job, or its settings are not valid.
         """
         job = load_config(self.config, only=name).job(name)
         self.adopt(job)
         return job
 
     def store(self) -> StateSettings:
-        """Where runs are kept.
+        """The settings of the state store.
 
         Raises:
-            MisconfiguredError: The configuration is not right.
+            MisconfiguredError: The configuration is not valid.
         """
         settings = load_state(self.config)
-        self.teller.keep_secret(secrets_of(settings))
+        self.terminal.redact(secrets_of(settings))
         return settings
 
     def job_store(self, name: str) -> StateSettings:
-        """The same, for a job that is there.
+        """The same, for an existing job.
 
         Raises:
-            MisconfiguredError: It is not, or the configuration is not right.
+            MisconfiguredError: There is no such job, or the configuration is not valid.
         """
         self.job(name)
         return self.store()
 
     def adopt(self, job: Job) -> None:
-        """Keep a job's secrets out of everything that is written."""
-        self.teller.keep_secret(secrets_of(job.source, job.sink, job.state))
+        """Redact a job's secrets from all output."""
+        self.terminal.redact(secrets_of(job.source, job.sink, job.state))
 
     def check_report(self) -> None:
-        """See to it that the report can be written before there is one.
+        """Check before a run that its report can be written.
 
         Raises:
-            MisconfiguredError: It cannot.
+            MisconfiguredError: The directory does not exist or is not writable.
         """
         folder = self.report.parent if self.report else None
         if folder and not (folder.is_dir() and os.access(folder, os.W_OK)):
-            problem = f"{folder} is no directory that can be written to"
+            problem = f"{folder} is not a writable directory"
             raise MisconfiguredError("--report", problem)
 
 
 def shared_options(function: F) -> F:
-    """All options that commands share, for the group that they are in."""
+    """Add all options that commands share to the group."""
     for option in (*_OPTIONS.values(), _VERBOSE):
         function = option(function)
     return function
 
 
 def command(*options: str) -> Callable[[Body[P]], Callable[..., None]]:
-    """Make a command of a function that takes the session and gives a status.
+    """Turn a function that takes a session and returns a status into a command.
 
     Args:
-        options: Which of `config`, `report` and `progress` it has.
+        options: The options of the command: `config`, `report`, `progress`.
     """
 
     def decorate(body: Body[P]) -> Callable[..., None]:
@@ -146,7 +146,7 @@ def command(*options: str) -> Callable[[Body[P]], Callable[..., None]]:
             **kwargs: Any,
         ) -> None:
             session = Session(
-                teller=Teller(verbose=verbose),
+                terminal=Terminal(verbose=verbose),
                 config=config or Path(),
                 report=report,
                 progress=not no_progress,
@@ -163,26 +163,26 @@ def command(*options: str) -> Callable[[Body[P]], Callable[..., None]]:
 
 
 def _guarded(session: Session, body: Callable[[], int]) -> int:
-    """The status of a command, also where it raises."""
+    """The exit status of a command, also if it raises."""
     try:
         with _logging(session):
             return body()
     except (KeyboardInterrupt, asyncio.CancelledError):
-        session.teller.remark("interrupted")
+        session.terminal.err("interrupted")
         return INTERRUPTED
     except BrokenPipeError:
-        # Nobody reads on. Python would complain once more when it exits.
+        # The reader is gone. Python would complain again when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:  # noqa: BLE001 - the edge of the program
-        session.teller.error(error)
+        session.terminal.error(error)
     return INCOMPLETE
 
 
 @contextmanager
 def _logging(session: Session) -> Generator[None]:
-    """Log events of a verbose session, and keep all else from the terminal.
+    """Log the events of a verbose session; otherwise, log nothing.
 
-    Without a handler, Python itself would print what is a warning.
+    Without a handler, Python itself would print warnings.
     """
     ours = logging.getLogger("catalogsync")
     silent = logging.NullHandler()

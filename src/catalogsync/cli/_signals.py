@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP: the first stops in order, the second at once."""
+"""Ctrl-C, SIGTERM and SIGHUP: the first stops gracefully, the second immediately."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import attrs
 
 from catalogsync.engine import Run
 
-__all__ = ["STOPPING", "Stopper", "interrupts"]
+__all__ = ["STOPPING", "InterruptHandler", "interrupts"]
 
-STOPPING = "stopping after the batches in flight; once more to stop at once"
+STOPPING = "finishing in-flight batches; press Ctrl-C again to stop immediately"
 
 _MOMENT = 0.5
 _STOPS = ("SIGINT", "SIGTERM", "SIGHUP")
@@ -25,14 +25,14 @@ _OUTPUTS = (1, 2)
 
 
 @attrs.define(kw_only=True)
-class Stopper:
+class InterruptHandler:
     """Stops a run at the first interrupt and cancels it at the next.
 
     Attributes:
-        task: What is cancelled.
-        say: Takes a line for the user.
-        run: What is stopped; None as long as there is nothing to end in order.
-        times: How many interrupts there were.
+        task: The task to cancel.
+        say: Prints a message.
+        run: The run to stop; None: an interrupt cancels the task.
+        times: Number of interrupts so far.
     """
 
     task: asyncio.Task[object]
@@ -42,7 +42,7 @@ class Stopper:
     _stopped: bool = attrs.field(default=False, init=False)
 
     def __call__(self) -> None:
-        """An interrupt arrived."""
+        """Handle an interrupt."""
         self.times += 1
         if self.run is None or self.times > 1:
             self.task.cancel()
@@ -51,7 +51,7 @@ class Stopper:
         self.run.stop(reason="stopped by the user")
 
     def announce(self) -> None:
-        """Say what goes on, and what another interrupt would do."""
+        """Print that the run is stopping, and what another interrupt would do."""
         if self._stopped and self.times == 1:
             self.say(STOPPING)
 
@@ -62,14 +62,14 @@ def interrupts(
 ) -> Generator[None]:
     """Call a handler in the event loop when a signal asks this process to stop.
 
-    Signals that follow within a moment are the same request: `timeout` signals the
-    process and then its whole group, a terminal that closes signals through the shell
-    and by itself, and wrappers pass on a Ctrl-C that the terminal has sent to all.
-    Outside the main thread signals cannot be handled and are left alone.
+    Signals within half a second count as one request: `timeout` signals the process and
+    then its whole group, a closing terminal signals both through the shell and itself,
+    and wrappers pass on a Ctrl-C that the terminal has sent to all processes. Outside
+    the main thread, signals cannot be handled and are left alone.
 
     Args:
         handler: Called once for each request.
-        announce: Called a moment after the first one, when a second would count.
+        announce: Called half a second after the first one, when a second would count.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -85,7 +85,7 @@ def interrupts(
 
 @attrs.define(kw_only=True)
 class _Signals:
-    """Handles this process's signals by Python's own handlers."""
+    """Installs signal handlers and restores the previous ones."""
 
     loop: asyncio.AbstractEventLoop
     handler: Callable[[], None]
@@ -98,7 +98,7 @@ class _Signals:
     _timer: asyncio.TimerHandle | None = attrs.field(default=None, init=False)
 
     def install(self) -> None:
-        """Handle them from now on; a SIGHUP that `nohup` ignores stays ignored."""
+        """Install the handlers; a SIGHUP that `nohup` ignores stays ignored."""
         self._terminals = [number for number in _OUTPUTS if os.isatty(number)]
         for name in _STOPS:
             number = getattr(signal, name, None)  # Windows has no SIGHUP
@@ -107,10 +107,10 @@ class _Signals:
                 self._before[number] = signal.signal(number, self._arrived)
 
     def leave(self) -> None:
-        """Restore what was there before.
+        """Restore the previous handlers.
 
-        A stop in order goes on to its report, so the rest of its moment passes here:
-        otherwise an echo of the signal would end the process by default.
+        After a graceful stop the process still prints its report, so wait for echoes of
+        the signal here: otherwise one would end the process by default.
         """
         if self._requests == 1:
             time.sleep(max(0.0, self._last + _MOMENT - self.clock()))
@@ -122,7 +122,7 @@ class _Signals:
 
     def _arrived(self, number: int, _: object) -> None:
         if number == getattr(signal, "SIGHUP", None):
-            _forsake(self._terminals)
+            _discard_output(self._terminals)
         now = self.clock()
         if self._requests and now - self._last < _MOMENT:
             return
@@ -140,8 +140,8 @@ class _Signals:
             announce()
 
 
-def _forsake(terminals: list[int]) -> None:
-    """Write into the void what went to a terminal that has closed."""
+def _discard_output(terminals: list[int]) -> None:
+    """Redirect output to the null device if its terminal has closed."""
     for number in terminals:
         if not os.isatty(number):
             void = os.open(os.devnull, os.O_WRONLY)

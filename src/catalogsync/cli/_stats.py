@@ -1,4 +1,4 @@
-"""A job over its last runs: charts for people, JSON and CSV for programs."""
+"""The command `stats`: charts for people, JSON and CSV for programs."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ Form = Literal["json", "csv"]
 
 
 def show_stats(session: Session, job: str, limit: int, form: Form | None) -> int:
-    """Tell how a job fared over its last runs."""
+    """Print the latest runs of a job; returns the exit status."""
     runs = asyncio.run(_runs(session.job_store(job), job, limit))
     match form:
         case "json":
-            told = {"job": job, "runs": [run.to_dict() for run in runs]}
-            text = json.dumps(told, indent=2)
+            tree = {"job": job, "runs": [run.to_dict() for run in runs]}
+            text = json.dumps(tree, indent=2)
         case "csv":
             text = to_csv(runs).rstrip("\n")
         case _:
-            text = charts_text(job, runs) if runs else f"{job}: no run is known"
-    session.teller.result(text)
+            text = charts_text(job, runs) if runs else f"{job}: no runs yet"
+    session.terminal.out(text)
     return 0
 
 
@@ -48,7 +48,7 @@ async def _runs(settings: StateSettings, job: str, limit: int) -> Sequence[RunRo
 
 
 def charts_text(job: str, runs: Sequence[RunRow]) -> str:
-    """Charts of one run or more, for a terminal."""
+    """Charts of at least one run, for a terminal."""
     tables = [_trends(runs)]
     last = next((run for run in reversed(runs) if run.latency), None)
     if last is not None:
@@ -60,15 +60,15 @@ def charts_text(job: str, runs: Sequence[RunRow]) -> str:
 
 
 def _heading(job: str, runs: Sequence[RunRow]) -> str:
-    statuses = Counter(run.status or "without an end" for run in runs)
-    told = ", ".join(f"{n} {status}" for status, n in statuses.most_common())
+    statuses = Counter(run.status or "unfinished" for run in runs)
+    counts = ", ".join(f"{n} {status}" for status, n in statuses.most_common())
     since, until = _when(runs[0].started_at), _when(runs[-1].started_at)
-    return f"{job}: {told}, from {since} to {until}"
+    return f"{job}: {counts}, from {since} to {until}"
 
 
 def _trends(runs: Sequence[RunRow]) -> Table:
     table = Table("", f"the last {len(runs[-_WIDEST:])} runs", box=SIMPLE_HEAD)
-    for name in ("last", "median", "most"):
+    for name in ("last", "median", "max"):
         table.add_column(name, justify="right")
     for trend in trends(runs):
         numbers = (trend.last, trend.median, trend.most)
@@ -79,7 +79,7 @@ def _trends(runs: Sequence[RunRow]) -> Table:
 
 
 def _latencies(run: RunRow) -> Table:
-    table = Table("seconds of a call", box=SIMPLE_HEAD)
+    table = Table("seconds per call", box=SIMPLE_HEAD)
     for name in ("calls", "p50", "p95", "p99"):
         table.add_column(name, justify="right")
     for call, latency in run.latency.items():
