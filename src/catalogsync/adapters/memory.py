@@ -159,7 +159,7 @@ class MemorySink:
     async def find_foreign(
         self, desired: Sequence[Product], /, *, by: AdoptBy, fields: frozenset[Field]
     ) -> Mapping[ProductKey, Found]:
-        """Look for products without a key that have all SKUs of a wanted one."""
+        """Look for products without a key that have all SKUs of a desired one."""
         found: dict[ProductKey, Found] = {}
         for product in desired if by is AdoptBy.SKU else ():
             skus = _skus(product)
@@ -218,7 +218,7 @@ def _skus(product: Product) -> set[object]:
 
 
 def _as_foreign(desired: Product, theirs: Product) -> Found:
-    """A product without a key as the wanted one, with the ids of its variants."""
+    """A product without a key as the desired one, with the ids of its variants."""
     ids: dict[object, str] = {v.sku: v.id for v in desired.variants or () if v.sku}
     variants = tuple(
         evolve_unchecked(variant, id=ids.get(variant.sku, variant.id))

@@ -254,7 +254,7 @@ def _name(side: object) -> str:
 
 @asynccontextmanager
 async def _named(side: T | Openable[T], path: str) -> AsyncGenerator[T]:
-    """Open a side; a setting that turns out to be wrong is told with its path."""
+    """Open a side; an error about a setting names its path."""
     async with AsyncExitStack() as stack:
         try:
             open_side = await stack.enter_async_context(opened(side))

@@ -1,4 +1,4 @@
-"""What is wrong in a file: a path and a text each, collected before they are told."""
+"""What is wrong in a file: a path and a text each, collected before they are reported."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def joined(parent: str, path: str) -> str:
 
 
 def misconfigured(problems: Iterable[Problem]) -> MisconfiguredError:
-    """One error for all problems, one line each; the first of a path is told."""
+    """One error for all problems, one line each; only the first of each path is reported."""
     texts: dict[str, str] = {}
     for problem in problems:
         texts.setdefault(problem.path, problem.text)

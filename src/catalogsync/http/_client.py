@@ -150,7 +150,7 @@ def _check_plain(url: URL, options: HttpOptions, proxy: str | None) -> None:
     if not all(_is_loopback(place.host or "") for place in places):
         problem = (
             "use https; with http, everybody on the way can read and change what is"
-            " sent, and `http.allow_plain_http = true` says that this is wanted"
+            " sent; to accept that, set `http.allow_plain_http = true`"
         )
         raise MisconfiguredError("url", problem)
 

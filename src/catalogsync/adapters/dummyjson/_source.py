@@ -137,7 +137,7 @@ class DummyJSONSource:
             TransientError: The server is busy or cannot be reached.
             MisconfiguredError: There is no DummyJSON at this address.
         """
-        mapper = await self._prepared(anew=cursor is None)
+        mapper = await self._prepared(restart=cursor is None)
         size = self.settings.page_size
         skip = int(cursor or 0)
         before, records, total = await self._records(skip, overlap=min(skip, 1))
@@ -206,9 +206,9 @@ class DummyJSONSource:
         text = f"{self.client.url} has {total} products"
         return [CheckResult(ok=True, what="source", text=text)]
 
-    async def _prepared(self, *, anew: bool = False) -> Mapper:
+    async def _prepared(self, *, restart: bool = False) -> Mapper:
         """The mapper, with the categories' names, asked for once in each pass."""
-        if self._mapper is None or anew:
+        if self._mapper is None or restart:
             reply = await self.client.send("GET", "/products/categories")
             _check_status(reply)
             mapper = Mapper(source=self.name, currency=self.settings.currency)
@@ -271,7 +271,7 @@ def _record(reply: Reply) -> Mapping[str, Any]:
     """What was answered for an id.
 
     Raises:
-        InvalidValueError: It is none, though nothing is wrong with the server.
+        InvalidValueError: The record is not valid, although the server works.
     """
     if reply.status in _NO_ID:
         raise InvalidValueError("id", f"is refused with HTTP {reply.status}")
@@ -304,7 +304,7 @@ def _page_parts(
     if not isinstance(records, list) or type(total) is not int:
         raise BrokenReplyError(f"{reply.what}: no `products` or no `total`")
     if not 0 <= total <= _MOST_PRODUCTS:
-        raise BrokenReplyError(f"{reply.what}: {total} products are told of")
+        raise BrokenReplyError(f"{reply.what}: implausible total: {total}")
     if body.get("skip", skip) != skip:
         raise BrokenReplyError(f"{reply.what}: another skip than {skip}")
     return cast("list[object]", records), total

@@ -170,7 +170,7 @@ def _external_id(attributes: str) -> str:
 def _foreign(
     desired: Product, row: sa.Row[Any], parts: Parts, fields: frozenset[Field]
 ) -> Found:
-    """A row as the wanted product, with the wanted variants' ids."""
+    """A row as the desired product, with the desired variants' ids."""
     there = existing(row, parts, fields, desired.key)
     ours, theirs = desired.variants or (), there.product.variants or ()
     if _is_doubled(ours, theirs):

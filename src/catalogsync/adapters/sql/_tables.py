@@ -1,7 +1,7 @@
 """The tables of a catalog, for SQLite and PostgreSQL.
 
 A product or category without a `source` is somebody else's; this sink never
-touches it, unless it is told to adopt the product.
+touches it, unless the job adopts the product.
 """
 
 from __future__ import annotations

@@ -201,7 +201,7 @@ _VARIANT_LISTS = {
 def _put_product_lists(rows: _Rows, id_: int, change: Change) -> None:
     existing, desired = change.existing, change.product
     if Field.IMAGES in change.fields:
-        # The positions of those that are there are not known: all are placed anew.
+        # The positions of those that are there are not known: all get new positions.
         before = [
             {"url": i.url} for i in (existing.product.images if existing else ()) or ()
         ]
@@ -278,7 +278,7 @@ class _Rows:
         found: Iterable[NewRow],
         desired: Iterable[NewRow],
     ) -> None:
-        """Turn the elements that were found into those that are wanted.
+        """Turn the elements that were found into the desired ones.
 
         Elements that others added since then stay; one that stands in the way of
         ours is a conflict.

@@ -75,7 +75,7 @@ class Records(MutableSequence[Record]):
     """The products of a running server, as a list that a test may change.
 
     Holds copies: the records it was made from stay as they are. A record got from
-    here may be changed in place; it is serialised anew for each answer from then
+    here may be changed in place; it is serialised again for each answer from then
     on, all others are sent as they were serialised once.
 
     Args:

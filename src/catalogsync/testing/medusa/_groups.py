@@ -183,7 +183,7 @@ class Groups:
         self.set_products(category, {"remove": list(self._state.products)})
 
     def set_products(self, category: Row, body: Row) -> None:
-        """Put products into a category and take others out; unknown ones are none."""
+        """Put products into a category and take others out; unknown ids are ignored."""
         add, remove = set(body.get("add", ())), set(body.get("remove", ()))
         for product in self._state.products.values():
             others = [row for row in product["categories"] if row is not category]

@@ -125,7 +125,7 @@ def _number(conditions: dict[str, Condition], name: str, default: int) -> int:
 
 
 def matches_column(column: str) -> Filter:
-    """Match one of the wanted values, with ``null`` for none."""
+    """Match one of the given values, with ``null`` for none."""
 
     def matches(row: Row, condition: Condition) -> bool:
         return _is_one_of(row.get(column), condition)
@@ -145,7 +145,7 @@ def matches_moment(column: str) -> Filter:
 
 
 def matches_related(relation: str, column: str = "id") -> Filter:
-    """Match rows that have a relative with one of the wanted values."""
+    """Match rows that have a relative with one of the given values."""
 
     def matches(row: Row, condition: Condition) -> bool:
         return any(
@@ -158,7 +158,7 @@ def matches_related(relation: str, column: str = "id") -> Filter:
 
 
 def contains(*columns: str) -> Filter:
-    """Match rows with the wanted text anywhere in these columns."""
+    """Match rows with the given text anywhere in these columns."""
 
     def matches(row: Row, condition: Condition) -> bool:
         desired = condition.values[-1].lower()
