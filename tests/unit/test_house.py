@@ -8,6 +8,7 @@ from pathlib import Path
 
 import attrs
 import pytest
+from tests.words import ALLOWED, abandoned_words
 
 from catalogsync import events
 from catalogsync.adapters.sql._tables import metadata
@@ -77,6 +78,35 @@ def test_pages_use_the_words_of_the_glossary(page: str) -> None:
     # The SQL sink's column keeps its name: `receipt`, `category.receipt`.
     abandoned = re.compile(rf"(?<![`.])\b({ABANDONED})\b", re.VERBOSE | re.IGNORECASE)
     assert [found[0] for found in abandoned.finditer(text)] == []
+
+
+SOURCES = sorted(
+    path
+    for path in PACKAGE.rglob("*")
+    if path.suffix in {".py", ".html", ".js", ".css", ".svg"}
+)
+
+
+@pytest.mark.parametrize("path", [str(path.relative_to(PACKAGE)) for path in SOURCES])
+def test_code_uses_the_words_of_the_glossary(path: str) -> None:
+    text = (PACKAGE / path).read_text(encoding="utf-8")
+    words = abandoned_words(f"{path} {text}")
+    assert [w for w in words if w not in ALLOWED.get(path, ())] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("class RunStore: ...", ["Run Store"]),
+        ("half_made = _wish(RECEIPT)", ["half made", "wish", "RECEIPT"]),
+        ("A product meets\n    its end.", ["meets its end"]),
+        ("    # the key is\n    # none", ["is none"]),
+        ("Ours | ours; None if there is none; none of ours", ["Ours"]),
+        ("{% if x is none %}, wishing, unwanted", []),
+    ],
+)
+def test_abandoned_words_are_found(text: str, words: list[str]) -> None:
+    assert abandoned_words(text) == words
 
 
 def test_pages_name_only_events_and_parts_of_reports_that_exist() -> None:

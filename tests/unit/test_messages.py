@@ -7,6 +7,7 @@ import re
 
 import pytest
 from tests.messages import PACKAGE, messages, of_module, of_template, page
+from tests.words import ALLOWED, abandoned_words
 
 MESSAGES = tuple(messages())
 ROOMS = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()}
@@ -27,6 +28,16 @@ def test_messages_are_tidy() -> None:
     untidy = re.compile(r" $|\S  |[^.]\.\.(?!\.)|\s[,;](?:\s|$)", re.MULTILINE)
     code = "(...)"
     assert [m for m in MESSAGES if untidy.search(m.text.replace(code, ""))] == []
+
+
+def test_messages_use_the_words_of_the_glossary() -> None:
+    found = [
+        (message.where, word)
+        for message in MESSAGES
+        for word in abandoned_words(message.text)
+        if word not in ALLOWED.get(message.where.split(":")[0], ())
+    ]
+    assert found == []
 
 
 @pytest.mark.parametrize(
