@@ -158,7 +158,7 @@ async def test_a_run_is_started_and_watched(board: Board, page: Page) -> None:
     same = await mark(page)
     await expect(page.get_by_text("none yet")).to_be_visible()
     await button(page, "Sync now").click()
-    await expect(page.get_by_text("A run was asked for.")).to_be_visible()
+    await expect(page.get_by_text("Run requested.")).to_be_visible()
     await expect(page.locator('[data-count="created"]')).to_have_text(f"{AT_ONCE}")
     bar = page.get_by_role("progressbar", name="Running")
     assert await bar.evaluate("bar => [bar.value, bar.max]") == [AT_ONCE, PRODUCTS]
@@ -191,7 +191,7 @@ async def test_history_and_charts(board: Board, page: Page) -> None:
     await expect(charts).to_have_count(5)
     for chart in await charts.all():
         await expect(chart).not_to_have_js_property("naturalWidth", 0)
-    alt = f"Created of 2 runs: 0 in the last one, {PRODUCTS} at most"
+    alt = f"Created of 2 runs: latest 0, maximum {PRODUCTS}"
     await expect(page.get_by_role("img", name=alt)).to_be_visible()
 
 
@@ -212,7 +212,7 @@ async def test_a_failed_product_is_tried_again(board: Board, page: Page) -> None
     await expect(page.locator("#main")).to_be_focused()
     board.records[1]["price"] = 1
     await button(page, "Retry all").click()
-    await expect(page.get_by_text("No product is failed.")).to_be_visible()
+    await expect(page.get_by_text("No failed products.")).to_be_visible()
     await same()
 
 
@@ -221,7 +221,7 @@ async def test_a_run_is_cancelled(board: Board, page: Page) -> None:
     board.gate.clear()
     await button(page, "Sync now").click()
     await button(page, "Cancel").click()
-    await expect(page.get_by_text("The run was asked to end.")).to_be_visible()
+    await expect(page.get_by_text("Stopping the run.")).to_be_visible()
     board.gate.set()
     await expect(page.get_by_text("cancelled on demand")).to_be_visible()
     await expect(button(page, "Cancel")).to_have_count(0)
@@ -263,7 +263,7 @@ async def test_without_scripts(board: Board, context: BrowserContext) -> None:
     board.records[0]["price"] = -1
     await log_in(page, board)
     await button(page, "Sync now").click()
-    await expect(page.get_by_text("A run was asked for.")).to_be_visible()
+    await expect(page.get_by_text("Run requested.")).to_be_visible()
     while not await page.get_by_text("degraded", exact=True).count():
         await page.get_by_role("link", name="Refresh").click()
     await page.get_by_role("link", name="products").click()
@@ -284,9 +284,9 @@ async def test_a_stream_that_cannot_be_had(board: Board, page: Page) -> None:
     context = page.context
     page = await context.new_page()
     await page.goto(f"{board.url}/")
-    await expect(page.get_by_text("Live progress is lost")).to_be_visible()
+    await expect(page.get_by_text("Live updates lost")).to_be_visible()
     await button(page, "Sync now").click()
-    await expect(page.get_by_text("A run was asked for.")).to_be_visible()
+    await expect(page.get_by_text("Run requested.")).to_be_visible()
 
 
 async def test_a_session_that_ended(board: Board, page: Page) -> None:

@@ -440,7 +440,7 @@ async def test_a_wrong_password_is_told_without_it(
         )
         async with Notifier([email]) as notifier:
             run(notifier, BAD)
-    assert "could not notify by e-mail by localhost" in caplog.text
+    assert "e-mail by localhost: cannot send notification" in caplog.text
     assert "n0t-it" not in caplog.text
     assert not mailbox.messages
 
@@ -448,7 +448,7 @@ async def test_a_wrong_password_is_told_without_it(
 @pytest.mark.parametrize(
     ("make", "told"),
     [
-        (lambda: Notifier([], on={"bad"}), "'bad' is no status; known: succeeded"),
+        (lambda: Notifier([], on={"bad"}), "unknown status 'bad'; known: succeeded"),
         (
             lambda: Email(host="h", sender="a@b.c", recipients="d@e.f"),
             "must be a list of addresses",

@@ -281,7 +281,7 @@ async def test_bodies_that_are_too_large(chunked: bool) -> None:
                 data=parts() if chunked else data,
                 headers=JSON,
             )
-            assert error == {"error": "the body has more than 1000 bytes"}
+            assert error == {"error": "the body is larger than 1000 bytes"}
 
 
 async def test_a_webhook_for_nothing() -> None:
@@ -303,7 +303,9 @@ async def test_a_secret_that_stands_in_a_name() -> None:
         web_app(shop.service, access=Access(tokens={"me": token}))
         job = attrs.evolve(shop.service.jobs["shelf"], name="my shelf-shelf-shelf")
         service = Service(jobs={job.name: job}, store=shop.store)
-        with pytest.raises(MisconfiguredError, match="stands in the name") as caught:
+        with pytest.raises(
+            MisconfiguredError, match="the name of a job or side contains"
+        ) as caught:
             web_app(service, access=Access(tokens={"me": token}))
         assert "shelf-shelf" not in str(caught.value)
 

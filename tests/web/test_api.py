@@ -168,7 +168,7 @@ async def test_a_run_of_some_products() -> None:
         ('{"kes": []}', "kes: unknown key; known: keys"),
         ('{"keys": null}', "keys: must be a list, not null"),
         ('{"keys": "1"}', "keys: must be a list, not text"),
-        ('{"keys": []}', "keys: must not be empty; without it, all are meant"),
+        ('{"keys": []}', "keys: must not be empty; omit it for all products"),
         ('{"keys": ["1", 2]}', "keys[1]: must be text, not a number"),
         ('{"keys": [{}]}', "keys[0]: must be text, not an object"),
         ('{"keys": ["1", ""]}', "keys[1]: must not be empty"),
@@ -205,19 +205,19 @@ async def test_kinds_of_bodies(headers: dict[str, str], status: int) -> None:
 @pytest.mark.parametrize(
     ("path", "status", "error"),
     [
-        ("/api/jobs/other", 404, "there is no such job"),
-        ("/api/jobs/other/stats", 404, "there is no such job"),
-        ("/api/jobs/other/failures", 404, "there is no such job"),
-        ("/api/events?job=other", 404, "there is no such job"),
-        ("/api/runs/0", 404, "there is no such run, or it did not begin yet"),
+        ("/api/jobs/other", 404, "job not found"),
+        ("/api/jobs/other/stats", 404, "job not found"),
+        ("/api/jobs/other/failures", 404, "job not found"),
+        ("/api/events?job=other", 404, "job not found"),
+        ("/api/runs/0", 404, "run not found, or not started yet"),
         ("/api/nothing", 404, "not found"),
         ("/api/jobs/shelf/runs", 405, "method not allowed"),
-        ("/metrics", 404, "no metrics are kept here"),
+        ("/metrics", 404, "metrics are not enabled"),
         ("/api/runs?limit=0", 400, "limit: must be a number from 1 to 1000"),
         ("/api/runs?limit=1001", 400, "limit: must be a number from 1 to 1000"),
         ("/api/runs?limit=x", 400, "limit: must be a number from 1 to 1000"),
         ("/api/runs?limit=%D9%A1", 400, "limit: must be a number from 1 to 1000"),
-        ("/api/runs?limit=1&limit=2", 400, "limit: was given more than once"),
+        ("/api/runs?limit=1&limit=2", 400, "limit: given more than once"),
         ("/api/runs?jobb=1", 400, "jobb: unknown parameter; known: job, limit"),
         ("/api/jobs?x=1", 400, "x: unknown parameter; known: none"),
         (
@@ -253,7 +253,9 @@ async def test_failures_and_retry() -> None:
         await finish(site, retry, json={})
         assert site.shop.shelf.asked == [["2"], ["0", "4"]]
         assert await site.get(path) == {"failures": [], "total": 0}
-        assert await site.post(retry, 409) == {"error": "no such product is failed"}
+        assert await site.post(retry, 409) == {
+            "error": "none of these products has failed"
+        }
         assert len(till.titles) == 5
 
 
@@ -320,7 +322,7 @@ async def test_cancel() -> None:
         run = await site.get(f"/api/runs/{run_id}")
         assert run["problem"] == "cancelled on demand"
         error = await site.post(f"/api/runs/{run_id}/cancel", 404)
-        assert error == {"error": "no such run goes on"}
+        assert error == {"error": "run not found or already finished"}
 
 
 PLAN = "/api/jobs/shelf/plan"
@@ -397,7 +399,7 @@ async def test_a_plan_is_applied_and_nothing_else() -> None:
         assert (run["status"], run["counts"]["created"]) == ("succeeded", 4)
         assert (await site.get(PLAN))["applied"]
         error = await site.post(f"{PLAN}/apply", 409, json=body)
-        assert error["error"].startswith("this plan was applied already")
+        assert error["error"].startswith("the plan was already applied")
 
         plan = await planned(site)
         changed = attrs.evolve(shop.till.inner.products[key(3)], title="By hand")
@@ -415,7 +417,7 @@ async def test_a_plan_is_applied_and_nothing_else() -> None:
         ({}, 400, "plan_id: is missing"),
         ({"plan_id": 3}, 400, "plan_id: must be text, not a number"),
         ({"plan": "x"}, 400, "plan: unknown key; known: plan_id"),
-        ({"plan_id": "x"}, 409, "a newer plan was made meanwhile: look at that one"),
+        ({"plan_id": "x"}, 409, "there is a newer plan; review that one"),
     ],
 )
 async def test_plans_that_are_not_applied(
@@ -428,7 +430,7 @@ async def test_plans_that_are_not_applied(
         await finish(site, "/api/jobs/shelf/runs")
         plan_id = (await planned(site))["plan_id"]
         answer = await site.post(f"{PLAN}/apply", 409, json={"plan_id": plan_id})
-        assert answer == {"error": "this plan changes nothing"}
+        assert answer == {"error": "the plan has no changes"}
 
 
 async def test_the_files_of_old_plans_go(
@@ -524,7 +526,7 @@ async def test_one_plan_at_a_time() -> None:
         plan = await site.get(PLAN)
         assert (plan["state"], plan["read"], plan["counts"]) == ("making", 0, None)
         error = await site.post(PLAN, 409)
-        assert error == {"error": "a plan of this job is being made"}
+        assert error == {"error": "a plan of this job is already in progress"}
         error = await site.post(f"{PLAN}/apply", 409, json={"plan_id": plan_id})
         assert error == {"error": "the plan is not ready"}
         shelf.gate.set()
@@ -644,7 +646,7 @@ async def test_the_unexpected(caplog: pytest.LogCaptureFixture) -> None:
     async with open_site() as site:
         site.shop.store.faults["runs"] = RuntimeError("inner parts")
         answer = await site.ask("GET", "/api/runs?job=private", 500)
-        assert answer["error"].startswith("something unexpected")
+        assert answer["error"].startswith("unexpected error")
         assert "inner parts" in caplog.text
         assert "private" not in caplog.text
 

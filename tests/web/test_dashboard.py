@@ -161,7 +161,7 @@ async def test_from_login_to_a_run(prefix: str) -> None:
         assert "none yet" in seen.text
         seen = await browser.send(seen, "jobs/shelf/sync")
         assert seen.url == f"{browser.url}/?said=sync"
-        assert "A run was asked for." in seen.text
+        assert "Run requested." in seen.text
         store = browser.shop.store
         await store.until(lambda: ("drop_triggers", None) in store.log)
         seen = await browser.open("/jobs/shelf")
@@ -211,11 +211,11 @@ async def test_a_job_without_any_run() -> None:
     """Everything says so, and the charts can be drawn."""
     async with browsing() as browser:
         assert "none yet" in (await browser.open("/")).text
-        assert "No run has begun yet." in (await browser.open("/jobs/shelf")).text
+        assert "No runs yet." in (await browser.open("/jobs/shelf")).text
         seen = await browser.open("/jobs/shelf/failures")
-        assert "No product is failed." in seen.text
+        assert "No failed products." in seen.text
         chart = await browser.open("/jobs/shelf/charts/created.svg")
-        assert "no run has ended yet" in chart.text
+        assert "no finished runs yet" in chart.text
 
 
 async def test_the_first_run_while_it_goes_on() -> None:
@@ -230,7 +230,7 @@ async def test_the_first_run_while_it_goes_on() -> None:
             assert "Running</label>" in seen.text
             seen.form(f"runs/{run_id}/cancel")
         seen = await browser.send(await browser.open("/"), f"runs/{run_id}/cancel")
-        assert "The run was asked to end." in seen.text
+        assert "Stopping the run." in seen.text
         till.gate.set()
         store = browser.shop.store
         await store.until(lambda: ("drop_triggers", None) in store.log)
@@ -239,7 +239,7 @@ async def test_the_first_run_while_it_goes_on() -> None:
         page = Seen(200, seen.url, f"{_cancel(run_id)}{seen.text}", {})
         csrf = (await browser.open("/")).form("sync")[1]["csrf"]
         seen = await browser.send(page, f"runs/{run_id}/cancel", 404, csrf=csrf)
-        assert "no such run goes on" in seen.text
+        assert "run not found or already finished" in seen.text
 
 
 def _cancel(run_id: str) -> str:
@@ -256,7 +256,7 @@ async def test_charts_are_images_without_scripts() -> None:
         seen = await browser.open("/jobs/shelf")
         images = re.findall(r'<img src="([^"]+)" alt="([^"]+)"', seen.text)
         assert [re.search(r"(\w+)\.svg", src)[1] for src, _ in images] == CHARTS
-        assert "Created of 1 run: 5 in the last one, 5 at most" in images[2][1]
+        assert "Created of 1 run: latest 5, maximum 5" in images[2][1]
         for src, _ in images:
             chart = await browser.ask("GET", urljoin(seen.url, html.unescape(src)))
             assert chart.headers["Content-Type"] == "image/svg+xml"
@@ -321,7 +321,7 @@ async def test_failed_products_are_tried_again(one: bool) -> None:
         store = browser.shop.store
         await store.until(lambda: ("drop_triggers", None) in store.log)
         seen = await browser.open("/jobs/shelf/failures")
-        told = "1 product failed" if one else "No product is failed."
+        told = "1 product failed" if one else "No failed products."
         assert told in seen.text
         assert ("shelf:2" in seen.text) is one
         assert "shelf:1" not in seen.text
@@ -432,7 +432,7 @@ async def test_a_job_of_any_name_has_its_pages(name: str) -> None:
                 seen = await other.open(path)
                 async with finished(service) as end:
                     seen = await other.send(seen, "/sync")
-                    assert "A run was asked for." in seen.text
+                    assert "Run requested." in seen.text
                     await end()
                 await other.open(f"{path}/failures")
                 await other.open(f"{path}/charts/created.svg")
@@ -447,11 +447,11 @@ async def test_the_queue_is_cleared() -> None:
         await browser.shop.till.writing.wait()
         await browser.shop.ask(1)
         seen = await browser.open("/jobs/shelf")
-        assert "1 request for a run" in seen.text
+        assert "1 queued trigger" in seen.text
         seen = await browser.send(seen, "/cancel")
-        assert "begins at once then" in seen.text
+        assert "starts right afterwards" in seen.text
         seen = await browser.send(seen, "jobs/shelf/clear")
-        assert "Nothing waits any more." in seen.text
+        assert "Queue cleared." in seen.text
         browser.shop.till.gate.set()
         assert (await end()).event.status == "cancelled"
         await browser.shop.store.idle()
@@ -485,7 +485,7 @@ async def test_a_run_store_that_is_down(path: str) -> None:
             store.faults[name] = StateError("the disk <b>is</b> full")
         seen = await browser.open(path, 503)
         assert "the disk &lt;b&gt;is&lt;/b&gt; full" in seen.text
-        assert "<h1>Out of order for now</h1>" in seen.text
+        assert "<h1>Temporarily unavailable</h1>" in seen.text
 
 
 async def test_secrets_are_on_no_page() -> None:
@@ -556,7 +556,7 @@ async def test_a_run_that_tells_little(
         monkeypatch.setattr(browser.shop.store, "run", tell, raising=False)
         seen = await browser.open("/runs/x%2Fy")
         assert "Run of gone" in seen.text
-        assert ("there is no report" in seen.text) is not bool(report)
+        assert ("No report:" in seen.text) is not bool(report)
 
 
 async def test_manual_edits_are_on_the_page_of_their_run(

@@ -81,7 +81,7 @@ async def test_only_so_many_readers() -> None:
     async with open_site() as site, site.events():
         site.shop.service.feed.most = 1
         error = await site.ask("GET", PATH, 503)
-        assert error == {"error": "there are as many readers as there may be"}
+        assert error == {"error": "too many event subscribers"}
 
 
 async def test_the_end_of_the_service_ends_the_streams() -> None:

@@ -1,4 +1,4 @@
-"""Hooks that hand what happens in runs to other systems.
+"""Hooks for other systems: logs, metrics, traces and notifications.
 
-Each is in a module of its own, which needs its own extra.
+Each is in a module of its own and may require an extra.
 """

@@ -32,7 +32,7 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as JSON, without line breaks."""
-        told: dict[str, Any] = {
+        tree: dict[str, Any] = {
             "time": dt.datetime.fromtimestamp(record.created, dt.UTC).isoformat(),
             "level": record.levelname.lower(),
             "logger": record.name,
@@ -40,15 +40,15 @@ class JsonFormatter(logging.Formatter):
         }
         event = getattr(record, "event", None)
         if isinstance(event, Event):
-            told["event"] = type(event).__name__
-            told |= attrs.asdict(event, recurse=False)
+            tree["event"] = type(event).__name__
+            tree |= attrs.asdict(event, recurse=False)
         if record.exc_info:
-            told["exception"] = self.formatException(record.exc_info)
-        return json.dumps(told, default=_plain)
+            tree["exception"] = self.formatException(record.exc_info)
+        return json.dumps(tree, default=_plain)
 
 
 def _plain(value: object) -> object:
-    """A value that JSON does not have, as JSON types."""
+    """A value without a JSON type, as JSON types."""
     if isinstance(value, Report):
         return summary_of(value.to_dict())
     if isinstance(value, Outcome):

@@ -123,11 +123,11 @@ class Notifier:
     ) -> None:
         self._channels = tuple(channels)
         self._on = _statuses(on)
-        self._tell_recovered = recovered
+        self._report_recovered = recovered
         self._store = store
         self._timeout = timeout
         self._jobs: dict[str, str] = {}
-        self._troubled: dict[str, bool] = {}
+        self._failing: dict[str, bool] = {}
         self._group = asyncio.TaskGroup()
         self._opened = False
 
@@ -142,7 +142,7 @@ class Notifier:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # With the error the group would cancel the notices that tell of it.
+        # With the error, the group would cancel notices in flight.
         await self._group.__aexit__(None, None, None)
 
     def __call__(self, event: Event, /) -> None:
@@ -153,7 +153,7 @@ class Notifier:
         """
         if not self._opened:
             raise RuntimeError(
-                "nobody is notified: use it in `async with Notifier(...)`"
+                "the notifier is not open; use `async with Notifier(...)`"
             )
         if isinstance(event, RunStarted):
             self._jobs[event.run_id] = event.job
@@ -171,24 +171,24 @@ class Notifier:
     def _consider(self, notice: Notice) -> None:
         job = notice.job
         if notice.status in self._on:
-            self._troubled[job] = True
+            self._failing[job] = True
             self._group.create_task(self._send(notice))
         elif notice.status in _WELL and not (notice.report and notice.report.partial):
-            before = self._troubled.get(job)
-            self._troubled[job] = False
-            if self._tell_recovered and before is not False:
+            before = self._failing.get(job)
+            self._failing[job] = False
+            if self._report_recovered and before is not False:
                 self._group.create_task(self._send_recovered(notice, before))
 
     async def _send_recovered(self, notice: Notice, before: bool | None) -> None:
-        """Send it if the run before is known to have been in trouble."""
-        if before or (self._store and await self._was_troubled(self._store, notice)):
+        """Send a recovery notice if the previous run is known to have failed."""
+        if before or (self._store and await self._was_failing(self._store, notice)):
             await self._send(attrs.evolve(notice, recovered=True))
 
-    async def _was_troubled(self, store: StateStore, notice: Notice) -> bool:
+    async def _was_failing(self, store: StateStore, notice: Notice) -> bool:
         try:
             runs = await store.runs(job=notice.job, limit=20)
         except CatalogSyncError as error:
-            logger.warning("how the run before ended cannot be told: %s", error)
+            logger.warning("cannot determine the previous run's status: %s", error)
             return False
         earlier = [
             run.status
@@ -209,14 +209,14 @@ class Notifier:
                 await channel.send(notice)
         except Exception as error:  # noqa: BLE001 - any channel, never the run
             why = str(error) or type(error).__name__
-            logger.error("could not notify by %s: %s", channel, why)  # noqa: TRY400
+            logger.error("%s: cannot send notification: %s", channel, why)  # noqa: TRY400
 
 
 def _statuses(on: Collection[str]) -> frozenset[str]:
     known = list(RunStatus)
     for status in on:
         if status not in known:
-            problem = f"{status!r} is no status; known: {', '.join(known)}"
+            problem = f"unknown status {status!r}; known: {', '.join(known)}"
             raise MisconfiguredError("on", problem)
     return frozenset(on)
 
@@ -234,7 +234,7 @@ def _template(setting: str, text: object) -> Template:
 
 
 def _escaped(fields: Mapping[str, str]) -> dict[str, str]:
-    """As they stand between the quotes of a text in JSON."""
+    """The fields, escaped for use within a JSON string."""
     return {name: json.dumps(text)[1:-1] for name, text in fields.items()}
 
 
@@ -388,10 +388,10 @@ class Email:
         try:
             await asyncio.to_thread(self._deliver, message)
         except smtplib.SMTPException as error:
-            told = redactor.text(str(error)) or type(error).__name__
+            message_text = redactor.text(str(error)) or type(error).__name__
         else:
             return
-        raise CatalogSyncError(told)
+        raise CatalogSyncError(message_text)
 
     def _deliver(self, message: EmailMessage) -> None:
         with self._connected() as server:

@@ -168,7 +168,7 @@ class OpenTelemetryHook:
         *,
         client: bool = False,
     ) -> Span:
-        """A span of what has just ended."""
+        """A span for something that has just ended."""
         kind = self._trace.SpanKind
         return self._tracer.start_span(
             name,
@@ -197,7 +197,7 @@ class OpenTelemetryHook:
         self._running.add(-1, begun.labels)
         report = event.report
         if report is not None:
-            self._tell(begun, report)
+            self._record_report(begun, report)
         if report is None or not report.planned:
             labels = {**begun.labels, "catalogsync.status": event.status}
             self._runs.add(1, labels)
@@ -205,7 +205,7 @@ class OpenTelemetryHook:
         begun.span.end()
         self._context.detach(begun.token)
 
-    def _tell(self, begun: _Begun, report: Report) -> None:
+    def _record_report(self, begun: _Begun, report: Report) -> None:
         for outcome, number in attrs.asdict(report.counts).items():
             begun.span.set_attribute(f"catalogsync.products.{outcome}", number)
             if outcome != "fetched" and not report.planned:

@@ -1,4 +1,4 @@
-"""Metrics for Prometheus; needs the extra `prometheus`."""
+"""Metrics for Prometheus; requires the extra `prometheus`."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ class _Shared(TypedDict):
 
 @attrs.frozen
 class _Begun:
-    """A run that goes on."""
+    """A run in progress."""
 
     job: str
     at: float
 
 
 class PrometheusHook:
-    """Counts what happens in runs; one hook serves any number of jobs.
+    """Records metrics of runs; one hook serves any number of jobs.
 
     ```python
     hook = PrometheusHook()
@@ -54,14 +54,14 @@ class PrometheusHook:
     answer = Response(body=hook.text(), headers={"Content-Type": hook.content_type})
     ```
 
-    A plan does not count as a run, nor do its products count.
+    Plans do not count.
 
     Attributes:
-        registry: Where the metrics are, and nothing else unless you gave it.
-        content_type: Of `text`.
+        registry: The registry with the metrics.
+        content_type: Content type of `text`.
 
     Args:
-        registry: Put the metrics there; None: into one of its own.
+        registry: Registry for the metrics; None: a new one.
 
     Raises:
         MissingExtraError: The extra `prometheus` is not installed.
@@ -85,41 +85,42 @@ class PrometheusHook:
         gauge = partial(prom.Gauge, **shared, labelnames=_JOB)
         steps = partial(prom.Histogram, **shared, labelnames=_JOB, buckets=_STEPS)
 
-        self._runs = counter("runs", "Runs that ended, by status.", (*_JOB, "status"))
-        self._products = counter(
-            "products", "Products, by what became of them.", (*_JOB, "outcome")
-        )
-        self._retries = counter(
-            "retries", "Pages and batches that were repeated.", _JOB
-        )
+        self._runs = counter("runs", "Finished runs by status.", (*_JOB, "status"))
+        self._products = counter("products", "Products by outcome.", (*_JOB, "outcome"))
+        self._retries = counter("retries", "Retries of pages and batches.", _JOB)
         self._requests = counter(
             "requests", "HTTP requests.", (*_JOB, "host", "method", "status")
         )
-        self._sent = counter("sent_bytes", "Bytes of the bodies of requests.", _JOB)
-        self._received = counter(
-            "received_bytes", "Bytes of the bodies of answers.", _JOB
-        )
-        self._running = gauge("runs_in_progress", "Runs that go on now.")
+        self._sent = counter("sent_bytes", "Bytes of request bodies.", _JOB)
+        self._received = counter("received_bytes", "Bytes of response bodies.", _JOB)
+        self._running = gauge("runs_in_progress", "Runs in progress.")
         self._last_success = gauge(
             "last_success_timestamp_seconds",
-            "When a run last saw and settled everything, in seconds since the epoch.",
+            "End of the last complete run over all products, as a Unix time.",
         )
         self._run = prom.Histogram(
-            "run_duration_seconds", "A run.", _JOB, buckets=_RUNS, **shared
+            "run_duration_seconds", "Duration of a run.", _JOB, buckets=_RUNS, **shared
         )
-        self._request = steps("request_duration_seconds", "An HTTP request.")
+        self._request = steps(
+            "request_duration_seconds", "Duration of an HTTP request."
+        )
         self._steps = {
-            PageRead: steps("page_duration_seconds", "Reading a page."),
-            Compared: steps("compare_duration_seconds", "Comparing with the sink."),
-            BatchWritten: steps("batch_duration_seconds", "Settling a batch."),
+            PageRead: steps("page_duration_seconds", "Duration of reading a page."),
+            Compared: steps(
+                "compare_duration_seconds",
+                "Duration of comparing products with the sink.",
+            ),
+            BatchWritten: steps(
+                "batch_duration_seconds", "Duration of writing a batch."
+            ),
         }
 
     def text(self) -> bytes:
-        """The metrics in the format that Prometheus reads."""
+        """The metrics in the text format of Prometheus."""
         return self._render(self.registry)
 
     def __call__(self, event: Event, /) -> None:
-        """Count an event."""
+        """Record an event."""
         if isinstance(event, RunStarted):
             self._start(event)
             return
@@ -142,7 +143,7 @@ class PrometheusHook:
         job = event.job
         self._begun[event.run_id] = _Begun(job, time.perf_counter())
         self._running.labels(job).inc()
-        # Prometheus sees no increase in a series that begins above zero.
+        # Prometheus sees no increase in a series that starts above zero.
         for status in RunStatus:
             self._runs.labels(job, status.value)
         for outcome in _OUTCOMES:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["web_app"]
 
-# By itself, the router takes no braces in what stands for a name.
+# By default, the router does not match braces in a name.
 _NAMED = re.compile(r"\{(\w+)\}")
 
 

@@ -44,12 +44,12 @@ rect.rect { fill: #2456b8 }
 
 @attrs.frozen
 class Chart:
-    """What a chart shows.
+    """A chart.
 
     Attributes:
-        title: For people.
-        trend: Name of the trend.
-        show: A value for people.
+        title: Title of the chart.
+        trend: Name of the trend that it shows.
+        show: Formats a value.
     """
 
     title: str
@@ -57,7 +57,7 @@ class Chart:
     show: Callable[[float], str] = "{:.4g}".format
 
     def values(self, runs: Sequence[RunRow]) -> Sequence[float | None]:
-        """One for each run."""
+        """The value of each run."""
         (trend,) = (each for each in trends(runs) if each.name == self.trend)
         return trend.values
 
@@ -65,27 +65,27 @@ class Chart:
 CHARTS = MappingProxyType(
     {
         "duration": Chart("Duration", "seconds", duration),
-        "speed": Chart("Products a second", "products/s", "{:.4g}/s".format),
+        "speed": Chart("Products/s", "products/s", "{:.4g}/s".format),
         "created": Chart("Created", "created"),
         "updated": Chart("Updated", "updated"),
         "failed": Chart("Failed", "failed"),
     }
 )
-"""The charts by the name in their address."""
+"""Charts by their name in the path."""
 
 
 def alt_text(chart: Chart, runs: Sequence[RunRow]) -> str:
-    """What the chart says, in words."""
+    """The chart as text."""
     known = [value for value in chart.values(runs) if value is not None]
     if not known:
-        return f"{chart.title}: no run has ended yet"
+        return f"{chart.title}: no finished runs yet"
     last, most = chart.show(known[-1]), chart.show(max(known))
     runs_shown = counted(len(known), "run")
-    return f"{chart.title} of {runs_shown}: {last} in the last one, {most} at most"
+    return f"{chart.title} of {runs_shown}: latest {last}, maximum {most}"
 
 
 def draw(chart: Chart, runs: Sequence[RunRow]) -> bytes:
-    """The chart as an SVG image, in the colours of light and dark pages."""
+    """The chart as an SVG image for light and dark pages."""
     values = chart.values(runs)
     plot: Any = pygal.Bar(
         css=[f"inline:{_CSS}"],
@@ -97,7 +97,7 @@ def draw(chart: Chart, runs: Sequence[RunRow]) -> bytes:
         truncate_label=-1,
         show_legend=False,
         no_prefix=True,
-        no_data_text="no run has ended yet",
+        no_data_text="no finished runs yet",
         value_formatter=chart.show,
         x_labels=_moments(runs),
         y_labels=_steps(values),
@@ -109,9 +109,9 @@ def draw(chart: Chart, runs: Sequence[RunRow]) -> bytes:
 
 
 def _moments(runs: Sequence[RunRow]) -> list[str]:
-    """When the first and the last run began; those between are left empty.
+    """Labels: the start of the first and the last run, the others empty.
 
-    Of two runs it is the last alone: both would not have room.
+    With two runs, only the last has a label: there is no room for both.
     """
     moments = [dt.datetime.fromtimestamp(run.started_at, dt.UTC) for run in runs]
     ends = {0, len(runs) - 1} if len(runs) > 2 else {len(runs) - 1}
@@ -119,7 +119,7 @@ def _moments(runs: Sequence[RunRow]) -> list[str]:
 
 
 def _steps(values: Sequence[float | None]) -> list[float]:
-    """Where the lines across are: at zero, half-way and at the top."""
+    """The values of the horizontal lines: zero, the middle and the top."""
     most = max((value for value in values if value is not None), default=0.0) or 1.0
     step = 10 ** math.floor(math.log10(most))
     top = next(n * step for n in (2, 4, 6, 8, 10) if n * step >= most)
@@ -127,7 +127,7 @@ def _steps(values: Sequence[float | None]) -> list[float]:
 
 
 def _finish(title: str, root: Any) -> Any:
-    """Name the image, and take out the script that the library puts in."""
+    """Set the title, and remove the script that the library adds."""
     root.find("title").text = title
     defs = root.find("defs")
     defs.remove(defs.find("script"))

@@ -1,4 +1,4 @@
-"""What all handlers share, and one call of one of them."""
+"""The shared state of all handlers, and the context of one request."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ class Metrics(Protocol):
 
 @attrs.define(kw_only=True)
 class Site:
-    """What all handlers share.
+    """The shared state of all handlers.
 
     Attributes:
-        service: What runs the jobs.
-        guard: Lets callers in.
-        metrics: Figures for Prometheus, if any.
-        alive_every: As of `Streams`.
-        requests: Counts the requests of each address.
-        signatures: Tells right webhook calls from wrong ones.
-        redactor: Keeps secrets out of answers.
-        streams: The event streams that are open.
-        plans: The plans that were made or are being made.
+        service: Runs the jobs.
+        guard: Authenticates requests.
+        metrics: Metrics for Prometheus, if any.
+        alive_every: As in `Streams`.
+        requests: Limits the requests of each address.
+        signatures: Verifies webhook requests.
+        redactor: Removes secrets from responses.
+        streams: The open event streams.
+        plans: The latest plan of each job.
     """
 
     service: Service
@@ -95,25 +95,25 @@ class Site:
 
 
 def _check_names(jobs: Iterable[Job], secrets: Collection[str]) -> None:
-    """See to it that no name has to be kept back as a secret.
+    """Check that no displayed name contains a secret.
 
     Raises:
-        MisconfiguredError: One has.
+        MisconfiguredError: A name does.
     """
     names = {n for job in jobs for n in (job.name, job.source_name, job.sink_name)}
     if any(secret in name for secret in secrets for name in names):
-        problem = "a password, token or secret stands in the name of a job or side"
-        raise MisconfiguredError("jobs", f"{problem}, which is shown; change either")
+        problem = "the name of a job or side contains a password, token or secret"
+        raise MisconfiguredError("jobs", f"{problem}; names are shown, so change one")
 
 
 @attrs.frozen(kw_only=True)
 class Call:
-    """One request for a handler.
+    """The context of one request.
 
     Attributes:
-        site: What all share.
+        site: The shared state.
         request: The request.
-        by: Who asks, for people; empty where anybody may.
+        by: Name of the caller; empty if no login is required.
     """
 
     site: Site
@@ -122,29 +122,29 @@ class Call:
 
     @property
     def service(self) -> Service:
-        """What runs the jobs."""
+        """The service that runs the jobs."""
         return self.site.service
 
     @property
     def job(self) -> Job:
-        """The job that the path names.
+        """The job in the path.
 
         Raises:
-            RefusalError: There is none.
+            RefusalError: There is no such job.
         """
         return self.job_of(self.request.match_info["job"])
 
     def job_of(self, name: str) -> Job:
         """The job of this name; raises as `job` does."""
         if name not in self.service.jobs:
-            raise RefusalError(404, "there is no such job")
+            raise RefusalError(404, "job not found")
         return self.service.jobs[name]
 
     def query(self, *known: str) -> Query:
-        """The parameters of the address.
+        """The query parameters.
 
         Args:
-            known: The names that there are.
+            known: Names of the parameters that the endpoint accepts.
         """
         return Query(self.request.query, known)
 
@@ -154,7 +154,7 @@ class Call:
         return parse_json(self.request, await read_body(self.request, most))
 
     def answer(self, tree: object, *, status: int = 200) -> web.Response:
-        """An answer of JSON."""
+        """A response with JSON."""
         return web.json_response(text=self.site.text(tree), status=status)
 
 
@@ -163,13 +163,13 @@ Handler: TypeAlias = Callable[[Call], Awaitable[web.StreamResponse]]
 
 @attrs.frozen
 class Endpoint:
-    """What is at a path.
+    """An endpoint of the API.
 
     Attributes:
-        method: Of the request.
-        path: With names of its parts in braces.
-        handler: Answers.
-        role: Who may call; None: anybody.
+        method: HTTP method.
+        path: Path, with names of its parts in braces.
+        handler: Handles requests.
+        role: Required role; None: no token.
     """
 
     method: str

@@ -1,4 +1,4 @@
-"""Requests that are not answered as they want: a status and one line for a person."""
+"""Refusals: a status and one line of text."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class RefusalError(Exception):
     """A request is refused.
 
     Attributes:
-        status: Of the answer.
-        headers: Of the answer.
+        status: Status of the response.
+        headers: Additional headers of the response.
     """
 
     def __init__(
@@ -28,6 +28,6 @@ class RefusalError(Exception):
 
 
 def one_line(text: str) -> str:
-    """The text on one line, not too long, and such as any encoding takes."""
+    """The text on one line, shortened, without lone surrogates."""
     line = " ".join(text.encode("utf-8", "replace").decode().split())
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"

@@ -1,4 +1,4 @@
-"""Who calls, and what they may do."""
+"""Authentication and authorization."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _ANYBODY = Caller("anybody", Role.OPERATE)
 
 
 def retry_later(what: str, seconds: float) -> RefusalError:
-    """Too much came from an address."""
+    """An answer to too many requests or failures from an address."""
     wait = math.ceil(seconds)
-    text = f"too many {what} from your address: wait {wait} s"
+    text = f"too many {what} from your address; retry in {wait} s"
     return RefusalError(429, text, headers={"Retry-After": str(wait)})
 
 
@@ -43,12 +43,12 @@ def _digest(text: str) -> bytes:
 
 @attrs.define
 class Guard:
-    """Lets in who has a token, or a browser that is logged in with one.
+    """Authenticates requests by token or session, and checks roles.
 
     Attributes:
-        access: Who may do what.
-        refusals: Counts wrong tokens and signatures.
-        sessions: The browsers that are logged in.
+        access: Tokens, roles and limits.
+        refusals: Limits wrong tokens and signatures by address.
+        sessions: Sessions of browsers.
     """
 
     access: Access
@@ -66,10 +66,11 @@ class Guard:
         }
 
     def admit(self, request: web.Request, needed: Role) -> Caller:
-        """Say who calls.
+        """Authenticate a request and check its role and origin.
 
         Raises:
-            RefusalError: Nobody who may do that, or a page of a foreign origin.
+            RefusalError: The caller is unknown or not allowed to do this, or the
+                request comes from a page of another origin.
         """
         self.check_origin(request)
         caller = self._identify(request)
@@ -77,19 +78,19 @@ class Guard:
         return caller
 
     def check_role(self, caller: Caller, needed: Role) -> None:
-        """See to it that a caller may do that.
+        """Check the role of a caller.
 
         Raises:
-            RefusalError: They may not.
+            RefusalError: The role is not sufficient.
         """
         if not caller.role.allows(needed):
-            raise RefusalError(403, f"this needs a token with the role {needed.value}")
+            raise RefusalError(403, f"a token with the role {needed.value} is required")
 
     def session(self, request: web.Request) -> Session | None:
-        """The session of a browser; None: nobody is logged in.
+        """The session of a browser; None: not logged in.
 
         Raises:
-            RefusalError: None is needed, but only on this machine.
+            RefusalError: No login is needed, but the request is not local.
         """
         if self.access.open:
             _check_local(request)
@@ -97,34 +98,34 @@ class Guard:
         return self.sessions.find(request)
 
     def log_in(self, request: web.Request, token: str) -> Caller:
-        """Say whose token it is.
+        """The caller with this token.
 
         Raises:
-            RefusalError: Nobody's, or there were too many wrong ones.
+            RefusalError: The token is not valid, or there were too many wrong ones.
         """
         self.check_address(request)
         caller = self._find(token.strip())
         if caller is None:
             self.refused(request)
-            raise RefusalError(401, "this token is not known")
+            raise RefusalError(401, "invalid token")
         return caller
 
     def check_address(self, request: web.Request) -> None:
-        """Listen to nobody who was wrong too often.
+        """Check that an address has not sent too many wrong tokens or signatures.
 
         Raises:
-            RefusalError: This one was.
+            RefusalError: It has.
         """
         wait = self.refusals.wait(address_of(request.remote))
         if wait:
             raise retry_later("wrong tokens or signatures", wait)
 
     def refused(self, request: web.Request) -> None:
-        """Note that a token or a signature was wrong."""
+        """Count a wrong token or signature."""
         self.refusals.spend(address_of(request.remote))
 
     def is_allowed_origin(self, request: web.Request) -> bool:
-        """Whether the page that calls is on the list."""
+        """Whether CORS allows the origin of the request."""
         return request.headers.get("Origin") in self.access.cors
 
     def _identify(self, request: web.Request) -> Caller:
@@ -137,19 +138,19 @@ class Guard:
                 if request.method not in _SAFE:
                     session.check(request.headers.get(_CSRF, ""))
                 return session.caller
-            text = "this needs a token: Authorization: Bearer TOKEN"
+            text = "a token is required: Authorization: Bearer TOKEN"
             raise RefusalError(401, text, headers=_CHALLENGE)
         self.check_address(request)
         scheme, _, token = header.partition(" ")
         caller = self._find(token.strip()) if scheme.lower() == "bearer" else None
         if caller is None:
             self.refused(request)
-            text = "this token is not known"
+            text = "invalid token"
             raise RefusalError(401, text, headers=_CHALLENGE)
         return caller
 
     def _find(self, token: str) -> Caller | None:
-        """The caller with a token; takes as long wherever it differs."""
+        """The caller with a token, compared in constant time."""
         given, found = _digest(token), None
         for known, caller in self._callers.items():
             if hmac.compare_digest(known, given):
@@ -157,28 +158,32 @@ class Guard:
         return found
 
     def check_origin(self, request: web.Request) -> None:
-        """A page from elsewhere starts nothing, whatever its browser sends along.
+        """Refuse unsafe requests from pages of other origins, even with a cookie.
 
         Raises:
-            RefusalError: It is from elsewhere, and would.
+            RefusalError: The origin is not allowed.
         """
         origin = request.headers.get("Origin")
         if origin is None or request.method in _SAFE or origin in self.access.cors:
             return
         if origin.partition("://")[2] != request.host:
-            raise RefusalError(403, "pages of this origin may not call")
+            raise RefusalError(403, "origin not allowed")
 
 
 def _check_local(request: web.Request) -> None:
-    """See to it that the caller is on this machine, and means it.
+    """Check that a request without a token is local.
 
-    A name that somebody else's DNS leads here is none of ours.
+    The check of the host name prevents DNS rebinding.
     """
     transport = request.transport
     ours = transport.get_extra_info("sockname") if transport else None
-    if isinstance(ours, tuple):  # else it is a socket in the file system
+    if isinstance(ours, tuple):  # otherwise it is a Unix socket
         address, *_ = cast("tuple[str, int]", ours)
         if not ipaddress.ip_address(address).is_loopback:
-            raise RefusalError(401, "without a token only 127.0.0.1 is open")
+            raise RefusalError(
+                401, "unauthenticated access is allowed on 127.0.0.1 only"
+            )
     if _PORT.sub("", request.host).lower() not in _LOCAL_NAMES:
-        raise RefusalError(403, "without a token it must be called by 127.0.0.1")
+        raise RefusalError(
+            403, "unauthenticated access requires Host localhost or 127.0.0.1"
+        )

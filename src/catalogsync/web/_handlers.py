@@ -39,7 +39,7 @@ async def _health(call: Call) -> web.StreamResponse:
 
 async def _ready(call: Call) -> web.StreamResponse:
     if call.service.stopping:
-        error = "the service is being stopped"
+        error = "the service is stopping"
         return call.answer({"status": "stopping", "error": error}, status=503)
     try:
         await call.service.store.runs(limit=1)
@@ -52,7 +52,7 @@ async def _ready(call: Call) -> web.StreamResponse:
 async def _metrics(call: Call) -> web.StreamResponse:
     metrics = call.site.metrics
     if metrics is None:
-        raise RefusalError(404, "no metrics are kept here")
+        raise RefusalError(404, "metrics are not enabled")
     headers = {"Content-Type": metrics.content_type}
     return web.Response(body=metrics.text(), headers=headers)
 
@@ -75,7 +75,7 @@ async def _job(call: Call) -> web.StreamResponse:
 
 
 async def job_tree(call: Call, job: Job) -> Tree:
-    """A job and where it stands."""
+    """A job and its state."""
     service, store = call.service, call.service.store
     last = await store.runs(job=job.name, limit=1)
     backlog = await store.backlog(job.name)
@@ -102,7 +102,7 @@ async def _triggered(
 
 
 async def _source_name(job: Job) -> str:
-    """The name of a job's source; where its settings have none, it is asked."""
+    """The name of a job's source; opens the source if its settings have no name."""
     name = getattr(job.source, "name", None)
     if isinstance(name, str):
         return name
@@ -119,16 +119,16 @@ async def _retry(call: Call) -> web.StreamResponse:
 async def retry_keys(
     call: Call, job: Job, desired: Collection[ProductKey]
 ) -> Collection[ProductKey]:
-    """Those of the products that are failed; of all, where none is named.
+    """The failed products among these; all failed products if none are given.
 
     Raises:
-        RefusalError: None is.
+        RefusalError: None of them has failed.
     """
     failures = each_failure(call.service.store, job.name)
     failed = [failure.key async for failure in failures]
     keys = set(failed).intersection(desired) if desired else failed
     if not keys:
-        raise RefusalError(409, "no such product is failed")
+        raise RefusalError(409, "none of these products has failed")
     return keys
 
 
@@ -176,29 +176,29 @@ async def failure_tree(call: Call, *, limit: int, after: str) -> Tree:
     """Failed products.
 
     Args:
-        call: Names the job.
-        limit: How many at most.
-        after: Those after this key; empty: from the first.
+        call: The request, with the job in its path.
+        limit: Largest number to return.
+        after: Start after this key; empty: start with the first.
     """
-    last = _place(read_key("after", after)) if after else ()
+    last = _sort_key(read_key("after", after)) if after else ()
     shown: list[FailedProduct] = []
     rest: list[FailedProduct] = []
     total = 0
     async for failure in each_failure(call.service.store, call.job.name):
         total += 1
-        if _place(failure.key) > last:
+        if _sort_key(failure.key) > last:
             rest.append(failure)
-        if len(rest) >= limit:  # what is shown is all that is kept
+        if len(rest) >= limit:  # keep only what is shown
             shown, rest = _first(limit, (*shown, *rest)), []
     shown = _first(limit, (*shown, *rest))
     return {"failures": [failure_json(failure) for failure in shown], "total": total}
 
 
 def _first(count: int, failures: Iterable[FailedProduct]) -> list[FailedProduct]:
-    return nsmallest(count, failures, key=lambda failure: _place(failure.key))
+    return nsmallest(count, failures, key=lambda failure: _sort_key(failure.key))
 
 
-def _place(key: ProductKey) -> tuple[object, ...]:
+def _sort_key(key: ProductKey) -> tuple[object, ...]:
     return natural(str(key))
 
 
@@ -219,7 +219,7 @@ async def _run(call: Call) -> web.StreamResponse:
     call.query()
     record = await call.service.store.run(call.request.match_info["run_id"])
     if record is None:
-        raise RefusalError(404, "there is no such run, or it did not begin yet")
+        raise RefusalError(404, "run not found, or not started yet")
     return call.answer(whole_run_json(record))
 
 
@@ -231,15 +231,15 @@ async def _cancel(call: Call) -> web.StreamResponse:
 
 
 def cancelled_job(call: Call) -> str:
-    """Cancel the run that the path names; gives its job.
+    """Cancel the run in the path; returns the name of its job.
 
     Raises:
-        RefusalError: No such run goes on.
+        RefusalError: There is no such run, or it has finished.
     """
     run_id = call.request.match_info["run_id"]
     states = [s for s in call.service.states() if s.run_id == run_id]
     if not states or not call.service.cancel(run_id):
-        raise RefusalError(404, "no such run goes on")
+        raise RefusalError(404, "run not found or already finished")
     return states[0].job.name
 
 
@@ -294,4 +294,4 @@ ENDPOINTS = (
     Endpoint("GET", "/api/events", _events, _READ),
     Endpoint("POST", "/webhooks/{job}", _webhook, None),
 )
-"""All that there is."""
+"""All endpoints of the API."""

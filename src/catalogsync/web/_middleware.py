@@ -1,4 +1,4 @@
-"""What is done to every request and every answer."""
+"""Middleware for all requests and responses."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ OnPrepare = Callable[[web.Request, web.StreamResponse], Awaitable[None]]
 
 
 def add_headers(site: Site) -> OnPrepare:
-    """Keep browsers from doing with an answer what it is not for."""
+    """Add security and CORS headers to responses."""
 
     async def add(request: web.Request, response: web.StreamResponse) -> None:
         for name, value in _HEADERS.items():
@@ -59,7 +59,7 @@ def add_headers(site: Site) -> OnPrepare:
 
 
 def answer_errors(site: Site) -> Middleware:
-    """Tell what went wrong in one line, and never more than that."""
+    """Answer errors with a status and one line of text."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -84,7 +84,7 @@ _UNEXPECTED = 500
 
 
 def refusal_of(error: Exception) -> RefusalError:
-    """What is told of an error."""
+    """The response to an error."""
     match error:
         case RefusalError():
             return error
@@ -97,12 +97,12 @@ def refusal_of(error: Exception) -> RefusalError:
         case CatalogSyncError():
             return RefusalError(409, str(error))
         case _:
-            text = "something unexpected happened; the log tells more"
+            text = "unexpected error; see the log"
             return RefusalError(_UNEXPECTED, text)
 
 
 def limit_requests(site: Site) -> Middleware:
-    """Take only so many requests from an address."""
+    """Limit the requests of each address."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -117,7 +117,7 @@ def limit_requests(site: Site) -> Middleware:
 
 
 def answer_preflights(site: Site) -> Middleware:
-    """Answer browsers that ask whether a page of another origin may call."""
+    """Answer CORS preflight requests."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:

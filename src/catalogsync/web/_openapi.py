@@ -1,4 +1,4 @@
-"""The description of the API for programs."""
+"""The OpenAPI description of the HTTP API."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _KEY = "^([A-Za-z0-9._-]+:[^\\u0000]+)?$"
 _MOMENT = "^[0-9]{1,12}([.][0-9]{1,9})?$"
 _SIGNATURES = "^v1=[0-9a-f]{64}(, *v1=[0-9a-f]{64}){0,9}$"
 _REFUSALS = {
-    400: "The request is not as it must be.",
-    401: "There is no token, or a wrong one.",
-    403: "The token's role is not enough.",
-    404: "There is no such thing.",
-    408: "The body did not come to its end.",
-    409: "That cannot be done now.",
+    400: "Invalid request.",
+    401: "The token is missing or not valid.",
+    403: "The role of the token does not allow this.",
+    404: "Not found.",
+    408: "Timed out while reading the body.",
+    409: "Conflict with the current state.",
     413: "The body is too large.",
-    415: "The body is no plain JSON.",
-    429: "Too much came from this address.",
-    503: "The state store or the other side cannot be used.",
+    415: "The body is not uncompressed JSON.",
+    429: "Too many requests from this address.",
+    503: "The state store or a side of the job is unavailable.",
 }
 _ALWAYS = (400, 401, 403, 429, 503)
 _OF_BODIES = (408, 413, 415)
@@ -189,7 +189,7 @@ _SCHEMAS: Schema = {
     "Keys": _object(
         {
             "keys": {
-                "description": "Ids, or source:id; without it, all are meant.",
+                "description": "Keys as id or source:id; omit it for all products.",
                 "type": "array",
                 "minItems": 1,
                 "items": {"type": "string", "pattern": _ANY_TEXT_BUT_NUL},
@@ -214,7 +214,7 @@ def _refused(*statuses: int) -> Schema:
 def _get(
     summary: str, answer: Schema, *parameters: Schema, refusals: tuple[int, ...] = ()
 ) -> Schema:
-    good = {"200": {"description": "Here it is.", "content": answer}}
+    good = {"200": {"description": "OK", "content": answer}}
     return {
         "summary": summary,
         "parameters": list(parameters),
@@ -230,7 +230,10 @@ def _post(
     status: int = 202,
     refusals: tuple[int, ...] = (),
 ) -> Schema:
-    good = {"description": "It is.", "content": _json(_ref(answer))}
+    good = {
+        "description": "OK" if status == 200 else "Accepted",
+        "content": _json(_ref(answer)),
+    }
     refused = _refused(*_ALWAYS, *_OF_BODIES, *refusals)
     return {
         "summary": summary,
@@ -262,8 +265,8 @@ def _header(name: str, pattern: str, text: str) -> Schema:
 
 
 def _probe(summary: str) -> Schema:
-    answer = {"description": "Yes.", "content": _json(_ref("Status"))}
-    no = {"description": "No.", "content": _json(_ref("Status"))}
+    answer = {"description": "Healthy", "content": _json(_ref("Status"))}
+    no = {"description": "Unavailable", "content": _json(_ref("Status"))}
     return {
         "summary": summary,
         "security": [],
@@ -277,10 +280,10 @@ def _webhook(job: Schema) -> Schema:
         _header(
             "X-Catalogsync-Signature",
             _SIGNATURES,
-            "v1=hex of the HMAC-SHA256 of timestamp, a dot and the body; or several.",
+            "v1=HEX, the HMAC-SHA256 of the timestamp, a dot and the body; or several.",
         ),
     )
-    summary = "Products changed at the source; syncs these, or all if none is named"
+    summary = "Sync products that changed at the source; without keys, all products"
     post = _post(summary, "Started", "Keys", job, *headers)
     return {**post, "security": []}
 
@@ -291,16 +294,18 @@ def _paths(jobs: Sequence[str], most: int) -> Schema:
 
     def up_to(name: str, default: int) -> Schema:
         limits = {"minimum": 1, "maximum": most, "default": default}
-        return _in_query(name, {"type": "integer", **limits}, "How many.")
+        return _in_query(
+            name, {"type": "integer", **limits}, "Largest number of items."
+        )
 
     offset = _in_query(
         "offset",
         {"type": "integer", "minimum": 0, "maximum": 999_999_999, "default": 0},
-        "Leave out so many.",
+        "Number of items to skip.",
     )
-    of_job = _in_query("job", _TEXT, "Only of this job.")
+    of_job = _in_query("job", _TEXT, "Only this job.")
     key: Schema = {"type": "string", "pattern": _KEY}
-    after = _in_query("after", key, "Begin after this key, which is source:id.")
+    after = _in_query("after", key, "Start after this key, given as source:id.")
     all_jobs = _json(_object({"jobs": _list(_ref("Job"))}))
     runs = _json(_object({"runs": _list(_ref("Run"))}))
     figures = _json(_object({"runs": _list(_ref("Figures"))}))
@@ -311,11 +316,15 @@ def _paths(jobs: Sequence[str], most: int) -> Schema:
     whole = _json(_ref("WholeRun"))
     missing = (404,)
     return {
-        "/health": {"get": _probe("Whether the process lives")},
-        "/ready": {"get": _probe("Whether the state store answers")},
+        "/health": {"get": _probe("Whether the process is alive")},
+        "/ready": {
+            "get": _probe(
+                "Whether the service accepts work and the state store responds"
+            )
+        },
         "/metrics": {
             "get": _get(
-                "Figures for Prometheus",
+                "Metrics for Prometheus",
                 {"text/plain": {"schema": _TEXT}},
                 refusals=missing,
             )
@@ -332,15 +341,15 @@ def _paths(jobs: Sequence[str], most: int) -> Schema:
         },
         "/api/jobs/{job}/plan": {
             "post": _post(
-                "Begin to work out what a run would do",
+                "Start to plan what a run would do",
                 "PlanId",
                 "Nothing",
                 job,
                 refusals=(404, 409),
             ),
             "get": _get(
-                "The plan that was made last, or how far it is; offset and limit are"
-                " of each of its lists",
+                "The latest plan, or its progress; offset and limit apply to each of"
+                " its lists",
                 _json(_ref("Plan")),
                 job,
                 up_to("limit", 100),
@@ -350,7 +359,7 @@ def _paths(jobs: Sequence[str], most: int) -> Schema:
         },
         "/api/jobs/{job}/plan/apply": {
             "post": _post(
-                "Do what the plan says, and nothing else",
+                "Make exactly the changes of the plan",
                 "Started",
                 "PlanId",
                 job,
@@ -359,7 +368,7 @@ def _paths(jobs: Sequence[str], most: int) -> Schema:
         },
         "/api/jobs/{job}/queue": {
             "get": _get(
-                "Requests for a run that no run fulfils yet",
+                "Queued triggers",
                 _json(_ref("Queue")),
                 job,
                 refusals=missing,
@@ -367,7 +376,7 @@ def _paths(jobs: Sequence[str], most: int) -> Schema:
         },
         "/api/jobs/{job}/queue/clear": {
             "post": _post(
-                "Withdraw the requests that wait",
+                "Clear the queue",
                 "Cleared",
                 "Nothing",
                 job,
@@ -377,7 +386,7 @@ def _paths(jobs: Sequence[str], most: int) -> Schema:
         },
         "/api/jobs/{job}/failures": {
             "get": _get(
-                "Products that failed and did not succeed since",
+                "Products that failed and have not succeeded since",
                 failures,
                 job,
                 up_to("limit", 100),
@@ -396,7 +405,7 @@ def _paths(jobs: Sequence[str], most: int) -> Schema:
         },
         "/api/jobs/{job}/stats": {
             "get": _get(
-                "Figures of the latest runs",
+                "Statistics of the latest runs",
                 figures,
                 job,
                 up_to("runs", 50),
@@ -409,8 +418,8 @@ def _paths(jobs: Sequence[str], most: int) -> Schema:
         },
         "/api/runs/{run_id}/cancel": {
             "post": _post(
-                "Ask a run for an orderly end; says how many requests wait, for which"
-                " the next run begins at once",
+                "Stop a run gracefully; returns the number of queued triggers, for"
+                " which the next run starts immediately",
                 "Cancelled",
                 "Nothing",
                 run,
@@ -419,7 +428,10 @@ def _paths(jobs: Sequence[str], most: int) -> Schema:
         },
         "/api/events": {
             "get": _get(
-                "What happens, as server-sent events", events, of_job, refusals=missing
+                "Events of runs, as server-sent events",
+                events,
+                of_job,
+                refusals=missing,
             )
         },
         "/webhooks/{job}": {"post": _webhook(job)},
@@ -427,12 +439,12 @@ def _paths(jobs: Sequence[str], most: int) -> Schema:
 
 
 def describe(prefix: str, *, jobs: Sequence[str], most: int) -> Schema:
-    """The description, as OpenAPI 3.1.
+    """The description as OpenAPI 3.1.
 
     Args:
-        prefix: Where the application is mounted.
+        prefix: Path at which the application is mounted.
         jobs: Names of all jobs.
-        most: The largest number of items that can be asked for.
+        most: Largest number of items in one response.
     """
     return {
         "openapi": "3.1.0",

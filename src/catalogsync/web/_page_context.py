@@ -1,4 +1,4 @@
-"""One call of a page by a browser."""
+"""A request for a page of the dashboard."""
 
 from __future__ import annotations
 
@@ -26,33 +26,33 @@ __all__ = ["Page", "Visit", "known_place"]
 _PLACE = re.compile(r"(jobs|runs)/[\w.~%-]+(/failures|/plan)?", re.ASCII)
 _MOST_FIELDS = 20
 _NOTICES = {
-    "sync": "A run was asked for.",
-    "retry": "A run of failed products was asked for.",
-    "apply": "The plan will be applied, and nothing else.",
-    "cancel": "The run was asked to end.",
-    "cancel-waiting": "The run was asked to end. Requests for another run wait, which"
-    " begins at once then; clear the queue if it should not.",
-    "clear": "Nothing waits any more.",
+    "sync": "Run requested.",
+    "retry": "Retry of failed products requested.",
+    "apply": "The plan will be applied.",
+    "cancel": "Stopping the run.",
+    "cancel-waiting": "Stopping the run. The next run is queued and starts right"
+    " afterwards; clear the queue to prevent that.",
+    "clear": "Queue cleared.",
 }
 _NO_FORM: Mapping[str, str] = MappingProxyType({})
 
 
 def known_place(text: str) -> str:
-    """The place in the dashboard that a form names; the overview if it is none."""
+    """A path within the dashboard from a form; the overview if it is not valid."""
     return text if _PLACE.fullmatch(text) else ""
 
 
 @attrs.frozen(kw_only=True)
 class Visit:
-    """A browser asks for a page, or sends a form.
+    """A request of a browser for a page, or with a form.
 
     Attributes:
         call: The request.
-        root: The overview, as seen from this page. Relative, so that it is right
-            behind a proxy that changes paths.
-        here: This page, or the one that its form was on, as seen from the overview.
-        session: Of the browser; None: nobody is logged in.
-        form: What was sent.
+        root: Path of the overview, relative to this page, so that it works behind a
+            proxy that changes paths.
+        here: Path of this page, or of the page of the form, relative to the overview.
+        session: Session of the browser; None: not logged in.
+        form: Fields of the form.
     """
 
     call: Call
@@ -64,12 +64,12 @@ class Visit:
     def show(
         self, template: str, values: Mapping[str, object], *, status: int = 200
     ) -> web.Response:
-        """Answer with a page, without secrets.
+        """Respond with a page, without secrets.
 
         Args:
-            template: Name of its template.
-            values: What it shows, as JSON types.
-            status: Of the answer.
+            template: Name of the template.
+            values: Values for the template, as JSON types.
+            status: Status of the response.
         """
         site, caller = self.call.site, self.session.caller if self.session else None
         shared = {
@@ -84,11 +84,11 @@ class Visit:
         return render(template, {**shared, **shown}, status=status)
 
     def go(self, place: str) -> web.Response:
-        """Send the browser to another page."""
+        """Redirect the browser to another page."""
         return web.Response(status=303, headers={"Location": f"{self.root}{place}"})
 
-    def tell(self, refusal: RefusalError) -> web.Response:
-        """Answer with a page that says what is wrong."""
+    def refuse(self, refusal: RefusalError) -> web.Response:
+        """Respond with an error page."""
         values = {"problem": one_line(str(refusal)), "status": refusal.status}
         response = self.show("error.html", values, status=refusal.status)
         response.headers.update(refusal.headers)
@@ -100,13 +100,13 @@ Handler: TypeAlias = Callable[[Visit], Awaitable[web.StreamResponse]]
 
 @attrs.frozen
 class Page:
-    """What is at a path.
+    """A page of the dashboard.
 
     Attributes:
-        method: Of the request.
-        path: With names of its parts in braces.
-        handler: Answers.
-        role: What one must be allowed to; None: anybody may come.
+        method: HTTP method.
+        path: Path, with names of its parts in braces.
+        handler: Handles requests.
+        role: Required role; None: no login.
     """
 
     method: str
@@ -124,7 +124,7 @@ class Page:
             try:
                 return await self._answer(visit)
             except (RefusalError, CatalogSyncError) as error:
-                return visit.tell(refusal_of(error))
+                return visit.refuse(refusal_of(error))
 
         return handle
 
@@ -156,7 +156,7 @@ class Page:
 
 
 async def _read_form(call: Call) -> Mapping[str, str]:
-    """What a form sends; of a field that comes twice, the last."""
+    """The fields of a form; the last value of a repeated field."""
     if call.request.content_type != "application/x-www-form-urlencoded":
         raise RefusalError(415, "the body must be a form")
     body = await read_body(call.request, call.site.guard.access.max_body)

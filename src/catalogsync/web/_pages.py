@@ -1,4 +1,4 @@
-"""The dashboard: pages that need no script."""
+"""The pages of the dashboard; they work without scripts."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _CHART_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 
 
 
 async def _enter(visit: Visit) -> web.StreamResponse:
-    """Where the prefix was called without the slash at its end."""
+    """Redirect the prefix without a trailing slash to the overview."""
     name = visit.call.request.rel_url.raw_path.rpartition("/")[2]
     return web.Response(status=308, headers={"Location": f"./{name}/"})
 
@@ -68,7 +68,7 @@ async def _job(visit: Visit) -> web.StreamResponse:
 
 
 async def _runs(visit: Visit) -> Sequence[RunRow]:
-    """The last runs of the job that the path names, the first one first."""
+    """The latest runs of the job in the path, oldest first."""
     store, job = visit.call.service.store, visit.call.job
     return rows(await store.runs(job=job.name, limit=_RUNS))
 
@@ -88,7 +88,7 @@ def _trigger_tree(trigger: Trigger) -> dict[str, Any]:
 async def _chart(visit: Visit) -> web.StreamResponse:
     chart = CHARTS.get(visit.call.request.match_info["chart"])
     if chart is None:
-        raise RefusalError(404, "there is no such chart")
+        raise RefusalError(404, "chart not found")
     image = await asyncio.to_thread(draw, chart, await _runs(visit))
     headers = {"Content-Security-Policy": _CHART_POLICY}
     return web.Response(body=image, headers=headers, content_type="image/svg+xml")
@@ -98,7 +98,7 @@ async def _run(visit: Visit) -> web.StreamResponse:
     service, run_id = visit.call.service, visit.call.request.match_info["run_id"]
     record = await service.store.run(run_id)
     if record is None:
-        raise RefusalError(404, "there is no such run, or it did not begin yet")
+        raise RefusalError(404, "run not found, or not started yet")
     job = service.jobs.get(record.job)
     tree = await job_tree(visit.call, job) if job else None
     running = tree["running"] if tree else None
@@ -162,7 +162,7 @@ async def _cancel(visit: Visit) -> web.StreamResponse:
 
 
 def _back(visit: Visit, said: str) -> web.StreamResponse:
-    """Back to the page that the form was on."""
+    """Redirect to the page of the form."""
     return visit.go(f"{known_place(visit.form.get('back', ''))}?said={said}")
 
 
@@ -194,7 +194,7 @@ async def _logout(visit: Visit) -> web.StreamResponse:
 async def _static(visit: Visit) -> web.StreamResponse:
     name = visit.call.request.match_info["name"]
     if name not in _TYPES:
-        raise RefusalError(404, "there is no such file")
+        raise RefusalError(404, "file not found")
     headers = {"Content-Type": _TYPES[name], "Cache-Control": "no-cache"}
     return web.FileResponse(_STATIC / name, headers=headers)
 
@@ -219,7 +219,7 @@ PAGES = (
     Page("POST", "/jobs/{job}/retry", _retry, _OPERATE),
     Page("GET", "/runs/{run_id}", _run, _READ),
     Page("POST", "/runs/{run_id}/cancel", _cancel, _OPERATE),
-    # Without a prefix this is the overview once more, so it has to come after that.
+    # Without a prefix this is the path of the overview, so it must come last.
     Page("GET", "", _enter, None),
 )
-"""All that there is."""
+"""All pages of the dashboard."""

@@ -1,4 +1,4 @@
-"""Making pages of templates."""
+"""Rendering pages from templates."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _POLICY = (
 )
 _HEADERS = {
     "Content-Security-Policy": _POLICY,
-    # Without a referrer, browsers do not say of what origin a form is.
+    # Without a referrer, browsers do not send the origin of a form.
     "Referrer-Policy": "same-origin",
 }
 _LONGEST = 2000
@@ -31,16 +31,16 @@ _LONGEST = 2000
 def render(
     template: str, values: Mapping[str, object], *, status: int = 200
 ) -> web.Response:
-    """Make a page.
+    """Render a page.
 
     Args:
-        template: Name of its template.
-        values: What the template shows; every text in it is escaped.
-        status: Of the answer.
+        template: Name of the template.
+        values: Values for the template; it escapes every text.
+        status: Status of the response.
     """
     text = _TEMPLATES.get_template(template).render(values)
     return web.Response(
-        # Half of a surrogate pair becomes a question mark.
+        # Lone surrogates become question marks.
         body=text.encode("utf-8", "replace"),
         status=status,
         headers=_HEADERS,
@@ -50,7 +50,7 @@ def render(
 
 
 def _part(text: str) -> str:
-    """A text as one part of an address."""
+    """A text as one segment of a path."""
     return quote(text, safe="", errors="replace")
 
 
@@ -59,7 +59,7 @@ def _moment(seconds: float) -> str:
 
 
 def _value(value: object) -> str:
-    """A value of a product, not too long."""
+    """A value of a product, shortened."""
     if value is None:
         return "none"
     text = value if isinstance(value, str) else to_text(value)

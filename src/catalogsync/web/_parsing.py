@@ -1,4 +1,4 @@
-"""Reading what a request says, strictly."""
+"""Strict parsing of requests."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def _kind(value: object) -> str:
 
 
 async def read_body(request: web.Request, most: int) -> bytes:
-    """The body as it came.
+    """The body of a request.
 
     Raises:
-        RefusalError: It is too large, packed, cut, or does not come to its end.
+        RefusalError: It is too large, compressed or incomplete, or takes too long.
     """
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise RefusalError(415, "the body must not be compressed")
@@ -63,15 +63,15 @@ async def read_body(request: web.Request, most: int) -> bytes:
                 if len(body) > most:
                     raise _too_large(most)
     except TimeoutError:
-        raise RefusalError(408, "the body did not come to its end") from None
+        raise RefusalError(408, "timed out while reading the body") from None
     except web.RequestPayloadError:
-        raise RefusalError(400, "the body is cut or badly framed") from None
+        raise RefusalError(400, "the body is incomplete or badly framed") from None
     return bytes(body)
 
 
 def _too_large(most: int) -> RefusalError:
-    # What is still to come is not worth reading.
-    text = f"the body has more than {most} bytes"
+    # Close the connection rather than read the rest.
+    text = f"the body is larger than {most} bytes"
     return RefusalError(413, text, headers={"Connection": "close"})
 
 
@@ -79,7 +79,7 @@ def parse_json(request: web.Request, body: bytes) -> dict[str, Any]:
     """The object in a body; an empty body is an empty object.
 
     Raises:
-        RefusalError: It is none.
+        RefusalError: The body is not a JSON object.
     """
     if not body:
         return {}
@@ -102,26 +102,27 @@ def _only(tree: dict[str, Any], known: Collection[str]) -> None:
 
 
 def no_keys(tree: dict[str, Any]) -> None:
-    """See to it that an object is empty."""
+    """Check that an object is empty."""
     _only(tree, ())
 
 
 def read_text(tree: dict[str, Any], name: str) -> str:
-    """The one text in an object."""
+    """The text in an object with this single key."""
     _only(tree, (name,))
     text = tree.get(name)
     if not isinstance(text, str):
-        told = "is missing" if name not in tree else f"must be text, not {_kind(text)}"
-        raise RefusalError(400, f"{name}: {told}")
+        if name not in tree:
+            raise RefusalError(400, f"{name}: is missing")
+        raise RefusalError(400, f"{name}: must be text, not {_kind(text)}")
     return text
 
 
 def read_keys(tree: dict[str, Any], source: str) -> list[ProductKey]:
-    """The products in `{"keys": [...]}`; none: it names none.
+    """The products in `{"keys": [...]}`; empty if there is no such key.
 
     Args:
         tree: The body.
-        source: Name of the source, which may stand before each id.
+        source: Name of the source, an optional prefix of each id.
     """
     _only(tree, ("keys",))
     if "keys" not in tree:
@@ -130,7 +131,7 @@ def read_keys(tree: dict[str, Any], source: str) -> list[ProductKey]:
     if not isinstance(given, list):
         raise RefusalError(400, f"keys: must be a list, not {_kind(given)}")
     if not given:
-        raise RefusalError(400, "keys: must not be empty; without it, all are meant")
+        raise RefusalError(400, "keys: must not be empty; omit it for all products")
     texts = cast("list[object]", given)
     return [_key(index, text, source) for index, text in enumerate(texts)]
 
@@ -148,7 +149,7 @@ def _key(index: int, text: object, source: str) -> ProductKey:
 
 
 def read_key(name: str, text: str) -> ProductKey:
-    """A key that stands for itself, as `source:id`."""
+    """A key in the form `source:id`."""
     try:
         return ProductKey.parse(text)
     except InvalidValueError as error:
@@ -157,11 +158,11 @@ def read_key(name: str, text: str) -> ProductKey:
 
 @attrs.frozen
 class Query:
-    """The parameters of an address.
+    """Query parameters.
 
     Attributes:
-        given: What was given.
-        known: What can be.
+        given: The parameters of the request.
+        known: Names of the parameters that the endpoint accepts.
     """
 
     given: MultiMapping[str]
@@ -173,10 +174,10 @@ class Query:
                 names = ", ".join(self.known) or "none"
                 raise RefusalError(400, f"{name}: unknown parameter; known: {names}")
             if len(self.given.getall(name)) > 1:
-                raise RefusalError(400, f"{name}: was given more than once")
+                raise RefusalError(400, f"{name}: given more than once")
 
     def text(self, name: str) -> str:
-        """A text; empty if it was not given."""
+        """A text; empty if it is missing."""
         return self.given.get(name, "")
 
     def number(self, name: str, *, default: int, most: int, least: int = 1) -> int:

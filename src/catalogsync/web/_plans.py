@@ -1,4 +1,4 @@
-"""What a run would do: worked out in the background, kept to be read and applied."""
+"""Plans, made in the background and kept to be viewed and applied."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ _LISTS = ("failures", "rejected", "warnings", "manual_edits")
 
 @attrs.define(kw_only=True, eq=False)
 class Preview:
-    """A plan that is being made or was made; a hook of its plan.
+    """A plan in progress or ready; also the event hook of its making.
 
     Attributes:
-        path: Its file, complete when there is a report.
-        plan_id: Its identity.
-        began_at: When, in seconds since the epoch.
-        read: Records that were read so far.
-        total: How many there are, if the source says so.
-        retrying: What failed and will be tried again; None after a success.
-        report: Of the plan, when it has ended.
-        expected: What applying the plan will take.
-        problem: Why there is no plan; empty as long as there may be one.
-        applied: Whether somebody applied it.
+        path: The plan file; complete when there is a report.
+        plan_id: Id of the plan.
+        began_at: Start, in seconds since the epoch.
+        read: Number of records read so far.
+        total: Number of records at the source, if the source reports it.
+        retrying: Latest failure that is being retried; None after a success.
+        report: Report of the plan; None: still in progress, or failed.
+        expected: Estimate of what applying the plan takes.
+        problem: Why the plan failed; empty: it did not.
+        applied: Whether the plan was applied.
     """
 
     path: Path
@@ -60,10 +60,10 @@ class Preview:
     expected: Estimate | None = None
     problem: str = ""
     applied: bool = False
-    _places: array[int] = attrs.field(factory=lambda: array("Q"))
+    _offsets: array[int] = attrs.field(factory=lambda: array("Q"))
 
     def __call__(self, event: Event, /) -> None:
-        """Follow the plan."""
+        """Update the progress after an event."""
         if isinstance(event, PageRead):
             self.read += event.products + event.rejected
             self.total, self.retrying = event.total, None
@@ -79,12 +79,12 @@ class Preview:
 
     @property
     def changes(self) -> int:
-        """How many it has."""
-        return len(self._places)
+        """Number of changes."""
+        return len(self._offsets)
 
     def finish(self, report: Report, expected: Estimate) -> None:
-        """The file is complete."""
-        self._places = _places(self.path)
+        """Save the results once the file is complete."""
+        self._offsets = _offsets(self.path)
         self.report, self.expected = report, expected
 
     def to_dict(self, offset: int, limit: int) -> Tree:
@@ -98,9 +98,9 @@ class Preview:
             some = {n: items[offset : offset + limit] for n, items in whole.items()}
             tree = attrs.evolve(report, **some).to_dict()
             lists = {name: tree[name] for name in _LISTS}
-        told: Tree | None = None
+        estimated: Tree | None = None
         if expected is not None:
-            told = {**attrs.asdict(expected), "summary": str(expected)}
+            estimated = {**attrs.asdict(expected), "summary": str(expected)}
         return {
             "plan_id": self.plan_id,
             "state": self.state,
@@ -114,7 +114,7 @@ class Preview:
             "reasons": list(report.reasons) if report else [],
             "counts": counts_json(report.counts) if report else None,
             "categories": attrs.asdict(report.categories) if report else None,
-            "estimate": told,
+            "estimate": estimated,
             "offset": offset,
             "totals": {"changes": self.changes, **totals},
             "changes": self._changes(offset, limit),
@@ -122,26 +122,26 @@ class Preview:
         }
 
     def _changes(self, offset: int, limit: int) -> list[Tree]:
-        if offset >= len(self._places):
+        if offset >= len(self._offsets):
             return []
         with self.path.open("rb") as file:
-            file.seek(self._places[offset])
-            most = min(limit, len(self._places) - offset)
+            file.seek(self._offsets[offset])
+            most = min(limit, len(self._offsets) - offset)
             return [_change(json.loads(line)) for line in itertools.islice(file, most)]
 
 
-def _places(path: Path) -> array[int]:
-    """Where each change begins in a plan; its first and last line are none."""
-    places, place = array("Q"), 0
+def _offsets(path: Path) -> array[int]:
+    """Offsets of the changes in a plan file, without its first and last line."""
+    offsets, position = array("Q"), 0
     with path.open("rb") as file:
         for line in file:
-            places.append(place)
-            place += len(line)
-    return places[1:-1]
+            offsets.append(position)
+            position += len(line)
+    return offsets[1:-1]
 
 
 def _change(line: dict[str, Any]) -> Tree:
-    """What would happen to a product, a category or a tag."""
+    """A change of a product, a category or a tag, as JSON types."""
     if line["line"] == "product":
         return {
             "action": line["action"],
@@ -163,10 +163,10 @@ def _change(line: dict[str, Any]) -> Tree:
 
 @attrs.define
 class Plans:
-    """The plan of each job that was made last, or is being made.
+    """The latest plan of each job, in progress or ready.
 
     Attributes:
-        service: Applies them.
+        service: Applies plans.
     """
 
     service: Service
@@ -178,17 +178,17 @@ class Plans:
     _old: list[Path] = attrs.field(factory=list[Path], init=False)
 
     def is_making(self, job: str) -> bool:
-        """Whether one of this job is being made."""
+        """Whether a plan of this job is in progress."""
         return job in self._tasks
 
     def begin(self, job: Job) -> Preview:
-        """Begin to make one in the background, in the place of the one before.
+        """Start a plan in the background, in place of the previous one.
 
         Raises:
-            RefusalError: One of this job is being made.
+            RefusalError: A plan of this job is in progress.
         """
         if self.is_making(job.name):
-            raise RefusalError(409, "a plan of this job is being made")
+            raise RefusalError(409, "a plan of this job is already in progress")
         if self._folder is None:
             self._folder = TemporaryDirectory(prefix="catalogsync-plans-")
         plan_id = uuid.uuid4().hex
@@ -214,32 +214,32 @@ class Plans:
             self._old.remove(path)
 
     def find(self, job: str) -> Preview:
-        """The plan of a job that was made last.
+        """The latest plan of a job.
 
         Raises:
-            RefusalError: None was made since the service started.
+            RefusalError: There is none since the service started.
         """
         if job not in self._previews:
-            raise RefusalError(404, "no plan of this job was made; ask for one first")
+            raise RefusalError(404, "no plan of this job; request one first")
         return self._previews[job]
 
     async def apply(self, job: Job, plan_id: str) -> str:
-        """Have a plan applied, and nothing else; gives the id of the run.
+        """Apply a plan; returns the id of the run.
 
         Raises:
-            RefusalError: It is not the plan that was made last, is not ready, was
-                applied already, or changes nothing.
+            RefusalError: It is not the latest plan, is not ready, was already applied,
+                or has no changes.
             CatalogSyncError: The plan cannot be read, or another one is being applied.
         """
         preview = self.find(job.name)
         if preview.plan_id != plan_id:
-            raise RefusalError(409, "a newer plan was made meanwhile: look at that one")
+            raise RefusalError(409, "there is a newer plan; review that one")
         if preview.state != "ready":
             raise RefusalError(409, "the plan is not ready")
         if not preview.changes:
-            raise RefusalError(409, "this plan changes nothing")
+            raise RefusalError(409, "the plan has no changes")
         if preview.applied:
-            raise RefusalError(409, "this plan was applied already: make a new one")
+            raise RefusalError(409, "the plan was already applied; request a new one")
         preview.applied = True
         try:
             plan = await asyncio.to_thread(Plan.read, preview.path)
@@ -252,13 +252,13 @@ class Plans:
         try:
             await self._plan(job, preview)
         except asyncio.CancelledError:
-            preview.problem = "the plan was not finished, because the service ends"
+            preview.problem = "not finished, because the service stopped"
             raise
         except CatalogSyncError as error:
             preview.problem = str(error)
         except Exception:
-            logger.exception("the plan of job %s broke off", job.name)
-            preview.problem = "something unexpected happened; the log tells more"
+            logger.exception("job %s: planning failed", job.name)
+            preview.problem = "unexpected error; see the log"
 
     async def _plan(self, job: Job, preview: Preview) -> None:
         store = self.service.store
@@ -273,7 +273,7 @@ class Plans:
         await asyncio.to_thread(preview.finish, report, expected)
 
     async def close(self) -> None:
-        """Break off what is being made, and forget all plans."""
+        """Cancel plans in progress and delete all plans."""
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()

@@ -1,4 +1,4 @@
-"""How much may come from one address."""
+"""Rate limits by client address."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _IPV6_NETWORK = 64
 
 
 def address_of(remote: str | None) -> str:
-    """What stands for a client; one of IPv6 has a whole network to choose from.
+    """The address that identifies a client; for IPv6, its /64 network.
 
-    A socket for both versions shows a client of IPv4 as `::ffff:192.0.2.1`.
+    A dual-stack socket shows an IPv4 client as `::ffff:192.0.2.1`.
     """
     try:
         address = ipaddress.ip_address(remote or "")
@@ -37,7 +37,7 @@ class Buckets:
     """A token bucket for each address, which fills within a minute.
 
     Attributes:
-        per_minute: How much may come in a minute, all at once or spread.
+        per_minute: Number of requests per minute, in a burst or spread.
         clock: Seconds; replaced in tests.
     """
 
@@ -46,12 +46,12 @@ class Buckets:
     _full_at: dict[str, float] = attrs.field(factory=dict[str, float], init=False)
 
     def wait(self, address: str) -> float:
-        """Seconds until one more may come; 0: now."""
+        """Seconds until the next request is allowed; 0: now."""
         empty_for = self._full_at.get(address, 0.0) - self.clock()
         return max(0.0, empty_for - _MINUTE + _MINUTE / self.per_minute)
 
     def spend(self, address: str) -> None:
-        """One more came."""
+        """Count a request."""
         now = self.clock()
         full_at = max(now, self._full_at.pop(address, now))
         if len(self._full_at) >= _MOST_ADDRESSES:
@@ -59,6 +59,6 @@ class Buckets:
         self._full_at[address] = full_at + _MINUTE / self.per_minute
 
     def _make_room(self) -> None:
-        """Forget those that were not heard of for longest."""
+        """Drop the addresses that have been silent for longest."""
         for address in list(islice(self._full_at, _MOST_ADDRESSES // 10)):
             del self._full_at[address]

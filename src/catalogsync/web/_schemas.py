@@ -1,4 +1,4 @@
-"""What the API answers, as JSON types."""
+"""Responses of the API as JSON types."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _STATS = (
 
 
 def to_text(tree: object) -> str:
-    """JSON in ASCII, so that half of a surrogate pair spoils nothing."""
+    """JSON in ASCII, so that lone surrogates are valid."""
     return json.dumps(tree, separators=(",", ":"), default=_plain)
 
 
@@ -48,20 +48,20 @@ def _plain(value: object) -> object:
 
 
 def counts_json(counts: Counts) -> Tree:
-    """How many products met which end."""
+    """Numbers of products by outcome."""
     return attrs.asdict(counts)
 
 
 def job_json(
     state: JobState, last: RunRecord | None, *, waiting: int, failures: int
 ) -> Tree:
-    """A job and where it stands.
+    """A job and its state.
 
     Args:
-        state: The job's.
-        last: Its last run.
-        waiting: Requests for a run that no run fulfils yet.
-        failures: Products that failed and did not succeed since.
+        state: State of the job.
+        last: Its latest run.
+        waiting: Number of queued triggers.
+        failures: Number of failed products.
     """
     job = state.job
     return {
@@ -97,7 +97,7 @@ def _running(state: JobState) -> Tree | None:
 
 
 def retrying_json(event: Retrying | None) -> Tree | None:
-    """What failed and when it is tried again."""
+    """A failure that is being retried."""
     if event is None:
         return None
     tree = attrs.asdict(event)
@@ -106,7 +106,7 @@ def retrying_json(event: Retrying | None) -> Tree | None:
 
 
 def run_json(record: RunRecord) -> Tree:
-    """A run in short."""
+    """A run without its report."""
     report = cast("Mapping[str, Any]", record.report or {})
     return {
         "run_id": record.run_id,
@@ -132,7 +132,7 @@ def whole_run_json(record: RunRecord) -> Tree:
 
 
 def stats_json(records: Sequence[RunRecord]) -> list[Tree]:
-    """The figures of the runs that have a report."""
+    """Statistics of the runs that have a report."""
     reports = [record.report for record in records if record.report]
     return [
         {name: report[name] for name in _STATS if name in report} for report in reports
@@ -153,7 +153,7 @@ def failure_json(failure: FailedProduct) -> Tree:
 
 
 def trigger_json(trigger: Trigger) -> Tree:
-    """A request for a run."""
+    """A queued trigger."""
     return {
         "id": trigger.id,
         "at": trigger.at,
@@ -163,7 +163,7 @@ def trigger_json(trigger: Trigger) -> Tree:
 
 
 def event_json(item: JobEvent) -> Tree:
-    """An event with the job, and where the run stood; a report has its own place."""
+    """An event with its job and the counts of the run, without the report."""
     fields = attrs.asdict(item.event, recurse=False)
     fields.pop("report", None)
     for name, value in fields.items():

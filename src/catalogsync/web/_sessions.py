@@ -1,4 +1,4 @@
-"""Who is logged in by a browser; kept in memory, so a restart logs everybody out."""
+"""Sessions of browsers, kept in memory: a restart logs everybody out."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _MOST = 1000
 
 @attrs.frozen
 class Caller:
-    """Somebody who may come in.
+    """An authenticated caller.
 
     Attributes:
-        name: Of the token.
-        role: What they may do.
+        name: Name of the token.
+        role: Role of the token.
     """
 
     name: str
@@ -42,12 +42,12 @@ def _digest(text: str) -> bytes:
 
 @attrs.define(eq=False)
 class Session:
-    """A browser that is logged in.
+    """The session of a browser.
 
     Attributes:
-        caller: By whom.
-        until: When it ends, by the clock of the sessions.
-        csrf: Stands in each form of its pages; another site cannot know it.
+        caller: Who is logged in.
+        until: End of the session, on the clock of `Sessions`.
+        csrf: CSRF token in each form of its pages.
     """
 
     caller: Caller
@@ -55,19 +55,19 @@ class Session:
     csrf: str = attrs.field(factory=secrets.token_urlsafe, init=False, repr=False)
 
     def check(self, csrf: str) -> None:
-        """See to it that a form is from a page of this session.
+        """Check the CSRF token of a form.
 
         Raises:
-            RefusalError: It is not.
+            RefusalError: It does not belong to this session.
         """
         if not hmac.compare_digest(_digest(self.csrf), _digest(csrf)):
-            text = "this form is not from a page of your session; load the page anew"
+            text = "this form is not from a page of your session; reload the page"
             raise RefusalError(403, text)
 
 
 @attrs.define
 class Sessions:
-    """The sessions that are open; their ids are nowhere but in the browsers' cookies.
+    """The open sessions, by the hashes of their ids.
 
     Attributes:
         clock: Seconds; replaced in tests.
@@ -79,7 +79,7 @@ class Sessions:
     )
 
     def find(self, request: web.Request) -> Session | None:
-        """The session of a request; takes as long wherever an id differs."""
+        """The session of a request, compared in constant time."""
         given = _digest(request.cookies.get(_COOKIE, ""))
         found = None
         for known, session in self._open.items():
@@ -88,13 +88,13 @@ class Sessions:
         return found if found and self.is_open(found) else None
 
     def is_open(self, session: Session) -> bool:
-        """Whether it has not ended."""
+        """Whether a session has not ended."""
         return session.until > self.clock()
 
     def begin(
         self, caller: Caller, request: web.Request, response: web.Response
     ) -> None:
-        """Log a browser in, by a cookie for all that is beside the login page."""
+        """Log a browser in, with a cookie for the folder of the login page."""
         now = self.clock()
         self._open = {i: each for i, each in self._open.items() if each.until > now}
         while len(self._open) >= _MOST:
@@ -116,8 +116,8 @@ class Sessions:
 def _set_cookie(
     request: web.Request, response: web.Response, value: str, seconds: int
 ) -> None:
-    # Without a path it is for the folder of the page that sets it, and only the
-    # browser knows that one where a proxy changes paths.
+    # Without a path, the cookie is for the folder of the page that sets it. Behind a
+    # proxy that changes paths, only the browser knows that folder.
     response.set_cookie(
         _COOKIE,
         value,

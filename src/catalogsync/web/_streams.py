@@ -1,4 +1,4 @@
-"""Live progress by server-sent events; a run never waits for a reader."""
+"""Live progress as server-sent events; a run never waits for a subscriber."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _DROPPED = b"event: dropped\ndata: {}\n\n"
 
 @attrs.define(eq=False)
 class _Stream:
-    """What one reader is sent.
+    """An event stream of one subscriber.
 
     Attributes:
-        reader: Of the feed.
-        response: Where it is written.
-        request: Of whom asked.
-        session: Of a browser; the stream ends with it.
-        writing: Bounds the write that is under way.
+        reader: Reader of the feed.
+        response: The response to write to.
+        request: The request for the stream.
+        session: Session of a browser; the stream ends with it.
+        writing: Timeout of the current write.
     """
 
     reader: Reader[JobEvent]
@@ -44,10 +44,10 @@ class _Stream:
     writing: asyncio.Timeout | None = None
 
     async def write(self, data: bytes) -> None:
-        """Send it on.
+        """Send data.
 
         Raises:
-            TimeoutError: The other side takes nothing.
+            TimeoutError: The subscriber does not read.
         """
         try:
             async with asyncio.timeout(_PATIENCE) as self.writing:
@@ -56,7 +56,7 @@ class _Stream:
             self.writing = None
 
     def end(self) -> None:
-        """Let it end, soon even if the other side takes nothing."""
+        """End the stream, soon even if the subscriber does not read."""
         if not self.reader.put(None):
             self.reader.drop()
         if self.writing is not None:
@@ -66,13 +66,13 @@ class _Stream:
 
 @attrs.define
 class Streams:
-    """The streams that are open.
+    """The open event streams.
 
     Attributes:
-        feed: What they are fed from.
-        sessions: The browsers that are logged in.
-        data: Makes the data of an event.
-        alive_every: Seconds after which a silent stream shows that it is there.
+        feed: Publishes the events.
+        sessions: Sessions of browsers.
+        data: Encodes the data of an event.
+        alive_every: Seconds of silence after which a stream sends a comment.
     """
 
     feed: Feed[JobEvent]
@@ -87,18 +87,18 @@ class Streams:
             name = type(item.event).__name__
             return f"event: {name}\ndata: {self.data(item)}\n\n".encode()
 
-        # All readers are sent the same events.
+        # All subscribers receive the same events.
         self._encode = functools.lru_cache(_ENCODED)(encode)
 
     async def serve(self, request: web.Request, job: str) -> web.StreamResponse:
-        """Send events, of one job or of all, until either side ends it.
+        """Send events of one job or of all, until either side ends the stream.
 
         Raises:
-            RefusalError: There are as many readers as there may be.
+            RefusalError: There are too many subscribers.
         """
         response = web.StreamResponse(headers=_HEADERS)
         if self.feed.readers >= self.feed.most:
-            raise RefusalError(503, "there are as many readers as there may be")
+            raise RefusalError(503, "too many event subscribers")
         with self.feed.reading() as reader:
             session = self.sessions.find(request)
             stream = _Stream(reader, response, request, session)
@@ -116,7 +116,7 @@ class Streams:
         return response
 
     def close(self) -> None:
-        """Let all streams end."""
+        """End all streams."""
         for stream in self._open:
             stream.end()
 
@@ -133,7 +133,7 @@ class Streams:
             await stream.write(_DROPPED)
 
     async def _next(self, reader: Reader[JobEvent]) -> JobEvent | bytes | None:
-        """The next event, a sign of life when there is none, None at the end."""
+        """The next event; a keep-alive comment after silence; None at the end."""
         try:
             async with asyncio.timeout(self.alive_every):
                 return await anext(reader)

@@ -1,4 +1,4 @@
-"""Signed calls that name changed products."""
+"""Verification of signed webhook requests."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _refuse(text: str) -> RefusalError:
 
 @attrs.define
 class Signatures:
-    """Tells right signatures from wrong, old and repeated ones.
+    """Verifies signatures, and rejects old and replayed requests.
 
     Attributes:
         secrets: The secrets by job.
@@ -57,30 +57,34 @@ class Signatures:
     _seen: dict[bytes, float] = attrs.field(factory=dict[bytes, float], init=False)
 
     def check(self, job: str, headers: MultiMapping[str], body: bytes) -> bytes:
-        """See to it that a call is new and signed with a secret of this job.
+        """Check that a request is new and signed with a secret of this job.
 
         Returns:
-            What stands for the call; `forget` takes it.
+            An id of the request, for `forget`.
 
         Raises:
-            RefusalError: It is not.
+            RefusalError: The signature is not valid, or the request is old or replayed.
         """
         timestamp = _timestamp(headers)
         moment, now = float(timestamp), self.clock()
         if abs(now - moment) > _WINDOW:
-            raise _refuse(f"{_TIMESTAMP} is more than {_WINDOW:g} s from our clock")
+            raise _refuse(
+                f"{_TIMESTAMP} differs by more than {_WINDOW:g} s from the server's clock"
+            )
         if not self._is_right(job, timestamp, body, _given(headers)):
-            raise _refuse(f"no {_SIGNATURE} is right for this webhook")
-        # What was signed is remembered, and not by which of several secrets.
+            raise _refuse(f"{_SIGNATURE} does not match")
+        # Independent of which secret signed it: a replay with another one is a replay.
         call = hashlib.sha256(f"{job}\n{timestamp}\n".encode() + body).digest()
         self._forget_old(now)
         if call in self._seen:
-            raise _refuse("this very call came before; sign a repetition anew")
+            raise _refuse(
+                "replayed request; retry with a fresh timestamp and signature"
+            )
         self._seen[call] = moment + _WINDOW
         return call
 
     def forget(self, call: bytes) -> None:
-        """Let a call come again, because it was not fulfilled."""
+        """Accept a request again, because it was not fulfilled."""
         self._seen.pop(call, None)
 
     def _is_right(
@@ -116,6 +120,6 @@ def _given(headers: MultiMapping[str]) -> list[bytes]:
         if version == "v1"
     ]
     if not given or len(given) > _MOST_SIGNATURES:
-        text = f"{_SIGNATURE} must be v1=hex, or up to {_MOST_SIGNATURES} of these"
+        text = f"{_SIGNATURE} must be v1=HEX, or up to {_MOST_SIGNATURES} of these"
         raise RefusalError(401, text)
     return given

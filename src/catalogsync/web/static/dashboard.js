@@ -11,7 +11,7 @@ function say(id, text) {
   document.getElementById(id).textContent = text;
 }
 
-// Takes the parts that can change from another version of this page.
+// Replaces the live parts with those of a newer version of this page.
 function take(page) {
   for (const part of live()) {
     const news = page.getElementById(part.id);
@@ -22,7 +22,7 @@ function take(page) {
   }
 }
 
-// What stands in a part for an element that was in its earlier version.
+// The element of a part that corresponds to one of its earlier version.
 function twin(part, element) {
   const is = (name, other) => element.getAttribute(name) === other.getAttribute(name);
   return [...part.querySelectorAll(element.localName)].find(
@@ -38,7 +38,7 @@ async function load(address, options) {
   return { answer, page, elsewhere };
 }
 
-// One at a time: what comes meanwhile is seen by one more.
+// One at a time; one more refresh afterwards covers requests in between.
 async function refresh() {
   if (refreshing) {
     again = true;
@@ -51,7 +51,7 @@ async function refresh() {
     fresh = answer.ok && !elsewhere;
     if (fresh) take(page);
   } catch {
-    // The connection is gone; the stream comes back by itself, or says so.
+    // The connection is lost; the stream reconnects, or reports it.
   }
   await new Promise((done) => setTimeout(done, 250));
   const stale = [...live()].some((part) => over.has(part.dataset.run));
@@ -79,13 +79,13 @@ function show(part, counts, total) {
   if (quarter > before && quarter < 4) say("said", `${part.dataset.job}: ${quarter * 25} percent`);
 }
 
-// What failed and when it is tried again; after the next success, nothing.
+// A failure that is being retried; cleared by the next success.
 function showRetry(part, kind, event) {
   const place = part.querySelector("[data-retrying]");
   if (!place) return;
   if (kind === "Retrying") {
     const at = new Date(event.next_at * 1000).toISOString().slice(0, 19).replace("T", " ");
-    place.textContent = `Trying again at ${at} UTC (attempt ${event.attempt}): ${event.what}: ${event.reason}`;
+    place.textContent = `Retrying “${event.what}” at ${at} UTC (attempt ${event.attempt}): ${event.reason}`;
   } else if (WORKED.has(kind)) place.textContent = "";
 }
 
@@ -93,7 +93,7 @@ function hear(kind, event) {
   const { job, run_id: run, counts, total, summary } = event;
   const parts = [...live()].filter((part) => part.dataset.job === job);
   if (!parts.length) return;
-  if (kind === "RunStarted") say("said", `${job}: a run began`);
+  if (kind === "RunStarted") say("said", `${job}: run started`);
   if (kind === "RunFinished") {
     over.add(run);
     say("said", summary);
@@ -123,7 +123,7 @@ function listen() {
   });
   stream.addEventListener("error", () => {
     if (stream.readyState === EventSource.CLOSED) {
-      say("notice", "Live progress is lost; refresh the page.");
+      say("notice", "Live updates lost; refresh the page.");
     }
   });
   for (const kind of KINDS) {
@@ -140,9 +140,9 @@ async function send(form) {
     const { answer, page, elsewhere } = await load(form.action, { method: "POST", body });
     if (elsewhere) return;
     if (answer.ok) take(page);
-    say("notice", page.getElementById(answer.ok ? "notice" : "problem")?.textContent ?? "That did not work.");
+    say("notice", page.getElementById(answer.ok ? "notice" : "problem")?.textContent ?? "Request failed.");
   } catch {
-    say("notice", "There was no answer; try again.");
+    say("notice", "No response; try again.");
   }
   button.removeAttribute("aria-disabled");
 }
@@ -153,10 +153,10 @@ document.addEventListener("submit", (event) => {
   send(event.target);
 });
 
-// A page that nobody sees takes none of the few connections that a browser has.
+// Hidden pages use none of the few connections that a browser has.
 if (live().length) {
   listen();
-  // What is worked out in the background sends no events.
+  // Planning in the background sends no events.
   setInterval(() => document.querySelector("[data-poll]") && refresh(), 1000);
   document.addEventListener("visibilitychange", () => {
     stream.close();

@@ -13,7 +13,7 @@ export interface Bar {
 
 const [WIDTH, HEIGHT] = [480, 120]
 
-/** Stacked bars, one for each run. The table below has the same figures for those who cannot see them. */
+/** Stacked bars, one for each run. The table below has the same figures. */
 export function BarChart({ title, unit, series, bars }: { title: string; unit: string; series: Series[]; bars: Bar[] }) {
   const most = Math.max(...bars.map(({ values }) => sum(values)), Number.MIN_VALUE)
   const slot = WIDTH / Math.max(bars.length, 12)

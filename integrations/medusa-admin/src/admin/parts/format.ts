@@ -13,5 +13,5 @@ export function formatDuration(seconds: number | null | undefined): string {
     : `${Math.floor(minutes / 60)} h ${minutes % 60} min`
 }
 
-/** A number and what is counted, such as `1 product`. */
+/** A number with a noun, for example `1 product`. */
 export const counted = (number: number, what: string) => `${number} ${what}${number === 1 ? "" : "s"}`

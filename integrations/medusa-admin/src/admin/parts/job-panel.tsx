@@ -4,7 +4,7 @@ import { isBusy, useJob, useStart, type Job, type Running } from "./api"
 import { counted, formatDuration, formatTime } from "./format"
 import { Status, StillFailing } from "./status"
 
-/** Where the job stands, and a button that starts it. */
+/** The state of the job, and a button that starts it. */
 export function JobPanel({ more }: { more?: ReactNode }) {
   const { data: job, error, isPending } = useJob()
   const start = useStart()
@@ -31,7 +31,7 @@ export function JobPanel({ more }: { more?: ReactNode }) {
         </div>
       </div>
       <div className="px-6 py-4">
-        {isPending && <Text size="small">Asking the catalogsync service …</Text>}
+        {isPending && <Text size="small">Loading …</Text>}
         {error && <Problem text={error.message} />}
         {job && !error && <Facts job={job} />}
       </div>
@@ -70,7 +70,7 @@ function reasonsOf({ problem, last }: Job): string[] {
   return problem && !reasons.includes(problem) ? [...reasons, problem] : reasons
 }
 
-/** Why the last run ended as it did; an alert only where it did not go well. */
+/** Why the last run has its status; an alert if it failed. */
 function Reasons({ texts, status }: { texts: string[]; status: string | null }) {
   const calm = status === "succeeded" || status === "cancelled" || status === "skipped"
   return (
@@ -114,7 +114,7 @@ function Progress({ running: { counts, total, retrying } }: { running: Running }
       </Text>
       {retrying && (
         <Text size="xsmall">
-          {`Trying again at ${formatTime(retrying.next_at)} (attempt ${retrying.attempt}): ${retrying.what}: ${retrying.reason}`}
+          {`Retrying “${retrying.what}” at ${formatTime(retrying.next_at)} (attempt ${retrying.attempt}): ${retrying.reason}`}
         </Text>
       )}
     </div>

@@ -52,7 +52,7 @@ function History({ runs }: { runs: Run[] }) {
       <Heading level="h2" className="px-6 py-4">
         Run history
       </Heading>
-      {runs.length ? <Runs runs={runs} /> : <Text className="px-6 pb-4">There was no run yet.</Text>}
+      {runs.length ? <Runs runs={runs} /> : <Text className="px-6 pb-4">No runs yet.</Text>}
     </Container>
   )
 }

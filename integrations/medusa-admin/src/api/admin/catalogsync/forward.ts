@@ -2,7 +2,7 @@ import type { MedusaRequest, MedusaResponse } from "@medusajs/framework/http"
 import { CATALOGSYNC } from "../../../modules/catalogsync"
 import CatalogSyncClient, { CatalogSyncError } from "../../../modules/catalogsync/service"
 
-/** Answers with what the service answers, or why it does not. */
+/** Forwards a request to the service, and its response or error back. */
 export async function forward(
   req: MedusaRequest,
   res: MedusaResponse,
