@@ -258,7 +258,7 @@ async def test_what_a_role_may_not_read_any_more_is_not_taken_for_none(
             existing = await sink.find([desired], fields=supplied(desired))
             found = existing[desired.key]
             assert isinstance(found, Conflict)
-            assert f"{place}: the server left it out" in found.reason
+            assert f"the server left out {place};" in found.reason
 
 
 async def test_lists_that_a_role_may_not_read_any_more_are_missed(shop: Shop) -> None:

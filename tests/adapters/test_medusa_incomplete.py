@@ -256,8 +256,8 @@ def stock(item: Raw) -> tuple[str, list[int]]:
 
 
 def expected_gaps(name: str, stage: Stage) -> tuple[str, ...]:
-    prices = [f"no price set of variant {id_}" for id_ in VARIANTS[name]]
-    items = [f"no inventory item of variant {id_}" for id_ in VARIANTS[name]]
+    prices = [f"no price set for variant {id_}" for id_ in VARIANTS[name]]
+    items = [f"no inventory item for variant {id_}" for id_ in VARIANTS[name]]
     missing_parts = {
         "alone": ["no variant", "no shipping profile", "no sales channel"],
         "product": ["no variant"],
@@ -416,7 +416,7 @@ async def test_a_lost_inventory_item_comes_back(shop: Shop, spare: bool) -> None
     if spare:
         await shop.post("inventory-items", {"sku": "S1-Red-S"})
     existing = await shop.find(shirt())
-    assert existing.missing_parts == ("no inventory item of variant Red-S",)
+    assert existing.missing_parts == ("no inventory item for variant Red-S",)
     await shop.put(shirt())
     after = await shop.read(shirt())
     assert looks(after) == looks(raw)

@@ -542,7 +542,7 @@ async def test_two_that_hold_our_key_are_left_alone(medusa: Any) -> None:
         report = await put(sink, attrs.evolve(shirt(), title="New"))
         assert report.counts.failed == 1
         assert raw["id"] in report.failures[0].reason
-        assert "several products have our external id" in report.failures[0].reason
+        assert "several products have this external id" in report.failures[0].reason
 
 
 async def test_a_category_of_ours_is_renamed_and_one_of_theirs_is_used(

@@ -1,10 +1,11 @@
 """Medusa v2 as a sink, through its Admin API.
 
-`client` speaks HTTP, `places` finds where products go, `references` sees to
-categories and tags, `reading`, `shaping` and `bodies` map between the model and
-Medusa, `finding` reads products, `updating` and `stock` carry changes out,
-`halfmade` adds what a killed server left undone, `owning` lists and removes what is
-ours, `adopting` makes ours what stands there, `sink` puts them together.
+`client` sends requests and `schema` checks the replies. `store_context` finds the sales
+channel, shipping profile and stock location. `mapping`, `normalize` and `payloads`
+convert between the model and Medusa. `queries` reads products, `references` handles
+categories and tags, `updating` and `stock` write changes, `repair` completes products
+that a killed server left incomplete, `removal` lists and removes managed products,
+`adoption` takes over existing ones, and `sink` combines them.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Products that stand in a store without a key: finding them, and making them ours.
+"""Adoption: finding existing products without a key and taking them over.
 
-Observed on Medusa 2.21.2: filters on a product's metadata are ignored. So what other
-scripts left there is found by looking at all products, once. `variants/batch` takes
-the variants of any products and merges their metadata.
+Observed on Medusa 2.21.2: filters on a product's metadata are ignored, so ids that other
+scripts left there are found by reading all products once. `variants/batch` accepts
+variants of any products and merges their metadata.
 """
 
 from __future__ import annotations
@@ -39,22 +39,22 @@ from .store_context import Places
 
 __all__ = ["Foreign", "claim"]
 
-_MARKS = ("external_id", "externalId")
+_EXTERNAL_IDS = ("external_id", "externalId")
 _MATCHED = frozenset({Field.VARIANTS, Field.SKU})
 
 
 @attrs.define
 class Foreign:
-    """Finds products without a key that could be ours.
+    """Finds products without a key that match desired ones.
 
     Attributes:
         client: The store.
-        places: Where products go.
+        places: Channel, profile, location and currencies of the store.
     """
 
     client: MedusaClient
     places: Places
-    _marks: dict[str, list[str]] | None = attrs.field(default=None, init=False)
+    _by_external_id: dict[str, list[str]] | None = attrs.field(default=None, init=False)
     _turn: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False)
 
     async def find(
@@ -64,7 +64,7 @@ class Foreign:
         look = {
             AdoptBy.SKU: self._by_sku,
             AdoptBy.HANDLE: self._by_handle,
-            AdoptBy.EXTERNAL_ID: self._by_mark,
+            AdoptBy.EXTERNAL_ID: self._with_external_id,
         }
         candidates = await look[by](desired)
         if not any(v.options for product in desired for v in product.variants or ()):
@@ -105,27 +105,27 @@ class Foreign:
             for key, own in handles.items()
         }
 
-    async def _by_mark(
+    async def _with_external_id(
         self, desired: Sequence[Product]
     ) -> Mapping[ProductKey, Sequence[str]]:
         async with self._turn:
-            if self._marks is None:
-                self._marks = await self._read_marks()
-        marks = self._marks
+            if self._by_external_id is None:
+                self._by_external_id = await self._read_external_ids()
+        ids = self._by_external_id
         return {
-            key: sorted({*marks.get(key.id, ()), *marks.get(str(key), ())})
+            key: sorted({*ids.get(key.id, ()), *ids.get(str(key), ())})
             for key in (product.key for product in desired)
         }
 
-    async def _read_marks(self) -> dict[str, list[str]]:
-        """Ids of products by what other scripts left in their metadata."""
-        marks: dict[str, list[str]] = {}
+    async def _read_external_ids(self) -> dict[str, list[str]]:
+        """Products by the external ids that other scripts left in their metadata."""
+        found: dict[str, list[str]] = {}
         async for page in all_products(self.client, "id,external_id,metadata"):
             for raw in page:
                 if not raw.get("external_id"):
-                    for mark in _marks_of(raw):
-                        marks.setdefault(mark, []).append(raw["id"])
-        return marks
+                    for id_ in _external_ids(raw):
+                        found.setdefault(id_, []).append(raw["id"])
+        return found
 
     def _existing(self, desired: Product, raw: Raw, fields: frozenset[Field]) -> Found:
         if reason := left_out(raw, fields):
@@ -141,16 +141,16 @@ class Foreign:
 def _ambiguous(could_be: Sequence[Raw]) -> Conflict:
     names = ", ".join(f"{raw['id']} ({raw['title']!r})" for raw in could_be)
     if len(could_be) > 1:
-        return Conflict(reason=f"it could be each of these products: {names}")
-    return Conflict(reason=f"it could be product {names}, and another one could too")
+        return Conflict(reason=f"matches several products: {names}")
+    return Conflict(reason=f"matches product {names}, as does another product")
 
 
-def _marks_of(raw: Raw) -> set[str]:
+def _external_ids(raw: Raw) -> set[str]:
     metadata = metadata_of(raw)
-    return {text for name in _MARKS if (text := _mark(metadata.get(name)))}
+    return {text for name in _EXTERNAL_IDS if (text := _id_text(metadata.get(name)))}
 
 
-def _mark(value: Json) -> str:
+def _id_text(value: Json) -> str:
     match value:
         case bool():
             return ""
@@ -163,7 +163,7 @@ def _mark(value: Json) -> str:
 
 
 def _matched(desired: Sequence[Variant], raw: Raw) -> Raw:
-    """A product, with the ids of the wanted variants on its own."""
+    """The product, with the ids of the desired variants on the variants they match."""
     variants: Sequence[Raw] = raw.get("variants") or ()
     ids: dict[str, str] = {}
     for is_same in (_has_id, _has_sku, _has_options):
@@ -181,7 +181,7 @@ def _pairs(
     taken: Mapping[str, str],
     is_same: Callable[[Variant, Raw], bool],
 ) -> Iterator[tuple[Variant, Raw]]:
-    """Those that belong together; what is taken meanwhile is left out."""
+    """Matching variants. *taken* may grow between two pairs, so it is checked each time."""
     for variant in desired:
         for found in variants:
             if (
@@ -211,19 +211,19 @@ def _with_id(raw_variant: Raw, id_: str | None) -> Raw:
 
 
 async def claim(client: MedusaClient, changes: Sequence[Change]) -> None:
-    """Put our ids on the variants of products that are to get a key.
+    """Set `catalogsync_id` on the variants of products that are about to be adopted.
 
-    They come first: a product with a key and variants without ids would get its
-    variants anew.
+    This happens before the product gets its key: the variants of a product with a key
+    but without variant ids would be replaced.
 
     Raises:
-        ConflictError: A product got a key meanwhile, or is gone.
+        ConflictError: Somebody deleted a product or gave it a key since it was read.
     """
     foreign = {raw_of(c)["id"]: raw_of(c) for c in changes if existing_of(c).foreign}
     found = await list_products(client, "id[]", foreign, "id,external_id")
     free = {raw["id"] for raw in found if not raw.get("external_id")}
-    if lost := ", ".join(id_ for id_ in foreign if id_ not in free):
-        raise ConflictError(f"not free to be adopted any more: {lost}")
+    if gone := ", ".join(id_ for id_ in foreign if id_ not in free):
+        raise ConflictError(f"products can no longer be adopted: {gone}")
     bodies = [
         {"id": variant["id"], "metadata": {VARIANT_ID: variant_id(variant)}}
         for raw in foreign.values()
@@ -235,4 +235,4 @@ async def claim(client: MedusaClient, changes: Sequence[Change]) -> None:
         try:
             await client.post(path, {"update": bodies}, "fields=id")
         except MedusaRefusedError as error:
-            raise ConflictError(f"variants to be adopted: {error.said}") from error
+            raise ConflictError(f"cannot adopt variants: {error.said}") from error

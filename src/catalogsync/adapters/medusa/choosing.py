@@ -1,8 +1,8 @@
-"""Option values that nobody supplies, for variants that Medusa wants them of.
+"""Option values that the source does not supply but Medusa requires.
 
-A new variant must have a value of every option of its product, in a combination that
-no other variant has. The source supplies none of an option that people added, and none
-at all where the job says that it does not decide on options.
+A new variant needs a value for every option of its product, in a combination that no
+other variant has. The source has no value for an option that people added, and no
+values at all if the job does not own options.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from catalogsync.catalog.products import Product, Variant, evolve_unchecked
 
 from .mapping import DEFAULT_OPTIONS, Raw, is_ours, option_values, variant_id
 
-__all__ = ["Choice", "chosen_note", "named_apart", "with_options_of"]
+__all__ = ["Choice", "chosen_note", "distinguishing_options", "with_options_of"]
 
 _LONGEST_NAME = 200
 
 Values: TypeAlias = Mapping[str, Mapping[str, str]]
-"""A value of each option, by the variant's id."""
+"""Option values by option title, by variant id."""
 Combination: TypeAlias = frozenset[tuple[str, str]]
 
 
 @attrs.frozen
 class Choice:
-    """What is there to choose from for the variants of a product.
+    """The option values that the variants of a product can get.
 
     Attributes:
-        titles: The options of which each variant must have a value.
-        offered: The values of each option; first those that most of our variants have.
-        existing: What the variants have now.
-        taken: The combinations of variants that stay as they are.
-        leaving: Those of variants that are deleted when the new ones are there.
+        titles: The options that every variant needs a value for.
+        offered: The values of each option, the most used among managed variants first.
+        existing: The current values of the variants.
+        taken: The combinations of variants that do not change.
+        leaving: The combinations of variants that are deleted once the new ones exist.
     """
 
     titles: frozenset[str]
@@ -54,13 +54,13 @@ class Choice:
         shaped: Iterable[str],
         leaving: Container[str],
     ) -> Choice:
-        """Look at a product.
+        """Collect the values of a product.
 
         Args:
             raw: Its options and variants.
             titles: The options that it will have.
             shaped: The ids of the variants that get options.
-            leaving: The ids of those that go afterwards, as they are.
+            leaving: The ids of the variants that are deleted afterwards.
         """
         rows: Sequence[Raw] = raw.get("variants") or ()
         existing = {variant_id(row): option_values(row) for row in rows}
@@ -84,7 +84,7 @@ class Choice:
         )
 
     def complete(self, variants: Iterable[Variant]) -> dict[str, dict[str, str]]:
-        """A value of each option for these; one that is there keeps what it has."""
+        """A value of each option for these variants; existing ones keep their values."""
         variants = list(variants)
         taken = {*self.taken, *(frozenset(v.options.items()) for v in variants)}
         found: dict[str, dict[str, str]] = {}
@@ -92,32 +92,32 @@ class Choice:
             if variant.id not in self.existing:
                 taken |= self.leaving
             found[variant.id] = dict(variant.options)
-            if lacking := sorted(self.titles - variant.options.keys()):
+            if missing := sorted(self.titles - variant.options.keys()):
                 found[variant.id] = next(
                     options
-                    for options in self._combinations(variant, lacking, len(taken))
+                    for options in self._combinations(variant, missing, len(taken))
                     if frozenset(options.items()) not in taken
                 )
                 taken.add(frozenset(found[variant.id].items()))
         return found
 
     def _combinations(
-        self, variant: Variant, lacking: Sequence[str], number: int
+        self, variant: Variant, missing: Sequence[str], number: int
     ) -> Iterator[dict[str, str]]:
-        """More than *number*, the best first."""
+        """More than *number* candidates, the best first."""
         existing = self.existing.get(variant.id, {})
         names = [*itertools.islice(_names(variant), number + 1)]
         lists: list[list[str]] = []
-        for title in lacking:
+        for title in missing:
             own = [existing[title]] if title in existing else []
             first = [DEFAULT_OPTIONS[title]] if title in DEFAULT_OPTIONS else []
             offered = self.offered.get(title) or [*DEFAULT_OPTIONS.values()]
             lists.append([*own, *first, *offered, *names])
         for values in itertools.product(*lists):
-            yield {**variant.options, **dict(zip(lacking, values, strict=True))}
+            yield {**variant.options, **dict(zip(missing, values, strict=True))}
 
     def chosen(self, after: Values, variants: Iterable[Variant]) -> Values:
-        """What nobody supplied of the values that these variants get."""
+        """The values of these variants that were chosen here, not supplied."""
         return {
             v.id: {
                 title: value
@@ -136,14 +136,14 @@ def _by_use(option: Raw, used: Counter[tuple[str, str]]) -> list[str]:
 
 
 def _names(variant: Variant) -> Iterator[str]:
-    """What tells a variant from others, if nothing else does."""
+    """Names that tell a variant from the others if its options do not."""
     name = (variant.title or variant.id)[:_LONGEST_NAME]
     yield name
     yield from (f"{name} {number}" for number in itertools.count(2))
 
 
-def named_apart(product: Product) -> Values:
-    """Options for the variants of a new product, if it has several without any."""
+def distinguishing_options(product: Product) -> Values:
+    """Options for a new product with several variants that have none; else empty."""
     variants = product.variants or ()
     if len(variants) < 2 or any(variant.options for variant in variants):
         return {}
@@ -158,7 +158,7 @@ def named_apart(product: Product) -> Values:
 
 
 def with_options_of(change: Change, options: Values) -> Change:
-    """The creation of a product whose variants have these options."""
+    """The creation with these options on its variants."""
     if not options:
         return change
     variants = tuple(
@@ -170,13 +170,13 @@ def with_options_of(change: Change, options: Values) -> Change:
 
 
 def chosen_note(chosen: Values) -> str:
-    """Tells people which values were chosen; empty if none were."""
+    """A note for the report on the values that were chosen; empty if none were."""
     ids: dict[tuple[str, str], list[str]] = {}
     for id_, options in chosen.items():
         for pair in options.items():
             ids.setdefault(pair, []).append(id_)
     return "; ".join(
         f"variant {', '.join(found)} got the value {value!r} of the option {title!r},"
-        " because Medusa wants one and the source does not supply it"
+        " because Medusa requires one and the source does not supply it"
         for (title, value), found in ids.items()
     )

@@ -1,9 +1,9 @@
-"""The Admin API of Medusa: logging in, sending, and what its errors mean.
+"""A client for Medusa's Admin API: login, requests, and the meaning of errors.
 
-What stands here was observed on Medusa 2.21.2. A secret API key goes as the user
-name of HTTP Basic; each such request costs the server about 32 ms, where a token
-costs 2. While its database is down, Medusa answers 500, or 401 to a good API key,
-after 60 seconds. A 500 can also mean that one product is not acceptable.
+Observed on Medusa 2.21.2: a secret API key is sent as the user name of HTTP Basic; each
+such request costs the server about 32 ms, where a token costs 2. While its database is
+down, Medusa answers 500, or 401 to a valid API key, after 60 seconds. A 500 can also
+mean that one product is invalid.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _NO_REASON = frozenset({"unknown_error", "unexpected_state", "database_error"})
 
 
 class MedusaRefusedError(RefusedError):
-    """Medusa does not take a request.
+    """Medusa rejects a request.
 
     Attributes:
         status: HTTP status.
@@ -51,24 +51,26 @@ class MedusaRefusedError(RefusedError):
     """
 
     def __init__(self, what: str, status: int, kind: str, said: str) -> None:
-        super().__init__(f"Medusa refused it ({what}: HTTP {status})", said=said)
+        super().__init__(
+            f"Medusa rejected the request ({what}: HTTP {status})", said=said
+        )
         self.status = status
         self.type = kind
 
 
 class Auth(Protocol):
-    """A way to prove who we are."""
+    """A way to authenticate."""
 
     async def headers(self, http: HttpClient) -> Mapping[str, str]:
-        """What to send along; logs in where that is needed."""
+        """The headers to send; logs in first if necessary."""
         ...
 
     def accepted(self) -> None:
-        """The server took what was sent."""
+        """Called when the server accepted the headers."""
         ...
 
     def refused(self, reply: Reply, sent: Mapping[str, str]) -> Exception | None:
-        """The server answered 401 to these headers: why, or None to send anew."""
+        """Called after a 401 to these headers: the error, or None to retry."""
         ...
 
 
@@ -86,11 +88,11 @@ class ApiKey:
         return {"Authorization": f"Basic {token}"}
 
     def accepted(self) -> None:
-        """Remember that the key is good."""
+        """Remember that the key is valid."""
         self._worked = True
 
     def refused(self, reply: Reply, sent: Mapping[str, str]) -> Exception | None:
-        """A key that worked a moment ago is refused while the database is down."""
+        """While its database is down, Medusa refuses keys that worked before."""
         if self._worked:
             problem = "HTTP 401 for a key that worked before"
             return TransientError(f"{reply.what}: {problem}")
@@ -100,11 +102,11 @@ class ApiKey:
 
 @attrs.define
 class Login:
-    """E-mail address and password, exchanged for a token that is kept fresh.
+    """E-mail address and password, exchanged for a token that is renewed in time.
 
     Attributes:
-        email: Of a user of Medusa's admin.
-        password: Their password.
+        email: E-mail address of an admin user.
+        password: Password of this user.
         clock: Seconds since the epoch; replaced in tests.
     """
 
@@ -117,7 +119,7 @@ class Login:
     _turn: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False)
 
     async def headers(self, http: HttpClient) -> Mapping[str, str]:
-        """A token that is good for some minutes at least."""
+        """A token that is valid for some minutes at least."""
         async with self._turn:
             if self._token and self.clock() > self._ends - _SPARE:
                 await self._refresh(http)
@@ -129,11 +131,11 @@ class Login:
         return {"Authorization": f"Bearer {self._token}"}
 
     def accepted(self) -> None:
-        """The token is good."""
+        """Remember that the token is valid."""
         self._fresh = False
 
     def refused(self, reply: Reply, sent: Mapping[str, str]) -> Exception | None:
-        """Log in once more; a new token that has not ended on the way is final."""
+        """Log in once more; the refusal of a new token that has not expired is final."""
         if sent != self._headers():
             return None
         if self._fresh and self.clock() < self._ends:
@@ -167,9 +169,9 @@ class Login:
 
 
 def _lifetime(token: str) -> float:
-    """The seconds that a JWT lasts, whatever the server's clock says.
+    """The lifetime of a JWT in seconds, independent of the server's clock.
 
-    One that does not say so is taken to last for ever.
+    Infinite if the token does not state it.
     """
     try:
         payload = token.split(".")[1]
@@ -186,9 +188,10 @@ class MedusaClient:
     """Sends requests to the Admin API.
 
     Attributes:
-        http: Sends them.
-        auth: Proves who we are.
-        bypasses_cache: Whether each read is worded anew, so that no cache knows it.
+        http: The HTTP connection to the server.
+        auth: Adds the credentials.
+        bypasses_cache: Whether each read gets a unique query, so that the server's
+            cache cannot answer it.
     """
 
     http: HttpClient
@@ -196,22 +199,22 @@ class MedusaClient:
     bypasses_cache: bool = False
 
     async def get(self, path: str, query: str = "") -> dict[str, Any]:
-        """Read something.
+        """Send a GET request.
 
         Raises:
-            BrokenReplyError: The answer has not the shape that was asked for.
-            MedusaRefusedError: It is not there, or the request is wrong.
-            TransientError: It may be had later.
-            UnauthorizedError: The credentials are not accepted.
-            MisconfiguredError: There is no Medusa at this address.
+            BrokenReplyError: The reply does not have the requested shape.
+            MedusaRefusedError: The resource does not exist, or the request is invalid.
+            TransientError: The server failed; the request may succeed later.
+            UnauthorizedError: The server does not accept the credentials.
+            MisconfiguredError: There is no Medusa server at this address.
         """
         body, _ = await self._send("GET", path, query, None)
         return body
 
     async def get_public(self, path: str) -> dict[str, Any]:
-        """Read what needs no login, and proves none; raises as `get` does.
+        """Read a route that needs no login; raises as `get` does.
 
-        A Medusa that lacks the route asks for a login first.
+        A Medusa version without this route asks for a login first.
         """
         await self.auth.headers(self.http)
         reply = await self.http.send("GET", path)
@@ -222,7 +225,7 @@ class MedusaClient:
     async def get_dated(
         self, path: str, query: str
     ) -> tuple[dict[str, Any], datetime | None]:
-        """Read something, and the server's clock where it shows it; as `get`."""
+        """As `get`, with the server's time, or None if it did not send a valid one."""
         body, headers = await self._send("GET", path, query, None)
         return body, _date(headers)
 
@@ -232,19 +235,21 @@ class MedusaClient:
         """Read a list, page by page; raises as `get` does.
 
         Args:
-            path: Of the list.
-            name: What it is called in the answers; its rows have an `id`.
-            query: What else to say.
-            size: Rows in a page.
+            path: Path of the list.
+            name: Name of the list in the replies; its rows have an `id`.
+            query: Columns and filters.
+            size: Rows per page.
         """
         found: dict[str, dict[str, Any]] = {}
         while True:
             reply = await self.get(path, f"limit={size}&offset={len(found)}&{query}")
             before, count, rows = len(found), reply["count"], reply[name]
             found |= {row["id"]: row for row in rows}
-            came = len(found) - before
-            if came < len(rows) or count > _MOST_ROWS or (not rows and before < count):
-                problem = f"{len(rows)} rows after {before} of {count}, {came} are new"
+            new = len(found) - before
+            if new < len(rows) or count > _MOST_ROWS or (not rows and before < count):
+                problem = (
+                    f"{len(rows)} rows after {before} of {count}, {new} of them new"
+                )
                 raise BrokenReplyError(f"GET {path}: {problem}")
             if len(found) >= count:
                 return list(found.values())
@@ -252,25 +257,25 @@ class MedusaClient:
     async def post(
         self, path: str, body: Mapping[str, Any] | bytes, query: str = ""
     ) -> dict[str, Any]:
-        """Write something; raises as `get` does."""
+        """Send a POST request; raises as `get` does."""
         data = body if isinstance(body, bytes) else strict_json.dumps(body)
         answer, _ = await self._send("POST", path, query, data)
         return answer
 
     async def delete(self, path: str) -> None:
-        """Delete something; raises as `get` does."""
+        """Send a DELETE request; raises as `get` does."""
         await self._send("DELETE", path, "", None)
 
     async def _send(
         self, method: str, path: str, query: str, body: bytes | None
     ) -> tuple[Body, Mapping[str, str]]:
-        worded = query
+        unique_query = query
         if self.bypasses_cache and method == "GET":
-            worded = query.replace("fields=", f"fields=_{token_hex(8)},", 1)
+            unique_query = query.replace("fields=", f"fields=_{token_hex(8)},", 1)
         for _ in range(_TRIES):
             headers = await self.auth.headers(self.http)
             reply = await self.http.send(
-                method, path, query=worded, body=body, headers=headers
+                method, path, query=unique_query, body=body, headers=headers
             )
             if reply.status != 401:
                 found = _checked(self.http, reply)
@@ -287,7 +292,7 @@ def _date(headers: Mapping[str, str]) -> datetime | None:
 
 
 def _checked(http: HttpClient, reply: Reply) -> dict[str, Any]:
-    """The body of a good answer; anything else raises what it means."""
+    """The body of a successful reply; raises the matching error for any other."""
     reply.raise_if_passing()
     if reply.status >= 400:
         raise _error(http, reply)
@@ -303,10 +308,10 @@ def _error(http: HttpClient, reply: Reply) -> Exception:
     except BrokenReplyError:
         body = None
     if not isinstance(body, dict):
-        return _foreign(reply)
-    told = cast("dict[str, object]", body)
+        return _unknown_error(reply)
+    fields = cast("dict[str, object]", body)
     said, kind = (
-        http.quoted(words) if isinstance(words := told.get(name), str) else ""
+        http.quoted(text) if isinstance(text := fields.get(name), str) else ""
         for name in ("message", "type")
     )
     if reply.status >= 500 and (not kind or kind in _NO_REASON):
@@ -318,8 +323,8 @@ def _error(http: HttpClient, reply: Reply) -> Exception:
     return MedusaRefusedError(reply.what, reply.status, kind, said)
 
 
-def _foreign(reply: Reply) -> Exception:
-    """An answer that does not come from Medusa's own error handler."""
+def _unknown_error(reply: Reply) -> Exception:
+    """The error for a reply that Medusa's own error handler did not write."""
     if reply.status == 404:
         problem = f"{reply.what} does not exist; is this the address of a Medusa 2?"
         return MisconfiguredError("url", problem)

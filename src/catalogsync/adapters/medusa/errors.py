@@ -1,8 +1,8 @@
-"""Reading from a refusal which product of a batch caused it.
+"""Finding the product that caused Medusa to refuse a batch.
 
-Medusa refuses a batch as a whole. It names the index of the item, or only a
-handle, SKU or barcode, or nothing at all. An SKU may also be taken by an inventory
-item: a server that dies while it makes a product leaves one that nothing is made of.
+Medusa refuses a batch as a whole. It names the index of the item, or only a handle, SKU
+or barcode, or nothing at all. An SKU may also be taken by an inventory item without a
+variant, left by a server that was killed while it created a product.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ _FILTERS = {
 
 @attrs.frozen
 class Refusals:
-    """Tells what a refusal of a batch means.
+    """Translates refusals of a batch into errors for the engine.
 
     Attributes:
         client: The store.
-        items: Takes the inventory items that new variants may adopt, by SKU.
+        items: Collects inventory items that new variants may adopt, by SKU.
     """
 
     client: MedusaClient
@@ -63,13 +63,13 @@ class Refusals:
         """The error for the engine.
 
         Args:
-            error: What Medusa said.
+            error: The refusal.
             changes: The batch, in the order in which it was sent.
 
         Returns:
-            A `BatchRefusedError` with the culprits where they can be told, or a
-            `ConflictError` where our own product stands there already, or where
-            what was left behind by others can be adopted or is gone.
+            A `BatchRefusedError`, with the culprits if they are known. A
+            `ConflictError` if our own product already exists, or if the obstacle can
+            be adopted or is gone, so that a new plan can succeed.
         """
         index = _INDEX.search(error.said)
         if index and int(index[1]) < len(changes):
@@ -94,24 +94,24 @@ class Refusals:
         value: str,
     ) -> Exception:
         distinct = {change.key: change for change in changes}.values()
-        wanting = [c for c in distinct if value in _values(c, what)]
+        claiming = [c for c in distinct if value in _values(c, what)]
         holders = await self._holders(what, value)
-        keys = {str(change.key): change for change in wanting}
+        keys = {str(change.key): change for change in claiming}
         label = f"{_LABELS[what]} {value}"
         if any(h.get("external_id") in keys and _is_new(keys, h) for h in holders):
-            return ConflictError(f"{label} is there by now: {error.said}")
+            return ConflictError(f"{label} now exists: {error.said}")
         if holders:
             reason = f"{label} is taken by {_named(holders[0])}"
             holder = _key(holders[0])
-            # A change of the holder itself, which keeps the value, is in nobody's way.
-            others = [change.key for change in wanting if change.key != holder]
-            culprits = dict.fromkeys(others or [c.key for c in wanting], reason)
+            # An update of the holder keeps the value and is not a culprit.
+            others = [change.key for change in claiming if change.key != holder]
+            culprits = dict.fromkeys(others or [c.key for c in claiming], reason)
             names = {} if holder is None else dict.fromkeys(culprits, holder)
-        elif len(wanting) > 1:
-            reason = f"{label} is wanted by another product of the same batch"
-            culprits, names = {change.key: reason for change in wanting[1:]}, {}
+        elif len(claiming) > 1:
+            reason = f"{label} is also used by another product in the same batch"
+            culprits, names = {change.key: reason for change in claiming[1:]}, {}
         else:
-            return ConflictError(f"{label} is free by now: {error.said}")
+            return ConflictError(f"{label} is no longer taken: {error.said}")
         return BatchRefusedError(
             error.reason, said=error.said, culprits=culprits, holders=names
         )
@@ -119,24 +119,24 @@ class Refusals:
     async def _item_taken(
         self, error: MedusaRefusedError, changes: Sequence[Change], *, sku: str
     ) -> Exception:
-        """Have items adopted that no variant is made of, and blame the others."""
-        wanting = {
+        """Offer unlinked items for adoption; variants of linked ones are culprits."""
+        claiming = {
             desired: change
             for change in changes
             for desired in _item_skus(change)
             if change.existing is None or desired == sku
         }
         culprits: dict[ProductKey, str] = {}
-        found = await find_items(self.client, wanting)
+        found = await find_items(self.client, claiming)
         for item in found:
             if is_unlinked(item):
                 self.items[item["sku"]] = item["id"]
             elif not await Items(self.client).release(item["sku"]):
                 what = f"SKU {item['sku']} is taken by inventory item {item['id']}"
                 holder = f"of variant {item['variants'][0]['id']}"
-                culprits[wanting[item["sku"]].key] = f"{what} {holder}"
-        if not culprits and sku in wanting:
-            return ConflictError(f"SKU {sku} is free by now: {error.said}")
+                culprits[claiming[item["sku"]].key] = f"{what} {holder}"
+        if not culprits and sku in claiming:
+            return ConflictError(f"SKU {sku} is no longer taken: {error.said}")
         return BatchRefusedError(error.reason, said=error.said, culprits=culprits)
 
     async def _holders(self, what: str, value: str) -> list[dict[str, Any]]:
@@ -164,7 +164,7 @@ def _values(change: Change, what: str) -> set[str | None]:
 
 
 def _item_skus(change: Change) -> list[str]:
-    """The SKUs that Medusa makes an inventory item with."""
+    """The SKUs that Medusa creates an inventory item for."""
     return [
         variant.sku
         for variant in change.product.variants or ()
@@ -173,7 +173,7 @@ def _item_skus(change: Change) -> list[str]:
 
 
 def _key(holder: Raw) -> ProductKey | None:
-    """The key of a product that is ours."""
+    """The key of a managed product; None for other people's products."""
     try:
         return ProductKey.parse(holder.get("external_id") or "")
     except InvalidValueError:

@@ -1,7 +1,7 @@
-"""Names that we give in a store: handles, external ids, and queries by them.
+"""Handles and external ids of products and categories, and queries by them.
 
-A handle is a pure function of the thing it names, never of arrival order, so that
-a second attempt to create it collides with the first instead of doubling it.
+A handle is a pure function of the product or category, never of arrival order, so that
+a second attempt to create it conflicts with the first instead of duplicating it.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ __all__ = [
 _TITLE = 80
 _URL = 7000
 _LONGEST = 13_000
-_NO_WORD = re.compile(r"[^a-z0-9]+")
+_NOT_A_WORD = re.compile(r"[^a-z0-9]+")
 
 
 def handle(product: Product) -> str:
-    """Handle of a product: its title for people, its key for uniqueness."""
+    """Handle of a product: the readable title, and the key to make it unique."""
     title = _slug(product.title)[:_TITLE].strip("-")
     return f"{title}-{_key_slug(product.key)}" if title else _key_slug(product.key)
 
 
 def title_handle(product: Product) -> str:
-    """The handle that its title alone would give, if any."""
+    """The handle that the title alone gives; may be empty."""
     return _slug(product.title)
 
 
 def _slug(text: str) -> str:
-    """Words of small letters and digits; other scripts are spelled in Latin ones."""
+    """Words of lower-case letters and digits; other scripts are transliterated."""
     if not text.isascii():
         from slugify import slugify  # Few texts need it.
 
         text = slugify(text)
-    return _NO_WORD.sub("-", text.lower()).strip("-")
+    return _NOT_A_WORD.sub("-", text.lower()).strip("-")
 
 
 def _key_slug(key: ProductKey) -> str:
@@ -54,35 +54,35 @@ def _key_slug(key: ProductKey) -> str:
     if plain.isascii() and plain.isalnum() and plain == plain.lower():
         return f"{key.source}-{key.id}"
     slug = f"{_slug(key.source)}-{_slug(key.id)[:_TITLE]}".strip("-")
-    return f"{slug}-{_mark(str(key))}"
+    return f"{slug}-{_digest(str(key))}"
 
 
 def category_external_id(reference: Reference) -> str:
-    """External id of a category of ours."""
+    """External id of a managed category."""
     return f"{reference.source}:{reference.id}"
 
 
 def category_handle(reference: Reference, *, unique: bool = False) -> str:
-    """Handle of a category; a unique one where the plain one is taken."""
+    """Handle of a category; *unique* adds a digest, for a handle that is taken."""
     slug = _slug(reference.id)
     if slug and not unique:
         return slug
-    return f"{slug}-{_mark(category_external_id(reference))}".strip("-")
+    return f"{slug}-{_digest(category_external_id(reference))}".strip("-")
 
 
-def _mark(text: str) -> str:
+def _digest(text: str) -> str:
     return blake2b(text.encode(), digest_size=5).hexdigest()
 
 
 def _joined(parts: list[str]) -> str:
-    """Medusa takes a single value with a comma for several, but not one of two."""
+    """Medusa splits a single value at its commas, so such a value is sent twice."""
     return "&".join(parts * 2 if len(parts) == 1 and "%2C" in parts[0] else parts)
 
 
 def in_pieces(name: str, values: Iterable[str]) -> Iterator[str]:
-    """Query strings that name each value, short enough for one address each.
+    """Query strings that together name all values, each short enough for one URL.
 
-    Values that fit into none are left out.
+    Values that are too long for any URL are left out.
     """
     piece: list[str] = []
     length = 0

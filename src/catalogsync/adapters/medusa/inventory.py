@@ -1,9 +1,9 @@
-"""Inventory items, and the SKUs that they keep from others.
+"""Inventory items, and the SKUs that they block.
 
-Observed on Medusa 2.21.2: a variant whose inventory is managed has an inventory item
-with its SKU. A new SKU of the variant does not reach the item, so that the old one is
-taken for good. If somebody switches the management off, the item loses its link and
-keeps its SKU and its levels, and switching it on again is refused.
+Observed on Medusa 2.21.2: a variant with managed inventory has an inventory item with
+its SKU. When the variant gets another SKU the item keeps the old one, which stays taken
+forever. When somebody switches the management off, the item loses its link but keeps
+its SKU and its levels, and Medusa refuses to switch the management on again.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ ITEM_FIELDS = (
     "inventory_items.inventory.location_levels.location_id",
     "inventory_items.inventory.location_levels.stocked_quantity",
 )
-"""What is read of a variant's inventory item."""
+"""Columns of a variant's inventory item."""
 
 
 async def find_items(client: MedusaClient, skus: Iterable[str]) -> list[Raw]:
-    """The inventory items that have these SKUs, with the variants they belong to."""
+    """The inventory items with these SKUs, with their variants."""
     fields = (
         "fields=id,sku,variants.id,variants.sku,variants.product_id,location_levels.id"
     )
@@ -49,7 +49,7 @@ async def find_items(client: MedusaClient, skus: Iterable[str]) -> list[Raw]:
 
 
 def is_unlinked(item: Raw) -> bool:
-    """Whether no variant is made of an item, so that it may be linked to one."""
+    """Whether an item has no variant, so that it can be linked to one."""
     return not item["variants"]
 
 
@@ -60,14 +60,14 @@ class Items:
     client: MedusaClient
 
     async def free(self, rows: Iterable[Raw]) -> None:
-        """Take the SKU off the items of variants that let go of it."""
+        """Clear the SKU of the items of variants that give up their SKU."""
         for row in rows:
             for item in _items(row):
                 if item["sku"] is not None and item["sku"] == row["sku"]:
                     await self._set_sku(item["id"], None)
 
     async def follow(self, changes: Sequence[Change]) -> None:
-        """Give the items of variants that got another SKU the same one."""
+        """Copy the new SKUs of variants to their items."""
         moves = {
             item["id"]: (item["sku"], sku)
             for change in changes
@@ -93,14 +93,14 @@ class Items:
             try:
                 await self._set_sku(id_, sku)
             except MedusaRefusedError:
-                # An item with stock of its own has it; ours works without an SKU.
+                # Another item with stock has this SKU; ours works without one.
                 await self._set_sku(id_, None)
 
     async def release(self, sku: str) -> bool:
-        """Free an SKU that an item keeps without need; say whether one did.
+        """Free an SKU that an item holds without need; True if one did.
 
-        An item of one of our variants gets the SKU that the variant has by now. One
-        that nothing is made of and that has no levels is deleted.
+        The item of a managed variant gets that variant's current SKU. An unlinked
+        item without levels is deleted.
         """
         released = False
         for item in await find_items(self.client, [sku]):
@@ -127,7 +127,7 @@ class Items:
         return ":" in (found["product"].get("external_id") or "")
 
     async def link_found(self, changes: Sequence[Change]) -> None:
-        """Link unlinked items to variants whose inventory is about to be managed."""
+        """Link unlinked items to variants that are about to get managed inventory."""
         rows = {sku: (raw, row) for raw, row, sku in _without_item(changes)}
         for item in await find_items(self.client, rows) if rows else ():
             if is_unlinked(item):
@@ -137,7 +137,7 @@ class Items:
     async def _link(self, raw: Raw, row: Raw, item: str) -> None:
         link = {"inventory_item_id": item, "required_quantity": 1}
         path = f"{_PRODUCTS}/{raw['id']}/variants/{row['id']}/inventory-items"
-        with suppress(MedusaRefusedError):  # the update will say what is wrong
+        with suppress(MedusaRefusedError):  # the update reports the cause
             await self.client.post(path, link, "fields=id")
 
     async def _set_sku(self, id_: str, sku: str | None) -> None:
@@ -145,7 +145,7 @@ class Items:
 
 
 def _items(row: Raw) -> Iterator[dict[str, Any]]:
-    """Id and SKU of a variant's items, where these were read."""
+    """Ids and SKUs of a variant's items, if these columns were read."""
     for link in row.get("inventory_items") or ():
         inventory = link.get("inventory")
         if inventory and "sku" in inventory:
@@ -153,13 +153,13 @@ def _items(row: Raw) -> Iterator[dict[str, Any]]:
 
 
 def _new_skus(change: Change) -> Iterator[tuple[Raw, str | None]]:
-    """Variants that got another SKU, in this update or in one that broke off."""
+    """Variants that got another SKU, in this update or in an interrupted one."""
     rows = {variant_id(row): row for row in raw_of(change).get("variants") or ()}
     if is_unfinished(change):
-        told = change.desired.variants if change.desired else ()
-        ids = {variant.id for variant in told or () if variant.sku is not UNSET}
+        desired = change.desired.variants if change.desired else ()
+        ids = {variant.id for variant in desired or () if variant.sku is not UNSET}
         for variant in change.product.variants or ():
-            if variant.id in rows.keys() & ids - _made(change):
+            if variant.id in rows.keys() & ids - _added(change):
                 yield rows[variant.id], variant.sku or None
         return
     for item in change.variants:
@@ -168,13 +168,13 @@ def _new_skus(change: Change) -> Iterator[tuple[Raw, str | None]]:
             yield row, item.variant.sku or None
 
 
-def _made(change: Change) -> set[str]:
-    """The variants that are new, or made anew."""
+def _added(change: Change) -> set[str]:
+    """The variants that are new or recreated."""
     return {c.variant.id for c in change.variants if c.action is Action.ADD}
 
 
 def _without_item(changes: Sequence[Change]) -> Iterator[tuple[Raw, Raw, str]]:
-    """Variants that get stock and have no item, with the SKU they will have."""
+    """Variants that get stock but have no item, with their future SKU."""
     for change in changes:
         raw = raw_of(change)
         rows = {variant_id(row): row for row in raw.get("variants") or ()}

@@ -1,4 +1,4 @@
-"""From Medusa's products to the model: what is asked for, and how it is read."""
+"""From Medusa's products to the model: the columns to read, and how to read them."""
 
 from __future__ import annotations
 
@@ -52,19 +52,19 @@ __all__ = [
 ]
 
 Raw = Mapping[str, Any]
-"""A thing as Medusa sends it."""
+"""A JSON object as Medusa sends it."""
 
 RECEIPT = "catalogsync"
 """Metadata key of a product's last-applied state."""
 BRAND = "brand"
 """Metadata key of a product's brand; Medusa has no field for it."""
 LOST = "__proto__"
-"""A name that Medusa loses wherever it stands: to JavaScript it is no name."""
+"""A key that Medusa always loses: JavaScript does not store it."""
 VARIANT_ID = "catalogsync_id"
 """Metadata key of a variant's id in the source."""
 
 DEFAULT_OPTIONS = {"Title": "Default"}
-"""What a variant without options gets; Medusa wants one."""
+"""The option of a variant without options; Medusa requires one."""
 
 _ALWAYS = (
     "id",
@@ -122,11 +122,11 @@ _COLUMNS: dict[Field, tuple[str, ...]] = {
 
 
 TAG_COLUMNS = ",".join(("id", *_COLUMNS[Field.TAGS]))
-"""What is read of tags, beside the rest."""
+"""Columns of the separate request for tags."""
 
 
 def query_fields(fields: frozenset[Field]) -> str:
-    """The columns that are needed to compare these fields."""
+    """The columns needed to compare these fields."""
     columns = [*_ALWAYS]
     for field, names in _COLUMNS.items():
         if field in fields:
@@ -137,12 +137,12 @@ def query_fields(fields: frozenset[Field]) -> str:
 def product_of(
     raw: Raw, key: ProductKey, fields: frozenset[Field], location: str
 ) -> Product:
-    """A product as the store has it, however people changed it.
+    """A product as stored, including invalid values that people entered.
 
     Args:
         raw: The product.
         key: Its key.
-        fields: What was asked for; the rest stays UNSET.
+        fields: The fields to read; all others stay UNSET.
         location: The stock location that levels without a name belong to.
     """
     values: dict[str, Any] = {
@@ -158,10 +158,10 @@ def product_of(
 
 
 def cleaned(raw: Raw) -> Raw:
-    """A product whose variants have each id of ours once, and no rows that are null.
+    """A product without null rows, and with each `catalogsync_id` on one variant only.
 
-    Where several variants have one id of ours, the oldest keeps it: Medusa's ids grow
-    with time. The others are somebody's copies of it.
+    If several variants have the same one, the oldest keeps it (Medusa's ids grow with
+    time). The others are copies that somebody made.
     """
     variants: Sequence[Raw] = raw.get("variants") or ()
     owners: dict[str, str] = {}
@@ -191,25 +191,25 @@ def _cleaned_variant(raw: Raw, *, is_copy: bool) -> Raw:
 
 
 def last_applied_of(raw: Raw) -> str | None:
-    """The last-applied state that is kept with a product."""
+    """The last-applied state in a product's metadata."""
     text = metadata_of(raw).get(RECEIPT)
     return text if isinstance(text, str) else None
 
 
 def existing_of(change: Change) -> Existing:
-    """The product as it was found."""
+    """The existing product of an update or removal."""
     if change.existing is None:
-        raise AssertionError("only a creation is based on nothing")
+        raise AssertionError("only a creation has no existing product")
     return change.existing
 
 
 def is_unfinished(change: Change) -> bool:
-    """Whether an update of the product began before this one, and did not end."""
+    """Whether an earlier update of the product was interrupted."""
     return LastApplied.parse(existing_of(change).last_applied).writing
 
 
 def raw_of(change: Change) -> Raw:
-    """The product as it was found, and as it came."""
+    """The existing product as Medusa sent it."""
     return cast("Raw", existing_of(change).native)
 
 
@@ -222,13 +222,13 @@ def existing_references(raw: Raw) -> dict[Field, dict[str, str]]:
 
 
 def variant_id(raw: Raw) -> str:
-    """The id that the source gave a variant; others' get one of their own."""
+    """The source's id of a variant; for unmanaged variants `medusa:` and Medusa's id."""
     id_ = metadata_of(raw).get(VARIANT_ID)
     return id_ if isinstance(id_, str) and id_ else f"medusa:{raw['id']}"
 
 
 def is_ours(raw_variant: Raw) -> bool:
-    """Whether a variant has an id of ours."""
+    """Whether a variant is managed, that is, has a `catalogsync_id`."""
     id_ = metadata_of(raw_variant).get(VARIANT_ID)
     return isinstance(id_, str) and bool(id_)
 
@@ -239,7 +239,7 @@ def option_values(raw_variant: Raw) -> dict[str, str]:
 
 
 def has_default_option(raw: Raw) -> bool:
-    """Whether a product has the option that stands for none, and no value but that."""
+    """Whether a product only has the option and value that stand for no options."""
     options = {
         option["title"]: [value["value"] for value in option.get("values") or ()]
         for option in raw.get("options") or ()
@@ -248,19 +248,19 @@ def has_default_option(raw: Raw) -> bool:
 
 
 def is_plain_price(raw: Raw) -> bool:
-    """Whether a price is for everybody, in any number."""
+    """Whether a price has no conditions: no rules and no quantity limits."""
     bounds = (raw.get("min_quantity"), raw.get("max_quantity"))
     return not raw.get("rules") and bounds == (None, None)
 
 
 def inventory_item(raw_variant: Raw) -> Raw | None:
-    """What the stock of a variant is counted on."""
+    """The inventory item that counts the stock of a variant."""
     items: Sequence[Raw] = raw_variant.get("inventory_items") or ()
     return items[0] if items else None
 
 
 def levels(raw_variant: Raw) -> dict[str, Any]:
-    """Pieces of a variant by stock location; text where they are no whole number."""
+    """Quantities by stock location; text where they are not whole numbers."""
     item: Raw = inventory_item(raw_variant) or {}
     inventory: Raw = item.get("inventory") or {}
     found: Sequence[Raw] = inventory.get("location_levels") or ()
@@ -270,7 +270,7 @@ def levels(raw_variant: Raw) -> dict[str, Any]:
 
 
 def js_value(value: Json) -> Json:
-    """A JSON value as JavaScript can hold it."""
+    """A JSON value as JavaScript stores it."""
     match value:
         case str() | float() | None:
             return value
@@ -289,7 +289,7 @@ def _variant(
     location: str,
     hidden: Mapping[str, str] | None = None,
 ) -> Variant:
-    """A variant; options that are *hidden* stand for none."""
+    """A variant; options equal to *hidden* stand for no options."""
     values: dict[str, Any] = {}
     for field, name in (
         (Field.VARIANT_TITLE, "title"),
@@ -324,13 +324,13 @@ def _variant(
 
 
 def metadata_of(raw: Raw) -> Mapping[str, Json]:
-    """The metadata of a product or variant; what is no object is nothing."""
+    """The metadata of a product or variant; empty if it is not an object."""
     found: object = raw.get("metadata")
     return cast("dict[str, Json]", found) if isinstance(found, dict) else {}
 
 
 def _status(raw: Raw) -> ProductStatus:
-    """Medusa's `proposed` and `rejected` are out of sight like drafts."""
+    """Medusa's `proposed` and `rejected` products are hidden, like drafts."""
     is_published = raw.get("status") == ProductStatus.PUBLISHED
     return ProductStatus.PUBLISHED if is_published else ProductStatus.DRAFT
 
@@ -347,7 +347,7 @@ def _attributes(raw: Raw) -> dict[str, Json]:
 
 
 def _attribute(value: Json) -> Json:
-    """A value that others put there may be nested deeper than can be compared."""
+    """A value as compared; a description of it if it is nested too deeply."""
     if isinstance(value, bool) or value is None:
         return value
     try:

@@ -1,4 +1,4 @@
-"""What a store can hold of a product, so that it compares equal once written."""
+"""Products as a store returns them, so that they compare equal once written."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ __all__ = ["shape"]
 
 _LONGEST = 1000
 _MOST_BYTES = 2600
-"""What fits into an index of PostgreSQL, however it is packed."""
+"""Largest text that fits into a PostgreSQL index, even if it does not compress."""
 _EXACT_DIGITS = 6
 _LARGEST_EXACT = 2**53
 _LEAST_PRICE = Decimal("0.0001")
-"""Medusa tells this price, and any below it, as 0."""
+"""Medusa returns this price, and any lower one, as 0."""
 
 
 def shape(product: Product, places: Places) -> Product:
-    """The product as the store will give it back.
+    """The product as the store will return it.
 
     A product without a thumbnail gets its first image as one.
 
     Raises:
-        RefusedError: It cannot go into this store.
+        RefusedError: This store cannot hold the product.
     """
     _check(product)
     changed: dict[str, Any] = {}
@@ -68,18 +68,16 @@ def _check(product: Product) -> None:
     ):
         if len(text) > _LONGEST:
             raise RefusedError(
-                f"its {what} has {len(text)} characters, too many to ask for"
+                f"{what} too long: {len(text)} characters, at most {_LONGEST}"
             )
     for what, text in _indexed(product):
         if len(text) > _MOST_BYTES // 4 and len(text.encode()) > _MOST_BYTES:
-            raise RefusedError(
-                f"its {what} has more than {_MOST_BYTES} bytes, too many for an index"
-            )
+            raise RefusedError(f"{what} too long: more than {_MOST_BYTES} bytes")
     if any(LOST in variant.options for variant in product.variants or ()):
-        raise RefusedError(f"Medusa cannot keep an option that is called {LOST}")
+        raise RefusedError(f"Medusa cannot store an option named {LOST}")
     for name in (BRAND, RECEIPT):
         if name in (product.attributes or {}):
-            raise RefusedError(f"its attribute {name!r} has a name that is taken")
+            raise RefusedError(f"attribute name {name!r} is reserved")
 
 
 def _indexed(product: Product) -> Iterator[tuple[str, str]]:
@@ -142,7 +140,7 @@ def _dimensions(size: Dimensions | Unset | None) -> Dimensions | Unset | None:
 
 
 def _float4(value: Decimal) -> Decimal:
-    """The nearest number of 4 bytes, in its shortest form, as PostgreSQL gives it."""
+    """The nearest 4-byte float in its shortest form, as PostgreSQL returns it."""
     if len(value.as_tuple().digits) <= _EXACT_DIGITS and abs(value.adjusted()) < 30:
         return value
     (single,) = struct.unpack("f", struct.pack("f", float(value)))
@@ -152,7 +150,7 @@ def _float4(value: Decimal) -> Decimal:
 
 
 def _attributes(attributes: Mapping[str, Json]) -> Mapping[str, Json]:
-    """Medusa takes an empty text as the trigger to remove the key."""
+    """Without empty texts, which make Medusa remove the key."""
     shaped = {
         name: js_value(value)
         for name, value in attributes.items()

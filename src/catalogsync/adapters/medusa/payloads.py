@@ -1,4 +1,4 @@
-"""Request bodies: what is sent to create and to update products."""
+"""Request bodies for creating and updating products."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = [
     "create_body",
     "new_variant",
     "own_options",
-    "stand_in",
+    "placeholder",
     "update_body",
     "variant_updates",
     "withholds_variants",
@@ -48,17 +48,17 @@ _VARIANT_FIELDS = {
 def create_body(
     change: Change, places: Places, options: Sequence[Raw], items: Mapping[str, str]
 ) -> dict[str, Any]:
-    """A product that is not there yet, complete and ready to be sold.
+    """The body for a new product, complete and ready to be sold.
 
     Args:
-        change: The change.
-        places: Where it goes.
-        options: Its options, new ones or links.
-        items: Inventory items that stand ready for its variants, by SKU.
+        change: The creation.
+        places: Channel, profile and location for the product.
+        options: Its options, new ones or links to existing ones.
+        items: Unlinked inventory items that its variants adopt, by SKU.
     """
     product = change.product
     status = product.status or ProductStatus.PUBLISHED
-    variants = product.variants or (stand_in(change),)
+    variants = product.variants or (placeholder(change),)
     body: dict[str, Any] = {
         "title": product.title,
         "handle": change.handle or handle(product),
@@ -75,13 +75,13 @@ def create_body(
 
 
 def update_body(change: Change, raw: Raw) -> dict[str, Any]:
-    """What an existing product gets, apart from its variants.
+    """The update of an existing product, without its variants.
 
-    A list of variants in it would delete those that others add meanwhile.
+    A list of variants would delete the variants that others add at the same time.
 
     Args:
-        change: The change.
-        raw: The product as it was found.
+        change: The update.
+        raw: The existing product as Medusa sent it.
     """
     body: dict[str, Any] = {"id": raw["id"], "metadata": _metadata(change)}
     if change.existing and change.existing.foreign:
@@ -101,7 +101,7 @@ def update_body(change: Change, raw: Raw) -> dict[str, Any]:
 
 
 def variant_updates(change: Change, raw: Raw) -> list[dict[str, Any]]:
-    """What those variants get that are there and change, apart from options."""
+    """The updates of existing variants, without their options."""
     existing = {variant_id(variant): variant for variant in raw.get("variants") or ()}
     bodies = [
         {"id": found["id"], **_variant_update(item, found)}
@@ -112,11 +112,11 @@ def variant_updates(change: Change, raw: Raw) -> list[dict[str, Any]]:
 
 
 def new_variant(variant: Variant, items: Mapping[str, str]) -> dict[str, Any]:
-    """A variant that is not there yet.
+    """The body for a new variant.
 
     Args:
         variant: The variant.
-        items: Inventory items that stand ready for it, by SKU.
+        items: Unlinked inventory items that new variants adopt, by SKU.
     """
     options = variant.options or DEFAULT_OPTIONS
     body: dict[str, Any] = {
@@ -136,23 +136,24 @@ def new_variant(variant: Variant, items: Mapping[str, str]) -> dict[str, Any]:
     return body
 
 
-def stand_in(change: Change) -> Variant:
-    """The variant of a product that gets none of the source's; Medusa wants one.
+def placeholder(change: Change) -> Variant:
+    """The variant for a product that gets none from the source; Medusa requires one.
 
-    It is nobody's, without an id, where the source has variants and may not write them.
+    It has no id, so it stays unmanaged, if the source has variants but may not write
+    them.
     """
     variant = Variant(id="default")
     return evolve_unchecked(variant, id="") if withholds_variants(change) else variant
 
 
 def withholds_variants(change: Change) -> bool:
-    """Whether the source has variants for a new product, and may not write them."""
-    told = change.desired.variants if change.desired else ()
-    return bool(told) and not change.product.variants
+    """Whether the source has variants for a new product but may not write them."""
+    desired = change.desired.variants if change.desired else ()
+    return bool(desired) and not change.product.variants
 
 
 def own_options(product: Product) -> list[Raw]:
-    """The options that a product brings along, with all values of its variants."""
+    """The options of a product, with the values of all its variants."""
     values: dict[str, dict[str, None]] = {}
     for variant in product.variants or ():
         for title, value in variant.options.items():
@@ -177,7 +178,7 @@ def _add_fields(body: dict[str, Any], change: Change) -> None:
 
 
 def _metadata(change: Change) -> dict[str, Json]:
-    """Only what differs: Medusa merges the keys, and "" removes one."""
+    """Only the keys that differ: Medusa merges keys, and "" removes a key."""
     product = change.product
     metadata: dict[str, Json] = {RECEIPT: change.last_applied}
     if Field.BRAND in change.fields:
@@ -213,7 +214,7 @@ def _variant_update(change: VariantChange, raw: Raw) -> dict[str, Any]:
 
 
 def _prices(variant: Variant, raw: Raw) -> list[dict[str, Any]]:
-    """The whole list, which replaces the old one, with the ids of what stays."""
+    """The complete list, which replaces the old one, with the ids of existing prices."""
     rows: Sequence[Raw] = raw.get("prices") or ()
     ids = {str(r["currency_code"]).upper(): r["id"] for r in rows if is_plain_price(r)}
     prices = [_kept(row) for row in rows if not is_plain_price(row)]
@@ -226,7 +227,7 @@ def _prices(variant: Variant, raw: Raw) -> list[dict[str, Any]]:
 
 
 def _kept(row: Raw) -> dict[str, Any]:
-    """A price with conditions, sent back as it is; without them it would turn plain."""
+    """A price with conditions, repeated unchanged so that it keeps them."""
     names = ("id", "amount", "currency_code", "min_quantity", "max_quantity", "rules")
     return {name: row[name] for name in names if row.get(name) not in (None, {})}
 

@@ -1,4 +1,4 @@
-"""Reading products by what they have."""
+"""Reading products by the value of a column."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .client import MedusaClient
 from .handles import in_pieces
 from .mapping import TAG_COLUMNS, Raw, cleaned, query_fields
 
-__all__ = ["check_asked_for", "list_products", "read_products"]
+__all__ = ["check_requested", "list_products", "read_products"]
 
 _PRODUCTS = "/admin/products"
 
@@ -25,29 +25,29 @@ async def list_products(
 
     Args:
         client: The store.
-        name: The filter, such as `external_id[]`.
-        values: What to look for.
-        columns: What to read.
+        name: The filter, for example `external_id[]`.
+        values: The values to look for.
+        columns: The columns to read, separated by commas.
 
     Raises:
-        BrokenReplyError: The answers hold what was not asked for.
+        BrokenReplyError: A reply contains a product that does not match the filter.
     """
     desired = list(values)
     found: list[Raw] = []
     for piece in in_pieces(name, desired):
         query = f"fields={columns}&{piece}"
         found += await client.get_all(_PRODUCTS, "products", query, size=len(desired))
-    check_asked_for(name.removesuffix("[]"), found, frozenset(desired))
+    check_requested(name.removesuffix("[]"), found, frozenset(desired))
     return [cleaned(raw) if "variants" in raw else raw for raw in found]
 
 
 async def read_products(
     client: MedusaClient, name: str, values: Iterable[str], fields: frozenset[Field]
 ) -> list[Raw]:
-    """The same with all that is needed to compare these fields.
+    """As `list_products`, with the columns needed to compare these fields.
 
-    Medusa joins what it reads, and tags beside images and categories take it longer
-    than a request of their own at the same time.
+    Medusa joins the relations of one request, so that tags beside images and categories
+    take longer than a separate request at the same time.
     """
     desired = list(values)
     found: list[Raw]
@@ -62,18 +62,20 @@ async def read_products(
     return found
 
 
-def check_asked_for(name: str, found: Iterable[Raw], desired: Container[str]) -> None:
-    """Notice products under another name: overlooked, they would be made once more.
+def check_requested(name: str, found: Iterable[Raw], desired: Container[str]) -> None:
+    """Check that all products match the filter of the request.
+
+    A product under a wrong key would be overlooked and then created a second time.
 
     Args:
-        name: The column by which they were looked for.
-        found: What came.
-        desired: The values that were asked for.
+        name: The column of the filter.
+        found: The products in the reply.
+        desired: The requested values.
 
     Raises:
-        BrokenReplyError: One has another.
+        BrokenReplyError: A product has another value.
     """
     for raw in found:
         if name in raw and raw[name] not in desired:
-            problem = f"product {raw['id']} was not asked for by its {name}"
+            problem = f"product {raw['id']} has a {name} that was not requested"
             raise BrokenReplyError(f"GET {_PRODUCTS}: {problem}")

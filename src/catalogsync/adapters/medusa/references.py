@@ -1,29 +1,29 @@
 """Categories and tags of a store.
 
-A category of ours carries our key as its external id, and in its metadata what we
-wrote to it last. One that somebody else made on the handle that ours would get is
-used and left as it is.
+A managed category has our key as its external id and its last-applied state in its
+metadata. A category that somebody else created with the handle of a desired one is used
+and never changed.
 
-Observed on Medusa 2.21.2, of a request that sets `parent_category_id`:
+Observed on Medusa 2.21.2 for requests that set `parent_category_id`:
 
-* Null makes a category a root; an update without it leaves the parent as it is.
-* A category may become its own parent, or be put below one that it contains: 200.
+* Null makes a category a root; an update without the key does not change the parent.
+* A category may become its own parent, or move below one of its descendants: 200.
   From then on a shopper's request with `include_ancestors_tree` or
-  `include_descendants_tree` that meets one of these categories answers 500, and so
-  does one that moves one of them anywhere but to the top level. So Medusa itself
-  keeps nobody from writing a cycle; where each category is has to be looked up first.
-* A parent that is not there: 500 of the type `invalid_argument`. An update of a
-  category that is not there: 200 and an empty object.
+  `include_descendants_tree` that reaches one of these categories answers 500, and so
+  does a move of one of them anywhere but to the top level. Medusa does not prevent
+  cycles, so the current tree has to be read before each move.
+* A parent that does not exist: 500 of the type `invalid_argument`. An update of a
+  category that does not exist: 200 and an empty object.
 * A category with children cannot be deleted.
-* The category gets the last rank below its new parent, and its old neighbours close
-  up. `is_active` stays, and metadata that is sent replaces all that was there.
-* `mpath`, the line of ids above a category by which Medusa finds its ancestors,
-  becomes empty when a category becomes a root, and those of the categories below it
-  stay as they were: a shopper who asks for one of these alone with its ancestors
-  does not get the root and what was above. A move below another category renews the
-  paths of all below, and those below a root with an empty path begin with that empty
-  path, which leads to every such root. So a category with others below it visits one
-  of these on its way to the top level, and no other category is written.
+* The category gets the last rank below its new parent, and its old siblings close
+  the gap. `is_active` does not change, and new metadata replaces all existing metadata.
+* `mpath`, the path of ids by which Medusa finds a category's ancestors, becomes empty
+  when a category becomes a root, but the paths of its descendants do not change: a
+  shopper's request for one of these alone with its ancestors does not return the root
+  and the categories above. A move below another category rewrites the paths of all
+  descendants. Below a root with an empty path they begin with that empty path, which
+  leads to every such root. So a category with descendants moves below such a root
+  first and then to the top level, and no other category is written.
 """
 
 from __future__ import annotations
@@ -54,14 +54,14 @@ __all__ = ["References"]
 
 _CATEGORIES = "/admin/product-categories"
 _CATEGORY_FIELDS = "id,name,handle,external_id,parent_category_id,metadata"
-_PLACE_FIELDS = "id,parent_category_id"
+_PARENT_FIELDS = "id,parent_category_id"
 _MOST_LEVELS = 100
-_HOST = "catalogsync-move"
+_TEMPORARY_ROOT = "catalogsync-move"
 _NO_PARENT = "invalid_argument"
 _TAGS = "/admin/product-tags"
 _TAGS_AT_ONCE = 4
 _NULL = "null"
-"""Medusa takes this text for nothing, and can only search for a part of it."""
+"""Medusa reads this filter value as null; only a search for a part of it works."""
 
 
 @attrs.frozen
@@ -73,7 +73,7 @@ class References:
     async def find(
         self, references: frozenset[Reference]
     ) -> dict[Reference, ExistingReference]:
-        """Say which of these the store has."""
+        """The existing categories and tags among these."""
         categories = [r for r in references if r.kind is ReferenceKind.CATEGORY]
         tags = [r for r in references if r.kind is ReferenceKind.TAG]
         lookups = (partial(self._categories, categories), partial(self._tags, tags))
@@ -85,8 +85,8 @@ class References:
     ) -> Sequence[ReferenceOutcome]:
         """Create, rename or move these.
 
-        Categories go one after the other: created at the same moment they would
-        get equal ranks.
+        Categories are written one by one: created at the same time they would get
+        equal ranks.
         """
         tags = [c for c in changes if c.reference.kind is ReferenceKind.TAG]
         others = [c for c in changes if c.reference.kind is not ReferenceKind.TAG]
@@ -107,9 +107,9 @@ class References:
             reference = handles.get(raw["handle"])
             if reference is None:
                 continue
-            # A store may deny a category and show it the next moment.
+            # The category may have been created between the two requests.
             ours = raw["external_id"] == category_external_id(reference)
-            if ours or not _is_of(raw, reference.source):
+            if ours or not _is_from(raw, reference.source):
                 found[reference] = _existing(raw, ours=ours)
         return await self._located(found)
 
@@ -126,20 +126,20 @@ class References:
         self, found: Mapping[Reference, ExistingReference]
     ) -> dict[Reference, ExistingReference]:
         parents = {existing.id: existing.parent for existing in found.values()}
-        await self._climb(parents)
+        await self._add_ancestors(parents)
         return {
             reference: attrs.evolve(existing, above=ancestors(existing.id, parents))
             for reference, existing in found.items()
         }
 
-    async def _climb(self, parents: dict[str, str | None]) -> None:
-        """Add the parents of all parents that are not known."""
+    async def _add_ancestors(self, parents: dict[str, str | None]) -> None:
+        """Add the parents of all categories whose parent is missing in *parents*."""
         for _ in range(_MOST_LEVELS):
             unknown = {id_ for id_ in parents.values() if id_} - parents.keys()
             if not unknown:
                 return
             parents.update(dict.fromkeys(unknown))
-            for raw in await self._list("id", sorted(unknown), _PLACE_FIELDS):
+            for raw in await self._list("id", sorted(unknown), _PARENT_FIELDS):
                 parents[raw["id"]] = raw["parent_category_id"]
 
     async def _category(self, change: ReferenceChange) -> ReferenceOutcome:
@@ -150,7 +150,7 @@ class References:
             return await self._create(change)
         except MedusaRefusedError as error:
             if error.type == _NO_PARENT:
-                problem = f"the parent of category {reference.id} was removed meanwhile"
+                problem = f"parent of category {reference.id} was removed meanwhile"
                 raise ConflictError(problem) from error
             return ReferenceOutcome(
                 reference=reference, id=None, reason=error.said or error.reason
@@ -161,9 +161,9 @@ class References:
     ) -> ReferenceOutcome:
         body: dict[str, Any] = {"name": change.name, "metadata": _metadata(change)}
         if change.parent != existing.parent:
-            await self._check_place(change, existing)
+            await self._check_no_cycle(change, existing)
             if existing.id in existing.above:
-                # Out of a cycle, the only way is to the top level.
+                # A category in a cycle can only be moved to the top level.
                 await self._put(existing, None)
             body["parent_category_id"] = change.parent
         if change.moves and change.parent is None:
@@ -176,42 +176,41 @@ class References:
         existing: ExistingReference,
         body: Mapping[str, Any],
     ) -> ReferenceOutcome:
-        """Make a category a root, with right paths for all below it."""
+        """Make a category a root, with correct paths for its descendants."""
         below = f"parent_category_id={existing.id}&limit=1&fields=id"
         if not (await self.client.get(_CATEGORIES, below))["product_categories"]:
             return await self._finish(change, existing, body)
         roots = "parent_category_id=null&limit=1000&fields=id,handle,mpath"
         found = (await self.client.get(_CATEGORIES, roots))["product_categories"]
         hosts = [r["id"] for r in found if r["mpath"] == "" and r["id"] != existing.id]
-        # One may be left from a run that was killed.
-        made = [r["id"] for r in found if r["handle"].startswith(_HOST)]
+        # A killed run may have left a temporary root.
+        temporary = [r["id"] for r in found if r["handle"].startswith(_TEMPORARY_ROOT)]
         if not hosts:
-            made.append(await self._make_host(existing))
-        host = [*hosts, *made][0]
+            temporary.append(await self._temporary_root(existing))
+        host = [*hosts, *temporary][0]
         if host == existing.parent:
-            await self._put(
-                existing, None
-            )  # below it already, nothing would be renewed
+            # A move to its current parent would not rewrite the paths.
+            await self._put(existing, None)
         await self._put(existing, host)
         try:
             outcome = await self._finish(change, existing, body)
         except TransientError:
-            await self._delete(made)  # the answer may be all that was lost
+            await self._delete(temporary)  # the move may have succeeded
             raise
-        await self._delete(made)
+        await self._delete(temporary)
         return outcome
 
     async def _delete(self, ids: Iterable[str]) -> None:
-        """Delete these, except those that contain others."""
+        """Delete these, except for those with children."""
         for id_ in ids:
             with suppress(RefusedError, TransientError):
                 await self.client.delete(f"{_CATEGORIES}/{id_}")
 
-    async def _make_host(self, existing: ExistingReference) -> str:
-        """A root with an empty path that no shopper sees; it has to be moved there."""
+    async def _temporary_root(self, existing: ExistingReference) -> str:
+        """Create a hidden root. Only a category that was moved there has an empty path."""
         body = {
-            "name": _HOST,
-            "handle": f"{_HOST}-{existing.id}".lower().replace("_", "-"),
+            "name": _TEMPORARY_ROOT,
+            "handle": f"{_TEMPORARY_ROOT}-{existing.id}".lower().replace("_", "-"),
             "is_active": False,
             "is_internal": True,
             "parent_category_id": existing.id,
@@ -227,7 +226,7 @@ class References:
         return id_
 
     async def _put(self, existing: ExistingReference, parent: str | None) -> None:
-        """Have a category somewhere for a moment, with no last-applied state for that."""
+        """Move a category to an intermediate parent, without a last-applied state."""
         body = {"parent_category_id": parent, "metadata": _others_metadata(existing)}
         await self.client.post(f"{_CATEGORIES}/{existing.id}", body, "fields=id")
 
@@ -242,20 +241,20 @@ class References:
             raise ConflictError(f"category {change.reference.id} was removed meanwhile")
         return ReferenceOutcome(reference=change.reference, id=existing.id)
 
-    async def _check_place(
+    async def _check_no_cycle(
         self, change: ReferenceChange, existing: ExistingReference
     ) -> None:
-        """See to it that no category comes to lie below itself.
+        """Check that the move does not put a category below itself.
 
-        A person may have moved categories since they were looked up.
+        Somebody may have moved categories since they were read.
         """
         if change.parent is None:
             return
         parents: dict[str, str | None] = {"": change.parent}
-        await self._climb(parents)
+        await self._add_ancestors(parents)
         if existing.id in ancestors("", parents):
-            what = f"category {change.reference.id}: its new parent"
-            raise ConflictError(f"{what} lies below it by now")
+            what = f"cannot move category {change.reference.id}"
+            raise ConflictError(f"{what}: its new parent is now below it")
 
     async def _create(self, change: ReferenceChange) -> ReferenceOutcome:
         reference = change.reference
@@ -321,13 +320,13 @@ def _existing(raw: Mapping[str, Any], *, ours: bool) -> ExistingReference:
     )
 
 
-def _is_of(raw: Mapping[str, Any], source: str) -> bool:
-    """Whether a category is one of this source under another key."""
+def _is_from(raw: Mapping[str, Any], source: str) -> bool:
+    """Whether a category has a key of this source."""
     return str(raw.get("external_id") or "").startswith(f"{source}:")
 
 
 def _metadata(change: ReferenceChange) -> dict[str, Any] | None:
-    """All of the metadata, as an update replaces it."""
+    """The complete metadata; an update replaces all of it."""
     others = _others_metadata(change.existing) if change.existing else {}
     return (
         {**others, RECEIPT: change.last_applied}
@@ -337,5 +336,5 @@ def _metadata(change: ReferenceChange) -> dict[str, Any] | None:
 
 
 def _others_metadata(existing: ExistingReference) -> dict[str, Any]:
-    there = cast("dict[str, Any]", existing.native or {})
-    return {name: value for name, value in there.items() if name != RECEIPT}
+    found = cast("dict[str, Any]", existing.native or {})
+    return {name: value for name, value in found.items() if name != RECEIPT}

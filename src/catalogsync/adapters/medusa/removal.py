@@ -1,8 +1,8 @@
-"""Products under our keys: listing them all, and letting go of some.
+"""Listing managed products; unpublishing, deleting and releasing them.
 
-Observed on Medusa 2.21.2: no filter finds external ids by their beginning, so all
-products of the store are listed. `variants/batch` takes the variants of any
-products and merges metadata, where "" removes a key.
+Observed on Medusa 2.21.2: no filter finds external ids by prefix, so all products of the
+store are listed. `variants/batch` accepts variants of any products and merges metadata,
+where "" removes a key.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ __all__ = ["Removals", "all_products", "owned"]
 _PRODUCTS = "/admin/products"
 _BATCH = f"{_PRODUCTS}/batch"
 _PAGE = 500
-_RETREATS = 100
+_MAX_STEPS_BACK = 100
 _OWNED = "id,external_id,title,status,metadata"
 _VARIANTS = "variants.id,variants.metadata"
 
@@ -42,29 +42,28 @@ _VARIANTS = "variants.id,variants.metadata"
 async def all_products(client: MedusaClient, fields: str) -> AsyncGenerator[list[Raw]]:
     """All products of a store, page by page.
 
-    When some are removed meanwhile, those behind them move up. So a page begins
-    with the last product of the page before; if it does not, it is read again from
-    further in front.
+    When products are removed meanwhile, later ones move up. So each page begins with
+    the last product of the previous page; if it does not, reading goes back one page.
     """
-    offset, last, retreats = 0, "", 0
+    offset, last, steps_back = 0, "", 0
     while True:
         query = f"limit={_PAGE}&offset={offset}&order=id&fields={fields}"
         reply = await client.get(_PRODUCTS, query)
         products, count = reply["products"], reply["count"]
         if offset and (not products or products[0]["id"] > last):
-            offset, retreats = max(0, offset - _PAGE), retreats + 1
-            if retreats > _RETREATS:
-                problem = "the list does not hold still"
+            offset, steps_back = max(0, offset - _PAGE), steps_back + 1
+            if steps_back > _MAX_STEPS_BACK:
+                problem = "the product list kept changing while it was read"
                 raise BrokenReplyError(f"GET {_PRODUCTS}: {problem}")
             continue
         new = [raw for raw in products if raw["id"] > last]
         if new:
-            last, retreats = new[-1]["id"], 0
+            last, steps_back = new[-1]["id"], 0
             yield new
         if offset + len(products) >= count:
             return
         if not new:
-            problem = f"{len(products)} rows at {offset} of {count}, none is new"
+            problem = f"{len(products)} rows at {offset} of {count}, none of them new"
             raise BrokenReplyError(f"GET {_PRODUCTS}: {problem}")
         offset += len(products) - 1
 
@@ -91,34 +90,34 @@ def _owned(raw: Raw, source: str) -> Existing | None:
 
 @attrs.frozen
 class Removals:
-    """Retires, deletes and releases products.
+    """Unpublishes, deletes and releases products.
 
-    What is no longer there, or no longer under our key, is left alone: that it is
-    not ours is all that was wanted.
+    Products that no longer exist, or no longer have our key, are left alone and count
+    as removed.
     """
 
     client: MedusaClient
 
     async def write(self, changes: Sequence[Change]) -> Sequence[Outcome]:
-        """Carry out changes of one of the three actions."""
+        """Write changes that all have the same one of the three actions."""
         action = changes[0].action
         fields = "id,external_id"
         if action is Action.RELEASE:
             fields += f",{_VARIANTS}"
         found = await self._read([raw_of(change)["id"] for change in changes], fields)
-        there = [
+        present = [
             change
             for change in changes
             if found.get(raw_of(change)["id"], {}).get("external_id") == str(change.key)
         ]
         match action:
             case Action.UNPUBLISH:
-                await self._send(_BATCH, "update", [*map(_removed, there)])
+                await self._send(_BATCH, "update", [*map(_unpublished, present)])
             case Action.DELETE:
-                ids = [raw_of(change)["id"] for change in there]
+                ids = [raw_of(change)["id"] for change in present]
                 await self._send(_BATCH, "delete", ids)
             case _:
-                await self._release([found[raw_of(change)["id"]] for change in there])
+                await self._release([found[raw_of(change)["id"]] for change in present])
         return [change.done() for change in changes]
 
     async def _read(self, ids: Sequence[str], fields: str) -> dict[str, Raw]:
@@ -130,7 +129,7 @@ class Removals:
         return found
 
     async def _release(self, products: Sequence[Raw]) -> None:
-        """The key goes last: until then, the product is found and this repeated."""
+        """The key is removed last: until then an interrupted release can be repeated."""
         variants = [
             {"id": variant["id"], "metadata": {VARIANT_ID: ""}}
             for raw in products
@@ -140,9 +139,9 @@ class Removals:
         if variants:
             path = f"{_PRODUCTS}/{products[0]['id']}/variants/batch"
             await self._send(path, "update", variants)
-        nothing = {"external_id": None, "metadata": {RECEIPT: ""}}
+        no_key = {"external_id": None, "metadata": {RECEIPT: ""}}
         await self._send(
-            _BATCH, "update", [{"id": raw["id"], **nothing} for raw in products]
+            _BATCH, "update", [{"id": raw["id"], **no_key} for raw in products]
         )
 
     async def _send(self, path: str, what: str, items: Sequence[Any]) -> None:
@@ -150,7 +149,7 @@ class Removals:
             await self.client.post(path, {what: items}, "fields=id")
 
 
-def _removed(change: Change) -> dict[str, Any]:
+def _unpublished(change: Change) -> dict[str, Any]:
     status = ProductStatus.DRAFT.value
     metadata = {RECEIPT: change.last_applied}
     return {"id": raw_of(change)["id"], "status": status, "metadata": metadata}

@@ -1,10 +1,10 @@
-"""Products that are half made: what they lack, and how they get it.
+"""Incomplete products: their missing parts, and how to repair them.
 
-Observed on Medusa 2.21.2: a product is made step by step, and a server that is
-killed undoes nothing. First there is the product alone, then its shipping profile
-and sales channel, its variants, their inventory items, the links to these, and last
-the links to price sets. A variant without a price set takes no prices and can only
-be made anew. An inventory item that nothing links to keeps its SKU from others.
+Observed on Medusa 2.21.2: a product is created step by step, and a server that is killed
+rolls nothing back. The steps are the product alone, its shipping profile and sales
+channel, its variants, their inventory items, the links to these, and finally the links
+to price sets. A variant without a price set accepts no prices and has to be recreated.
+An unlinked inventory item blocks its SKU.
 """
 
 from __future__ import annotations
@@ -30,29 +30,36 @@ from .client import MedusaClient
 from .handles import in_pieces
 from .inventory import find_items, is_unlinked
 from .mapping import Raw, existing_of, is_ours, raw_of, variant_id
-from .payloads import stand_in
-from .queries import check_asked_for
+from .payloads import placeholder
+from .queries import check_requested
 from .store_context import Places
 
-__all__ = ["MissingParts", "Repair", "is_incomplete", "look_closer", "missing_links"]
+__all__ = [
+    "MissingParts",
+    "Repair",
+    "is_incomplete",
+    "missing_links",
+    "read_missing_parts",
+]
 
 _PRODUCTS = "/admin/products"
-_CLOSER = (
+_DETAILS = (
     "id,created_at,updated_at,sales_channels.id,variants.created_at,variants.updated_at"
 )
 
 
 @attrs.frozen
 class MissingParts:
-    """What a product lacks.
+    """The missing parts of an incomplete product.
 
     Attributes:
-        variant: Whether it has none.
-        prices: Ids of our variants that have no price set.
-        items: Ids of our variants whose stock is counted, on no inventory item.
+        variant: Whether it has no variant.
+        prices: Ids of the managed variants without a price set.
+        items: Ids of the managed variants with managed inventory but no inventory
+            item.
         profile: Whether it has no shipping profile.
-        channel: Whether it is in no sales channel. It is asked for only where
-            something else lacks: else, somebody wants it so.
+        channel: Whether it is in no sales channel. This is only read if another part
+            is missing; otherwise somebody removed the product from its channels.
     """
 
     variant: bool
@@ -63,11 +70,11 @@ class MissingParts:
 
     @classmethod
     def of(cls, product: Product, raw: Raw) -> MissingParts:
-        """Look at a product, as far as it was asked for.
+        """The missing parts, as far as the columns were read.
 
         Args:
-            product: As it was read.
-            raw: The same, as it came.
+            product: The product as read.
+            raw: The product as Medusa sent it.
         """
         known = {variant.id: variant for variant in product.variants or ()}
         variants: Sequence[Raw] = raw.get("variants") or ()
@@ -89,10 +96,10 @@ class MissingParts:
         )
 
     def words(self) -> tuple[str, ...]:
-        """The gaps, for people."""
+        """A description of each missing part."""
         words = ["no variant"] * self.variant
-        words += [f"no price set of variant {id_}" for id_ in sorted(self.prices)]
-        words += [f"no inventory item of variant {id_}" for id_ in sorted(self.items)]
+        words += [f"no price set for variant {id_}" for id_ in sorted(self.prices)]
+        words += [f"no inventory item for variant {id_}" for id_ in sorted(self.items)]
         words += ["no shipping profile"] * self.profile
         words += ["no sales channel"] * self.channel
         return tuple(words)
@@ -102,23 +109,23 @@ def _has_read_prices(variant: Variant | None) -> bool:
     return variant is not None and not isinstance(variant.prices, Unset)
 
 
-async def look_closer(
+async def read_missing_parts(
     client: MedusaClient, existing: Iterable[Found]
 ) -> dict[ProductKey, Existing]:
-    """Those that are half made, with their age and whether they are in a channel."""
-    half = {
+    """The incomplete products among these, with their age and sales channels."""
+    incomplete = {
         raw["id"]: (one, raw)
         for one in existing
         if isinstance(one, Existing) and one.missing_parts
         for raw in [cast("Raw", one.native)]
     }
     found: dict[ProductKey, Existing] = {}
-    for piece in in_pieces("id[]", half):
-        query = f"limit={len(half)}&fields={_CLOSER}&{piece}"
+    for piece in in_pieces("id[]", incomplete):
+        query = f"limit={len(incomplete)}&fields={_DETAILS}&{piece}"
         reply, now = await client.get_dated(_PRODUCTS, query)
-        check_asked_for("id", reply["products"], half)
+        check_requested("id", reply["products"], incomplete)
         for raw in reply["products"]:
-            one, native = half[raw["id"]]
+            one, native = incomplete[raw["id"]]
             native = {**native, "sales_channels": raw.get("sales_channels")}
             found[one.product.key] = attrs.evolve(
                 one,
@@ -130,7 +137,7 @@ async def look_closer(
 
 
 def _age(raw: Raw, now: datetime | None) -> float | None:
-    """Seconds since anything of a product was changed."""
+    """Seconds since the last change of a product or its variants."""
     if now is None:
         return None
     rows = [raw, *(raw.get("variants") or ())]
@@ -143,81 +150,81 @@ def _age(raw: Raw, now: datetime | None) -> float | None:
 
 
 def is_incomplete(change: Change) -> bool:
-    """Whether the product of an update may lack something."""
+    """Whether the product of an update may have missing parts."""
     existing = existing_of(change)
     return bool(existing.missing_parts) or existing.foreign
 
 
 def missing_links(change: Change, places: Places) -> dict[str, Any]:
-    """What the update of such a product says besides."""
-    lacks = _lacks(change)
+    """The missing shipping profile and sales channel, for the update's body."""
+    missing = _missing(change)
     body: dict[str, Any] = {}
-    if lacks.profile:
+    if missing.profile:
         body["shipping_profile_id"] = places.profile
-    if lacks.channel:
+    if missing.channel:
         body["sales_channels"] = [{"id": places.channel}]
     return body
 
 
 @attrs.frozen
 class Repair:
-    """Adds to updates what variants lack.
+    """Adds the repair of variants to updates.
 
     Attributes:
         client: The store.
-        items: Takes the inventory items that new variants may adopt, by SKU.
+        items: Collects inventory items that new variants may adopt, by SKU.
     """
 
     client: MedusaClient
     items: dict[str, str] = attrs.field(factory=dict[str, str])
 
-    async def mend(self, changes: Sequence[Change]) -> list[Change]:
-        """The changes, with all that has to be done to variants."""
-        mended = {c.key: _mended(c) for c in changes if is_incomplete(c)}
-        skus = {sku for change in mended.values() for sku in _item_skus(change)}
+    async def complete(self, changes: Sequence[Change]) -> list[Change]:
+        """The changes with the repair of their variants."""
+        repaired = {c.key: _repaired(c) for c in changes if is_incomplete(c)}
+        skus = {sku for change in repaired.values() for sku in _item_skus(change)}
         for item in await find_items(self.client, skus):
             if is_unlinked(item):
                 self.items[item["sku"]] = item["id"]
-        return [mended.get(change.key, change) for change in changes]
+        return [repaired.get(change.key, change) for change in changes]
 
 
-def _lacks(change: Change) -> MissingParts:
+def _missing(change: Change) -> MissingParts:
     return MissingParts.of(existing_of(change).product, raw_of(change))
 
 
-def _equipped(change: Change) -> frozenset[str]:
-    """The variants that get an inventory item and stay what they are."""
-    lacks = _lacks(change)
-    return lacks.items - lacks.prices
+def _without_item(change: Change) -> frozenset[str]:
+    """Variants that need an inventory item but are not recreated."""
+    missing = _missing(change)
+    return missing.items - missing.prices
 
 
-def _mended(change: Change) -> Change:
-    """The change with what its variants lack, however little of them differs."""
+def _repaired(change: Change) -> Change:
+    """The change, extended by the repair of its variants."""
     after = {variant.id: variant for variant in change.product.variants or ()}
-    told = {item.variant.id: item for item in change.variants}
-    for id_ in sorted(_equipped(change) & after.keys()):
-        fields = told[id_].fields if id_ in told else frozenset[Field]()
+    changed = {item.variant.id: item for item in change.variants}
+    for id_ in sorted(_without_item(change) & after.keys()):
+        fields = changed[id_].fields if id_ in changed else frozenset[Field]()
         fields |= {Field.STOCK}
-        told[id_] = VariantChange(
+        changed[id_] = VariantChange(
             action=Action.UPDATE, variant=after[id_], fields=fields
         )
     added: list[Variant] = []
-    for id_ in sorted(_lacks(change).prices & after.keys()):
-        told[id_] = VariantChange(action=Action.REMOVE, variant=after[id_])
-        added.append(_anew(after[id_], raw_of(change)))
-    if _lacks(change).variant and not told:
+    for id_ in sorted(_missing(change).prices & after.keys()):
+        changed[id_] = VariantChange(action=Action.REMOVE, variant=after[id_])
+        added.append(_recreated(after[id_], raw_of(change)))
+    if _missing(change).variant and not changed:
         desired = change.desired.variants if change.desired else ()
-        added += desired or [stand_in(change)]
+        added += desired or [placeholder(change)]
     items = [VariantChange(action=Action.ADD, variant=variant) for variant in added]
     return attrs.evolve(
         change,
         fields=change.fields | {Field.VARIANTS},
-        variants=(*told.values(), *items),
+        variants=(*changed.values(), *items),
     )
 
 
-def _anew(variant: Variant, raw: Raw) -> Variant:
-    """A variant whose stock is counted if it was before."""
+def _recreated(variant: Variant, raw: Raw) -> Variant:
+    """The variant to create; its inventory is managed only if it was before."""
     was_counted = any(
         found.get("manage_inventory")
         for found in raw["variants"]
@@ -229,7 +236,7 @@ def _anew(variant: Variant, raw: Raw) -> Variant:
 
 
 def _item_skus(change: Change) -> list[str]:
-    """The SKUs that new variants will need an inventory item with."""
+    """The SKUs for which new variants need an inventory item."""
     return [
         item.variant.sku
         for item in change.variants

@@ -1,9 +1,9 @@
-"""Variants that the source gives other ids, and unique values that change hands.
+"""Variants that get other ids in the source, and unique values that change owners.
 
-Observed on Medusa 2.21.2: an SKU or a barcode is on one variant only, at any moment of
-a request, and an inventory item has the SKU too. So variants that trade theirs let go
-first. A variant that takes the place of another keeps its row, and with it the carts
-and the stock that speak of it.
+Observed on Medusa 2.21.2: an SKU or barcode is on one variant only, at any moment of a
+request, and an inventory item has the SKU too. So variants that exchange such values
+give them up first. A variant that replaces another one keeps its row, and with it the
+carts and the stock that refer to it.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ _UNIQUE = {Field.SKU: "sku", Field.BARCODE: "barcode"}
 
 @attrs.frozen
 class Renamed:
-    """A change whose new variants take the place of those that leave.
+    """A change whose new variants take over the rows of removed ones.
 
     Attributes:
-        change: The change, with updates in place of additions and removals.
-        bodies: What gives the rows their new ids.
+        change: The change, with updates instead of additions and removals.
+        bodies: The updates that give the rows their new ids.
     """
 
     change: Change
@@ -52,10 +52,11 @@ class Renamed:
 
 
 def renamed(change: Change) -> Renamed:
-    """Let each new variant take the place of one that it replaces.
+    """Let each new variant take over the row of the removed variant that it replaces.
 
-    It is the one with the same options, or else with the same SKU, or else one that
-    will have the same options once the product has fewer; else it would be in the way.
+    That is the one with the same options, or else with the same SKU, or else one that
+    will have the same options once the product has fewer options and would then block
+    the new one.
     """
     pairs = dict(_pairs(change))
     if not pairs:
@@ -86,12 +87,12 @@ def _pairs(change: Change) -> Iterator[tuple[str, Variant]]:
     """Ids of new variants, and the variants whose rows they take over."""
     rows = {variant_id(row) for row in raw_of(change).get("variants") or ()}
     added = [c.variant for c in change.variants if c.action is Action.ADD]
-    # A variant that is made anew under its own id needs another row.
-    anew = {variant.id for variant in added}
+    # A variant that is recreated under its own id needs another row.
+    recreated = {variant.id for variant in added}
     removed = {
         c.variant.id: c.variant
         for c in change.variants
-        if c.action is Action.REMOVE and c.variant.id in rows - anew
+        if c.action is Action.REMOVE and c.variant.id in rows - recreated
     }
     for is_same in (_same_options, _same_sku, _fewer_options):
         for new in [*added]:
@@ -122,7 +123,7 @@ def _taking_over(change: Change, new: Variant, old: Variant) -> VariantChange:
         and value != getattr(old, name)
     }
     row = next(r for r in raw_of(change)["variants"] if variant_id(r) == old.id)
-    # One that lost its options in an update that broke off has not even the default.
+    # A row that lost its options in an interrupted update lacks even the default.
     if new.options != old.options or row.get("options") == []:
         fields.add(Field.OPTIONS)
     if not isinstance(new.prices, Unset):
@@ -134,16 +135,16 @@ def _taking_over(change: Change, new: Variant, old: Variant) -> VariantChange:
 
 
 def _prices(change: Change, new: Iterable[Price], old: Variant) -> tuple[Price, ...]:
-    """The new prices, beside those in other currencies that people added."""
+    """The new prices, and the prices in other currencies that people added."""
     last_applied = LastApplied.parse(existing_of(change).last_applied)
-    told = {price.currency: price for price in new}
+    desired = {price.currency: price for price in new}
     theirs = {
         price.currency: price
         for price in old.prices or ()
-        if price.currency not in told
+        if price.currency not in desired
         and not last_applied.wrote_price(old.id, price.currency)
     }
-    return tuple({**theirs, **told}.values())
+    return tuple({**theirs, **desired}.values())
 
 
 def _with_id(row: Raw, id_: str | None) -> Raw:
@@ -153,7 +154,7 @@ def _with_id(row: Raw, id_: str | None) -> Raw:
 
 
 def freed(changes: Sequence[Change]) -> list[dict[str, Any]]:
-    """Updates of variants that let go of what others of these changes need."""
+    """Updates that clear unique values which other variants in these changes need."""
     bodies: dict[str, dict[str, Any]] = {}
     for field, name in _UNIQUE.items():
         needed = _needed(changes, field, name)
@@ -166,7 +167,7 @@ def freed(changes: Sequence[Change]) -> list[dict[str, Any]]:
 
 
 def _needed(changes: Iterable[Change], field: Field, name: str) -> dict[str, set[str]]:
-    """The values that variants will have, with the rows or ids that will have them."""
+    """The values that variants will get, with the rows or new variants that get them."""
     needed: dict[str, set[str]] = {}
     for change in changes:
         rows = _rows(change)
@@ -182,7 +183,7 @@ def _needed(changes: Iterable[Change], field: Field, name: str) -> dict[str, set
 def _leaving(
     changes: Iterable[Change], field: Field, name: str
 ) -> Iterator[tuple[Raw, object]]:
-    """The rows that lose their value, and what they get."""
+    """The rows that lose their value, and their next value."""
     for change in changes:
         rows = _rows(change)
         for item in change.variants:

@@ -1,17 +1,17 @@
-"""Giving a product other options, with the variants that it has.
+"""Changing the options of a product and its existing variants.
 
-Observed on Medusa 2.21.2: each new variant must have a value of every option of its
-product, and `options/batch` takes no option away that a variant has a value of. But a
-product update with `option_ids` and `variants` sets both in one transaction: options
-that are left out go, and the values of variants may trade places. Variants without
-options come first in the list, or it answers 500. A variant that is left out of it
-is deleted; one with nothing but its id stays as it is, and keeps a value of an option
-that went until it is deleted itself. An option may be without values, and a variant
-that was there before an option was added has no value of it.
+Observed on Medusa 2.21.2: each new variant needs a value for every option of its
+product, and `options/batch` removes no option that a variant has a value for. But a
+product update with `option_ids` and `variants` sets both in one transaction: omitted
+options are removed, and variants may exchange their values. Variants without options
+must come first in the list, or Medusa answers 500. A variant that is omitted is deleted;
+a variant with nothing but its id does not change, and keeps its value for a removed
+option until it is deleted itself. An option may have no values, and a variant that is
+older than an option has no value for it.
 
-Where people added an option, or the source may not supply options, a new variant gets
-a value that the product has already, in a combination that no other variant has. The
-outcome of the write names what was chosen.
+If people added an option, or the source may not supply options, a new variant gets an
+existing value of the product, in a combination that no other variant has. The outcome
+names the chosen values.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ _DEFAULT_VALUES = {title: [value] for title, value in DEFAULT_OPTIONS.items()}
 
 @attrs.frozen
 class Reshaping:
-    """The options of a product, and what has to become of them.
+    """The options of a product before and after an update.
 
     Attributes:
-        raw: The product's options and variants as they are now.
-        after: The options of each variant that gets some, by the variant's id.
-        chosen: The values among them that nobody supplied, by the variant's id.
+        raw: The product's current options and variants.
+        after: The new options of variants that get some, by the variant's id.
+        chosen: The values among them that the source did not supply, by variant id.
         titles: The titles of all options that the product will have.
-        ours: Those of them that are not people's own.
-        leaving: Ids of the variants that are to be deleted; they stay as they are, and
-            may have the options that another one gets.
+        ours: The titles among them of options that people did not add.
+        leaving: Ids of the variants that will be deleted; until then they do not
+            change, and may have the options that another variant gets.
     """
 
     raw: Raw
@@ -65,12 +65,12 @@ class Reshaping:
 
     @classmethod
     def of(cls, change: Change, raw: Raw) -> Reshaping:
-        """Look at an update of a product.
+        """The options before and after this update.
 
         Args:
             change: The update.
-            raw: The product's options and variants, read just now: an attempt before
-                this one may have added options.
+            raw: The product's options and variants, freshly read: an earlier attempt
+                may have added options.
         """
         shaped = {
             item.variant.id: item.variant
@@ -96,13 +96,13 @@ class Reshaping:
 
     @property
     def is_needed(self) -> bool:
-        """Whether a new variant is not enough."""
+        """Whether options or existing variants change; new variants need no reshaping."""
         here = {option["title"] for option in _options(self.raw)}
         known = {variant_id(raw) for raw in self.raw.get("variants") or ()}
         return bool(here - self.titles) or not known.isdisjoint(self.after)
 
-    def in_the_way(self, added: Iterable[str]) -> str:
-        """A variant that stays and has the options of a new one; empty: none has.
+    def blocking_variant(self, added: Iterable[str]) -> str:
+        """Id of a variant that stays and has the options of a new one; empty if none.
 
         Args:
             added: The ids of the new variants.
@@ -116,7 +116,7 @@ class Reshaping:
         return ""
 
     def missing(self, default: Raw | None = None) -> dict[str, Any]:
-        """The `options/batch` that adds what variants will have.
+        """The body for `options/batch` that adds the missing options and values.
 
         Args:
             default: The shared option of products without options of their own.
@@ -146,9 +146,10 @@ class Reshaping:
         return {title: [*values] for title, values in missing.items()}
 
     def _kept(self, raw: Raw) -> dict[str, dict[str, str]]:
-        """The options of variants that get no others, each combination once.
+        """The options of variants that keep theirs, each combination once.
 
-        Their values may be those of an option that went, and came back without them.
+        Their values may belong to an option that was removed and added again
+        without them.
         """
         kept: dict[str, dict[str, str]] = {}
         for row in raw.get("variants") or ():
@@ -164,7 +165,7 @@ class Reshaping:
         """The product update.
 
         Args:
-            fresh: The product with the options that were missing.
+            fresh: The product, read after the missing options were added.
         """
         ids = [o["id"] for o in _options(fresh) if o["title"] in self.titles]
         rows = {variant_id(raw): raw["id"] for raw in fresh.get("variants") or ()}
@@ -179,14 +180,14 @@ class Reshaping:
 
 
 def with_options(change: Change) -> Change:
-    """The change with options for variants that lost theirs in one that broke off.
+    """The change with options for variants that lost theirs in an interrupted update.
 
-    They read as if they had none, and lack the option that stands for that.
+    They read as if they had no options, but lack the default option as well.
     """
     raw = raw_of(change)
     rows = raw.get("variants") or () if has_default_option(raw) else ()
     bare = {variant_id(r) for r in rows if r.get("options") == [] and is_ours(r)}
-    told = {item.variant.id: item for item in change.variants}
+    changed = {item.variant.id: item for item in change.variants}
     added = [
         VariantChange(
             action=Action.UPDATE,
@@ -195,7 +196,7 @@ def with_options(change: Change) -> Change:
         )
         for variant in change.product.variants or ()
         if variant.id in bare
-        for item in [told.get(variant.id)]
+        for item in [changed.get(variant.id)]
         if item is None or item.action is Action.UPDATE
     ]
     ids = {item.variant.id for item in added}
@@ -205,7 +206,7 @@ def with_options(change: Change) -> Change:
 
 
 def unused_values(change: Change, shape: Reshaping) -> list[dict[str, Any]]:
-    """Values that only variants had which are gone or have others now."""
+    """Values that no variant has any more after this update."""
     had = _pairs(v.options for v in existing_of(change).product.variants or ())
     have = _pairs(v.options for v in change.product.variants or ())
     have |= _pairs(shape.after.values())
@@ -230,15 +231,15 @@ def _options(raw: Raw) -> Sequence[Raw]:
 
 
 def _kept_titles(change: Change, after: Mapping[str, object]) -> set[str]:
-    """The options of the source's variants that stay as they are."""
-    told = change.desired.variants if change.desired else ()
-    ids = {variant.id for variant in told or ()} - set(after)
+    """The options of the source's variants that do not change."""
+    desired = change.desired.variants if change.desired else ()
+    ids = {variant.id for variant in desired or ()} - set(after)
     variants = change.product.variants or ()
     return {title for v in variants if v.id in ids for title in v.options}
 
 
 def _is_ours(title: str, change: Change, given: set[str]) -> bool:
-    """Whether an option that the source does not supply came from us."""
+    """Whether we wrote an option that the source does not supply."""
     last_applied = LastApplied.parse(existing_of(change).last_applied)
     existing = existing_of(change).product.variants or ()
     default = (

@@ -1,8 +1,8 @@
-"""Whether an answer has the shape that was asked for.
+"""Checking that a reply has the requested shape.
 
-A request names its columns in `fields`, and a column is of the same kind wherever it
-stands. What was asked for must be there, except single links to other modules: Medusa
-leaves out those that lead nowhere. What was not asked for is not looked at.
+A request names its columns in `fields`, and a column has the same kind wherever it
+occurs. Every requested column must be present, except single links to other modules:
+Medusa omits those without a target. Other columns are not checked.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ def _is_moment(value: str) -> bool:
 
 @attrs.frozen
 class _Kind:
-    """What a value may be.
+    """A kind of values.
 
     Attributes:
-        words: The same for people.
-        types: Its types; none: anything.
-        fits: Whether a value of one of these types is of this kind.
+        words: Its name in messages.
+        types: The types of its values; empty: any type.
+        fits: A further condition on values of these types; None: no condition.
     """
 
     words: str
@@ -46,7 +46,7 @@ class _Kind:
     fits: Callable[[Any], object] | None = None
 
     def or_null(self) -> _Kind:
-        """The same, or null."""
+        """This kind or null."""
         return attrs.evolve(self, types=(*self.types, type(None)))
 
     def fit(self, values: list[Any]) -> bool:
@@ -95,7 +95,7 @@ _ANSWERS = frozenset(
     | {"products", "sales_channels", "shipping_profiles", "stock_locations"}
     | {"stores", "updated"}
 )
-"""What bodies hold rows under, or a single one."""
+"""The keys under which bodies have rows, or a single row."""
 _SINGLE = frozenset(
     {"inventory", "option", "product_category", "product_option", "product_tag"}
     | {"price_set_link", "shipping_profile", "shipping_profiles_link"}
@@ -104,20 +104,20 @@ _OPTIONAL = frozenset(
     {"inventory", "price_set_link", "prices", "shipping_profile"}
     | {"shipping_profiles_link"}
 )
-"""Single links to other modules."""
+"""Single links to other modules, which may be absent."""
 _GAPPED = frozenset({"inventory_items", "option", "prices", "sales_channels"})
-"""What is null, or in a list has null, where something was deleted."""
+"""Columns that are null, or lists that contain null, after a deletion."""
 
 
 @attrs.frozen
 class _Column:
-    """What a row has.
+    """A column of a row.
 
     Attributes:
         name: Its name.
-        kind: What it is.
-        inner: The columns of what is related.
-        is_optional: Whether it may be missing.
+        kind: The kind of its values.
+        inner: The columns of the related rows.
+        is_optional: Whether it may be missing or null.
     """
 
     name: str
@@ -126,7 +126,7 @@ class _Column:
     is_optional: bool = False
 
     def known(self, values: list[Any]) -> list[Any]:
-        """Those of the values of this column that have to be of its kind."""
+        """The values of this column that have to be of its kind."""
         if self.is_optional:
             return [v for v in values if v is not _ABSENT and v is not None]
         if self.name in _GAPPED:
@@ -142,11 +142,11 @@ class _Column:
 
 
 _RENAMED = {"price_rules": _Column("rules", _OBJECT)}
-"""What Medusa shows in another form."""
+"""Columns that Medusa returns under another name and in another form."""
 
 
 class Body(dict[str, Any]):
-    """The body of an answer; what it lacks is the server's fault.
+    """The body of a reply; access to a missing key is a `BrokenReplyError`.
 
     Attributes:
         what: The request, for messages.
@@ -157,20 +157,20 @@ class Body(dict[str, Any]):
         self.what = what
 
     def __missing__(self, name: str) -> NoReturn:
-        """Tell that the server left out what every such answer has."""
+        """Raise a `BrokenReplyError`."""
         raise BrokenReplyError(f"{self.what}: {name}: is missing")
 
 
 def shaped(what: str, body: Mapping[str, Any], query: str) -> Body:
-    """The body of an answer that has the shape that was asked for.
+    """The body of a reply, after a check of its shape.
 
     Args:
         what: The request, for messages.
         body: The body.
-        query: The request's query.
+        query: The request's query, whose `fields` name the columns.
 
     Raises:
-        BrokenReplyError: It has another shape; tells where.
+        BrokenReplyError: The body has another shape; the message says where.
     """
     fields = (part for part in query.split("&") if part.startswith("fields="))
     inner = _columns(next(fields, "").removeprefix("fields="))
@@ -207,9 +207,9 @@ def _related(
 
 
 def _have_shape(rows: list[Any], columns: Iterable[_Column]) -> bool:
-    """Whether all rows have these columns; `_check_row` says what is wrong, and where.
+    """Whether all rows have these columns; `_check_row` finds the error.
 
-    A column of all rows at a time takes a small part of the time.
+    Checking one column of all rows at a time is much faster than row by row.
     """
     if not _OBJECT.fit(rows):
         return False

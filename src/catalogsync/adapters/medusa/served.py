@@ -1,8 +1,8 @@
-"""Whether the server gave what it has, where an absent key can also mean: there is none.
+"""Detecting columns that the server left out although they have a value.
 
-Observed on Medusa 2.21.2: the key is absent of a shipping profile that is not there, of
-the prices of a variant without a price set, and of all that the login's role may not
-read. The rows that link to them are always given, and tell the one from the other.
+Observed on Medusa 2.21.2: the key is absent for a missing shipping profile, for the prices
+of a variant without a price set, and for everything that the login's role may not read.
+The rows that link to these values are always present and distinguish the cases.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ __all__ = ["left_out"]
 
 
 def left_out(raw: Raw, fields: frozenset[Field]) -> str | None:
-    """What a product has, but the server left out; None if all is there.
+    """A message on a value that the server left out; None if the product is complete.
 
     Args:
-        raw: The product, as it came.
-        fields: What was asked for.
+        raw: The product as Medusa sent it.
+        fields: The requested fields.
     """
     for path, value, link in _linked(raw, fields):
         if (value is None) is not (link is None):
-            what = f"product {raw['id']} cannot be compared: {path}"
-            return f"{what}: the server left it out; may this login read it?"
+            what = f"cannot compare product {raw['id']}: the server left out {path}"
+            return f"{what}; check that this login may read it"
     return None
 
 
 def _linked(raw: Raw, fields: frozenset[Field]) -> Iterator[tuple[str, Any, Any]]:
-    """Paths, what stands there, and what links to it."""
+    """Paths, the values there, and the links to these values."""
     link = raw.get("shipping_profiles_link")
     yield "shipping_profile", raw.get("shipping_profile"), link
     variants: list[Raw] = raw.get("variants") or []

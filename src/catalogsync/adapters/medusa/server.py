@@ -1,10 +1,10 @@
-"""The server itself: its feature flags, its version, and what a role may read.
+"""The server: its feature flags, its version, and the permissions of the login.
 
 Observed on Medusa 2.21.2: `GET /admin/feature-flags` needs no login. With
 `index_engine`, product lists with a filter come from an index that lags behind. With
 `rbac`, a login needs a role, and a secret API key, which has none, is refused. With
-`rbac_filter_fields` besides, answers silently lack the fields that a role may not read.
-No answer names the version, so it is told by the routes that exist.
+`rbac_filter_fields` as well, replies silently lack the fields that a role may not read.
+No reply contains the version, so it is derived from the routes that exist.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from catalogsync.protocols import CheckResult
 
 from .client import ApiKey, MedusaClient, MedusaRefusedError
 
-__all__ = ["admit", "find_version", "read_flags", "server_findings"]
+__all__ = ["check_supported", "find_version", "read_flags", "server_checks"]
 
 _FLAGS = "/admin/feature-flags"
 _OLDEST = "2.17.0"
@@ -35,14 +35,14 @@ _READ = (
     *("product_option", "product_option_value", "product_tag", "product_variant"),
     *("sales_channel", "shipping_profile"),
 )
-"""The resources of all columns that are read of products."""
+"""The resources of all product columns that are read."""
 
 
 async def read_flags(client: MedusaClient) -> frozenset[str]:
     """The feature flags that are on.
 
     Raises:
-        BrokenReplyError: The answer is not a list of flags.
+        BrokenReplyError: The reply does not contain the flags.
         MisconfiguredError: The server does not list its flags.
     """
     try:
@@ -58,15 +58,15 @@ async def read_flags(client: MedusaClient) -> frozenset[str]:
     return frozenset(name for name, on in cast("dict[str, Any]", flags).items() if on)
 
 
-async def admit(client: MedusaClient, flags: frozenset[str]) -> None:
-    """Make sure that a sync can rely on what it reads.
+async def check_supported(client: MedusaClient, flags: frozenset[str]) -> None:
+    """Check that a sync can rely on the data that it reads.
 
     Args:
         client: The store.
         flags: The feature flags that are on.
 
     Raises:
-        MisconfiguredError: It cannot; says why, and what to change.
+        MisconfiguredError: It cannot; the message says why, and what to change.
     """
     if "index_engine" in flags:
         problem = (
@@ -100,14 +100,14 @@ async def _check_role(client: MedusaClient) -> None:
         raise MisconfiguredError("email", problem)
 
 
-async def server_findings(client: MedusaClient) -> Sequence[CheckResult]:
-    """What a person wants to know of the server."""
+async def server_checks(client: MedusaClient) -> Sequence[CheckResult]:
+    """Version and feature flags, for `catalogsync check`."""
     flags = await read_flags(client)
     return [await find_version(client), _flags(flags)]
 
 
 async def find_version(client: MedusaClient) -> CheckResult:
-    """The version, as far as it can be told."""
+    """The version, as far as the routes reveal it."""
     for version, path in _SINCE:
         if await _exists(client, path):
             text = f"Medusa {version} or newer; the oldest supported is {_OLDEST}"
@@ -117,7 +117,7 @@ async def find_version(client: MedusaClient) -> CheckResult:
 
 
 async def _exists(client: MedusaClient, path: str) -> bool:
-    """Whether there is a route, however it answers."""
+    """Whether a route exists, whatever its reply."""
     try:
         await client.get(*path.split("?"))
     except MisconfiguredError:

@@ -1,4 +1,4 @@
-"""The settings of a Medusa store, and how it is opened."""
+"""The settings of a Medusa store."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from catalogsync.errors import MisconfiguredError
 from catalogsync.http import HttpOptions, address_repr, base_url, open_http
 
 from .client import ApiKey, Auth, Login, MedusaClient
-from .server import admit, read_flags
+from .server import check_supported, read_flags
 from .sink import MedusaSink
 from .store_context import discover
 
@@ -80,7 +80,7 @@ class MedusaSettings:
             client = MedusaClient(http, auth)
             flags = await read_flags(client)
             client.bypasses_cache = "caching" in flags
-            await admit(client, flags)
+            await check_supported(client, flags)
             places = await discover(
                 client,
                 sales_channel=self.sales_channel,

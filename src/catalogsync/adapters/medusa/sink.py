@@ -30,7 +30,7 @@ from catalogsync.errors import (
 from catalogsync.protocols import AdoptBy, CheckResult, Limits
 
 from .adoption import Foreign
-from .choosing import chosen_note, named_apart, with_options_of
+from .choosing import chosen_note, distinguishing_options, with_options_of
 from .client import MedusaClient, MedusaRefusedError
 from .errors import Refusals
 from .handles import handle
@@ -43,14 +43,14 @@ from .mapping import (
     product_of,
 )
 from .normalize import shape
-from .options import OPTIONS, Loan, OwnOptions
+from .options import OPTIONS, Acquired, OptionPool
 from .payloads import create_body, withholds_variants
 from .queries import read_products
 from .references import References
 from .removal import Removals, owned
-from .repair import MissingParts, look_closer
+from .repair import MissingParts, read_missing_parts
 from .served import left_out
-from .server import server_findings
+from .server import server_checks
 from .stock import StockLevels
 from .store_context import Places
 from .updating import Updates
@@ -60,8 +60,8 @@ __all__ = ["MedusaSink"]
 _LIMITS = Limits(batch=100, weight=1_500_000, writers=2, find=200, collides=True)
 _PRODUCTS = "/admin/products"
 _NO_VARIANT = (
-    "it has one variant, without a price, because Medusa wants one and the job never"
-    " writes variants"
+    "created with one variant without a price, because Medusa requires a variant and"
+    " the job never writes variants"
 )
 _CREATED = "fields=id,external_id,variants.id,variants.metadata," + ",".join(
     f"variants.{name}" for name in ITEM_FIELDS
@@ -81,8 +81,8 @@ class MedusaSink:
     client: MedusaClient
     places: Places
     _default_option: Raw | None = attrs.field(default=None, init=False)
-    _own_options: OwnOptions = attrs.field(
-        default=attrs.Factory(lambda self: OwnOptions(self.client), takes_self=True),
+    _option_pool: OptionPool = attrs.field(
+        default=attrs.Factory(lambda self: OptionPool(self.client), takes_self=True),
         init=False,
     )
     _items: dict[str, str] = attrs.field(factory=dict[str, str], init=False)
@@ -114,8 +114,8 @@ class MedusaSink:
         return handle(product)
 
     async def check(self) -> Sequence[CheckResult]:
-        """Report version, flags, and the settings that new products get."""
-        return [*await server_findings(self.client), *self.places.findings()]
+        """Report the version, the flags, and the settings for new products."""
+        return [*await server_checks(self.client), *self.places.checks()]
 
     def shape(self, product: Product, /) -> Product:
         """The product as this store can hold it.
@@ -139,15 +139,15 @@ class MedusaSink:
     ) -> Mapping[ProductKey, Found]:
         """Find products by external id.
 
-        Options take Medusa as long as all the rest, so they are asked for apart,
-        for products that have some, and for those that had some from us.
+        Options take Medusa as long as everything else, so a separate request reads
+        them, for products that have options or got some from us before.
         """
         simple = [product.key for product in desired if not _has_options(product)]
         existing = await self._find(simple, fields - {Field.OPTIONS})
         keys = [product.key for product in desired if _has_options(product)]
         keys += [key for key, one in existing.items() if _had_options(one)]
         existing |= await self._find(keys, fields | {Field.OPTIONS})
-        return {**existing, **await look_closer(self.client, existing.values())}
+        return {**existing, **await read_missing_parts(self.client, existing.values())}
 
     async def _find(
         self, keys: Iterable[ProductKey], fields: frozenset[Field]
@@ -206,7 +206,7 @@ class MedusaSink:
     ) -> Found:
         if len(raws) > 1:
             ids = ", ".join(raw["id"] for raw in raws)
-            return Conflict(reason=f"several products have our external id: {ids}")
+            return Conflict(reason=f"several products have this external id: {ids}")
         raw = raws[0]
         if reason := left_out(raw, fields):
             return Conflict(reason=reason)
@@ -220,14 +220,16 @@ class MedusaSink:
         )
 
     async def _create(self, changes: Sequence[Change]) -> Sequence[Outcome]:
-        chosen = {change.key: named_apart(change.product) for change in changes}
+        chosen = {
+            change.key: distinguishing_options(change.product) for change in changes
+        }
         changes = [with_options_of(change, chosen[change.key]) for change in changes]
-        loan = await self._own_options.lend(changes)
-        reply = await self._send_new(changes, loan)
-        await self._own_options.used(loan)
+        acquired = await self._option_pool.acquire(changes)
+        reply = await self._send_new(changes, acquired)
+        await self._option_pool.used(acquired)
         created = {raw["external_id"]: raw for raw in reply["created"]}
-        if absent := [c.key for c in changes if str(c.key) not in created]:
-            raise BrokenReplyError(f"POST {_PRODUCTS}/batch: {absent[0]} is missing")
+        if missing := [c.key for c in changes if str(c.key) not in created]:
+            raise BrokenReplyError(f"POST {_PRODUCTS}/batch: {missing[0]} is missing")
         stock = StockLevels(self.places)
         for change in changes:
             variants = change.product.variants or ()
@@ -244,13 +246,15 @@ class MedusaSink:
             for change in changes
         ]
 
-    async def _send_new(self, changes: Sequence[Change], loan: Loan) -> dict[str, Any]:
-        own, default = self._own_options, [await self._option()]
+    async def _send_new(
+        self, changes: Sequence[Change], acquired: Acquired
+    ) -> dict[str, Any]:
+        pool, default = self._option_pool, [await self._option()]
         bodies = [
             create_body(
                 change,
                 self.places,
-                loan.options.get(change.key, default),
+                acquired.options.get(change.key, default),
                 self._items,
             )
             for change in changes
@@ -261,15 +265,15 @@ class MedusaSink:
             )
         except TransientError as error:
             if error.unexplained:
-                await own.refused(loan)
-                await own.failed(loan, _failing(error, changes))
+                await pool.refused(acquired)
+                await pool.failed(acquired, _failing(error, changes))
             else:
-                own.lost(loan)
+                pool.lost(acquired)
             raise
         except MedusaRefusedError as error:
-            await own.refused(loan, error.said)
+            await pool.refused(acquired, error.said)
             problem = await Refusals(self.client, self._items).explain(error, changes)
-            await own.failed(loan, _failing(problem, changes))
+            await pool.failed(acquired, _failing(problem, changes))
             raise problem from error
 
     async def _update(self, changes: Sequence[Change]) -> Sequence[Outcome | Again]:
@@ -279,10 +283,9 @@ class MedusaSink:
         return updates.outcomes(changes)
 
     async def _option(self) -> Raw:
-        """The shared option of products that have none, made once.
+        """The option that products without options share, created once.
 
-        Products that bring an option of their own leave it behind when Medusa
-        refuses them.
+        Own options would be left behind by products that Medusa refuses.
         """
         async with self._turn:
             if self._default_option is None:
@@ -311,7 +314,7 @@ class MedusaSink:
 
 
 def _failing(problem: Exception, changes: Sequence[Change]) -> list[ProductKey]:
-    """Products that are not tried again, as far as this can be told."""
+    """The products that will not be sent again, as far as this is known."""
     if isinstance(problem, BatchRefusedError) and problem.culprits:
         return [*problem.culprits]
     alone = len(changes) == 1 and not isinstance(problem, ConflictError)
@@ -323,7 +326,7 @@ def _has_options(product: Product) -> bool:
 
 
 def _had_options(existing: Found) -> bool:
-    """Whether we may have written options; a last-applied state is not read for that."""
+    """Whether we may have written options; searches the text to save parsing it."""
     last_applied = existing.last_applied if isinstance(existing, Existing) else None
     return last_applied is not None and f'"{Field.OPTIONS.value}"' in last_applied
 

@@ -21,9 +21,9 @@ _LEVELS = "/admin/inventory-items/location-levels/batch"
 
 @attrs.define
 class StockLevels:
-    """Collects levels that are to be written, and writes them.
+    """Collects stock levels and writes them in one request.
 
-    Medusa has no upsert: a level that is there is updated, another created.
+    Medusa has no upsert: existing levels are updated, others are created.
     """
 
     places: Places
@@ -31,14 +31,14 @@ class StockLevels:
     update: list[Mapping[str, Any]] = attrs.field(factory=list[Mapping[str, Any]])
 
     def add(self, variants: Iterable[Variant], raw_variants: Iterable[Raw]) -> None:
-        """Take the levels of variants, as they differ from what is there.
+        """Add the levels of variants that differ from the existing levels.
 
         Args:
-            variants: As they will be.
-            raw_variants: As they are, with their inventory items.
+            variants: The desired variants.
+            raw_variants: The existing variants, with their inventory items.
 
         Raises:
-            BrokenReplyError: One has none, so that its level would be forgotten.
+            BrokenReplyError: A variant has no inventory item to put its level on.
         """
         found = {variant_id(raw): raw for raw in raw_variants}
         for variant in variants:
@@ -64,10 +64,10 @@ class StockLevels:
             (self.update if location in existing else self.create).append(entry)
 
     async def write(self, client: MedusaClient) -> None:
-        """Send them all; all or nothing is written.
+        """Write all levels in one transaction.
 
         Raises:
-            ConflictError: A level came or went meanwhile.
+            ConflictError: Somebody added or removed a level meanwhile.
         """
         if not self.create and not self.update:
             return
@@ -75,4 +75,4 @@ class StockLevels:
         try:
             await client.post(_LEVELS, body, "fields=id")
         except MedusaRefusedError as error:
-            raise ConflictError(f"stock levels: {error.said}") from error
+            raise ConflictError(f"cannot write stock levels: {error.said}") from error

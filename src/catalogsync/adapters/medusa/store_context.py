@@ -1,7 +1,7 @@
-"""Where products go in a store: channel, shipping profile, location, currencies.
+"""The channel, shipping profile, stock location and currencies for products.
 
-Each is told by a setting or discovered; what is neither is said before anything
-is written.
+Each comes from a setting or from the store's defaults; if neither determines it,
+opening the sink fails before anything is written.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ _LOOKUPS = (
 
 @attrs.frozen(kw_only=True)
 class Places:
-    """The ids of what every product of ours is tied to.
+    """The resources of the store that products refer to.
 
     Attributes:
-        channel: Sales channel.
-        profile: Shipping profile.
-        location: Stock location for levels that name none.
-        locations: All stock locations, by id and by name.
+        channel: Id of the sales channel.
+        profile: Id of the shipping profile.
+        location: Id of the stock location for levels without a location.
+        locations: Ids of all stock locations, by id and by name.
         currencies: ISO 4217 codes, upper case, in which prices are written.
-        linked: Whether shoppers of the channel can buy from the location.
-        names: Of the channel, the profile and the location, by id.
+        linked: Whether the location is linked to the channel, so that shoppers can buy.
+        names: Names of the channel, the profile and the location, by id.
     """
 
     channel: str
@@ -54,8 +54,8 @@ class Places:
     linked: bool
     names: Mapping[str, str]
 
-    def findings(self) -> Sequence[CheckResult]:
-        """What a person wants to know of it."""
+    def checks(self) -> Sequence[CheckResult]:
+        """The chosen resources, for `catalogsync check`."""
         names = ", ".join(sorted(self.currencies))
         link = "is linked to the sales channel"
         if not self.linked:
@@ -87,10 +87,10 @@ async def discover(
     stock_location: str | None,
     currency: str | None,
 ) -> Places:
-    """Look up what is told and find what is not.
+    """Look up the resources that the settings name, and the defaults for the others.
 
     Raises:
-        MisconfiguredError: Names the setting that is wrong or missing.
+        MisconfiguredError: A setting is wrong or missing; the error names it.
     """
     stores, channels, profiles, locations = await each(
         partial(_all, client), _LOOKUPS, at_once=len(_LOOKUPS)
@@ -124,25 +124,25 @@ async def _all(client: MedusaClient, lookup: tuple[str, str]) -> list[dict[str, 
 
 
 def _linked(location: Mapping[str, Any]) -> set[str]:
-    """The channels of a location; one that was deleted is null."""
+    """The channels of a location; a deleted channel is null in the list."""
     channels = location.get("sales_channels") or ()
     return {channel["id"] for channel in channels if channel}
 
 
 def _choose(
-    setting: str, told: str | None, known: list[dict[str, Any]], default: str | None
+    setting: str, given: str | None, known: list[dict[str, Any]], default: str | None
 ) -> dict[str, Any]:
-    """The one that is told by id or name, else the default, else the only one."""
+    """The one with the given id or name, else the default, else the only one."""
     what = setting.replace("_", " ")
     names = ", ".join(repr(item["name"]) for item in known)
     if not known:
         problem = f"the store has no {what}; create one in Medusa's settings"
         raise MisconfiguredError(setting, problem)
-    if told is not None:
+    if given is not None:
         for item in known:
-            if told in {item["id"], item["name"]}:
+            if given in {item["id"], item["name"]}:
                 return item
-        problem = f"the store has no {what} {told!r}; it has {names}"
+        problem = f"the store has no {what} {given!r}; it has {names}"
         raise MisconfiguredError(setting, problem)
     for item in known:
         if item["id"] == default:
@@ -153,18 +153,18 @@ def _choose(
     return known[0]
 
 
-def _currencies(store: Mapping[str, Any], told: str | None) -> frozenset[str]:
+def _currencies(store: Mapping[str, Any], given: str | None) -> frozenset[str]:
     known = frozenset(
         str(item["currency_code"]).upper()
         for item in store.get("supported_currencies") or ()
     )
-    if told is None:
+    if given is None:
         return known
-    if told.upper() not in known:
+    if given.upper() not in known:
         names = ", ".join(sorted(known)) or "none"
         problem = (
-            f"the store does not sell in {told.upper()}, only in {names};"
+            f"the store does not sell in {given.upper()}, only in {names};"
             " add it in Medusa's settings"
         )
         raise MisconfiguredError("currency", problem)
-    return frozenset({told.upper()})
+    return frozenset({given.upper()})

@@ -1,13 +1,13 @@
 """Updating products: fields, options and variants, in the order that Medusa needs.
 
-Observed on Medusa 2.21.2: a variant can only have option values that its product
-has already. A list of variants in a product update deletes those that it leaves
-out and keeps their inventory items, so variants are written apart, by
-`variants/batch`, which takes those of any products and touches no others. It
-refuses a variant on the options of one that is deleted in the same request, and
-undoes creations beside updates in a way that loses prices, so each of the three
-goes in a request of its own. Variants leave last, when those that take their place
-can be bought. Until all is written, the product has an interim last-applied state.
+Observed on Medusa 2.21.2: a variant can only have existing option values of its
+product. A list of variants in a product update deletes the variants that it omits and
+keeps their inventory items, so variants are written separately, by `variants/batch`,
+which accepts variants of any products and affects no others. It refuses a variant with
+the options of one that is deleted in the same request, and when it rolls back creations
+beside updates it loses prices, so creations, updates and deletions are separate
+requests. Variants are deleted last, when their replacements can be bought. Until the
+update is complete, the product has an interim last-applied state.
 """
 
 from __future__ import annotations
@@ -50,15 +50,15 @@ _RESHAPING = frozenset({Field.VARIANTS, Field.OPTIONS})
 
 @attrs.define
 class Updates:
-    """One batch of updates on its way.
+    """One batch of updates.
 
     Attributes:
         client: The store.
-        stock: Takes the levels that are to be written.
-        default_option: Gives the shared option of products that have none.
-        items: The inventory items that variants may adopt, by SKU.
-        shapes: The options of products that get others, or new variants.
-        refused: Products that were refused by themselves, or are to be planned anew.
+        stock: Collects the stock levels to write.
+        default_option: Returns the option that products without options share.
+        items: The inventory items that new variants may adopt, by SKU.
+        shapes: The options of products that get other options or new variants.
+        refused: Outcomes of products that failed alone, or need a new plan.
     """
 
     client: MedusaClient
@@ -73,43 +73,43 @@ class Updates:
     )
 
     async def write(self, changes: Sequence[Change]) -> None:
-        """Carry them out.
+        """Write the batch.
 
         Raises:
-            BatchRefusedError: Medusa takes the batch not as it is; sending the rest
-                of it again does no harm.
+            BatchRefusedError: Medusa refused the batch; the rest of it can safely be
+                sent again.
         """
         await claim(self.client, changes)
-        changes = await Repair(self.client, self.items).mend(changes)
+        changes = await Repair(self.client, self.items).complete(changes)
         changes = [with_options(change) for change in changes]
         await self._fields(changes)
         changes = await self._rename(changes)
         reshaped = [change for change in changes if change.fields & _RESHAPING]
-        await self._delete(reshaped, anew=True)
+        await self._delete(reshaped, recreated=True)
         await self._free(changes)
         for change in reshaped:
-            await self._alone(change, self._reshape)
+            await self._separately(change, self._reshape)
         await self._variants([c for c in changes if c.key not in self.refused])
         for change in reshaped:
-            await self._alone(change, self._create)
+            await self._separately(change, self._create)
         await self.stock.write(self.client)
-        await self._delete(reshaped, anew=False)
+        await self._delete(reshaped, recreated=False)
         for change in reshaped:
-            await self._alone(change, self._drop_values)
+            await self._separately(change, self._drop_values)
         await self._confirm(changes)
 
     def outcomes(self, changes: Iterable[Change]) -> list[Outcome | Again]:
-        """What became of each change."""
+        """The outcome of each change."""
         return [self.refused.get(c.key) or c.done(self._note(c)) for c in changes]
 
     def _note(self, change: Change) -> str:
         shape = self.shapes.get(change.key)
         return chosen_note(shape.chosen) if shape else ""
 
-    async def _alone(
+    async def _separately(
         self, change: Change, work: Callable[[Change], Awaitable[None]]
     ) -> None:
-        """Do what has a request of its own; a refusal is this product's alone."""
+        """Run a step that has its own request; only this product fails if it is refused."""
         if change.key in self.refused:
             return
         try:
@@ -123,24 +123,24 @@ class Updates:
 
     def _body(self, change: Change) -> dict[str, Any]:
         body = update_body(change, raw_of(change))
-        if _takes_more(change):
+        if _needs_more_requests(change):
             body["metadata"][RECEIPT] = interim_last_applied(change)
         if is_incomplete(change):
             body |= missing_links(change, self.stock.places)
         return body
 
     async def _confirm(self, changes: Iterable[Change]) -> None:
-        """Note that all is written, where it is."""
+        """Replace the interim last-applied states of complete updates by the final ones."""
         bodies = [
             {"id": raw_of(change)["id"], "metadata": {RECEIPT: change.last_applied}}
             for change in changes
-            if _takes_more(change) and change.key not in self.refused
+            if _needs_more_requests(change) and change.key not in self.refused
         ]
         if bodies:
             await self.client.post(_BATCH, {"update": bodies}, "fields=id")
 
     async def _rename(self, changes: Sequence[Change]) -> list[Change]:
-        """Let new variants take the place of those that they replace."""
+        """Let new variants take over the rows of the variants that they replace."""
         found = [renamed(change) for change in changes]
         bodies = [body for one in found for body in one.bodies]
         if bodies:
@@ -149,7 +149,7 @@ class Updates:
         return [one.change for one in found]
 
     async def _free(self, changes: Sequence[Change]) -> None:
-        """Let variants go of the unique values that others of the batch get."""
+        """Clear unique values that other variants of the batch get."""
         bodies = freed([c for c in changes if c.key not in self.refused])
         if not bodies:
             return
@@ -171,18 +171,18 @@ class Updates:
             await self.client.post(_BATCH, update, "fields=id")
 
     async def _fresh(self, raw: Raw) -> Raw:
-        """The product's options and variants as they are by now.
+        """The product's current options and variants.
 
         Raises:
-            ConflictError: It is gone, or somebody added or removed a variant.
+            ConflictError: Somebody added a variant since the product was read.
         """
         path = f"{_PRODUCTS}/{raw['id']}"
         reply = await self.client.get(path, f"fields={_SHAPE}")
         fresh = cleaned(reply["product"])
-        here = {row["id"] for row in fresh.get("variants") or ()}
-        added = here - {row["id"] for row in raw.get("variants") or ()}
+        current = {row["id"] for row in fresh.get("variants") or ()}
+        added = current - {row["id"] for row in raw.get("variants") or ()}
         if added:
-            raise ConflictError(f"product {raw['id']} got another variant meanwhile")
+            raise ConflictError(f"somebody added a variant to product {raw['id']}")
         return fresh
 
     async def _variants(self, changes: Sequence[Change]) -> None:
@@ -211,14 +211,14 @@ class Updates:
         query: str,
         owners: Sequence[Change],
     ) -> dict[str, Any]:
-        """Send updates in one request; *owners* has the change of each."""
+        """Send updates in one request; *owners* has the change of each body."""
         try:
             return await self.client.post(path, {"update": bodies}, query)
         except MedusaRefusedError as error:
             raise await Refusals(self.client).explain(error, owners) from error
 
     def _restock(self, change: Change, updated: dict[str, Raw]) -> None:
-        """Note the levels of variants that were there before."""
+        """Collect the levels of existing variants."""
         variants = [
             item.variant
             for item in change.variants
@@ -236,9 +236,9 @@ class Updates:
         if not added:
             return
         shape = self.shapes[change.key]
-        if other := shape.in_the_way([variant.id for variant in added]):
-            # Now that the product has fewer options; the next plan can tell.
-            problem = f"variant {other} has the options of a new one by now"
+        if other := shape.blocking_variant([variant.id for variant in added]):
+            # The product has fewer options now, so a new plan takes this into account.
+            problem = f"variant {other} now has the options of a new variant"
             error = ConflictError(problem, retry_after=0)
             self.refused[change.key] = change.again(error)
             return
@@ -257,13 +257,13 @@ class Updates:
             self.items.pop(variant.sku or "", None)
         self.stock.add(added, reply["created"])
 
-    async def _delete(self, changes: Sequence[Change], *, anew: bool) -> None:
-        """Delete variants: those that are made anew first, and others last."""
+    async def _delete(self, changes: Sequence[Change], *, recreated: bool) -> None:
+        """Delete the variants to recreate (before the others) or the removed ones (last)."""
         ids = [
             row["id"]
             for change in changes
             if change.key not in self.refused
-            for row in _removed(change, anew=anew)
+            for row in _removed(change, recreated=recreated)
         ]
         if ids:
             path = _variants_path(raw_of(changes[0]))
@@ -276,7 +276,7 @@ class Updates:
             await self.client.post(path, {"update": unused}, "fields=id")
 
 
-def _takes_more(change: Change) -> bool:
+def _needs_more_requests(change: Change) -> bool:
     """Whether an update takes more than one request."""
     return bool(change.variants) or is_incomplete(change) or is_unfinished(change)
 
@@ -294,13 +294,13 @@ def _options_path(raw: Raw) -> str:
 
 
 def _variants_path(raw: Raw) -> str:
-    """For updates and deletions, of the variants of any products."""
+    """The batch route; it accepts variants of any products."""
     return f"{_PRODUCTS}/{raw['id']}/variants/batch"
 
 
-def _removed(change: Change, *, anew: bool) -> list[Raw]:
+def _removed(change: Change, *, recreated: bool) -> list[Raw]:
     added = {c.variant.id for c in change.variants if c.action is Action.ADD}
     gone = {c.variant.id for c in change.variants if c.action is Action.REMOVE}
-    gone = gone & added if anew else gone - added
+    gone = gone & added if recreated else gone - added
     existing: Sequence[Raw] = raw_of(change).get("variants") or ()
     return [raw for raw in existing if variant_id(raw) in gone]
