@@ -513,6 +513,28 @@ async def test_one_bad_product_does_not_hurt_its_neighbours(medusa: Any) -> None
         assert len(await existing(medusa)) == 5
 
 
+async def test_a_taken_sku_with_a_comma(medusa: Any) -> None:
+    """Medusa's message names it only up to the comma."""
+    sku = "Shirt, [2] x"
+    one, two = (
+        edited(
+            shirt(id_=id_, title=f"Shirt {id_}"), lambda v: attrs.evolve(v, sku=None)
+        )
+        for id_ in "12"
+    )
+    one, two = (
+        edited(p, lambda v: attrs.evolve(v, sku=sku) if v.id == "Red-M" else v)
+        for p in (one, two)
+    )
+    async with settings(medusa).open() as sink:
+        await put(sink, one)
+        report = await put(sink, one, two, shirt(id_="3", title="Other"))
+    (failure,) = report.failures
+    assert failure.key == ProductKey("shop", "2")
+    assert failure.reason.startswith(f"SKU {sku} is taken by product")
+    assert report.counts.created == 1
+
+
 async def test_two_products_that_want_one_sku(medusa: Any) -> None:
     async with settings(medusa).open() as sink:
         other = edited(

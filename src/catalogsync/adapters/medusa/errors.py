@@ -94,8 +94,13 @@ class Refusals:
         value: str,
     ) -> Exception:
         distinct = {change.key: change for change in changes}.values()
+        values = {v for c in distinct for v in _values(c, what) if v}
+        holders: list[dict[str, Any]] = []
+        for full in sorted(v for v in values if _reported(v) == value):
+            value = full
+            if holders := await self._holders(what, value):
+                break
         claiming = [c for c in distinct if value in _values(c, what)]
-        holders = await self._holders(what, value)
         keys = {str(change.key): change for change in claiming}
         label = f"{_LABELS[what]} {value}"
         if any(h.get("external_id") in keys and _is_new(keys, h) for h in holders):
@@ -124,7 +129,7 @@ class Refusals:
             desired: change
             for change in changes
             for desired in _item_skus(change)
-            if change.existing is None or desired == sku
+            if change.existing is None or _reported(desired) == sku
         }
         culprits: dict[ProductKey, str] = {}
         found = await find_items(self.client, claiming)
@@ -135,7 +140,7 @@ class Refusals:
                 what = f"SKU {item['sku']} is taken by inventory item {item['id']}"
                 holder = f"of variant {item['variants'][0]['id']}"
                 culprits[claiming[item["sku"]].key] = f"{what} {holder}"
-        if not culprits and sku in claiming:
+        if not culprits and sku in map(_reported, claiming):
             return ConflictError(f"SKU {sku} is no longer taken: {error.said}")
         return BatchRefusedError(error.reason, said=error.said, culprits=culprits)
 
@@ -149,6 +154,11 @@ class Refusals:
             return []
         products: list[dict[str, Any]] = found["products"]
         return products
+
+
+def _reported(value: str) -> str:
+    """The part of a value that Medusa's message names: it ends at the first comma."""
+    return value.partition(",")[0].strip()
 
 
 def _is_new(keys: dict[str, Change], holder: dict[str, Any]) -> bool:

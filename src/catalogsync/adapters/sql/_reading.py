@@ -98,7 +98,7 @@ def _owned(row: sa.Row[Any], source: str) -> Existing | None:
     title = lenient.text(row.title) or row.source_id
     return Existing(
         product=unchecked(Product, key=key, title=title, status=_status(row.status)),
-        last_applied=row.receipt,
+        last_applied=lenient.text(row.receipt),
         native=row.id,
     )
 
@@ -215,7 +215,7 @@ def existing(
     }
     return Existing(
         product=_product(row, parts, fields, key),
-        last_applied=row.receipt,
+        last_applied=lenient.text(row.receipt),
         references={f: names for f, names in references.items() if f in fields},
         native=row.id,
     )

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from catalogsync._lib.trees import ancestors
 from catalogsync.batching import batched
+from catalogsync.catalog import lenient
 from catalogsync.catalog.changes import (
     ExistingReference,
     Reference,
@@ -85,7 +86,7 @@ def _existing(row: sa.Row[Any], parents: Mapping[str, str | None]) -> ExistingRe
         parent=parents.get(str(row.id)),
         ours=True,
         above=ancestors(str(row.id), parents),
-        last_applied=row.receipt,
+        last_applied=lenient.text(row.receipt),
     )
 
 

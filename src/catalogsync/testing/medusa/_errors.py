@@ -42,7 +42,9 @@ def invalid(message: str) -> MedusaError:
 def exists(name: str, value: object) -> MedusaError:
     """Refuse a second row with the same unique value of, say, ``Product.handle``."""
     what, column = name.split(".")
-    return invalid(f"{what} with {column}: {value}, already exists.")
+    # Medusa splits what PostgreSQL says at its commas.
+    named = str(value).partition(",")[0].strip()
+    return invalid(f"{what} with {column}: {named}, already exists.")
 
 
 def no_relative(column: str, value: str) -> MedusaError:
