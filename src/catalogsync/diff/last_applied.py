@@ -40,7 +40,6 @@ __all__ = [
 
 _VERSION = 1
 _READABLE = 10**1000
-_NESTED = (list, Mapping)
 _PARTS = frozenset("flav")
 _WHOLE = _PARTS | {"version"}
 
@@ -83,7 +82,11 @@ def _container(value: object) -> str:
 
 def _inner(value: object) -> str:
     """A nested value; without digests, quoting would double its text at each level."""
-    return digest(value) if isinstance(value, _NESTED) else _canonical(value)
+    return digest(value) if _is_nested(value) else _canonical(value)
+
+
+def _is_nested(value: object) -> bool:
+    return isinstance(value, list | Mapping)
 
 
 def _number(value: float | Decimal) -> str:
