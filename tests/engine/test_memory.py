@@ -262,7 +262,8 @@ async def test_light_products_still_go_in_large_groups() -> None:
 async def test_a_weight_is_about_what_a_product_takes(one: Product) -> None:
     """Never less than its texts, and not far more than all of it."""
     whole = _bytes_of(one, set())
-    assert len(one.title) < weight_of(one) < 4 * whole + 4000
+    # Texts are weighed at several bytes a character; é takes one in memory.
+    assert len(one.title) < weight_of(one) < 6 * whole + 4000
 
 
 def _bytes_of(value: object, seen: set[int]) -> int:
