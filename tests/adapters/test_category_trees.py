@@ -367,9 +367,9 @@ async def test_a_new_root_that_breaks_off(medusa_shop: MedusaShop, fault: Any) -
     before = flat("a", "b", "c", "d", b="a", c="b", d="c")
     after = flat("a", "b", "c", "d", c="b", d="c")
     once = Options(retry=RetryPolicy(attempts=1))
-    async with proxy(medusa.url, plan) as url:
+    async with proxy(medusa.url, plan) as way:
         login = {"email": medusa.email, "password": medusa.password}
-        async with MedusaSettings(url=url, **login).open() as sink:
+        async with MedusaSettings(url=way.url, **login).open() as sink:
             for number in range(1, 30):
                 await medusa_shop.empty()
                 await put(medusa_shop, before)

@@ -135,8 +135,10 @@ async def test_a_change_of_shape_can_break_off_anywhere(
     """Whichever request is lost, before Medusa has it or after."""
     before, after = SHAPES[shape]
     plan = FaultPlan()
-    async with proxy(medusa.url, plan) as url:
-        settings = MedusaSettings(url=url, email=medusa.email, password=medusa.password)
+    async with proxy(medusa.url, plan) as line:
+        settings = MedusaSettings(
+            url=line.url, email=medusa.email, password=medusa.password
+        )
         async with settings.open() as sink:
             await put(sink, of("0", before))
             for number in range(1, 30):
@@ -173,8 +175,10 @@ async def test_a_change_of_shape_can_break_off_anywhere(
 async def test_another_shape_after_one_that_broke_off(medusa: Any, number: int) -> None:
     """A variant that was to go, and comes back, is not left without options."""
     plan = FaultPlan()
-    async with proxy(medusa.url, plan) as url:
-        settings = MedusaSettings(url=url, email=medusa.email, password=medusa.password)
+    async with proxy(medusa.url, plan) as line:
+        settings = MedusaSettings(
+            url=line.url, email=medusa.email, password=medusa.password
+        )
         async with settings.open() as sink:
             await put(sink, of("1", sized("A", "S", "M")))
             plan.add(lost("POST", "*", on=[number]))

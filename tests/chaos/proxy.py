@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import aiohttp
+import attrs
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from yarl import URL
 
 from catalogsync.testing.faults import FaultPlan
@@ -16,12 +19,26 @@ _LONGEST = 1 << 16
 _LARGEST = 4 << 20
 
 
+@attrs.frozen
+class Proxy:
+    """Where a proxy listens, and what it still has to do."""
+
+    url: str
+    _pending: set[asyncio.Future[None]]
+
+    async def idle(self) -> None:
+        """Wait until all requests that arrived were carried out."""
+        while self._pending:
+            await asyncio.wait(self._pending)
+
+
 @asynccontextmanager
-async def proxy(target: str, plan: FaultPlan) -> AsyncIterator[str]:
-    """Forward everything, over the faults of a plan; gives the proxy's address.
+async def proxy(target: str, plan: FaultPlan) -> AsyncIterator[Proxy]:
+    """Forward everything, over the faults of a plan.
 
     What reached the proxy is carried out, whether its client waits for it or not.
     """
+    pending: set[asyncio.Future[None]] = set()
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout()) as client:
 
         async def forward(request: web.Request) -> web.Response:
@@ -41,10 +58,21 @@ async def proxy(target: str, plan: FaultPlan) -> AsyncIterator[str]:
                     },
                 )
 
-        app = web.Application(middlewares=[plan.middleware()], client_max_size=_LARGEST)
+        @web.middleware
+        async def accept(request: web.Request, handler: Handler) -> web.StreamResponse:
+            done = asyncio.get_running_loop().create_future()
+            pending.add(done)
+            try:
+                return await handler(request)
+            finally:
+                pending.discard(done)
+                done.set_result(None)
+
+        middlewares = [accept, plan.middleware()]
+        app = web.Application(middlewares=middlewares, client_max_size=_LARGEST)
         app.router.add_route("*", "/{path:.*}", forward)
         async with _served(app) as url:
-            yield url
+            yield Proxy(url, pending)
 
 
 _TOLD = ("Content-Type", "Date", "Retry-After")

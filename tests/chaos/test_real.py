@@ -30,7 +30,7 @@ from catalogsync.testing.faults import (
     truncated,
 )
 
-from .proxy import proxy
+from .proxy import Proxy, proxy
 from .shelves import MedusaShelf, medusa_shelf
 from .things import desired, once
 
@@ -60,6 +60,7 @@ class Scene:
     """A store behind a proxy, and a source."""
 
     server: DummyJSONServer
+    proxy: Proxy
     plan: FaultPlan
     shelf: MedusaShelf
 
@@ -97,10 +98,10 @@ async def scene(medusa: Any, records: Sequence[dict[str, Any]]) -> AsyncIterator
     plan = FaultPlan()
     async with (
         dummyjson_server(copy.deepcopy(records)) as server,
-        proxy(medusa.url, plan) as url,
-        medusa_shelf(medusa, url) as shelf,
+        proxy(medusa.url, plan) as line,
+        medusa_shelf(medusa, line.url) as shelf,
     ):
-        yield Scene(server, plan, shelf)
+        yield Scene(server, line, plan, shelf)
 
 
 def _strikes(line: Line, rng: Random, batches: int) -> list[Fault]:
@@ -140,6 +141,7 @@ async def _over(
     assert await place.is_right()
     assert (await place.shelf.existing()).others == before
     if late:
+        await place.proxy.idle()
         confirmed = await place.run()
         assert confirmed.status is RunStatus.SUCCEEDED, str(confirmed)
         assert confirmed.writes <= 1

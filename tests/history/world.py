@@ -445,7 +445,9 @@ def _items(variant: Any) -> list[Any]:
 async def world(medusa: Medusa) -> AsyncGenerator[World]:
     """An empty store, and the way to it."""
     plan = FaultPlan()
-    async with proxy(medusa.url, plan) as url:
-        settings = MedusaSettings(url=url, email=medusa.email, password=medusa.password)
+    async with proxy(medusa.url, plan) as line:
+        settings = MedusaSettings(
+            url=line.url, email=medusa.email, password=medusa.password
+        )
         async with settings.open() as sink, StateSettings().open() as state:
             yield World(medusa, sink, plan, state)
