@@ -339,10 +339,10 @@ async def test_the_server_goes_down_in_the_middle() -> None:
 @pytest.mark.parametrize(
     ("fault", "told"),
     [
-        (status(404), "HTTP 404; is it a DummyJSON?"),
-        (status(401), "HTTP 401; is it a DummyJSON?"),
-        (status(400), "HTTP 400; is it a DummyJSON?"),
-        (status(204), "HTTP 204; is it a DummyJSON?"),
+        (status(404), "HTTP 404; is this a DummyJSON server?"),
+        (status(401), "HTTP 401; is this a DummyJSON server?"),
+        (status(400), "HTTP 400; is this a DummyJSON server?"),
+        (status(204), "HTTP 204; is this a DummyJSON server?"),
         (status(301, headers={"Location": "https://shop.example.com/products"}), "use"),
     ],
 )
@@ -363,8 +363,8 @@ async def test_a_wrong_path_in_the_address() -> None:
             with pytest.raises(MisconfiguredError) as caught:
                 await sync(source, MemorySink())
     assert str(caught.value) == (
-        f"url: GET {server.url}/products/products/categories answers HTTP 404;"
-        " is it a DummyJSON?"
+        f"url: GET {server.url}/products/products/categories: HTTP 404;"
+        " is this a DummyJSON server?"
     )
 
 
@@ -390,7 +390,9 @@ async def test_a_404_of_somebody_else_does_not_say_that_a_product_is_gone() -> N
     ):
         keys = [ProductKey("dummyjson", id_) for id_ in ("9", "7")]
         assert not (await source.get(keys[:1])).products
-        with pytest.raises(MisconfiguredError, match="HTTP 404; is it a DummyJSON"):
+        with pytest.raises(
+            MisconfiguredError, match="HTTP 404; is this a DummyJSON server"
+        ):
             await source.get(keys)
 
 

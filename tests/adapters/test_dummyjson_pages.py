@@ -404,7 +404,7 @@ async def test_an_id_that_spoils_its_own_answer_only() -> None:
     """`/products/categories` answers with a list; the others are there."""
     ran = await run(things(3), keys=[key("categories"), key(1)])
     assert ran.ids == ["1"]
-    assert ran.reasons == {"categories": "id: is a word of the server's own"}
+    assert ran.reasons == {"categories": "id: is the name of a route of the server"}
 
 
 @attrs.define

@@ -253,9 +253,7 @@ async def test_two_have_the_same_external_id(sink: SQLSink, hand: Hand) -> None:
         await add(hand, attributes='{"external_id": "shop:1"}')
     existing = (await look(sink, desired(), by=AdoptBy.EXTERNAL_ID))[KEY]
     assert isinstance(existing, Conflict)
-    assert existing.reason.startswith(
-        "12 rows of table product could be it, by external_id"
-    )
+    assert existing.reason.startswith("12 rows of table product match by external_id")
 
 
 async def test_what_no_source_could_supply_is_adopted(

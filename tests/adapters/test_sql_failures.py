@@ -113,7 +113,7 @@ async def test_check_says_that_all_is_well(sink: SQLSink) -> None:
     await bring_about(sink, product())
     (finding,) = await sink.check()
     assert finding.ok
-    assert finding.text == "the database can be written; it holds 1 products"
+    assert finding.text == "the database can be written; it has 1 products"
 
 
 async def test_tables_of_another_program(database: str) -> None:
@@ -127,20 +127,20 @@ async def test_tables_that_somebody_changed(sink: SQLSink, hand: Hand) -> None:
     """Found when they are read."""
     await sink.write([])
     await hand("ALTER TABLE product RENAME COLUMN brand TO label")
-    with pytest.raises(MisconfiguredError, match="its tables are not as"):
+    with pytest.raises(MisconfiguredError, match="its tables differ"):
         await find_one(sink)
 
 
 async def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
     """No such folder; the file is something else."""
     error = await refused_setting(f"sqlite:///{tmp_path}/none/catalog.db")
-    assert "catalog.db cannot be created; is its folder there?" in str(error)
+    assert "catalog.db cannot be created; create its folder first" in str(error)
     assert not (tmp_path / "none").exists()
     error = await refused_setting(f"sqlite:///{tmp_path}")
     assert "cannot be opened" in str(error)
     letter = tmp_path / "letter.txt"
     letter.write_text("Dear Sir or Madam, " * 99)
-    assert "no SQLite database" in str(await refused_setting(f"sqlite:///{letter}"))
+    assert "not a SQLite database" in str(await refused_setting(f"sqlite:///{letter}"))
 
 
 @contextmanager

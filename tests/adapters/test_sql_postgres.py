@@ -31,21 +31,21 @@ postgres_only = pytest.mark.parametrize("database", POSTGRES, indirect=True)
 
 @postgres_only
 @pytest.mark.parametrize(
-    ("part", "told"),
+    ("part", "problem"),
     [
         ({"password": "s3cret"}, "password is not accepted"),
-        ({"database": "nowhere"}, "no such database"),
-        ({"query": {"colour": "red"}}, "does not know"),
+        ({"database": "nowhere"}, "does not exist"),
+        ({"query": {"colour": "red"}}, "unknown parameter"),
         ({"query": {"sslmode": "maybe"}}, "wrong parameter"),
     ],
     ids=["password", "database", "parameter", "sslmode"],
 )
 async def test_a_server_that_does_not_let_us_in(
-    database: str, part: Any, told: str
+    database: str, part: Any, problem: str
 ) -> None:
     """The setting is named, and what is wrong with it."""
     error = await refused_setting(changed(database, **part))
-    assert told in str(error)
+    assert problem in str(error)
     assert_no_secret(error, "s3cret")
 
 
@@ -90,12 +90,12 @@ async def test_a_connection_that_was_lost(sink: SQLSink, hand: Hand) -> None:
 
 @postgres_only
 @pytest.mark.parametrize(
-    ("state", "error", "told"),
+    ("state", "error", "problem"),
     [
         ("53100", MisconfiguredError, "disk of the database is full"),
         ("25006", MisconfiguredError, "can be read but not written"),
         ("26000", MisconfiguredError, "a pooler that mixes up prepared statements"),
-        ("42501", MisconfiguredError, "the user is not allowed"),
+        ("42501", MisconfiguredError, "the user lacks a permission"),
         ("42601", MisconfiguredError, "does not understand a statement"),
         ("42703", MisconfiguredError, "a column is missing"),
         ("42804", MisconfiguredError, "a column has another type"),
@@ -109,7 +109,7 @@ async def test_a_connection_that_was_lost(sink: SQLSink, hand: Hand) -> None:
     ],
 )
 async def test_errors_of_the_server(
-    sink: SQLSink, hand: Hand, state: str, error: type[Exception], told: str
+    sink: SQLSink, hand: Hand, state: str, error: type[Exception], problem: str
 ) -> None:
     """Raised by the server itself, from within the batch."""
     await sink.write([])
@@ -118,7 +118,7 @@ async def test_errors_of_the_server(
         f" $$ BEGIN RAISE EXCEPTION 'so it is' USING ERRCODE = '{state}'; END $$"
     )
     await hand("CREATE TRIGGER fail BEFORE INSERT ON price EXECUTE FUNCTION fail()")
-    with pytest.raises(error, match=told) as caught:
+    with pytest.raises(error, match=problem) as caught:
         await sink.write([creation()])
     assert "so it is" in str(caught.value)
     assert await find_one(sink) is None
@@ -136,7 +136,7 @@ async def test_a_user_without_rights(database: str, sink: SQLSink, hand: Hand) -
         assert await find_one(reader) is None
         (finding,) = await reader.check()
         assert not finding.ok
-        with pytest.raises(MisconfiguredError, match="not allowed"):
+        with pytest.raises(MisconfiguredError, match="lacks a permission"):
             await reader.write([creation()])
     await hand("DROP OWNED BY guest")
     await hand("DROP ROLE guest")

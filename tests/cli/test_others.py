@@ -48,7 +48,7 @@ def test_check_finds_something(
     lines = result.stdout.splitlines()
     source, sink, store = (line for line in lines if " abilities: " not in line)
     assert source.startswith("BAD source: url: ")
-    assert source.endswith("HTTP 404; is it a DummyJSON?")
+    assert source.endswith("HTTP 404; is this a DummyJSON server?")
     assert sink.startswith("BAD sink: ")
     assert store.startswith("ok  state store: ")
 
@@ -164,7 +164,9 @@ def test_options_before_the_command(configure: Configure, call: Call) -> None:
     assert (result.exit_code, result.stderr) == (0, "")
     assert Path("report.json").exists()
     result = call("-v", *before, "run", "products", "--config", "missing.toml")
-    assert result.stderr.startswith("error: missing.toml: there is no such file\nTrac")
+    assert result.stderr.startswith(
+        "error: missing.toml: the file does not exist\nTrac"
+    )
 
 
 @pytest.mark.parametrize("command", ["plan", "run"])

@@ -126,7 +126,7 @@ def test_closing_fails_without_a_report(configure: Configure, call: Call) -> Non
 def test_misconfigured(configure: Configure, call: Call) -> None:
     """An unknown job, an unknown key, a missing file: each a clear message."""
     result = call("run", "product")
-    expected = "there is no such job; did you mean `products`?; known: `products`"
+    expected = "unknown job; did you mean `products`?; known: `products`"
     assert result.exit_code == 2
     assert result.stderr == f"error: jobs.product: {expected}\n"
     configure('sink.modus = "x"')
@@ -137,7 +137,7 @@ def test_misconfigured(configure: Configure, call: Call) -> None:
     )
     result = call("run", "products", "--config", "missing.toml")
     assert result.exit_code == 2
-    assert result.stderr == "error: missing.toml: there is no such file\n"
+    assert result.stderr == "error: missing.toml: the file does not exist\n"
 
 
 def test_config_from_the_environment(

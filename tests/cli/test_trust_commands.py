@@ -171,7 +171,7 @@ def test_a_plan_for_something_else(configure: Configure, call: Call) -> None:
     Path("catalogsync.toml").write_text(text.replace("jobs.products", "jobs.others"))
     result = call("apply", "plan.jsonl")
     assert result.exit_code == 2
-    assert result.stderr.startswith("error: jobs.products: there is no such job")
+    assert result.stderr.startswith("error: jobs.products: unknown job")
     result = call("apply", "missing.jsonl")
     assert (result.exit_code, result.stderr) == (
         2,

@@ -54,7 +54,7 @@ def test_entry_points_are_loaded_when_used() -> None:
     problems = {info.name: info.problem for info in adapters.describe()}
     assert "catalogsync.no_such_module:Settings cannot be loaded" in problems["gone"]
     assert "cannot be loaded" in problems["empty"]
-    assert "is no attrs class" in problems["function"]
+    assert "is not an attrs class" in problems["function"]
     assert problems["shelf"] == problems["box"] == ""
     with pytest.raises(MisconfiguredError, match=r"^type: .*cannot be loaded"):
         adapters.settings(AdapterKind.SINK, "gone")

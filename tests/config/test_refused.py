@@ -40,7 +40,7 @@ def job(*lines: str) -> str:
         ),
         (
             job(SINK, "source = { type = 'shelv' }"),
-            "jobs.x.source.type: there is no such source; did you mean `shelf`?; known:",
+            "jobs.x.source.type: unknown source; did you mean `shelf`?; known:",
         ),
         (
             job(SOURCE, SINK, "optoins = {}"),
@@ -98,8 +98,8 @@ def test_jobs(refuse: Refuse, text: str, expected: str) -> None:
         ("url = 'u', net = { timeout = '1' }", "net.timeout: must be a number, not"),
         ("url = 'u', net = { time = 1 }", "net.time: unknown key; did you mean"),
         ("url = '${NO}'", "url: the environment variable NO is not set"),
-        ("url = 'a${NO', size = 1", "url: `${` begins no variable"),
-        ("url = '${}'", "url: `${` begins no variable"),
+        ("url = 'a${NO', size = 1", "url: `${` does not begin a variable"),
+        ("url = '${}'", "url: `${` does not begin a variable"),
         ("url = 'u', tags = ['${NO}']", "tags[0]: the environment variable NO"),
     ],
 )
@@ -128,7 +128,7 @@ def test_all_at_once(refuse: Refuse) -> None:
         "jobs.a.source.url: is missing",
         "jobs.a.source.size: must be a whole number, not text",
         "jobs.b.sink.emial: the environment variable NOBODY is not set",
-        "jobs.b.source.type: there is no such source; known: `shelf`",
+        "jobs.b.source.type: unknown source; known: `shelf`",
         "jobs.b.sink.email: is missing",
     ]
 
@@ -136,12 +136,12 @@ def test_all_at_once(refuse: Refuse) -> None:
 def test_unknown_job(load: Load, refuse: Refuse) -> None:
     """A job that is not there: the nearest one and all that are."""
     text = "\n".join([job(SOURCE, SINK), "[jobs.products]", SOURCE, SINK])
-    expected = "there is no such job; did you mean `products`?; known: `products`, `x`"
+    expected = "unknown job; did you mean `products`?; known: `products`, `x`"
     with pytest.raises(MisconfiguredError) as caught:
         load(text).job("product")
     assert str(caught.value) == f"jobs.product: {expected}"
     assert refuse(text, only="product") == [f"jobs.product: {expected}"]
-    assert refuse("", only="x") == ["jobs.x: there is no such job; known: none"]
+    assert refuse("", only="x") == ["jobs.x: unknown job; known: none"]
     assert refuse("[job.x]", only="x")[0].startswith("job: unknown key")
 
 
@@ -165,7 +165,7 @@ def test_no_toml(tmp_path: Path, content: bytes, expected: str) -> None:
 
 def test_no_file(tmp_path: Path) -> None:
     """A file that is missing, or none."""
-    with pytest.raises(MisconfiguredError, match="there is no such file"):
+    with pytest.raises(MisconfiguredError, match="the file does not exist"):
         load_config(tmp_path / "missing.toml")
     with pytest.raises(MisconfiguredError, match="cannot be read: Is a directory"):
         load_config(tmp_path)
@@ -202,28 +202,28 @@ def test_hidden_value_is_told_of(refuse: Refuse) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "value", "told"),
+    ("settings", "value", "problem"),
     [
-        ("size = '${X}'", "many", "size: must be a whole number, and what the environ"),
-        ("size = '${X}'", "2.5", "size: must be a whole number, and what the environ"),
-        ("size = '${X}'", "", "size: must be a whole number, and what the environme"),
+        ("size = '${X}'", "many", "size: must be a whole number; the environ"),
+        ("size = '${X}'", "2.5", "size: must be a whole number; the environ"),
+        ("size = '${X}'", "", "size: must be a whole number; the environme"),
         ("size = '${X}'", "0", "size: must be >= 1"),
-        ("strict = '${X}'", "yes", "strict: must be true or false, and what the en"),
-        ("net = { timeout = '${X}' }", "a", "net.timeout: must be a number, and what"),
+        ("strict = '${X}'", "yes", "strict: must be true or false; the en"),
+        ("net = { timeout = '${X}' }", "a", "net.timeout: must be a number; the"),
         ("mode = '${X}'", "a", "mode: must be one of `fast`, `safe`"),
         ("tags = '${X}'", "a", "tags: must be a list, not text"),
-        ("labels = { a = '${X}' }", "t", "labels.a: must be a whole number, and wha"),
+        ("labels = { a = '${X}' }", "t", "labels.a: must be a whole number; the"),
         ("size = '5'", "", "size: must be a whole number, not text"),
         ("name = '${X}'", "a\udcffb", "name: the environment variable X is not UTF-8"),
     ],
 )
 def test_values_of_the_environment(
-    refuse: Refuse, settings: str, value: str, told: str
+    refuse: Refuse, settings: str, value: str, problem: str
 ) -> None:
-    """What is wrong is told, and never the value."""
+    """Errors never contain the value."""
     source = f"source.type = 'shelf'\nsource.url = 'here'\nsource.{settings}"
     (line,) = refuse(f"[jobs.x]\n{source}\n{SINK}", {"X": value})
-    assert line.replace("'size' ", "").startswith(f"jobs.x.source.{told}")
+    assert line.replace("'size' ", "").startswith(f"jobs.x.source.{problem}")
 
 
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])
@@ -250,7 +250,9 @@ def test_class_that_cannot_be_read(load: Load, tmp_path: Path) -> None:
     with pytest.raises(MisconfiguredError, match=r"source\.number: cannot be read"):
         load_config(file, adapters=adapters)
     file.write_text(job(SINK, "source = { type = 'none' }"))
-    with pytest.raises(MisconfiguredError, match=r"source\.type: .* is no attrs class"):
+    with pytest.raises(
+        MisconfiguredError, match=r"source\.type: .* is not an attrs class"
+    ):
         load_config(file, adapters=adapters)
 
 

@@ -392,7 +392,7 @@ async def test_a_certificate_that_nobody_vouches_for() -> None:
             await ask(url, HttpOptions())
     assert str(caught.value) == (
         "url: the certificate of 127.0.0.1 is not trusted (unable to get local issuer certificate);"
-        " `http.ca_file` names those to trust"
+        " to trust it, set `http.ca_file`"
     )
 
 

@@ -131,7 +131,7 @@ async def test_a_page_that_is_no_json(record: str) -> None:
 
 
 async def test_too_many_categories() -> None:
-    with pytest.raises(BrokenReplyError, match="1000000 categories"):
+    with pytest.raises(BrokenReplyError, match="categories: 1000000"):
         await read("{}", times("{}").encode())
 
 
@@ -143,7 +143,7 @@ async def test_a_page_that_quotes_itself() -> None:
         writer.write(reply(page.encode() if b"/categories" not in request else b"[]"))
 
     async with raw_server(answer) as url, DummyJSONSettings(url=url).open() as source:
-        with pytest.raises(BrokenReplyError, match=r"another skip than 0$"):
+        with pytest.raises(BrokenReplyError, match=r"`skip` is not 0$"):
             await source.read(None)
 
 

@@ -100,17 +100,20 @@ def test_other_commands_need_none_of_it(tmp_path: Path) -> None:
             f"{TOKENS}notify.emails = [{{ host = 'mail', sender = 'a@b' }}]",
             "serve.notify.emails[0].recipients: is missing",
         ),
-        ("", "serve.tokens: needs at least one; or `open = true`, on 127.0.0.1 only"),
-        ('host = "0.0.0.0"', "serve.tokens: needs at least one"),
+        (
+            "",
+            "serve.tokens: is empty; add a token, or set `open = true` (127.0.0.1 only)",
+        ),
+        ('host = "0.0.0.0"', "serve.tokens: is empty"),
         (
             'host = "0.0.0.0"\nopen = true',
-            "serve.open: needs tokens, because host is 0.0.0.0",
+            "serve.open: works on 127.0.0.1 only; with host 0.0.0.0",
         ),
         (
             'host = "192.0.2.1"\nopen = true\n' + TOKENS,
-            "serve.open: needs tokens, because host is 192.0.2.1",
+            "serve.open: works on 127.0.0.1 only; with host 192.0.2.1",
         ),
-        ('host = ""\nopen = true', "serve.open: needs tokens"),
+        ('host = ""\nopen = true', "serve.open: works on 127.0.0.1 only"),
         (TOKENS + "prot = 1", "serve.prot: unknown key; did you mean `port`?"),
         (TOKENS + "port = 70000", "serve.port: must be 0 to 65535, is 70000"),
         (TOKENS + 'port = "80"', "serve.port: must be a whole number, not text"),
@@ -133,11 +136,11 @@ def test_other_commands_need_none_of_it(tmp_path: Path) -> None:
         (TOKENS + "webhooks.shelf = []", "serve.webhooks.shelf: needs a secret"),
         (
             TOKENS + f'webhooks.shel = ["{SECRET}"]',
-            "serve.webhooks.shel: there is no such job; did you mean `shelf`?",
+            "serve.webhooks.shel: unknown job; did you mean `shelf`?",
         ),
         (
             f'tokens.a.token = "{OPERATE}"\ntokens.b.token = "{OPERATE}"',
-            "serve.tokens.b.token: is the same as that of 'a': give each its own",
+            "serve.tokens.b.token: is also the token of 'a'; use different tokens",
         ),
         (TOKENS + 'cors = ["*"]', "serve.cors[0]: must be an origin such as"),
         (TOKENS + 'cors = ["https://a/b"]', "serve.cors[0]: must be an origin"),
@@ -171,7 +174,7 @@ def test_it_cannot_listen(tmp_path: Path, trouble: str) -> None:
                 f'{TOKENS}host = "192.0.2.1"',
                 "error: serve.host: cannot listen on 192.0.2.1, port 8080: ",
             ),
-            "tokens": ('host = "0.0.0.0"', "error: serve.tokens: needs at least one"),
+            "tokens": ('host = "0.0.0.0"', "error: serve.tokens: is empty"),
         }[trouble]
         write(tmp_path, serve)
         ended = subprocess.run(

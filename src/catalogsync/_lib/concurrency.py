@@ -15,7 +15,7 @@ R = TypeVar("R")
 async def each(
     work: Callable[[T], Awaitable[R]], items: Iterable[T], *, at_once: int
 ) -> list[R]:
-    """Do the same work for several items concurrently.
+    """Call a function for several items concurrently.
 
     Args:
         work: Called with each item.
@@ -71,4 +71,4 @@ async def ended(
     try:
         raise cut
     finally:
-        del cut  # it and its traceback would be a reference cycle
+        del cut  # the error and its traceback would be a reference cycle

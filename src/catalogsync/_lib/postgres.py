@@ -41,7 +41,7 @@ REFUSALS: Mapping[str, str] = {
     "26": _POOLER,
     "42P05": _POOLER,
     "42601": "does not understand a statement: see whether it is PostgreSQL",
-    "42": "refuses a statement: see its words",
+    "42": "refuses a statement: see its message",
 }
 """Other problems, by error code, as the end of a sentence about the database.
 

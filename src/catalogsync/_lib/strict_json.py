@@ -1,7 +1,7 @@
 """Reading and writing JSON, with orjson if it is installed; the results are the same.
 
-What orjson refuses is left to the standard library, such as an unpaired surrogate,
-which JavaScript writes when it cuts an emoji in two, or a huge number. So they spoil
+The standard library handles texts that orjson refuses, such as huge numbers or an
+unpaired surrogate, which JavaScript writes when it cuts an emoji in two. So they affect
 one value and not the whole page. Integers beyond 64 bits become floats.
 """
 
@@ -34,7 +34,7 @@ def loads(data: bytes) -> Any:
     Raises:
         ValueError: It is not JSON, or nested too deeply.
     """
-    data = data.removeprefix(codecs.BOM_UTF8)  # some PHP shops send one
+    data = data.removeprefix(codecs.BOM_UTF8)  # some PHP shops send it
     if _orjson is not None:
         try:
             return _orjson.loads(data)
@@ -43,7 +43,7 @@ def loads(data: bytes) -> Any:
     try:
         return json.loads(data.decode(), parse_constant=_refuse, parse_int=_whole)
     except RecursionError:
-        raise ValueError("nested too deep") from None
+        raise ValueError("nested too deeply") from None
 
 
 def dumps(value: object) -> bytes:

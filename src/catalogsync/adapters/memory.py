@@ -37,7 +37,7 @@ Products = Iterable[Product] | AsyncIterable[Product]
 def as_source(
     products: Products, *, name: str | None = None, page_size: int = 100
 ) -> MemorySource:
-    """Make a source from an iterable or async iterable of products.
+    """A source that reads products from an iterable or async iterable.
 
     Args:
         products: The products; each key once. A list can be read again, a
@@ -54,7 +54,7 @@ def as_source(
 
 @attrs.define(kw_only=True)
 class MemorySource:
-    """A source over any iterable, which is read in order.
+    """A source that reads any iterable, in order.
 
     Attributes:
         products: The products; each key once.
@@ -73,13 +73,13 @@ class MemorySource:
         """Read the next page; the cursor is the number of pages before it.
 
         Raises:
-            MisconfiguredError: The iterable can be read only once, or raised an error
-                before.
+            MisconfiguredError: The cursor is not that of the next page, or the
+                iterable can be read only once.
         """
         if cursor is None:
             self._iterator, self._pages = self._restart(), 0
         if self._iterator is None or int(cursor or 0) != self._pages:
-            problem = "an iterable is read in order, and not after an error"
+            problem = "must be read in order, and from the beginning after an error"
             raise MisconfiguredError("products", problem)
         iterator, self._iterator = self._iterator, None
         page: list[Product] = []
@@ -99,7 +99,7 @@ class MemorySource:
         products = self.products
         if isinstance(products, AsyncIterator | Iterator):
             if self._started:
-                problem = "an iterator can be read only once; give a list"
+                problem = "an iterator can be read only once; pass a list"
                 raise MisconfiguredError("products", problem)
             self._started = True
         if isinstance(products, AsyncIterable):
@@ -120,11 +120,11 @@ class MemorySink:
 
     Attributes:
         name: Name of the sink.
-        limits: What it says it can take.
-        products: What it holds, by key.
-        last_applied: The last-applied state of each, by key.
-        foreign: Products without a key; the one that each has here means nothing.
-        endpoint: A place of its own.
+        limits: Limits of the sink.
+        products: Products by key.
+        last_applied: Last-applied states by key.
+        foreign: Products without a key in the sink; their `key` attribute is ignored.
+        endpoint: A unique address for each sink.
     """
 
     name: str = "memory"
@@ -139,7 +139,7 @@ class MemorySink:
     async def find(
         self, desired: Sequence[Product], /, *, fields: frozenset[Field]
     ) -> Mapping[ProductKey, Found]:
-        """Look the products up."""
+        """Find products by key."""
         return {
             key: Existing(
                 product=self.products[key], last_applied=self.last_applied.get(key)
@@ -159,29 +159,29 @@ class MemorySink:
     async def find_foreign(
         self, desired: Sequence[Product], /, *, by: AdoptBy, fields: frozenset[Field]
     ) -> Mapping[ProductKey, Found]:
-        """Look for products without a key that have all SKUs of a desired one."""
+        """Find products without a key that have all SKUs of a desired one."""
         found: dict[ProductKey, Found] = {}
         for product in desired if by is AdoptBy.SKU else ():
             skus = _skus(product)
             could_be = [each for each in self.foreign if skus and skus <= _skus(each)]
             if len(could_be) > 1:
                 titles = ", ".join(each.title for each in could_be)
-                found[product.key] = Conflict(reason=f"it could be: {titles}")
+                found[product.key] = Conflict(reason=f"matches several: {titles}")
             elif could_be:
                 found[product.key] = _as_foreign(product, could_be[0])
         return found
 
     async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
-        """Keep the products as they will be.
+        """Apply changes one by one.
 
         Raises:
-            ConflictError: A product is no longer as it was found; those before it
-                are written.
+            ConflictError: A product has changed since `find`; the changes before it
+                are applied.
         """
         for change in changes:
             if not self._is_as_found(change):
-                raise ConflictError(f"{change.key} was changed meanwhile")
-            self._carry_out(change)
+                raise ConflictError(f"{change.key} has changed since it was found")
+            self._apply(change)
         return [change.done() for change in changes]
 
     def _is_as_found(self, change: Change) -> bool:
@@ -193,7 +193,7 @@ class MemorySink:
             return not is_there
         return is_there or change.action is Action.DELETE
 
-    def _carry_out(self, change: Change) -> None:
+    def _apply(self, change: Change) -> None:
         key, theirs = change.key, change.existing and change.existing.native
         match change.action:
             case Action.DELETE:
@@ -218,13 +218,13 @@ def _skus(product: Product) -> set[object]:
 
 
 def _as_foreign(desired: Product, theirs: Product) -> Found:
-    """A product without a key as the desired one, with the ids of its variants."""
+    """A product without a key, with the desired key and variant ids."""
     ids: dict[object, str] = {v.sku: v.id for v in desired.variants or () if v.sku}
     variants = tuple(
         evolve_unchecked(variant, id=ids.get(variant.sku, variant.id))
         for variant in theirs.variants or ()
     )
     if len({variant.id for variant in variants}) < len(variants):
-        return Conflict(reason=f"{theirs.title}: two variants would get one id")
+        return Conflict(reason=f"{theirs.title}: two variants would get the same id")
     product = evolve_unchecked(theirs, key=desired.key, variants=variants or UNSET)
     return Existing(product=product, foreign=True, native=theirs)

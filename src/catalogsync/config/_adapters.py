@@ -103,13 +103,13 @@ class Adapters:
         """
         known = self._of(kind)
         if name not in known:
-            what = f"there is no such {kind}"
+            what = f"unknown {kind}"
             problem = did_you_mean(name, known, what, listed=True)
             raise MisconfiguredError("type", problem)
         found = known[name]
         cls = found if isinstance(found, type) else _loaded(found)
         if not attrs.has(cls) or not callable(getattr(cls, "open", None)):
-            problem = f"{cls!r} is no attrs class with a method `open`"
+            problem = f"{cls!r} is not an attrs class with a method `open`"
             raise MisconfiguredError("type", problem)
         return cls
 

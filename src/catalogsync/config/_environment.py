@@ -1,4 +1,4 @@
-"""`${NAME}` in the texts of a configuration."""
+"""Environment variables in a configuration: `${NAME}` in its texts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class Expanded(str):
-    """A text that holds something of the environment: no message repeats it."""
+    """A text with values from the environment; no message repeats it."""
 
     __slots__ = ()
 
@@ -25,15 +25,16 @@ class Expanded(str):
 def expand(
     value: object, path: str, environ: Mapping[str, str], problems: list[Problem]
 ) -> object:
-    """Put the environment's values into every text of a tree.
+    """Replace the variables in all texts of a tree.
 
-    `${NAME}` stands for a variable, `$$` for a dollar; any other dollar stays.
+    `${NAME}` is replaced with the variable and `$$` with a dollar sign.
 
     Args:
-        value: The tree, as tomllib gives it.
-        path: Where it stands.
+        value: The tree from tomllib.
+        path: Path of the tree in the file.
         environ: The variables.
-        problems: Takes what cannot be expanded; such a text stays as it is.
+        problems: Receives a problem for each text that cannot be expanded; that text
+            stays unchanged.
     """
     if isinstance(value, str):
         return _expand_text(value, path, environ, problems)
@@ -54,19 +55,20 @@ def expand(
 def _expand_text(
     text: str, path: str, environ: Mapping[str, str], problems: list[Problem]
 ) -> str:
-    texts: list[str] = []
+    failures: list[str] = []
 
     def replace(match: re.Match[str]) -> str:
         if match["dollar"]:
             return "$"
         name = match["name"]
         if not match["end"] or not _NAME.fullmatch(name):
-            told = "`${` begins no variable; write `$${` for the characters themselves"
-            texts.append(told)
+            failures.append(
+                "`${` does not begin a variable; write `$${` for a literal `${`"
+            )
         elif name not in environ:
-            texts.append(f"the environment variable {name} is not set")
+            failures.append(f"the environment variable {name} is not set")
         elif encodable(environ[name]) != environ[name]:
-            texts.append(f"the environment variable {name} is not UTF-8")
+            failures.append(f"the environment variable {name} is not UTF-8")
         else:
             return environ[name]
         return match[0]
@@ -74,5 +76,5 @@ def _expand_text(
     if "$" not in text:
         return text
     after = _PLACE.sub(replace, text)
-    problems.extend(Problem(path, told) for told in texts[:1])
+    problems.extend(Problem(path, failure) for failure in failures[:1])
     return Expanded(after) if "${" in text else after

@@ -159,7 +159,7 @@ def _parse(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_bytes().decode("utf-8-sig"))
     except FileNotFoundError:
-        raise MisconfiguredError(str(file), "there is no such file") from None
+        raise MisconfiguredError(str(file), "the file does not exist") from None
     except OSError as error:
         problem = f"cannot be read: {error.strerror}"
         raise MisconfiguredError(str(file), problem) from None
@@ -172,13 +172,13 @@ def _parse(file: Path) -> dict[str, Any]:
 
 
 def _no_such_job(name: str, known: Iterable[str]) -> MisconfiguredError:
-    problem = did_you_mean(name, tuple(known), "there is no such job", listed=True)
+    problem = did_you_mean(name, tuple(known), "unknown job", listed=True)
     return MisconfiguredError(joined("jobs", name), problem)
 
 
 @attrs.define(kw_only=True)
 class _Reader:
-    """Makes jobs of tables and collects what is wrong with them."""
+    """Turns tables into settings, and collects all problems."""
 
     environ: Mapping[str, str]
     adapters: Adapters
@@ -186,7 +186,7 @@ class _Reader:
     _converter: Converter = attrs.field(factory=make_converter, init=False)
 
     def store(self, table: object, file: Path) -> StateSettings | None:
-        """Where runs are kept: beside the file, if nothing is said."""
+        """The state store; by default, a SQLite file next to the configuration."""
         tree = expand(table, "state", self.environ, self.problems)
         if not isinstance(tree, dict):
             self.problems.append(Problem("state", "must be a table"))
@@ -197,17 +197,17 @@ class _Reader:
         return found
 
     def serve(self, table: object, jobs: Collection[str]) -> ServeSettings | None:
-        """How these jobs are served."""
+        """The settings of the service; None if they are not valid."""
         tree = expand(table, "serve", self.environ, self.problems)
         settings: ServeSettings | None = self._read(tree, ServeSettings, "serve")
         for name in settings.webhooks if settings else ():
             if name not in jobs:
-                problem = did_you_mean(name, jobs, "there is no such job", listed=True)
+                problem = did_you_mean(name, jobs, "unknown job", listed=True)
                 self.problems.append(Problem(f"serve.webhooks.{name}", problem))
         return settings
 
     def job(self, name: str, table: object) -> Job | None:
-        """Make a job; None if something is wrong with it."""
+        """The job; None if it is not valid."""
         path, before = f"jobs.{name}", len(self.problems)
         tree = expand(table, path, self.environ, self.problems)
         if not isinstance(tree, dict):
@@ -222,9 +222,9 @@ class _Reader:
         source = self._side(AdapterKind.SOURCE, parts, path)
         sink = self._side(AdapterKind.SINK, parts, path)
         options = self._read(parts.get("options", {}), Options, f"{path}.options")
-        told = parts.get("schedule", DAILY)
-        is_table = isinstance(told, dict)
-        schedule = self._read(told, Schedule if is_table else str, f"{path}.schedule")
+        value = parts.get("schedule", DAILY)
+        is_table = isinstance(value, dict)
+        schedule = self._read(value, Schedule if is_table else str, f"{path}.schedule")
         try:
             job = Job(
                 name=name, source=source, sink=sink, options=options, schedule=schedule
@@ -235,7 +235,7 @@ class _Reader:
         return job if len(self.problems) == before else None
 
     def _side(self, kind: AdapterKind, parts: Mapping[str, object], path: str) -> Any:
-        """The settings of a side; None if something is wrong with them."""
+        """The settings of a side; None if they are not valid."""
         path = joined(path, kind.value)
         table = parts.get(kind.value)
         if not isinstance(table, dict):
@@ -263,7 +263,7 @@ class _Reader:
         return tuple(self.adapters.sources if source else self.adapters.sinks)
 
     def _read(self, value: object, cls: type[Any], path: str) -> Any:
-        """The value as this class; None if something is wrong with it."""
+        """The value as an object of this class; None if it is not valid."""
         try:
             return read_settings(self._converter, value, cls)
         except ProblemsError as error:

@@ -49,14 +49,14 @@ def _schedule(value: Schedule | str | None) -> Schedule | None:
 
 def _check_name(_: object, __: object, value: str) -> None:
     if not value.isprintable() or not value.strip():
-        raise MisconfiguredError("name", "a job needs a name of printable characters")
-    if value in {".", ".."}:  # no address of a page could end with these
-        raise MisconfiguredError("name", f"a job cannot be called {value}")
+        raise MisconfiguredError("name", "must consist of printable characters")
+    if value in {".", ".."}:  # browsers remove such a segment from a URL
+        raise MisconfiguredError("name", f"must not be {value}")
 
 
 @attrs.frozen(kw_only=True)
 class Job:
-    """A named pair of source and sink: what a scheduler starts.
+    """A named pair of source and sink with options and a schedule.
 
     ```python
     job = Job(
@@ -88,12 +88,12 @@ class Job:
 
     @property
     def source_name(self) -> str:
-        """The name of the source, or of its class if it has none before it is open."""
+        """The name of the source; of its class if it has no name until it is open."""
         return _name(self.source)
 
     @property
     def sink_name(self) -> str:
-        """The name of the sink, or of its class if it has none before it is open."""
+        """The name of the sink; of its class if it has no name until it is open."""
         return _name(self.sink)
 
     async def run(self, *, hooks: Iterable[EventHook] = ()) -> Report:
@@ -132,14 +132,14 @@ class Job:
     ) -> AsyncGenerator[tuple[Source, Sink, StateStore | None]]:
         """Open both sides and the state store for a run that is about to start.
 
-        If a side cannot be opened, the state store keeps a failed run.
+        If a side cannot be opened, the state store records a failed run.
 
         Args:
             run_id: Id of the run.
             partial: Whether the run is limited to some products.
             hooks: Called with the events of a run whose sides cannot be opened.
         """
-        opening = self._noted(self.open(), run_id, partial=partial, hooks=hooks)
+        opening = self._recorded(self.open(), run_id, partial=partial, hooks=hooks)
         async with opening as ((source, sink), store):
             yield source, sink, store
 
@@ -155,14 +155,14 @@ class Job:
             run_id: Id of the run; None: a new one.
         """
         run_id = run_id or uuid.uuid4().hex
-        opening = self._noted(self.open_sink(), run_id, partial=True, hooks=hooks)
+        opening = self._recorded(self.open_sink(), run_id, partial=True, hooks=hooks)
         async with opening as (sink, store):
             sync = self.sync(plan.head.source, sink, store, hooks)
             async with sync.apply(plan, run_id=run_id) as run:
                 yield run
 
     @asynccontextmanager
-    async def _noted(
+    async def _recorded(
         self,
         sides: AbstractAsyncContextManager[T],
         run_id: str,
@@ -170,7 +170,7 @@ class Job:
         partial: bool,
         hooks: Iterable[EventHook],
     ) -> AsyncGenerator[tuple[T, StateStore | None]]:
-        """Open sides and the state store; a run whose sides cannot be opened is noted."""
+        """Open sides and the state store, and record a run if a side cannot be opened."""
         record = RunRecord(
             run_id=run_id,
             job=self.name,

@@ -1,4 +1,4 @@
-"""What is wrong in a file: a path and a text each, collected before they are reported."""
+"""Problems in a configuration, collected so that one error reports all of them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ __all__ = ["Problem", "ProblemsError", "did_you_mean", "joined", "misconfigured"
 
 @attrs.frozen
 class Problem:
-    """One thing that is wrong.
+    """One problem.
 
     Attributes:
-        path: Where, such as `jobs.products.sink.url`; empty: right here.
-        text: What; never the value of a secret.
-        quotes: Whether somebody else's words are among it, which may hold the value.
+        path: Path of the value, such as `jobs.products.sink.url`; empty: the value
+            being read.
+        text: What is wrong, without secrets.
+        quotes: Whether the text quotes an error that may contain the value.
     """
 
     path: str
@@ -27,16 +28,12 @@ class Problem:
     quotes: bool = False
 
     def under(self, parent: str) -> Problem:
-        """The same problem, seen from one level further out."""
+        """The same problem, with the path continued from *parent*."""
         return attrs.evolve(self, path=joined(parent, self.path))
 
 
 class ProblemsError(Exception):
-    """Several problems in one value; stays within this package.
-
-    Attributes:
-        problems: All of them.
-    """
+    """The problems of one value; only used within this package."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         super().__init__()
@@ -44,13 +41,13 @@ class ProblemsError(Exception):
 
 
 def joined(parent: str, path: str) -> str:
-    """Put two parts of a path together."""
+    """Two parts of a path as one, such as `jobs.products` or `tags[0]`."""
     joint = "" if not parent or not path or path.startswith("[") else "."
     return f"{parent}{joint}{path}"
 
 
 def misconfigured(problems: Iterable[Problem]) -> MisconfiguredError:
-    """One error for all problems, one line each; only the first of each path is reported."""
+    """One error for all problems: a line for the first problem of each path."""
     texts: dict[str, str] = {}
     for problem in problems:
         texts.setdefault(problem.path, problem.text)
@@ -62,13 +59,13 @@ def misconfigured(problems: Iterable[Problem]) -> MisconfiguredError:
 def did_you_mean(
     name: str, known: Collection[str], what: str, *, listed: bool = False
 ) -> str:
-    """Say that nothing has this name, without repeating it.
+    """A message about an unknown name, which may be a secret and is not repeated.
 
     Args:
-        name: What was given.
-        known: What could have been given.
-        what: Such as `unknown key`.
-        listed: List what is known also where something is near.
+        name: The unknown name.
+        known: The valid names.
+        what: Start of the message, such as `unknown key`.
+        listed: List the valid names even if one of them is similar.
     """
     nearest = difflib.get_close_matches(name, known, n=1)
     parts = [what, *(f"did you mean `{each}`?" for each in nearest)]

@@ -20,10 +20,9 @@ def is_secret(field: attrs.Attribute[Any]) -> bool:
 
 
 def secrets_of(*settings: object) -> frozenset[str]:
-    """The secret texts in these settings, to be kept out of all output.
+    """The secrets in these settings, including passwords in addresses.
 
-    They include passwords in addresses. Texts of less than four characters are left
-    out, because they are part of too many words.
+    Texts of fewer than four characters are left out: they are part of too many words.
     """
     found = {text for each in settings for text in _of_settings(each)}
     return frozenset(text for text in found if len(text) >= _SHORTEST)

@@ -79,7 +79,7 @@ def _tokens(
     for name, token in value.items():
         other = owners.setdefault(token.token, name)
         if other != name:
-            problem = f"is the same as that of {other!r}: give each its own"
+            problem = f"is also the token of {other!r}; use different tokens"
             raise MisconfiguredError(f"{attribute.name}.{name}.token", problem)
 
 
@@ -182,20 +182,18 @@ class ServeSettings(Access):
     @property
     def secrets(self) -> frozenset[str]:
         """All texts to be kept out of all output."""
-        told = self.notify.secrets if self.notify else frozenset[str]()
-        return super().secrets | told
+        notify = self.notify.secrets if self.notify else frozenset[str]()
+        return super().secrets | notify
 
     def __attrs_post_init__(self) -> None:
         if not 0 <= self.port <= _HIGHEST_PORT:
             problem = f"must be 0 to {_HIGHEST_PORT}, is {self.port}"
             raise MisconfiguredError("port", problem)
         if self.open and not _is_loopback(self.host):
-            problem = (
-                f"needs tokens, because host is {self.host}: open is for 127.0.0.1"
-            )
+            problem = f"works on 127.0.0.1 only; with host {self.host}, set tokens"
             raise MisconfiguredError("open", problem)
         if not self.open and not self.tokens:
-            problem = "needs at least one; or `open = true`, on 127.0.0.1 only"
+            problem = "is empty; add a token, or set `open = true` (127.0.0.1 only)"
             raise MisconfiguredError("tokens", problem)
 
 

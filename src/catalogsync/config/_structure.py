@@ -1,7 +1,7 @@
-"""From the values of a TOML file to settings, strictly: a text is never a number.
+"""Strict conversion of TOML values to settings: text is not accepted as a number.
 
-Only what comes from the environment is always a text there, and is read as the number,
-`true` or `false` that it spells.
+Values from the environment are the exception: TOML has them as text, and they are
+parsed as the number or the boolean that the setting needs.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _HIDDEN = "is not accepted (the value is not shown)"
 
 
 def make_converter() -> Converter:
-    """A converter that takes nothing for what it is not."""
+    """A converter that accepts only values of the declared types."""
     converter = Converter(detailed_validation=True)
     for kind in (str, bool, int, float):
         converter.register_structure_hook(kind, _strict(kind))
@@ -61,28 +61,28 @@ def make_converter() -> Converter:
 
 
 def read_settings(converter: Converter, table: object, cls: type[T]) -> T:
-    """Make settings of a table.
+    """Turn a table into settings.
 
     Raises:
-        ProblemsError: Everything that is wrong, with paths from here.
+        ProblemsError: All problems, with paths relative to the table.
     """
     try:
         return converter.structure(table, cls)
-    except Exception as error:  # noqa: BLE001 - told with its path
+    except Exception as error:  # noqa: BLE001 - reported with its path
         raise ProblemsError(_problems(error)) from None
 
 
 def type_hints(cls: type) -> Mapping[str, Any]:
-    """The types of a class's settings, also where they are written as text."""
+    """The types of a class's settings, with string annotations resolved."""
     return {field.name: field.type for field in attrs.fields(attrs.resolve_types(cls))}
 
 
 def _strict(kind: type) -> Hook:
     def structure(value: Any, desired: Any) -> object:
-        if _is_choice(desired):  # a `StrEnum` is a text, too
+        if _is_choice(desired):  # a `StrEnum` is a `str`, too
             return _choose(value, desired)
         if isinstance(value, Expanded) and kind is not str:
-            return _spelled(kind, value)
+            return _parsed(kind, value)
         if kind is float and type(value) is int:
             return float(value)
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
@@ -92,16 +92,15 @@ def _strict(kind: type) -> Hook:
     return structure
 
 
-def _spelled(kind: type, text: Expanded) -> object:
-    """The value that a text from the environment spells."""
+def _parsed(kind: type, text: Expanded) -> object:
+    """The value of a text from the environment."""
     try:
         if kind is bool:
             return _BOOLS[text.strip().lower()]
         return kind(text)
     except (KeyError, ValueError):
-        what = f"must be {_EXPECTED[kind]}"
-        problem = f"{what}, and what the environment has for it is not (not shown)"
-        raise ProblemsError([Problem("", problem)]) from None
+        problem = f"must be {_EXPECTED[kind]}; the environment has another value"
+        raise ProblemsError([Problem("", f"{problem} (not shown)")]) from None
 
 
 def _text(value: object) -> str:
@@ -135,7 +134,7 @@ def _choose(value: object, kind: Any) -> object:
 
 @attrs.define(kw_only=True)
 class _ClassReader:
-    """Makes objects of a settings class out of tables."""
+    """Turns tables into objects of a settings class."""
 
     cls: type[Any]
     converter: Converter
@@ -152,7 +151,11 @@ class _ClassReader:
         }
 
     def read(self, value: Any, _: object) -> object:
-        """Make an object, or raise everything that is wrong."""
+        """The object.
+
+        Raises:
+            ProblemsError: All problems of the table.
+        """
         if not isinstance(value, Mapping):
             raise _wrong_type(dict, value)
         table = cast("Mapping[str, object]", value)
@@ -166,12 +169,12 @@ class _ClassReader:
             try:
                 return self.cls(**values)
             except (ValueError, TypeError, MisconfiguredError) as error:
-                problems = [_blamed(error, self.fields)]
+                problems = [_problem_of(error, self.fields)]
         secret = {name for name, field in self.fields.items() if is_secret(field)}
-        # What the environment spells as a number is one, and is shown as one.
+        # Numbers and booleans from the environment may be shown, unlike texts.
         plain = {n for n, v in values.items() if isinstance(v, int | float)} - secret
         texts = {n: v for n, v in table.items() if n not in plain}
-        raise ProblemsError(_discreet(problems, texts, secret))
+        raise ProblemsError(_redacted(problems, texts, secret))
 
     def _values(
         self, table: Mapping[str, object], problems: list[Problem]
@@ -189,7 +192,7 @@ class _ClassReader:
                     check_secret(name, str(values[name]))
             except MisconfiguredError as error:
                 problems.append(Problem(error.setting, error.problem))
-            except Exception as error:  # noqa: BLE001 - told with its path
+            except Exception as error:  # noqa: BLE001 - reported with its path
                 problems += [each.under(name) for each in _problems(error)]
         return values
 
@@ -207,7 +210,7 @@ def _field(converter: Converter, value: Any, hint: Any) -> object:
 
 
 def _members(hint: Any) -> tuple[Any, ...]:
-    """The types that a value may have, None aside; of a real choice, nothing."""
+    """The type of a value, apart from None; nothing if there are several."""
     if get_origin(hint) not in {Union, UnionType}:
         return (hint,)
     kinds = tuple(kind for kind in get_args(hint) if kind is not type(None))
@@ -215,7 +218,7 @@ def _members(hint: Any) -> tuple[Any, ...]:
 
 
 def _problems(error: Exception) -> Iterator[Problem]:
-    """All problems in an error of structuring."""
+    """The problems in an error of the converter."""
     if isinstance(error, ProblemsError):
         yield from error.problems
     elif isinstance(error, IterableValidationError):
@@ -229,8 +232,8 @@ def _problems(error: Exception) -> Iterator[Problem]:
         yield Problem("", f"cannot be read: {_words(error)}", quotes=True)
 
 
-def _blamed(error: Exception, fields: Mapping[str, Any]) -> Problem:
-    """What a class says about its values, at the field that it is about."""
+def _problem_of(error: Exception, fields: Mapping[str, Any]) -> Problem:
+    """The problem in a class's own error, at the field that the message begins with."""
     if isinstance(error, MisconfiguredError):
         return Problem(error.setting, error.problem, quotes=True)
     if isinstance(error, InvalidValueError):
@@ -248,22 +251,22 @@ def _words(error: Exception) -> str:
     return first if isinstance(first, str) and first else type(error).__name__
 
 
-def _discreet(
+def _redacted(
     problems: Sequence[Problem], table: Mapping[str, object], secret: AbstractSet[str]
 ) -> Iterator[Problem]:
-    """The problems without the values that are secret."""
+    """The problems, without messages that contain a secret."""
     hidden = {
         text
         for name, value in table.items()
         for text in _texts_in(value, secret=name in secret)
     }
     for problem in problems:
-        tells = problem.quotes and any(value in problem.text for value in hidden)
-        yield Problem(problem.path, _HIDDEN) if tells else problem
+        leaks = problem.quotes and any(value in problem.text for value in hidden)
+        yield Problem(problem.path, _HIDDEN) if leaks else problem
 
 
 def _texts_in(value: object, *, secret: bool) -> Iterator[str]:
-    """The texts in a value that no message repeats."""
+    """The texts in a value that no message may repeat."""
     match value:
         case str():
             if value and (secret or isinstance(value, Expanded)):

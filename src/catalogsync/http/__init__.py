@@ -1,4 +1,4 @@
-"""The HTTP client of our adapters, for your own adapters.
+"""The HTTP client of the included adapters, for your own adapters.
 
 It leaves retries to the engine, limits the size of answers, keeps secrets out of
 messages, and raises the errors of `catalogsync.errors`.

@@ -1,9 +1,9 @@
-"""HTTP for adapters: a client on aiohttp that maps failures to our errors.
+"""HTTP for adapters: a client on aiohttp that raises the errors of catalogsync.
 
-It never sends a request again that may have had an effect: the engine does the
-retries. It follows no redirects, so that credentials stay with their host, refuses
-plain http to other machines unless a setting allows it, limits the size of answers,
-and keeps secrets out of messages that quote a server.
+It never repeats a request that may have had an effect; retries are left to the engine.
+It follows no redirects, so that credentials stay with their host, refuses plain http
+to other machines unless a setting allows it, limits the size of answers, and keeps
+secrets out of messages that quote a server.
 """
 
 from __future__ import annotations
@@ -103,7 +103,9 @@ class Reply:
             return strict_json.loads(self.body)
         except ValueError as error:
             problem = f"{self.what}: not JSON ({error})"
-        raise BrokenReplyError(problem)  # with no error behind it that holds the body
+        raise BrokenReplyError(
+            problem
+        )  # without the original error, which contains the body
 
     def raise_if_passing(self) -> None:
         """Raise `TransientError` for a status that asks to try again later."""
@@ -143,13 +145,13 @@ def address_repr(text: str) -> str:
 
 
 def _check_plain(url: URL, options: HttpOptions, proxy: str | None) -> None:
-    """Refuse to send in clear text what others could read."""
+    """Refuse unencrypted connections to other machines, unless they are allowed."""
     if url.scheme == "https" or options.allow_plain_http:
         return
     places = [url, *([URL(proxy)] if proxy else [])]
     if not all(_is_loopback(place.host or "") for place in places):
         problem = (
-            "use https; with http, everybody on the way can read and change what is"
+            "use https; with http, anybody on the way can read and change what is"
             " sent; to accept that, set `http.allow_plain_http = true`"
         )
         raise MisconfiguredError("url", problem)
@@ -165,7 +167,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _proxy_of(url: URL, options: HttpOptions) -> str | None:
-    """The proxy on the way to a server: the setting's, or the environment's."""
+    """The proxy for a server, from the setting or the environment."""
     if options.proxy is not None:
         return _checked_proxy(options.proxy, "http.proxy") if options.proxy else None
     host = url.host or ""
@@ -179,7 +181,7 @@ def _proxy_of(url: URL, options: HttpOptions) -> str | None:
 
 
 def _checked_proxy(text: str, setting: str) -> str:
-    """The address of a proxy, which may hold credentials: it is not told."""
+    """The address of a proxy; messages omit it because it may contain credentials."""
     try:
         url = URL(text)
     except ValueError:
@@ -223,7 +225,7 @@ class HttpClient:
         self._redactor.keep(texts)
 
     def quoted(self, text: str) -> str:
-        """A server's words for a message: without secrets, and cut if too long."""
+        """A server's message, without secrets, and cut if it is too long."""
         text = self._redactor.text(text)
         return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}…"
 
@@ -287,7 +289,7 @@ class HttpClient:
                 return reply
         except (aiohttp.ClientError, OSError) as error:
             failure = self._failure(error, what)
-            # Not the error itself, which holds the request with its credentials.
+            # Not the error itself, which contains the request with its credentials.
             cause = getattr(error, "os_error", None)
         finally:
             report_request(
@@ -328,7 +330,7 @@ class HttpClient:
         most = self.options.max_body
         if (response.content_length or 0) > most:
             raise BrokenReplyError(f"{what}: the answer is larger than {most} bytes")
-        content = bytearray()  # a list of pieces could be far larger than its text
+        content = bytearray()  # a list of small chunks could be far larger
         async for chunk in response.content.iter_chunked(_CHUNK):
             content += chunk
             if len(content) > most:
@@ -354,14 +356,14 @@ class HttpClient:
 
 
 def _payload(body: bytes | None) -> bytes | io.BytesIO | None:
-    """A large body as a file: aiohttp writes that in pieces."""
+    """A large body as a file, which aiohttp writes in chunks."""
     if body is None or len(body) <= _LARGE:
         return body
     return io.BytesIO(body)
 
 
 def _redirected(response: aiohttp.ClientResponse, path: str) -> str:
-    """What to do about a redirect; the address is that of the server, not the page."""
+    """A message about a redirect; it names the base address of the other server."""
     place = response.headers.get("Location", "")
     try:
         target = response.url.join(URL(place, encoded=True))
@@ -371,15 +373,15 @@ def _redirected(response: aiohttp.ClientResponse, path: str) -> str:
     except (ValueError, TypeError):
         origin = target = URL()
     if not place or origin.scheme not in {"http", "https"} or not origin.host:
-        return "the server redirects, but not to an address of the web"
+        return "the server redirects to an address that is neither http nor https"
     if target == response.url:
-        return "the server redirects to the same address, without end"
+        return "the server redirects to the same address"
     address = f"{origin}{_shown_path(target.raw_path.removesuffix(path))}"
     return f"the server redirects to {address}; use that address"
 
 
 def _shown_path(path: str) -> str:
-    """A path without what in it may be a token, such as that of a login."""
+    """A path without segments that may be a token, such as that of a login."""
     return "/".join(
         "***" if len(part) > _LONGEST_WORD and not part.isalpha() else part
         for part in path.split("/")
@@ -390,11 +392,11 @@ def _distrusted(error: aiohttp.ClientConnectorCertificateError) -> str:
     cause = error.certificate_error
     why = getattr(cause, "verify_message", "") or str(cause)
     place = f"the certificate of {error.host}"
-    return f"{place} is not trusted ({why}); `http.ca_file` names those to trust"
+    return f"{place} is not trusted ({why}); to trust it, set `http.ca_file`"
 
 
 def _plainly(error: Exception) -> str:
-    """What happened, without the address, which stands in front already."""
+    """The failure as text, without the address, which the message begins with."""
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return f"the proxy answers HTTP {error.status}"
     if isinstance(error, aiohttp.ClientConnectorError):

@@ -1,4 +1,4 @@
-"""Staying below a server's rate limit."""
+"""A rate limiter for requests."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class RateLimiter:
     _turn: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False)
 
     async def wait(self) -> None:
-        """Return when the next request may be sent."""
+        """Wait until the next request may be sent."""
         async with self._turn:
             if len(self._passed) == self.most:
                 free = self._passed[0] + self.per

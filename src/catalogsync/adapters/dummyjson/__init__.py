@@ -1,4 +1,4 @@
-"""DummyJSON as a source: products by pages, and single ones by id."""
+"""DummyJSON as a source of products, read page by page or by id."""
 
 from __future__ import annotations
 

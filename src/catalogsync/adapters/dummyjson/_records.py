@@ -1,9 +1,9 @@
-"""DummyJSON's records, and how they become products.
+"""Conversion of DummyJSON's records to products.
 
-`variants` is not part of DummyJSON itself; a server in the same shape may send it.
-Reviews hold names and e-mail addresses and are neither asked for nor kept. What a
-record does not have, the product has not either; only of a missing stock nothing is
-said, for 0 would end the sale. What is empty or all white space is missing.
+DummyJSON itself has no `variants`; compatible servers may send them. Reviews contain
+names and e-mail addresses, so they are neither requested nor stored. A field that is
+missing, empty or white space is empty in the product too, except for the stock: it
+becomes UNSET, because 0 would stop the sale.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _KINDS: dict[type, str] = {
 }
 
 Reader = Callable[[Any], Any]
-"""Takes a value as it came; raises `InvalidValueError` if it is of the wrong kind."""
+"""Converts a JSON value; raises `InvalidValueError` if it has the wrong type."""
 
 
 def _text(value: object) -> str:
@@ -61,12 +61,12 @@ def _text(value: object) -> str:
 
 
 def _tag(value: object) -> str:
-    """A tag, checked while its place in the list is known."""
+    """A tag, checked here so that an error contains its position in the list."""
     return check_text("", _text(value))
 
 
 def _id(value: object) -> str:
-    """An id, which may be text or a whole number."""
+    """An id, from text or an integer."""
     if isinstance(value, bool) or not isinstance(value, int | str):
         problem = f"must be text or a whole number, not {_kind(value)}"
         raise InvalidValueError("", problem)
@@ -90,7 +90,7 @@ def _kind(value: object) -> str:
 
 
 def _list(item: Reader) -> Reader:
-    """A list of what *item* reads."""
+    """Reads a list whose elements *item* reads."""
 
     def read(value: object) -> list[Any]:
         if not isinstance(value, list):
@@ -100,7 +100,7 @@ def _list(item: Reader) -> Reader:
         found: list[Any] = []
         try:
             for each in items:
-                found.append(item(each))  # noqa: PERF401 - its length is the place
+                found.append(item(each))  # noqa: PERF401 - an error needs its length
         except InvalidValueError as error:
             raise error.under(f"[{len(found)}]") from None
         return found
@@ -109,7 +109,7 @@ def _list(item: Reader) -> Reader:
 
 
 def _object(fields: Mapping[str, Reader], *needed: str) -> Reader:
-    """An object; what is null or not there is None, unless it is *needed*."""
+    """Reads an object; fields that are null or missing are None, unless *needed*."""
 
     def read(value: object) -> dict[str, Any]:
         given = _entries(value)
@@ -131,7 +131,7 @@ def _object(fields: Mapping[str, Reader], *needed: str) -> Reader:
 
 
 def _texts(value: object) -> dict[str, str]:
-    """An object that holds only texts."""
+    """An object whose values are texts."""
     given = _entries(value)
     check_number_of_items("", len(given))
     for name, each in given.items():
@@ -174,17 +174,18 @@ _RECORD: dict[str, Reader] = {
 _read = _object(_RECORD, "title")
 
 FIELDS = (*_RECORD, *_ATTRIBUTES)
-"""What is asked for; `id` comes by itself."""
+"""The fields to request; the server always sends `id`."""
 
 
 @attrs.frozen
 class Mapper:
-    """Makes products of records.
+    """Converts records to products.
 
     Attributes:
-        source: Name of the source, for keys.
-        currency: Of all prices; DummyJSON names none.
-        categories: Names by slug; others get one made of the slug.
+        source: Name of the source, for product keys.
+        currency: Currency of all prices.
+        categories: Categories by slug. The name of any other category is derived from
+            its slug.
     """
 
     source: str
@@ -195,7 +196,7 @@ class Mapper:
         """The key of a record.
 
         Raises:
-            InvalidValueError: It has no readable one.
+            InvalidValueError: It has no valid id.
         """
         if not isinstance(record, dict):
             raise InvalidValueError("record", f"must be an object, not {_kind(record)}")
@@ -208,10 +209,10 @@ class Mapper:
             raise InvalidValueError("id", error.problem) from None
 
     def product(self, key: ProductKey, record: Mapping[str, Any]) -> Product:
-        """Make a product of a record.
+        """The product of a record.
 
         Raises:
-            InvalidValueError: The record is no product; with the path in it.
+            InvalidValueError: The record is not a valid product; names the path.
         """
         read = _read(record)
         if not read["title"].strip():
@@ -260,7 +261,7 @@ class Mapper:
         return [self._variant({**read, **only, **(read["meta"] or {})})]
 
     def _variant(self, read: Mapping[str, Any], path: str = "") -> Variant:
-        """Make a variant; without a path, its fields are the record's own."""
+        """A variant; without a path, its fields are those of the record itself."""
         stock = read["stock"]
         try:
             price = Price(amount=read["price"], currency=self.currency)
@@ -274,24 +275,25 @@ class Mapper:
                 stock=UNSET if stock is None else (StockLevel(quantity=stock),),
             )
         except InvalidValueError as error:
-            places = _PLACES if path else _PLACES_OF_ONLY
-            place = places.get(error.path, error.path)
-            told = InvalidValueError(place, error.problem)
-            raise (told.under(path) if path else told) from None
+            names = _NAMES if path else _NAMES_OF_ONLY
+            renamed = InvalidValueError(
+                names.get(error.path, error.path), error.problem
+            )
+            raise (renamed.under(path) if path else renamed) from None
 
 
-_PLACES = {"amount": "price", "quantity": "stock"}
-_PLACES_OF_ONLY = {**_PLACES, "barcode": "meta.barcode"}
-"""Where a record has what the model calls otherwise."""
+_NAMES = {"amount": "price", "quantity": "stock"}
+_NAMES_OF_ONLY = {**_NAMES, "barcode": "meta.barcode"}
+"""Names in a record of fields that the model calls differently."""
 
 
 def _name(slug: str) -> str:
-    """A name as DummyJSON makes it of a slug."""
+    """The name that DummyJSON itself derives from a slug."""
     return " ".join(word[:1].upper() + word[1:] for word in slug.split("-"))
 
 
 def _images(urls: Sequence[str]) -> Iterable[Image]:
-    """The images, each once, where it comes first."""
+    """The images in order, without duplicates."""
     images: dict[str, Image] = {}
     for index, url in enumerate(urls):
         if not url.strip():

@@ -1,13 +1,13 @@
-"""The source itself: settings, pages and look-ups.
+"""Settings of the source; reading pages and single products.
 
-How the server behaves was observed on DummyJSON: the reply's `limit` is the number
-of products returned and not what was asked for, an empty `limit` gives an empty
-page with status 200, a `skip` past the end gives an empty one too, and more than
-100 requests in 10 seconds are refused.
+Observed on DummyJSON: `limit` in a reply is the number of products returned, not the
+number requested; an empty `limit` and a `skip` past the end both give an empty page
+with status 200; more than 100 requests in 10 seconds are refused.
 
-Each page but the first is read with the record before it, which tells whether the
-list moved since the page before was read. Ordered by id, products may come and go,
-but do not change places, so this notices whatever could hide one.
+Each page except the first is read with the record before it. If that record is not
+the last one of the previous page, the list has moved in between. Products are ordered
+by id, so they come and go but never change their order: this check notices every move
+that could hide a product.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ if TYPE_CHECKING:
 __all__ = ["DummyJSONSettings", "DummyJSONSource"]
 
 _WINDOW = 10.0
-_WORDS = frozenset({"categories", "category-list"})  # what is there is a list
+# Not ids but routes of the server, below `/products` too; they return lists.
+_ROUTES = frozenset({"categories", "category-list"})
 _NO_ID = frozenset({400, 414, 431})
 _MOST_PRODUCTS = 100_000_000
 _MOST_CATEGORIES = 100_000
@@ -155,14 +156,14 @@ class DummyJSONSource:
     async def _records(
         self, skip: int, *, overlap: int
     ) -> tuple[list[object], list[object], int]:
-        """The records before a page, as many as *overlap*, its own, and the total."""
+        """The *overlap* records before a page, those of the page, and the total."""
         begin, size = skip - overlap, self.settings.page_size
         limit = size + overlap
         query = f"limit={limit}&skip={begin}&sortBy=id&order=asc&select={_SELECT}"
         reply = await self.client.send("GET", "/products", query=query)
         records, total = _page_parts(_body(reply), reply, skip=begin)
         if overlap and len(records) == size < total - begin:
-            # As from a server that gives no more at a time.
+            # The server may limit the size of a page.
             return await self._records(skip, overlap=0)
         _check_count(reply, records, total, skip=begin, size=limit)
         return records[:overlap], records[overlap:], total
@@ -188,12 +189,13 @@ class DummyJSONSource:
         return Page(products=products, rejected=rejected)
 
     async def _single(self, mapper: Mapper, key: ProductKey) -> Product | None:
-        """A product by its id; None: it is not there."""
-        if key.id in _WORDS:
-            raise InvalidValueError("id", "is a word of the server's own")
+        """A product by its id; None: it does not exist."""
+        if key.id in _ROUTES:
+            raise InvalidValueError("id", "is the name of a route of the server")
         path = f"/products/{quote(key.id, safe='')}"
         reply = await self.client.send("GET", path, query=f"select={_SELECT}")
-        if reply.status == 404 and _is_object(reply):  # another 404 is not its own
+        # A 404 that is not a JSON object comes from something else, such as a proxy.
+        if reply.status == 404 and _is_object(reply):
             return None
         return _asked_for(mapper, key, _record(reply))
 
@@ -207,7 +209,7 @@ class DummyJSONSource:
         return [CheckResult(ok=True, what="source", text=text)]
 
     async def _prepared(self, *, restart: bool = False) -> Mapper:
-        """The mapper, with the categories' names, asked for once in each pass."""
+        """The mapper, with the names of the categories; requested once in each pass."""
         if self._mapper is None or restart:
             reply = await self.client.send("GET", "/products/categories")
             _check_status(reply)
@@ -219,7 +221,7 @@ class DummyJSONSource:
 
 @attrs.frozen
 class _Skips(Sequence[Cursor]):
-    """The cursors of pages, made one by one: a server may tell of any number."""
+    """The cursors of pages, made lazily: the server decides how many there are."""
 
     skips: range
 
@@ -241,15 +243,15 @@ def _check_status(reply: Reply) -> None:
     if reply.status >= 500:
         raise TransientError(f"{reply.what}: HTTP {reply.status}")
     if reply.status != 200:
-        problem = f"{reply.what} answers HTTP {reply.status}; is it a DummyJSON?"
+        problem = f"{reply.what}: HTTP {reply.status}; is this a DummyJSON server?"
         raise MisconfiguredError("url", problem)
 
 
 def _is_object(reply: Reply) -> bool:
-    """Whether an answer is an object.
+    """Whether an answer is a JSON object.
 
     Raises:
-        BrokenReplyError: It begins as one, and was cut on its way.
+        BrokenReplyError: It is the beginning of an object.
     """
     try:
         return isinstance(reply.json(), dict)
@@ -268,10 +270,10 @@ def _body(reply: Reply) -> Mapping[str, Any]:
 
 
 def _record(reply: Reply) -> Mapping[str, Any]:
-    """What was answered for an id.
+    """The record in the answer for an id.
 
     Raises:
-        InvalidValueError: The record is not valid, although the server works.
+        InvalidValueError: The server refuses the id.
     """
     if reply.status in _NO_ID:
         raise InvalidValueError("id", f"is refused with HTTP {reply.status}")
@@ -285,7 +287,8 @@ def _categories(reply: Reply) -> dict[str, Category]:
         raise BrokenReplyError(f"{reply.what}: not a list of categories")
     items = cast("list[dict[str, Any]]", body)
     if len(items) > _MOST_CATEGORIES:
-        raise BrokenReplyError(f"{reply.what}: {len(items)} categories")
+        problem = f"implausible number of categories: {len(items)}"
+        raise BrokenReplyError(f"{reply.what}: {problem}")
     found: dict[str, Category] = {}
     for item in items:
         try:
@@ -299,14 +302,14 @@ def _categories(reply: Reply) -> dict[str, Category]:
 def _page_parts(
     body: Mapping[str, Any], reply: Reply, *, skip: int
 ) -> tuple[list[object], int]:
-    """The records and the total of a page of the place that was asked for."""
+    """The records and the total of the page that was requested."""
     records, total = body.get("products"), body.get("total")
     if not isinstance(records, list) or type(total) is not int:
         raise BrokenReplyError(f"{reply.what}: no `products` or no `total`")
     if not 0 <= total <= _MOST_PRODUCTS:
         raise BrokenReplyError(f"{reply.what}: implausible total: {total}")
     if body.get("skip", skip) != skip:
-        raise BrokenReplyError(f"{reply.what}: another skip than {skip}")
+        raise BrokenReplyError(f"{reply.what}: `skip` is not {skip}")
     return cast("list[object]", records), total
 
 
@@ -340,7 +343,7 @@ def _rejected(key: ProductKey | None, error: InvalidValueError, where: str) -> R
 
 
 def _last_key(mapper: Mapper, records: Sequence[object]) -> ProductKey | None:
-    """The key of the last of these, where there is one that can be read."""
+    """The key of the last record; None: there is no record, or its key is not valid."""
     try:
         return mapper.key(records[-1]) if records else None
     except InvalidValueError:
@@ -348,7 +351,7 @@ def _last_key(mapper: Mapper, records: Sequence[object]) -> ProductKey | None:
 
 
 def _asked_for(mapper: Mapper, key: ProductKey, record: Mapping[str, Any]) -> Product:
-    """The product of a record that was asked for by its key."""
+    """The product of a record that was requested by its key."""
     if (found := mapper.key(record)) != key:
         raise InvalidValueError(
             "id", f"is {shortened(found.id)!r} instead of {key.id!r}"

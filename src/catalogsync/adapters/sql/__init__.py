@@ -5,7 +5,7 @@ async with SQLSettings(url="sqlite:///catalog.db").open() as sink:
     await sync(source, sink)
 ```
 
-Needs the extra `sql`; importing this package does not.
+Opening the sink requires the extra `sql`; importing this package does not.
 """
 
 from __future__ import annotations

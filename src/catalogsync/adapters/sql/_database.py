@@ -1,4 +1,4 @@
-"""An open database: its connections, its transactions and its tables."""
+"""An open database: connections, transactions and tables."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ._tables import category, metadata, product
 
 __all__ = ["Database", "open_database"]
 
-_TABLES_LOCK = 7_240_113_904  # any number; all who make these tables take the same
+_TABLES_LOCK = 7_240_113_904  # arbitrary, but the same in all processes
 _ADD_LAST_APPLIED = sa.text("ALTER TABLE category ADD COLUMN receipt TEXT")
 _COUNT = sa.select(sa.func.count()).select_from(product)
 _WRITE_NOTHING = sa.update(product).where(sa.false()).values(title=product.c.title)
@@ -36,7 +36,7 @@ _WRITE_NOTHING = sa.update(product).where(sa.false()).values(title=product.c.tit
 
 @attrs.define(eq=False)
 class Database:
-    """A database whose tables, and file, are made before the first write."""
+    """A database; the first write creates the tables, and the file of SQLite."""
 
     _reading: AsyncEngine
     _writing: AsyncEngine
@@ -48,19 +48,19 @@ class Database:
 
     @property
     def is_sqlite(self) -> bool:
-        """Whether it takes one writer at a time."""
+        """Whether this is SQLite, which allows one writer at a time."""
         return self._writing.dialect.name == "sqlite"
 
     @property
     def endpoint(self) -> str:
-        """Its address without user and password; on a server, with the schema."""
+        """The address without user and password; on a server, with the schema."""
         if self.is_sqlite:
             return self._address
         return f"{self._address}/{self._writing.dialect.default_schema_name}"
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[AsyncConnection | None, None]:
-        """A transaction that sees one moment; None as long as there are no tables."""
+        """A transaction that reads one snapshot; None if there are no tables yet."""
         with self._errors():
             if not await self.has_tables():
                 yield None
@@ -80,7 +80,7 @@ class Database:
                 yield connection
 
     async def check(self) -> str:
-        """Try what a write needs, and take it back; says what was found."""
+        """Try to write, and roll back; returns a description of the database."""
         with self._errors():
             if self._is_missing():
                 return f"{self._file} would be created"
@@ -91,13 +91,13 @@ class Database:
                     return "the database can be written; the tables would be created"
                 await connection.execute(_WRITE_NOTHING)
                 number = await connection.scalar(_COUNT)
-        return f"the database can be written; it holds {number} products"
+        return f"the database can be written; it has {number} products"
 
     async def has_tables(self) -> bool:
-        """Whether our tables are there.
+        """Whether our tables exist.
 
         Raises:
-            MisconfiguredError: Another program's are in their way.
+            MisconfiguredError: Another program has created some of them.
         """
         if not self._has_tables and not self._is_missing():
             async with self._reading.begin() as connection:
@@ -110,15 +110,15 @@ class Database:
 
     @property
     def has_last_applied(self) -> bool:
-        """Whether categories have a last-applied state; the first write adds the column."""
+        """Whether the categories' last-applied column exists; a write would add it."""
         return self._has_last_applied
 
     def _is_missing(self) -> bool:
-        """Whether there is no file yet; connecting would create it."""
+        """Whether the file does not exist; connecting would create it."""
         if self._file is None or self._file.exists():
             return False
         if not os.access(self._file.parent, os.W_OK):
-            problem = f"{self._file} cannot be created; is its folder there?"
+            problem = f"{self._file} cannot be created; create its folder first"
             raise MisconfiguredError("url", problem)
         return True
 
@@ -154,7 +154,7 @@ def _look_for_tables(connection: sa.Connection) -> bool:
 
 @asynccontextmanager
 async def open_database(settings: SQLSettings) -> AsyncGenerator[Database, None]:
-    """Connect, and disconnect at the end; changes nothing."""
+    """Open the database for the length of a block, without changing it."""
     url, redactor = _parse(settings.url), Redactor()
     redactor.keep(database_secrets(settings.url))
     make = _sqlite if url.get_backend_name() == "sqlite" else _postgres
@@ -162,8 +162,8 @@ async def open_database(settings: SQLSettings) -> AsyncGenerator[Database, None]
     try:
         with sql_errors(redactor):
             await database.has_tables()
-    except TypeError as error:  # of the driver's connect()
-        problem = f"holds a parameter that the driver does not know ({error})"
+    except TypeError as error:  # from the driver's connect()
+        problem = f"has an unknown parameter ({error})"
         raise MisconfiguredError("url", redactor.text(problem)) from None
     else:
         yield database
@@ -174,12 +174,12 @@ async def open_database(settings: SQLSettings) -> AsyncGenerator[Database, None]
 def _parse(given: str) -> sa.URL:
     try:
         if has_loose_at(given):
-            raise ValueError  # noqa: TRY301 - told as what cannot be read at all
+            raise ValueError  # noqa: TRY301 - reported like an unreadable URL
         url = sa.make_url(given).set(drivername=driver_of(given))
     except (ArgumentError, ValueError):
-        # The error shows parts of the URL, and one of them may be the password.
+        # The error quotes parts of the URL, which may include the password.
         problem = (
-            "cannot be read; in a user or password, write @ as %40, : as %3A, "
+            "is not a valid URL; in a user or password, write @ as %40, : as %3A, "
             "/ as %2F and % as %25"
         )
         raise MisconfiguredError("url", problem) from None
@@ -216,7 +216,8 @@ def _sqlite(url: sa.URL, timeout: float, redactor: Redactor) -> Database:
         connect_args={"timeout": timeout, "factory": LeavingNothing},
         hide_parameters=True,
         poolclass=AsyncAdaptedQueuePool,
-        # One is as quick as several, and all that a database in memory can have.
+        # Several connections are no faster, and each would be a database of its own
+        # in memory.
         pool_size=1,
         max_overflow=0,
         pool_timeout=timeout,
@@ -231,9 +232,9 @@ def _sqlite(url: sa.URL, timeout: float, redactor: Redactor) -> Database:
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:
-    # Without this, Python's driver begins transactions by itself, and too late.
+    # Otherwise, Python's driver begins transactions by itself, and too late.
     connection.isolation_level = None
-    # Text that is not UTF-8 must not hurt the products beside it.
+    # Text that is not UTF-8 must not make the other products unreadable.
     to_text = partial(str, encoding="utf-8", errors="replace")
     driver = connection.driver_connection
     driver.text_factory = to_text
@@ -244,10 +245,10 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
 
 
 def _only_once(stop: Callable[[], object]) -> Callable[[], object]:
-    """What stops a connection's thread; again, there is nothing to wait for.
+    """The function that stops a connection's thread, limited to one call.
 
-    A close that is cancelled stops it a second time, and would wait for an answer of
-    a thread that has ended.
+    After a cancelled close, a second one would wait forever for an answer of the
+    thread, which has ended.
     """
     stopped = False
 

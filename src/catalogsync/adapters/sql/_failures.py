@@ -1,4 +1,4 @@
-"""What a failure of the database means: one decision for each."""
+"""Database errors as the errors of catalogsync."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from catalogsync.errors import (
 
 __all__ = ["sql_errors"]
 
-_OTHER_TABLES = "its tables are not as this sink makes them"
-# The names that SQLite gives to its errors, and PostgreSQL's codes; each stands for
-# all that begin with it, and the first that fits counts.
+_OTHER_TABLES = "its tables differ from those that this sink creates"
+# By name of a SQLite error or code of a PostgreSQL error. A key stands for all codes
+# that begin with it; the first match counts.
 _SETTING = {
     "SQLITE_FULL": "the disk of the database is full",
     "53100": "the disk of the database is full",
@@ -31,12 +31,12 @@ _SETTING = {
     "SQLITE_CANTOPEN": "the database file cannot be opened",
     "SQLITE_PERM": "access to the database file is not allowed",
     "SQLITE_AUTH": "access to the database file is not allowed",
-    "SQLITE_NOTADB": "the file is no SQLite database",
+    "SQLITE_NOTADB": "the file is not a SQLite database",
     "SQLITE_CORRUPT": "the database file is damaged",
     "28": "the user or the password is not accepted",
-    "3D000": "there is no such database on the server",
-    "3F000": "there is no schema that the user may create tables in",
-    "42501": "the user is not allowed to do this",
+    "3D000": "the database does not exist on the server",
+    "3F000": "no schema exists in which the user may create tables",
+    "42501": "the user lacks a permission",
     "SQLITE_ERROR": _OTHER_TABLES,
     **{code: f"{_OTHER_TABLES}: {what}" for code, what in OTHER_TABLES.items()},
     **{code: f"the database {problem}" for code, problem in REFUSALS.items()},
@@ -50,10 +50,10 @@ _NOT_READY = ("SQLITE_BUSY", "SQLITE_LOCKED", "08", "40", "53", "55", "57")
 
 @contextmanager
 def sql_errors(redactor: Redactor) -> Generator[None, None, None]:
-    """Raise what the database raises as the error that the engine acts upon.
+    """Raise errors of the database as errors that the engine understands.
 
     Args:
-        redactor: Knows what a server may repeat and no error shows.
+        redactor: Removes secrets that the server may quote.
     """
     try:
         yield
@@ -71,7 +71,7 @@ def sql_errors(redactor: Redactor) -> Generator[None, None, None]:
 
 
 def _decide(error: Exception, redactor: Redactor) -> CatalogSyncError | None:
-    """What the engine has to know; None for a defect of ours."""
+    """The error for the engine; None: it is a defect of this sink."""
     wrapped = getattr(error, "orig", None)
     cause = (wrapped.__cause__ or wrapped) if wrapped else error
     words = redactor.text(str(cause))
@@ -79,7 +79,7 @@ def _decide(error: Exception, redactor: Redactor) -> CatalogSyncError | None:
     if code:
         return _decide_code(code, words)
     if isinstance(cause, OSError):
-        words = words or "it did not answer in time"
+        words = words or "no answer in time"
         return TransientError(f"the database cannot be reached: {words}")
     if isinstance(cause, PoolTimeoutError):
         return TransientError("no connection to the database was free in time")
@@ -94,14 +94,14 @@ def _decide_code(code: str, words: str) -> CatalogSyncError:
     for beginning, problem in _SETTING.items():
         if code.startswith(beginning):
             return MisconfiguredError("url", f"{problem} ({words})")
-    # Other unique columns are rules that the shop's people made, such as for SKUs.
+    # People may have made other columns unique, such as SKUs.
     is_our_key = code.startswith(_TWICE) and any(key in words for key in _OUR_KEYS)
     if is_our_key or code.startswith(_CHANGED):
         return ConflictError(
-            "a product, category or tag was added or removed meanwhile"
+            "a product, category or tag was added or removed by someone else"
         )
     if code.startswith(_VALUE):
-        reason = "the database does not take a value of these products"
+        reason = "the database does not accept a value of these products"
         return BatchRefusedError(reason, said=words)
     if code.startswith(_NOT_READY):
         return TransientError(f"the database is not ready: {words}")

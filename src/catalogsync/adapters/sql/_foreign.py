@@ -1,4 +1,4 @@
-"""Products that stand there without a key: found, and made ours."""
+"""Finding and adopting products without a key."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ class _Foreign:
     """`Existing.native` of a product without a key.
 
     Attributes:
-        row: Its row.
-        variants: The ids that its variants will have, by row, where they differ.
+        row: Id of its row.
+        variants: New ids of the variants that get one, by row.
     """
 
     row: int
@@ -74,7 +74,7 @@ async def find_foreign(
     by: AdoptBy,
     fields: frozenset[Field],
 ) -> dict[ProductKey, Found]:
-    """What the database has for these among the products without a key."""
+    """Find products without a key that match these."""
     candidates = await _candidates(connection, desired, by)
     claims = Counter(id_ for ids in candidates.values() for id_ in ids)
     found: dict[ProductKey, Found] = {}
@@ -84,7 +84,7 @@ async def find_foreign(
         if len(ids) == 1 and claims[ids[0]] == 1:
             clear[ids[0]] = each
         elif ids:
-            found[each.key] = Conflict(reason=_told(ids, by))
+            found[each.key] = Conflict(reason=_reason(ids, by))
     parts = await read_parts(connection, list(clear), fields | {Field.VARIANTS})
     for row in await connection.execute(_ROWS, {"ids": list(clear)}):
         each = clear[row.id]
@@ -92,11 +92,11 @@ async def find_foreign(
     return found
 
 
-def _told(ids: Sequence[int], by: AdoptBy) -> str:
+def _reason(ids: Sequence[int], by: AdoptBy) -> str:
     if len(ids) == 1:
-        return f"row {ids[0]} of table product could be several products, by {by}"
+        return f"row {ids[0]} of table product matches several products by {by}"
     shown = ", ".join(map(str, ids[:_SHOWN]))
-    return f"{len(ids)} rows of table product could be it, by {by}, such as {shown}"
+    return f"{len(ids)} rows of table product match by {by}, such as {shown}"
 
 
 # --- candidates ---
@@ -105,7 +105,7 @@ def _told(ids: Sequence[int], by: AdoptBy) -> str:
 async def _candidates(
     connection: AsyncConnection, desired: Sequence[Product], by: AdoptBy
 ) -> Mapping[ProductKey, Collection[int]]:
-    """The rows that could be these products."""
+    """The rows that match each product."""
     match by:
         case AdoptBy.SKU:
             return await _by_sku(connection, desired)
@@ -134,10 +134,10 @@ async def _by_sku(
 async def _by_external_id(
     connection: AsyncConnection, desired: Sequence[Product]
 ) -> Mapping[ProductKey, Collection[int]]:
-    """The rows in which another script left the id of a product.
+    """The rows in which another script stored the id of a product.
 
-    They are looked through one by one: what people typed in may be no JSON, and a
-    database fails at that.
+    The attributes are parsed here: people may have entered something other than JSON,
+    and the database's own JSON functions would fail.
     """
     keys = defaultdict[str, set[ProductKey]](set)
     for each in desired:
@@ -153,7 +153,7 @@ async def _by_external_id(
 
 
 def _external_id(attributes: str) -> str:
-    """The attribute, a number as it is written; empty where there is none."""
+    """The attribute, a number as it is written; empty: there is none."""
     try:
         tree: object = json.loads(attributes, parse_int=str, parse_float=str)
     except (ValueError, RecursionError):
@@ -164,17 +164,17 @@ def _external_id(attributes: str) -> str:
     return id_ if isinstance(id_, str) else ""
 
 
-# --- as it would be ours ---
+# --- a row as the desired product ---
 
 
 def _foreign(
     desired: Product, row: sa.Row[Any], parts: Parts, fields: frozenset[Field]
 ) -> Found:
-    """A row as the desired product, with the desired variants' ids."""
+    """A row with the key of the desired product and the ids of its variants."""
     there = existing(row, parts, fields, desired.key)
     ours, theirs = desired.variants or (), there.product.variants or ()
     if _is_doubled(ours, theirs):
-        problem = "has several variants with one of the SKUs"
+        problem = "has several variants with the same SKU"
         return Conflict(reason=f"row {row.id} of table product {problem}")
     ids = _new_ids(ours, theirs)
     variants = tuple(
@@ -188,7 +188,7 @@ def _foreign(
     return attrs.evolve(
         there,
         product=evolve_unchecked(there.product, variants=variants or UNSET),
-        # Whatever it says, all of the product is theirs until now.
+        # A state may remain from an earlier owner, but we wrote nothing of it.
         last_applied=None,
         native=_Foreign(row.id, differ),
         foreign=True,
@@ -202,11 +202,12 @@ def _is_doubled(ours: Sequence[Variant], theirs: Sequence[Variant]) -> bool:
 
 
 def _new_ids(ours: Sequence[Variant], theirs: Sequence[Variant]) -> dict[str, str]:
-    """The ids that others' variants get, by those that they have.
+    """The new ids of existing variants, by their present ids.
 
-    They are matched by SKU, or the only one is matched to the only one. Of the rest,
-    one with the id of an unmatched one of ours is taken for it, unless both have a
-    SKU. Any other with an id of ours gets a free one, so that ours can have it.
+    Variants are matched by SKU; if both products have a single variant, these match.
+    An unmatched variant that has the id of an unmatched one of ours matches it too,
+    unless both have an SKU. Any other variant with an id of ours gets a new one, so
+    that ours can have it.
     """
     of_sku = {each.sku: each.id for each in reversed(ours) if each.sku}
     ids = {
@@ -230,15 +231,15 @@ def _free(id_: str, taken: Collection[str]) -> str:
     return next(name for name in names if name not in taken)
 
 
-# --- made ours ---
+# --- adoption ---
 
 
 async def adopt(connection: AsyncConnection, changes: Sequence[Change]) -> None:
-    """Put our keys on products without one, and the new ids on their variants.
+    """Give our keys to products without one, and the new ids to their variants.
 
     Raises:
-        BatchRefusedError: Two would become the same row.
-        ConflictError: A product or variant is no longer as it was found.
+        BatchRefusedError: Several products would adopt the same row.
+        ConflictError: A product or variant has changed since it was found.
     """
     adopted = {
         change.key: change.existing.native
@@ -253,7 +254,7 @@ async def adopt(connection: AsyncConnection, changes: Sequence[Change]) -> None:
     variants = set(await connection.scalars(_VARIANTS, ids))
     for key, each in adopted.items():
         if each.row not in there or not variants.issuperset(each.variants):
-            raise ConflictError(f"what could be {key} was changed meanwhile")
+            raise ConflictError(f"the row to adopt for {key} has changed since")
     keys = [
         {"row": each.row, "source": key.source, "source_id": key.id}
         for key, each in adopted.items()
@@ -265,18 +266,18 @@ async def adopt(connection: AsyncConnection, changes: Sequence[Change]) -> None:
 def _check_distinct(adopted: Mapping[ProductKey, _Foreign]) -> None:
     owners: dict[int, ProductKey] = {}
     culprits = {
-        key: f"row {each.row} of table product becomes {owners[each.row]}"
+        key: f"row {each.row} of table product is adopted by {owners[each.row]}"
         for key, each in adopted.items()
         if owners.setdefault(each.row, key) != key
     }
     if culprits:
-        raise BatchRefusedError("several products are one row", culprits=culprits)
+        raise BatchRefusedError("several products match one row", culprits=culprits)
 
 
 async def _rename(
     connection: AsyncConnection, variants: Sequence[Mapping[int, str]]
 ) -> None:
-    """Change ids; first to others still, because two may change places."""
+    """Change ids, first to temporary ones, because two variants may swap theirs."""
     ids = {row: new for each in variants for row, new in each.items()}
     for step in ({row: f"{uuid4()}" for row in ids}, ids) if ids else ():
         rows = [{"row": row, "source_id": id_} for row, id_ in step.items()]

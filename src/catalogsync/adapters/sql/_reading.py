@@ -1,4 +1,4 @@
-"""From rows to the model."""
+"""Reading rows as products."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ __all__ = [
 ]
 
 Parts: TypeAlias = Mapping[sa.Table, Mapping[int, Sequence[sa.Row[Any]]]]
-"""Rows by table, and by the id of what they belong to."""
+"""Rows by table, and by the id of the product or variant that they belong to."""
 
 _Fields: TypeAlias = AbstractSet[Field]
 
@@ -67,7 +67,7 @@ _NO_SIZE = Dimensions()
 async def find_products(
     connection: AsyncConnection, desired: Sequence[Product], fields: _Fields
 ) -> dict[ProductKey, Found]:
-    """What the database has under the keys of these."""
+    """Find products by key."""
     keys = {each.key for each in desired}
     found = await connection.execute(_PRODUCTS, key_parameters(keys))
     rows = {ProductKey(row.source, row.source_id): row for row in found}
@@ -78,7 +78,7 @@ async def find_products(
 async def owned_page(
     connection: AsyncConnection, source: str, after: object
 ) -> Sequence[Existing]:
-    """The next products of a source, by their rows, after the row *after*."""
+    """The next products of a source, after the row *after*."""
     page: list[Existing] = []
     while not page:
         found = await connection.execute(_OWNED, {"of": source, "after": after})
@@ -93,7 +93,7 @@ async def owned_page(
 def _owned(row: sa.Row[Any], source: str) -> Existing | None:
     try:
         key = ProductKey(source, row.source_id)
-    except InvalidValueError:  # no source has such a product, so that it left none
+    except InvalidValueError:  # no source can have this key, so it is not ours
         return None
     title = lenient.text(row.title) or row.source_id
     return Existing(
@@ -106,7 +106,7 @@ def _owned(row: sa.Row[Any], source: str) -> Existing | None:
 async def read_parts(
     connection: AsyncConnection, ids: Sequence[int], fields: _Fields
 ) -> Parts:
-    """What belongs to the products in these rows, as far as the fields need it."""
+    """The rows of other tables that belong to these products, for these fields."""
     parts: dict[sa.Table, Mapping[int, Sequence[sa.Row[Any]]]] = {}
     for table, (needed_for, owner, statement) in _PARTS.items():
         of_owner = parts[table] = defaultdict[int, list[sa.Row[Any]]](list)
@@ -120,9 +120,10 @@ async def read_parts(
 
 
 def _tree() -> sa.Select[Any]:
-    """The categories of products, and all that contain them.
+    """The categories of products, with all their ancestors.
 
-    Last-applied states are left out: tables of earlier versions get them with the first write.
+    The last-applied column is left out: a table of an earlier version lacks it until
+    the first write.
     """
     columns = [column for column in category.c if column.key != "last_applied"]
     own = (
@@ -143,7 +144,7 @@ def _rows_of(table: sa.Table) -> sa.Select[Any]:
 
 
 PRODUCT_COLUMNS = [c for c in product.c if not isinstance(c.type, sa.DateTime)]
-"""All but the times, which are not compared, and which people may have broken."""
+"""Without the times: they are not compared, and people may have made them invalid."""
 _PRODUCTS = sa.select(*PRODUCT_COLUMNS).where(has_key(product))
 _STATUSES = frozenset(ProductStatus)
 _OWNED = (
@@ -195,7 +196,7 @@ _PARTS: Mapping[sa.Table, tuple[_Fields, str, sa.Select[Any]]] = {
         _rows_of(stock_level).order_by(stock_level.c.id),
     ),
 }
-"""What belongs to products: the fields that need it, whose it is, and its rows."""
+"""By table: the fields that need it, the column of the owner, and the query."""
 
 
 # --- products ---
@@ -204,7 +205,7 @@ _PARTS: Mapping[sa.Table, tuple[_Fields, str, sa.Select[Any]]] = {
 def existing(
     row: sa.Row[Any], parts: Parts, fields: _Fields, key: ProductKey
 ) -> Existing:
-    """What the database has in a row of `product`, as far as it is asked for."""
+    """The product in a row of `product`, with these fields."""
     references = {
         Field.CATEGORIES: {
             str(each.id): str(each.name)
@@ -239,7 +240,7 @@ def _product(
 
 
 def _status(text: str | None) -> ProductStatus | Unset:
-    """The status; a word of the shop's own is none of ours to judge."""
+    """The status; `UNSET` if people use a status of their own."""
     return ProductStatus(text) if text in _STATUSES else UNSET
 
 
@@ -254,7 +255,7 @@ def _dimensions(row: sa.Row[Any], _: Parts) -> Dimensions | None:
 
 
 def _attributes(row: sa.Row[Any], _: Parts) -> Mapping[str, Json] | str:
-    """The attributes; the text itself where it is no JSON object."""
+    """The attributes; the text itself if it is not a JSON object."""
     text = lenient.text(row.attributes)
     if text is None:
         return {}
@@ -266,19 +267,19 @@ def _attributes(row: sa.Row[Any], _: Parts) -> Mapping[str, Json] | str:
 
 
 def _float(text: str) -> float | str:
-    """A number, or its text where it is beyond all bounds."""
+    """A number; its text if it is infinite as a float."""
     number = float(text)
     return number if math.isfinite(number) else text
 
 
 def _images(row: sa.Row[Any], parts: Parts) -> tuple[Image, ...]:
-    # Somebody else may have added the same one at the same time.
+    # Someone else may have added the same image at the same time.
     urls = dict.fromkeys(str(each.url) for each in parts[image][row.id])
     return tuple(unchecked(Image, url=url) for url in urls)
 
 
 def _categories(row: sa.Row[Any], parts: Parts, source: str) -> tuple[Category, ...]:
-    """Those of the product's own source; others' have no id in it."""
+    """The categories from the product's own source; others have no id in it."""
     links = parts[product_category][row.id]
     found = (_category(link.category_id, source, parts[category]) for link in links)
     return tuple(each for each in found if each)
@@ -287,7 +288,8 @@ def _categories(row: sa.Row[Any], parts: Parts, source: str) -> tuple[Category, 
 def _category(
     id_: int, source: str, tree: Mapping[int, Sequence[sa.Row[Any]]]
 ) -> Category | None:
-    line: dict[int, sa.Row[Any]] = {}  # upwards; ends at others', and in a circle
+    # Upwards, until a category of another source or a cycle.
+    line: dict[int, sa.Row[Any]] = {}
     above = tree[id_]
     while above and above[0].source == source and above[0].id not in line:
         line[above[0].id] = above[0]

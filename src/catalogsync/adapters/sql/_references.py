@@ -1,4 +1,4 @@
-"""Categories and tags: found, created once, renamed and moved."""
+"""Finding and writing categories and tags."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _LINES = sa.select(
 )
 _LOCK = sa.text("LOCK TABLE category IN SHARE ROW EXCLUSIVE MODE")
 _AT_ONCE = 500
-_LONGEST = 1000  # bytes; PostgreSQL's index takes a little more
+_LONGEST = 1000  # bytes; the limit of PostgreSQL's index is a little higher
 
 
 async def find_references(
@@ -54,12 +54,12 @@ async def find_references(
     *,
     has_last_applied: bool = True,
 ) -> dict[Reference, ExistingReference]:
-    """Those of the references that the database has.
+    """Find categories and tags.
 
     Args:
-        connection: To the database.
-        references: Which ones.
-        has_last_applied: Whether the table has the column for last-applied states.
+        connection: A connection in a transaction.
+        references: The categories and tags to find.
+        has_last_applied: Whether the category table has the last-applied column.
     """
     tags = [each for each in references if each.kind is ReferenceKind.TAG]
     categories = [each for each in references if each.kind is ReferenceKind.CATEGORY]
@@ -93,7 +93,7 @@ def _existing(row: sa.Row[Any], parents: Mapping[str, str | None]) -> ExistingRe
 async def _parents(
     connection: AsyncConnection, ids: Sequence[int]
 ) -> dict[str, str | None]:
-    """The parents of these categories and of all that contain them."""
+    """The parents of these categories and of all their ancestors."""
     rows = await connection.execute(_LINES, {"ids": ids})
     return {
         str(row.id): None if row.parent_id is None else str(row.parent_id)
@@ -104,11 +104,10 @@ async def _parents(
 async def write_references(
     connection: AsyncConnection, changes: Sequence[ReferenceChange]
 ) -> list[ReferenceOutcome]:
-    """Create, rename or move these; who began the transaction ends it.
+    """Create, rename or move categories and tags, without committing.
 
     Raises:
-        ConflictError: A category is no longer there, or what is to contain it lies
-            below it by now.
+        ConflictError: A category has been removed, or its new parent lies below it.
     """
     return [
         await _change(connection, change, change.existing)
@@ -122,9 +121,9 @@ async def _change(
     connection: AsyncConnection, change: ReferenceChange, existing: ExistingReference
 ) -> ReferenceOutcome:
     desired = change.reference
-    if desired.kind is ReferenceKind.CATEGORY:  # a tag's text is all of it
+    if desired.kind is ReferenceKind.CATEGORY:  # a tag has only its text
         if change.parent not in {None, existing.parent}:
-            await _check_place(connection, change, int(str(change.parent)))
+            await _check_parent(connection, change, int(str(change.parent)))
         columns = {
             "name": change.name,
             "parent_id": _number(change.parent),
@@ -135,21 +134,21 @@ async def _change(
         )
         done = await connection.execute(statement.values(columns))
         if not done.rowcount:
-            raise ConflictError(f"category {desired.id} was removed meanwhile")
+            raise ConflictError(f"category {desired.id} has been removed")
     return ReferenceOutcome(reference=desired, id=existing.id)
 
 
-async def _check_place(
+async def _check_parent(
     connection: AsyncConnection, change: ReferenceChange, parent: int
 ) -> None:
-    """See to it that no category comes to lie below itself."""
-    if connection.dialect.name == "postgresql":  # SQLite has one writer at a time
+    """Make sure that the move does not put a category below itself."""
+    if connection.dialect.name == "postgresql":  # SQLite allows only one writer
         await connection.execute(_LOCK)
     id_ = change.existing.id if change.existing else ""
     above = ancestors(str(parent), await _parents(connection, [parent]))
     if id_ in {str(parent), *above}:
-        problem = "lies below it by now"
-        raise ConflictError(f"category {change.reference.id}: its new parent {problem}")
+        problem = "its new parent has become one of its descendants"
+        raise ConflictError(f"category {change.reference.id}: {problem}")
 
 
 async def _create(
@@ -173,7 +172,7 @@ async def _create(
         return ReferenceOutcome(reference=desired, id=str(id_), created=True)
     there = (await find_references(connection, [desired])).get(desired)
     if there is None:
-        raise ConflictError(f"{desired.kind} {desired.id} was removed meanwhile")
+        raise ConflictError(f"{desired.kind} {desired.id} has been removed")
     return ReferenceOutcome(reference=desired, id=there.id)
 
 

@@ -1,4 +1,4 @@
-"""The settings of the SQL sink; imports nothing of SQLAlchemy until it is opened."""
+"""The settings of the SQL sink; SQLAlchemy is imported when it is opened."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MOST = 5000
 
 
 def driver_of(url: str) -> str | None:
-    """The dialect and driver that SQLAlchemy is asked for."""
+    """SQLAlchemy's name of the dialect and driver; None: the URL is not supported."""
     scheme, separator, _ = url.partition("://")
     return _DRIVERS.get(scheme) if separator else None
 

@@ -39,7 +39,7 @@ _MOST = 2**63 - 1
 
 @asynccontextmanager
 async def open_sink(settings: SQLSettings) -> AsyncGenerator[SQLSink, None]:
-    """What `SQLSettings.open` gives."""
+    """Open the sink; see `SQLSettings.open`."""
     async with open_database(settings) as database:
         writers = 1 if database.is_sqlite else 4
         limits = Limits(batch=settings.batch, writers=writers, find=500, collides=True)
@@ -77,7 +77,7 @@ class SQLSink:
     ) -> Mapping[ProductKey, Found]:
         """Find products by key, in one consistent read.
 
-        `Existing.native` is the number of the row.
+        `Existing.native` is the id of the row.
         """
         async with self._database.reading() as connection:
             return (
@@ -116,7 +116,7 @@ class SQLSink:
 
         Raises:
             BatchRefusedError: The database cannot store a value; nothing was written.
-            ConflictError: A product was created, changed or removed meanwhile.
+            ConflictError: A product was created, changed or removed since `find`.
             TransientError: The database is locked or cannot be reached.
             MisconfiguredError: The database is not writable: the disk is full, the file
                 is read-only, or the user lacks a permission.
@@ -133,7 +133,7 @@ class SQLSink:
     async def _named(
         self, error: BatchRefusedError, changes: Sequence[Change]
     ) -> BatchRefusedError:
-        """The refusal, with those that it is about where this can be told."""
+        """The refusal with its culprits, if they can be determined."""
         async with self._database.reading() as connection:
             return await named(connection, error, changes) if connection else error
 
@@ -169,13 +169,13 @@ class SQLSink:
     ) -> Sequence[ReferenceOutcome]:
         """Create, rename or move these in one transaction.
 
-        One that somebody else created meanwhile is found, not doubled.
+        One that someone else has created in the meantime is used, not created twice.
         """
         async with self._database.writing() as connection:
             return await _references.write_references(connection, changes)
 
     async def check(self) -> Sequence[CheckResult]:
-        """Check whether the database can be reached and written, without a change."""
+        """Check whether the database can be reached and written; changes nothing."""
         try:
             text = await self._database.check()
         except CatalogSyncError as error:

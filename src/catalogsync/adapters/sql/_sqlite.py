@@ -1,4 +1,4 @@
-"""A SQLite connection that lets go of its lock when it is closed."""
+"""A SQLite connection that releases its lock when it is closed."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["LeavingNothing"]
 class LeavingNothing(sqlite3.Connection):
     """A connection whose close ends its statements and its transaction.
 
-    Python closes a connection only in name while one of its cursors is alive, and the
+    Python does not really close a connection while one of its cursors is alive, and the
     exception of a cancelled task keeps cursors alive until the garbage collector runs.
-    Until then the file would stay locked for everybody.
+    Until then, the file would stay locked.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -23,14 +23,14 @@ class LeavingNothing(sqlite3.Connection):
         super().__init__(*args, **options)
 
     def cursor(self, *args: Any, **options: Any) -> Any:
-        """Make a cursor."""
+        """Create a cursor."""
         made = super().cursor(*args, **options)
         self._cursors.add(made)
         return made
 
     def close(self) -> None:
         """Close all cursors, roll back, and close."""
-        with suppress(sqlite3.ProgrammingError):  # it was closed before
+        with suppress(sqlite3.ProgrammingError):  # it is closed already
             for cursor in list(self._cursors):
                 cursor.close()
             self.rollback()

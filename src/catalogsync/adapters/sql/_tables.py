@@ -1,7 +1,7 @@
 """The tables of a catalog, for SQLite and PostgreSQL.
 
-A product or category without a `source` is somebody else's; this sink never
-touches it, unless the job adopts the product.
+A product or category without a `source` is not ours; the sink never changes it, unless
+the job adopts the product.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ __all__ = [
 ]
 
 NewRow: TypeAlias = dict[str, Any]
-"""Values that are to be written, by column."""
+"""Values to write, by column."""
 
 
 class _DecimalText(sa.TypeDecorator[Decimal]):
-    """Decimals in SQLite, which has none.
+    """Decimals as text, because SQLite has no such type.
 
-    They are read as text: one that somebody typed in by hand may be no number, and
-    must not spoil the rows beside it.
+    They are also read as text: a value that a person entered may not be a number, and
+    must not make the other rows unreadable.
     """
 
     impl: TypeEngine[Any] | type[TypeEngine[Any]] = sa.Text
@@ -51,7 +51,7 @@ class _DecimalText(sa.TypeDecorator[Decimal]):
     def process_bind_param(
         self, value: Decimal | None, dialect: sa.Dialect
     ) -> str | None:
-        """Write every digit."""
+        """The number with all digits, without an exponent."""
         return None if value is None else format(value, "f")
 
 
@@ -73,8 +73,8 @@ def _owner(table: str, *, key: bool = True, index: bool = False) -> sa.Column[in
 
 metadata = sa.MetaData()
 
-# Numbers are never given out twice (`sqlite_autoincrement`): they go through other
-# hands, and must not come to mean another row there.
+# Ids are never reused (`sqlite_autoincrement`): changes that are planned or queued
+# contain them, and must not come to mean another row.
 product = sa.Table(
     "product",
     metadata,
@@ -184,16 +184,16 @@ stock_level = sa.Table(
 )
 
 
-# --- looking for many rows at once ---
+# --- finding many rows at once ---
 
 IDS: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
-"""A parameter that stands for a list."""
+"""A parameter for a list of values."""
 
 
 def has_key(table: sa.Table) -> sa.ColumnElement[bool]:
     """Whether a row has one of the keys in `key_parameters`.
 
-    Where these are of several sources, other rows of these sources may match too.
+    With keys of several sources, other rows of these sources may match too.
     """
     sources: sa.BindParameter[Any] = sa.bindparam("sources", expanding=True)
     return sa.and_(table.c.source.in_(sources), table.c.source_id.in_(IDS))

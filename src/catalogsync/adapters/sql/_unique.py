@@ -1,8 +1,7 @@
-"""Values that only one variant may have, where the shop's people made such a rule.
+"""Unique SKUs and barcodes, if people have added a unique index.
 
-The sink's own tables have none. But with a unique index on SKUs or barcodes, a
-variant that loses its value must let go before another one gets it, and a refusal
-names no product.
+The sink's own tables have no such index. With one, a variant that loses a value must be
+updated before another one gets that value, and the database's refusal names no product.
 """
 
 from __future__ import annotations
@@ -33,8 +32,8 @@ class _Move:
     """A value that a variant gets or loses.
 
     Attributes:
-        key: The variant's product.
-        id: The variant.
+        key: Key of the product.
+        id: Id of the variant.
         value: The value.
     """
 
@@ -48,11 +47,11 @@ async def free(
     rows: Mapping[ProductKey, int],
     changes: Sequence[Change],
 ) -> None:
-    """Take the values that variants of a batch lose off them, if others get them.
+    """Clear values that one variant of a batch loses and another one gets.
 
     Args:
-        connection: In a transaction.
-        rows: The products' rows.
+        connection: A connection in a transaction.
+        rows: Ids of the products' rows.
         changes: The batch.
     """
     for name in UNIQUE.values():
@@ -77,7 +76,7 @@ def _clear(name: str) -> sa.Update:
 async def named(
     connection: AsyncConnection, error: BatchRefusedError, changes: Sequence[Change]
 ) -> BatchRefusedError:
-    """The same refusal with its culprits, if they want what another variant has."""
+    """The refusal with its culprits, if they need values that other variants have."""
     culprits: dict[ProductKey, str] = {}
     holders: dict[ProductKey, ProductKey] = {}
     for name in UNIQUE.values():
@@ -85,7 +84,7 @@ async def named(
             continue
         got, lost = _moves(changes, name)
         owners = {
-            row["value"]: (row["told"], row["key"])
+            row["value"]: (row["owner"], row["key"])
             for row in await _existing(connection, name, {move.value for move in got})
             if _Move(row["key"], row["id"], row["value"]) not in lost
         }
@@ -93,8 +92,8 @@ async def named(
             if move.value not in owners:
                 owners[move.value] = f"{move.key} of the same batch", move.key
                 continue
-            told, holder = owners[move.value]
-            culprits[move.key] = f"{_LABELS[name]} {move.value} is taken by {told}"
+            owner, holder = owners[move.value]
+            culprits[move.key] = f"{_LABELS[name]} {move.value} is taken by {owner}"
             if holder is not None and holder != move.key:
                 holders[move.key] = holder
     return BatchRefusedError(
@@ -122,8 +121,8 @@ async def _existing(
     for part in batched(values, _AT_ONCE):
         for row in await connection.execute(query, {"ids": part}):
             key = _key(row.source, row.source_id)
-            told = f"row {row.row} of table product, which is {key or 'not ours'}"
-            found.append({"value": row.value, "id": row.id, "key": key, "told": told})
+            owner = f"row {row.row} of table product, which is {key or 'not ours'}"
+            found.append({"value": row.value, "id": row.id, "key": key, "owner": owner})
     return found
 
 
@@ -135,7 +134,7 @@ def _key(source: str | None, id_: str | None) -> ProductKey | None:
 
 
 def _moves(changes: Iterable[Change], name: str) -> tuple[list[_Move], set[_Move]]:
-    """What the variants of these get, and what they lose."""
+    """The values of this column that variants get, and those that they lose."""
     got: list[_Move] = []
     lost: set[_Move] = set()
     for change in changes:

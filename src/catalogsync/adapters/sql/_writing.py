@@ -1,4 +1,4 @@
-"""Bringing changes about, inside one transaction."""
+"""Writing a batch of changes in one transaction."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ _VARIANT_IDS = sa.select(variant.c.id, variant.c.product_id, variant.c.source_id
 
 
 async def write_changes(connection: AsyncConnection, changes: Sequence[Change]) -> None:
-    """Write a batch; who began the transaction ends it.
+    """Write a batch, without committing.
 
     Raises:
-        ConflictError: A product or variant is no longer there as it was found.
+        ConflictError: A product or variant has been removed or replaced.
     """
     rows = _Rows()
     for change in changes:
@@ -83,7 +83,7 @@ async def _write_variants(
     for product_id, each, before in kept:
         id_ = ids.get((product_id, each.variant.id))
         if id_ is None:
-            raise ConflictError(f"variant {each.variant.id} was removed meanwhile")
+            raise ConflictError(f"variant {each.variant.id} has been removed")
         columns = _variant_columns(each)
         if each.action is Action.UPDATE and columns:
             rows.add(_update, variant, {"row": id_, **columns})
@@ -94,7 +94,7 @@ async def _write_variants(
 async def _product_ids(
     connection: AsyncConnection, changes: Sequence[Change]
 ) -> Mapping[ProductKey, int]:
-    """The ids of the rows, which are locked where the database can lock rows."""
+    """The ids of the products' rows; locks them if the database has row locks."""
     keys = tables.key_parameters([change.key for change in changes])
     ids = {
         ProductKey(row.source, row.source_id): row.id
@@ -103,12 +103,12 @@ async def _product_ids(
     for change in changes:
         id_ = ids.get(change.key)
         if not _is_as_found(change, id_):
-            raise ConflictError(f"{change.key} was removed meanwhile")
+            raise ConflictError(f"{change.key} has been removed")
     return ids
 
 
 def _is_as_found(change: Change, id_: int | None) -> bool:
-    """Whether the row that has the key now is the one that the change is for."""
+    """Whether the key still belongs to the row that the change was planned for."""
     if id_ is None:
         return change.action is Action.DELETE
     existing = change.existing
@@ -126,7 +126,7 @@ async def _variant_ids(
 
 
 def _variant_changes(change: Change) -> Iterator[tuple[VariantChange, Variant | None]]:
-    """What happens to each variant, and how it was found."""
+    """The change of each variant, and the variant that was found."""
     if change.existing is None:
         for each in change.product.variants or ():
             yield VariantChange(action=Action.ADD, variant=each), None
@@ -149,7 +149,7 @@ def _new_product(change: Change) -> NewRow:
 
 
 def _changed_columns(change: Change) -> NewRow:
-    """The columns that a product that is there gets."""
+    """The columns to write to an existing product."""
     match change.action:
         case Action.UNPUBLISH:
             return {"last_applied": change.last_applied, "status": ProductStatus.DRAFT}
@@ -161,22 +161,22 @@ def _changed_columns(change: Change) -> NewRow:
 
 
 def _product_columns(desired: Product, fields: frozenset[Field]) -> NewRow:
-    """The columns of these fields; what is not supplied is empty."""
+    """The columns of these fields; NULL if the source supplies no value."""
     row = {name: _given(getattr(desired, name)) for name in _PLAIN if name in fields}
     if Field.DIMENSIONS in fields:
         size = desired.dimensions or Dimensions()
         row |= {"length": size.length, "width": size.width, "height": size.height}
     if Field.ATTRIBUTES in fields:
-        # A `Mapping` inside is an object.
+        # `default=dict` is for nested mappings that are not dicts.
         text = json.dumps(desired.attributes or {}, ensure_ascii=False, default=dict)
-        # Others may have left half of a surrogate pair, which JSON can name.
+        # An attribute added in the store may contain an unpaired surrogate.
         text = text.encode(errors="backslashreplace").decode()
         row["attributes"] = text if desired.attributes else None
     return row
 
 
 def _variant_columns(change: VariantChange) -> NewRow:
-    """The columns that change, of a new variant all."""
+    """The columns that change; for a new variant, all of them."""
     is_new = change.action is Action.ADD
     return {
         name: _given(getattr(change.variant, name))
@@ -201,7 +201,7 @@ _VARIANT_LISTS = {
 def _put_product_lists(rows: _Rows, id_: int, change: Change) -> None:
     existing, desired = change.existing, change.product
     if Field.IMAGES in change.fields:
-        # The positions of those that are there are not known: all get new positions.
+        # The positions of existing images are unknown, so all images get new ones.
         before = [
             {"url": i.url} for i in (existing.product.images if existing else ()) or ()
         ]
@@ -253,7 +253,7 @@ _ELEMENTS = {
     tables.price: ("variant_id", "currency"),
     tables.stock_level: ("variant_id", "location"),
 }
-"""Whose element a row is, and what tells it from the others of the same list."""
+"""By table of a list: the columns of the owner and of the element's identity."""
 
 
 _Columns: TypeAlias = tuple[str, ...]
@@ -263,12 +263,12 @@ _Alike: TypeAlias = dict[tuple[_Statement, sa.Table, _Columns], list[NewRow]]
 
 @attrs.frozen
 class _Rows:
-    """Collects what is to be written, so that one statement writes many rows."""
+    """Collects rows to write, so that one statement writes many of them."""
 
     _alike: _Alike = attrs.field(factory=lambda: defaultdict(list))
 
     def add(self, statement: _Statement, table: sa.Table, row: NewRow) -> None:
-        """Let a statement be executed with this row."""
+        """Add a row for a statement."""
         self._alike[statement, table, tuple(row)].append(row)
 
     def put_list(
@@ -278,10 +278,10 @@ class _Rows:
         found: Iterable[NewRow],
         desired: Iterable[NewRow],
     ) -> None:
-        """Turn the elements that were found into the desired ones.
+        """Replace the elements that were found with the desired ones.
 
-        Elements that others added since then stay; one that stands in the way of
-        ours is a conflict.
+        Elements that were added since then stay; if one is also desired, the insert
+        raises a conflict.
         """
         owner_name, name = _ELEMENTS[table]
         before, after = _by(name, found), _by(name, desired)
@@ -294,7 +294,7 @@ class _Rows:
                     self.add(_insert, table, {owner_name: owner, **row})
 
     async def write(self, connection: AsyncConnection) -> None:
-        """Execute all statements, deletions first, and forget them."""
+        """Execute all statements, deletions first, and clear the collection."""
         for step in (_delete, _update, _insert):
             for (statement, table, columns), rows in self._alike.items():
                 if statement is step:
@@ -303,7 +303,7 @@ class _Rows:
 
 
 def _by(name: str, rows: Iterable[NewRow]) -> dict[Any, list[NewRow]]:
-    """The rows by one column; two levels of stock may stand at no location."""
+    """The rows by one column; several stock levels may have no location."""
     found: dict[Any, list[NewRow]] = {}
     for row in rows:
         found.setdefault(row[name], []).append(row)
