@@ -17,7 +17,9 @@ from catalogsync.testing import serve
 from catalogsync.web import Access, Role, Token, sign, web_app
 
 READ, OPERATE = "read-token-0123456789", "operate-token-0123456789"
-SECRET, NEXT_SECRET = "webhook-secret-0123456789", "webhook-secret-9876543210"
+SECRET = "whsec_d2ViaG9vay1zZWNyZXQtMDEyMzQ1Njc4OQ=="
+NEXT_SECRET = "whsec_d2ViaG9vay1zZWNyZXQtOTg3NjU0MzIxMA=="
+WRONG_SECRET = "whsec_d3Jvbmctc2VjcmV0LTAxMjM0NTY3ODkwMTIz"
 JSON = {"Content-Type": "application/json"}
 ACCESS = Access(
     tokens={

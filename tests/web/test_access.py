@@ -10,7 +10,15 @@ import attrs
 import pytest
 from aiohttp import web
 from tests.service.shops import finished, open_shop
-from tests.web.sites import ACCESS, JSON, OPERATE, READ, SECRET, open_site
+from tests.web.sites import (
+    ACCESS,
+    JSON,
+    OPERATE,
+    READ,
+    SECRET,
+    WRONG_SECRET,
+    open_site,
+)
 
 from catalogsync import MisconfiguredError
 from catalogsync.service import Service
@@ -209,7 +217,7 @@ async def test_too_many_wrong_tokens() -> None:
 async def test_wrong_signatures_count_as_well() -> None:
     async with open_site(access=attrs.evolve(ACCESS, refusals_per_minute=2)) as site:
         for _ in range(2):
-            await site.hook(status=401, secret="wrong-secret-0123456789")
+            await site.hook(status=401, secret=WRONG_SECRET)
         await site.hook(status=429)
         await site.ask("GET", "/api/jobs", 429)
 

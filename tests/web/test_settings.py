@@ -131,7 +131,7 @@ def test_other_commands_need_none_of_it(tmp_path: Path) -> None:
         ),
         (
             TOKENS + f'webhooks.shelf = ["{SECRET}", "{SHORT}"]',
-            "serve.webhooks.shelf[1]: must have 16 or more",
+            "serve.webhooks.shelf[1]: must be whsec_ and the base64 of 24 to 64",
         ),
         (TOKENS + "webhooks.shelf = []", "serve.webhooks.shelf: needs a secret"),
         (

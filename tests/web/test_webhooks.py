@@ -1,28 +1,40 @@
-"""Signed calls: only right and new ones count, and none of those is lost."""
+"""Signed calls: only right ones count, each of them once, and none is lost."""
 
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import itertools
 import time
+from base64 import b64encode
 from collections.abc import Sequence
 from contextlib import nullcontext
 
 import attrs
 import pytest
+from hypothesis import given, strategies as st
 from multidict import CIMultiDict
 from tests.service.shops import Till, finished, open_shop
-from tests.web.sites import ACCESS, JSON, NEXT_SECRET, SECRET, Site, open_site, serving
+from tests.web.sites import (
+    ACCESS,
+    JSON,
+    NEXT_SECRET,
+    SECRET,
+    WRONG_SECRET,
+    Site,
+    open_site,
+    serving,
+)
 
-from catalogsync import Change
+from catalogsync import Change, MisconfiguredError
 from catalogsync.state import StateError
 from catalogsync.web import sign
 from catalogsync.web._errors import RefusalError
 from catalogsync.web._webhooks import Signatures
 
 PATH = "/webhooks/shelf"
-STAMP, SIGNATURE = "X-Catalogsync-Timestamp", "X-Catalogsync-Signature"
-WRONG = "wrong-secret-0123456789"
+ID, STAMP, SIGNATURE = "webhook-id", "webhook-timestamp", "webhook-signature"
+NOW = 1_700_000_000
 BODY = b'{"keys":["1","shelf:2"]}'
 
 
@@ -55,8 +67,8 @@ async def keys(site: Site) -> list[tuple[str, ...]]:
 def both(*headers: dict[str, str]) -> dict[str, str]:
     """The headers of one call with the signatures of several."""
     return {
-        STAMP: headers[0][STAMP],
-        SIGNATURE: ", ".join(each[SIGNATURE] for each in headers),
+        **headers[0],
+        SIGNATURE: " ".join(each[SIGNATURE] for each in headers),
     }
 
 
@@ -87,14 +99,84 @@ async def test_the_run_of_a_call(site: Site) -> None:
     assert site.shop.till.titles == {"3": "Thing 3"}
 
 
-def test_the_signature() -> None:
-    """As anybody else would make it."""
-    headers = sign("s" * 16, b'{"keys":["1"]}', at=1700000000)
-    assert headers == {
-        STAMP: "1700000000.000000",
-        SIGNATURE: "v1="
-        "2cd6c934a5883d5d01ca5e488f23f83cdf5d69a649bb36aaaeea9f143d8e2f3f",
+def test_the_signature_of_the_standard() -> None:
+    """The example that its own libraries are tested with."""
+    secret, call = (
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        "msg_p5jXN8AQM9LWM0D4loKWxJek",
+    )
+    assert sign(secret, b'{"test": 2432232314}', call_id=call, at=1614265330) == {
+        ID: call,
+        STAMP: "1614265330",
+        SIGNATURE: "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
     }
+
+
+SECRETS = st.binary(min_size=24, max_size=64).map(
+    lambda key: f"whsec_{b64encode(key).decode()}"
+)
+IDS = st.text(
+    st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="."),
+    min_size=1,
+    max_size=256,
+)
+
+
+@given(secret=SECRETS, call=IDS, body=st.text().map(str.encode))
+def test_the_library_of_the_standard_agrees(
+    secret: str, call: str, body: bytes
+) -> None:
+    """It takes what we sign, and we take what it signs."""
+    standardwebhooks = pytest.importorskip("standardwebhooks")
+    library, now = standardwebhooks.Webhook(secret), dt.datetime.now(dt.UTC)
+    library.verify(body, sign(secret, body, call_id=call), json_parse=False)
+    headers = {
+        ID: call,
+        STAMP: str(int(now.timestamp())),
+        SIGNATURE: library.sign(call, now, body.decode()),
+    }
+    assert Signatures({"a": (secret,)}).check("a", CIMultiDict(headers), body)
+
+
+@given(st.data())
+def test_whatever_is_changed_is_refused(data: st.DataObject) -> None:
+    """Any byte of the body, and any character of a header."""
+    secret, call = data.draw(SECRETS), data.draw(IDS)
+    body = data.draw(st.binary(min_size=1))
+    signatures = Signatures({"a": (secret,)}, clock=lambda: NOW)
+    headers = CIMultiDict(sign(secret, body, call_id=call, at=NOW))
+    signatures.check("a", headers, body)
+    name = data.draw(st.sampled_from(["body", *headers]))
+    if name == "body":
+        at = data.draw(st.integers(0, len(body) - 1))
+        changed = bytearray(body)
+        changed[at] ^= data.draw(st.integers(1, 255))
+        body = bytes(changed)
+    else:
+        text = headers[name]
+        at = data.draw(st.integers(0, len(text) - 1))
+        other = data.draw(st.characters(codec="ascii").filter(lambda c: c != text[at]))
+        headers[name] = text[:at] + other + text[at + 1 :]
+    with pytest.raises(RefusalError):
+        signatures.check("a", headers, body)
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "",
+        "whsec_",
+        "secret-0123456789-0123456789",
+        SECRET.removeprefix("whsec_"),
+        f"{SECRET}\n",
+        SECRET.replace("h", "-"),
+        f"whsec_{b64encode(b'x' * 23).decode()}",
+        f"whsec_{b64encode(b'x' * 65).decode()}",
+    ],
+)
+def test_secrets_of_another_form(secret: str) -> None:
+    with pytest.raises(MisconfiguredError, match="must be whsec_ and the base64 of"):
+        sign(secret, BODY)
 
 
 @pytest.mark.parametrize("off", [-200, 200])
@@ -110,7 +192,7 @@ async def test_old_and_future_calls(site: Site, off: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "stamp", ["", "x", "-1", "1e9", "nan", "inf", "17 00", "1" * 13, "1.", "\u0661"]
+    "stamp", ["", "x", "-1", "1e9", "nan", "inf", "17 00", "1" * 13, "1.5", "\u0661"]
 )
 async def test_times_that_are_none(site: Site, stamp: str) -> None:
     headers = {**sign(SECRET, BODY), STAMP: stamp}
@@ -119,7 +201,7 @@ async def test_times_that_are_none(site: Site, stamp: str) -> None:
 
 
 async def test_no_headers(site: Site) -> None:
-    for missing in (STAMP, SIGNATURE):
+    for missing in (ID, STAMP, SIGNATURE):
         headers = sign(SECRET, BODY)
         del headers[missing]
         status, told = await call(site, headers)
@@ -132,14 +214,14 @@ async def test_no_headers(site: Site) -> None:
     "signature",
     [
         "",
-        "v1=",
+        "v1,",
         "v1",
-        "v2=abc",
-        "v1=zz",
-        "v1=" + "0" * 64,
+        ",",
+        "v2,abc",
+        "v1,zz",
+        "v1," + "0" * 43 + "=",
         "\udcff",
-        "v1=\udcff",
-        ",".join(["v1=" + "0" * 64] * 11),
+        "v1,\udcff",
     ],
 )
 async def test_signatures_that_are_none(site: Site, signature: str) -> None:
@@ -148,14 +230,16 @@ async def test_signatures_that_are_none(site: Site, signature: str) -> None:
     assert await keys(site) == []
 
 
-@pytest.mark.parametrize("change", ["body", "secret", "time", "job"])
+@pytest.mark.parametrize("change", ["body", "secret", "id", "time", "job"])
 async def test_a_signature_of_something_else(site: Site, change: str) -> None:
     body, path, headers = BODY, PATH, sign(SECRET, BODY)
     match change:
         case "body":
             body = BODY.replace(b"1", b"3")
         case "secret":
-            headers = sign(WRONG, BODY)
+            headers = sign(WRONG_SECRET, BODY)
+        case "id":
+            headers[ID] = sign(SECRET, BODY)[ID]
         case "time":
             headers[STAMP] = sign(SECRET, BODY, at=time.time() - 1)[STAMP]
         case _:
@@ -165,12 +249,20 @@ async def test_a_signature_of_something_else(site: Site, change: str) -> None:
     assert await keys(site) == []
 
 
-@pytest.mark.parametrize(("off", "good"), [(300, True), (300.1, False)])
+@pytest.mark.parametrize("call_id", ["", "a.b", "a b", "x" * 257, "\u00e4", "\udcff"])
+async def test_ids_that_are_none(site: Site, call_id: str) -> None:
+    """A dot would let parts of what is signed be taken for others."""
+    told = f"{ID} must be 1 to 256 visible characters without dots"
+    headers = {**sign(SECRET, BODY, call_id="x"), ID: call_id}
+    assert await call(site, headers) == (400, told)
+
+
+@pytest.mark.parametrize(("off", "good"), [(300, True), (301, False)])
 @pytest.mark.parametrize("side", [-1, 1])
 async def test_how_much_clocks_may_differ(off: float, side: int, *, good: bool) -> None:
     """To the second, on either side."""
-    signatures = Signatures({"a": (SECRET,)}, clock=lambda: 1e9)
-    headers = CIMultiDict(sign(SECRET, BODY, at=1e9 + side * off))
+    signatures = Signatures({"a": (SECRET,)}, clock=lambda: NOW)
+    headers = CIMultiDict(sign(SECRET, BODY, at=NOW + side * off))
     with nullcontext() if good else pytest.raises(RefusalError, match="more than 300"):
         signatures.check("a", headers, BODY)
 
@@ -187,32 +279,53 @@ async def test_the_secret_of_another_job() -> None:
 
 async def test_old_calls_are_forgotten() -> None:
     """When their time has passed, they would be refused for that."""
-    now = 1e9
+    now = NOW
     signatures = Signatures({"a": (SECRET,)}, clock=lambda: now)
+    first = signatures.check("a", CIMultiDict(sign(SECRET, BODY, at=now)), BODY)
+    signatures.keep(first, "r0")
     for _ in range(100):
         now += 10
         headers = CIMultiDict(sign(SECRET, BODY, at=now))
-        signatures.check("a", headers, BODY)
-    assert len(signatures._seen) == 31
+        signatures.keep(signatures.check("a", headers, BODY), "r1")
+        if now <= NOW + 600:
+            assert signatures.run_of(first) == "r0"
+    assert signatures.run_of(first) is None
+    assert len(signatures._answered) == 61
 
 
 async def test_a_call_that_comes_again(site: Site) -> None:
-    """It counts once, however its signatures are put."""
-    old = sign(SECRET, BODY)
-    new = sign(NEXT_SECRET, BODY, at=float(old[STAMP]))
-    assert await call(site, both(old, new)) == (202, "")
-    told = "replayed request; retry with a fresh timestamp and signature"
-    for again in (both(old, new), old, new, both(new, old)):
-        assert await call(site, again) == (401, told)
-    assert await call(site, sign(SECRET, BODY)) == (202, "")
-    assert await keys(site) == [("1", "2")] * 2
+    """It counts once, however and whenever it is signed, and is answered as before."""
+    now = time.time()
+    old, new = (sign(secret, BODY, call_id="m1") for secret in (SECRET, NEXT_SECRET))
+    later = sign(SECRET, BODY, call_id="m1", at=now + 60)
+    for headers in (both(old, new), old, new, both(new, old), later):
+        assert await call(site, headers) == (202, "")
+    assert await keys(site) == [("1", "2")]
+    other = b'{"keys":["3"]}'
+    for body in (other, BODY):
+        headers = sign(SECRET, body, call_id="m1" if body is other else "m2")
+        assert await call(site, headers, body=body) == (202, "")
+    assert await keys(site) == [("1", "2"), ("3",), ("1", "2")]
+
+
+async def test_the_answer_to_a_repeated_call(site: Site) -> None:
+    """It names the run of the first, also when that has ended."""
+    site.shop.till.gate.set()
+    headers = {**JSON, **sign(SECRET, BODY)}
+    first = await site.post(PATH, token=None, data=BODY, headers=headers)
+    await site.shop.store.idle()
+    again = await site.post(PATH, token=None, data=BODY, headers=headers)
+    assert again == first
+    assert len(await site.shop.store.runs()) == 1
 
 
 async def test_secrets_that_change(site: Site) -> None:
     """Either is taken, and one right signature among wrong ones is enough."""
     assert await call(site, sign(NEXT_SECRET, BODY)) == (202, "")
-    wrong, now = WRONG, time.time()
-    headers = both(sign(wrong, BODY, at=now), sign(SECRET, BODY, at=now))
+    wrong, right = (
+        sign(secret, BODY, call_id="m1") for secret in (WRONG_SECRET, SECRET)
+    )
+    headers = both(wrong, right)
     assert await call(site, headers) == (202, "")
 
 

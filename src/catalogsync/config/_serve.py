@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from catalogsync._lib.standard_webhooks import key_of
 from catalogsync.errors import MisconfiguredError
 from catalogsync.integrations.notify import DEFAULT_STATUSES, Email, Webhook
 from catalogsync.report import RunStatus
@@ -33,14 +34,10 @@ class Role(enum.StrEnum):
         return needed is Role.READ or self is Role.OPERATE
 
 
-def _check_secret(setting: str, value: str) -> None:
+def _secret(_: object, attribute: attrs.Attribute[Any], value: str) -> None:
     if len(value) < _SHORTEST_SECRET or not value.isascii() or not value.isprintable():
         problem = f"must have {_SHORTEST_SECRET} or more printable ASCII characters"
-        raise MisconfiguredError(setting, problem)
-
-
-def _secret(_: object, attribute: attrs.Attribute[Any], value: str) -> None:
-    _check_secret(attribute.name, value)
+        raise MisconfiguredError(attribute.name, problem)
 
 
 def _secrets(
@@ -50,7 +47,7 @@ def _secrets(
         if not texts:
             raise MisconfiguredError(f"{attribute.name}.{job}", "needs a secret")
         for index, text in enumerate(texts):
-            _check_secret(f"{attribute.name}.{job}[{index}]", text)
+            key_of(f"{attribute.name}.{job}[{index}]", text)
 
 
 def _origins(_: object, attribute: attrs.Attribute[Any], value: Sequence[str]) -> None:

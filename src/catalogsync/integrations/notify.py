@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import json
 import logging
 import smtplib
@@ -20,6 +18,7 @@ import attrs
 from yarl import URL
 
 from catalogsync._lib.redact import Redactor, check_secret, secrets_in_address
+from catalogsync._lib.standard_webhooks import key_of, sign
 from catalogsync._lib.texts import encodable
 from catalogsync.errors import CatalogSyncError, MisconfiguredError
 from catalogsync.events import Event, RunFinished, RunStarted
@@ -260,8 +259,8 @@ class Webhook:
         url: Address of the receiver. It may contain a token and appears in no message.
         template: The JSON, with fields of the notice such as `$title` inside of its
             texts. The default suits Slack and Mattermost.
-        secret: Key that signs the body: the header `X-Catalogsync-Signature` is
-            `sha256=` and the HMAC of the body, in hexadecimal; None: no signature.
+        secret: Secret of Standard Webhooks, `whsec_` and base64, that signs the call;
+            the id of the run is the id of the call. None: no signature.
         headers: Additional headers of the request.
         http: Timeouts, proxy and limits.
         session: The host's own session, which stays open; None: a new one.
@@ -278,7 +277,9 @@ class Webhook:
 
     def __attrs_post_init__(self) -> None:
         check_secret("url", self.url)
-        check_secret("secret", self.secret or "")
+        if self.secret is not None:
+            check_secret("secret", self.secret)
+            key_of("secret", self.secret)
         base_url("url", self.url)
 
     def __str__(self) -> str:
@@ -306,8 +307,7 @@ class Webhook:
         body = Template(self.template).substitute(fields).encode()
         headers = dict(self.headers)
         if self.secret:
-            digest = hmac.new(self.secret.encode(), body, hashlib.sha256).hexdigest()
-            headers["X-Catalogsync-Signature"] = f"sha256={digest}"
+            headers |= sign(self.secret, body, call_id=notice.run_id)
         url = URL(self.url)
         try:
             status = await self._post(url, body, headers)

@@ -256,17 +256,15 @@ async def _webhook(call: Call) -> web.StreamResponse:
     guard.check_address(request)
     body = await read_body(request, guard.access.max_body)
     try:
-        seen = signatures.check(name, request.headers, body)
+        call_key = signatures.check(name, request.headers, body)
     except RefusalError:
         guard.refused(request)
         raise
-    job = call.job
-    keys = read_keys(parse_json(request, body), await _source_name(job))
-    try:
+    run_id = signatures.run_of(call_key)
+    if run_id is None:
+        keys = read_keys(parse_json(request, body), await _source_name(call.job))
         run_id = await call.service.trigger(name, keys, by="webhook")
-    except StateError:
-        signatures.forget(seen)
-        raise
+    signatures.keep(call_key, run_id)
     return call.answer({"run_id": run_id}, status=202)
 
 

@@ -20,8 +20,9 @@ _NUMBER: Schema = {"type": "number"}
 _MAYBE_NUMBER: Schema = {"type": ["number", "null"]}
 _ANY_TEXT_BUT_NUL = "^[^\\u0000]+$"
 _KEY = "^([A-Za-z0-9._-]+:[^\\u0000]+)?$"
-_MOMENT = "^[0-9]{1,12}([.][0-9]{1,9})?$"
-_SIGNATURES = "^v1=[0-9a-f]{64}(, *v1=[0-9a-f]{64}){0,9}$"
+_CALL_ID = "^[!-\\-/-~]{1,256}$"
+_MOMENT = "^[0-9]{1,12}$"
+_SIGNATURES = "^v1,[A-Za-z0-9+/]{43}=( v1,[A-Za-z0-9+/]{43}=){0,9}$"
 _REFUSALS = {
     400: "Invalid request.",
     401: "The token is missing or not valid.",
@@ -276,11 +277,12 @@ def _probe(summary: str) -> Schema:
 
 def _webhook(job: Schema) -> Schema:
     headers = (
-        _header("X-Catalogsync-Timestamp", _MOMENT, "Seconds since the epoch."),
+        _header("webhook-id", _CALL_ID, "Id of the call; repeat it to call again."),
+        _header("webhook-timestamp", _MOMENT, "Seconds since the epoch."),
         _header(
-            "X-Catalogsync-Signature",
+            "webhook-signature",
             _SIGNATURES,
-            "v1=HEX, the HMAC-SHA256 of the timestamp, a dot and the body; or several.",
+            "Signatures as in Standard Webhooks, separated by spaces.",
         ),
     )
     summary = "Sync products that changed at the source; without keys, all products"
