@@ -48,7 +48,7 @@ _UNORDERED = frozenset({"categories", "tags"})
 
 @attrs.frozen(kw_only=True)
 class PlanHead:
-    """What a plan was made for.
+    """The job and the two sides that a plan was made for.
 
     Attributes:
         job: Name of the job.
@@ -157,7 +157,7 @@ def fingerprint(change: Change | ReferenceChange) -> str:
 
 
 def _whole(product: Product) -> dict[str, Any]:
-    """Everything that people could have changed, without the stock."""
+    """Everything that people may have changed, without the stock."""
     whole: dict[str, Any] = {**product_to_json(product)}
     for name in _UNORDERED:
         whole[name] = _sorted(whole.get(name))
@@ -460,8 +460,8 @@ def _lines(
 
     Args:
         path: Path of the file.
-        number: Number of lines that were read before.
-        place: Offset at which they end.
+        number: Number of lines read before.
+        place: Offset at which these lines end.
     """
     try:
         with path.open("rb") as file:

@@ -90,7 +90,7 @@ async def board(tmp_path: Path) -> AsyncIterator[Board]:
             options=Options(batch_size=10),
             schedule=Schedule(cron="0 3 * * *"),
         )
-        async with Service(jobs={job.name: job}, store=store) as service:
+        async with Service(jobs={job.name: job}, state=store) as service:
             access = Access(tokens=ACCESS.tokens)
             app = web.Application()
             app.add_subapp("/sync", web_app(service, access=access))

@@ -149,7 +149,7 @@ async def test_the_run_before_may_have_been_in_another_process(
         await sync(_Cups(), MemorySink(), job="cups", state=store)
         if before is not None:
             await _end(store, before)
-        async with Notifier([channel], store=store) as notifier:
+        async with Notifier([channel], state=store) as notifier:
             await sync(_Cups(), MemorySink(), job="cups", state=store, hooks=[notifier])
     was_bad = before in {RunStatus.DEGRADED, RunStatus.INCOMPLETE, RunStatus.FAILED}
     assert channel.titles == ["cups recovered (succeeded)"] * was_bad

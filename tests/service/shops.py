@@ -208,7 +208,7 @@ class Shop:
     def look(self, now: dt.datetime) -> None:
         """Let it be another time, and the job look at the clock."""
         self.clock.now = now
-        self.service.state("shelf").wake.set()
+        self.service.job_state("shelf").wake.set()
 
 
 @asynccontextmanager
@@ -273,7 +273,7 @@ async def open_shop(
         return
     service = Service(
         jobs={"shelf": job(shelf, till, **more)},
-        store=store,  # type: ignore[arg-type] # it passes everything on
+        state=store,  # type: ignore[arg-type] # it passes everything on
         clock=clock,
         retry_after=retry_after,
     )

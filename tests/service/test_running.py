@@ -138,7 +138,7 @@ async def test_never_two_runs_of_a_job() -> None:
             shop.till.writing.clear()
             shop.shelf.titles = {n: f"{t}!" for n, t in shop.shelf.titles.items()}
             await end()
-        assert (shop.till.at_once, shop.service.state("shelf").problem) == (1, "")
+        assert (shop.till.at_once, shop.service.job_state("shelf").problem) == (1, "")
 
 
 async def test_jobs_do_not_wait_for_each_other() -> None:
@@ -148,7 +148,7 @@ async def test_jobs_do_not_wait_for_each_other() -> None:
     jobs = {name: job(shelves[name], tills[name], name=name) for name in shelves}
     async with (
         memory_store() as store,
-        Service(jobs=jobs, store=store) as service,  # type: ignore[arg-type]
+        Service(jobs=jobs, state=store) as service,  # type: ignore[arg-type]
         finished(service) as end,
     ):
         tills["a"].gate.clear()
@@ -162,7 +162,7 @@ async def test_jobs_do_not_wait_for_each_other() -> None:
 
 async def test_a_job_that_is_not_there() -> None:
     async with open_shop() as shop:
-        with pytest.raises(MisconfiguredError, match="there is no job 'other'"):
+        with pytest.raises(MisconfiguredError, match="unknown job 'other'"):
             await shop.service.trigger("other")
 
 
@@ -222,7 +222,7 @@ async def test_what_did_not_work_out_is_done_again(what: str) -> None:
 
 async def is_mended(shop: Shop, problem: str) -> None:
     """Wait until there was a problem, and then a run that settled all."""
-    state = shop.service.state("shelf")
+    state = shop.service.job_state("shelf")
     await shop.store.until(lambda: problem in state.problem and state.failures)
     await shop.store.until(lambda: ("drop_triggers", None) in shop.store.log)
     await shop.store.idle()
@@ -235,8 +235,8 @@ async def test_a_store_that_is_down() -> None:
     async with open_shop(3, retry_after=0) as shop:
         await shop.store.idle()
         shop.store.faults["triggers"] = StateError(PROBLEM)
-        shop.service.state("shelf").wake.set()
-        await shop.store.until(lambda: shop.service.state("shelf").failures)
+        shop.service.job_state("shelf").wake.set()
+        await shop.store.until(lambda: shop.service.job_state("shelf").failures)
         await shop.run()
         assert len(shop.till.titles) == 3
 
@@ -246,7 +246,7 @@ async def test_a_run_that_another_one_keeps_from_beginning(when_busy: WhenBusy) 
     """It is tried until it can begin, with the id that was given out."""
     options = Options(retry=FAST, when_busy=when_busy)
     async with open_shop(3, retry_after=0, options=options) as shop:
-        state = shop.service.state("shelf")
+        state = shop.service.job_state("shelf")
         name = f"{shop.till.endpoint} <- shelf"
         lease = await shop.store.take_lease(name, "somebody", ttl=60)
         assert isinstance(lease, Lease)
@@ -275,7 +275,7 @@ async def test_cancel() -> None:
         record = await shop.store.run(run_id)
         assert record.status is RunStatus.CANCELLED
         assert record.report["problem"] == "cancelled on demand"
-        assert shop.service.state("shelf").problem == ""
+        assert shop.service.job_state("shelf").problem == ""
         assert not shop.service.cancel(run_id)
 
 
@@ -321,7 +321,7 @@ async def test_the_grace_of_a_stop_is_that_which_was_given() -> None:
         shop.till.gate.clear()
         await shop.ask()
         await shop.till.writing.wait()
-        run = shop.service.state("shelf").run
+        run = shop.service.job_state("shelf").run
         assert run is not None
         graces: list[float] = []
         stop = run.stop
@@ -364,7 +364,7 @@ async def test_cancel_while_it_is_opened() -> None:
         await door.opening.wait()
         assert shop.service.cancel(run_id)
         await shop.store.idle()
-        assert shop.service.state("shelf").problem == ""
+        assert shop.service.job_state("shelf").problem == ""
         assert await shop.store.triggers() == []
         record = await shop.store.run(run_id)
         assert record.status is RunStatus.CANCELLED
@@ -415,7 +415,7 @@ async def test_stop_ends_a_pause() -> None:
     async with open_shop() as shop:
         shop.shelf.faults = [RuntimeError("no")]
         await shop.ask()
-        await shop.store.until(lambda: shop.service.state("shelf").failures)
+        await shop.store.until(lambda: shop.service.job_state("shelf").failures)
 
 
 async def test_a_trigger_after_the_end_is_kept() -> None:
@@ -454,7 +454,7 @@ async def test_a_plan_is_applied_after_the_run_that_goes_on(tmp_path: Path) -> N
         assert last.counts.unchanged == 1  # the run made it meanwhile
         assert shop.till.at_once == 1
         await shop.store.idle()
-        assert shop.service.state("shelf").plan is None
+        assert shop.service.job_state("shelf").plan is None
 
 
 async def test_a_plan_that_waits_can_be_withdrawn(tmp_path: Path) -> None:
@@ -479,7 +479,7 @@ async def test_a_plan_that_cannot_be_applied_is_in_the_history(tmp_path: Path) -
     """As any run whose side cannot be opened; it is not tried for ever."""
     async with open_shop(2) as shop:
         plan = await planned(shop, tmp_path)
-        state = shop.service.state("shelf")
+        state = shop.service.job_state("shelf")
         state.job = attrs.evolve(state.job, sink=Door(fault=StateError("no")))  # type: ignore[arg-type]
         async with finished(shop.service) as end:
             run_id = shop.service.apply(plan)

@@ -28,7 +28,7 @@ AT_ONE = Schedule(cron="0 1 * * *")
 async def test_a_job_that_comes_due() -> None:
     """Not before, once, and then it waits for the next time."""
     async with open_shop(schedule=AT_ONE) as shop, finished(shop.service) as end:
-        state = shop.service.state("shelf")
+        state = shop.service.job_state("shelf")
         assert state.next_at == MIDNIGHT + HOUR
         await shop.store.idle()
         shop.look(MIDNIGHT + HOUR / 2)
@@ -44,7 +44,7 @@ async def test_a_job_that_comes_due() -> None:
 
 async def test_a_machine_that_slept(monkeypatch: pytest.MonkeyPatch) -> None:
     """The clock is looked at now and then, whatever the wait was thought to be."""
-    monkeypatch.setattr(_service, "_LONGEST_LOOK", 0.001)
+    monkeypatch.setattr(_service, "_LONGEST_SLEEP", 0.001)
     async with open_shop(schedule=AT_ONE) as shop, finished(shop.service) as end:
         await shop.store.idle()
         shop.clock.now = MIDNIGHT + HOUR
@@ -54,13 +54,13 @@ async def test_a_machine_that_slept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_a_clock_that_was_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
     """When it is set right, the next run is planned anew."""
-    monkeypatch.setattr(_service, "_LONGEST_LOOK", 0.001)
+    monkeypatch.setattr(_service, "_LONGEST_SLEEP", 0.001)
     ahead = MIDNIGHT + dt.timedelta(days=400)
     async with (
         open_shop(schedule=AT_ONE, now=ahead) as shop,
         finished(shop.service) as end,
     ):
-        state = shop.service.state("shelf")
+        state = shop.service.job_state("shelf")
         assert state.next_at == ahead + HOUR
         await shop.store.idle()
         shop.clock.now = MIDNIGHT
@@ -106,7 +106,7 @@ async def test_times_that_pass_during_a_run_are_made_up_once() -> None:
         await end()
         await shop.store.idle()
         assert shop.shelf.passes == 2
-        assert shop.service.state("shelf").next_at == MIDNIGHT + 6 * HOUR
+        assert shop.service.job_state("shelf").next_at == MIDNIGHT + 6 * HOUR
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ async def test_triggers_that_never_end_put_off_no_schedule() -> None:
     shelf = Picky(titles={n: f"Thing {n}" for n in range(5)})
     async with open_shop(shelf=shelf, schedule=AT_ONE, retry_after=0) as shop:
         await shop.store.idle()
-        state = shop.service.state("shelf")
+        state = shop.service.job_state("shelf")
         await shop.ask(3)
         await shop.store.until(lambda: state.failures > 3)
         assert shelf.passes == 0
@@ -224,7 +224,7 @@ async def test_jitter() -> None:
 async def test_a_job_without_a_schedule() -> None:
     """It is never due."""
     async with open_shop(schedule="never") as shop:
-        assert shop.service.state("shelf").next_at is None
+        assert shop.service.job_state("shelf").next_at is None
         await shop.store.idle()
         shop.look(MIDNIGHT + 10_000 * HOUR)
         await shop.store.until(lambda: len(shop.store.log) > 1)

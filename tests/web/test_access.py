@@ -310,7 +310,7 @@ async def test_a_secret_that_stands_in_a_name() -> None:
         token = Token(token="shelf-shelf-shelf")
         web_app(shop.service, access=Access(tokens={"me": token}))
         job = attrs.evolve(shop.service.jobs["shelf"], name="my shelf-shelf-shelf")
-        service = Service(jobs={job.name: job}, store=shop.store)
+        service = Service(jobs={job.name: job}, state=shop.store)
         with pytest.raises(
             MisconfiguredError, match="the name of a job or side contains"
         ) as caught:
@@ -335,7 +335,9 @@ async def test_secrets_that_the_other_side_repeats() -> None:
             data = await events.until("RunFinished")
             assert SECRET not in str(data)
             assert OPERATE not in str(data)
-        await site.shop.store.until(lambda: site.shop.service.state("shelf").problem)
+        await site.shop.store.until(
+            lambda: site.shop.service.job_state("shelf").problem
+        )
         job = await site.get("/api/jobs/shelf")
         assert job["problem"] == "RuntimeError: not ***"
 

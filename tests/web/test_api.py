@@ -479,7 +479,7 @@ async def test_any_name_of_a_job(name: str) -> None:
     """Braces and the like are no part of a route."""
     async with open_site() as site:
         job = attrs.evolve(site.shop.service.jobs["shelf"], name=name)
-        async with Service(jobs={name: job}, store=site.shop.store) as service:
+        async with Service(jobs={name: job}, state=site.shop.store) as service:
             app = web_app(service, access=Access(tokens=ACCESS.tokens))
             async with serve(app) as url:
                 other = attrs.evolve(site, url=url)

@@ -300,7 +300,7 @@ async def test_hostile_texts_stay_texts() -> None:
 async def test_half_of_a_surrogate_pair_breaks_no_page() -> None:
     """Such a text cannot be encoded."""
     async with browsing() as browser:
-        browser.shop.service.state("shelf").problem = HOSTILE
+        browser.shop.service.job_state("shelf").problem = HOSTILE
         assert "onload=x {{7*7}}" in (await browser.open("/")).text
 
 
@@ -421,7 +421,7 @@ async def test_a_run_of_one_product_does_not_hide_that_others_fail() -> None:
 async def test_a_job_of_any_name_has_its_pages(name: str) -> None:
     async with browsing() as browser:
         job = attrs.evolve(browser.shop.service.jobs["shelf"], name=name)
-        async with Service(jobs={name: job}, store=browser.shop.store) as service:
+        async with Service(jobs={name: job}, state=browser.shop.store) as service:
             app = web_app(service, access=Access(tokens=ACCESS.tokens))
             async with serve(app) as url:
                 other = attrs.evolve(browser, url=url)
@@ -491,7 +491,7 @@ async def test_a_run_store_that_is_down(path: str) -> None:
 async def test_secrets_are_on_no_page() -> None:
     """Not even where the other side repeats them."""
     async with browsing() as browser:
-        browser.shop.service.state("shelf").problem = f"wrong token {OPERATE}"
+        browser.shop.service.job_state("shelf").problem = f"wrong token {OPERATE}"
         seen = await browser.open("/")
         assert "wrong token ***" in seen.text
 

@@ -68,7 +68,7 @@ async def _serve(
     ):
         service = Service(
             jobs=config.jobs,
-            store=store,
+            state=store,
             hooks=[*log_end, *([metrics] if metrics else []), *notifiers],
             retry_after=settings.retry_after,
             keep_days=config.state.keep_days,
@@ -100,7 +100,7 @@ async def _notifying(
         return
     channels: Sequence[Channel] = (*settings.webhooks, *settings.emails)
     async with Notifier(
-        channels, on=settings.on, recovered=settings.recovered, store=store
+        channels, on=settings.on, recovered=settings.recovered, state=store
     ) as notifier:
         yield (notifier,)
 

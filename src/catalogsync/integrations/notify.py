@@ -106,7 +106,7 @@ class Notifier:
         channels: Channels for each notice.
         on: Statuses to report; `cancelled` is possible too.
         recovered: Whether to report the first good run over all products afterwards.
-        store: State store with the status of the previous run, in case that was in
+        state: State store with the status of the previous run, in case that was in
             another process; None: only runs of this process count.
         timeout: Seconds for one notice in one channel.
     """
@@ -117,13 +117,13 @@ class Notifier:
         *,
         on: Collection[str] = DEFAULT_STATUSES,
         recovered: bool = True,
-        store: StateStore | None = None,
+        state: StateStore | None = None,
         timeout: float = 30.0,
     ) -> None:
         self._channels = tuple(channels)
         self._on = _statuses(on)
         self._report_recovered = recovered
-        self._store = store
+        self._state = state
         self._timeout = timeout
         self._jobs: dict[str, str] = {}
         self._failing: dict[str, bool] = {}
@@ -180,12 +180,12 @@ class Notifier:
 
     async def _send_recovered(self, notice: Notice, before: bool | None) -> None:
         """Send a recovery notice if the previous run is known to have failed."""
-        if before or (self._store and await self._was_failing(self._store, notice)):
+        if before or (self._state and await self._was_failing(self._state, notice)):
             await self._send(attrs.evolve(notice, recovered=True))
 
-    async def _was_failing(self, store: StateStore, notice: Notice) -> bool:
+    async def _was_failing(self, state: StateStore, notice: Notice) -> bool:
         try:
-            runs = await store.runs(job=notice.job, limit=20)
+            runs = await state.runs(job=notice.job, limit=20)
         except CatalogSyncError as error:
             logger.warning("cannot determine the previous run's status: %s", error)
             return False

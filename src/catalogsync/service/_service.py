@@ -59,9 +59,9 @@ class Start(Protocol):
 
 _SCHEDULE = "schedule"
 _CANCELLED = "cancelled on demand"
-_CAUGHT_UP = "missed schedule"
+_MISSED = "missed schedule"
 _LONGEST_PAUSE = 3600.0
-_LONGEST_LOOK = 30.0
+_LONGEST_SLEEP = 30.0
 _TO_FINISH = 5.0
 _SET_BACK = dt.timedelta(minutes=1)
 
@@ -101,8 +101,8 @@ class JobState:
     Attributes:
         job: The job.
         next_at: Next time of the schedule; None: the job has no schedule.
-        looked_at: Time of the last look at the clock; an earlier time after it means
-            that the clock was set back.
+        checked_at: Time at the last check of the clock; if the clock shows an earlier
+            time, it was set back.
         run: The current run; None if there is none, or its sides are being opened or
             closed.
         started_at: Start of the current run, in seconds since the epoch.
@@ -122,7 +122,7 @@ class JobState:
 
     job: Job
     next_at: dt.datetime | None = None
-    looked_at: dt.datetime | None = None
+    checked_at: dt.datetime | None = None
     run: Run | None = None
     started_at: float = 0.0
     total: int | None = None
@@ -183,7 +183,7 @@ class Service:
 
     Attributes:
         jobs: The jobs by name.
-        store: The state store of all jobs; open.
+        state: The open state store of all jobs.
         hooks: Called for each event of each run.
         clock: Gives the time, with a zone; tests replace it.
         retry_after: Seconds until an incomplete run is repeated; doubles each time, up
@@ -194,7 +194,7 @@ class Service:
     """
 
     jobs: Mapping[str, Job]
-    store: StateStore
+    state: StateStore
     hooks: Sequence[EventHook] = ()
     clock: Clock = _now
     retry_after: float = 30.0
@@ -213,10 +213,10 @@ class Service:
 
     def __attrs_post_init__(self) -> None:
         for name, job in self.jobs.items():
-            self._states[name] = JobState(job=attrs.evolve(job, state=self.store))
+            self._states[name] = JobState(job=attrs.evolve(job, state=self.state))
 
     async def __aenter__(self) -> Self:
-        await self._catch_up(self.clock())
+        await self._queue_missed(self.clock())
         self._group = asyncio.TaskGroup()
         await self._group.__aenter__()
         for state in self._states.values():
@@ -247,14 +247,14 @@ class Service:
         """The states of all jobs."""
         return list(self._states.values())
 
-    def state(self, job: str) -> JobState:
+    def job_state(self, job: str) -> JobState:
         """The state of a job.
 
         Raises:
             MisconfiguredError: There is no such job.
         """
         if job not in self._states:
-            raise MisconfiguredError("job", f"there is no job {job!r}")
+            raise MisconfiguredError("job", f"unknown job {job!r}")
         return self._states[job]
 
     async def trigger(
@@ -276,9 +276,9 @@ class Service:
             MisconfiguredError: There is no such job.
             StateError: The trigger cannot be saved.
         """
-        state = self.state(job)
+        state = self.job_state(job)
         async with state.turn:
-            await self.store.add_trigger(job, keys, by=by)
+            await self.state.add_trigger(job, keys, by=by)
             return state.announce()
 
     def apply(self, plan: Plan) -> str:
@@ -293,7 +293,7 @@ class Service:
         Raises:
             MisconfiguredError: There is no such job, or another plan of it waits.
         """
-        state = self.state(plan.head.job)
+        state = self.job_state(plan.head.job)
         if state.plan is not None:
             problem = "another plan of this job waits or is being applied"
             raise MisconfiguredError("plan", problem)
@@ -308,10 +308,10 @@ class Service:
             MisconfiguredError: There is no such job.
             StateError: The store cannot be used.
         """
-        taken = self.state(job).taken
+        taken = self.job_state(job).taken
         return [
             trigger
-            for trigger in await self.store.triggers(job)
+            for trigger in await self.state.triggers(job)
             if trigger.id not in taken
         ]
 
@@ -324,10 +324,10 @@ class Service:
             MisconfiguredError: There is no such job.
             StateError: The store cannot be used.
         """
-        state = self.state(job)
+        state = self.job_state(job)
         async with state.turn:
             waiting = await self.waiting(job)
-            await self.store.drop_triggers([trigger.id for trigger in waiting])
+            await self.state.drop_triggers([trigger.id for trigger in waiting])
             plan, dropped = state.plan, len(waiting)
             if plan is not None and plan.run_id != state.run_id:
                 state.plan = None
@@ -366,9 +366,9 @@ class Service:
             if state.run is not None:
                 state.run.stop(grace=grace, reason="the service was stopped")
 
-    async def _catch_up(self, now: dt.datetime) -> None:
+    async def _queue_missed(self, now: dt.datetime) -> None:
         """Queue one run of each job whose time passed while no service was running."""
-        await self._tell_strays()
+        await self._warn_of_unknown_jobs()
         for name, state in self._states.items():
             schedule = state.job.schedule
             if schedule is None:
@@ -377,30 +377,30 @@ class Service:
             last = await self._last_whole(name) if schedule.catch_up else None
             # A start in the future comes from a wrong clock.
             if last is not None and (last > now or schedule.is_due(last, now)):
-                await self.store.add_trigger(name, by=_CAUGHT_UP)
+                await self.state.add_trigger(name, by=_MISSED)
 
-    async def _tell_strays(self) -> None:
+    async def _warn_of_unknown_jobs(self) -> None:
         """Warn of triggers for unknown jobs, for example after a job was renamed."""
         with suppress(StateError):  # reported when the store is needed
-            strays = {trigger.job for trigger in await self.store.triggers()}
-            for job in sorted(strays - self._states.keys()):
+            unknown = {trigger.job for trigger in await self.state.triggers()}
+            for job in sorted(unknown - self._states.keys()):
                 logger.warning("triggers are queued for unknown job %s", job)
 
     async def _last_whole(self, job: str) -> dt.datetime | None:
         """Start of the last complete run over all products; None: there is none."""
-        last = await self.store.last_whole(job)
+        last = await self.state.last_whole(job)
         return dt.datetime.fromtimestamp(last.started_at, dt.UTC) if last else None
 
     async def _work(self, state: JobState) -> None:
         """Run a job whenever it is due or triggered."""
         while not self.stopping:
             state.wake.clear()
-            settled = False
+            complete = False
             try:
-                settled = await self._next(state)
+                complete = await self._next(state)
             except BaseException as error:  # noqa: BLE001 - one job harms no other
-                _note_problem(state, error)
-            if not settled:
+                _record_problem(state, error)
+            if not complete:
                 await self._pause(state)
 
     async def _next(self, state: JobState) -> bool:
@@ -413,11 +413,11 @@ class Service:
             await self._apply(state, state.plan)
             return True
         async with state.turn:
-            self._look(state)
-            triggers = [*await self.store.triggers(state.job.name)]
+            self._check_clock(state)
+            triggers = [*await self.state.triggers(state.job.name)]
             if triggers and state.next_at is not None and state.next_at <= self.clock():
                 # Triggers that keep coming, or fail, must not delay the schedule.
-                triggers.append(await self._come_due(state))
+                triggers.append(await self._queue_due(state))
             run_id = state.begin(triggers) if triggers else ""
         if triggers:
             try:
@@ -425,11 +425,11 @@ class Service:
             finally:
                 state.taken = frozenset()
         if await self._is_due(state):
-            await self._come_due(state)
+            await self._queue_due(state)
         return True
 
-    async def _come_due(self, state: JobState) -> Trigger:
-        trigger = await self.store.add_trigger(state.job.name, by=_SCHEDULE)
+    async def _queue_due(self, state: JobState) -> Trigger:
+        trigger = await self.state.add_trigger(state.job.name, by=_SCHEDULE)
         if state.job.schedule is not None and state.next_at is not None:
             now = max(self.clock(), state.next_at)
             state.next_at = state.job.schedule.next_after(now)
@@ -444,15 +444,15 @@ class Service:
         due = state.next_at + dt.timedelta(seconds=schedule.delay())
         while (wait := (due - self.clock()).total_seconds()) > 0:
             # Short waits notice when the machine slept or its clock was set.
-            woken = await _woken(state.wake, min(wait, _LONGEST_LOOK))
-            if self._look(state) or woken:
+            woken = await _woken(state.wake, min(wait, _LONGEST_SLEEP))
+            if self._check_clock(state) or woken:
                 return False
         return True
 
-    def _look(self, state: JobState) -> bool:
+    def _check_clock(self, state: JobState) -> bool:
         """Recompute the next time if the clock was set back; returns whether it was."""
-        now, before, schedule = self.clock(), state.looked_at, state.job.schedule
-        state.looked_at = now
+        now, before, schedule = self.clock(), state.checked_at, state.job.schedule
+        state.checked_at = now
         if schedule is None or before is None or before - now < _SET_BACK:
             return False
         state.next_at = schedule.next_after(now)
@@ -482,11 +482,11 @@ class Service:
                 keys | set(trigger.keys) if keys is not None and trigger.keys else None
             )
         report = await self._attempt(state, self._chosen(state.job, keys).start)
-        settled = report is not None and report.status.is_complete
-        if settled or state.cancelled:
+        complete = report is not None and report.status.is_complete
+        if complete or state.cancelled:
             state.failures = 0
-            await self.store.drop_triggers([trigger.id for trigger in triggers])
-            await self.store.trim(days=self.keep_days, runs=self.keep_runs)
+            await self.state.drop_triggers([trigger.id for trigger in triggers])
+            await self.state.trim(days=self.keep_days, runs=self.keep_runs)
             return True
         if not await self._is_known(run_id):
             state.postpone(run_id)
@@ -503,7 +503,7 @@ class Service:
     async def _is_known(self, run_id: str) -> bool:
         """Whether the store has this run; False if it cannot be read."""
         try:
-            return await self.store.run(run_id) is not None
+            return await self.state.run(run_id) is not None
         except StateError:
             return False
 
@@ -511,7 +511,7 @@ class Service:
         """Execute a run; None: it broke off before anything was written."""
         try:
             async with asyncio.timeout(None) as state.scope:
-                report = await self._carry_out(state, start)
+                report = await self._execute(state, start)
         except BusyError as error:
             state.problem = str(error)
             logger.warning("job %s: %s", state.job.name, error)
@@ -519,7 +519,7 @@ class Service:
             if state.cancelled and isinstance(error, TimeoutError):
                 state.problem = ""
             else:
-                _note_problem(state, error)
+                _record_problem(state, error)
         else:
             state.problem = _problem(report)
             return report
@@ -534,15 +534,15 @@ class Service:
         options = attrs.evolve(job.options, keys=tuple(keys), limit=None)
         return attrs.evolve(job, options=options)
 
-    async def _carry_out(self, state: JobState, start: Start) -> Report:
-        def tell(event: Event, /) -> None:
+    async def _execute(self, state: JobState, start: Start) -> Report:
+        def publish(event: Event, /) -> None:
             state.follow(event)
             if isinstance(event, RequestSent):
                 return
             counts = state.run.counts if state.run else Counts()
             self.feed.publish(JobEvent(state.job.name, event, counts))
 
-        hooks = [*self.hooks, tell]
+        hooks = [*self.hooks, publish]
         async with start(hooks=hooks, run_id=state.run_id) as run:
             state.run = run
             try:
@@ -553,7 +553,7 @@ class Service:
                 state.run = None
 
 
-def _note_problem(state: JobState, error: BaseException) -> None:
+def _record_problem(state: JobState, error: BaseException) -> None:
     """Log what a job raised and keep it as its problem.
 
     Raises errors that end the process, and the cancellation of the job's own task.

@@ -1,4 +1,4 @@
-"""Rows that somebody damaged: they are reported, and do without."""
+"""Damaged rows: they are skipped and reported."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ logger = logging.getLogger("catalogsync.state")
 
 @attrs.frozen(eq=False)
 class Damage:
-    """Which rows could not be read, until somebody takes note."""
+    """Collects descriptions of unreadable rows."""
 
     _found: dict[str, None] = attrs.field(factory=dict[str, None])
 
     def read(
         self, table: str, found: Iterable[Row], read: Callable[[Row], T]
     ) -> list[T]:
-        """The values of those rows that have one.
+        """The values of the readable rows.
 
         Args:
-            table: Where they are; its first two columns tell them apart.
+            table: Name of the table; messages name a row by its first two columns.
             found: The rows.
-            read: Makes a value of a row.
+            read: Returns the value of a row; raises for an unreadable one.
         """
         values: list[T] = []
         for row in found:
@@ -51,7 +51,7 @@ class Damage:
             logger.warning(text)
 
     def take(self) -> tuple[str, ...]:
-        """What was found since this was asked last."""
+        """Descriptions of the rows found since the last call."""
         found = tuple(self._found)
         self._found.clear()
         return found

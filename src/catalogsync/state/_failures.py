@@ -1,4 +1,4 @@
-"""What to tell when a database fails: one line that says what to do."""
+"""Database errors as messages that say what to do."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ __all__ = ["explain"]
 
 
 def explain(where: str, code: str, words: str, known: Mapping[str, str]) -> StateError:
-    """The error for what a database said.
+    """The error for a failure of the database.
 
     Args:
-        where: Which store, without a password.
-        code: The database's code.
-        words: The database's own words.
+        where: Address of the store, without a password.
+        code: Error code of the database.
+        words: Error message of the database.
         known: What is wrong and what to do, by the beginning of the code; the first
-            that fits counts.
+            match counts.
     """
     problem = next((p for start, p in known.items() if code.startswith(start)), "fails")
-    said = " ".join(words.split())
-    return StateError(f"the state store {where} {problem} ({said})")
+    message = " ".join(words.split())
+    return StateError(f"the state store {where} {problem} ({message})")

@@ -118,7 +118,7 @@ class FailedProduct:
     Attributes:
         key: Key of the product.
         reason: Reason for the latest failure.
-        said: The sink's own words, if it gave any.
+        said: The sink's own message; empty: none.
         payload: The product as JSON types, as the source supplied it; None if it
             could not be read.
         attempts: Number of runs in which it failed.
@@ -441,9 +441,10 @@ async def each_failure(
     """The failed products of a job by key, without payloads; a page is held at once.
 
     Args:
-        store: Where they are.
-        job: Of which job.
-        endpoint: Without those that failed at another endpoint.
+        store: The state store.
+        job: Name of the job.
+        endpoint: Leave out products that failed at another endpoint; None: return
+            all.
     """
     last: ProductKey | None = None
     while True:

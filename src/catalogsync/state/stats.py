@@ -1,4 +1,4 @@
-"""How a job fared over its last runs, as rows for tables, charts and programs."""
+"""Statistics of a job's latest runs, for tables, charts and programs."""
 
 from __future__ import annotations
 
@@ -39,21 +39,21 @@ class RunRow:
     """One run.
 
     Attributes:
-        run_id: Its identity.
-        started_at: Seconds since the epoch.
-        status: How it ended; empty: it goes on, or its process died.
-        partial: Whether it was to take chosen products only.
-        duration_s: Seconds from start to end; None as long as there is no report.
-        products_per_second: Products fetched, for each second of it.
+        run_id: Id of the run.
+        started_at: Start of the run, in seconds since the epoch.
+        status: Status of the run; empty: it is running, or its process died.
+        partial: Whether the run took selected products only.
+        duration_s: Duration in seconds; None: the run has no report.
+        products_per_second: Fetched products per second.
         counts: Products by outcome.
         requests: Requests to both sides.
-        writes: Batches that were sent to the sink.
-        retries: Pages and batches that were repeated.
-        batch_sizes: Products in one of these.
-        bytes_sent: Bodies of requests.
-        bytes_received: Bodies of answers.
+        writes: Batches sent to the sink, including retries.
+        retries: Number of retries of pages and batches.
+        batch_sizes: Products in one write.
+        bytes_sent: Bytes of request bodies.
+        bytes_received: Bytes of response bodies.
         phases: Seconds spent in each phase; phases overlap.
-        latency: How long the calls of the adapters took.
+        latency: Durations of the adapters' calls, by phase.
     """
 
     run_id: str
@@ -73,12 +73,12 @@ class RunRow:
     latency: Mapping[str, Latency] = attrs.field(factory=dict[str, Latency])
 
     def to_dict(self) -> dict[str, str | int | float | None]:
-        """One level of names and values, the same names for each run.
+        """The row as a flat dictionary with the same keys for each run.
 
-        Without a report there is None for all that only a report knows.
+        Without a report, values that come from the report are None.
         """
         began = dt.datetime.fromtimestamp(self.started_at, dt.UTC)
-        told: dict[str, str | int | float | None] = {
+        values: dict[str, str | int | float | None] = {
             "run_id": self.run_id,
             "started_at": began.isoformat(timespec="milliseconds"),
             "status": self.status,
@@ -88,27 +88,27 @@ class RunRow:
             **attrs.asdict(self.counts),
         }
         for name in ("requests", "writes", "retries", "bytes_sent", "bytes_received"):
-            told[name] = getattr(self, name)
+            values[name] = getattr(self, name)
         for name, value in attrs.asdict(self.batch_sizes).items():
-            told[f"batch_{name}"] = value
+            values[f"batch_{name}"] = value
         for phase in _PHASES:
-            told[f"{phase}_seconds"] = self.phases.get(phase)
+            values[f"{phase}_seconds"] = self.phases.get(phase)
         for call in _CALLS:
             latency = self.latency.get(call)
             for field in ("count", "p50", "p95", "p99"):
                 value = getattr(latency, field) if latency else None
-                told[f"{call}_{field}"] = value
+                values[f"{call}_{field}"] = value
         if self.duration_s is None:
-            return dict.fromkeys(told) | {name: told[name] for name in _ALWAYS}
-        return told
+            return dict.fromkeys(values) | {name: values[name] for name in _ALWAYS}
+        return values
 
 
 @attrs.frozen(kw_only=True)
 class Trend:
-    """One number of a job over its runs, the first run first.
+    """One number of each run of a job, oldest run first.
 
     Attributes:
-        name: What is counted.
+        name: Name of the number, such as `created`.
         values: The number of each run; None: the run has no report.
     """
 
@@ -122,22 +122,22 @@ class Trend:
 
     @property
     def last(self) -> float:
-        """Of the last run that has a report; 0 if none has."""
+        """The number of the latest run with a report; 0 if there is none."""
         return self.known[-1] if self.known else 0.0
 
     @property
     def median(self) -> float:
-        """What half of the runs did not exceed; 0 if none has a report."""
+        """The median over the runs with a report; 0 if there are none."""
         return median(self.known) if self.known else 0.0
 
     @property
     def most(self) -> float:
-        """The largest; 0 if none has a report."""
+        """The largest number; 0 if no run has a report."""
         return max(self.known, default=0.0)
 
 
 def rows(records: Iterable[RunRecord]) -> list[RunRow]:
-    """The runs in the order in which they began."""
+    """The runs as rows, oldest first."""
     return [_row(record) for record in sorted(records, key=lambda r: r.started_at)]
 
 
@@ -159,7 +159,7 @@ def _row(record: RunRecord) -> RunRow:
             *("duration_s", "products_per_second", "requests", "writes", "retries"),
             *("bytes_sent", "bytes_received", "phases"),
         )
-        if name in report  # those of earlier versions have fewer
+        if name in report  # reports of earlier versions have fewer entries
     }
     return attrs.evolve(
         row,
@@ -171,7 +171,7 @@ def _row(record: RunRecord) -> RunRow:
 
 
 def to_csv(runs: Iterable[RunRow]) -> str:
-    """A line for each run, below one with the names of `RunRow.to_dict`."""
+    """The rows as CSV, with the keys of `RunRow.to_dict` as header."""
     header = RunRow(run_id="", started_at=0.0).to_dict()
     file = StringIO()
     writer = csv.DictWriter(file, header, lineterminator="\n")
@@ -181,7 +181,7 @@ def to_csv(runs: Iterable[RunRow]) -> str:
 
 
 def trends(runs: Sequence[RunRow]) -> list[Trend]:
-    """What is worth a chart: duration, speed, and products that met some end."""
+    """The numbers to chart: duration, speed, and products by outcome."""
     reported = [None if run.duration_s is None else run for run in runs]
     return [
         Trend(
@@ -193,9 +193,9 @@ def trends(runs: Sequence[RunRow]) -> list[Trend]:
 
 
 def sparkline(values: Sequence[float | None]) -> str:
-    """A bar for each value, from 0 to the largest; None: a gap.
+    """A bar for each value, scaled to the largest; a gap for None.
 
-    Zero is the lowest bar, and nothing else is.
+    Only zero gets the lowest bar.
     """
     most = max((value for value in values if value is not None), default=0.0)
     return "".join(" " if value is None else _bar(value, most) for value in values)

@@ -42,7 +42,7 @@ async def _ready(call: Call) -> web.StreamResponse:
         error = "the service is stopping"
         return call.answer({"status": "stopping", "error": error}, status=503)
     try:
-        await call.service.store.runs(limit=1)
+        await call.service.state.runs(limit=1)
     except StateError as error:
         problem = {"status": "state store down", "error": str(error)}
         return call.answer(problem, status=503)
@@ -76,12 +76,12 @@ async def _job(call: Call) -> web.StreamResponse:
 
 async def job_tree(call: Call, job: Job) -> Tree:
     """A job and its state."""
-    service, store = call.service, call.service.store
+    service, store = call.service, call.service.state
     last = await store.runs(job=job.name, limit=1)
     backlog = await store.backlog(job.name)
     waiting = await service.waiting(job.name) if backlog.triggers else ()
     return job_json(
-        service.state(job.name),
+        service.job_state(job.name),
         last[0] if last else None,
         waiting=len(waiting),
         failures=backlog.failures,
@@ -124,7 +124,7 @@ async def retry_keys(
     Raises:
         RefusalError: None of them has failed.
     """
-    failures = each_failure(call.service.store, job.name)
+    failures = each_failure(call.service.state, job.name)
     failed = [failure.key async for failure in failures]
     keys = set(failed).intersection(desired) if desired else failed
     if not keys:
@@ -184,7 +184,7 @@ async def failure_tree(call: Call, *, limit: int, after: str) -> Tree:
     shown: list[FailedProduct] = []
     rest: list[FailedProduct] = []
     total = 0
-    async for failure in each_failure(call.service.store, call.job.name):
+    async for failure in each_failure(call.service.state, call.job.name):
         total += 1
         if _sort_key(failure.key) > last:
             rest.append(failure)
@@ -204,20 +204,20 @@ def _sort_key(key: ProductKey) -> tuple[object, ...]:
 
 async def _stats(call: Call) -> web.StreamResponse:
     limit = call.query("runs").number("runs", default=50, most=_MOST)
-    records = await call.service.store.runs(job=call.job.name, limit=limit)
+    records = await call.service.state.runs(job=call.job.name, limit=limit)
     return call.answer({"runs": stats_json(records)})
 
 
 async def _runs(call: Call) -> web.StreamResponse:
     query = call.query("job", "limit")
     limit = query.number("limit", default=20, most=_MOST)
-    records = await call.service.store.runs(job=query.text("job") or None, limit=limit)
+    records = await call.service.state.runs(job=query.text("job") or None, limit=limit)
     return call.answer({"runs": [run_json(record) for record in records]})
 
 
 async def _run(call: Call) -> web.StreamResponse:
     call.query()
-    record = await call.service.store.run(call.request.match_info["run_id"])
+    record = await call.service.state.run(call.request.match_info["run_id"])
     if record is None:
         raise RefusalError(404, "run not found, or not started yet")
     return call.answer(whole_run_json(record))

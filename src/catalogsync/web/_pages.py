@@ -69,7 +69,7 @@ async def _job(visit: Visit) -> web.StreamResponse:
 
 async def _runs(visit: Visit) -> Sequence[RunRow]:
     """The latest runs of the job in the path, oldest first."""
-    store, job = visit.call.service.store, visit.call.job
+    store, job = visit.call.service.state, visit.call.job
     return rows(await store.runs(job=job.name, limit=_RUNS))
 
 
@@ -96,7 +96,7 @@ async def _chart(visit: Visit) -> web.StreamResponse:
 
 async def _run(visit: Visit) -> web.StreamResponse:
     service, run_id = visit.call.service, visit.call.request.match_info["run_id"]
-    record = await service.store.run(run_id)
+    record = await service.state.run(run_id)
     if record is None:
         raise RefusalError(404, "run not found, or not started yet")
     job = service.jobs.get(record.job)

@@ -261,7 +261,7 @@ class Plans:
             preview.problem = "unexpected error; see the log"
 
     async def _plan(self, job: Job, preview: Preview) -> None:
-        store = self.service.store
+        store = self.service.state
         async with job.open() as (source, sink):
             head = plan_head(job.name, source, sink)
             with PlanWriter(preview.path, head) as writer:

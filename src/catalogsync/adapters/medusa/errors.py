@@ -162,7 +162,7 @@ def _reported(value: str) -> str:
 
 
 def _is_new(keys: dict[str, Change], holder: dict[str, Any]) -> bool:
-    """Whether the holder is a product that this batch wanted to create."""
+    """Whether the holder is a product that this batch creates."""
     return keys[holder["external_id"]].existing is None
 
 

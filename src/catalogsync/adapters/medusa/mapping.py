@@ -27,8 +27,8 @@ from catalogsync.errors import InvalidValueError
 __all__ = [
     "BRAND",
     "DEFAULT_OPTIONS",
+    "LAST_APPLIED",
     "LOST",
-    "RECEIPT",
     "TAG_COLUMNS",
     "VARIANT_ID",
     "Raw",
@@ -54,7 +54,7 @@ __all__ = [
 Raw = Mapping[str, Any]
 """A JSON object as Medusa sends it."""
 
-RECEIPT = "catalogsync"
+LAST_APPLIED = "catalogsync"
 """Metadata key of a product's last-applied state."""
 BRAND = "brand"
 """Metadata key of a product's brand; Medusa has no field for it."""
@@ -192,7 +192,7 @@ def _cleaned_variant(raw: Raw, *, is_copy: bool) -> Raw:
 
 def last_applied_of(raw: Raw) -> str | None:
     """The last-applied state in a product's metadata."""
-    text = metadata_of(raw).get(RECEIPT)
+    text = metadata_of(raw).get(LAST_APPLIED)
     return text if isinstance(text, str) else None
 
 
@@ -342,7 +342,9 @@ def _brand(raw: Raw) -> str | None:
 def _attributes(raw: Raw) -> dict[str, Json]:
     found = metadata_of(raw).items()
     return {
-        name: _attribute(value) for name, value in found if name not in {BRAND, RECEIPT}
+        name: _attribute(value)
+        for name, value in found
+        if name not in {BRAND, LAST_APPLIED}
     }
 
 

@@ -20,7 +20,7 @@ from catalogsync.catalog.products import (
 )
 from catalogsync.errors import RefusedError
 
-from .mapping import BRAND, DEFAULT_OPTIONS, LOST, RECEIPT, js_value
+from .mapping import BRAND, DEFAULT_OPTIONS, LAST_APPLIED, LOST, js_value
 from .store_context import Places
 
 __all__ = ["shape"]
@@ -75,7 +75,7 @@ def _check(product: Product) -> None:
             raise RefusedError(f"{what} too long: more than {_MOST_BYTES} bytes")
     if any(LOST in variant.options for variant in product.variants or ()):
         raise RefusedError(f"Medusa cannot store an option named {LOST}")
-    for name in (BRAND, RECEIPT):
+    for name in (BRAND, LAST_APPLIED):
         if name in (product.attributes or {}):
             raise RefusedError(f"attribute name {name!r} is reserved")
 

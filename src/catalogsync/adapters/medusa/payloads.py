@@ -20,7 +20,7 @@ from .handles import handle
 from .mapping import (
     BRAND,
     DEFAULT_OPTIONS,
-    RECEIPT,
+    LAST_APPLIED,
     VARIANT_ID,
     Raw,
     is_plain_price,
@@ -180,7 +180,7 @@ def _add_fields(body: dict[str, Any], change: Change) -> None:
 def _metadata(change: Change) -> dict[str, Json]:
     """Only the keys that differ: Medusa merges keys, and "" removes a key."""
     product = change.product
-    metadata: dict[str, Json] = {RECEIPT: change.last_applied}
+    metadata: dict[str, Json] = {LAST_APPLIED: change.last_applied}
     if Field.BRAND in change.fields:
         metadata[BRAND] = product.brand or ""
     if Field.ATTRIBUTES in change.fields:

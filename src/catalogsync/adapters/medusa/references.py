@@ -48,7 +48,7 @@ from catalogsync.errors import ConflictError, RefusedError, TransientError
 
 from .client import MedusaClient, MedusaRefusedError
 from .handles import category_external_id, category_handle, in_pieces
-from .mapping import RECEIPT, last_applied_of
+from .mapping import LAST_APPLIED, last_applied_of
 
 __all__ = ["References"]
 
@@ -329,7 +329,7 @@ def _metadata(change: ReferenceChange) -> dict[str, Any] | None:
     """The complete metadata; an update replaces all of it."""
     others = _others_metadata(change.existing) if change.existing else {}
     return (
-        {**others, RECEIPT: change.last_applied}
+        {**others, LAST_APPLIED: change.last_applied}
         if change.last_applied
         else others or None
     )
@@ -337,4 +337,4 @@ def _metadata(change: ReferenceChange) -> dict[str, Any] | None:
 
 def _others_metadata(existing: ExistingReference) -> dict[str, Any]:
     found = cast("dict[str, Any]", existing.native or {})
-    return {name: value for name, value in found.items() if name != RECEIPT}
+    return {name: value for name, value in found.items() if name != LAST_APPLIED}

@@ -20,7 +20,7 @@ from catalogsync.errors import BrokenReplyError, InvalidValueError
 from .client import MedusaClient
 from .handles import in_pieces
 from .mapping import (
-    RECEIPT,
+    LAST_APPLIED,
     VARIANT_ID,
     Raw,
     is_ours,
@@ -139,7 +139,7 @@ class Removals:
         if variants:
             path = f"{_PRODUCTS}/{products[0]['id']}/variants/batch"
             await self._send(path, "update", variants)
-        no_key = {"external_id": None, "metadata": {RECEIPT: ""}}
+        no_key = {"external_id": None, "metadata": {LAST_APPLIED: ""}}
         await self._send(
             _BATCH, "update", [{"id": raw["id"], **no_key} for raw in products]
         )
@@ -151,5 +151,5 @@ class Removals:
 
 def _unpublished(change: Change) -> dict[str, Any]:
     status = ProductStatus.DRAFT.value
-    metadata = {RECEIPT: change.last_applied}
+    metadata = {LAST_APPLIED: change.last_applied}
     return {"id": raw_of(change)["id"], "status": status, "metadata": metadata}

@@ -28,7 +28,7 @@ from .choosing import chosen_note
 from .client import MedusaClient, MedusaRefusedError
 from .errors import Refusals
 from .inventory import ITEM_FIELDS, Items
-from .mapping import RECEIPT, Raw, cleaned, is_unfinished, raw_of, variant_id
+from .mapping import LAST_APPLIED, Raw, cleaned, is_unfinished, raw_of, variant_id
 from .payloads import new_variant, update_body, variant_updates
 from .repair import Repair, is_incomplete, missing_links
 from .replacing import freed, renamed
@@ -124,7 +124,7 @@ class Updates:
     def _body(self, change: Change) -> dict[str, Any]:
         body = update_body(change, raw_of(change))
         if _needs_more_requests(change):
-            body["metadata"][RECEIPT] = interim_last_applied(change)
+            body["metadata"][LAST_APPLIED] = interim_last_applied(change)
         if is_incomplete(change):
             body |= missing_links(change, self.stock.places)
         return body
@@ -132,7 +132,10 @@ class Updates:
     async def _confirm(self, changes: Iterable[Change]) -> None:
         """Replace the interim last-applied states of complete updates by the final ones."""
         bodies = [
-            {"id": raw_of(change)["id"], "metadata": {RECEIPT: change.last_applied}}
+            {
+                "id": raw_of(change)["id"],
+                "metadata": {LAST_APPLIED: change.last_applied},
+            }
             for change in changes
             if _needs_more_requests(change) and change.key not in self.refused
         ]
