@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import ssl
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from email import message_from_bytes, policy
@@ -31,8 +31,9 @@ from catalogsync import (
     as_source,
     sync,
 )
+from catalogsync.errors import MissingExtraError
 from catalogsync.events import RunFinished, RunStarted
-from catalogsync.integrations.notify import Email, Notice, Notifier, Webhook
+from catalogsync.integrations.notify import Apprise, Notice, Notifier, Webhook
 from catalogsync.report import Counts
 from catalogsync.state import RunRecord, StateStore
 from catalogsync.testing import serve
@@ -300,9 +301,15 @@ async def test_a_webhook_that_is_refused_keeps_its_token_secret() -> None:
         ("template", lambda: Webhook(url="https://x.example", template="$title")),
         ("template", lambda: Webhook(url="https://x.example", template='"$nobody"')),
         ("template", lambda: Webhook(url="https://x.example", template='"5 $"')),
-        ("subject", lambda: _email(subject="$nobody")),
-        ("text", lambda: _email(text="$")),
-        ("security", lambda: _email(security="none", password="s3cr3t")),
+        ("title", lambda: mail(title="$nobody")),
+        ("text", lambda: mail(text="$")),
+        ("url", lambda: mail(schema="mailto")),
+        ("url", lambda: mail(mode="insecure")),
+        ("url", lambda: Apprise(url="jsons://user:s3cr3t@localhost\n")),
+        ("url", lambda: Apprise(url="json://user:s3cr3t@localhost")),
+        ("url", lambda: Apprise(url="carrier-pigeon://localhost")),
+        ("url", lambda: Apprise(url="slack://too-short")),
+        ("url", lambda: Apprise(url="")),
     ],
 )
 def test_what_cannot_work_is_refused_at_once(
@@ -313,13 +320,20 @@ def test_what_cannot_work_is_refused_at_once(
     assert caught.value.setting == setting
 
 
-def _email(**settings: Any) -> Email:
-    values = {
-        "host": "localhost",
-        "sender": "a@x.example",
-        "recipients": ["b@x.example"],
-    }
-    return Email(**{**values, **settings})
+def mail(
+    port: int = 25,
+    *,
+    schema: str = "mailtos",
+    login: str = "shop:s3cr3t@",
+    to: str = "b@x.example",
+    mode: str = "starttls",
+    **settings: str,
+) -> Apprise:
+    """A channel that sends mail."""
+    pytest.importorskip("apprise")
+    query = f"from=a@x.example&to={to}&mode={mode}&format=text"
+    url = f"{schema}://{login}localhost:{port}?{query if schema != 'mailto' else ''}"
+    return Apprise(url=url, **settings)
 
 
 @attrs.define
@@ -380,37 +394,35 @@ async def mail_server(
 
 
 @pytest.fixture
-def ca_file(authority: trustme.CA, tmp_path: Path) -> str:
+def trusted(
+    authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Has the mail server's certificate trusted."""
     file = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(file)
-    return str(file)
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
 
 
-async def test_an_email_arrives(authority: trustme.CA, ca_file: str) -> None:
+@pytest.mark.usefixtures("trusted")
+async def test_an_email_arrives(authority: trustme.CA) -> None:
     """Encrypted, with what is from elsewhere in its place."""
     async with mail_server(authority, login=True) as mailbox:
-        email = _email(
-            port=mailbox.port,
-            ca_file=ca_file,
-            user="shop",
-            password="s3cr3t",
-            recipients=["b@x.example", "c@x.example"],
-            subject="$job: $summary",
+        channel = mail(
+            mailbox.port, to="b@x.example,c@x.example", title="$job: $summary"
         )
-        await email.send(NOTICE)
-    (message,) = mailbox.messages
-    assert message["Subject"] == 'the "cups": it broke in two'
-    assert message["To"] == "b@x.example, c@x.example"
-    assert message.get_content().splitlines() == ["it broke", "in two"]
-    assert mailbox.encrypted == [True]
-    assert "s3cr3t" not in repr(email)
+        await channel.send(NOTICE)
+    first, second = mailbox.messages
+    assert first["Subject"] == 'the "cups": it broke in two'
+    assert {first["To"], second["To"]} == {"b@x.example", "c@x.example"}
+    assert first.get_content().splitlines() == ["it broke", "in two"]
+    assert mailbox.encrypted == [True, True]
+    assert "s3cr3t" not in f"{channel} {channel!r}"
 
 
-async def test_an_email_by_tls_from_the_beginning(
-    authority: trustme.CA, ca_file: str
-) -> None:
+@pytest.mark.usefixtures("trusted")
+async def test_an_email_by_tls_from_the_beginning(authority: trustme.CA) -> None:
     async with mail_server(authority, tls=True) as mailbox:
-        await _email(port=mailbox.port, security="tls", ca_file=ca_file).send(NOTICE)
+        await mail(mailbox.port, login="", mode="ssl").send(NOTICE)
     assert [m["Subject"] for m in mailbox.messages] == [
         'catalogsync: the "cups" failed'
     ]
@@ -418,7 +430,7 @@ async def test_an_email_by_tls_from_the_beginning(
 
 async def test_an_email_without_encryption(authority: trustme.CA) -> None:
     async with mail_server(authority) as mailbox:
-        await _email(port=mailbox.port, security="none").send(NOTICE)
+        await mail(mailbox.port, login="", mode="insecure").send(NOTICE)
     assert mailbox.encrypted == [False]
 
 
@@ -426,34 +438,65 @@ async def test_a_mail_server_that_is_not_trusted_gets_nothing(
     authority: trustme.CA,
 ) -> None:
     async with mail_server(authority) as mailbox:
-        with pytest.raises(ssl.SSLCertVerificationError):
-            await _email(port=mailbox.port).send(NOTICE)
+        with pytest.raises(CatalogSyncError):
+            await mail(mailbox.port).send(NOTICE)
     assert not mailbox.messages
 
 
+@pytest.mark.usefixtures("trusted")
 async def test_a_wrong_password_is_told_without_it(
-    authority: trustme.CA, ca_file: str, caplog: pytest.LogCaptureFixture
+    authority: trustme.CA, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.ERROR, logger="catalogsync.notify")
     async with mail_server(authority, login=True) as mailbox:
-        email = _email(
-            port=mailbox.port, ca_file=ca_file, user="shop", password="n0t-it"
-        )
-        async with Notifier([email]) as notifier:
+        channel = mail(mailbox.port, login="shop:n0t-it@")
+        async with Notifier([channel]) as notifier:
             run(notifier, BAD)
-    assert "e-mail by localhost: cannot send notification" in caplog.text
+    assert "Apprise (mailtos): cannot send notification: Connection" in caplog.text
     assert "n0t-it" not in caplog.text
     assert not mailbox.messages
+
+
+async def test_apprise_does_not_block_the_runs() -> None:
+    """Its service answers only when the loop has gone on."""
+    pytest.importorskip("apprise")
+    async with hook_server() as (url, got):
+        channel = Apprise(url=url.replace("http://", "json://") + "/T0")
+        async with Notifier([channel]) as notifier:
+            run(notifier, BAD, report=report(BAD))
+            run(notifier, WELL, report=report(WELL))
+    told = [json.loads(body) for _, _, body in got]
+    assert sorted(each["title"] for each in told) == [
+        *("catalogsync: cups failed", "catalogsync: cups recovered (succeeded)")
+    ]
+    assert str(report(BAD)) in {each["message"] for each in told}
+
+
+@pytest.mark.parametrize("place", ["/{}", "/T0/{}/x", "?:{}=1", "?+X-Key={}"])
+@pytest.mark.parametrize("status", [403, 500])
+async def test_a_service_that_refuses_keeps_its_token_secret(
+    status: int, place: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("apprise")
+    async with hook_server(status) as (url, _):
+        address = url.replace("http://", "json://") + place.format("s3cr3t-t0ken")
+        channel = Apprise(url=address)
+        with pytest.raises(CatalogSyncError, match=f"error={status}") as caught:
+            await channel.send(NOTICE)
+    assert "s3cr3t" not in f"{caught.value} {channel} {channel!r} {caplog.text}"
+
+
+def test_apprise_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What mends it is told."""
+    monkeypatch.setitem(sys.modules, "apprise", None)
+    told = r"^Apprise needs: pip install 'catalogsync\[notify\]'$"
+    with pytest.raises(MissingExtraError, match=told):
+        Apprise(url="json://localhost")
 
 
 @pytest.mark.parametrize(
     ("make", "told"),
     [
         (lambda: Notifier([], on={"bad"}), "unknown status 'bad'; known: succeeded"),
-        (
-            lambda: Email(host="h", sender="a@b.c", recipients="d@e.f"),
-            "must be a list of addresses",
-        ),
         (
             lambda: Webhook(url="https://h.test/x", template={"x": 1}),  # type: ignore[arg-type]
             "must be a text",

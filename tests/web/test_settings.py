@@ -47,6 +47,7 @@ def test_what_is_read(tmp_path: Path) -> None:
 
 def test_whom_to_tell(tmp_path: Path) -> None:
     """Webhooks and e-mail, whose secrets are told nowhere."""
+    pytest.importorskip("apprise")
     notify = """
     notify.on = ["failed", "cancelled"]
     notify.recovered = false
@@ -54,20 +55,17 @@ def test_whom_to_tell(tmp_path: Path) -> None:
     url = "${CHAT}"
     secret = "${HOOK}"
     headers = { X-Key = "header-value-0123" }
-    [[serve.notify.emails]]
-    host = "mail.example.com"
-    user = "shop"
-    password = "mail-password-0123"
-    sender = "shop@example.com"
-    recipients = ["boss@example.com"]
+    [[serve.notify.apprise]]
+    url = "mailtos://shop:mail-password-0123@mail.example.com?to=boss@example.com"
+    title = "$job"
     """
     chat = "https://chat.example.com/hooks/T0K3N"
     path = write(tmp_path, TOKENS + notify)
     settings = load_serve(path, environ={"CHAT": chat, "HOOK": SECRET})
     assert settings.notify is not None
     assert settings.notify.on == (RunStatus.FAILED, RunStatus.CANCELLED)
-    (hook,), (mail,) = settings.notify.webhooks, settings.notify.emails
-    assert (hook.url, hook.secret, mail.port) == (chat, SECRET, 587)
+    (hook,), (mail,) = settings.notify.webhooks, settings.notify.apprise
+    assert (hook.url, hook.secret, mail.title) == (chat, SECRET, "$job")
     hidden = {chat, SECRET, "header-value-0123", "mail-password-0123"}
     assert settings.secrets >= hidden
     assert not any(text in repr(settings) for text in hidden)
@@ -97,8 +95,8 @@ def test_other_commands_need_none_of_it(tmp_path: Path) -> None:
             "serve.notify.webhooks[0].url: ",
         ),
         (
-            f"{TOKENS}notify.emails = [{{ host = 'mail', sender = 'a@b' }}]",
-            "serve.notify.emails[0].recipients: is missing",
+            f"{TOKENS}notify.apprise = [{{ title = 'x' }}]",
+            "serve.notify.apprise[0].url: is missing",
         ),
         (
             "",

@@ -98,7 +98,7 @@ async def _notifying(
     if settings is None:
         yield ()
         return
-    channels: Sequence[Channel] = (*settings.webhooks, *settings.emails)
+    channels: Sequence[Channel] = (*settings.webhooks, *settings.apprise)
     async with Notifier(
         channels, on=settings.on, recovered=settings.recovered, state=store
     ) as notifier:

@@ -12,7 +12,7 @@ import attrs
 
 from catalogsync._lib.standard_webhooks import key_of
 from catalogsync.errors import MisconfiguredError
-from catalogsync.integrations.notify import DEFAULT_STATUSES, Email, Webhook
+from catalogsync.integrations.notify import DEFAULT_STATUSES, Apprise, Webhook
 from catalogsync.report import RunStatus
 
 from ._secrets import secrets_of
@@ -138,20 +138,20 @@ class NotifySettings:
     Attributes:
         on: Statuses to report.
         recovered: Whether to report the first good run over all products afterwards.
-        webhooks: Chats and other services that accept JSON by POST.
-        emails: Mail servers with recipients.
+        webhooks: Services that accept JSON by POST.
+        apprise: E-mail, chats and other services that Apprise knows.
     """
 
     on: tuple[RunStatus, ...] = DEFAULT_STATUSES
     recovered: bool = True
     webhooks: tuple[Webhook, ...] = attrs.field(default=(), repr=False)
-    emails: tuple[Email, ...] = attrs.field(default=(), repr=False)
+    apprise: tuple[Apprise, ...] = attrs.field(default=(), repr=False)
 
     @property
     def secrets(self) -> frozenset[str]:
         """All texts to be kept out of all output."""
         headers = (text for hook in self.webhooks for text in hook.headers.values())
-        return frozenset((*secrets_of(*self.webhooks, *self.emails), *headers))
+        return frozenset((*secrets_of(*self.webhooks, *self.apprise), *headers))
 
 
 @attrs.frozen(kw_only=True)

@@ -1,17 +1,17 @@
-"""Notifications about runs, by webhook and by e-mail."""
+"""Notifications about runs, by webhook and by Apprise."""
 
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import logging
-import smtplib
-import ssl
+import re
 from collections.abc import Collection, Mapping, Sequence
-from email.message import EmailMessage
 from string import Template
 from types import TracebackType
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Protocol, Self
+from urllib.parse import unquote_plus
 
 import aiohttp
 import attrs
@@ -20,13 +20,13 @@ from yarl import URL
 from catalogsync._lib.redact import Redactor, check_secret, secrets_in_address
 from catalogsync._lib.standard_webhooks import key_of, sign
 from catalogsync._lib.texts import encodable
-from catalogsync.errors import CatalogSyncError, MisconfiguredError
+from catalogsync.errors import CatalogSyncError, MisconfiguredError, MissingExtraError
 from catalogsync.events import Event, RunFinished, RunStarted
 from catalogsync.http import HttpOptions, base_url, open_http
 from catalogsync.report import Report, RunStatus
 from catalogsync.state.protocols import StateStore
 
-__all__ = ["DEFAULT_STATUSES", "Channel", "Email", "Notice", "Notifier", "Webhook"]
+__all__ = ["DEFAULT_STATUSES", "Apprise", "Channel", "Notice", "Notifier", "Webhook"]
 
 logger = logging.getLogger("catalogsync.notify")
 
@@ -34,6 +34,8 @@ DEFAULT_STATUSES = (RunStatus.DEGRADED, RunStatus.INCOMPLETE, RunStatus.FAILED)
 """The statuses that a `Notifier` reports by default."""
 
 _SHORTEST_TOKEN = 6
+_DELIMITERS = re.compile("[/?&=:@,]+")
+_PLAIN = "insecure"  # Apprise's name for mail without encryption
 _WELL = frozenset({RunStatus.SUCCEEDED, RunStatus.DEGRADED})
 
 
@@ -251,6 +253,15 @@ def _check_text(_: object, attribute: attrs.Attribute[Any], value: str) -> None:
     _template(attribute.name, value)
 
 
+def _redactor(url: str, rest: str) -> Redactor:
+    """Knows what a server may repeat; a part of an address is often the token."""
+    redactor = Redactor()
+    redactor.keep(secrets_in_address(url))
+    parts = [part for part in _DELIMITERS.split(rest) if len(part) >= _SHORTEST_TOKEN]
+    redactor.keep([rest, *parts, *map(unquote_plus, parts)])
+    return redactor
+
+
 @attrs.frozen(kw_only=True)
 class Webhook:
     """Sends a notice as JSON by POST.
@@ -285,18 +296,6 @@ class Webhook:
     def __str__(self) -> str:
         return f"webhook to {URL(self.url).host}"
 
-    def _redactor(self) -> Redactor:
-        """Knows what a server may repeat; the path is often the token."""
-        url, redactor = URL(self.url), Redactor()
-        path = url.raw_path.strip("/")
-        tokens = [part for part in path.split("/") if len(part) >= _SHORTEST_TOKEN]
-        values = [
-            part for each in self.headers.values() for part in (each, *each.split())
-        ]
-        redactor.keep([path, *tokens, *url.query.values(), *values, self.secret or ""])
-        redactor.keep(secrets_in_address(self.url))
-        return redactor
-
     async def send(self, notice: Notice, /) -> None:
         """Send a notice.
 
@@ -312,7 +311,12 @@ class Webhook:
         try:
             status = await self._post(url, body, headers)
         except CatalogSyncError as error:
-            raise CatalogSyncError(self._redactor().text(str(error))) from None
+            values = [
+                part for each in headers.values() for part in (each, *each.split())
+            ]
+            redactor = _redactor(self.url, url.raw_path.strip("/"))
+            redactor.keep([*url.query.values(), *values, self.secret or ""])
+            raise CatalogSyncError(redactor.text(str(error))) from None
         if status >= 400:
             raise CatalogSyncError(f"HTTP {status}")
 
@@ -328,88 +332,62 @@ class Webhook:
         return reply.status
 
 
+def _apprise() -> Any:
+    try:
+        return importlib.import_module("apprise")
+    except ImportError:
+        raise MissingExtraError("Apprise", "notify") from None
+
+
 @attrs.frozen(kw_only=True)
-class Email:
-    """Sends a notice as e-mail.
+class Apprise:
+    """Sends a notice by e-mail, to a chat, or to another service that Apprise knows.
 
     Attributes:
-        host: Host name of the SMTP server.
-        port: Port of the SMTP server.
-        security: `starttls`, `tls` from the beginning, or `none`, which is not allowed
-            with a password.
-        user: User name for the login; None: no login.
-        password: Password for the login.
-        sender: Address of the sender.
-        recipients: Addresses of the recipients.
-        subject: Subject, with fields of the notice such as `$title`.
+        url: Address as of https://appriseit.com/services, such as
+            `mailtos://USER:PASSWORD@HOST?to=ADDRESS`. It appears in no message.
+        title: Title, with fields of the notice such as `$title`.
         text: Text, with fields of the notice such as `$text`.
-        ca_file: File with the certificates to trust; None: those of the system.
-        timeout: Seconds for each step of the conversation with the server.
     """
 
-    host: str
-    port: int = 587
-    security: Literal["starttls", "tls", "none"] = "starttls"
-    user: str | None = None
-    password: str | None = attrs.field(default=None, repr=False)
-    sender: str
-    recipients: Sequence[str]
-    subject: str = attrs.field(default="$title", validator=_check_text)
-    text: str = attrs.field(default="$text\n", validator=_check_text)
-    ca_file: str | None = None
-    timeout: float = 20.0
+    url: str = attrs.field(repr=False)
+    title: str = attrs.field(default="$title", validator=_check_text)
+    text: str = attrs.field(default="$text", validator=_check_text)
 
     def __attrs_post_init__(self) -> None:
-        check_secret("password", self.password or "")
-        if isinstance(self.recipients, str):
-            raise MisconfiguredError("recipients", "must be a list of addresses")
-        if self.password and self.security == "none":
+        check_secret("url", self.url)
+        service = self._service()
+        plain = service.protocol and not service.secure
+        if service.password and (
+            plain or getattr(service, "secure_mode", "") == _PLAIN
+        ):
             problem = "a password is not sent without encryption"
-            raise MisconfiguredError("security", problem)
+            raise MisconfiguredError("url", problem)
 
     def __str__(self) -> str:
-        return f"e-mail by {self.host}"
+        return f"Apprise ({self.url.partition('://')[0]})"
+
+    def _service(self) -> Any:
+        service = _apprise().Apprise.instantiate(self.url)
+        if service is None:
+            problem = "must be the address of a service that Apprise knows"
+            raise MisconfiguredError("url", problem)
+        return service
 
     async def send(self, notice: Notice, /) -> None:
         """Send a notice, in a thread of its own.
 
         Raises:
-            OSError: The server cannot be reached.
-            CatalogSyncError: The server refuses the message.
+            CatalogSyncError: The service cannot be reached, or refuses the notice.
         """
         fields = {name: encodable(text) for name, text in notice.fields().items()}
-        message = EmailMessage()
-        message["From"] = self.sender
-        message["To"] = ", ".join(self.recipients)
-        message["Subject"] = " ".join(Template(self.subject).substitute(fields).split())
-        message.set_content(Template(self.text).substitute(fields))
-        redactor = Redactor()
-        redactor.keep([self.password or ""])
-        try:
-            await asyncio.to_thread(self._deliver, message)
-        except smtplib.SMTPException as error:
-            message_text = redactor.text(str(error)) or type(error).__name__
-        else:
-            return
-        raise CatalogSyncError(message_text)
-
-    def _deliver(self, message: EmailMessage) -> None:
-        with self._connected() as server:
-            if self.user is not None:
-                server.login(self.user, self.password or "")
-            server.send_message(message)
-
-    def _connected(self) -> smtplib.SMTP:
-        trust = ssl.create_default_context(cafile=self.ca_file)
-        if self.security == "tls":
-            return smtplib.SMTP_SSL(
-                self.host, self.port, timeout=self.timeout, context=trust
-            )
-        server = smtplib.SMTP(self.host, self.port, timeout=self.timeout)
-        if self.security == "starttls":
-            try:
-                server.starttls(context=trust)
-            except BaseException:
-                server.close()
-                raise
-        return server
+        services = _apprise().Apprise([self._service()])
+        result = await services.async_notify(
+            Template(self.text).substitute(fields),
+            " ".join(Template(self.title).substitute(fields).split()),
+            body_format="text",
+        )
+        if not result:
+            told = "; ".join(entry.message for entry in result.logs())
+            redactor = _redactor(self.url, self.url.partition("://")[2])
+            raise CatalogSyncError(redactor.text(told or result.status.name.lower()))
