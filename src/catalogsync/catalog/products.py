@@ -75,6 +75,14 @@ class Field(enum.StrEnum):
     STOCK = "stock"
 
 
+UNIQUE = {Field.SKU: "sku", Field.BARCODE: "barcode"}
+"""Fields whose values many sinks allow on one variant only, with attribute names."""
+VARIANT_TEXTS = {Field.VARIANT_TITLE: "title", **UNIQUE}
+"""Texts of a variant, with attribute names."""
+VARIANT_FIELDS = {**VARIANT_TEXTS, Field.PRICES: "prices", Field.STOCK: "stock"}
+"""All fields of a variant except its options, with attribute names."""
+
+
 T = TypeVar("T")
 
 

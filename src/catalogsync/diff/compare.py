@@ -26,7 +26,10 @@ from catalogsync.catalog.changes import (
     for_display,
 )
 from catalogsync.catalog.products import (
+    UNIQUE,
     UNSET,
+    VARIANT_FIELDS,
+    VARIANT_TEXTS,
     Category,
     Field,
     Image,
@@ -64,16 +67,7 @@ _LISTS = (Field.IMAGES, Field.CATEGORIES, Field.TAGS, Field.ATTRIBUTES)
 _PRODUCT_FIELDS = {
     field: field.value for field in (*_PLAIN, Field.STATUS, *_LISTS, Field.VARIANTS)
 }
-_VARIANT_PLAIN = {
-    Field.VARIANT_TITLE: "title",
-    Field.SKU: "sku",
-    Field.BARCODE: "barcode",
-}
 _RULES, _NO_LAST_APPLIED = Rules(), LastApplied()
-UNIQUE = {Field.SKU: "sku", Field.BARCODE: "barcode"}
-"""Fields whose values many sinks allow on one variant only, with attribute names."""
-_VARIANT_LISTS = {Field.PRICES: "prices", Field.STOCK: "stock"}
-_VARIANT_FIELDS = {**_VARIANT_PLAIN, **_VARIANT_LISTS}
 
 
 def supplied(product: Product) -> frozenset[Field]:
@@ -86,7 +80,7 @@ def supplied(product: Product) -> frozenset[Field]:
     for variant in product.variants or ():
         if variant.options:
             fields.add(Field.OPTIONS)
-        for field, name in _VARIANT_FIELDS.items():
+        for field, name in VARIANT_FIELDS.items():
             if getattr(variant, name) is not UNSET:
                 fields.add(field)
     return frozenset(fields)
@@ -659,7 +653,7 @@ class _Comparison:
             return existing, frozenset()
         values: dict[Field, Any] = {
             field: new
-            for field, name in _VARIANT_PLAIN.items()
+            for field, name in VARIANT_TEXTS.items()
             if (new := getattr(desired, name)) is not UNSET
             and self._overwrites(existing, name, new)
         }
@@ -672,7 +666,7 @@ class _Comparison:
         stock = _stock(desired.stock, existing.stock or ())
         if stock is not None:
             values[Field.STOCK] = stock
-        names = {_VARIANT_FIELDS.get(f, f.value): v for f, v in values.items()}
+        names = {VARIANT_FIELDS.get(f, f.value): v for f, v in values.items()}
         return evolve_unchecked(existing, **names), frozenset(values)
 
     def _overwrites(self, existing: Variant, name: str, new: object) -> bool:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from catalogsync.catalog.changes import Action, Change, FieldDiff, by_name, for_display
-from catalogsync.catalog.products import UNSET, Field, Json, Product, Unset, Variant
+from catalogsync.catalog.products import (
+    UNSET,
+    VARIANT_TEXTS,
+    Field,
+    Json,
+    Product,
+    Unset,
+    Variant,
+)
 
 __all__ = ["diff"]
 
@@ -28,7 +36,6 @@ _NORMALISED = (
     Field.WEIGHT,
     Field.DIMENSIONS,
 )
-_VARIANT_PLAIN = ("title", "sku", "barcode")
 
 
 def diff(change: Change) -> tuple[FieldDiff, ...]:
@@ -135,7 +142,7 @@ def _variant_diffs(change: Change) -> Iterator[FieldDiff]:
 
 def _facts(variant: Variant) -> dict[str, Json]:
     facts: dict[str, Json] = {
-        name: for_display(getattr(variant, name)) for name in _VARIANT_PLAIN
+        name: for_display(getattr(variant, name)) for name in VARIANT_TEXTS.values()
     }
     facts |= {f"options.{name}": value for name, value in variant.options.items()}
     for price in variant.prices or ():

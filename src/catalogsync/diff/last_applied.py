@@ -25,6 +25,7 @@ import attrs
 from catalogsync._lib import strict_json
 from catalogsync.catalog.changes import Change
 from catalogsync.catalog.products import (
+    VARIANT_TEXTS,
     Category,
     Dimensions,
     Field,
@@ -264,7 +265,6 @@ _PLAIN = {
         Field.DIMENSIONS,
     )
 }
-_VARIANT_PLAIN = ("title", "sku", "barcode")
 
 
 def write_last_applied(
@@ -414,7 +414,7 @@ def _of_variant(
     variant: Variant, before: Mapping[str, str], *, keep_options: bool
 ) -> dict[str, str]:
     parts = dict(before)
-    for name in _VARIANT_PLAIN:
+    for name in VARIANT_TEXTS.values():
         value = getattr(variant, name)
         if value is not Unset.UNSET:
             parts[name] = digest(value)

@@ -10,6 +10,7 @@ import attrs
 from catalogsync.catalog.changes import FieldDiff
 from catalogsync.catalog.products import (
     UNSET,
+    VARIANT_FIELDS,
     Field,
     Product,
     ProductKey,
@@ -117,15 +118,6 @@ class Rules:
         return self._without[creating]
 
 
-_VARIANT_FIELDS = {
-    Field.VARIANT_TITLE: "title",
-    Field.SKU: "sku",
-    Field.BARCODE: "barcode",
-    Field.PRICES: "prices",
-    Field.STOCK: "stock",
-}
-
-
 def without_unowned(
     desired: Product, existing: Product | None, rules: Rules, *, creating: bool = False
 ) -> Product:
@@ -166,7 +158,7 @@ def _variant(
 ) -> Variant:
     without = rules.without(creating=creating or existing is None)
     values: dict[str, object] = {
-        name: UNSET for field, name in _VARIANT_FIELDS.items() if field in without
+        name: UNSET for field, name in VARIANT_FIELDS.items() if field in without
     }
     if Field.OPTIONS in without:
         values["options"] = existing.options if existing else {}

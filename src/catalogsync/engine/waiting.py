@@ -19,6 +19,7 @@ import attrs
 from catalogsync.catalog.changes import Action, Change, Existing, VariantChange
 from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
 from catalogsync.catalog.products import (
+    UNIQUE,
     Field,
     Product,
     ProductKey,
@@ -26,7 +27,6 @@ from catalogsync.catalog.products import (
     Variant,
     evolve_unchecked,
 )
-from catalogsync.diff.compare import UNIQUE
 from catalogsync.diff.last_applied import LastApplied, interim
 from catalogsync.errors import RefusedError
 from catalogsync.protocols import Sink

@@ -9,6 +9,7 @@ from catalogsync.catalog import lenient
 from catalogsync.catalog.changes import Change, Existing
 from catalogsync.catalog.checks import check_json
 from catalogsync.catalog.products import (
+    VARIANT_TEXTS,
     Dimensions,
     Field,
     Image,
@@ -291,11 +292,7 @@ def _variant(
 ) -> Variant:
     """A variant; options equal to *hidden* stand for no options."""
     values: dict[str, Any] = {}
-    for field, name in (
-        (Field.VARIANT_TITLE, "title"),
-        (Field.SKU, "sku"),
-        (Field.BARCODE, "barcode"),
-    ):
+    for field, name in VARIANT_TEXTS.items():
         if field in fields:
             values[name] = lenient.text(raw.get(name))
     if Field.OPTIONS in fields:

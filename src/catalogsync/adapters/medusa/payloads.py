@@ -7,6 +7,7 @@ from typing import Any
 
 from catalogsync.catalog.changes import Action, Change, VariantChange
 from catalogsync.catalog.products import (
+    VARIANT_TEXTS,
     Field,
     Json,
     Product,
@@ -37,12 +38,6 @@ __all__ = [
     "variant_updates",
     "withholds_variants",
 ]
-
-_VARIANT_FIELDS = {
-    Field.VARIANT_TITLE: "title",
-    Field.SKU: "sku",
-    Field.BARCODE: "barcode",
-}
 
 
 def create_body(
@@ -203,7 +198,7 @@ def _attributes(product: Product | None) -> Mapping[str, Json]:
 def _variant_update(change: VariantChange, raw: Raw) -> dict[str, Any]:
     body: dict[str, Any] = {
         name: getattr(change.variant, name)
-        for field, name in _VARIANT_FIELDS.items()
+        for field, name in VARIANT_TEXTS.items()
         if field in change.fields
     }
     if Field.PRICES in change.fields:

@@ -14,7 +14,15 @@ from typing import Any
 import attrs
 
 from catalogsync.catalog.changes import Action, Change, VariantChange
-from catalogsync.catalog.products import Field, Price, Unset, Variant, evolve_unchecked
+from catalogsync.catalog.products import (
+    UNIQUE,
+    VARIANT_TEXTS,
+    Field,
+    Price,
+    Unset,
+    Variant,
+    evolve_unchecked,
+)
 from catalogsync.diff.last_applied import LastApplied
 
 from .mapping import (
@@ -29,13 +37,7 @@ from .mapping import (
 
 __all__ = ["Renamed", "freed", "renamed"]
 
-_FIELDS = {
-    Field.VARIANT_TITLE: "title",
-    Field.SKU: "sku",
-    Field.BARCODE: "barcode",
-    Field.STOCK: "stock",
-}
-_UNIQUE = {Field.SKU: "sku", Field.BARCODE: "barcode"}
+_FIELDS = {**VARIANT_TEXTS, Field.STOCK: "stock"}
 
 
 @attrs.frozen
@@ -156,7 +158,7 @@ def _with_id(row: Raw, id_: str | None) -> Raw:
 def freed(changes: Sequence[Change]) -> list[dict[str, Any]]:
     """Updates that clear unique values which other variants in these changes need."""
     bodies: dict[str, dict[str, Any]] = {}
-    for field, name in _UNIQUE.items():
+    for field, name in UNIQUE.items():
         needed = _needed(changes, field, name)
         for row, after in _leaving(changes, field, name):
             value = row.get(name)

@@ -15,6 +15,7 @@ from catalogsync.catalog import lenient
 from catalogsync.catalog.changes import Existing, Found
 from catalogsync.catalog.products import (
     UNSET,
+    VARIANT_FIELDS,
     Category,
     Dimensions,
     Field,
@@ -165,15 +166,7 @@ _OWNED = (
 )
 _CATEGORIES = _rows_of(product_category).order_by(product_category.c.category_id)
 _TAGS = _rows_of(product_tag).add_columns(tag.c.text).join(tag).order_by(tag.c.id)
-_OF_VARIANTS = {
-    Field.VARIANTS,
-    Field.VARIANT_TITLE,
-    Field.SKU,
-    Field.BARCODE,
-    Field.OPTIONS,
-    Field.PRICES,
-    Field.STOCK,
-}
+_OF_VARIANTS = {Field.VARIANTS, Field.OPTIONS, *VARIANT_FIELDS}
 _PARTS: Mapping[sa.Table, tuple[_Fields, str, sa.Select[Any]]] = {
     image: (
         {Field.IMAGES},

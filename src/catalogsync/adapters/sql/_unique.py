@@ -15,8 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from catalogsync.batching import batched
 from catalogsync.catalog.changes import Action, Change
-from catalogsync.catalog.products import ProductKey
-from catalogsync.diff.compare import UNIQUE
+from catalogsync.catalog.products import UNIQUE, ProductKey
 from catalogsync.errors import BatchRefusedError, InvalidValueError
 
 from ._tables import IDS, NewRow, product, variant

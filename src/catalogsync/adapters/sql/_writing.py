@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from catalogsync.catalog.changes import Action, Change, VariantChange
 from catalogsync.catalog.products import (
+    VARIANT_TEXTS,
     Dimensions,
     Field,
     Product,
@@ -139,7 +140,6 @@ def _variant_changes(change: Change) -> Iterator[tuple[VariantChange, Variant | 
 # --- columns ---
 
 _PLAIN = ("title", "description", "brand", "status", "thumbnail", "weight")
-_VARIANT_PLAIN = {"variant_title": "title", "sku": "sku", "barcode": "barcode"}
 
 
 def _new_product(change: Change) -> NewRow:
@@ -180,7 +180,7 @@ def _variant_columns(change: VariantChange) -> NewRow:
     is_new = change.action is Action.ADD
     return {
         name: _given(getattr(change.variant, name))
-        for field, name in _VARIANT_PLAIN.items()
+        for field, name in VARIANT_TEXTS.items()
         if is_new or field in change.fields
     }
 
