@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import attrs
 from cattrs import Converter
@@ -25,6 +25,7 @@ from ._structure import make_converter, read_settings
 
 __all__ = ["Config", "load_config", "load_serve", "load_state"]
 
+T = TypeVar("T")
 _TOP = ("jobs", "serve", "state")
 _STORE = Path(".catalogsync", "runs.db")
 _JOB = ("source", "sink", "options", "schedule")
@@ -73,28 +74,22 @@ def load_config(
             line for each problem, with its path.
         MissingExtraError: An extra that a job needs is not installed.
     """
-    file = Path(path)
-    content = _parse(file)
-    problems = _unknown(content)
-    tables = content.get("jobs", {})
-    if not isinstance(tables, dict):
-        raise misconfigured([*problems, Problem("jobs", "must be a table")])
-    named = cast("dict[str, object]", tables)
-    if only is not None and only not in named:
-        raise misconfigured(problems) if problems else _no_such_job(only, named)
     reader = _Reader(
-        environ=environ, adapters=adapters or Adapters.installed(), problems=problems
+        file=Path(path), environ=environ, adapters=adapters or Adapters.installed()
     )
-    desired = named if only is None else {only: named[only]}
-    store = reader.store(content.get("state", {}), file)
-    jobs = {name: reader.job(name, table) for name, table in desired.items()}
-    if reader.problems or store is None:
-        raise misconfigured(reader.problems)
+    tables = reader.tables()
+    if only is not None and only not in tables:
+        problems = reader.problems
+        raise misconfigured(problems) if problems else _no_such_job(only, tables)
+    names = tables if only is None else [only]
+    found = reader.state()
+    jobs = {name: reader.job(name, tables[name]) for name in names}
+    state = reader.checked(found)
     return Config(
         jobs={
-            name: attrs.evolve(job, state=store) for name, job in jobs.items() if job
+            name: attrs.evolve(job, state=state) for name, job in jobs.items() if job
         },
-        state=store,
+        state=state,
     )
 
 
@@ -110,15 +105,8 @@ def load_state(
     Raises:
         MisconfiguredError: The file is not readable or not valid.
     """
-    file = Path(path)
-    content = _parse(file)
-    reader = _Reader(
-        environ=environ, adapters=Adapters.installed(), problems=_unknown(content)
-    )
-    store = reader.store(content.get("state", {}), file)
-    if reader.problems or store is None:
-        raise misconfigured(reader.problems)
-    return store
+    reader = _Reader(file=Path(path), environ=environ)
+    return reader.checked(reader.state())
 
 
 def load_serve(
@@ -133,26 +121,8 @@ def load_serve(
     Raises:
         MisconfiguredError: The file is not readable or not valid.
     """
-    content = _parse(Path(path))
-    reader = _Reader(
-        environ=environ, adapters=Adapters.installed(), problems=_unknown(content)
-    )
-    jobs = content.get("jobs", {})
-    if not isinstance(jobs, dict):
-        raise misconfigured([Problem("jobs", "must be a table")])
-    named = cast("dict[str, object]", jobs)
-    settings = reader.serve(content.get("serve", {}), named)
-    if reader.problems or settings is None:
-        raise misconfigured(reader.problems)
-    return settings
-
-
-def _unknown(content: Mapping[str, object]) -> list[Problem]:
-    return [
-        Problem(name, did_you_mean(name, _TOP, "unknown key"))
-        for name in content
-        if name not in _TOP
-    ]
+    reader = _Reader(file=Path(path), environ=environ)
+    return reader.checked(reader.serve())
 
 
 def _parse(file: Path) -> dict[str, Any]:
@@ -180,24 +150,50 @@ def _no_such_job(name: str, known: Iterable[str]) -> MisconfiguredError:
 class _Reader:
     """Turns tables into settings, and collects all problems."""
 
+    file: Path
     environ: Mapping[str, str]
-    adapters: Adapters
-    problems: list[Problem]
+    adapters: Adapters = attrs.field(factory=Adapters.installed)
+    problems: list[Problem] = attrs.field(init=False)
+    _content: Mapping[str, Any] = attrs.field(init=False)
     _converter: Converter = attrs.field(factory=make_converter, init=False)
 
-    def store(self, table: object, file: Path) -> StateSettings | None:
+    def __attrs_post_init__(self) -> None:
+        self._content = _parse(self.file)
+        self.problems = [
+            Problem(name, did_you_mean(name, _TOP, "unknown key"))
+            for name in self._content
+            if name not in _TOP
+        ]
+
+    def checked(self, settings: T | None) -> T:
+        """The settings; raises if there are problems."""
+        if self.problems or settings is None:
+            raise misconfigured(self.problems)
+        return settings
+
+    def tables(self) -> Mapping[str, object]:
+        """The tables of the jobs, by name."""
+        tables = self._content.get("jobs", {})
+        if not isinstance(tables, dict):
+            raise misconfigured([*self.problems, Problem("jobs", "must be a table")])
+        return cast("dict[str, object]", tables)
+
+    def state(self) -> StateSettings | None:
         """The state store; by default, a SQLite file next to the configuration."""
+        table = self._content.get("state", {})
         tree = expand(table, "state", self.environ, self.problems)
         if not isinstance(tree, dict):
             self.problems.append(Problem("state", "must be a table"))
             return None
-        default = (file.absolute().parent / _STORE).as_posix()
+        default = (self.file.absolute().parent / _STORE).as_posix()
         settings = {"url": f"sqlite:///{default}", **cast("dict[str, object]", tree)}
         found: StateSettings | None = self._read(settings, StateSettings, "state")
         return found
 
-    def serve(self, table: object, jobs: Collection[str]) -> ServeSettings | None:
+    def serve(self) -> ServeSettings | None:
         """The settings of the service; None if they are not valid."""
+        jobs = self.tables()
+        table = self._content.get("serve", {})
         tree = expand(table, "serve", self.environ, self.problems)
         settings: ServeSettings | None = self._read(tree, ServeSettings, "serve")
         for name in settings.webhooks if settings else ():
