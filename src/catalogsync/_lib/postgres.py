@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["OTHER_TABLES", "REFUSALS", "UNPREPARED"]
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError
+
+from catalogsync.errors import MisconfiguredError
+
+__all__ = ["OTHER_TABLES", "REFUSALS", "UNPREPARED", "parse_url"]
+
+_LOGIN = re.compile(r"[^:/]*(?::[^@]*)?@")
 
 UNPREPARED: Mapping[str, Any] = {
     "statement_cache_size": 0,
@@ -47,3 +55,29 @@ REFUSALS: Mapping[str, str] = {
 
 A code stands for all codes that begin with it; the first match counts.
 """
+
+
+def parse_url(address: str, driver: str | None) -> sa.URL:
+    """The URL of a database, for this driver of SQLAlchemy.
+
+    Raises:
+        MisconfiguredError: It is not valid. The error quotes no part of it: even with
+            a valid URL, an `@` that is not encoded makes part of a password look like
+            a host.
+    """
+    rest = address.partition("://")[2]
+    login = _LOGIN.match(rest)
+    try:
+        if login is not None and "@" in rest[login.end() :]:
+            raise ValueError  # noqa: TRY301 - reported like an unreadable URL
+        url = sa.make_url(address).set(drivername=driver)
+    except (ArgumentError, ValueError):
+        problem = (
+            "is not a valid URL; in a user or password, write @ as %40, : as %3A, "
+            "/ as %2F and % as %25"
+        )
+        raise MisconfiguredError("url", problem) from None
+    mode = url.query.get("sslmode")
+    if mode is None:
+        return url
+    return url.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})

@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from html.entities import codepoint2name
 from pathlib import Path
 from traceback import format_exception
@@ -25,7 +26,6 @@ __all__ = [
     "Redactor",
     "check_secret",
     "database_secrets",
-    "has_loose_at",
     "has_secret_name",
     "secrets_in_address",
 ]
@@ -34,7 +34,6 @@ _NAME = re.compile(
     r"pass(?:w|phrase)|pwd|secret|token|(?:api|access|private)[-_]?key|credential",
     re.IGNORECASE,
 )
-_LOGIN = re.compile(r"[^:/]*(?::[^@]*)?@")
 _SHORTEST = 4
 _HIDDEN = "***"
 # What encodings are made of, themselves encoded any number of times.
@@ -92,9 +91,27 @@ class Redactor:
             case _:
                 return tree
 
-    def cause(self, error: Exception) -> Exception | None:
-        """An error as the cause of another; None: it or its causes contain a secret."""
-        return None if self.finds("".join(format_exception(error))) else error
+    @contextmanager
+    def translated(
+        self, translate: Callable[[Exception], Exception | None]
+    ) -> Generator[None]:
+        """Raise errors in another form, without an original that contains a secret.
+
+        Args:
+            translate: Returns the error to raise; None: leave it as it is.
+        """
+        try:
+            yield
+        except Exception as error:
+            translated = translate(error)
+            if translated is None:
+                raise
+            is_secret = self.finds("".join(format_exception(error)))
+            cause = None if is_secret else error
+            try:
+                raise translated from cause
+            finally:
+                translated.__context__ = cause
 
     def _compiled(self) -> re.Pattern[str]:
         if self._pattern is None:
@@ -238,13 +255,6 @@ def database_secrets(address: str) -> Iterator[str]:
     for line in lines:
         password = re.split(r"(?<!\\):", line, maxsplit=4)[-1]
         yield from {password, re.sub(r"\\(.)", r"\1", password)}
-
-
-def has_loose_at(address: str) -> bool:
-    """Whether an `@` after the login makes part of a password look like a host."""
-    rest = address.partition("://")[2]
-    login = _LOGIN.match(rest)
-    return login is not None and "@" in rest[login.end() :]
 
 
 def _decoded(value: str) -> Iterator[str]:

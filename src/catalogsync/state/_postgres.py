@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
+from functools import partial
 from typing import TypeVar
 
 import attrs
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from catalogsync._lib.postgres import OTHER_TABLES, REFUSALS, UNPREPARED
-from catalogsync._lib.redact import Redactor, database_secrets, has_loose_at
+from catalogsync._lib.postgres import OTHER_TABLES, REFUSALS, UNPREPARED, parse_url
+from catalogsync._lib.redact import Redactor, database_secrets
 from catalogsync.errors import MisconfiguredError
 
 from ._failures import explain
@@ -61,8 +62,9 @@ _KNOWN = {
 
 @asynccontextmanager
 async def open_postgres(url: str) -> AsyncGenerator[DatabaseStore]:
-    """What `StateSettings.open` gives for a server."""
-    parsed, redactor = _parse(url), Redactor()
+    """Open a state store on a server; see `StateSettings.open`."""
+    parsed = parse_url(url, "postgresql+asyncpg")
+    redactor = Redactor()
     redactor.keep(database_secrets(url))
     engine = create_async_engine(
         parsed,
@@ -81,32 +83,13 @@ async def open_postgres(url: str) -> AsyncGenerator[DatabaseStore]:
     try:
         while not await database.write(_migrate(where)):
             pass
-    except TypeError as error:  # of the driver's connect()
-        problem = f"holds a parameter that the driver does not know ({error})"
+    except TypeError as error:  # from the driver's connect()
+        problem = f"has an unknown parameter ({error})"
         raise MisconfiguredError("url", redactor.text(problem)) from None
     else:
         yield DatabaseStore(database)
     finally:
         await engine.dispose()
-
-
-def _parse(given: str) -> sa.URL:
-    _, _, rest = given.partition("://")
-    try:
-        if has_loose_at(given):
-            raise ValueError  # noqa: TRY301 - told as what cannot be read at all
-        url = sa.make_url(f"postgresql+asyncpg://{rest}")
-    except (ArgumentError, ValueError):
-        # The error shows parts of the URL, and one of them may be the password.
-        problem = (
-            "cannot be read; in a user or password, write @ as %40, : as %3A, "
-            "/ as %2F and % as %25"
-        )
-        raise MisconfiguredError("url", problem) from None
-    mode = url.query.get("sslmode")
-    if mode is None:
-        return url
-    return url.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
 
 
 def _migrate(where: str) -> Steps[bool]:
@@ -134,7 +117,9 @@ class PostgresDatabase:
     _redactor: Redactor = attrs.field(repr=False)
 
     def _errors(self) -> AbstractContextManager[None]:
-        return _errors(self._where, self._redactor)
+        return self._redactor.translated(
+            partial(_explained, where=self._where, redactor=self._redactor)
+        )
 
     async def read(self, steps: Steps[T], /) -> T:
         """See `Database`."""
@@ -158,23 +143,10 @@ async def _run(steps: Steps[T], connection: AsyncConnection) -> T:
     return await run_async(steps, _DIALECT, execute)
 
 
-@contextmanager
-def _errors(where: str, redactor: Redactor) -> Generator[None]:
-    try:
-        yield
-    except Exception as error:
-        told = _told(error, where, redactor)
-        if told is None:
-            raise
-        shown = redactor.cause(error)
-        try:
-            raise told from shown
-        finally:
-            told.__context__ = shown
-
-
-def _told(error: Exception, where: str, redactor: Redactor) -> StateError | None:
-    """What a failure of the database means; None for a defect of ours."""
+def _explained(
+    error: Exception, *, where: str, redactor: Redactor
+) -> StateError | None:
+    """The error for a failure of the database; None: it is a defect of this store."""
     if isinstance(error, OSError | PoolTimeoutError):
         words = redactor.text(str(error)) or "no answer in time"
         problem = f"the state store {where} cannot be reached ({words})"

@@ -1,4 +1,4 @@
-"""Edits that make a plain record awkward, as records of the real world are."""
+"""Edits that make a plain record awkward, like records in the real world."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SCRIPTS = (
 
 
 def make_awkward(record: dict[str, Any], previous: str) -> None:
-    """Change every eighth record, in each case in the next one of the ways.
+    """Change every eighth record, each time in the next way.
 
     Args:
         record: The record, changed in place.

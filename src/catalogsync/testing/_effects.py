@@ -1,4 +1,4 @@
-"""What the faults do to a request: each an async function around the handler."""
+"""The effects of faults: async functions around a request's handler."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from aiohttp import web
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Until: TypeAlias = float | asyncio.Event
 
-# Linger on, for no time at all: closing then sends a reset instead of an end.
+# SO_LINGER with 0 seconds: closing sends a reset instead of an orderly end.
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Effect(Protocol):
-    """Stands between a request and its handler, which it may call or not."""
+    """Handles a request, with or without its handler."""
 
     async def __call__(
         self, request: web.Request, /, handler: Handler
@@ -30,7 +30,7 @@ class Effect(Protocol):
 
 @attrs.frozen
 class Answer:
-    """Answers by itself; the handler never hears of the request."""
+    """Answers without calling the handler."""
 
     code: int
     body: str
@@ -47,21 +47,21 @@ class Answer:
 
 @attrs.frozen
 class Delay:
-    """Waits, then does the work."""
+    """Waits, then calls the handler."""
 
     until: Until
 
     async def __call__(
         self, request: web.Request, /, handler: Handler
     ) -> web.StreamResponse:
-        await request.read()  # as long as the client is there
+        await request.read()  # while the client is still connected
         await _wait(self.until)
         return await handler(request)
 
 
 @attrs.frozen
 class Stall:
-    """Does the work, then waits."""
+    """Calls the handler, then waits."""
 
     until: Until
 
@@ -95,7 +95,7 @@ class Cut:
 
 @attrs.frozen
 class Truncate:
-    """Sends a part of the body as the whole of it."""
+    """Sends a part of the body as if it were complete."""
 
     keep: float | None
 
@@ -108,7 +108,7 @@ class Truncate:
 
 
 async def reset(request: web.Request, /, handler: Handler) -> web.StreamResponse:
-    """Reset the connection; the handler never hears of the request."""
+    """Reset the connection without calling the handler."""
     transport = request.transport
     if transport is not None:
         connection = transport.get_extra_info("socket")
@@ -118,7 +118,7 @@ async def reset(request: web.Request, /, handler: Handler) -> web.StreamResponse
 
 
 async def lose(request: web.Request, /, handler: Handler) -> web.StreamResponse:
-    """Do the work and close the connection."""
+    """Call the handler and close the connection."""
     response = await _work(request, handler)
     if request.transport is not None:
         request.transport.abort()
@@ -129,14 +129,14 @@ async def _work(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except web.HTTPException as error:
-        # As a value: aiohttp does not like an exception to be returned.
+        # aiohttp deprecates returning an exception as a response.
         return web.Response(status=error.status, headers=error.headers, body=error.body)
 
 
 async def _whole(request: web.Request, handler: Handler) -> web.Response:
     response = await _work(request, handler)
     if not isinstance(response, web.Response) or response.prepared:
-        message = "Only an answer that is not streamed can be shortened"
+        message = "a streamed answer cannot be shortened"
         raise TypeError(message)
     return response
 

@@ -1,4 +1,4 @@
-"""Real HTTP servers on a free local port, for as long as a block runs."""
+"""Real HTTP servers on a free local port, for the length of a block."""
 
 from __future__ import annotations
 

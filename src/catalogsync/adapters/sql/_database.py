@@ -13,12 +13,11 @@ from uuid import uuid4
 import attrs
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
-from catalogsync._lib.postgres import UNPREPARED
-from catalogsync._lib.redact import Redactor, database_secrets, has_loose_at
+from catalogsync._lib.postgres import UNPREPARED, parse_url
+from catalogsync._lib.redact import Redactor, database_secrets
 from catalogsync.errors import MisconfiguredError
 
 from ._failures import sql_errors
@@ -155,7 +154,8 @@ def _look_for_tables(connection: sa.Connection) -> bool:
 @asynccontextmanager
 async def open_database(settings: SQLSettings) -> AsyncGenerator[Database, None]:
     """Open the database for the length of a block, without changing it."""
-    url, redactor = _parse(settings.url), Redactor()
+    url = parse_url(settings.url, driver_of(settings.url))
+    redactor = Redactor()
     redactor.keep(database_secrets(settings.url))
     make = _sqlite if url.get_backend_name() == "sqlite" else _postgres
     database = make(url, settings.timeout, redactor)
@@ -169,24 +169,6 @@ async def open_database(settings: SQLSettings) -> AsyncGenerator[Database, None]
         yield database
     finally:
         await database.close()
-
-
-def _parse(given: str) -> sa.URL:
-    try:
-        if has_loose_at(given):
-            raise ValueError  # noqa: TRY301 - reported like an unreadable URL
-        url = sa.make_url(given).set(drivername=driver_of(given))
-    except (ArgumentError, ValueError):
-        # The error quotes parts of the URL, which may include the password.
-        problem = (
-            "is not a valid URL; in a user or password, write @ as %40, : as %3A, "
-            "/ as %2F and % as %25"
-        )
-        raise MisconfiguredError("url", problem) from None
-    mode = url.query.get("sslmode")
-    if mode is None:
-        return url
-    return url.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
 
 
 def _postgres(url: sa.URL, timeout: float, redactor: Redactor) -> Database:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
+from functools import partial
 
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -48,29 +48,16 @@ _VALUE = ("SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_TOOBIG", "22", "23", "
 _NOT_READY = ("SQLITE_BUSY", "SQLITE_LOCKED", "08", "40", "53", "55", "57")
 
 
-@contextmanager
-def sql_errors(redactor: Redactor) -> Generator[None, None, None]:
+def sql_errors(redactor: Redactor) -> AbstractContextManager[None]:
     """Raise errors of the database as errors that the engine understands.
 
     Args:
         redactor: Removes secrets that the server may quote.
     """
-    try:
-        yield
-    except CatalogSyncError:
-        raise
-    except Exception as error:
-        decision = _decide(error, redactor)
-        if decision is None:
-            raise
-        cause = redactor.cause(error)
-        try:
-            raise decision from cause
-        finally:
-            decision.__context__ = cause
+    return redactor.translated(partial(_decide, redactor=redactor))
 
 
-def _decide(error: Exception, redactor: Redactor) -> CatalogSyncError | None:
+def _decide(error: Exception, *, redactor: Redactor) -> CatalogSyncError | None:
     """The error for the engine; None: it is a defect of this sink."""
     wrapped = getattr(error, "orig", None)
     cause = (wrapped.__cause__ or wrapped) if wrapped else error

@@ -1,4 +1,4 @@
-"""What happens to every request before it reaches a route."""
+"""Middlewares for all requests."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ _NOT_FOUND = """\
 def json_response(
     body: bytes, *, status: int = 200, content_type: str = "application/json"
 ) -> web.Response:
-    """Answer with JSON that is ready to be sent."""
+    """An answer with serialised JSON."""
     return web.Response(
         body=body, status=status, content_type=content_type, charset="utf-8"
     )
 
 
 def refuse(message: str, status: int) -> web.Response:
-    """Answer with an error in DummyJSON's form."""
+    """An error answer in DummyJSON's form."""
     return json_response(dump({"message": message}), status=status)
 
 
 def rate_limit(clock: Callable[[], float]) -> Middleware:
-    """Let 100 requests of an address through in each window of ten seconds.
+    """Allow 100 requests of an address in each window of ten seconds.
 
-    The window is one for all addresses, and begins with the server.
+    All addresses share the window, which begins when the server starts.
     """
     hits: Counter[str | None] = Counter()
     ends = clock() + _WINDOW
@@ -75,7 +75,7 @@ def rate_limit(clock: Callable[[], float]) -> Middleware:
 
 @web.middleware
 async def not_modified(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give each answer a weak ETag, and an empty 304 to who has it already."""
+    """Add weak ETags, and answer conditional requests with an empty 304."""
     response = await handler(request)
     body = response.body if isinstance(response, web.Response) else None
     if not isinstance(body, bytes):
@@ -92,7 +92,7 @@ async def not_modified(request: web.Request, handler: Handler) -> web.StreamResp
 
 @web.middleware
 async def pages_not_found(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer with HTML where there is no route, whatever the method."""
+    """Answer requests without a route with HTML, whatever the method."""
     try:
         return await handler(request)
     except (web.HTTPNotFound, web.HTTPMethodNotAllowed):
@@ -105,7 +105,7 @@ async def pages_not_found(request: web.Request, handler: Handler) -> web.StreamR
 
 @web.middleware
 async def clean(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Send slashes at the end away, check the query, and take the delay it wants."""
+    """Redirect paths with a trailing slash, check the query, and apply its delay."""
     path, mark, rest = request.path_qs.partition("?")
     if path.endswith("/") and path != "/":
         target = re.sub("/+", "/", path[:-1]) + mark + rest

@@ -1,4 +1,4 @@
-"""What a query means to DummyJSON: numbers, order and selection as JavaScript's."""
+"""Query strings as DummyJSON reads them, with JavaScript's numbers and order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 T = TypeVar("T")
 
 
-class BadQuery(Exception):  # noqa: N818 - an answer more than an error
+class BadQuery(Exception):  # noqa: N818 - becomes an answer
     """A parameter that DummyJSON refuses with status 400."""
 
 
@@ -40,7 +40,7 @@ class Query:
         """Read the parameters of a request.
 
         Raises:
-            BadQuery: When DummyJSON would refuse one of them.
+            BadQuery: DummyJSON would refuse one of them.
         """
         limit, skip = _joined(query, "limit", "30"), _joined(query, "skip", "0")
         for name, text in (("limit", limit), ("skip", skip)):
@@ -58,7 +58,7 @@ class Query:
         )
 
     def page(self, products: Sequence[T]) -> Sequence[T]:
-        """The part of the products that skip and limit leave."""
+        """The products that `skip` and `limit` select."""
         if self.skip is not None and self.skip > 0:
             products = products[self.skip :]
         if self.limit is None:
@@ -68,21 +68,21 @@ class Query:
         return products[: self.limit]
 
     def selected(self, record: Record) -> Record:
-        """The record with only the fields that were asked for, and its id."""
+        """The record with the requested fields and its id."""
         if not self.select:
             return record
         return {name: record[name] for name in self.select if name in record}
 
     def sorted(self, records: Iterable[Record]) -> list[Record]:
-        """The records in the order that was asked for."""
+        """The records in the requested order."""
 
         def compare(one: Record, other: Record) -> int:
             a, b = one.get(self.sort_by), other.get(self.sort_by)
             if a == b and _is_primitive(a):
                 return 0
-            # Where neither is greater, as with a missing value, the answer is -1
-            # both ways round, and what comes of it is up to the sorting algorithm,
-            # which JavaScript and Python share.
+            # If neither is greater, as with a missing value, the comparison gives -1
+            # in both directions, and the result depends on the sorting algorithm,
+            # which is the same in JavaScript and Python.
             return 1 if (_less(a, b) if self.descending else _less(b, a)) else -1
 
         return sorted(records, key=functools.cmp_to_key(compare))
@@ -101,7 +101,7 @@ def number(text: str) -> float | None:
 
 
 def _joined(query: MultiMapping[str], name: str, default: str) -> str:
-    # Given twice, it is a list there, which reads as its items with commas.
+    # A repeated parameter is a list in JavaScript, which reads as text with commas.
     return ",".join(query.getall(name, [default]))
 
 
@@ -148,12 +148,12 @@ def _descending(query: MultiMapping[str]) -> bool:
 
 
 def _is_primitive(value: object) -> bool:
-    # Two lists are never the same to JavaScript, whatever they hold.
+    # In JavaScript, two lists are never equal.
     return not isinstance(value, list | dict)
 
 
 def _less(a: object, b: object) -> bool:
-    """JavaScript's ``a < b`` for values that JSON can hold."""
+    """JavaScript's ``a < b`` for JSON values."""
     if isinstance(a, int | float) and isinstance(b, int | float):
         return a < b
     if (

@@ -1,4 +1,4 @@
-"""The records of a running DummyJSON server, serialised once and open to change."""
+"""The records of a running DummyJSON server: serialised once, but mutable."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ else:
 
 
 class _Entry:
-    """One record: its bytes, or the record itself once somebody has seen it."""
+    """One record: its bytes, or the object itself once a test has accessed it."""
 
     __slots__ = ("_id", "_raw", "_selected", "live")
 
     def __init__(self, record: Record) -> None:
-        # Copied, for orjson's own result keeps several times the memory it needs.
+        # Copied, because orjson's result occupies several times its size.
         self._raw = bytes(memoryview(dump(record)))
         self._id: Any = record.get("id")
         self._selected: tuple[Sequence[str], bytes] | None = None
@@ -44,7 +44,7 @@ class _Entry:
         return self._id if self.live is None else self.live.get("id")
 
     def selected(self, names: Sequence[str]) -> bytes:
-        """The record with these fields only, serialised once as long as it rests."""
+        """The record with these fields, serialised; cached while it is unchanged."""
         if self.live is None and self._selected and self._selected[0] == names:
             return self._selected[1]
         record = self.record
@@ -59,14 +59,14 @@ class _Entry:
 
     @property
     def record(self) -> Record:
-        """The record, only to be read."""
+        """The record, for reading only."""
         if self.live is not None:
             return self.live
         record: Record = load(self._raw)
         return record
 
     def expose(self) -> Record:
-        """The record, also to be changed from now on."""
+        """The record, for reading and changing."""
         self.live = self.record
         return self.live
 
@@ -74,9 +74,9 @@ class _Entry:
 class Records(MutableSequence[Record]):
     """The products of a running server, as a list that a test may change.
 
-    Holds copies: the records it was made from stay as they are. A record got from
-    here may be changed in place; it is serialised again for each answer from then
-    on, all others are sent as they were serialised once.
+    It copies the records passed to it. A record that a test accesses here may be changed
+    in place; from then on, it is serialised for each answer. All others are serialised
+    once.
 
     Args:
         records: The products to begin with.
@@ -89,7 +89,7 @@ class Records(MutableSequence[Record]):
 
     @property
     def ascending(self) -> bool:
-        """Whether the records stand in the order of their ids, which are numbers."""
+        """Whether the records are in the order of their ids, which are numbers."""
         if self._ascending is None:
             ids = [entry.id for entry in self._entries]
             numbers = all(isinstance(id_, int) for id_ in ids)
@@ -136,10 +136,10 @@ class Records(MutableSequence[Record]):
         self._entries.insert(index, _Entry(value))
 
     def by_id(self, product_id: int) -> Record:
-        """The record with this id, to look at or to change in place.
+        """The record with this id, which may be changed in place.
 
         Raises:
-            KeyError: When there is none.
+            KeyError: There is no such record.
         """
         self._ascending = None
         entry = self.find(str(product_id))
@@ -156,11 +156,11 @@ class Records(MutableSequence[Record]):
         found = self._index.get(product_id)
         if found is not None and str(found.record["id"]) == product_id:
             return found
-        # Somebody may have changed an id in place.
+        # A test may have changed an id in place.
         changed = (entry for entry in self._entries if entry.live is not None)
         return next((e for e in changed if str(e.record["id"]) == product_id), None)
 
     @property
     def entries(self) -> list[_Entry]:
-        """What the server sends, in order; not to be changed."""
+        """The records that the server sends, in order; read-only."""
         return self._entries

@@ -31,7 +31,7 @@ _SUPPORTED = frozenset(str(code) for code in _PHRASES if code not in {421, 425})
 
 
 class Routes:
-    """The handlers, over the records they answer from."""
+    """The handlers of the routes."""
 
     def __init__(self, records: Records) -> None:
         self._records = records
@@ -75,7 +75,7 @@ class Routes:
         )
 
     async def category(self, request: web.Request) -> web.Response:
-        """The products of a category; none if there is no such category."""
+        """The products of a category; no products if it does not exist."""
         name = request.match_info["category"].lower()
         return self._filtered(
             request, lambda record: record["category"].lower() == name
@@ -111,7 +111,7 @@ class Routes:
 
 
 async def status(request: web.Request) -> web.Response:
-    """Answer with the status that the path names."""
+    """Answer with the status in the path."""
     text = request.match_info["code"]
     if number(text) is None:
         return refuse(f"Status code '{text}' is invalid", 500)
@@ -132,7 +132,7 @@ async def status(request: web.Request) -> web.Response:
 
 
 async def ping(request: web.Request) -> web.Response:
-    """Say that the server is there."""
+    """Confirm that the server is running."""
     return json_response(dump({"status": "ok", "method": request.method}))
 
 

@@ -136,7 +136,7 @@ class FakeMedusa:
         next(iter(self.state.keys.values()))["revoked_at"] = self.state.ids.now()
 
     def interrupt(self, product: Row, stage: Stage) -> None:
-        """Leave a product as a server does that crashed while it created it."""
+        """Leave a product as if the server had crashed while creating it."""
         interrupt(self.state, product, stage)
 
     def catch_up(self) -> None:

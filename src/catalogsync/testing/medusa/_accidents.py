@@ -1,4 +1,4 @@
-"""What a server leaves behind that dies in the middle of a create."""
+"""Incomplete products, as a server leaves them if it crashes during a creation."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from ._state import State
 from ._variants import Variants
 
 Stage: TypeAlias = Literal["alone", "product", "variants", "items", "links"]
-"""How far Medusa came: the product alone; also its sales channels and shipping
+"""What Medusa had created: the product alone; also its sales channels and shipping
 profile; also its variants; also their inventory items, which nothing links to but
 which occupy the SKUs; also the links to them, but no prices."""
 
 
 def interrupt(state: State, product: Row, stage: Stage) -> None:
-    """Undo what Medusa would not have come to do for a product."""
+    """Remove the parts of a product that Medusa creates after this stage."""
     variants = list(product["variants"])
     for variant in variants:
         variant.pop("prices", None)
@@ -33,7 +33,7 @@ def interrupt(state: State, product: Row, stage: Stage) -> None:
 
 
 def _empty(state: State, variant: Row) -> None:
-    """Take the levels away, which are written after all else."""
+    """Remove the levels, which are written last."""
     for link in variant["inventory_items"]:
         levels = [level["id"] for level in link["inventory"]["location_levels"]]
         Inventory(state).levels({"delete": levels})

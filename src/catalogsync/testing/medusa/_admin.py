@@ -60,7 +60,7 @@ VALUES = Listing("value", f"id,value,rank,option_id,{_TIMES}", limit=20)
 
 
 class ProductRoutes:
-    """The handlers; each works on the state in one go, between two awaits."""
+    """The handlers; each changes the state without an `await` in between."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -111,14 +111,14 @@ class ProductRoutes:
         return answer({"product": PRODUCTS.show(request, product)})
 
     async def create(self, request: web.Request) -> web.Response:
-        """Make a product."""
+        """Create a product."""
         body = await read_body(request, bodies.new_product)
         with self._state.journal.transaction():
             (product,) = self._products.create([body])
         return self._answer(request, product)
 
     async def batch(self, request: web.Request) -> web.Response:
-        """Make, change and delete products."""
+        """Create, update and delete products."""
         body = await read_body(request, bodies.products_batch, limit=LARGE)
         with self._state.journal.transaction():
             created, updated = self._products.batch(body)
@@ -131,7 +131,7 @@ class ProductRoutes:
         return self._state.products[key]
 
     async def update(self, request: web.Request) -> web.Response:
-        """Change a product."""
+        """Update a product."""
         body = await read_body(request, bodies.product_change)
         product = self._existing(request)
         with self._state.journal.transaction():
@@ -154,7 +154,7 @@ class ProductRoutes:
         return VARIANTS.page(request, "variants", lambda _: rows)
 
     async def add_variant(self, request: web.Request) -> web.Response:
-        """Make a variant."""
+        """Create a variant."""
         body = await read_body(request, bodies.new_variant)
         key = request.match_info["id"]
         with self._state.journal.transaction():
@@ -162,7 +162,7 @@ class ProductRoutes:
         return self._answer(request, self._state.products[key])
 
     async def variants_batch(self, request: web.Request) -> web.Response:
-        """Make, change and delete variants, of any product as far as they exist."""
+        """Create, update and delete variants; existing ones may be of any product."""
         body = await read_body(request, bodies.variants_batch, limit=LARGE)
         with self._state.journal.transaction():
             created, updated = self._products.variants.batch(
@@ -171,7 +171,7 @@ class ProductRoutes:
         return _batched(request, VARIANTS, "variant", body, created, updated)
 
     async def update_variant(self, request: web.Request) -> web.Response:
-        """Change a variant."""
+        """Update a variant."""
         body = await read_body(request, bodies.variant_change)
         change = {**body, "id": request.match_info["variant_id"]}
         key = request.match_info["id"]
@@ -187,7 +187,7 @@ class ProductRoutes:
         return deleted(key, "variant", {"parent": self._existing(request)["id"]})
 
     async def link_item(self, request: web.Request) -> web.Response:
-        """Let a variant be made of an inventory item that exists."""
+        """Link a variant to an existing inventory item."""
         body = await read_body(request, bodies.item_link)
         key = request.match_info["variant_id"]
         if key not in self._state.variants:
@@ -198,7 +198,7 @@ class ProductRoutes:
         return answer({"variant": VARIANTS.show(request, variant)})
 
     async def options_batch(self, request: web.Request) -> web.Response:
-        """Change which options and values a product has."""
+        """Change the options and values of a product."""
         body = await read_body(request, bodies.options_batch)
         product = self._existing(request)
         with self._state.journal.transaction():
@@ -207,7 +207,7 @@ class ProductRoutes:
 
 
 def deleted(key: str, what: str, more: Row | None = None) -> web.Response:
-    """Say that something is gone."""
+    """The answer to a deletion."""
     return answer({"id": key, "object": what, "deleted": True, **(more or {})})
 
 

@@ -81,7 +81,7 @@ class GroupRoutes:
     async def create_group(
         self, group: Group, listing: Listing, request: web.Request
     ) -> web.Response:
-        """Make a group."""
+        """Create a group."""
         body = await read_body(request, group.bodies[0])
         with self._state.journal.transaction():
             row = self._groups.create(group, body)
@@ -103,7 +103,7 @@ class GroupRoutes:
     async def update_group(
         self, group: Group, listing: Listing, request: web.Request
     ) -> web.Response:
-        """Change a group."""
+        """Update a group."""
         body = await read_body(request, group.bodies[1])
         row = self._group(group, request)
         with self._state.journal.transaction():
@@ -111,7 +111,7 @@ class GroupRoutes:
         return answer({group.key: listing.show(request, row)})
 
     async def delete_group(self, group: Group, request: web.Request) -> web.Response:
-        """Forget a group."""
+        """Delete a group."""
         key = request.match_info["id"]
         with self._state.journal.transaction():
             self._groups.delete(group, key)
@@ -137,7 +137,7 @@ class GroupRoutes:
         return answer({"product_category": _CATEGORIES.show(request, category)})
 
     async def create_category(self, request: web.Request) -> web.Response:
-        """Make a category."""
+        """Create a category."""
         body = await read_body(request, bodies.new_category)
         with self._state.journal.transaction():
             category = self._groups.create_category(body)
@@ -152,7 +152,7 @@ class GroupRoutes:
         return self._category_answer(request, self._state.categories[key])
 
     async def update_category(self, request: web.Request) -> web.Response:
-        """Change a category; that there is none is not said."""
+        """Update a category; an unknown id is not an error."""
         body = await read_body(request, bodies.category_change)
         category = self._state.categories.get(request.match_info["id"])
         if category is None:
@@ -162,14 +162,14 @@ class GroupRoutes:
         return self._category_answer(request, category)
 
     async def delete_category(self, request: web.Request) -> web.Response:
-        """Forget a category."""
+        """Delete a category."""
         key = request.match_info["id"]
         with self._state.journal.transaction():
             self._groups.delete_category(key)
         return deleted(key, "product_category")
 
     async def category_products(self, request: web.Request) -> web.Response:
-        """Put products into a category and take others out."""
+        """Add products to a category and remove others."""
         body = await read_body(request, bodies.links)
         category = self._state.categories[request.match_info["id"]]
         with self._state.journal.transaction():

@@ -1,4 +1,4 @@
-"""The Admin API's routes for options, stock and what a store is set up with."""
+"""The Admin API's routes for options, stock and the settings of a store."""
 
 from __future__ import annotations
 
@@ -120,27 +120,27 @@ class OtherRoutes:
         router.add_post(single, self.create_level)
 
     async def create_location(self, request: web.Request) -> web.Response:
-        """Make a stock location."""
+        """Create a stock location."""
         body = await read_body(request, bodies.new_location)
         location = self._state.add_location(body["name"])
         listing, _, _ = _FIXED["stock-locations"]
         return answer({"stock_location": listing.show(request, location)})
 
     async def delete_location(self, request: web.Request) -> web.Response:
-        """Forget a stock location."""
+        """Delete a stock location."""
         self._state.locations.pop(request.match_info["id"], None)
         return deleted(request.match_info["id"], "stock_location")
 
-    # --- what hardly changes here ---
+    # --- settings of a store ---
 
     async def fixed(self, path: str, request: web.Request) -> web.Response:
-        """A page of what the store was set up with."""
+        """A page of settings."""
         listing, name, _ = _FIXED[path]
         rows = list(self._table(name).values())
         return listing.page(request, path.replace("-", "_"), lambda _: rows)
 
     async def one_fixed(self, path: str, request: web.Request) -> web.Response:
-        """One thing that the store was set up with."""
+        """One setting."""
         listing, name, message = _FIXED[path]
         table, key = self._table(name), request.match_info["id"]
         if (path, key) == ("users", "me"):
@@ -183,7 +183,7 @@ class OtherRoutes:
         return answer({"product_option": OPTIONS.show(request, option)})
 
     async def create_option(self, request: web.Request) -> web.Response:
-        """Make an option that several products may share."""
+        """Create an option that several products may share."""
         body = await read_body(request, bodies.new_option)
         with self._state.journal.transaction():
             option = self._options.create(body)
@@ -194,7 +194,7 @@ class OtherRoutes:
         return self._option_answer(request, self._option(request))
 
     async def update_option(self, request: web.Request) -> web.Response:
-        """Change an option."""
+        """Update an option."""
         body = await read_body(request, bodies.option_change)
         option = self._option(request)
         with self._state.journal.transaction():
@@ -202,7 +202,7 @@ class OtherRoutes:
         return self._option_answer(request, option)
 
     async def delete_option(self, request: web.Request) -> web.Response:
-        """Forget an option."""
+        """Delete an option."""
         key = request.match_info["id"]
         with self._state.journal.transaction():
             self._options.delete(key)
@@ -218,7 +218,7 @@ class OtherRoutes:
         return answer({"product_option_value": VALUES.show(request, value)})
 
     async def delete_value(self, request: web.Request) -> web.Response:
-        """Forget a value."""
+        """Delete a value."""
         match = request.match_info
         option, value = self._options.value(match["id"], match["value_id"])
         with self._state.journal.transaction():
@@ -243,7 +243,7 @@ class OtherRoutes:
         return answer({"inventory_item": _ITEMS.show(request, row)})
 
     async def create_item(self, request: web.Request) -> web.Response:
-        """Make an inventory item."""
+        """Create an inventory item."""
         body = await read_body(request, bodies.new_item)
         with self._state.journal.transaction():
             item = self._inventory.create(body)
@@ -254,7 +254,7 @@ class OtherRoutes:
         return self._item_answer(request, self._item(request))
 
     async def update_item(self, request: web.Request) -> web.Response:
-        """Change an inventory item."""
+        """Update an inventory item."""
         body = await read_body(request, bodies.item_change)
         item = self._item(request)
         with self._state.journal.transaction():
@@ -262,7 +262,7 @@ class OtherRoutes:
         return self._item_answer(request, item)
 
     async def delete_item(self, request: web.Request) -> web.Response:
-        """Forget an inventory item."""
+        """Delete an inventory item."""
         item = self._item(request)
         with self._state.journal.transaction():
             self._inventory.delete(item["id"])
@@ -270,7 +270,7 @@ class OtherRoutes:
         return deleted(item["id"], "inventory_item")
 
     async def create_level(self, request: web.Request) -> web.Response:
-        """Make a level of one item."""
+        """Create a level of an item."""
         body = await read_body(request, bodies.level)
         item = self._item(request)
         with self._state.journal.transaction():
@@ -278,7 +278,7 @@ class OtherRoutes:
         return self._item_answer(request, item)
 
     async def levels(self, request: web.Request) -> web.Response:
-        """Make, change and delete levels of any items."""
+        """Create, update and delete levels of any items."""
         body = await read_body(request, bodies.levels_batch, limit=LARGE)
         with self._state.journal.transaction():
             done = self._inventory.levels(body)

@@ -1,4 +1,4 @@
-"""Who may ask: secret keys, tokens and publishable keys."""
+"""Authentication: secret keys, tokens and publishable keys."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _BAD_PUBLISHABLE = "A valid publishable key is required to proceed with the requ
 
 
 class Guard:
-    """Checks keys and hands out tokens."""
+    """Checks keys and issues tokens."""
 
     def __init__(
         self, state: State, clock: Callable[[], float], lifetime: float
@@ -62,14 +62,14 @@ class Guard:
         return token
 
     def forget_tokens(self) -> None:
-        """Let every token handed out so far be worth nothing."""
+        """Invalidate all tokens issued so far."""
         self._expiry.clear()
 
     def admit(self, request: web.Request, *, token_only: bool = False) -> None:
-        """Let an administrator pass.
+        """Check that the request is from an administrator.
 
         Raises:
-            MedusaError: 401 for anybody else.
+            MedusaError: 401 otherwise.
         """
         scheme, _, credential = request.headers.get("Authorization", "").partition(" ")
         if scheme == "Bearer" and credential.startswith("sk_"):

@@ -213,7 +213,7 @@ links = shape({"add": array(string), "remove": array(string)})
 
 
 def named(column: str) -> tuple[Check, Check]:
-    """The bodies that make and change a tag, a type or a collection."""
+    """The bodies that create and update a tag, a type or a collection."""
     fields = {
         column: string,
         "handle": string,

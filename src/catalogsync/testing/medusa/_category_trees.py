@@ -1,9 +1,9 @@
-"""The tree of categories as Medusa keeps and shows it, mistakes included.
+"""The tree of categories as Medusa stores and shows it, including its defects.
 
-Observed on Medusa 2.21.2: nothing keeps a category from being put below itself; what
-is shown of such a tree has no end, which is an unknown error. Ancestors are looked up
-by the path of ids, `mpath`. A move to the top level empties that of the category, and
-leaves those of the categories below it as they were.
+Observed on Medusa 2.21.2: nothing prevents a category from being moved below itself;
+showing such a tree never ends, which is an unknown error. Ancestors are looked up by the
+path of ids, `mpath`. A move to the top level empties the path of the category, but not
+the paths of the categories below it.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ def _any(_: Row, __: object) -> bool:
 
 
 TREES: dict[str, Filter] = {_ANCESTORS: _any, _DESCENDANTS: _any}
-"""Parameters of a list of categories that choose none."""
+"""Parameters of a list of categories that do not filter it."""
 
 
 def move(state: State, category: Row, parent: Row | None) -> None:
-    """Put a category below another one, or at the top level, as the last one there."""
+    """Move a category below another one, or to the top level, as the last one there."""
     old = category["parent_category"]
     if parent is old:
         return
@@ -55,20 +55,24 @@ def move(state: State, category: Row, parent: Row | None) -> None:
 
 
 def close_up(state: State, category: Row) -> None:
-    """Let those that come after a category take its place."""
+    """Close the gap that a category leaves in the ranks of its siblings."""
     for row in children(state, category["parent_category"]):
         if row["rank"] > category["rank"]:
             state.journal.put(row, "rank", row["rank"] - 1)
 
 
 def children(state: State, parent: Row | None) -> list[Row]:
-    """The categories right below another one, or at the top level."""
+    """The children of a category, or the categories at the top level."""
     rows = state.categories.values()
     return [row for row in rows if row["parent_category"] is parent]
 
 
 def _new_paths(state: State, category: Row, parent: Row) -> dict[str, str]:
-    """The paths of a category and all below it; what is no tree has none."""
+    """The new paths of a category and all its descendants.
+
+    Raises:
+        MedusaError: The category is one of its own descendants.
+    """
     start = category["mpath"]
     near = [r for r in state.categories.values() if r["mpath"].startswith(start)]
     paths: dict[str, str] = {}
@@ -88,7 +92,7 @@ def _new_paths(state: State, category: Row, parent: Row) -> dict[str, str]:
 def show_page(
     listing: Listing, request: web.Request, key: str, rows: Iterable[Row]
 ) -> web.Response:
-    """Answer with a page of categories, with their trees if these are asked for."""
+    """A page of categories, with their trees if the query requests them."""
     query = listing.query(request)
     visible = list(rows)
     found, count = query.page(listing.matching(visible, query))
@@ -100,13 +104,13 @@ def show_page(
 def show_trees(
     listing: Listing, query: Query, visible: list[Row], found: list[Row]
 ) -> list[Row]:
-    """Categories as the query asks for them.
+    """Categories as the query requests them.
 
     Args:
-        listing: How they are shown.
-        query: What it asks for.
-        visible: Those that may be part of a tree.
-        found: Those that it asks for.
+        listing: Default fields of a category.
+        query: The query.
+        visible: Categories that may be part of a tree.
+        found: Categories to show.
     """
     show = listing.shower(query.fields)
     desired = {name for name in TREES if query.asks(name)}
@@ -123,17 +127,17 @@ def show_trees(
 
 @attrs.frozen
 class _Ancestors:
-    """Shows categories with all that contain them.
+    """Shows categories with their ancestors.
 
     Attributes:
-        near: Those that the paths of the shown ones lead to, by id.
+        near: The categories in the paths of those shown, by id.
     """
 
     near: dict[str, Row]
 
     @classmethod
     def of(cls, found: list[Row], rows: list[Row]) -> _Ancestors:
-        """For those that are to be shown, and all that may be part of the tree."""
+        """The instance that shows *found*; their ancestors are among *rows*."""
         paths: set[str] = set()
         for row in found:
             parts = row["mpath"].split(".")
@@ -165,7 +169,7 @@ class _Ancestors:
 
 @attrs.frozen
 class _Descendants:
-    """Shows categories with all that lie below them."""
+    """Shows categories with their descendants."""
 
     rows: list[Row]
 

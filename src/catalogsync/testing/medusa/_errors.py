@@ -1,11 +1,11 @@
-"""What Medusa answers when it refuses."""
+"""Medusa's error answers."""
 
 from __future__ import annotations
 
 from typing import Any, Literal, TypeAlias
 
 Row: TypeAlias = dict[str, Any]
-"""An entity as it is kept and sent: columns, and the rows it is related to."""
+"""An entity as it is stored and sent: columns and related rows."""
 
 ErrorType: TypeAlias = Literal[
     "invalid_data", "not_found", "not_allowed", "unauthorized", "invalid_argument"
@@ -21,7 +21,7 @@ _STATUS: dict[ErrorType, int] = {
 
 
 class MedusaError(Exception):
-    """An answer that is not a success; what the request did is undone."""
+    """An error answer; all changes of the request are undone."""
 
     def __init__(self, status: int, body: Row | None) -> None:
         super().__init__(status, body)
@@ -30,25 +30,25 @@ class MedusaError(Exception):
 
 
 def refusal(kind: ErrorType, message: str) -> MedusaError:
-    """The answer to a request that Medusa understands and does not accept."""
+    """The answer to a request that Medusa understands but refuses."""
     return MedusaError(_STATUS[kind], {"type": kind, "message": message})
 
 
 def invalid(message: str) -> MedusaError:
-    """The commonest refusal."""
+    """The most common refusal."""
     return refusal("invalid_data", message)
 
 
 def exists(name: str, value: object) -> MedusaError:
     """Refuse a second row with the same unique value of, say, ``Product.handle``."""
     what, column = name.split(".")
-    # Medusa splits what PostgreSQL says at its commas.
+    # Medusa splits PostgreSQL's message at its commas.
     named = str(value).partition(",")[0].strip()
     return invalid(f"{what} with {column}: {named}, already exists.")
 
 
 def no_relative(column: str, value: str) -> MedusaError:
-    """Refuse a reference to a row that is not there."""
+    """Refuse a reference to a row that does not exist."""
     message = (
         f"You tried to set relationship {column}: {value}, but such entity does"
         " not exist"
@@ -57,7 +57,7 @@ def no_relative(column: str, value: str) -> MedusaError:
 
 
 def unknown_error() -> MedusaError:
-    """The answer to what Medusa did not expect."""
+    """The answer to a request that makes Medusa fail."""
     body = {
         "code": "unknown_error",
         "type": "unknown_error",
@@ -72,6 +72,6 @@ def unauthorized() -> MedusaError:
 
 
 def too_large() -> MedusaError:
-    """The answer to a body over the limit of its route."""
+    """The answer to a body that is larger than its route allows."""
     body = {"message": "request entity too large", "type": "unknown_error"}
     return MedusaError(413, body)

@@ -1,4 +1,4 @@
-"""Which columns and relations an answer has: Medusa's ``fields`` parameter."""
+"""Medusa's ``fields`` parameter: the columns and relations in an answer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import attrs
 from ._errors import Row
 
 Selection: TypeAlias = tuple[tuple[str, str, Any], ...]
-"""Names, the keys they stand for, and None for a column, else a selection."""
+"""Name, key in the row, and the selection of a relation, or None for a column."""
 
 _Tree: TypeAlias = dict[str, Any]
 
@@ -21,8 +21,8 @@ class Kind:
 
     Attributes:
         columns: Its columns.
-        relations: Its relations, with the kinds they lead to.
-        always: The columns that are shown whenever the entity is.
+        relations: Its relations, with the kinds of the related entities.
+        always: The columns that are always shown.
     """
 
     columns: tuple[str, ...]
@@ -156,10 +156,10 @@ KINDS["store_product"] = attrs.evolve(
 
 @functools.lru_cache(maxsize=256)
 def select(kind: str, fields: str | None, defaults: str) -> Selection:
-    """What to show of an entity, as asked by the parameter and its defaults.
+    """The selection for an entity, from the parameter and the defaults.
 
-    Plain names mean exactly these; if every name has a sign, the defaults are
-    changed by them. Unknown names count for nothing.
+    Plain names replace the defaults; if every name has a sign, they change the defaults.
+    Unknown names are ignored.
     """
     tokens = [token for token in (fields or "").split(",") if token]
     signed = fields is None or (
@@ -218,7 +218,7 @@ def _freeze(tree: _Tree) -> Selection:
 
 
 def _link(name: str, row: Row) -> Row | None:
-    """The row that links to a shipping profile or a price set, if there is one."""
+    """The row that links to a shipping profile or a price set; None: there is none."""
     if name == "shipping_profiles_link" and "shipping_profile" in row:
         profile = row["shipping_profile"]["id"]
         return {"shipping_profile_id": profile, "product_id": row["id"]}
@@ -229,7 +229,7 @@ def _link(name: str, row: Row) -> Row | None:
 
 
 def render(row: Row, selection: Selection) -> Row:
-    """The row as the answer shows it; what it does not have is absent."""
+    """The row as the answer shows it, without keys that the row lacks."""
     shown: Row = {}
     for name, key, inner in selection:
         if inner is not None and (link := _link(name, row)):

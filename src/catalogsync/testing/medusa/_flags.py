@@ -1,9 +1,9 @@
-"""Medusa's feature flags: which there are, and what they change for a sync.
+"""Medusa's feature flags, and their effects on a sync.
 
-What a role lacks was taken from a real server, with the policies of the routes that a
-sync meets. Only columns that are named in ``fields`` are left out. A lagging index and
-cached lists are as bad as they could be: the index learns nothing until a test lets it
-catch up, and a list that was read once never changes.
+The effects of a missing permission were observed on a real server, for the routes that a
+sync uses. Only columns that are named in ``fields`` are left out. A lagging index and
+cached lists behave in the worst possible way: the index is not updated until a test
+calls `catch_up`, and a list that was read once never changes.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _RESOURCES = {
     "value": "product_option_value",
     "variant": "product_variant",
 }
-"""What policies call the kinds of entities."""
+"""The kinds of entities, by their names in policies."""
 _ROOTS = {
     "inventory-items": "item",
     "product-categories": "category",
@@ -53,7 +53,7 @@ _ROOTS = {
     "stores": "store",
     "users": "user",
 }
-"""The kinds of entities that routes begin with."""
+"""The kinds of entities, by the first part of a route."""
 _OPERATIONS = ("read", "create", "update", "delete")
 PERMISSIONS = frozenset(
     f"{resource}:{operation}"
@@ -63,7 +63,7 @@ PERMISSIONS = frozenset(
 
 
 def flagged(state: State) -> Middleware:
-    """Behave as the flags say."""
+    """A middleware for the effects of the flags."""
     cached: dict[str, str] = {}
 
     @web.middleware
@@ -87,7 +87,7 @@ def flagged(state: State) -> Middleware:
 
 
 def add_flags(router: web.UrlDispatcher, state: State) -> None:
-    """Register the routes that tell flags, permissions and, by being there, versions."""
+    """Register routes for flags and permissions, and routes that newer versions have."""
 
     async def flags(request: web.Request) -> web.Response:
         names = sorted({*FLAGS, *state.flags})
@@ -111,7 +111,7 @@ def add_flags(router: web.UrlDispatcher, state: State) -> None:
 
 
 def _check_policies(request: web.Request, denied: set[str]) -> None:
-    """Refuse what a role does not allow, and a key, which has no role."""
+    """Refuse requests that the role does not allow; a secret key has no role."""
     needed = [*_policies(request)]
     if not needed:
         return
@@ -125,7 +125,7 @@ def _check_policies(request: web.Request, denied: set[str]) -> None:
 
 
 def _policies(request: web.Request) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The resources and operations that a route is for."""
+    """The resources and operations of a route."""
     _, area, *path = request.path.split("/")
     root = _ROOTS.get(path[0]) if area == "admin" else None
     if root is None or path == ["users", "me"]:
@@ -170,7 +170,7 @@ def _without_denied(request: web.Request, denied: set[str]) -> web.Request:
 
 
 def _is_denied(kind: str, name: str, denied: set[str]) -> bool:
-    """Whether the way to a column leads through something that is denied."""
+    """Whether a part of the path to a column is denied."""
     for part in name.lstrip("+* ").split("."):
         target = KINDS[kind].relations.get(part)
         if target is None:
@@ -182,7 +182,7 @@ def _is_denied(kind: str, name: str, denied: set[str]) -> bool:
 
 
 def listed(state: State, rows: list[Row], *, filtered: bool) -> list[Row]:
-    """The products that a list shows, which may come from the index."""
+    """The products in a list, which may come from the index."""
     if not filtered or "index_engine" not in state.flags:
         return rows
     return [row for row in rows if row["id"] in state.indexed]

@@ -1,4 +1,4 @@
-"""What products are grouped by: categories, tags, types and collections."""
+"""Groups of products: categories, tags, types and collections."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from ._values import merge
 
 @attrs.frozen
 class Group:
-    """A kind of group that has nothing but a name.
+    """A kind of group that has only a name.
 
     Attributes:
         path: The end of its routes' paths.
         kind: Its name in ``KINDS``.
         key: The name of one in an answer.
         keys: The name of several in an answer.
-        column: The column that is unique.
-        prefix: How its ids begin.
-        label: How Medusa calls it.
-        limit: How many come in a page by default.
+        column: The unique column.
+        prefix: Prefix of its ids.
+        label: Name in Medusa's messages.
+        limit: Default size of a page.
     """
 
     path: str
@@ -38,7 +38,7 @@ class Group:
 
     @property
     def bodies(self) -> tuple[Check, Check]:
-        """What makes and what changes one."""
+        """The bodies that create and update one."""
         return named("title" if self.kind == "collection" else "value")
 
 
@@ -74,7 +74,7 @@ class Groups:
         return tables[group.kind]
 
     def create(self, group: Group, body: Row) -> Row:
-        """Make a group."""
+        """Create a group."""
         row: Row = {
             "external_id": None,
             "metadata": None,
@@ -93,13 +93,13 @@ class Groups:
                 raise exists(f"{group.label}.{group.column}", value)
 
     def update(self, group: Group, row: Row, body: Row) -> None:
-        """Change a group."""
+        """Update a group."""
         if group.column in body:
             self._require_new(group, body[group.column], row)
         self._state.change(row, body)
 
     def delete(self, group: Group, key: str) -> None:
-        """Forget a group, also in the products that are in it."""
+        """Delete a group and remove it from its products."""
         self._state.journal.drop(self.table(group), key)
         for product in self._state.products.values():
             if group.kind == "tag":
@@ -112,7 +112,7 @@ class Groups:
     # --- categories ---
 
     def create_category(self, body: Row) -> Row:
-        """Make a category."""
+        """Create a category."""
         columns = {key: body[key] for key in body if key != "additional_data"}
         category: Row = {
             "description": "",
@@ -152,7 +152,7 @@ class Groups:
         return parent
 
     def update_category(self, category: Row, body: Row) -> None:
-        """Change a category."""
+        """Update a category."""
         columns = {key: body[key] for key in body if key != "additional_data"}
         if "handle" in columns:
             self._require_new_handle(columns["handle"], category)
@@ -164,7 +164,7 @@ class Groups:
         self._state.change(category, columns)
 
     def delete_category(self, category_id: str) -> None:
-        """Forget a category that has no children."""
+        """Delete a category that has no children."""
         category = self._state.categories.get(category_id)
         if category is None:
             message = f"ProductCategory with id: {category_id} was not found"
@@ -183,7 +183,7 @@ class Groups:
         self.set_products(category, {"remove": list(self._state.products)})
 
     def set_products(self, category: Row, body: Row) -> None:
-        """Put products into a category and take others out; unknown ids are ignored."""
+        """Add products to a category and remove others; unknown ids are ignored."""
         add, remove = set(body.get("add", ())), set(body.get("remove", ()))
         for product in self._state.products.values():
             others = [row for row in product["categories"] if row is not category]

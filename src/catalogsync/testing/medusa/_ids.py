@@ -1,4 +1,4 @@
-"""Ids as Medusa makes them: a prefix and a ULID."""
+"""Ids in Medusa's form: a prefix and a ULID."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 
 
 class Ids:
-    """Makes ids whose order within one millisecond is arbitrary."""
+    """Generates ids whose order within one millisecond is arbitrary."""
 
     def __init__(self, clock: Callable[[], float], seed: int) -> None:
         self._clock = clock
@@ -20,12 +20,12 @@ class Ids:
         self._head = self._text = ""
 
     def new(self, prefix: str) -> str:
-        """A fresh id, such as ``prod_01M864...``."""
+        """A new id, such as ``prod_01M864...``."""
         self._look_at_the_clock()
         return f"{prefix}_{self._head}{_encode(self._random.getrandbits(80), 8)}"
 
     def now(self) -> str:
-        """The time as Medusa writes it."""
+        """The current time in Medusa's format."""
         self._look_at_the_clock()
         return self._text
 

@@ -1,4 +1,4 @@
-"""Inventory items and how many of them lie where."""
+"""Inventory items and their levels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Inventory:
         self._state = state
 
     def listed(self) -> list[Row]:
-        """The items with the variants that are made of them."""
+        """The items with their variants."""
         users: dict[str, list[Row]] = {}
         for variant in self._state.variants.values():
             for link in variant["inventory_items"]:
@@ -25,7 +25,7 @@ class Inventory:
         return [{**item, "variants": users.get(item["id"], [])} for item in items]
 
     def with_variants(self, item: Row) -> Row:
-        """One item with the variants that are made of it."""
+        """One item with its variants."""
         users = [
             variant
             for variant in self._state.variants.values()
@@ -35,7 +35,7 @@ class Inventory:
         return {**item, "variants": users}
 
     def create(self, body: Row) -> Row:
-        """Make an inventory item."""
+        """Create an inventory item."""
         columns = {k: v for k, v in body.items() if k != "location_levels"}
         item: Row = {
             **ITEM_DEFAULTS,
@@ -53,7 +53,7 @@ class Inventory:
         return item
 
     def update(self, item: Row, body: Row) -> None:
-        """Change an item; its SKU is its own, not that of its variants."""
+        """Update an item; its SKU is independent of that of its variants."""
         columns = clean(body)
         if "sku" in columns and columns["sku"] != item["sku"]:
             index = self._state.item_skus
@@ -62,7 +62,7 @@ class Inventory:
         self._state.change(item, columns)
 
     def equip(self, variant: Row, links: list[Row] | None) -> None:
-        """Give a variant the items that it asks for, or one of its own."""
+        """Link a variant to the items in its body, or to a new one."""
         if not variant["manage_inventory"]:
             return
         if not links:
@@ -75,7 +75,7 @@ class Inventory:
             self.link(variant, link)
 
     def link(self, variant: Row, body: Row) -> None:
-        """Let a variant be made of an item."""
+        """Link a variant to an item."""
         item = self._state.items.get(body["inventory_item_id"])
         if item is None:
             message = f"Inventory Items with ids: {body['inventory_item_id']} not found"
@@ -86,7 +86,7 @@ class Inventory:
         )
 
     def delete(self, item_id: str) -> None:
-        """Forget an item, its levels and what links to it."""
+        """Delete an item, its levels and its links."""
         state = self._state
         item = state.items.get(item_id)
         if item is None:
@@ -97,7 +97,7 @@ class Inventory:
             state.journal.drop(state.levels, level["id"])
 
     def unlink(self, item_id: str) -> None:
-        """Take an item from the variants that are made of it."""
+        """Unlink an item from its variants."""
         for variant in self._state.variants.values():
             kept = [
                 link
@@ -119,7 +119,7 @@ class Inventory:
         return answer
 
     def create_level(self, body: Row) -> Row:
-        """Make a level where the item has none; the location is not checked."""
+        """Create a level at a location without one; the location is not checked."""
         item = self._state.items.get(body["inventory_item_id"])
         if item is None:
             raise no_relative("inventory_item_id", body["inventory_item_id"])
@@ -143,7 +143,7 @@ class Inventory:
         return level
 
     def update_level(self, body: Row) -> Row:
-        """Set the quantity of a level that is there."""
+        """Set the quantity of an existing level."""
         item = self._state.items.get(body["inventory_item_id"])
         level = _level(item, body) if item else None
         if item is None or level is None:

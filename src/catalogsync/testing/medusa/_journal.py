@@ -1,4 +1,4 @@
-"""All or nothing: changes to rows that can be undone together."""
+"""Transactions: changes to rows that can be undone together."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _ABSENT: Any = object()
 
 
 class Journal:
-    """Writes down what was before, so that a failed request leaves nothing.
+    """Records old values, so that a failed request can be undone.
 
-    Lists in rows are replaced and never changed in place, so a row's old value is
-    all there is to remember.
+    Lists in rows are replaced and never changed in place, so old values of columns are
+    sufficient.
     """
 
     def __init__(self) -> None:
@@ -33,12 +33,12 @@ class Journal:
             self._before.append((row, key, row.pop(key)))
 
     def scar(self, row: Row, key: str, value: object) -> None:
-        """Set a column or a row once all else is undone: what Medusa fails to undo."""
+        """Set a column or a row after an undo, as Medusa's own undo is incomplete."""
         self._scars.append((row, key, value))
 
     @contextlib.contextmanager
     def transaction(self) -> Generator[None]:
-        """Undo everything since the beginning of the block if it is refused."""
+        """Undo all changes of the block if it raises a `MedusaError`."""
         self._before.clear()
         self._scars.clear()
         try:

@@ -1,8 +1,8 @@
-"""Options and their values, and which of them a product uses.
+"""Options, their values, and the options of products.
 
 An option has values; a product is linked to an option and to some of its values.
-In a product's ``options`` stand copies of the option rows, with the product's own
-choice of values.
+A product's ``options`` contain copies of the option rows, with the product's own choice
+of values.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Options:
         self._state = state
 
     def listed(self) -> list[Row]:
-        """The options with the products that are linked to them."""
+        """The options with the products linked to them."""
         users: dict[str, list[Row]] = {}
         for product in self._state.products.values():
             for link in product["options"]:
@@ -33,7 +33,7 @@ class Options:
         return [{**row, "products": users.get(row["id"], [])} for row in options]
 
     def create(self, body: Row, *, exclusive: bool = False) -> Row:
-        """Make an option with its values.
+        """Create an option with its values.
 
         It stays even if the product that needs it is refused for another reason.
         """
@@ -89,7 +89,7 @@ class Options:
             )
 
     def update(self, option: Row, body: Row) -> None:
-        """Change an option; its list of values replaces the old one."""
+        """Update an option; its list of values replaces the old one."""
         columns: Row = {
             key: body[key] for key in ("title", "is_exclusive") if key in body
         }
@@ -111,7 +111,7 @@ class Options:
         self._add_values(option, [text for text in texts if text not in have])
 
     def delete(self, option_id: str) -> None:
-        """Forget an option that no product uses."""
+        """Delete an option that no product uses."""
         if any(self._links(option_id)):
             message = "Cannot delete product options that are associated with products."
             raise invalid(message)
@@ -137,7 +137,7 @@ class Options:
         self._state.change(value, body)
 
     def delete_value(self, option: Row, value: Row) -> None:
-        """Forget a value that no product is linked to."""
+        """Delete a value that no product is linked to."""
         if value["id"] in self._used(option["id"]):
             raise invalid(_IN_USE)
         kept = [row for row in option["values"] if row is not value]
@@ -159,7 +159,7 @@ class Options:
     # --- a product's choice ---
 
     def require(self, bodies: list[Any]) -> None:
-        """Refuse options that are asked for by id and are not to be had."""
+        """Refuse ids of options that do not exist or belong to another product."""
         desired = [body["id"] for body in bodies if "title" not in body]
         known = self._state.options
         if missing := ", ".join(key for key in desired if key not in known):
@@ -176,7 +176,7 @@ class Options:
             )
 
     def links(self, bodies: Iterable[Row | str], *, exclusive: bool) -> list[Row]:
-        """The links for a product, whose new options are made."""
+        """The links of a product to options; creates its new options."""
         return [self._link(body, exclusive=exclusive) for body in bodies]
 
     def _link(self, body: Row | str, *, exclusive: bool) -> Row:
@@ -196,7 +196,7 @@ class Options:
         return {**found, "values": values}
 
     def batch(self, product: Row, body: Row) -> None:
-        """Add, remove and change what a product is linked to."""
+        """Add, remove and change a product's links to options."""
         for change in body.get("update", ()):
             self._change_link(product, change)
         if remove := body.get("remove"):
@@ -207,13 +207,13 @@ class Options:
     def keep(
         self, product: Row, ids: list[str], remove: list[str], *, validate: bool = True
     ) -> None:
-        """Unlink options; one that is a product's own goes with its last link.
+        """Unlink options; an exclusive option is deleted with its last link.
 
         Args:
             product: The product.
-            ids: What stays.
-            remove: What goes all the same.
-            validate: Whether to refuse if a variant has a value of one that goes.
+            ids: Options to keep.
+            remove: Options to remove even so.
+            validate: Whether to refuse if a variant has a value of a removed option.
         """
         gone = [
             link
@@ -238,7 +238,7 @@ class Options:
                 self._forget_values(product, link["id"])
 
     def _forget_values(self, product: Row, option_id: str) -> None:
-        """Variants show no values of an option that is gone."""
+        """Remove the values of a deleted option from the variants."""
         for variant in product["variants"]:
             kept = [row for row in variant["options"] if row["option_id"] != option_id]
             if len(kept) < len(variant["options"]):

@@ -1,4 +1,4 @@
-"""Products: made, changed and deleted in batches that succeed or fail as a whole."""
+"""Products: created, updated and deleted in batches that succeed or fail as a whole."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Products:
         self.variants = Variants(state, self.inventory)
 
     def batch(self, body: Row) -> tuple[list[Row], list[Row]]:
-        """Create, update and delete; what is created comes back in id order."""
+        """Create, update and delete; created products are returned in id order."""
         try:
             created = self.create(body.get("create", []))
         except MedusaError:
@@ -47,7 +47,7 @@ class Products:
         return created, updated
 
     def _scar(self, changes: list[Row]) -> None:
-        """Leave what stays of an update whose request is refused for a creation."""
+        """Keep the parts of an update that Medusa fails to undo after a refused creation."""
         with contextlib.suppress(MedusaError):
             self.update(changes)
             for change in changes:
@@ -59,7 +59,7 @@ class Products:
     # --- creation ---
 
     def create(self, bodies: list[Row]) -> list[Row]:
-        """Make products."""
+        """Create products."""
         without = [body["title"] for body in bodies if not body.get("options")]
         if without:
             titles = ", ".join(without)
@@ -138,7 +138,7 @@ class Products:
         else:
             journal.drop(index, key)
 
-    # --- what a product is related to ---
+    # --- relations of a product ---
 
     def _relate(self, product: Row, body: Row) -> None:
         state = self._state
@@ -186,7 +186,7 @@ class Products:
     # --- update and deletion ---
 
     def update(self, changes: list[Row]) -> list[Row]:
-        """Change what is named of products."""
+        """Update the given fields of products."""
         products = self._state.products
         unknown = [body["id"] for body in changes if body["id"] not in products]
         if unknown:
@@ -210,8 +210,8 @@ class Products:
             self._note_external_id(product)
         self._relate(product, body)
         if "option_ids" in body:
-            # With variants in the same body, Medusa does not ask which of them use
-            # an option that goes.
+            # With variants in the same body, Medusa does not check which of them use
+            # a removed option.
             used = "variants" not in body
             self._set_options(product, body["option_ids"], validate=used)
         if "variants" in body:
@@ -225,7 +225,7 @@ class Products:
         self._state.replace(product, "options", [*product["options"], *added])
 
     def _set_variants(self, product: Row, bodies: list[Row]) -> None:
-        """Replace the variants; of those left out, the items stay behind."""
+        """Replace the variants; the inventory items of removed ones stay."""
         have = {row["id"]: row for row in product["variants"]}
         chosen = [self.variants.choose(product, body) or None for body in bodies]
         require_comparable([*chosen])
@@ -235,7 +235,7 @@ class Products:
             if variant := have.get(body.get("id", "")):
                 self.variants.change(variant, body, options)
                 kept.append(variant)
-            elif "title" in body:  # even with an id that there is not
+            elif "title" in body:  # even with an unknown id
                 kept.append(self.variants.create(product, body, options or []))
             else:
                 raise unknown_error()
@@ -245,7 +245,7 @@ class Products:
         self._state.replace(product, "variants", kept)
 
     def delete(self, product_id: str) -> None:
-        """Forget a product with its variants and their items."""
+        """Delete a product with its variants and their items."""
         product = self._state.products.get(product_id)
         if product is None:
             return

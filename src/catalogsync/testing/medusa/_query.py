@@ -25,12 +25,12 @@ Filter: TypeAlias = Callable[[Row, "Condition"], bool]
 
 @attrs.define
 class Condition:
-    """What one parameter asks for.
+    """One filter of a query.
 
     Attributes:
-        values: The texts it was given, one or, as ``name[]``, several.
+        values: The values of the parameter; several for ``name[]``.
         listed: Whether it was written as a list.
-        operator: Such as ``$gt``, or nothing.
+        operator: An operator such as ``$gt``; empty: none.
     """
 
     values: list[str]
@@ -43,12 +43,12 @@ class Query:
     """A parsed query string.
 
     Attributes:
-        conditions: What is asked for, by the name of the parameter; that of
-            ``variants[sku][]`` is ``variants.sku``.
-        limit: How many rows at most.
-        offset: How many rows to leave out first.
-        order: The column to sort by, with a minus for the other way; or nothing.
-        fields: The ``fields`` parameter, if there is one.
+        conditions: Filters by name of the parameter; ``variants[sku][]`` becomes
+            ``variants.sku``.
+        limit: Largest number of rows.
+        offset: Number of rows to skip.
+        order: The column to sort by, with a minus for descending order; empty: none.
+        fields: The ``fields`` parameter; None: there is none.
     """
 
     conditions: Mapping[str, Condition]
@@ -62,7 +62,7 @@ class Query:
         """Read the parameters.
 
         Raises:
-            MedusaError: For a limit or an offset that is no number.
+            MedusaError: The limit or the offset is not a number.
         """
         conditions: dict[str, Condition] = {}
         for name, value in query.items():
@@ -78,12 +78,12 @@ class Query:
         )
 
     def asks(self, name: str) -> bool:
-        """Whether a parameter says yes."""
+        """Whether a parameter is ``true``."""
         condition = self.conditions.get(name)
         return condition is not None and condition.values[-1] == "true"
 
     def page(self, rows: Iterable[Row]) -> tuple[list[Row], int]:
-        """The rows of this page in order, and how many there are in all."""
+        """The rows of this page in order, and the number of all rows."""
         found = list(rows)
         if self.order:
             found = self._sorted(found)
@@ -125,7 +125,7 @@ def _number(conditions: dict[str, Condition], name: str, default: int) -> int:
 
 
 def matches_column(column: str) -> Filter:
-    """Match one of the given values, with ``null`` for none."""
+    """Match one of the given values; ``null`` matches an empty column."""
 
     def matches(row: Row, condition: Condition) -> bool:
         return _is_one_of(row.get(column), condition)
@@ -134,7 +134,7 @@ def matches_column(column: str) -> Filter:
 
 
 def matches_moment(column: str) -> Filter:
-    """Match a time, with the operators that Medusa has for it."""
+    """Match a time, with Medusa's operators."""
 
     def matches(row: Row, condition: Condition) -> bool:
         have, want = str(row[column]), condition.values[-1]
@@ -145,7 +145,7 @@ def matches_moment(column: str) -> Filter:
 
 
 def matches_related(relation: str, column: str = "id") -> Filter:
-    """Match rows that have a relative with one of the given values."""
+    """Match rows that have a related row with one of the given values."""
 
     def matches(row: Row, condition: Condition) -> bool:
         return any(
@@ -162,7 +162,7 @@ def contains(*columns: str) -> Filter:
 
     def matches(row: Row, condition: Condition) -> bool:
         desired = condition.values[-1].lower()
-        if desired == _NULL:  # nothing is asked for
+        if desired == _NULL:  # matches all rows
             return True
         return any(desired in str(row.get(column) or "").lower() for column in columns)
 
@@ -170,9 +170,9 @@ def contains(*columns: str) -> Filter:
 
 
 def _is_one_of(value: object, condition: Condition, *, splits: bool = True) -> bool:
-    """Whether a value is asked for; the text ``null`` always means none.
+    """Whether a value matches; the text ``null`` always means an empty column.
 
-    A single value in a list is taken for several where it has commas.
+    A single value in a list is split at its commas.
     """
     desired = condition.values
     if splits and condition.listed and len(desired) == 1:

@@ -1,4 +1,4 @@
-"""Checks of request bodies, in the words of Medusa's own checks."""
+"""Checks of request bodies, with Medusa's messages."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from ._errors import invalid
 Path: TypeAlias = tuple[str | int, ...]
 Issues: TypeAlias = list[str]
 Value: TypeAlias = dict[str, object] | list[object] | str | float | None
-"""What JSON says; whatever is in it is checked in its turn."""
+"""A JSON value; the elements of lists and objects are not checked yet."""
 
 Check: TypeAlias = Callable[[Any, Path, Issues], None]
-"""Looks at a value at a path and adds to the issues what is wrong with it."""
+"""Checks a value at a path, and adds its problems to the issues."""
 
 MISSING: Any = object()
 
 
 def validate(check: Check, body: object) -> None:
-    """Refuse the body if there is anything wrong with it.
+    """Check a body.
 
     Raises:
-        MedusaError: 400 with all that is wrong.
+        MedusaError: 400 with all problems.
     """
     issues: Issues = []
     check(body, (), issues)
@@ -66,11 +66,11 @@ record = _typed("record", dict)
 
 
 def anything(value: object, path: Path, issues: Issues) -> None:
-    """Accept whatever it is."""
+    """Accept any value."""
 
 
 def boolean(value: object, path: Path, issues: Issues) -> None:
-    """Accept a boolean, or its name."""
+    """Accept a boolean, also as text."""
     if not isinstance(value, bool) and value not in {"true", "false"}:
         issues.append(_wrong("boolean", value, path))
 
@@ -113,7 +113,7 @@ def refused(message: str) -> Check:
 
 
 def array(inner: Check) -> Check:
-    """Accept a list of such values."""
+    """Accept a list of values that *inner* accepts."""
 
     def check(value: Value, path: Path, issues: Issues) -> None:
         if not isinstance(value, list):
@@ -126,7 +126,7 @@ def array(inner: Check) -> Check:
 
 
 def either(*choices: Check) -> Check:
-    """Accept what one of these accepts, or complain as the first does."""
+    """Accept a value that one of these accepts, or report the issues of the first."""
 
     def check(value: object, path: Path, issues: Issues) -> None:
         complaints: list[Issues] = []

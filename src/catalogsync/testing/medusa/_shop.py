@@ -1,4 +1,4 @@
-"""The Store API's routes: what a shopper sees."""
+"""The Store API's routes, for shoppers."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _CATEGORIES = Listing(
 
 @attrs.frozen
 class _Shopper:
-    """Where somebody shops, and in which region."""
+    """The sales channels and the region of a request."""
 
     state: State
     channels: list[Row]
@@ -65,7 +65,7 @@ class _Shopper:
     region: str
 
     def sees(self, product: Row) -> bool:
-        """Whether a product is offered; a single channel of a store filters none."""
+        """Whether a product is offered; with a single sales channel, every one is."""
         if product["status"] != "published":
             return False
         if len(self.state.channels) == 1:
@@ -73,7 +73,7 @@ class _Shopper:
         return any(channel in self.channels for channel in product["sales_channels"])
 
     def view(self, product: Row) -> Row:
-        """A product with prices and quantities as they are for this shopper."""
+        """A product with the prices and quantities for this shopper."""
         variants = [self._variant(variant) for variant in product["variants"]]
         return {**product, "variants": variants}
 
@@ -146,7 +146,7 @@ class ShopRoutes:
         return _Shopper(self._state, channels, region["currency_code"], key)
 
     async def products(self, request: web.Request) -> web.Response:
-        """A page of what is offered."""
+        """A page of the products on offer."""
         shopper = self._shopper(request)
         rows = [
             shopper.view(row)
@@ -158,7 +158,7 @@ class ShopRoutes:
         return _PRODUCTS.page(request, "products", lambda _: rows)
 
     async def product(self, request: web.Request) -> web.Response:
-        """One product that is offered."""
+        """One product on offer."""
         shopper, key = self._shopper(request), request.match_info["id"]
         product = self._state.products.get(key)
         if product is None or not shopper.sees(product):
@@ -176,7 +176,7 @@ class ShopRoutes:
         return show_page(_CATEGORIES, request, "product_categories", rows)
 
     async def category(self, request: web.Request) -> web.Response:
-        """One category that shoppers see; that there is none is not said."""
+        """One category that shoppers see; an unknown id is not an error."""
         rows, key = self._categories(request), request.match_info["id"]
         found = [row for row in rows if row["id"] == key]
         shown = show_trees(_CATEGORIES, _CATEGORIES.query(request), rows, found)

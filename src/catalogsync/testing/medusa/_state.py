@@ -1,4 +1,4 @@
-"""What the server holds: tables of rows, and the rows of a new store."""
+"""The server's data: tables of rows, and the rows of a new store."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _CATALOG = (
 
 
 class State:
-    """The rows by id, and indexes of what must be unique.
+    """The rows by id, and indexes of unique values.
 
-    Rows refer to related rows directly; see ``KINDS`` for which. A product without
-    a shipping profile and a variant without a price set lack that key. Tests may
-    look at everything here, and may change it to what a person or a crash leaves;
-    also the feature flags that are on, and the permissions that the user's role lacks.
+    Rows refer to related rows directly; see ``KINDS``. A product without a shipping
+    profile and a variant without a price set lack that key. Tests may read and change
+    everything here, including the enabled feature flags and the permissions that the
+    user's role lacks, to simulate people and crashes.
     """
 
     def __init__(
@@ -107,13 +107,13 @@ class State:
         return {**columns, **self.stamp(prefix)}
 
     def add_location(self, name: str) -> Row:
-        """Another stock location, which serves no channel yet."""
+        """Add a stock location that serves no sales channel."""
         location = self._row("sloc", name=name, address=None, sales_channels=[])
         self.locations[location["id"]] = location
         return location
 
     def stamp(self, prefix: str) -> Row:
-        """The columns that every new row has."""
+        """The columns that all new rows have."""
         now = self.ids.now()
         return {
             "id": self.ids.new(prefix),
@@ -123,7 +123,7 @@ class State:
         }
 
     def clear(self) -> None:
-        """Empty the catalog; channels, locations, keys and so on stay."""
+        """Empty the catalog; the settings of the store stay."""
         for name in _CATALOG:
             getattr(self, name).clear()
 
@@ -131,7 +131,7 @@ class State:
         """Register a unique value of a row.
 
         Raises:
-            MedusaError: Another row has it, says the message with this name.
+            MedusaError: Another row has it.
         """
         if key is None:
             return
@@ -140,12 +140,12 @@ class State:
         self.journal.put(index, key, row)
 
     def release(self, index: Table, key: str | None, row: Row) -> None:
-        """Free a unique value, if it is this row that has it."""
+        """Free a unique value, if this row has it."""
         if key is not None and index.get(key) is row:
             self.journal.drop(index, key)
 
     def change(self, row: Row, columns: Row) -> None:
-        """Set the columns that differ, and note the time if any does."""
+        """Set columns, and the time of the update if any of them differs."""
         changed = {
             name: value
             for name, value in columns.items()
@@ -157,5 +157,5 @@ class State:
             self.journal.put(row, name, value)
 
     def replace(self, row: Row, relation: str, rows: Iterable[Row | None]) -> None:
-        """Set what a row is related to, without touching its time."""
+        """Set the relations of a row, but not the time of its update."""
         self.journal.put(row, relation, list(rows))

@@ -1,4 +1,4 @@
-"""How Medusa turns what it is sent into what it keeps."""
+"""Conversion of values between requests and the database, as in Medusa."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _BAD_HANDLE = re.compile(r"[^\w.~-]|[A-Z]")
 
 
 def clean(columns: Row) -> Row:
-    """The columns as the database keeps them."""
+    """The columns as the database stores them."""
     for name in MEASURES:
         value = columns.get(name)
         if value is not None:
@@ -64,12 +64,12 @@ def clean(columns: Row) -> Row:
 
 
 def counted(value: float) -> float:
-    """An amount or a quantity as it is shown: what is too small is nothing."""
+    """An amount or a quantity as answers show it; tiny values become 0."""
     return 0 if abs(value) <= _EPSILON else value
 
 
 def as_javascript(value: Any) -> Any:
-    """JSON as JavaScript reads it: its numbers are floats, and one name is lost."""
+    """JSON as JavaScript reads it: large integers are rounded, `__proto__` is lost."""
     match value:
         case bool():
             return value
@@ -85,7 +85,7 @@ def as_javascript(value: Any) -> Any:
 
 
 def _single(value: float) -> float:
-    """The shortest number that is the same in single precision."""
+    """The shortest number with the same value in single precision."""
     (single,) = struct.unpack("f", struct.pack("f", value))
     for digits in range(6, 9):
         short = float(f"{single:.{digits}g}")
@@ -95,9 +95,9 @@ def _single(value: float) -> float:
 
 
 def merge(old: dict[str, Any] | None, new: dict[str, Any] | None) -> Row | None:
-    """Metadata after an update: keys are merged, and an empty text removes one.
+    """Metadata after an update: keys are merged, an empty text removes a key.
 
-    Nothing at all empties it.
+    None and an empty object remove all keys.
     """
     if not new:
         return new
@@ -106,14 +106,14 @@ def merge(old: dict[str, Any] | None, new: dict[str, Any] | None) -> Row | None:
 
 
 def to_handle(title: str) -> str:
-    """The handle that Medusa makes from a title; it may be empty."""
+    """The handle that Medusa derives from a title; it may be empty."""
     return _NOT_IN_HANDLES.sub("", title.lower().strip().replace(" ", "-")).replace(
         "--", "-"
     )
 
 
 def require_url_safe(handle: str) -> None:
-    """Refuse a product's handle that Medusa would not accept."""
+    """Refuse a handle that Medusa does not accept."""
     if _BAD_HANDLE.search(handle):
         raise invalid(
             f"Invalid product handle '{handle}'. It must contain URL safe characters"

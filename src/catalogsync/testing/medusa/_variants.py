@@ -13,7 +13,7 @@ from ._values import VARIANT_DEFAULTS, clean, counted, merge
 
 _NOT_COLUMNS = {"id", "options", "prices", "inventory_items"}
 _INDEXED = 2690
-"""Longer texts, if they are hard to compress, are too long for PostgreSQL's index."""
+"""Longer texts that do not compress well exceed the limit of PostgreSQL's index."""
 
 
 class Variants:
@@ -24,7 +24,7 @@ class Variants:
         self._inventory = inventory
 
     def batch(self, product_id: str, body: Row) -> tuple[list[Row], list[Row]]:
-        """Create, update and delete; the product only matters for creation."""
+        """Create, update and delete; only creations use the product."""
         product = self._state.products.get(product_id) or {
             "id": product_id, "options": [], "variants": []
         }  # fmt: skip
@@ -42,14 +42,14 @@ class Variants:
         return created, updated
 
     def scar(self, changes: list[Row]) -> None:
-        """Leave no prices where some were sent, as Medusa does when it undoes them."""
+        """Remove prices after an undo, as Medusa does when it undoes a change of them."""
         for change in changes:
             variant = self._state.variants.get(change.get("id", ""), {})
             if "prices" in change and "prices" in variant:
                 self._state.journal.scar(variant, "prices", [])
 
     def update_all(self, changes: list[Row]) -> list[Row]:
-        """Change variants that are all there."""
+        """Update variants, all of which must exist."""
         have = self._state.variants
         if unknown := [row["id"] for row in changes if row["id"] not in have]:
             raise invalid(
@@ -58,7 +58,7 @@ class Variants:
         return [self.update(change["id"], change) for change in changes]
 
     def add(self, product: Row, body: Row) -> Row:
-        """Make a variant of an existing product, as the variant routes do."""
+        """Create a variant of an existing product, as the variant routes do."""
         options = self.choose(product, body)
         self._require_free(product, options, None)
         variant = self.create(product, body, options)
@@ -68,7 +68,7 @@ class Variants:
         return variant
 
     def create(self, product: Row, body: Row, options: list[Row]) -> Row:
-        """Make a variant, with prices but without an inventory item."""
+        """Create a variant, with prices but without an inventory item."""
         columns = {key: value for key, value in body.items() if key not in _NOT_COLUMNS}
         variant: Row = {
             **VARIANT_DEFAULTS,
@@ -96,7 +96,7 @@ class Variants:
             state.claim(index, variant[column], variant, name)
 
     def choose(self, product: Row, body: Row) -> list[Row]:
-        """The values that the variant's options name."""
+        """The option values of a variant."""
         desired: dict[str, Any] = body.get("options") or {}
         links = product["options"]
         if desired and len(desired) != len(links):
@@ -118,7 +118,7 @@ class Variants:
                 )
 
     def update(self, variant_id: str, change: Row) -> Row:
-        """Change what is named of a variant; its metadata is merged."""
+        """Update the given fields of a variant; its metadata is merged."""
         variant = self._state.variants[variant_id]
         if change.get("options"):
             product = self._state.products[variant["product_id"]]
@@ -135,7 +135,7 @@ class Variants:
         return variant
 
     def change(self, variant: Row, change: Row, options: list[Row] | None) -> None:
-        """Change what is named of a variant, as a product's update does."""
+        """Update the given fields of a variant, as an update of its product does."""
         if options:
             self._state.replace(variant, "options", options)
         self._apply(variant, _columns(change), change)
@@ -158,9 +158,9 @@ class Variants:
             state.replace(variant, "inventory_items", [])
 
     def _priced(self, variant: Row, desired: list[Row]) -> list[Row]:
-        """The price rows after an update: those not mentioned are gone.
+        """The price rows after an update; rows that are not mentioned are removed.
 
-        Of two that look the same as sent, apart from id and amount, the last wins.
+        If two rows differ only in id and amount, the last one wins.
         """
         distinct = {_look(row): row for row in desired}
         have = {row["id"]: row for row in variant["prices"]}
@@ -182,7 +182,7 @@ class Variants:
         return {**price, "amount": counted(price["amount"])}
 
     def delete(self, variant_id: str, *, with_items: bool) -> None:
-        """Forget a variant, with or without its inventory items."""
+        """Delete a variant, with or without its inventory items."""
         state = self._state
         variant = state.variants.get(variant_id)
         if variant is None:
@@ -222,9 +222,9 @@ def _value(links: list[Row], title: str, text: str) -> Row:
 
 
 def require_comparable(options: list[list[Row] | None]) -> None:
-    """Fail as Medusa does where some variants of a list have options.
+    """Fail as Medusa does if only some variants of a list have options.
 
-    It stumbles over one without options after one with them.
+    It fails at a variant without options that follows one with options.
     """
     for chosen, after in itertools.pairwise(options):
         if chosen and not after:
@@ -234,7 +234,7 @@ def require_comparable(options: list[list[Row] | None]) -> None:
 def require_distinct(
     bodies: list[Row], options: list[list[Row] | None], have: dict[str, Row]
 ) -> None:
-    """Fail as Medusa does where two variants of a list have the same options."""
+    """Fail as Medusa does if two variants of a list have the same options."""
     seen: dict[frozenset[str], str] = {}
     for body, chosen in zip(bodies, options, strict=True):
         if not chosen:

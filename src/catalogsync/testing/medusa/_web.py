@@ -1,4 +1,4 @@
-"""Requests in and answers out, with the limits that Medusa has."""
+"""Requests and answers, with Medusa's limits."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class LoggedRequest:
 
 
 def log(requests: deque[LoggedRequest]) -> Middleware:
-    """Note every request."""
+    """A middleware that logs all requests."""
 
     @web.middleware
     async def note(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -77,20 +77,20 @@ def log(requests: deque[LoggedRequest]) -> Middleware:
 
 
 def dated(clock: Callable[[], float]) -> Middleware:
-    """Tell the time of the server's clock."""
+    """A middleware that adds the header ``Date`` from the server's clock."""
 
     @web.middleware
-    async def tell(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def add_date(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = await handler(request)
         response.headers["Date"] = formatdate(clock(), usegmt=True)
         return response
 
-    return tell
+    return add_date
 
 
 @web.middleware
 async def limits(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse too large headers, and speak of unknown routes as Express does."""
+    """Refuse headers that are too large, and answer unknown routes as Express does."""
     size = len(request.raw_path) + sum(
         len(name) + len(value) + 4 for name, value in request.raw_headers
     )
@@ -105,7 +105,7 @@ async def limits(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 @web.middleware
 async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer with what was refused."""
+    """Turn a `MedusaError` into an answer."""
     try:
         return await handler(request)
     except MedusaError as error:
@@ -113,7 +113,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def guarded(guard: Guard) -> Middleware:
-    """Let only administrators through to the Admin API."""
+    """A middleware that admits only administrators to the Admin API."""
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -126,7 +126,7 @@ def guarded(guard: Guard) -> Middleware:
 
 
 def answer(body: object, *, status: int = 200) -> web.Response:
-    """Answer with JSON."""
+    """An answer with JSON."""
     return web.Response(
         body=dumps(body),
         status=status,
@@ -141,7 +141,7 @@ async def read_body(
     """The checked body of a request.
 
     Raises:
-        MedusaError: It is too large, no JSON, or not what is accepted.
+        MedusaError: It is too large, not JSON, or not valid.
     """
     try:
         raw = await request.read()
@@ -152,7 +152,7 @@ async def read_body(
     body: Row = _parse(raw)
     if check is not None:
         validate(check, body)
-    if b"\\u0000" in raw:  # PostgreSQL cannot keep it
+    if b"\\u0000" in raw:  # PostgreSQL cannot store it
         raise unknown_error()
     return body
 
@@ -165,20 +165,20 @@ def _parse(raw: bytes) -> Any:
 
 
 class Rows(Protocol):
-    """Rows to choose from, which may look at the query to find them faster."""
+    """Returns the rows to filter; may use the query to find them faster."""
 
     def __call__(self, query: Query, /) -> list[Row]: ...
 
 
 @attrs.frozen
 class Listing:
-    """How rows of a kind are shown, one or a page of them.
+    """Shows rows of one kind, one by one or in pages.
 
     Attributes:
-        kind: Their kind.
-        defaults: Their columns and relations when none are asked for.
-        limit: How many come in a page by default.
-        filters: What can be asked for.
+        kind: Name of the kind.
+        defaults: Columns and relations to show by default.
+        limit: Default size of a page.
+        filters: Filters by name of the parameter.
         strict: Whether other parameters are refused instead of ignored.
     """
 
@@ -198,7 +198,7 @@ class Listing:
         return query
 
     def matching(self, rows: list[Row], query: Query) -> list[Row]:
-        """The rows that the query asks for."""
+        """The rows that match the query."""
         for name, condition in query.conditions.items():
             if matches := self.filters.get(name):
                 rows = [row for row in rows if matches(row, condition)]
@@ -210,11 +210,11 @@ class Listing:
         return lambda row: render(row, selection)
 
     def show(self, request: web.Request, row: Row) -> Row:
-        """A row with the fields that the request asks for."""
+        """A row with the fields that the request selects."""
         return self.shower(request.query.get("fields"))(row)
 
     def page(self, request: web.Request, key: str, find: Rows) -> web.Response:
-        """Answer with a page."""
+        """An answer with a page of rows."""
         query = self.query(request)
         rows, count = query.page(self.matching(find(query), query))
         show = self.shower(query.fields)
