@@ -194,12 +194,12 @@ def _char(char: str, before: str = "char") -> str:
     ]
     if name := codepoint2name.get(code, "apos" if char == "'" else ""):
         plain.append(f"{_AMPERSAND}{name}{_SEMICOLON}")
-    plain.append(re.escape(char))
-    if char == " ":
-        plain.append(rf"(?:\+|{_PERCENT}2b)")
     if code >= 0x80:
         escaped.append(more.join(f"x{byte:02x}" for byte in data))
         plain.append(re.escape(data.decode("latin-1")))
+    plain.append(re.escape(char))
+    if char == " ":
+        plain.append(rf"(?:\+|{_PERCENT}2b)")
     return {
         "start": rf"(?:{'|'.join(plain)}|{_RUN_BEGINS}{some}(?:{'|'.join(escaped)}))",
         "char": rf"(?:{more}(?:{'|'.join(plain)})|{some}(?:{'|'.join(escaped)}))",
