@@ -133,6 +133,6 @@ async def test_the_run_after_one_that_was_killed_begins_at_once(tmp_path: Path) 
 
     with child(_RUNS, url) as process:
         assert await asyncio.to_thread(line, process) == "writing"
-        with pytest.raises(BusyError, match=f"process {process.pid} .* is at work"):
+        with pytest.raises(BusyError, match=f"locked by .*process {process.pid}"):
             await run()
     assert await run() is RunStatus.SUCCEEDED

@@ -37,7 +37,7 @@ async def refused(url: str, error: type[Exception] = StateError) -> str:
     ("part", "told"),
     [
         ({"password": "s3cret"}, "does not accept the user or the password"),
-        ({"database": "nowhere"}, "a database that is not there: create it"),
+        ({"database": "nowhere"}, "a database that does not exist: create it"),
         ({"query": {"sslmode": "maybe"}}, "`sslmode` parameter must be one of"),
         ({"query": {"sslmode": "require"}}, "rejected SSL"),
         ({"port": 1}, "cannot be reached"),
@@ -92,7 +92,7 @@ async def test_text_has_the_same_order_on_every_server(
 async def test_tables_that_somebody_removed(store: StateStore, hand: Hand) -> None:
     """Found when they are read."""
     await hand("DROP TABLE catalogsync_failure")
-    with pytest.raises(StateError, match="has other tables than it should"):
+    with pytest.raises(StateError, match="has unexpected tables"):
         await store.failures("nightly")
 
 

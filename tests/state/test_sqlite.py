@@ -57,9 +57,12 @@ def another_format(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "told"),
     [
-        (lambda path: path.write_text("Dear diary, " * 100), "is no SQLite database"),
-        (another_program, "the database of another program"),
-        (another_format, "the database of another program"),
+        (
+            lambda path: path.write_text("Dear diary, " * 100),
+            "is not a SQLite database",
+        ),
+        (another_program, "belongs to another program"),
+        (another_format, "belongs to another program"),
     ],
     ids=["text", "another program", "another format"],
 )
@@ -142,7 +145,7 @@ async def test_a_store_that_can_only_be_read(kept: Path) -> None:
     ("harm", "told"),
     [
         (damage, "is damaged: restore it"),
-        (remove_tables, "has other tables than it should"),
+        (remove_tables, "has unexpected tables"),
     ],
 )
 async def test_a_store_that_was_harmed(

@@ -27,8 +27,8 @@ __all__ = ["open_postgres"]
 T = TypeVar("T")
 
 _PATIENCE = 30.0
-_LOCK = 7_240_113_905  # any number; all who write take the same
-# Whoever is cut off in the midst of its work must not hold the lock for long.
+_LOCK = 7_240_113_905  # arbitrary, but the same in all processes
+# A process that loses its connection during a write must not hold the lock for long.
 _ALONE = sa.text(
     f"SELECT set_config('lock_timeout', '{_PATIENCE:g}s', true),"
     f" set_config('idle_in_transaction_session_timeout', '{_PATIENCE:g}s', true),"
@@ -39,20 +39,20 @@ _DIALECT = Dialect(
     rows="json_array_elements(CAST(:rows AS JSON))",
     cell="(value ->> %d)",
     text='TEXT COLLATE "C"',
-    # An entry of an index takes some 2,700 bytes. The cast would read a backslash as
-    # the beginning of an escape.
+    # An index entry is limited to about 2,700 bytes, so it holds a digest. Backslashes
+    # are doubled because the cast treats them as escapes.
     digest="sha256(CAST(replace(%s, chr(92), chr(92) || chr(92)) AS BYTEA))",
 )
 _KNOWN = {
     "28": "does not accept the user or the password: check the URL",
-    "3D000": "is in a database that is not there: create it, or check the URL",
-    "3F000": "has no schema to make tables in: create one, or set the search_path",
+    "3D000": "is in a database that does not exist: create it, or check the URL",
+    "3F000": "has no schema for its tables: create one, or set the search_path",
     "42501": "is not open to this user: grant the right to create and change tables",
     "25006": "is read-only: name the primary server",
     "53100": "cannot grow: make room on its disk",
     "55P03": f"was locked for {_PATIENCE:g} s: see which session holds it",
     **{
-        code: f"has other tables than it should ({what}): restore them from a backup,"
+        code: f"has unexpected tables ({what}): restore them from a backup,"
         " or use another schema"
         for code, what in OTHER_TABLES.items()
     },
@@ -74,7 +74,7 @@ async def open_postgres(url: str) -> AsyncGenerator[DatabaseStore]:
             **UNPREPARED,
         },
         hide_parameters=True,
-        isolation_level="READ COMMITTED",  # each statement sees what others wrote
+        isolation_level="READ COMMITTED",  # each statement sees all committed writes
         pool_pre_ping=True,
         pool_timeout=_PATIENCE,
     )

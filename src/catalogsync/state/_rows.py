@@ -1,4 +1,4 @@
-"""The values of a state store as rows and back."""
+"""Conversion between rows and the values of a state store."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ __all__ = [
 
 
 def dump(value: object) -> str:
-    """A JSON value as text that every database takes."""
-    return json.dumps(value, default=dict)  # of a mapping that is no dict
+    """A JSON value as ASCII text."""
+    return json.dumps(value, default=dict)  # for mappings that are not dicts
 
 
 def key_rows(keys: Iterable[ProductKey]) -> list[tuple[str, str]]:
-    """A row for each key, none twice."""
+    """A row for each key, without duplicates."""
     return [(key.source, key.id) for key in dict.fromkeys(keys)]
 
 
-# --- single values; each error names the column ---
+# --- single values; errors name the column ---
 
 
 def _text(column: str, value: object) -> str:
@@ -84,19 +84,19 @@ def _report(column: str, value: object) -> Mapping[str, Json] | None:
 
 
 def read_key(row: Row) -> ProductKey:
-    """Source and id."""
+    """A key, from source and id."""
     source, id_, *_ = row
     return ProductKey(_text("source", source), _text("id", id_))
 
 
 def read_absence(row: Row) -> ProductKey:
-    """Source and id, and the run that missed it first."""
+    """A key, from source, id and the first run that missed it."""
     _text("first_run", row[2])
     return read_key(row)
 
 
 def run_parameters(record: RunRecord) -> dict[str, Value]:
-    """A parameter for each attribute."""
+    """The attributes of a run as parameters."""
     return {
         "run_id": record.run_id,
         "job": record.job,
@@ -111,14 +111,14 @@ def run_parameters(record: RunRecord) -> dict[str, Value]:
 
 
 def report_parameters(report: Mapping[str, Json] | None) -> dict[str, Value]:
-    """The whole report, and its summary for lists of runs."""
+    """The report, and its summary for lists of runs, as parameters."""
     if report is None:
         return {"report": None, "summary": None}
     return {"report": dump(report), "summary": dump(summary_of(report))}
 
 
 def read_run(row: Row) -> RunRecord:
-    """The attributes in their order."""
+    """A run, from its attributes in order."""
     run_id, job, source, sink, started_at, partial, finished_at, status, report = row
     return RunRecord(
         run_id=_text("run_id", run_id),
@@ -136,13 +136,13 @@ def read_run(row: Row) -> RunRecord:
 
 
 def read_summary(row: Row) -> Mapping[str, Json] | None:
-    """The summary of a whole report, after the run's id."""
+    """The summary of a report, from the id of the run and the report."""
     report = _report("report", row[1])
     return None if report is None else summary_of(report)
 
 
 def entry_row(number: int, entry: HistoryEntry) -> Sequence[Value]:
-    """The number, the run, the key, the time, the outcome and the fields."""
+    """Number, run, key, time, outcome and fields of a history entry."""
     outcome, key = entry.outcome, entry.outcome.key
     return (
         number,
@@ -158,7 +158,7 @@ def entry_row(number: int, entry: HistoryEntry) -> Sequence[Value]:
 
 
 def read_entry(key: ProductKey, row: Row) -> HistoryEntry:
-    """As `entry_row`, without number and key."""
+    """A history entry, from the columns of `entry_row` without number and key."""
     run_id, at, status, reason, said, fields = row
     paths = _json("fields", fields)
     if not isinstance(paths, list):
@@ -177,7 +177,7 @@ def read_entry(key: ProductKey, row: Row) -> HistoryEntry:
 
 
 def fold(failures: Iterable[FailedProduct]) -> Collection[FailedProduct]:
-    """One failure for each key, as if they were kept one after the other."""
+    """One failure for each key, as if they were saved one after the other."""
     folded: dict[ProductKey, FailedProduct] = {}
     for new in failures:
         old = folded.get(new.key)
@@ -195,7 +195,7 @@ def _joined(old: FailedProduct, new: FailedProduct) -> FailedProduct:
 
 
 def failure_row(failure: FailedProduct) -> Sequence[Value]:
-    """The attributes in their order."""
+    """The attributes of a failed product in order."""
     return (
         failure.key.source,
         failure.key.id,
@@ -210,7 +210,7 @@ def failure_row(failure: FailedProduct) -> Sequence[Value]:
 
 
 def read_failure(row: Row) -> FailedProduct:
-    """The attributes in their order."""
+    """A failed product, from its attributes in order."""
     _, _, reason, said, payload, attempts, first_at, last_at, run_id = row
     return FailedProduct(
         key=read_key(row),
@@ -225,7 +225,7 @@ def read_failure(row: Row) -> FailedProduct:
 
 
 def read_intent(row: Row) -> Intent:
-    """Source, id, handle, run and age."""
+    """An intent, from source, id, handle, run and age."""
     _, _, handle, run_id, age = row
     return Intent(
         key=read_key(row),
@@ -236,7 +236,7 @@ def read_intent(row: Row) -> Intent:
 
 
 def read_trigger(row: Row) -> Trigger:
-    """The attributes in their order."""
+    """A trigger, from its attributes in order."""
     number, job, keys, at, by = row
     tree = _json("keys", keys)
     if not isinstance(tree, list):

@@ -1,7 +1,7 @@
-"""The tables of a state store, and how a store of an older version is brought up to date.
+"""The tables of a state store, and their migrations.
 
-A published migration is never changed. A new one is added at the end, and the version
-before it gets a file in `tests/state/versions`.
+Never change a published migration. Add a new one at the end, and a file of the version
+before it in `tests/state/versions`.
 """
 
 from __future__ import annotations
@@ -105,10 +105,10 @@ MIGRATIONS = (
         asked_by {text} NOT NULL
     )
     """,
-    # The report without what grows with the catalog, for lists of runs.
+    # The report without the lists that grow with the catalog, for lists of runs.
     "ALTER TABLE catalogsync_run ADD COLUMN summary {text}",
-    # Ids of any length; a lease says how long it lasts at the most; and jobs without a
-    # name keep their failures apart by the sink's place.
+    # Ids of any length; a lease stores its duration; failures of runs without a job are
+    # separated by the sink's endpoint.
     """
     ALTER TABLE catalogsync_lease ADD COLUMN ttl DOUBLE PRECISION NOT NULL DEFAULT 60;
 
@@ -195,7 +195,7 @@ MIGRATIONS = (
     CREATE UNIQUE INDEX catalogsync_absence_key
         ON catalogsync_absence (job, place, source, {key})
     """,
-    # The words of today: endpoint, removed, unresolved.
+    # Current names: endpoint, removed, unresolved.
     """
     ALTER TABLE catalogsync_failure RENAME COLUMN place TO endpoint;
 
@@ -217,21 +217,21 @@ MIGRATIONS = (
             '"unsettled"', '"unresolved"'), '"rehearsal":', '"planned":')
     """,
 )
-"""SQL scripts for all databases; the one at index n makes version n + 1."""
+"""SQL scripts for all databases; the one at index n migrates to version n + 1."""
 
 
 def migrate(
     where: str, read_version: Callable[[], Steps[int]], set_version: str
 ) -> Steps[bool]:
-    """Take one step towards the version of this code.
+    """Apply the next migration.
 
     Args:
-        where: Which store.
+        where: Address of the store, for messages.
         read_version: Reads the version; 0 for a new store.
         set_version: SQL that sets it, with `%d` for the version.
 
     Returns:
-        Whether the version is reached.
+        Whether the store already had the latest version.
 
     Raises:
         StateError: The store is newer than this code.

@@ -1,4 +1,4 @@
-"""The settings of the state store; imports no database until it is opened."""
+"""The settings of the state store; drivers are imported when it is opened."""
 
 from __future__ import annotations
 

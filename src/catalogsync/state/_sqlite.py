@@ -1,4 +1,4 @@
-"""A state store in a SQLite file or in memory, by the standard library."""
+"""A state store in a SQLite file or in memory; uses the standard library only."""
 
 from __future__ import annotations
 
@@ -36,21 +36,21 @@ _DIALECT = Dialect(
 )
 _KNOWN = {
     "SQLITE_BUSY": f"was locked for {_PATIENCE:g} s: see which process holds it",
-    "SQLITE_NOTADB": "is no SQLite database: name another file",
+    "SQLITE_NOTADB": "is not a SQLite database: name another file",
     "SQLITE_CORRUPT": "is damaged: restore it from a copy, or move it away",
     "SQLITE_READONLY": "is read-only: allow writing to the file and its folder",
     "SQLITE_CANTOPEN": "cannot be opened: check the path and the rights to it",
     "SQLITE_FULL": "cannot grow: make room on its disk",
     "SQLITE_IOERR": "cannot be read or written: see whether its disk is full or fails",
-    "SQLITE_ERROR": "has other tables than it should: move it away",
+    "SQLITE_ERROR": "has unexpected tables: move it away",
 }
 
 
 @asynccontextmanager
 async def open_sqlite(file: str) -> AsyncGenerator[DatabaseStore]:
-    """What `StateSettings.open` gives for a file or `memory:`."""
+    """Open a file or `memory:`; see `StateSettings.open`."""
     thread = ThreadPoolExecutor(1, thread_name_prefix="catalogsync-store")
-    stack = ExitStack()  # of what is the thread's own
+    stack = ExitStack()  # used by the thread only
     loop = asyncio.get_running_loop()
     try:
         connection = await loop.run_in_executor(thread, _connect, file, stack)
@@ -78,13 +78,13 @@ def _make_folder(file: str) -> None:
     try:
         Path(file).parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        problem = f"the folder of the state store {file} cannot be made"
+        problem = f"the folder of the state store {file} cannot be created"
         raise StateError(f"{problem}: name another file ({error.strerror})") from error
 
 
 def _share(connection: sqlite3.Connection) -> None:
-    """Let others read while one writes; the store works without it, too."""
-    # Two that ask for it at the same moment do not wait for each other.
+    """Allow reading during a write, if possible."""
+    # SQLite does not wait if two processes switch the mode at the same time.
     with suppress(sqlite3.OperationalError):
         connection.execute("PRAGMA journal_mode=WAL")
 
@@ -101,14 +101,14 @@ def _version(file: str) -> Steps[int]:
         yield Statement(f"PRAGMA application_id = {_OURS}")
     elif owner != _OURS:
         raise StateError(
-            f"the state store {file} is the database of another program: name another file"
+            f"the state store {file} belongs to another program: name another file"
         )
     return int(version)
 
 
 @attrs.frozen(eq=False)
 class SQLiteDatabase:
-    """A connection that one thread works with."""
+    """A connection with a thread of its own."""
 
     _file: str
     _connection: sqlite3.Connection = attrs.field(repr=False)
@@ -133,7 +133,7 @@ class SQLiteDatabase:
                 result = run_blocking(steps, _DIALECT, self._execute)
                 self._connection.execute("COMMIT")
             except BaseException:
-                if self._connection.in_transaction:  # a full disk ends it by itself
+                if self._connection.in_transaction:  # a full disk has ended it
                     self._connection.execute("ROLLBACK")
                 raise
             return result

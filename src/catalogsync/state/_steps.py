@@ -1,7 +1,7 @@
-"""Work on a database as generators, told apart from how a driver carries it out.
+"""Transactions as generators, independent of the database driver.
 
-A generator of steps gives one statement after the other and is sent the rows of each;
-what it returns is the result. All its statements are one transaction.
+A generator of steps yields statements, receives the rows of each one, and returns the
+result. All its statements run in one transaction.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ T = TypeVar("T")
 Value: TypeAlias = str | int | float | None
 Row: TypeAlias = tuple[Any, ...]
 
-_MARK = "\\"  # text that begins with it is marked, too
+_MARK = "\\"  # begins encoded text; text that begins with it is encoded, too
 
 
 def _encoded(value: Value) -> Value:
-    """The value; text that not every database takes is marked and escaped."""
+    """The value; text that some database does not accept is marked and escaped."""
     if isinstance(value, str) and _is_odd(value):
         return _MARK + value.encode("unicode_escape").decode()
     return value
@@ -52,7 +52,7 @@ def _decoded(value: Any) -> Any:
         try:
             return raw.decode("unicode_escape")
         except UnicodeDecodeError:
-            return raw  # not text, so who reads the row refuses it
+            return raw  # bytes, which readers of rows refuse
     return value
 
 
@@ -65,9 +65,8 @@ class Statement:
     """One statement.
 
     Attributes:
-        sql: With `:name` for a parameter, and in braces what databases write
-            differently: see `Dialect`.
-        parameters: Their values.
+        sql: SQL with `:name` for parameters and the placeholders of `Dialect`.
+        parameters: The values of the parameters.
     """
 
     sql: str
@@ -80,22 +79,22 @@ Steps: TypeAlias = Generator[Statement, Sequence[Row], T]
 
 
 def rows(values: Iterable[Sequence[Value]]) -> dict[str, Value]:
-    """The parameter of `{rows}`; a statement takes any number of them at once."""
+    """The parameter of `{rows}`, which passes any number of rows to a statement."""
     return {"rows": json.dumps([[_encoded(v) for v in row] for row in values])}
 
 
 @attrs.frozen
 class Dialect:
-    """What databases write differently.
+    """SQL that differs between databases, by placeholder.
 
     Attributes:
-        now: Written `{now}`: the store's clock in seconds since the epoch.
-        rows: Written `{rows}`: a table of what `rows` gave.
-        cell: Written `{0}`, `{1}`...: a column of that table; `%d` is the number.
-        text: Written `{text}`: the type of text that is ordered by code points.
-        digest: What an index holds for a product's id, `%s`, which may be longer than
-            an entry. Written `{key}` for the column `id`, `{key1}` for the cell
-            `{1}`, and `{sought}` for the parameter `:id`.
+        now: `{now}`: the clock of the store, in seconds since the epoch.
+        rows: `{rows}`: the table passed by `rows`.
+        cell: `{0}`, `{1}`...: a column of that table; `%d` is its number.
+        text: `{text}`: the type of text, ordered by code points.
+        digest: The index entry for the id of a product, `%s`, which may be too long for
+            an index: `{key}` for the column `id`, `{key1}` for the cell `{1}`, and
+            `{sought}` for the parameter `:id`.
     """
 
     now: str
@@ -124,7 +123,7 @@ def run_blocking(
     dialect: Dialect,
     execute: Callable[[str, Mapping[str, Value]], Sequence[Row]],
 ) -> T:
-    """Carry out steps by a function that waits for the database."""
+    """Run steps with a blocking function."""
     try:
         statement = next(steps)
         while True:
@@ -140,7 +139,7 @@ async def run_async(
     dialect: Dialect,
     execute: Callable[[str, Mapping[str, Value]], Awaitable[Sequence[Row]]],
 ) -> T:
-    """Carry out steps by a function that is awaited."""
+    """Run steps with an async function."""
     try:
         statement = next(steps)
         while True:
@@ -153,15 +152,15 @@ async def run_async(
 
 
 class Database(Protocol):
-    """Carries out steps, each generator in a transaction of its own.
+    """Runs steps, each generator in a transaction of its own.
 
-    Both raise `StateError` where the database cannot be used.
+    Both methods raise `StateError` if the database cannot be used.
     """
 
     async def read(self, steps: Steps[T], /) -> T:
-        """Carry out steps that change nothing."""
+        """Run steps that change nothing."""
         ...
 
     async def write(self, steps: Steps[T], /) -> T:
-        """Carry out steps while nobody else writes; whole, or not at all."""
+        """Run steps as the only writer, atomically."""
         ...

@@ -1,4 +1,4 @@
-"""The state store, on any `Database`."""
+"""The state store, for any `Database`."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ T = TypeVar("T")
 
 _ALL = 2**63 - 1
 _DAY = 86400.0
-_SANE = 2**62  # text and the like count as more, and leave room for what follows
+_SANE = 2**62  # values of another type compare as larger, and later numbers need room
 
 
-# What the type checkers make of a method that is `async def`.
+# The type of a method that is `async def`, as type checkers see it.
 _Method: TypeAlias = (
     "Callable[Concatenate[DatabaseStore, P], CoroutineType[Any, Any, T]]"
 )
@@ -77,17 +77,17 @@ def _writing(steps: _Steps[P, T]) -> _Method[P, T]:
 
 @attrs.frozen(eq=False)
 class DatabaseStore:
-    """A `StateStore`, which says what the methods promise; `StateSettings.open` makes it.
+    """A `StateStore`, which documents the methods; `StateSettings.open` creates it.
 
     Attributes:
-        database: Where it is kept.
+        database: Runs the statements.
     """
 
     database: Database = attrs.field(repr=False)
     _damage: Damage = attrs.field(factory=Damage, init=False, repr=False)
 
     def unreadable(self) -> Sequence[str]:
-        """Which damaged rows were left out since this was asked last."""
+        """Descriptions of the damaged rows skipped since the last call."""
         return self._damage.take()
 
     def _select(
@@ -99,7 +99,7 @@ class DatabaseStore:
         *,
         limit: int = _ALL,
     ) -> Steps[list[T]]:
-        """The values of the first rows that can be read."""
+        """The values of the first readable rows."""
         values: list[T] = []
         seen = 0
         while len(values) < limit:
@@ -118,7 +118,7 @@ class DatabaseStore:
 
     @_writing
     def begin_run(self, record: RunRecord, /) -> Steps[None]:
-        """Note that a run began; one that is known stays as it is."""
+        """Save that a run has started; a run that exists is left alone."""
         number = yield from _count()
         yield Statement(
             "INSERT INTO catalogsync_run (number, run_id, job, source, sink,"
@@ -131,7 +131,7 @@ class DatabaseStore:
 
     @_writing
     def end_run(self, report: Report, /) -> Steps[None]:
-        """Note how a run ended."""
+        """Save the report of a run that has ended."""
         yield Statement(
             "UPDATE catalogsync_run SET finished_at = :finished_at, status = :status,"
             " report = :report, summary = :summary WHERE run_id = :run_id",
@@ -169,7 +169,7 @@ class DatabaseStore:
 
     @_reading
     def last_whole(self, job: str, /) -> Steps[RunRecord | None]:
-        """The last run of a job that took everything and settled it."""
+        """The latest complete run over all products."""
         sql = (
             "SELECT run_id, job, source, sink, started_at, partial, finished_at, status,"
             " summary FROM catalogsync_run WHERE job = :job AND partial = 0"
@@ -182,7 +182,7 @@ class DatabaseStore:
     def _summarized(
         self, sql: str, job: str | None, limit: int
     ) -> Steps[list[RunRecord]]:
-        """Runs with summaries; those that ended under version 1 have none yet."""
+        """Runs with summaries; adds those missing in runs of version 1."""
         records = yield from self._select(
             "catalogsync_run", sql, {"job": job}, read_run, limit=limit
         )
@@ -201,7 +201,7 @@ class DatabaseStore:
 
     @_writing
     def trim(self, *, days: float, runs: int) -> Steps[int]:
-        """Forget old runs and their entries."""
+        """Delete old runs and their history."""
         old = yield Statement(
             "SELECT run_id FROM (SELECT run_id, started_at, row_number() OVER"
             " (PARTITION BY job ORDER BY started_at DESC, number DESC) AS place"
@@ -224,11 +224,11 @@ class DatabaseStore:
         )
         return len(old)
 
-    # --- what became of products ---
+    # --- outcomes of products ---
 
     @_writing
     def add_entries(self, job: str, entries: Sequence[HistoryEntry], /) -> Steps[None]:
-        """Note what became of products."""
+        """Save outcomes of products."""
         last = yield from _count(len(entries))
         numbers = range(last - len(entries) + 1, last + 1)
         yield Statement(
@@ -242,7 +242,7 @@ class DatabaseStore:
     def history(
         self, job: str, key: ProductKey, /, *, limit: int = 20
     ) -> Steps[Sequence[HistoryEntry]]:
-        """What became of one product, as it was noted."""
+        """The history of one product, newest first."""
         return (
             yield from self._select(
                 "catalogsync_entry",
@@ -259,7 +259,7 @@ class DatabaseStore:
     def put_failures(
         self, job: str, failures: Sequence[FailedProduct], /, *, endpoint: str = ""
     ) -> Steps[None]:
-        """Keep failed products."""
+        """Save failed products."""
         yield Statement(
             "INSERT INTO catalogsync_failure AS kept (job, endpoint, source, id, reason,"
             " said, payload, attempts, first_at, last_at, run_id)"
@@ -281,7 +281,7 @@ class DatabaseStore:
     def drop_failures(
         self, job: str, keys: Collection[ProductKey], /, *, endpoint: str | None = None
     ) -> Steps[None]:
-        """Forget products that failed."""
+        """Delete failed products."""
         yield Statement(
             "DELETE FROM catalogsync_failure WHERE job = :job AND (endpoint = ''"
             " OR endpoint = COALESCE(CAST(:endpoint AS TEXT), endpoint))"
@@ -300,7 +300,7 @@ class DatabaseStore:
         payloads: bool = True,
         endpoint: str | None = None,
     ) -> Steps[Sequence[FailedProduct]]:
-        """The products that failed."""
+        """The failed products of a job."""
         source, id_ = (None, None) if after is None else (after.source, after.id)
         return (
             yield from self._select(
@@ -326,7 +326,7 @@ class DatabaseStore:
 
     @_reading
     def backlog(self, job: str, /) -> Steps[QueueSize]:
-        """How much waits in a job."""
+        """Numbers of queued triggers and failed products."""
         ((triggers, failures),) = yield Statement(
             "SELECT (SELECT COUNT(*) FROM catalogsync_trigger WHERE job = :job),"
             " (SELECT COUNT(*) FROM catalogsync_failure WHERE job = :job)",
@@ -334,13 +334,13 @@ class DatabaseStore:
         )
         return QueueSize(triggers=triggers, failures=failures)
 
-    # --- what the sink holds ---
+    # --- products in the sink ---
 
     @_writing
     def put_intents(
         self, endpoint: str, run_id: str, handles: Mapping[ProductKey, str], /
     ) -> Steps[None]:
-        """Note creations that are about to begin."""
+        """Save intents for creations that are about to start."""
         begun = [(key.source, key.id, handle) for key, handle in handles.items()]
         yield Statement(
             "INSERT INTO catalogsync_intent (endpoint, run_id, source, id, handle,"
@@ -354,7 +354,7 @@ class DatabaseStore:
     def drop_intents(
         self, endpoint: str, keys: Collection[ProductKey], /
     ) -> Steps[None]:
-        """Note that these creations have met their end."""
+        """Delete intents of creations whose outcome is known."""
         yield Statement(
             "DELETE FROM catalogsync_intent WHERE endpoint = :endpoint"
             " AND (source, {key}) IN (SELECT {0}, {key1} FROM {rows})",
@@ -365,7 +365,7 @@ class DatabaseStore:
     def intents(
         self, endpoint: str, source: str, /
     ) -> Steps[Mapping[ProductKey, Intent]]:
-        """The creations without a known end."""
+        """The intents for products of a source in a sink."""
         intents = yield from self._select(
             "catalogsync_intent",
             "SELECT source, id, handle, run_id, {now} - began_at"
@@ -377,7 +377,7 @@ class DatabaseStore:
 
     @_writing
     def remember(self, endpoint: str, keys: Collection[ProductKey], /) -> Steps[None]:
-        """Note that the sink holds these products."""
+        """Save that the sink has these products."""
         yield Statement(
             "INSERT INTO catalogsync_known (endpoint, source, id)"
             " SELECT :endpoint, {0}, {1} FROM {rows} WHERE true ON CONFLICT DO NOTHING",
@@ -388,7 +388,7 @@ class DatabaseStore:
     def remembered(
         self, endpoint: str, keys: Collection[ProductKey], /
     ) -> Steps[frozenset[ProductKey]]:
-        """Those that the sink is known to have held."""
+        """Those of these products that the sink had."""
         found = yield Statement(
             "SELECT source, id FROM catalogsync_known WHERE endpoint = :endpoint"
             " AND (source, {key}) IN (SELECT {0}, {key1} FROM {rows})",
@@ -398,7 +398,7 @@ class DatabaseStore:
 
     @_writing
     def forget(self, endpoint: str, keys: Collection[ProductKey], /) -> Steps[None]:
-        """Take back `remember`."""
+        """Undo `remember`."""
         yield Statement(
             "DELETE FROM catalogsync_known WHERE endpoint = :endpoint"
             " AND (source, {key}) IN (SELECT {0}, {key1} FROM {rows})",
@@ -416,7 +416,7 @@ class DatabaseStore:
         *,
         source: str | None = None,
     ) -> Steps[frozenset[ProductKey]]:
-        """Note what a complete run did not see at the source."""
+        """Save which products a complete run did not find at the source."""
         where: dict[str, Value] = {"job": job, "endpoint": endpoint}
         noted = yield from _count()
         yield Statement(
@@ -442,7 +442,7 @@ class DatabaseStore:
     def absences(
         self, job: str, endpoint: str, /, *, source: str | None = None
     ) -> Steps[frozenset[ProductKey]]:
-        """What the last complete run did not see at the source."""
+        """The absences of the last `note_absences`."""
         found = yield Statement(
             "SELECT source, id FROM catalogsync_absence WHERE job = :job"
             " AND endpoint = :endpoint AND source = COALESCE(CAST(:source AS TEXT), source)",
@@ -454,21 +454,22 @@ class DatabaseStore:
     def drop_absences(
         self, job: str, endpoint: str, keys: Collection[ProductKey], /
     ) -> Steps[None]:
-        """Note that these were seen at the source again."""
+        """Delete absences of products that the source has again."""
         yield Statement(
             "DELETE FROM catalogsync_absence WHERE job = :job AND endpoint = :endpoint"
             " AND (source, {key}) IN (SELECT {0}, {key1} FROM {rows})",
             {"job": job, "endpoint": endpoint, **rows(key_rows(keys))},
         )
 
-    # --- who may run, and who asks for a run ---
+    # --- leases and triggers ---
 
     @_writing
     def take_lease(
         self, name: str, owner: str, /, *, ttl: float, dead: str | None = None
     ) -> Steps[Lease | BusyError]:
-        """Take a lease, if it is free or ran out."""
-        # One that lasts longer than it may was taken before the clock was set back.
+        """Take a lease if it is free or has expired."""
+        # A lease that ends later than its duration allows is from before the clock was
+        # set back.
         yield Statement(
             "UPDATE catalogsync_lease SET ends_at = {now} + ttl"
             " WHERE name = :name AND NOT ends_at <= {now} + ttl",
@@ -481,7 +482,7 @@ class DatabaseStore:
         )
         if existing:
             holder = str(existing[0][0])
-            return BusyError(f"{name}: {holder} is at work", holder=holder)
+            return BusyError(f"{name} is locked by {holder}", holder=holder)
         token = yield from _count()
         yield Statement(
             "INSERT INTO catalogsync_lease (name, owner, token, ends_at, ttl) SELECT"
@@ -494,7 +495,7 @@ class DatabaseStore:
 
     @_writing
     def renew_lease(self, lease: Lease, /, *, ttl: float) -> Steps[bool]:
-        """Keep a lease from running out."""
+        """Renew a lease; False: another run has taken it."""
         mine: dict[str, Value] = {"name": lease.name, "token": lease.token}
         yield Statement(
             "UPDATE catalogsync_lease SET ends_at = {now} + CAST(:ttl AS DOUBLE PRECISION), ttl = CAST(:ttl AS DOUBLE PRECISION)"
@@ -509,7 +510,7 @@ class DatabaseStore:
 
     @_writing
     def drop_lease(self, lease: Lease, /) -> Steps[None]:
-        """Give a lease back."""
+        """Return a lease."""
         yield Statement(
             "DELETE FROM catalogsync_lease WHERE name = :name AND token = :token",
             {"name": lease.name, "token": lease.token},
@@ -519,7 +520,7 @@ class DatabaseStore:
     def add_trigger(
         self, job: str, keys: Collection[ProductKey] = (), /, *, by: str = ""
     ) -> Steps[Trigger]:
-        """Ask for a run of a job."""
+        """Request a run of a job."""
         number = yield from _count()
         yield Statement(
             "INSERT INTO catalogsync_trigger (number, job, keys, asked_at, asked_by)"
@@ -535,7 +536,7 @@ class DatabaseStore:
 
     @_reading
     def triggers(self, job: str | None = None, /) -> Steps[Sequence[Trigger]]:
-        """The triggers that are not fulfilled."""
+        """The queued triggers, oldest first."""
         return (
             yield from self._select(
                 "catalogsync_trigger",
@@ -548,7 +549,7 @@ class DatabaseStore:
 
     @_writing
     def drop_triggers(self, ids: Collection[int], /) -> Steps[None]:
-        """Note that these triggers are fulfilled."""
+        """Delete triggers that a run has fulfilled."""
         yield Statement(
             "DELETE FROM catalogsync_trigger"
             " WHERE number IN (SELECT CAST({0} AS BIGINT) FROM {rows})",
@@ -557,9 +558,9 @@ class DatabaseStore:
 
 
 def _count(by: int = 1) -> Steps[int]:
-    """Numbers that the store never gave out before; returns the last of so many.
+    """Reserve numbers that the store has never used; returns the last one.
 
-    A counter that somebody set back or removed goes on behind what is there.
+    A counter that was reset or deleted continues after the numbers in the tables.
     """
     (found,) = yield Statement(
         "SELECT (SELECT MAX(value) FROM catalogsync_counter WHERE value < :sane),"
