@@ -72,7 +72,7 @@ class RealStore:
     facts: dict[str, str]
 
     def do(self, what: str, **how: object) -> None:
-        """Have it emptied (``empty``), made anew, killed or booted."""
+        """Empty (``empty``), recreate, kill or boot it."""
         assert self.process.stdin
         self.process.stdin.write(json.dumps({"do": what, **how}) + "\n")
         self.process.stdin.flush()

@@ -299,7 +299,7 @@ def products(*, key: ProductKey | None = None) -> st.SearchStrategy[Product]:
 
 @attrs.frozen(kw_only=True)
 class Additions:
-    """What somebody adds to a product in the store by hand.
+    """Data that a person adds to a product in the store.
 
     Attributes:
         price: In a currency that no source uses.
@@ -344,7 +344,7 @@ class Additions:
         return attrs.evolve(variant, prices=(*(variant.prices or ()), self.price))
 
     def missing(self, product: Product, before: Product) -> list[str]:
-        """What of these is not in the product any more.
+        """The additions that the product has lost.
 
         Args:
             product: The product that is looked at.
@@ -369,7 +369,7 @@ class Additions:
 
 
 def additions() -> st.SearchStrategy[Additions]:
-    """What somebody adds by hand; never what `products` gives to a product."""
+    """Data that a person adds; never data that `products` generates."""
     return st.builds(
         Additions,
         price=st.builds(Price, amount=amounts(), currency=st.just("CHF")),

@@ -94,7 +94,7 @@ async def open_shop(
 
 @attrs.frozen
 class Ran:
-    """What became of a run."""
+    """The result of a run."""
 
     report: Report
     sink: MemorySink

@@ -86,7 +86,7 @@ def creation(id_: str = "1", **values: Any) -> Change:
 # --- what the engine does, for one batch ---
 
 
-async def bring_about(sink: SQLSink, *products: Product) -> Sequence[Change]:
+async def apply(sink: SQLSink, *products: Product) -> Sequence[Change]:
     """Find, plan and write; returns the changes that were needed."""
     changes = await planned(sink, *products)
     await sink.write(changes)

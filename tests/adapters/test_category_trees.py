@@ -450,7 +450,7 @@ async def a_move_into_what_a_person_moves_below(shop: Shop) -> None:
 
 
 async def a_move_into_what_a_person_deletes(shop: Shop) -> None:
-    """It is made anew."""
+    """It is created again."""
     await put(shop, flat("a", "b"))
 
     async def delete() -> None:
@@ -516,7 +516,7 @@ async def test_what_others_keep_with_a_category(medusa_shop: MedusaShop) -> None
 
 
 async def test_a_category_of_others_in_the_way(medusa_shop: MedusaShop) -> None:
-    """One that stands on our handle is used, and moves for nobody."""
+    """A category of others that has our handle is used and never moved."""
     await put(medusa_shop, flat("pots"))
     pots = await id_of(medusa_shop, "pots")
     body = {"name": "Theirs", "handle": "home", "parent_category_id": pots}

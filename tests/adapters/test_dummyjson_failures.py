@@ -162,7 +162,7 @@ async def test_a_page_that_is_not_what_was_asked_for(body: bytes) -> None:
 
 
 async def test_a_page_that_is_too_short_says_by_how_much() -> None:
-    """As from a server that gives no more than so many at a time."""
+    """A server may limit the size of a page."""
     with pytest.raises(BrokenReplyError, match="5 products instead of 30 at skip 0"):
         await run([], answer(page(*things(5), total=100), "/products[?]*"))
 
@@ -180,7 +180,7 @@ async def test_an_answer_that_is_too_large() -> None:
 async def test_half_an_emoji_spoils_one_product_and_not_its_page(
     orjson: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """JavaScript that cuts a title after so many characters makes them."""
+    """JavaScript produces them when it cuts a title."""
     body = page(record(1), record(2, title="Cut \ud83d"), record(3), total=3)
     assert b"\\ud83d" in body
     if not orjson:
@@ -237,7 +237,7 @@ async def test_a_product_that_is_removed_while_the_pages_are_read() -> None:
 
 
 async def test_a_catalog_that_shrinks_by_pages() -> None:
-    """The pages past the new end are empty, which is no error by itself."""
+    """Pages past the new end are empty, which is not an error by itself."""
     records = served(things(14))
     change = meanwhile(lambda: records.__delitem__(slice(3, None)), SECOND)
     ran = await run(records, change, **PAGES_OF_FIVE, pages_ahead=1)

@@ -131,7 +131,7 @@ class ShopSource:
 
 @attrs.frozen
 class CountedSource:
-    """The same without what tells of a move: only totals and keys are left."""
+    """The same source without `before` and `last`: only totals and keys reveal a move."""
 
     source: Source
 
@@ -264,7 +264,7 @@ async def test_a_list_that_never_stands_still() -> None:
 async def test_the_record_before_a_page_is_rejected_once(
     bad: Record, told: str
 ) -> None:
-    """It belongs to the page before, where it is told of."""
+    """It belongs to the page before, which reports it."""
     records = [*things(4), bad, *things(14)[5:]]
     pages = [
         answer(
@@ -284,7 +284,7 @@ async def test_the_record_before_a_page_is_rejected_once(
 
 
 async def test_a_server_that_gives_no_more_than_a_page() -> None:
-    """There is no record before the page to be had, and all the rest is."""
+    """The record before the page is not available; everything else is."""
 
     async def effect(request: web.Request, /, handler: Handler) -> web.StreamResponse:
         response = await handler(request)

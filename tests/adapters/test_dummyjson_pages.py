@@ -103,7 +103,7 @@ async def test_what_else_there_is_stands_in_the_attributes(
 
 
 async def test_reviewers_stay_where_they_are(real_records: list[Record]) -> None:
-    """Their names and addresses are not in the sink, and not even asked for."""
+    """Their names and addresses are not in the sink, and not even requested."""
     ran = await run(real_records)
     kept = repr([attrs.asdict(product) for product in ran.products.values()])
     for each in real_records:
@@ -204,7 +204,7 @@ async def test_the_name_is_the_namespace_of_the_keys() -> None:
     ],
 )
 async def test_pages(count: int, size: int, pages: list[tuple[str, str]]) -> None:
-    """Each but the first is asked for with the record before it."""
+    """Each except the first is requested with the record before it."""
     ran = await run(things(count), settings={"page_size": size})
     assert sorted(ran.pages) == pages
     assert ran.ids == [str(number) for number in range(1, count + 1)]
@@ -226,11 +226,11 @@ async def test_the_order_is_asked_for_and_kept() -> None:
 
 
 async def test_several_pages_at_once_in_order() -> None:
-    """The second page is held back until the fifth has been asked for."""
+    """The second page is held back until the fifth is requested."""
     asked = asyncio.Event()
 
     class Tell(asyncio.Event):
-        """Waits for nothing, but tells that somebody came."""
+        """Does not wait, but sets an event."""
 
         async def wait(self) -> Any:
             asked.set()
@@ -307,7 +307,7 @@ async def test_a_name_made_of_a_slug(slug: str, name: str) -> None:
     assert ran.products["1"].categories == (Category(id=slug, name=name),)
 
 
-async def test_names_are_asked_for_anew_in_every_run() -> None:
+async def test_names_are_requested_in_every_run() -> None:
     """A host may keep a source open for weeks."""
     first = json.dumps([{"slug": "mens-shirts", "name": "Shirts"}]).encode()
     sink = MemorySink()
@@ -363,7 +363,7 @@ async def test_a_chosen_product_of_another_source() -> None:
     assert "the source does not have other:2" in ran.report.warnings[0]
 
 
-async def test_a_chosen_product_that_is_none() -> None:
+async def test_an_invalid_selected_product() -> None:
     ran = await run([record(1), record(2, price=-1)], keys=[key(1), key(2)])
     assert ran.ids == ["1"]
     assert ran.report.status is RunStatus.DEGRADED

@@ -175,8 +175,8 @@ async def test_ids(id_: int | str) -> None:
         ("\ud800", "contains half a surrogate pair, which no store can keep"),
     ],
 )
-async def test_what_is_no_id(id_: object, problem: str) -> None:
-    """It cannot be told by its key, but by its place."""
+async def test_an_invalid_id(id_: object, problem: str) -> None:
+    """The report names its position instead of a key."""
     ran = await run_of(record(1), record(2, id=id_), record(3))
     assert ran.ids == ["1", "3"]
     assert ran.report.counts.failed == 1
@@ -299,7 +299,7 @@ async def test_a_bad_record_is_rejected_alone(
     assert ran.passes == 1
 
 
-async def test_the_page_of_a_bad_record_is_told() -> None:
+async def test_the_page_of_a_bad_record_is_reported() -> None:
     records = [record(n, price=-1 if n == 5 else 1) for n in range(1, 8)]
     ran = await run(records, settings={"page_size": 3})
     assert ran.report.failures[0].reason.endswith(" (page skip=3, record 1)")
@@ -318,7 +318,7 @@ def test_what_a_record_does_not_have(missing: object) -> None:
     assert product.variants[0].sku is product.variants[0].barcode is None
 
 
-def test_empty_is_none() -> None:
+def test_empty_becomes_none() -> None:
     fields = dict.fromkeys(("description", "brand", "thumbnail", "sku"), "")
     product = product_of(**fields, tags=[], images=[], variants=[], dimensions={})
     assert product.description is product.brand is product.thumbnail is None

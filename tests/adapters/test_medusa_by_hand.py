@@ -52,7 +52,7 @@ def product(*variants: Variant, id_: str = "1", **more: Any) -> Product:
 
 
 class Shop:
-    """A store, its sink, and somebody at the admin pages."""
+    """A store, its sink, and a person at the admin pages."""
 
     def __init__(self, medusa: Medusa) -> None:
         self.medusa = medusa
@@ -225,7 +225,9 @@ async def test_an_option_returns_that_others_have_values_of(shop: Shop) -> None:
     assert [after[f"Title {size}"] for size in "SM"] == [{"Size": "S"}, {"Size": "M"}]
 
 
-async def test_an_option_goes_that_tells_ours_from_theirs(shop: Shop) -> None:
+async def test_an_option_is_removed_that_distinguishes_our_variants_from_others(
+    shop: Shop,
+) -> None:
     """Existing get their options; those of others would be the same, and stay as they are."""
     sizes = [variant(size, {"Size": size, "Fit": "slim"}) for size in "SM"]
     await shop.put(product(*sizes))

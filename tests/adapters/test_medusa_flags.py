@@ -56,7 +56,7 @@ HIDDEN = {
     "price:read": "variants[0].prices",
     "shipping_profile:read": "shipping_profile",
 }
-"""What has no key either where there is none, from the last place to the first."""
+"""Keys that are also absent if there is no related row; checked in reverse order."""
 MISSED = {
     "inventory_level:read": "location_levels",
     "product_tag:read": "tags",
@@ -299,7 +299,7 @@ async def test_a_role_that_may_not_write_stops_the_run_with_medusas_reason(
     assert "Required policies: product:create" in str(report)
 
 
-async def test_a_role_that_may_not_see_the_store_is_told_so(shop: Shop) -> None:
+async def test_a_role_that_may_not_see_the_store_gets_an_error(shop: Shop) -> None:
     settings = await shop.limited("store:read")
     with pytest.raises(UnauthorizedError, match="Required policies: store:read"):
         await run(settings, [product()])
@@ -335,7 +335,7 @@ async def test_a_store_whose_lists_lag_behind_is_refused(
     assert caught.value.setting == "url"
 
 
-async def test_check_tells_version_and_flags(shop: Shop) -> None:
+async def test_check_shows_version_and_flags(shop: Shop) -> None:
     async with shop.full().open() as sink:
         found = {finding.what: finding for finding in await sink.check()}
     version, flags = found["version"], found["feature_flags"]
@@ -420,7 +420,7 @@ PROVIDERS = "/admin/users/none/auth-providers"
     ],
 )
 @pytest.mark.parametrize("status", [200, 400, 403, 404])
-async def test_the_version_is_told_by_routes_however_they_answer(
+async def test_routes_reveal_the_version_whatever_they_answer(
     routes: Sequence[str], text: str, status: int
 ) -> None:
     body = {"type": "forbidden", "message": "no"}
@@ -431,7 +431,7 @@ async def test_the_version_is_told_by_routes_however_they_answer(
 
 
 @pytest.mark.parametrize("routes", [{}, {"/admin/feature-flags": {"message": "no"}}])
-async def test_a_server_that_lists_no_flags_is_none_for_us(
+async def test_a_server_without_flags_is_refused(
     routes: Mapping[str, object],
 ) -> None:
     async with medusa_with(routes, status=404) as client:
@@ -441,7 +441,7 @@ async def test_a_server_that_lists_no_flags_is_none_for_us(
 
 
 @pytest.mark.parametrize("flags", [None, [], "rbac", {}])
-async def test_flags_that_are_none_are_a_broken_reply(flags: object) -> None:
+async def test_invalid_flags_are_a_broken_reply(flags: object) -> None:
     body = {} if flags == {} else {"feature_flags": flags}
     async with medusa_with({"/admin/feature-flags": body}) as client:
         with pytest.raises(BrokenReplyError, match="feature_flags"):

@@ -270,7 +270,7 @@ def expected_gaps(name: str, stage: Stage) -> tuple[str, ...]:
 
 @pytest.mark.parametrize("stage", get_args(Stage))
 @pytest.mark.parametrize("name", PRODUCTS)
-async def test_half_made_products_are_told_and_repaired(
+async def test_incomplete_products_are_reported_and_repaired(
     shop: Shop, name: str, stage: Stage
 ) -> None:
     product = PRODUCTS[name]
@@ -293,7 +293,7 @@ async def test_half_made_products_are_told_and_repaired(
 async def test_a_change_without_fields_adds_what_is_missing(
     shop: Shop, stage: Stage
 ) -> None:
-    """What differs besides is for the next change."""
+    """Other differences are left to the next change."""
     await shop.interrupt(await shop.create(shirt()), stage)
     existing = await shop.find(shirt())
     change = Change(
@@ -337,7 +337,7 @@ async def test_a_variant_whose_stock_nobody_counts_stays_so(shop: Shop) -> None:
     assert await shop.is_settled(product)
 
 
-async def test_a_half_made_product_beside_whole_ones(shop: Shop) -> None:
+async def test_an_incomplete_product_beside_complete_ones(shop: Shop) -> None:
     """One batch; whole products are not touched."""
     products = [mug("1"), mug("2"), shirt("3"), mug("4")]
     raws = [await shop.create(product) for product in products]
@@ -396,7 +396,7 @@ async def test_what_the_source_is_silent_about_is_no_gap(shop: Shop) -> None:
 
 
 async def test_a_lost_shipping_profile_comes_back(shop: Shop) -> None:
-    """It alone: nobody takes it away to hide a product, as with a channel."""
+    """Unlike a channel, nobody removes it to hide a product."""
     raw = await shop.create(mug())
     await shop.post(f"products/{raw['id']}", {"shipping_profile_id": None})
     assert (await shop.find(mug())).missing_parts == ("no shipping profile",)
@@ -474,7 +474,7 @@ async def test_the_age_is_by_the_servers_clock() -> None:
 async def test_a_server_that_is_killed_in_mid_batch(
     real_store: Any, table: str
 ) -> None:
-    """Killed when it has written something into a table, and before it goes on."""
+    """It is killed after a write to a table, before the next one."""
     products = [shirt(str(n)) if n % 4 else mug(str(n)) for n in range(30)]
     async with real_shop(real_store) as shop:
         changes = [change for p in products if (change := plan(p, None, {}))]

@@ -169,7 +169,7 @@ async def test_one_bad_product_in_a_batch_of_forty(medusa: Any, spoil: str) -> N
 
 @pytest.mark.parametrize("bad", [0, 17, 39])
 async def test_halving_takes_few_requests(bad: int) -> None:
-    """The options of the refused are used again, not deleted and made anew."""
+    """Options of refused products are reused, not deleted and created again."""
     async with fake_medusa() as fake, settings(fake).open() as opened:
         sink = careless(opened)
         products = shirts(40)
@@ -239,7 +239,7 @@ async def test_what_others_have_is_left_alone(medusa: Any) -> None:
 
 
 @pytest.mark.parametrize("how", ["deleted", "used"])
-async def test_an_option_that_is_gone_is_made_anew(medusa: Any, how: str) -> None:
+async def test_a_deleted_option_is_created_again(medusa: Any, how: str) -> None:
     await take_sku(medusa, "TAKEN")
     async with settings(medusa).open() as sink:
         bad = with_sku(shirt(2), "TAKEN")
@@ -370,7 +370,7 @@ async def test_an_inventory_item_that_nobody_uses_is_adopted(medusa: Any) -> Non
 
 
 async def test_an_inventory_item_of_no_variant_is_linked(medusa: Any) -> None:
-    """With stock levels or without; one of ours that kept an old SKU lets go of it."""
+    """With or without stock levels; a variant of ours that kept an old SKU gives it up."""
     level = {"location_id": medusa.stock_location_id, "stocked_quantity": 3}
     stocked = await medusa.post(ITEMS, {"sku": "S1-Red-S", "location_levels": [level]})
     await medusa.post(ITEMS, {"sku": "S3-Red-S"})

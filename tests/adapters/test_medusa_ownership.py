@@ -53,7 +53,7 @@ _ids = itertools.count()
 
 @attrs.frozen
 class Turn:
-    """What the source says of a product, after somebody has changed it in the store."""
+    """A product of the source, after a person has changed it in the store."""
 
     deed: str
     shape: Mapping[str, dict[str, str]]

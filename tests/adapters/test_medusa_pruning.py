@@ -1,4 +1,4 @@
-"""Retiring, deleting and releasing in Medusa, on the fake and on a real store."""
+"""Unpublishing, deleting and releasing in Medusa, on the fake and on a real store."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ async def test_the_handle_of_the_change_is_given(medusa: Any) -> None:
         assert (await everything(medusa))["Cup"]["handle"] == before
 
 
-async def test_a_taken_handle_of_the_change_is_told(medusa: Any) -> None:
+async def test_a_taken_handle_of_the_change_is_reported(medusa: Any) -> None:
     await medusa.post(
         "/admin/products",
         {

@@ -607,7 +607,7 @@ async def test_status_is_left_to_the_shops_people(medusa: Any) -> None:
         assert after["handle"] == raw["handle"]
 
 
-async def test_a_rehearsal_writes_nothing(medusa: Any, real_records: Records) -> None:
+async def test_a_plan_writes_nothing(medusa: Any, real_records: Records) -> None:
     shown: list[Change | ReferenceChange] = []
     async with pair(medusa, real_records[:30]) as both:
         report = await Sync(both.source, both.sink, options=FAST).plan(shown.append)

@@ -35,7 +35,7 @@ def product(id_: str = "1", sku: str | None = "A", **values: Any) -> Product:
 
 
 def theirs(title: str, *variants: tuple[str, str]) -> Product:
-    """A product that somebody else made."""
+    """A product that is not ours."""
     return Product(
         key=ProductKey("nobody", title),
         title=title,
@@ -90,7 +90,7 @@ async def test_a_second_creation_collides() -> None:
 
 
 async def test_owns_what_has_a_key_of_the_source() -> None:
-    """With its last-applied state; nobody else's."""
+    """With its last-applied state; no products of others."""
     other = attrs.evolve(product(), key=ProductKey("other", "1"))
     sink = await sink_with(product("1"), other, product("2"))
     sink.foreign = [theirs("Theirs", ("a", "A"))]

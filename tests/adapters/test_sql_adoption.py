@@ -12,7 +12,7 @@ import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from tests.adapters.sql_databases import Hand, OpenSink
-from tests.adapters.sql_products import ALL, KEY, bring_about, found, price
+from tests.adapters.sql_products import ALL, KEY, apply, found, price
 from tests.strategies import texts
 
 from catalogsync.adapters.sql import SQLSink
@@ -143,7 +143,7 @@ async def test_all_skus_are_on_one_product(
     variants: Sequence[Variant],
     could_be: list[int],
 ) -> None:
-    """One product that has them all is it; where several could be, none is."""
+    """A product that has all SKUs matches, unless several do."""
     await sink.write([])
     rows = [await add(hand, *each) for each in theirs]
     existing = (await look(sink, desired("1", *variants))).get(KEY)
@@ -168,7 +168,7 @@ async def test_a_product_that_has_a_key_is_never_it(sink: SQLSink, hand: Hand) -
     attributes = {"external_id": "1"}
     for source in ("shop", "other"):
         taken = attrs.evolve(desired("9"), key=ProductKey(source, "9"))
-        await bring_about(sink, attrs.evolve(taken, attributes=attributes))
+        await apply(sink, attrs.evolve(taken, attributes=attributes))
     await hand("UPDATE product SET source_id = NULL WHERE source = 'other'")
     for by in AdoptBy:
         assert await look(sink, desired(), by=by) == {}
@@ -238,7 +238,7 @@ async def test_the_table_has_no_handle(sink: SQLSink, hand: Hand, by: AdoptBy) -
 async def test_another_script_left_the_id(
     sink: SQLSink, hand: Hand, attributes: str | None, *, is_it: bool
 ) -> None:
-    """As text or number, with the source or without; what is no JSON hurts nobody."""
+    """As text or number, with or without the source; invalid JSON is ignored."""
     await sink.write([])
     await add(hand, A, attributes=attributes)
     existing = await look(sink, desired("7"), desired("70"), by=AdoptBy.EXTERNAL_ID)
@@ -259,7 +259,7 @@ async def test_two_have_the_same_external_id(sink: SQLSink, hand: Hand) -> None:
 async def test_what_no_source_could_supply_is_adopted(
     sink: SQLSink, hand: Hand
 ) -> None:
-    """As it is written over in a product of ours."""
+    """It is overwritten, as in a product of ours."""
     await sink.write([])
     row = await add(hand, A)
     await add(hand, B)
@@ -410,7 +410,7 @@ async def test_which_variant_is_which(
 
 
 async def test_variants_are_matched_in_a_lean_read(sink: SQLSink, hand: Hand) -> None:
-    """Though nothing of theirs is to be compared."""
+    """Even if no field of variants is compared."""
     await sink.write([])
     row = await add(hand, A, B)
     existing = await sink.find_foreign([desired()], by=AdoptBy.SKU, fields=frozenset())
@@ -471,7 +471,7 @@ async def test_any_product_can_be_adopted(
 async def test_what_was_released_is_adopted_again(sink: SQLSink, hand: Hand) -> None:
     """The same rows, ids included."""
     product = desired("1", *BOTH)
-    await bring_about(sink, product)
+    await apply(sink, product)
     rows = await hand("SELECT * FROM variant ORDER BY id")
     existing = await found(sink)
     release = Change(
@@ -546,7 +546,7 @@ async def test_two_adopt_at_the_same_time(open_sink: OpenSink, hand: Hand) -> No
 async def test_ours_and_foreign_in_one_batch(sink: SQLSink, hand: Hand) -> None:
     """Updates of both kinds go together, or not at all."""
     new = attrs.evolve(desired("2"), title="New", variants=UNSET)
-    await bring_about(sink, attrs.evolve(new, title="Old"))
+    await apply(sink, attrs.evolve(new, title="Old"))
     row = await add(hand, A)
     existing = (await sink.find([new], fields=ALL))[new.key]
     assert isinstance(existing, Existing)

@@ -10,7 +10,7 @@ from tests.adapters.sql_databases import Hand
 from tests.adapters.sql_products import (
     ALL,
     KEY,
-    bring_about,
+    apply,
     found,
     planned,
     product,
@@ -75,7 +75,7 @@ POSTGRES = [
 async def test_what_is_ours_is_written_over(
     sink: SQLSink, hand: Hand, database: str, damage: str, tmp_path: Path
 ) -> None:
-    """Once, and with no harm to what is beside it; it can be planned and removed."""
+    """Once, and without harm to other data; the product can be planned and removed."""
     only_in = "sqlite" if damage in SQLITE else "postgres"
     if damage not in ANYWHERE and not database.startswith(only_in):
         return
@@ -114,12 +114,12 @@ async def test_it_is_left_alone_where_the_source_says_nothing(
     only_in = "sqlite" if damage in SQLITE else "postgres"
     if damage not in ANYWHERE and not database.startswith(only_in):
         return
-    await bring_about(sink, product("1"))
+    await apply(sink, product("1"))
     await hand(damage)
     columns = "SELECT CAST(weight AS TEXT), attributes, brand FROM product"
     before = await hand(columns)
     bare = Product(key=KEY, title="Only this")
-    await bring_about(sink, bare)
+    await apply(sink, bare)
     assert await hand(columns) == before
     existing = (await sink.find([bare], fields=ALL))[bare.key]
     assert isinstance(existing, Existing)
@@ -128,7 +128,7 @@ async def test_it_is_left_alone_where_the_source_says_nothing(
 
 @pytest.mark.parametrize("action", [Action.UNPUBLISH, Action.DELETE, Action.RELEASE])
 async def test_it_can_be_removed(sink: SQLSink, hand: Hand, action: Action) -> None:
-    await bring_about(sink, product("1"))
+    await apply(sink, product("1"))
     await hand("UPDATE product SET title = '', attributes = '{', weight = -1")
     await hand("UPDATE price SET amount = -1")
     (page,) = [page async for page in sink.owned("shop")]

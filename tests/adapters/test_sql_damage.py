@@ -1,4 +1,4 @@
-"""One odd value that somebody left in the catalog hurts no other product."""
+"""An odd value in the catalog affects no other product."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ OF_TYPE: list[tuple[type[Any], st.SearchStrategy[str]]] = [
 
 
 def values(column: sa.Column[Any], url: str) -> st.SearchStrategy[Any]:
-    """What somebody could put into a column; SQLite takes anything anywhere."""
+    """Any value for a column; SQLite accepts every type everywhere."""
     if url.startswith("sqlite"):
         return ANYTHING
     return next(words for type_, words in OF_TYPE if isinstance(column.type, type_))

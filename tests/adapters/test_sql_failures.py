@@ -20,7 +20,7 @@ from tests.adapters.sql_databases import (
     refused_setting,
 )
 from tests.adapters.sql_products import (
-    bring_about,
+    apply,
     creation,
     find_one,
     found,
@@ -91,7 +91,7 @@ async def test_a_database_in_memory() -> None:
     for _ in range(2):
         async with SQLSettings(url="sqlite://").open() as sink:
             assert await find_one(sink) is None
-            await bring_about(sink, product())
+            await apply(sink, product())
             assert (await found(sink)).product.title == "Mascara"
 
 
@@ -99,7 +99,7 @@ async def test_the_tables_stay(database: str) -> None:
     """Opening again finds what was written."""
     settings = SQLSettings(url=database, name="shop", batch=7)
     async with settings.open() as sink:
-        await bring_about(sink, product())
+        await apply(sink, product())
     async with settings.open() as sink:
         assert await find_one(sink) is not None
         assert (sink.name, sink.limits.batch) == ("shop", 7)
@@ -110,14 +110,14 @@ async def test_the_tables_stay(database: str) -> None:
 
 async def test_check_says_that_all_is_well(sink: SQLSink) -> None:
     """And how many products are there."""
-    await bring_about(sink, product())
+    await apply(sink, product())
     (finding,) = await sink.check()
     assert finding.ok
     assert finding.text == "the database can be written; it has 1 products"
 
 
 async def test_tables_of_another_program(database: str) -> None:
-    """They are not ours to change, and in our way; this is told before any write."""
+    """They block ours and are not changed; an error reports this before any write."""
     await Hand(database)("CREATE TABLE product (id INTEGER PRIMARY KEY, nope TEXT)")
     error = await refused_setting(database)
     assert "another program made these tables: product" in str(error)
@@ -161,7 +161,7 @@ def every_file_with(pragma: str) -> Generator[None]:
 
 @pytest.mark.parametrize("tables", [True, False])
 async def test_a_file_that_is_read_only(sqlite: str, *, tables: bool) -> None:
-    """It can be looked at, and a check finds out before a write does."""
+    """It can be read, and a check fails before a write does."""
     await Hand(sqlite)("CREATE TABLE another (id INTEGER)")
     if tables:
         async with SQLSettings(url=sqlite).open() as sink:
@@ -190,8 +190,8 @@ async def test_the_disk_of_a_file_is_full(sqlite: str) -> None:
 
 
 @sqlite_only
-async def test_somebody_else_locks_the_file(database: str, tmp_path: Path) -> None:
-    """It may pass; reading goes on."""
+async def test_another_process_locks_the_file(database: str, tmp_path: Path) -> None:
+    """This may pass; reading still works."""
     async with SQLSettings(url=database, timeout=0.01).open() as sink:
         await sink.write([])
         other = sqlite3.connect(tmp_path / "catalog.db", isolation_level=None)
@@ -253,7 +253,7 @@ async def _turns() -> None:
     ],
 )
 async def test_a_url_that_cannot_be_read_is_not_shown(url: str) -> None:
-    """It is told how to write it instead."""
+    """The error explains how to write it."""
     try:
         error: BaseException = await refused_setting(url)
     except TransientError as other:

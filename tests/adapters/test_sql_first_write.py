@@ -10,7 +10,7 @@ import pytest
 from tests.adapters.sql_databases import POSTGRES, Hand, OpenSink
 from tests.adapters.sql_products import (
     ALL,
-    bring_about,
+    apply,
     category_reference,
     creation,
     found,
@@ -46,7 +46,7 @@ def names_in(folder: Path) -> list[str]:
 
 
 async def test_looking_makes_no_file(sqlite: str, tmp_path: Path) -> None:
-    """Where there is no SQLite file, nothing is found, and no file appears."""
+    """Without a SQLite file, nothing is found, and no file is created."""
     async with SQLSettings(url=sqlite).open() as sink:
         await looked_at(sink)
         (finding,) = await sink.check()
@@ -85,7 +85,7 @@ async def test_the_first_write_makes_the_tables(open_sink: OpenSink) -> None:
     await looked_at(other)
     id_ = await write_reference(sink, EYES)
     assert (await other.find_references(frozenset({EYES})))[EYES].id == id_
-    await bring_about(other, product())
+    await apply(other, product())
     assert (await found(sink)).product.title == "Mascara"
 
 
@@ -142,7 +142,7 @@ async def test_a_database_of_an_earlier_version(
 ) -> None:
     """Its categories have no last-applied state yet; the first write adds the column."""
     sink = await open_sink()
-    await bring_about(sink, product())
+    await apply(sink, product())
     await hand("ALTER TABLE category DROP COLUMN receipt")
     later = await open_sink()
     existing = await later.find_references(frozenset({EYES}))

@@ -13,7 +13,7 @@ from tests.adapters.sql_databases import (
 )
 from tests.adapters.sql_products import (
     ALL,
-    bring_about,
+    apply,
     creation,
     find_one,
     found,
@@ -78,7 +78,7 @@ async def test_a_server_without_encryption(database: str) -> None:
 @postgres_only
 async def test_a_connection_that_was_lost(sink: SQLSink, hand: Hand) -> None:
     """The next call has a new one."""
-    await bring_about(sink, product())
+    await apply(sink, product())
     await hand(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE datname = current_database() AND pid <> pg_backend_pid()"

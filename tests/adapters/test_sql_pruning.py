@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from tests.adapters.sql_databases import POSTGRES, Hand
 from tests.adapters.sql_products import (
     KEY,
-    bring_about,
+    apply,
     creation,
     find_one,
     found,
@@ -110,7 +110,7 @@ async def test_each_database_in_memory_is_its_own_place() -> None:
 
 
 @pytest.mark.parametrize("database", POSTGRES, indirect=True)
-async def test_a_server_is_told_by_database_and_schema(
+async def test_a_server_is_identified_by_database_and_schema(
     database: str, hand: Hand
 ) -> None:
     """Not by who asks, and no secret is in it."""
@@ -141,9 +141,9 @@ async def test_nothing_is_owned_before_the_first_write(
 
 
 async def test_owns_what_has_a_key_of_the_source(sink: SQLSink, hand: Hand) -> None:
-    """With its title, status, last-applied state and row; nobody else's."""
+    """With its title, status, last-applied state and row; no products of others."""
     other = attrs.evolve(product(), key=ProductKey("other", "1"))
-    await bring_about(sink, product("1"), other, product("2", title="Two"))
+    await apply(sink, product("1"), other, product("2", title="Two"))
     await hand("INSERT INTO product (title, source_id) VALUES ('Theirs', '3')")
     await hand("INSERT INTO product (title, source) VALUES ('No id', 'shop')")
     (page,) = await pages(sink)
@@ -165,7 +165,7 @@ _MANY = (
 
 
 async def test_owns_many_and_is_changed_meanwhile(sink: SQLSink, hand: Hand) -> None:
-    """Each is given once, though others are retired and deleted between the pages."""
+    """Each appears once, even if others are unpublished and deleted between the pages."""
     await sink.write([])
     await hand(_MANY)
     sizes: list[int] = []
@@ -184,8 +184,8 @@ async def test_owns_many_and_is_changed_meanwhile(sink: SQLSink, hand: Hand) -> 
 async def test_what_people_typed_in_is_owned_all_the_same(
     sink: SQLSink, hand: Hand, word: str
 ) -> None:
-    """A product that cannot be read as it stands can be taken away."""
-    await bring_about(sink, product())
+    """A product that is not valid can be removed."""
+    await apply(sink, product())
     await hand(f"UPDATE product SET status = '{word}', title = ''")
     await hand(
         "INSERT INTO product (source, source_id, title) VALUES ('shop', '', 'T')"
@@ -208,7 +208,7 @@ async def test_odd_keys_are_owned_and_pruned(
     """Whatever an id looks like, one is deleted and the others stay."""
     source = f"source-{next(_numbers)}"
     keys = [ProductKey(source, id_) for id_ in sorted(ids)]
-    await bring_about(sink, *(Product(key=key, title="T") for key in keys))
+    await apply(sink, *(Product(key=key, title="T") for key in keys))
     (page,) = await pages(sink, source)
     assert [ours.product.key for ours in page] == keys
     for action, ours in zip((Action.DELETE, Action.RELEASE), page, strict=False):
@@ -226,7 +226,7 @@ async def test_odd_keys_are_owned_and_pruned(
 
 async def test_unpublish_makes_it_a_draft(sink: SQLSink, hand: Hand) -> None:
     """Status and last-applied state, and nothing else of it or of others."""
-    await bring_about(sink, product("1"), product("2"))
+    await apply(sink, product("1"), product("2"))
     before = await all_rows(hand)
     (outcome,) = await sink.write(await pruned(sink, Action.UNPUBLISH, "1"))
     assert outcome.status is OutcomeStatus.REMOVED
@@ -245,9 +245,9 @@ async def test_unpublish_makes_it_a_draft(sink: SQLSink, hand: Hand) -> None:
 
 async def test_delete_takes_all_of_it(sink: SQLSink, hand: Hand) -> None:
     """Of this product and no other; categories and tags are not part of it."""
-    await bring_about(sink, product("1"))
+    await apply(sink, product("1"))
     before = await all_rows(hand)
-    await bring_about(sink, product("2"), product("3"))
+    await apply(sink, product("2"), product("3"))
     for outcome in await sink.write(await pruned(sink, Action.DELETE, "2", "3")):
         assert outcome.status is OutcomeStatus.REMOVED
     assert await all_rows(hand) == before
@@ -258,7 +258,7 @@ async def test_delete_takes_all_of_it(sink: SQLSink, hand: Hand) -> None:
 
 async def test_deleting_what_is_gone_is_fine(sink: SQLSink, hand: Hand) -> None:
     """The rest of the batch is deleted, and what is theirs by now is not."""
-    await bring_about(sink, product("1"), product("2"), product("3"))
+    await apply(sink, product("1"), product("2"), product("3"))
     changes = await pruned(sink, Action.DELETE)
     await hand("DELETE FROM product WHERE source_id = '1'")
     await hand("UPDATE product SET source = NULL WHERE source_id = '2'")
@@ -271,7 +271,7 @@ async def test_release_takes_off_key_and_last_applied(
     sink: SQLSink, hand: Hand
 ) -> None:
     """All else stays, what others added to it included, and it is found no more."""
-    await bring_about(sink, product("1"), product("2"))
+    await apply(sink, product("1"), product("2"))
     await hand("INSERT INTO price SELECT id, 'CHF', 8 FROM variant")
     columns = "source, source_id, receipt"
     before, key = await all_rows(hand), await hand(f"SELECT {columns} FROM product")
@@ -296,14 +296,14 @@ async def test_release_takes_off_key_and_last_applied(
 async def test_what_was_removed_meanwhile(
     sink: SQLSink, hand: Hand, action: Action, removal: str
 ) -> None:
-    """The one that was made anew is another, and stays as it is."""
-    await bring_about(sink, product("0"), product("1"))
+    """A product that was deleted and created again is another one, and stays."""
+    await apply(sink, product("0"), product("1"))
     changes = await pruned(sink, action)
     await hand(f"{removal} WHERE source_id = '1'")
     if action is not Action.DELETE:
         with pytest.raises(ConflictError):
             await sink.write(changes)
-    await bring_about(sink, product("1", title="Made anew"))
+    await apply(sink, product("1", title="Made again"))
     before = await all_rows(hand)
     with pytest.raises(ConflictError):
         await sink.write(changes)
@@ -311,8 +311,8 @@ async def test_what_was_removed_meanwhile(
 
 
 async def test_status_is_a_field(sink: SQLSink, hand: Hand) -> None:
-    """It is found where it is asked for, and an update writes it."""
-    await bring_about(sink, product())
+    """It is found if requested, and an update writes it."""
+    await apply(sink, product())
     existing = await found(sink)
     draft = attrs.evolve(existing.product, status=ProductStatus.DRAFT)
     await sink.write(

@@ -6,7 +6,7 @@ import attrs
 import pytest
 from tests.adapters.sql_databases import Hand, OpenSink
 from tests.adapters.sql_products import (
-    bring_about,
+    apply,
     category_reference,
     found,
     product,
@@ -67,7 +67,7 @@ async def test_a_tag_is_shared_by_sources(sink: SQLSink) -> None:
 
 async def test_categories_are_renamed_and_moved(sink: SQLSink) -> None:
     """The products that stand in them stay there."""
-    await bring_about(sink, product())
+    await apply(sink, product())
     face = Category(id="face", name="Face")
     moved = Category(id="eyes", name="Eyes & brows", parent=face)
     id_ = await write_reference(sink, category_reference(moved, "shop"))
@@ -96,7 +96,7 @@ async def test_a_category_that_was_removed_meanwhile(sink: SQLSink, hand: Hand) 
         await sink.write_references([lost])
 
 
-async def test_what_cannot_be_kept_is_told(sink: SQLSink) -> None:
+async def test_an_id_that_is_too_long_is_refused(sink: SQLSink) -> None:
     """The others are written all the same."""
     long = tag_reference("é" * 501)
     refused, made = await sink.write_references(

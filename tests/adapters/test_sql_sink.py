@@ -15,8 +15,8 @@ from tests.adapters.sql_databases import Hand, OpenSink
 from tests.adapters.sql_products import (
     ALL,
     KEY,
+    apply,
     as_found,
-    bring_about,
     find_one,
     found,
     planned,
@@ -52,7 +52,7 @@ _numbers = count(1)
 
 
 def fresh(desired: Product) -> Product:
-    """The product from a source that nobody has spoken of before."""
+    """The product from a new source."""
     key = ProductKey(f"source-{next(_numbers)}", desired.key.id)
     return attrs.evolve(desired, key=key)
 
@@ -78,7 +78,7 @@ async def test_gives_back_what_it_was_given(sink: SQLSink, desired: Product) -> 
     """Any product comes back equal, and a second sync finds nothing to do."""
     assume(fits(desired))
     desired = sink.shape(fresh(desired))
-    await bring_about(sink, desired)
+    await apply(sink, desired)
     ours = await found(sink, desired.key)
     assert unordered(ours.product) == unordered(as_found(desired))
     assert await planned(sink, desired) == []
@@ -93,8 +93,8 @@ async def test_turns_any_product_into_any_other(
     assume(fits(before) and fits(after))
     before = fresh(before)
     after = attrs.evolve(after, key=before.key)
-    await bring_about(sink, before)
-    await bring_about(sink, after)
+    await apply(sink, before)
+    await apply(sink, after)
     assert await planned(sink, after) == []
 
 
@@ -105,7 +105,7 @@ async def test_turns_any_product_into_any_other(
 async def test_keeps_the_kind_of_json_values(sink: SQLSink, value: Any) -> None:
     """1, 1.0 and true are three values."""
     desired = fresh(product(attributes={"value": value}))
-    await bring_about(sink, desired)
+    await apply(sink, desired)
     ours = await found(sink, desired.key)
     assert json.dumps(ours.product.attributes) == json.dumps({"value": value})
 
@@ -119,7 +119,7 @@ async def test_keeps_every_digit_of_money(
 ) -> None:
     """Amounts are exact in the model and in the database."""
     desired = fresh(product(variants=[variant(prices=[price(str(amount))])]))
-    await bring_about(sink, desired)
+    await apply(sink, desired)
     rows = await hand(
         "SELECT amount FROM price JOIN variant ON variant.id = variant_id"
         " JOIN product ON product.id = product_id WHERE source = :source",
@@ -133,7 +133,7 @@ async def test_keeps_every_digit_of_money(
 
 async def test_trailing_zeros_make_no_change(sink: SQLSink) -> None:
     """9.9 and 9.90 are one price."""
-    await bring_about(sink, product(variants=[variant(prices=[price("9.90")])]))
+    await apply(sink, product(variants=[variant(prices=[price("9.90")])]))
     same = product(variants=[variant(prices=[price("9.9")])])
     assert await planned(sink, same) == []
 
@@ -141,7 +141,7 @@ async def test_trailing_zeros_make_no_change(sink: SQLSink) -> None:
 async def test_products_of_different_sources_do_not_meet(sink: SQLSink) -> None:
     """The source is part of the key."""
     other = attrs.evolve(product(), key=ProductKey("other", "1"), title="Other")
-    await bring_about(sink, product(), other)
+    await apply(sink, product(), other)
     assert (await found(sink)).product.title == "Mascara"
     assert (await found(sink, other.key)).product.title == "Other"
     assert await find_one(sink, ProductKey("third", "1")) is None
@@ -149,7 +149,7 @@ async def test_products_of_different_sources_do_not_meet(sink: SQLSink) -> None:
 
 async def test_what_is_not_asked_for_is_unset(sink: SQLSink) -> None:
     """A lean read leaves out what is not compared."""
-    await bring_about(sink, product())
+    await apply(sink, product())
     lean = await find_one(sink, fields=frozenset({Field.TITLE}))
     assert isinstance(lean, Existing)
     assert lean.product == Product(key=KEY, title="Mascara")
@@ -161,7 +161,7 @@ async def test_what_is_not_asked_for_is_unset(sink: SQLSink) -> None:
 
 
 async def test_finds_more_products_than_fit_in_one_statement(sink: SQLSink) -> None:
-    """The list of wanted products has no limit of its own."""
+    """The number of desired products is not limited."""
     desired = [Product(key=ProductKey("shop", str(n)), title="T") for n in range(1201)]
     changes = [change for each in desired if (change := plan(each, None, {}))]
     outcomes = await sink.write(changes)
@@ -173,15 +173,15 @@ async def test_an_empty_size_is_no_size(sink: SQLSink) -> None:
     """Three empty columns are the same as none."""
     desired = product(dimensions=Dimensions())
     assert sink.shape(desired).dimensions is None
-    await bring_about(sink, desired)
+    await apply(sink, desired)
     assert await planned(sink, desired) == []
 
 
 async def test_the_last_applied_comes_back(sink: SQLSink) -> None:
     """Word by word, after a create and after an update."""
-    (created,) = await bring_about(sink, product())
+    (created,) = await apply(sink, product())
     assert (await found(sink)).last_applied == created.last_applied
-    (updated,) = await bring_about(sink, product(title="New"))
+    (updated,) = await apply(sink, product(title="New"))
     assert (
         (await found(sink)).last_applied == updated.last_applied != created.last_applied
     )
@@ -241,28 +241,28 @@ async def test_what_was_removed_meanwhile_is_a_conflict(
     sink: SQLSink, hand: Hand, removal: str
 ) -> None:
     """The engine finds and plans again."""
-    await bring_about(sink, product())
+    await apply(sink, product())
     new = [Category(id="new", name="New")]
     changed = product(title="New", categories=new, variants=[variant(sku="NEW")])
     changes = await planned(sink, changed)
     await hand(removal)
     with pytest.raises(ConflictError):
         await sink.write(changes)
-    await bring_about(sink, changed)
+    await apply(sink, changed)
     assert (await found(sink)).product.title == "New"
 
 
-async def test_a_product_that_was_made_anew_is_another(
+async def test_a_product_that_was_created_again_is_another(
     sink: SQLSink, hand: Hand
 ) -> None:
     """A change for the row that was deleted does not hit the row that followed."""
-    await bring_about(sink, product())
+    await apply(sink, product())
     changes = await planned(sink, product(title="Old plan"))
     await hand("DELETE FROM product")
-    await bring_about(sink, product(title="Made anew"))
+    await apply(sink, product(title="Made again"))
     with pytest.raises(ConflictError):
         await sink.write(changes)
-    assert (await found(sink)).product.title == "Made anew"
+    assert (await found(sink)).product.title == "Made again"
 
 
 async def test_a_cancelled_write_leaves_nothing_half_done(
@@ -280,7 +280,7 @@ async def test_a_cancelled_write_leaves_nothing_half_done(
     other = await open_sink()
     existing = await other.find([change.product for change in changes], fields=ALL)
     assert len(existing) in {0, 300}
-    await bring_about(other, product())
+    await apply(other, product())
 
 
 async def test_reading_and_writing_at_the_same_time(sink: SQLSink) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.adapters.sql_databases import Hand
 from tests.adapters.sql_products import (
-    bring_about,
+    apply,
     found,
     planned,
     price,
@@ -53,9 +53,9 @@ async def test_an_update_touches_only_what_changed(
     sink: SQLSink, hand: Hand, field: Field
 ) -> None:
     """Rows of other tables are the same rows afterwards, ids included."""
-    await bring_about(sink, product())
+    await apply(sink, product())
     before = {name: await hand(rows) for name, rows in ROWS.items()}
-    (change,) = await bring_about(sink, product(**CHANGES[field]))
+    (change,) = await apply(sink, product(**CHANGES[field]))
     assert change.fields == {field}
     after = {name: await hand(rows) for name, rows in ROWS.items()}
     tables = {Field.SKU: {Field.VARIANTS}, Field.TITLE: set[Field]()}
@@ -65,7 +65,7 @@ async def test_an_update_touches_only_what_changed(
 
 async def test_an_update_leaves_other_columns_alone(sink: SQLSink, hand: Hand) -> None:
     """What others did to fields that the source does not own stays."""
-    await bring_about(sink, product())
+    await apply(sink, product())
     await hand("UPDATE product SET status = 'draft', created_at = '2001-02-03 00:00'")
     (change,) = await planned(sink, product(title="New", brand=None))
     assert Field.STATUS not in change.fields
@@ -79,7 +79,7 @@ async def test_an_update_leaves_other_columns_alone(sink: SQLSink, hand: Hand) -
 
 async def test_elements_that_others_added_stay(sink: SQLSink, hand: Hand) -> None:
     """Also where the lists that they stand in are written again."""
-    await bring_about(sink, product())
+    await apply(sink, product())
     await hand("INSERT INTO tag (text) VALUES ('theirs')")
     await hand("INSERT INTO category (name) VALUES ('Sale')")
     await hand(
@@ -95,7 +95,7 @@ async def test_elements_that_others_added_stay(sink: SQLSink, hand: Hand) -> Non
         " SELECT id, 7, 'theirs.webp' FROM product"
     )
     await hand("INSERT INTO price SELECT id, 'CHF', 8 FROM variant")
-    await bring_about(
+    await apply(
         sink,
         product(
             tags=["newer"],
@@ -120,7 +120,7 @@ async def test_what_others_add_after_it_was_found_stays(
     sink: SQLSink, hand: Hand
 ) -> None:
     """Only the difference to what was found is written."""
-    await bring_about(sink, product())
+    await apply(sink, product())
     await hand("INSERT INTO tag (text) VALUES ('theirs')")
     await hand("INSERT INTO category (name) VALUES ('Sale')")
     changes = await planned(
@@ -169,7 +169,7 @@ async def test_what_others_add_after_it_was_found_stays(
 
 async def test_two_add_the_same_after_it_was_found(sink: SQLSink, hand: Hand) -> None:
     """The same image twice is one image; the same price is a conflict."""
-    await bring_about(sink, product())
+    await apply(sink, product())
     more = product(images=[Image(url="new.webp")], variants=[variant(sku="NEW")])
     changes = await planned(sink, more)
     await hand(
@@ -186,12 +186,12 @@ async def test_two_add_the_same_after_it_was_found(sink: SQLSink, hand: Hand) ->
 
 
 async def test_images_are_in_the_order_of_the_source(sink: SQLSink, hand: Hand) -> None:
-    """Also where somebody moved or removed some."""
-    await bring_about(sink, product(images=[Image(url=u) for u in "abc"]))
+    """Also after a person has moved or removed some."""
+    await apply(sink, product(images=[Image(url=u) for u in "abc"]))
     await hand("DELETE FROM image WHERE url = 'a'")
     await hand("UPDATE image SET position = position + 5")
     after = tuple(Image(url=u) for u in "bcd")
-    await bring_about(sink, product(images=after))
+    await apply(sink, product(images=after))
     assert (await found(sink)).product.images == after
 
 
@@ -199,7 +199,7 @@ async def test_variants_are_added_changed_and_removed(
     sink: SQLSink, hand: Hand
 ) -> None:
     """Existing that left go, others' stay, and nothing of a removed one remains."""
-    await bring_about(sink, product(variants=[variant("S"), variant("M")]))
+    await apply(sink, product(variants=[variant("S"), variant("M")]))
     await hand(
         "INSERT INTO variant (product_id, source_id) SELECT id, 'XS' FROM product"
     )
@@ -208,7 +208,7 @@ async def test_variants_are_added_changed_and_removed(
         " SELECT id, 'Size', 'XS' FROM variant WHERE source_id = 'XS'"
     )
     after = [variant("M", sku="NEW", prices=[]), variant("L")]
-    await bring_about(sink, product(variants=after))
+    await apply(sink, product(variants=after))
     ours = await found(sink)
     theirs = Variant(
         id="XS", sku=None, barcode=None, options={"Size": "XS"}, prices=(), stock=()
@@ -229,27 +229,27 @@ async def test_rows_without_a_key_are_never_touched(sink: SQLSink, hand: Hand) -
     await hand("INSERT INTO product (title, source_id) VALUES ('Theirs too', '1')")
     theirs = "SELECT * FROM product WHERE source IS NULL ORDER BY id"
     before = await hand(theirs)
-    await bring_about(sink, product())
-    await bring_about(sink, product(title="New"))
+    await apply(sink, product())
+    await apply(sink, product(title="New"))
     assert await hand(theirs) == before
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 async def test_text_that_is_no_text_hurts_no_other(sink: SQLSink, hand: Hand) -> None:
     """SQLite takes any bytes; the next sync puts them right."""
-    await bring_about(sink, product("1"), product("2"))
+    await apply(sink, product("1"), product("2"))
     await hand(
         "UPDATE product SET title = CAST(X'4dfc6c' AS TEXT) WHERE source_id = '1'"
     )
     assert (await found(sink)).product.title == "M\ufffdl"
-    (change,) = await bring_about(sink, product("1"), product("2"))
+    (change,) = await apply(sink, product("1"), product("2"))
     assert change.fields == {Field.TITLE}
     assert await planned(sink, product("1"), product("2")) == []
 
 
 async def test_a_circle_of_categories_ends(sink: SQLSink, hand: Hand) -> None:
     """Somebody made each category the other's parent."""
-    await bring_about(sink, product())
+    await apply(sink, product())
     await hand(
         "UPDATE category SET parent_id ="
         " (SELECT id FROM category AS other WHERE other.id <> category.id)"

@@ -137,7 +137,7 @@ def button(page: Page, name: str) -> Locator:
 
 
 async def mark(page: Page) -> Callable[[], Awaitable[None]]:
-    """Gives what asserts that the page was not loaded anew."""
+    """A function that asserts that the page was not reloaded."""
     await page.evaluate("window.marked = true")
 
     async def check() -> None:
@@ -147,13 +147,13 @@ async def mark(page: Page) -> Callable[[], Awaitable[None]]:
 
 
 async def keep_picture(page: Page, name: str) -> None:
-    """Take a picture for the documentation, if it is wanted."""
+    """Take a picture for the documentation, if requested."""
     if folder := os.environ.get("CATALOGSYNC_PICTURES"):
         await page.screenshot(path=Path(folder, name), animations="disabled")
 
 
 async def test_a_run_is_started_and_watched(board: Board, page: Page) -> None:
-    """Without the page being loaded anew, from the button to the end."""
+    """Without reloading the page, from the button to the end."""
     board.gate.clear()
     same = await mark(page)
     await expect(page.get_by_text("none yet")).to_be_visible()
@@ -196,7 +196,7 @@ async def test_history_and_charts(board: Board, page: Page) -> None:
 
 
 async def test_a_failed_product_is_tried_again(board: Board, page: Page) -> None:
-    """Once it is mended it leaves the page; what it is called runs nothing."""
+    """Once it succeeds it leaves the page; its title runs no script."""
     for record in board.records[:2]:
         record.update(title=HOSTILE, price=-1)
     await board.run()
@@ -217,7 +217,7 @@ async def test_a_failed_product_is_tried_again(board: Board, page: Page) -> None
 
 
 async def test_a_run_is_cancelled(board: Board, page: Page) -> None:
-    """It ends in order, and says that somebody wanted it."""
+    """It ends gracefully, and the report says that it was cancelled."""
     board.gate.clear()
     await button(page, "Sync now").click()
     await button(page, "Cancel").click()
@@ -363,7 +363,7 @@ async def violations(page: Page) -> list[str]:
 async def test_everybody_can_use_it(
     board: Board, context: BrowserContext, scheme: Any, width: int
 ) -> None:
-    """No page has faults that a program finds, nor is it wider than the window."""
+    """No page fails an accessibility check or is wider than the window."""
     pages = await fill(board)
     size: Any = {"width": width, "height": 800}
     context = await browser_of(context).new_context(color_scheme=scheme, viewport=size)

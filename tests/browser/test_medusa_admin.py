@@ -201,7 +201,7 @@ async def sees(place: Page | Locator, *texts: str) -> None:
 
 
 async def keep_picture(page: Page, name: str) -> None:
-    """Take a picture for the documentation, if it is wanted."""
+    """Take a picture for the documentation, if requested."""
     if folder := os.environ.get("CATALOGSYNC_PICTURES"):
         await page.screenshot(path=Path(folder, name), animations="disabled")
 

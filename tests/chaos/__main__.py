@@ -1,4 +1,4 @@
-"""Prints what became of the fault matrix, one row for each fault."""
+"""Prints the results of the fault matrix, one row for each fault."""
 
 from __future__ import annotations
 

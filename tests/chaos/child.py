@@ -131,7 +131,7 @@ async def start(order: Order) -> asyncio.subprocess.Process:
 
 
 def fork(order: Order) -> BaseProcess:
-    """Start a process for an order, which nobody wants to hear of any more."""
+    """Start a process for an order and ignore its output."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, "catalogsync.adapters.sql._sink"])
     process = context.Process(target=_obey, args=(order,))

@@ -298,7 +298,7 @@ def _nothing() -> None:
 
 
 async def _mend(scene: Stage, judge: _Judge) -> None:
-    """With the fault gone, one run mends all and one more does nothing."""
+    """Without the fault, one run repairs everything and another one does nothing."""
     after = await scene.run()
     judge.expect(after.status is RunStatus.SUCCEEDED, f"the next run: {after}")
     existing = await scene.shelf.existing()

@@ -48,7 +48,7 @@ class Shelf(Protocol):
         ...
 
     async def edit(self, key: str) -> None:
-        """Somebody gives a product of ours a tag, a price in euro and a note."""
+        """A person adds a tag, a price in euros and a note to a product of ours."""
         ...
 
     async def existing(self) -> Found:
@@ -118,7 +118,7 @@ class MedusaShelf:
         )
 
     async def all(self) -> dict[str, Any]:
-        """Everything that is there, without what is made anew each time.
+        """Everything in the shop, without ids and times.
 
         Products by key, and the SKUs of the inventory items.
         """
@@ -142,15 +142,15 @@ class MedusaShelf:
 
 
 def _bare(value: Any) -> Any:
-    """Without what is made anew each time, and lists in an order of their own."""
+    """A row without ids and times, and with its lists sorted."""
     if isinstance(value, list):
         return sorted(map(_bare, value), key=repr)
     if isinstance(value, dict):
-        return {n: _bare(value[n]) for n in sorted(value) if not _is_made_anew(n)}
+        return {n: _bare(value[n]) for n in sorted(value) if not _is_generated(n)}
     return value
 
 
-def _is_made_anew(name: str) -> bool:
+def _is_generated(name: str) -> bool:
     """Ids and times, and the last-applied state, which holds digests of ids."""
     if name in {"id", "catalogsync"} or name.endswith("_at"):
         return True

@@ -1,4 +1,4 @@
-"""A run that is cancelled, at any moment, keeps nobody out."""
+"""A run that is cancelled, at any moment, does not block later runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run that is cancelled again and again, at any of its awaits, keeps nobody out."""
+"""A run that is cancelled repeatedly, at any await, does not block later runs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def synced(shop: Shop, store: StateStore, title: str) -> Report:
 
 
 async def assert_free(shop: Shop, store: StateStore) -> None:
-    """The next run of this process goes through at once, and no run goes on."""
+    """The next run of this process succeeds at once, and no run is left."""
     assert not running()
     report = await synced(shop, store, "next")
     check(report)
@@ -140,7 +140,7 @@ def interrupted(loop: Loop, runs: str, shop: Shop, title: str) -> None:
 
 
 def strike_by_signal(loop: Loop, turn: int, gap: int, times: int) -> list[int]:
-    """Interrupt the loop at a turn, and again; gives what was done."""
+    """Interrupt the loop at a turn, and again; returns the actions taken."""
     struck: list[int] = []
 
     def act() -> None:

@@ -192,7 +192,7 @@ _lengths: dict[tuple[str, bool], int] = {}
 
 
 async def length(kind: str, folder: Path, *, second: bool) -> int:
-    """Requests, or SQL statements, of a run that nobody disturbs."""
+    """Number of requests, or SQL statements, of an undisturbed run."""
     if (kind, second) not in _lengths:
         killer = Killer(0, "done")
         folder = folder / "undisturbed"

@@ -14,7 +14,7 @@ from .matrix import Case, cases, play
 
 
 @pytest.mark.parametrize("case", cases(), ids=str)
-async def test_every_product_is_there_once_and_right_or_told_of(case: Case) -> None:
+async def test_every_product_exists_once_and_is_right_or_reported(case: Case) -> None:
     verdict = await play(case)
     assert not verdict.wrong, "\n".join(verdict.wrong)
 
@@ -28,7 +28,7 @@ async def test_nothing_doubles_where_nothing_collides(seed: int, late: bool) -> 
 
 @pytest.mark.parametrize("nth", [1, 13])
 async def test_nothing_doubles_after_a_death_where_nothing_collides(nth: int) -> None:
-    """What the dead process sent last is carried out while the next run goes on."""
+    """The last request of the dead process is carried out during the next run."""
     sink = Doubling(deadly=[nth])
     source = as_source([product(number) for number in range(194)], name="shop")
     options = Options(retry=FAST, grace=1)

@@ -1,4 +1,4 @@
-"""Any sequence of changes, edits, faults, deaths and runs, beside a model."""
+"""Any sequence of changes, edits, faults, kills and runs, compared with a model."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ FAULTS: Mapping[str, Callable[[], BaseException]] = {
 
 
 @attrs.define
-class Wanted:
+class Desired:
     """What the source shows of a product.
 
     Attributes:
@@ -125,7 +125,7 @@ class Machine(RuleBasedStateMachine):
         opening = self.stack.enter_async_context(StateSettings().open())
         self.store: StateStore = self.runner.run(opening)
         self.shop = Shop(limits=Limits(batch=2, writers=2, find=3, collides=True))
-        self.source: dict[int, Wanted] = {}
+        self.source: dict[int, Desired] = {}
         self.memory: dict[int, Memory] = {}
         self.strangers: list[Row] = []
 
@@ -140,13 +140,13 @@ class Machine(RuleBasedStateMachine):
 
     @initialize(contents=st.dictionaries(ids, st.tuples(texts, texts, tags)))
     def begins(self, contents: dict[int, tuple[str, str, frozenset[str]]]) -> None:
-        self.source = {id_: Wanted(*values) for id_, values in contents.items()}
+        self.source = {id_: Desired(*values) for id_, values in contents.items()}
 
     @rule(id_=ids, title=texts, description=texts, tags=tags)
     def shows(
         self, id_: int, title: str, description: str, tags: frozenset[str]
     ) -> None:
-        self.source[id_] = Wanted(title, description, tags)
+        self.source[id_] = Desired(title, description, tags)
 
     @rule(id_=ids)
     def drops(self, id_: int) -> None:
@@ -297,7 +297,7 @@ class Machine(RuleBasedStateMachine):
         return {0: records}
 
     def _note_last_applied(self) -> None:
-        """A last-applied state that changed tells that the product was written."""
+        """A changed last-applied state means that the product was written."""
         rows = {int(row.key.id): row for row in self.shop.rows if row.key is not None}
         self.memory = {id_: self.memory.get(id_, Memory()) for id_ in rows}
         for id_, row in rows.items():
@@ -318,7 +318,7 @@ class Machine(RuleBasedStateMachine):
         prune: str | None,
         edits: str,
     ) -> None:
-        """Hold the shop against what must have become of it."""
+        """Compare the shop with the model."""
         told = {int(outcome.key.id) for outcome in report.failures}
         for id_, desired in self.source.items():
             if id_ not in told and desired.readable:

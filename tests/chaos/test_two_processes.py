@@ -49,7 +49,7 @@ class Gate:
 
 @attrs.frozen
 class Both:
-    """Two processes, each with a source of its own and the same products."""
+    """Two processes with the same products, each with its own source."""
 
     gates: tuple[Gate, Gate]
     servers: tuple[DummyJSONServer, DummyJSONServer]

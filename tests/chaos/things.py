@@ -1,4 +1,4 @@
-"""What a product is, told apart from the library: at the source, and read back."""
+"""Products without the library: at the source, and read back."""
 
 from __future__ import annotations
 

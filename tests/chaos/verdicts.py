@@ -13,8 +13,8 @@ class Verdict:
         case: Which one.
         row: The row of the table that it belongs to.
         duplicates: Products, categories and tags that are there twice.
-        lost: Products of the source that are not in the sink and not told of.
-        unexplained: Products that are not as they should be and not told of.
+        lost: Products of the source that are neither in the sink nor reported.
+        unexplained: Products that are wrong and not reported.
         finished: Whether one run did all that can be done.
         wrong: Everything that must not be, in words.
         seconds: How long all runs took.

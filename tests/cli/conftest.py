@@ -112,7 +112,7 @@ def hangups() -> Iterator[None]:
 def start(
     configure: Configure, plugins: Path
 ) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start the command line as a process of its own."""
+    """Start the command line in a process."""
     started: list[subprocess.Popen[str]] = []
 
     def start(

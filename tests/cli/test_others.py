@@ -24,7 +24,7 @@ Call = Callable[..., Result]
 
 
 def test_check(configure: Configure, call: Call, server: str) -> None:
-    """Both sides tell what they find, and the state store can be opened."""
+    """Both sides report their findings, and the state store can be opened."""
     result = call("check", "products")
     assert result.exit_code == 0
     assert result.stdout == (
@@ -40,7 +40,7 @@ def test_check(configure: Configure, call: Call, server: str) -> None:
 def test_check_finds_something(
     configure: Configure, call: Call, faults: FaultPlan, mode: str
 ) -> None:
-    """Both sides are looked at, also if one is bad; the status is 2."""
+    """Both sides are checked even if one fails; the status is 2."""
     configure(f'sink.mode = "{mode}"')
     faults.add(status(404))
     result = call("check", "products", "-v")
@@ -53,7 +53,7 @@ def test_check_finds_something(
     assert store.startswith("ok  state store: ")
 
 
-def test_check_of_a_run_store_that_cannot_be_opened(
+def test_check_of_a_state_store_that_cannot_be_opened(
     configure: Configure, call: Call
 ) -> None:
     Path("no-folder").write_text("")
@@ -171,7 +171,7 @@ def test_options_before_the_command(configure: Configure, call: Call) -> None:
 
 @pytest.mark.parametrize("command", ["plan", "run"])
 def test_nobody_reads(configure: Configure, plugins: Path, command: str) -> None:
-    """A closed output is no reason for a traceback, and the report is there."""
+    """A closed output causes no traceback, and the report is written."""
     ours, theirs = os.pipe()
     os.close(ours)
     done = subprocess.run(

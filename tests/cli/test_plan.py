@@ -95,7 +95,7 @@ def test_unchanged(configure: Configure, call: Call) -> None:
 
 
 def test_problems(configure: Configure, call: Call, records: Records) -> None:
-    """What could not be planned is told of, and decides the status."""
+    """Products that cannot be planned are listed and decide the status."""
     records[1]["price"] = "free"
     del records[2]["id"]
     result = call("plan", "products")
@@ -106,14 +106,14 @@ def test_problems(configure: Configure, call: Call, records: Records) -> None:
 
 
 def test_absent_key(configure: Configure, call: Call) -> None:
-    """A key that the source does not have is told."""
+    """A key that the source does not have is listed."""
     result = call("plan", "products", "--key", "99")
     assert result.exit_code == 1
     assert "\n  warning: the source does not have dummyjson:99" in result.stdout
 
 
 def test_long_values(configure: Configure, call: Call, records: Records) -> None:
-    """Long values are cut, unless they are asked for."""
+    """Long values are cut, except with -v."""
     one_product(records)
     records[0]["description"] = "x" * 300
     short = call("plan", "products").stdout

@@ -51,7 +51,7 @@ class Clock:
 
 @attrs.define
 class Lines(Terminal):
-    """Keeps what it is told."""
+    """Keeps all messages."""
 
     lines: list[str] = attrs.field(factory=list)
 
@@ -81,7 +81,7 @@ def test_line() -> None:
     assert len(lines.lines) == 2
 
 
-def test_line_of_a_rehearsal() -> None:
+def test_line_of_a_plan() -> None:
     """Without counts, what was read is shown; without a total, no time left."""
     _, progress = plain(STARTED, page(None), BATCH, BATCH)
     assert progress.state.line() == "1 page, 31 products, 2 batches, 10/s"
@@ -119,7 +119,7 @@ def test_plain_lines_are_few() -> None:
     ]
 
 
-def test_what_is_told_at_once() -> None:
+def test_events_with_a_message() -> None:
     """Repeats have lines of their own; a quiet progress shows nothing."""
     repeated = PassRepeated(run_id="r", reason="it moved")
     lines, progress = plain(AGAIN, repeated)
@@ -132,7 +132,7 @@ def test_what_is_told_at_once() -> None:
 
 
 def test_live() -> None:
-    """One line that changes; what is said stands above it, as it is."""
+    """One line that changes, with messages above it."""
     console = Console(file=StringIO(), force_terminal=True, width=100)
     state = ProgressState(clock=Clock())
     progress = LiveProgress(state=state, console=console, terminal=Terminal())
@@ -210,7 +210,7 @@ def test_no_escape_codes(
     monkeypatch: pytest.MonkeyPatch,
     arguments: tuple[str, ...],
 ) -> None:
-    """Elsewhere there are none, whatever the products and the variables say."""
+    """There are none elsewhere, whatever the titles and variables contain."""
     monkeypatch.setenv("FORCE_COLOR", "1")
     records[0]["title"] = "Tea\x1b[31m\x9b31m\x07"
     for command in ("plan", "run"):

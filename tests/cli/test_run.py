@@ -97,7 +97,7 @@ def test_unreachable(configure: Configure, call: Call) -> None:
 def test_source_that_recovers(
     configure: Configure, call: Call, faults: FaultPlan
 ) -> None:
-    """What is tried again is told of."""
+    """Retries are printed."""
     faults.add(status(503, path="*skip=1*", times=1))
     result = call("run", "products")
     assert result.exit_code == 0
@@ -116,7 +116,7 @@ def test_closing_fails(configure: Configure, call: Call) -> None:
 
 
 def test_closing_fails_without_a_report(configure: Configure, call: Call) -> None:
-    """Without a report, the first error is told."""
+    """Without a report, the first error is printed."""
     configure('sink.mode = "shut"', url="http://127.0.0.1:1")
     result = call("run", "products")
     assert result.exit_code == 2
@@ -151,7 +151,7 @@ def test_config_from_the_environment(
 
 
 def test_report_that_cannot_be_written(configure: Configure, call: Call) -> None:
-    """It is told before anything is written, where that can be known."""
+    """If possible, the error comes before anything is written."""
     result = call("run", "products", "--report", "no/such/folder.json")
     assert result.exit_code == 2
     assert "error: --report: no/such is not a writable directory" in result.stderr
@@ -181,7 +181,7 @@ def test_half_of_a_surrogate_pair(
 
 
 def test_report_to_a_device(configure: Configure, call: Call) -> None:
-    """What is no plain file is written to, not replaced."""
+    """A file that is not a regular one is written to, not replaced."""
     assert call("run", "products", "--report", "/dev/null").exit_code == 0
     assert not Path("/dev/null").is_file()
     result = call("run", "products", "--report", "/dev/full")

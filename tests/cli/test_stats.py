@@ -101,7 +101,7 @@ def test_a_job_that_never_ran(job: str, call: Call) -> None:
     assert call("stats", "others", "--csv").stdout.startswith("run_id,started_at,")
 
 
-def test_a_job_that_is_none(job: str, call: Call) -> None:
+def test_an_unknown_job(job: str, call: Call) -> None:
     result = call("stats", "nothing")
     assert result.exit_code == 2
     assert "nothing" in result.stderr

@@ -63,7 +63,7 @@ def lines(result: Result) -> Sequence[str]:
 # plan and apply
 
 
-def test_plan_tells_by_its_status_whether_there_is_something_to_do(
+def test_the_status_of_plan_says_whether_there_are_changes(
     configure: Configure, call: Call, records: Records, server: str
 ) -> None:
     assert call("plan", "products").exit_code == 0
@@ -394,7 +394,7 @@ def test_explain(configure: Configure, call: Call, records: Records) -> None:
     assert "currently failing:" not in told
 
 
-def test_explain_tells_of_a_removal(
+def test_explain_shows_a_removal(
     configure: Configure, call: Call, records: Records
 ) -> None:
     call("run", "products")
@@ -419,7 +419,7 @@ def test_explain_tells_of_a_removal(
 def test_explain_without_an_answer(
     configure: Configure, call: Call, records: Records, faults: FaultPlan
 ) -> None:
-    """What happened is told also when nobody can tell what would happen."""
+    """The history is shown even if the next run cannot be previewed."""
     call("run", "products")
     result = call("explain", "products", "99")
     assert result.exit_code == 1

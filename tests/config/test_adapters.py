@@ -44,7 +44,7 @@ def test_describe() -> None:
 
 
 def test_entry_points_are_loaded_when_used() -> None:
-    """A broken adapter is told of where it is used, and hurts no other."""
+    """A broken adapter is reported when it is used, and affects no other."""
     broken = {
         "gone": entry("catalogsync.no_such_module:Settings"),
         "empty": entry("catalogsync.catalog.products:NoSuchThing"),

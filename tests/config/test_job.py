@@ -51,7 +51,7 @@ async def test_start() -> None:
     assert report.counts.created == 1
 
 
-async def test_rehearse() -> None:
+async def test_plan() -> None:
     """A plan shows the changes and writes nothing."""
     changes: list[Change] = []
     sink = MemorySink()
@@ -99,7 +99,7 @@ async def test_a_side_alone() -> None:
 
 
 async def test_wrong_setting() -> None:
-    """A setting that turns out to be wrong is told with its path."""
+    """An error about a setting names its path."""
     job = Job(name="x", source=ShelfSettings(url="nowhere"), sink=BOX)
     with pytest.raises(MisconfiguredError) as caught:
         await job.run()

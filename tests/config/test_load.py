@@ -141,7 +141,7 @@ def test_dates_are_no_texts(load: Load) -> None:
 
 
 def test_only_one_job(load: Load) -> None:
-    """What other jobs need may be missing when one alone is wanted."""
+    """Requirements of other jobs may be missing if only one is read."""
     assert list(load(FULL, only="plain").jobs) == ["plain"]
     with pytest.raises(MisconfiguredError, match="PASSWORD"):
         load(FULL, only="products")

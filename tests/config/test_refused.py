@@ -112,7 +112,7 @@ def test_settings(refuse: Refuse, settings: str, expected: str) -> None:
 
 
 def test_all_at_once(refuse: Refuse) -> None:
-    """Everything that is wrong is told in one message, one line each."""
+    """One error reports all problems, one line each."""
     text = """
     [jobs.a]
     source = { type = "shelf", urll = "u", size = "1" }
@@ -155,7 +155,7 @@ def test_unknown_job(load: Load, refuse: Refuse) -> None:
     ],
 )
 def test_no_toml(tmp_path: Path, content: bytes, expected: str) -> None:
-    """What is no TOML is told with the line."""
+    """Invalid TOML is reported with its line."""
     file = tmp_path / "bad.toml"
     file.write_bytes(content)
     with pytest.raises(MisconfiguredError) as caught:
@@ -193,7 +193,7 @@ def test_secrets(refuse: Refuse, sink: str) -> None:
         assert SECRET not in line.replace(f"{SECRET}_in", "")
 
 
-def test_hidden_value_is_told_of(refuse: Refuse) -> None:
+def test_hidden_value_is_reported(refuse: Refuse) -> None:
     """A message that would show a secret is replaced."""
     sink = f"sink = {{ type = 'box', email = 'e', password = '{'p' * 50}' }}"
     assert refuse(job(SOURCE, sink)) == [
@@ -236,7 +236,7 @@ def test_a_secret_with_a_line_break_at_its_end(refuse: Refuse, ending: str) -> N
 
 
 def test_class_that_cannot_be_read(load: Load, tmp_path: Path) -> None:
-    """A settings class with a type that TOML has not is told of."""
+    """A settings class with a type that TOML lacks is reported."""
 
     @attrs.frozen
     class Odd:
@@ -257,7 +257,7 @@ def test_class_that_cannot_be_read(load: Load, tmp_path: Path) -> None:
 
 
 def test_errors_of_a_class(tmp_path: Path) -> None:
-    """What a class says about several of its values stands at the class."""
+    """A class's error about several values is reported at the path of the class."""
 
     @attrs.frozen
     class Pair(ShelfSettings):

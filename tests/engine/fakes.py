@@ -81,7 +81,7 @@ async def run(
     hooks: Iterable[EventHook] = (),
     show: Callable[[Change | ReferenceChange], None] | None = None,
 ) -> Report:
-    """Sync, or rehearse with *show*; the report and what is left are checked."""
+    """Sync, or plan with *show*; the report and what is left are checked."""
     options = options or fast()
     async with asyncio.timeout(HANGS):
         if show is None:

@@ -1,4 +1,4 @@
-"""Whatever an adapter raises, from whichever method: told once, with its place."""
+"""Any error, from any method of an adapter, is reported once, with its origin."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ METHODS = (
 
 @pytest.mark.parametrize("error", ERRORS)
 @pytest.mark.parametrize("method", METHODS)
-async def test_it_is_told_once_with_its_place(
+async def test_it_is_reported_once_with_its_origin(
     method: str, error: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     make, told = ERRORS[error]

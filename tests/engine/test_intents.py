@@ -138,7 +138,7 @@ async def test_an_unresolved_creation_keeps_its_intent(store: StateStore) -> Non
 
 
 async def test_an_interrupted_update_is_not_a_manual_edit(store: StateStore) -> None:
-    """A new last-applied state over an old value looks like an edit, and is none."""
+    """A new last-applied state with an old value looks like an edit, but is not."""
     shop = Shop()
     keep = Options(retry=FAST, on_manual_edit=OnManualEdit.KEEP)
 

@@ -159,18 +159,18 @@ async def test_a_plan_does_what_a_run_would_do(
     for each in (store, other):
         await run(BEFORE, each.sink)
     options = attrs.evolve(PRUNE, prune=Prune.UNPUBLISH)
-    plan, rehearsed = await make_plan(AFTER, store.sink, tmp_path, options)
+    plan, planned = await make_plan(AFTER, store.sink, tmp_path, options)
     report = await apply(plan, store.sink, options)
     await run(AFTER, other.sink, options)
     assert store.everything() == other.everything()
     assert report.status is RunStatus.SUCCEEDED
     assert (report.job, report.problem) == ("job", "")
     assert report.counts == attrs.evolve(
-        rehearsed.counts,
-        fetched=rehearsed.counts.created + rehearsed.counts.updated,
+        planned.counts,
+        fetched=planned.counts.created + planned.counts.updated,
         unchanged=0,
     )
-    assert report.categories.created == rehearsed.categories.created == 2
+    assert report.categories.created == planned.categories.created == 2
 
 
 async def test_a_second_apply_has_nothing_to_do(store: Store, tmp_path: Path) -> None:

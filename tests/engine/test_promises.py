@@ -74,7 +74,7 @@ async def reported(run: Any, *texts: str) -> None:
 
 
 def pages() -> list[Any]:
-    """Pages that are none, or have something wrong about them."""
+    """Invalid pages, or pages with something wrong in them."""
     good = catalog(2)
     return [
         *WRONG,

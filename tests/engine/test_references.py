@@ -107,12 +107,12 @@ class StoreSink(FaultySink):
         error = self.faults.popleft() if self.faults else None
         if error and len(self.calls) - 1 not in self.after:
             raise error
-        outcomes = [self._bring_about(change) for change in changes]
+        outcomes = [self._apply_change(change) for change in changes]
         if error:
             raise error
         return [o for o in outcomes if o.reference.id not in self.mute]
 
-    def _bring_about(self, change: ReferenceChange) -> ReferenceOutcome:
+    def _apply_change(self, change: ReferenceChange) -> ReferenceOutcome:
         reference = change.reference
         if reference.id in self.refuses:
             return ReferenceOutcome(reference=reference, id=None, reason="not here")

@@ -275,7 +275,7 @@ async def test_one_that_a_person_publishes_while_the_source_is_asked() -> None:
 async def test_one_that_changes_hands_before_its_batch(
     prune: Prune, number: int
 ) -> None:
-    """Each batch is looked at again, not only the first."""
+    """Each batch is checked again, not only the first."""
     shop = await filled(*range(9), job="cups")
 
     async def hand_over(_: Shop, __: Sequence[Change]) -> None:

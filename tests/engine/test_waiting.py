@@ -212,7 +212,7 @@ async def test_nobody_is_said_to_have_let_go_who_did_not(
 
 @pytest.mark.parametrize("job", ["other", ""])
 async def test_what_another_job_unpublished_lets_go(job: str) -> None:
-    """Of a value that we wrote; one that a person gave it stays, and this is told."""
+    """This applies to values that we wrote; a person's value stays and is reported."""
     for by_hand in (False, True):
         sink = UniqueSink()
         prune = fast(prune=Prune.UNPUBLISH, max_prune=10)

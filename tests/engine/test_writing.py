@@ -567,7 +567,7 @@ async def test_double_and_unordered_outcomes_count_once() -> None:
 
 
 async def test_outcomes_for_products_that_were_not_asked_for_do_not_count() -> None:
-    """Neither for unknown ones nor for those that other writes will bring about."""
+    """Neither for unknown variants nor for those that other writes will create."""
     sink = FaultySink()
     wrong = [Outcome(key(n), OutcomeStatus.FAILED, "wrong") for n in (3, 99)]
     sink.steps.append(answers(lambda outcomes: [*wrong, *outcomes]))

@@ -120,7 +120,7 @@ async def test_embedding_works_against_a_running_server() -> None:
 
 @pytest.mark.parametrize("login", ["email", "api_key"])
 async def test_medusa_plans_and_writes(login: str) -> None:
-    """It writes only when it is told to, and the second time nothing is left."""
+    """It writes only on request, and the second time nothing is left."""
     async with dummyjson_server(generate_catalog(60)) as source, fake_medusa() as store:
         environment = {"DUMMYJSON_URL": source.url, "MEDUSA_URL": store.url}
         if login == "email":

@@ -18,7 +18,7 @@ class HangError(Exception):
 
 
 class _Selector(selectors.SelectSelector):
-    """Waits for no socket, as there is none; a wait lets the time pass."""
+    """Waits for no socket; a wait advances the time."""
 
     now = 0.0
     steps = 0

@@ -92,7 +92,7 @@ async def _play(case: RecordsCase, verdict: Verdict) -> None:
 def _look_at_pages(
     verdict: Verdict, case: RecordsCase, sink: MemorySink, report: Report | None
 ) -> None:
-    """A page is no JSON: what is missing, the report tells as a problem."""
+    """A page is not JSON: the report names the missing part as a problem."""
     if report is None:
         verdict.expect(not sink.products, "no report, but products")
     elif report.counts.fetched < case.size and not report.problem:

@@ -164,7 +164,7 @@ def _sorted(product: Product) -> Product:
 def _explained(
     verdict: Verdict, wrong: Iterable[ProductKey], report: Report | None, size: int
 ) -> None:
-    """What is not as it should be is told of, one by one or as unread."""
+    """Wrong products are reported, one by one or as unread."""
     if report is None:
         return
     told = {outcome.key for outcome in report.failures}

@@ -323,7 +323,7 @@ class Spoiler:
     _times: Counter[int] = attrs.field(factory=Counter)
 
     def order(self, troubles: Sequence[Trouble]) -> None:
-        """Begin anew with these."""
+        """Start again with these."""
         self.troubles, self._count = troubles, 0
         self._first.clear()
         self._times.clear()

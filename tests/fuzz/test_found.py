@@ -94,7 +94,7 @@ def test_where_an_answer_has_another_shape(row: Any, problem: str) -> None:
     assert str(caught.value) == f"GET /x: {problem}"
 
 
-def test_a_count_that_is_none() -> None:
+def test_an_invalid_count() -> None:
     with pytest.raises(BrokenReplyError, match=r"^GET /x: count: must be a whole"):
         shaped("GET /x", {"products": [], "count": "3"}, "fields=id")
 
@@ -161,7 +161,7 @@ def test_a_category_that_is_denied_for_a_moment_is_not_made_again() -> None:
         (attrs.evolve(SECOND, damage="links"), "/variants/batch"),
     ],
 )
-def test_what_was_made_and_is_not_told_of_gets_its_stock(
+def test_a_created_product_that_is_not_reported_gets_its_stock(
     case: RepliesCase, address: str
 ) -> None:
     """It was counted as done, without its stock level."""

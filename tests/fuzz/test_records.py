@@ -1,4 +1,4 @@
-"""Whatever records a source has: each is told of, and none harms its neighbours."""
+"""Any record of a source is reported and affects no other."""
 
 from __future__ import annotations
 

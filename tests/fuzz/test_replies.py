@@ -1,4 +1,4 @@
-"""Whatever a server answers for a while: all is told, nothing doubles, and it heals."""
+"""Whatever a server answers for a while: reports are complete, nothing is duplicated."""
 
 from __future__ import annotations
 

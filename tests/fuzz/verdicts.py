@@ -64,7 +64,7 @@ def judged(play: Callable[[Verdict], Coroutine[Any, Any, None]]) -> Verdict:
 
 
 def is_crash(error: Exception) -> bool:
-    """Whether an error is none of those that say what to do."""
+    """Whether an error is not one of those that say what to do."""
     return not isinstance(error, CatalogSyncError) or isinstance(
         error, InvalidValueError
     )
@@ -73,7 +73,7 @@ def is_crash(error: Exception) -> bool:
 async def attempt(
     verdict: Verdict, source: Source, sink: Sink, options: Options
 ) -> Report | None:
-    """Run, and note how it ended; None: there is no report."""
+    """Run, and record the result; None: there is no report."""
     handle = Sync(source, sink, options=options).run()
     report: Report | None = None
     problem: Exception | None = None
@@ -99,7 +99,7 @@ def _check(verdict: Verdict, report: Report) -> None:
 
 
 def note(verdict: Verdict, error: Exception) -> None:
-    """Note an error, and whether it is one that nobody may raise."""
+    """Record an error, and whether it must not be raised."""
     verdict.ended(type(error).__name__, str(error))
     if isinstance(error, HangError):
         verdict.hangs.append(str(error))

@@ -76,7 +76,7 @@ _FIELDS = ",".join(
 
 @attrs.define
 class Listed:
-    """A source that shows a catalog, and can be asked for single products."""
+    """A source with a catalog that can look up single products."""
 
     catalog: Catalog
     name: str = SOURCE

@@ -21,7 +21,7 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @attrs.define
 class Clock:
-    """A clock that only moves while somebody sleeps."""
+    """A clock that moves only during a sleep."""
 
     now: float = 1000.0
     slept: list[float] = attrs.field(factory=list[float])

@@ -43,7 +43,7 @@ async def failure_at(url: str, options: HttpOptions | None = None) -> CatalogSyn
 
 @pytest.fixture
 def free_port() -> int:
-    """A port at which nobody listens."""
+    """A port without a listener."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port: int = taken.getsockname()[1]
@@ -132,7 +132,7 @@ async def test_a_get_that_is_always_lost(fault: type) -> None:
 
 
 async def test_a_connection_that_the_server_closed_meanwhile() -> None:
-    """After a while without requests servers do that; nobody notices."""
+    """Servers do that after a while without requests; callers do not notice."""
     served: list[asyncio.BaseTransport] = []
 
     async def note(request: web.Request) -> web.Response:
@@ -389,7 +389,7 @@ async def test_what_a_client_says_it_is(free_port: int) -> None:
 
 
 async def test_a_pooled_connection_that_the_server_closed_is_no_error() -> None:
-    """Also for a POST, which nobody may repeat: the next one takes a fresh one."""
+    """Also for a POST, which must not be repeated: the next one opens a new one."""
     closed = asyncio.Event()
     connections = 0
 

@@ -42,7 +42,7 @@ def without_orjson(work: Any) -> Any:
 
 
 def read(data: bytes) -> str:
-    """What reading gives, as text, so that NaN and -0.0 are told apart."""
+    """The result of reading as text, which distinguishes NaN and -0.0."""
     try:
         return repr(strict_json.loads(data))
     except ValueError:

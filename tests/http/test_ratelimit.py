@@ -1,4 +1,4 @@
-"""Never more than so many requests in any stretch of time."""
+"""Never more than the allowed requests in any window."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ async def test_first_come_first_served() -> None:
 
 @pytest.mark.parametrize("gone", [0, 1, 2])
 async def test_who_goes_away_takes_no_turn(gone: int) -> None:
-    """Neither the one who sleeps nor one who stands behind it."""
+    """Neither a waiter that sleeps nor one behind it."""
     clock = HandClock()
     limiter = limiter_by(clock, 1)
     await limiter.wait()

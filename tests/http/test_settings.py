@@ -79,7 +79,7 @@ def test_what_is_no_address(text: str) -> None:
     ],
 )
 def test_credentials_do_not_belong_into_an_address(text: str) -> None:
-    """And are not told to whoever reads the message."""
+    """The message does not contain them."""
     with pytest.raises(MisconfiguredError) as caught:
         base_url("url", text)
     assert "secret" not in str(caught.value)
@@ -358,7 +358,7 @@ async def test_no_proxy_may_be_an_empty_text() -> None:
 
 @pytest.fixture
 def ca_file(tmp_path: Path) -> str:
-    """The certificate of whoever vouches for our servers."""
+    """The certificate of the authority for our servers."""
     file = tmp_path / "ca.pem"
     AUTHORITY.cert_pem.write_to_path(str(file))
     return str(file)
@@ -435,7 +435,7 @@ async def test_http_where_there_is_https() -> None:
 
 
 @pytest.mark.parametrize("name", ["missing.pem", "", "a\0b", "empty.pem", "text.pem"])
-async def test_a_file_of_certificates_that_is_none(tmp_path: Path, name: str) -> None:
+async def test_an_invalid_certificate_file(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty.pem").touch()
     (tmp_path / "text.pem").write_text("no certificate")
     options = HttpOptions(ca_file=f"{tmp_path}/{name}")

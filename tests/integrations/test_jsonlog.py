@@ -111,7 +111,7 @@ def test_an_event_is_an_object_with_its_attributes(
     }
 
 
-def test_a_report_is_told_without_its_lists(log: StringIO) -> None:
+def test_a_report_is_logged_without_its_lists(log: StringIO) -> None:
     event = RunFinished(run_id="r1", status="degraded", summary="so", report=REPORT)
     log_event(event)
     (line,) = lines(log)
@@ -121,7 +121,7 @@ def test_a_report_is_told_without_its_lists(log: StringIO) -> None:
     assert "report" not in line["message"]
 
 
-def test_other_records_are_told_as_well(log: StringIO) -> None:
+def test_other_records_are_logged_as_well(log: StringIO) -> None:
     logger = logging.getLogger("catalogsync.elsewhere")
     try:
         int("bad")

@@ -102,7 +102,7 @@ class Collected:
         ),
     ],
 )
-async def test_which_runs_are_told(
+async def test_reported_runs(
     statuses: list[str], options: dict[str, Any], told: list[str]
 ) -> None:
     channel = Collected()
@@ -123,7 +123,7 @@ async def test_a_run_of_some_products_is_no_recovery() -> None:
     assert channel.notices[1].report == report(WELL)
 
 
-async def test_jobs_are_told_apart() -> None:
+async def test_jobs_are_distinguished() -> None:
     channel = Collected()
     async with Notifier([channel]) as notifier:
         run(notifier, BAD, job="cups")
@@ -132,7 +132,7 @@ async def test_jobs_are_told_apart() -> None:
     assert channel.titles == ["cups failed", "run failed"]
 
 
-async def test_a_rehearsal_is_not_told() -> None:
+async def test_a_plan_is_not_reported() -> None:
     channel = Collected()
     async with Notifier([channel]) as notifier:
         run(notifier, "degraded", report=report("degraded", planned=True))
@@ -178,7 +178,7 @@ class _Cups:
         return Page(products=[])
 
 
-async def test_a_run_that_raises_is_told() -> None:
+async def test_a_run_that_raises_is_reported() -> None:
     """Also if what it raises leaves the block."""
     channel = Collected()
     cups = _Cups(MisconfiguredError("url", "is wrong"))
@@ -444,7 +444,7 @@ async def test_a_mail_server_that_is_not_trusted_gets_nothing(
 
 
 @pytest.mark.usefixtures("trusted")
-async def test_a_wrong_password_is_told_without_it(
+async def test_a_wrong_password_is_reported_without_it(
     authority: trustme.CA, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with mail_server(authority, login=True) as mailbox:
@@ -486,7 +486,7 @@ async def test_a_service_that_refuses_keeps_its_token_secret(
 
 
 def test_apprise_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What mends it is told."""
+    """The error says how to fix it."""
     monkeypatch.setitem(sys.modules, "apprise", None)
     told = r"^Apprise needs: pip install 'catalogsync\[notify\]'$"
     with pytest.raises(MissingExtraError, match=told):
@@ -509,7 +509,7 @@ def test_settings_that_would_never_notify(make: Any, told: str) -> None:
 
 
 async def test_a_notifier_that_is_not_open(caplog: pytest.LogCaptureFixture) -> None:
-    """The run goes on, and the log says what to do."""
+    """The run continues, and the log says what to do."""
     notifier = Notifier([Collected()])
     report = await sync(as_source([], name="cups"), MemorySink(), hooks=[notifier])
     assert report.counts.fetched == 0

@@ -224,7 +224,7 @@ def test_metrics(host: Host) -> None:
     }
 
 
-def test_a_rehearsal_is_no_run(host: Host) -> None:
+def test_a_plan_is_not_a_run(host: Host) -> None:
     feed(host, finished("succeeded", planned=True))
     assert host.spans("catalogsync.run")
     assert host.metrics() == {("catalogsync.runs.active",): 0}

@@ -61,7 +61,7 @@ def test_a_run_is_counted_when_it_ends() -> None:
     }
 
 
-def test_a_run_that_goes_on_is_told() -> None:
+def test_a_current_run_is_reported() -> None:
     found = fed(STARTED)
     assert found["catalogsync_runs_in_progress",] == 1
     assert ("catalogsync_run_duration_seconds_count",) not in found
@@ -91,7 +91,7 @@ def test_a_run_of_some_products_does_not_say_that_all_is_in_step() -> None:
     assert ("catalogsync_last_success_timestamp_seconds",) not in found
 
 
-def test_a_rehearsal_is_no_run() -> None:
+def test_a_plan_is_not_a_run() -> None:
     found = fed(STARTED, finished(RunStatus.SUCCEEDED, planned=True))
     assert not any(v for k, v in found.items() if not k[0].endswith("_created"))
 
@@ -123,7 +123,7 @@ def test_a_request_without_an_answer_has_no_status() -> None:
     assert found["catalogsync_requests_total", "shop", "PUT", "none"] == 1
 
 
-def test_two_jobs_at_once_are_told_apart() -> None:
+def test_two_jobs_at_once_are_distinguished() -> None:
     hook = PrometheusHook()
     for job in ("cups", "mugs"):
         hook(RunStarted(run_id=job, job=job, source="a", sink="b"))

@@ -24,7 +24,7 @@ async def _answer(request: web.Request) -> web.Response:
 
 
 async def requests_of(*queries: str, body: bytes | None = None) -> list[Request]:
-    """What is told of requests with these queries."""
+    """The reported requests with these queries."""
     app = web.Application()
     app.router.add_route("*", "/{tail:.*}", _answer)
     told: list[Request] = []
@@ -40,7 +40,7 @@ async def requests_of(*queries: str, body: bytes | None = None) -> list[Request]
     return told
 
 
-async def test_a_request_is_told_with_its_answer() -> None:
+async def test_a_request_is_reported_with_its_response() -> None:
     """Its query is not: secrets may be in it."""
     (request,) = await requests_of("token=s3cr3t", body=b"{}")
     assert (request.method, request.host) == ("POST", "127.0.0.1")

@@ -60,7 +60,7 @@ class Shop:
 
     Attributes:
         folder: Where the files are.
-        environ: What the schedulers and the job are told.
+        environ: Environment of the schedulers and the job.
         records: The products of the source.
         port: A free one, for a scheduler's own server.
     """
@@ -186,7 +186,7 @@ async def open_shop(
 
 
 def counts(run: RunRecord) -> Mapping[str, int]:
-    """What became of the products of a run; zeros left out."""
+    """The counts of a run, without zeros."""
     report = run.report or {}
     told = cast("Mapping[str, int]", report["counts"])
     return {name: count for name, count in told.items() if count}

@@ -21,7 +21,7 @@ async def test_it_comes_due(shop: Shop) -> None:
 
 
 async def call(shop: Shop) -> str:
-    """Do what the crontab says, as cron does; gives what it would mail."""
+    """Run the crontab's command as cron does; returns the mail."""
     *settings, line = installed(shop, "crontab").read_text().splitlines()
     environ = dict(each.split("=", 1) for each in settings if "=" in each)
     process = await asyncio.create_subprocess_exec(
@@ -41,7 +41,7 @@ async def call(shop: Shop) -> str:
 async def test_it_mails_only_what_needs_a_person(
     shop: Shop, faults: FaultPlan, code: int, price: object, mailed: str
 ) -> None:
-    """The report, or why there is none; nothing if all went well."""
+    """The report, or why there is no report; nothing after a success."""
     shop.records.by_id(3)["price"] = price
     faults.add(*([status(code)] if code != 200 else []))
 

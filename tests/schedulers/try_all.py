@@ -1,4 +1,4 @@
-"""Starts each scheduler of `examples/schedulers` for real, and tells what it fired.
+"""Starts each scheduler of `examples/schedulers`, and prints what it ran.
 
 `python -m tests.schedulers.try_all [FOLDER]`. Those that are too large for the tests are
 installed into environments of their own below the folder, by default
@@ -38,7 +38,7 @@ class Scheduler:
 
     Attributes:
         programs: Its programs.
-        environ: What they are told beyond the rest.
+        environ: Additional environment variables.
         packages: What is installed for it; none: it is here.
     """
 
@@ -132,7 +132,7 @@ def install(folder: Path, packages: Sequence[str]) -> Path:
 
 
 async def fire(scheduler: Scheduler, folder: Path) -> list[str]:
-    """Let a scheduler fire once; gives what the table tells of it."""
+    """Let a scheduler fire once; returns its row of the table."""
     programs = install(folder, scheduler.packages) if scheduler.packages else BIN
     shutil.rmtree(folder / "shop", ignore_errors=True)
     async with open_shop(folder / "shop", programs=programs) as plain:

@@ -84,7 +84,7 @@ class _Recorder(logging.Handler):
 
 @contextmanager
 def everything_logged(outputs: Outputs) -> Iterator[None]:
-    """All that any logger is told within, however unimportant, is an output."""
+    """Treats everything logged in the block, at any level, as output."""
     recorder = _Recorder(outputs)
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     levels = [logger.level for logger in loggers]

@@ -1,4 +1,4 @@
-"""No secret comes out, wherever it went in and whatever the other side does with it.
+"""No secret leaks, wherever it enters and whatever the other side does with it.
 
 Each secret is a text of its own; everything that comes out is searched for it. A
 new output is one line more in `outputs.py`.
@@ -65,7 +65,7 @@ def assert_silent(outputs: Outputs) -> None:
 
 
 def test_the_search_finds_what_is_there() -> None:
-    """Also what stands behind an error and is not printed."""
+    """Also in causes of an error that are not printed."""
     error = ValueError()
     error.__context__ = KeyError(PASSWORD)
     error.__suppress_context__ = True
@@ -85,7 +85,7 @@ def words(request: bytes) -> bytes:
 
 
 def decoded(request: bytes) -> bytes:
-    """What stands behind HTTP Basic."""
+    """The decoded credentials of HTTP Basic."""
     found = re.findall(rb"(?i)authorization: basic (.*)\r\n", request)
     return b" ".join(map(b64decode, found))
 
@@ -251,7 +251,7 @@ async def evil_postgres(code: str) -> AsyncIterator[int]:
 
 
 def database_url(port: int) -> str:
-    """As it stands in a configuration."""
+    """As written in a configuration."""
     return f"postgresql://me:{SECRETS['quoted database']}@127.0.0.1:{port}/shop"
 
 
@@ -304,7 +304,7 @@ async def test_a_database_that_repeats_the_password(code: str) -> None:
 
 
 @pytest.mark.parametrize("code", ["28P01", "XX000"])
-async def test_a_run_store_that_repeats_the_password(code: str) -> None:
+async def test_a_state_store_that_repeats_the_password(code: str) -> None:
     outputs = Outputs()
     async with evil_postgres(code) as port:
         settings = StateSettings(url=database_url(port))
@@ -515,7 +515,7 @@ async def test_commands_with_a_secret_in_a_wrong_place(
     ["canary", "can'ary", 'can"ary', "can\\ary", "can\nary", "canäry", "c/n ry"],
 )
 def test_a_secret_in_any_form(secret: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """As a message of somebody else may have it: quoted, encoded, as JSON."""
+    """As other systems' messages may contain it: quoted, encoded, as JSON."""
     terminal = Terminal(verbose=True)
     terminal.redact([secret])
     for form in (secret, repr(secret), json.dumps(secret), quote(secret)):

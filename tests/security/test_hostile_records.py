@@ -93,7 +93,7 @@ async def read(record: str, categories: bytes = b"[]") -> Page:
     ids=lambda value: value[:40] if isinstance(value, str) else None,
 )
 async def test_a_record_that_is_refused(field: str, value: str, problem: str) -> None:
-    """With the path to what is wrong; the one beside it is taken."""
+    """With the path to the bad value; the other record is accepted."""
     fields = {"id": "2", "title": '"bad"', "price": "1", field: value}
     page = await read(
         "{" + ",".join(f'"{name}": {text}' for name, text in fields.items()) + "}"
@@ -230,7 +230,7 @@ def test_categories_without_an_end() -> None:
 
 
 def test_a_payload_without_an_end() -> None:
-    """Of a state store or plan file that somebody else wrote."""
+    """From a manipulated state store or plan file."""
     category: dict[str, Any] = {"id": "0", "name": "0"}
     for _ in range(10_000):
         category = {"id": "0", "name": "0", "parent": category}
@@ -249,7 +249,7 @@ def test_a_last_applied_of_quotes_within_lists() -> None:
 
 
 def test_a_refusal_takes_little_memory() -> None:
-    """Though every one of ten thousand tags is wrong, one is told of."""
+    """Only one of ten thousand wrong tags is reported."""
     from catalogsync.adapters.dummyjson._records import Mapper
 
     record = {"id": 1, "title": "t", "price": 1, "tags": [1] * 10_000}

@@ -139,7 +139,7 @@ async def test_a_length_beyond_all_measure(length: int) -> None:
         b"[" + b"1," * 1_000_000,
     ],
 )
-def test_json_that_is_none(body: bytes) -> None:
+def test_invalid_json(body: bytes) -> None:
     with pytest.raises(BrokenReplyError) as caught:
         Reply(200, {}, body, "GET /").json()
     assert len(str(caught.value)) < 200

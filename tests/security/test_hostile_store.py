@@ -1,4 +1,4 @@
-"""A Medusa that is none: what it says is bounded, and it cannot keep us busy."""
+"""A hostile Medusa: its messages are cut, and it cannot keep a run busy."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def failure(say: Say, settings: Mapping[str, Any]) -> tuple[Any, int]:
     "token",
     ["", "a\r\nX-Evil: 1", "a b", "a\0", "é", "\ud83d", "x" * 20_000, 1, None, ["a"]],
 )
-async def test_a_token_that_is_none(token: object) -> None:
+async def test_an_invalid_token(token: object) -> None:
     """Nothing but a token goes into a header."""
     body = json.dumps({"token": token}).encode()
     error, requests = await failure(lambda _: reply(body), LOGIN)
@@ -91,7 +91,7 @@ async def test_nobody_is_let_in(settings: Mapping[str, Any]) -> None:
     ids=["message", "type", "deep", "number", "deeper", "text"],
 )
 async def test_words_without_an_end(status: int, body: bytes) -> None:
-    """An error tells some of them."""
+    """An error quotes some of them."""
     error, _ = await failure(lambda _: reply(body, f"{status} No"), KEY)
     assert len(getattr(error, "said", "")) < 5000
 
@@ -136,7 +136,7 @@ def test_the_clock_of_a_server(text: str, year: int | None) -> None:
 
 
 async def test_metadata_without_an_end() -> None:
-    """It is left alone, and what is ours beside it is written."""
+    """It is left alone, and our own keys are written."""
     async with fake_medusa() as medusa:
         access = {"email": medusa.email, "password": medusa.password}
         products = [Product(key=ProductKey("shop", id_), title=id_) for id_ in "12"]

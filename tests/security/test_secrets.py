@@ -88,7 +88,7 @@ def test_awkward_secrets_in_every_form(secret: str) -> None:
 def test_base64_of_anything_around_a_secret(
     encode: Callable[[bytes], bytes], user: str, secret: str, after: str, form: str
 ) -> None:
-    """As in HTTP Basic, and as SMTP sends a login: no byte of it is told whole."""
+    """As in HTTP Basic, and as SMTP sends a login: no byte of it is revealed."""
     front, back = (text.encode("utf-8", "replace") for text in (f"{user}:", after))
     text = encode(front + secret.encode() + back).decode()
     left = redacted(secret, f"<{FORMS[form](text)}>")
@@ -120,7 +120,7 @@ def test_no_text_takes_long(piece: str) -> None:
     "login", ["me:%s", ":%s", "me:p@%s", "me:%s@b", "me:a/%s", "me:a?%s", "me:a#%s"]
 )
 def test_a_password_in_an_address(login: str) -> None:
-    """Also in one that nobody can read, because it is not encoded."""
+    """Also in one that is not a valid URL because the password is not encoded."""
     password = "canary-1"
     for address in (
         f"x://{login % password}@host/a?b=c@d",
@@ -165,7 +165,7 @@ async def test_a_webhook_that_is_sent_elsewhere(place: str) -> None:
 @pytest.mark.parametrize("place", ["shop:{}@host", "{}", "host/a/{}/b", "host?key={}"])
 @pytest.mark.parametrize("form", FORMS)
 async def test_a_service_that_repeats_its_secret(form: str, place: str) -> None:
-    """In whatever form: the error, and what stands behind it, have it no more."""
+    """In any form: neither the error nor its causes contain it."""
     apprise = pytest.importorskip("apprise")
     password = 'can"ary-1'
 

@@ -106,7 +106,7 @@ async def test_the_sink(tmp_path: Path, statements: list[str]) -> None:
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-async def test_the_run_store(tmp_path: Path, text: str) -> None:
+async def test_the_state_store(tmp_path: Path, text: str) -> None:
     """Names of jobs, keys and reasons."""
     file = tmp_path / "runs.db"
     desired = [product(text, "1"), product(f"{text}2", "1")]

@@ -19,7 +19,7 @@ def variant(sku: str | None, /, amount: float = 9.99, **more: Any) -> dict[str, 
 
 
 def product(handle: str, /, **more: Any) -> dict[str, Any]:
-    """A product with one option and one variant, unless told otherwise."""
+    """A product with one option and one variant by default."""
     return {
         "title": handle.title(),
         "handle": handle,

@@ -79,7 +79,7 @@ def test_availability_follows_the_stock(catalog: list[Record]) -> None:
 
 
 def test_nobody_is_real(catalog: list[Record]) -> None:
-    """Reviewers can be told from people."""
+    """Reviewers are recognisable as invented."""
     for record in catalog:
         for review in record["reviews"]:
             number = review["reviewerName"].removeprefix("Reviewer ")
@@ -193,5 +193,5 @@ def test_categories(real_records: list[Record]) -> None:
 
 @pytest.mark.parametrize("count", [1, 64, 65, 500])
 def test_category_slugs(count: int) -> None:
-    """As many as are wanted, all different."""
+    """As many as requested, all different."""
     assert len(set(category_slugs(count))) == count

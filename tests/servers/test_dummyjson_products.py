@@ -89,7 +89,7 @@ async def test_page(
 async def test_refused(
     api: aiohttp.ClientSession, path: str, query: str, message: str
 ) -> None:
-    """A bad parameter is refused before the path is looked at."""
+    """A bad parameter is refused before the path is checked."""
     assert await answer(api, f"{path}?{query}", 400) == {"message": message}
 
 
@@ -190,7 +190,7 @@ async def test_product(
 
 @pytest.mark.parametrize("name", ["195", "0", "abc", "1.0", "01", "category"])
 async def test_no_such_product(api: aiohttp.ClientSession, name: str) -> None:
-    """The message repeats what was asked for."""
+    """The message quotes the request."""
     message = f"Product with id '{name}' not found"
     assert await answer(api, f"/products/{name}", 404) == {"message": message}
 

@@ -24,7 +24,7 @@ def make_app() -> web.Application:
 
 
 async def test_serve() -> None:
-    """Two servers run side by side; afterwards nobody listens."""
+    """Two servers run side by side; afterwards, their ports are closed."""
     async with serve(make_app()) as one, serve(make_app()) as two:
         assert one != two
         async with aiohttp.request("GET", one) as response:
@@ -72,7 +72,7 @@ async def expect_disconnect(client: aiohttp.ClientSession, url: str) -> None:
 
 
 def test_serve_in_thread() -> None:
-    """Blocking code can talk to a server of its own process."""
+    """Blocking code can use a server in its own process."""
     with serve_in_thread(make_app) as url:
         assert urllib.request.urlopen(url).read() == b"hello"
     with pytest.raises(OSError, match="refused"):

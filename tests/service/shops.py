@@ -1,4 +1,4 @@
-"""Sources, sinks and stores that tell what happens, and wait when told to."""
+"""Sources, sinks and stores that record calls and can be held up."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Shelf:
 
 
 async def _nothing(_: Sequence[Change]) -> None:
-    """Nobody asked to be told."""
+    """Ignores all calls."""
 
 
 @attrs.define(kw_only=True)
@@ -129,7 +129,7 @@ class Till:
 
 
 class Heard:
-    """A state store that tells what it was asked for, and what it answered."""
+    """A state store that records calls and their results."""
 
     def __init__(self, store: StateStore) -> None:
         self.log: list[tuple[str, Any]] = []
@@ -157,7 +157,7 @@ class Heard:
         return call
 
     async def until(self, happened: Callable[[], object]) -> None:
-        """Wait until something is so; looked at whenever the store was used."""
+        """Wait until a condition holds; checked after each call of the store."""
         async with self._news:
             await self._news.wait_for(happened)
 
@@ -168,7 +168,7 @@ class Heard:
 
 @attrs.define
 class Clock:
-    """A clock that stands."""
+    """A clock that does not move."""
 
     now: dt.datetime = MIDNIGHT
 
@@ -255,7 +255,7 @@ async def open_shop(
     now: dt.datetime = MIDNIGHT,
     **more: Any,
 ) -> AsyncIterator[Shop]:
-    """Open a service with one job, in a store of its own if none is given."""
+    """Open a service with one job; by default, with a new state store."""
     shelf, till, clock = shelf or shelf_of(size), till or Till(), Clock(now)
     if store is None:
         async with (

@@ -1,4 +1,4 @@
-"""Handing out events: who is slow is dropped, and nobody is waited for."""
+"""Publishing events never waits; slow readers are dropped."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def test_readers_get_what_comes_while_they_read() -> None:
 
 
 async def test_a_slow_reader_is_dropped_alone() -> None:
-    """It is told so; what it did not read is lost."""
+    """Its `dropped` is set, and its unread items are lost."""
     feed: Feed[int] = Feed(room=2)
     with feed.reading() as slow, feed.reading() as quick:
         for number in range(3):
@@ -36,7 +36,7 @@ async def test_a_slow_reader_is_dropped_alone() -> None:
 
 
 async def test_a_full_reader_at_the_end() -> None:
-    """There is no room to tell it, so it is dropped."""
+    """Its queue has no room for the end, so it is dropped."""
     feed: Feed[int] = Feed(room=1)
     with feed.reading() as reader:
         feed.publish(1)

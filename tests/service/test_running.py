@@ -1,4 +1,4 @@
-"""Runs on demand: what is asked for happens, once, and never two at a time."""
+"""Runs on demand: each request is fulfilled once, one run at a time."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ async def test_a_job_that_is_not_there() -> None:
 
 
 async def test_where_a_run_stands() -> None:
-    """While it goes on, it says so."""
+    """The state of a job shows the progress of its run."""
     async with open_shop() as shop, finished(shop.service) as end:
         shop.till.gate.clear()
         run_id = await shop.ask()
@@ -231,7 +231,7 @@ async def is_mended(shop: Shop, problem: str) -> None:
 
 
 async def test_a_store_that_is_down() -> None:
-    """The service goes on when it is there again."""
+    """The service continues once the store works again."""
     async with open_shop(3, retry_after=0) as shop:
         await shop.store.idle()
         shop.store.faults["triggers"] = StateError(PROBLEM)
@@ -437,8 +437,8 @@ async def planned(shop: Shop, folder: Path) -> Plan:
     return Plan.read(path)
 
 
-async def test_a_plan_is_applied_after_the_run_that_goes_on(tmp_path: Path) -> None:
-    """Never two at once; a second plan waits for nobody."""
+async def test_a_plan_is_applied_after_the_current_run(tmp_path: Path) -> None:
+    """Never two at once; a second plan is refused."""
     async with open_shop(2) as shop, finished(shop.service) as end:
         plan = await planned(shop, tmp_path)
         shop.till.gate.clear()

@@ -43,7 +43,7 @@ async def test_a_job_that_comes_due() -> None:
 
 
 async def test_a_machine_that_slept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The clock is looked at now and then, whatever the wait was thought to be."""
+    """The clock is checked at intervals, however long the wait."""
     monkeypatch.setattr(_service, "_LONGEST_SLEEP", 0.001)
     async with open_shop(schedule=AT_ONE) as shop, finished(shop.service) as end:
         await shop.store.idle()
@@ -53,7 +53,7 @@ async def test_a_machine_that_slept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_clock_that_was_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When it is set right, the next run is planned anew."""
+    """When it is set back, the next run is rescheduled."""
     monkeypatch.setattr(_service, "_LONGEST_SLEEP", 0.001)
     ahead = MIDNIGHT + dt.timedelta(days=400)
     async with (

@@ -37,7 +37,7 @@ async def take(store: StateStore) -> str:
 
 
 async def write(store: StateStore) -> str:
-    """Note what became of many products."""
+    """Save outcomes of many products."""
     for _ in range(BATCHES):
         await store.add_entries("nightly", [entry("r1")] * BATCH)
         await store.put_failures("nightly", [failed("a")])

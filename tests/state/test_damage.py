@@ -1,4 +1,4 @@
-"""One damaged value in a state store hurts nobody but its own row."""
+"""A damaged value in a state store affects only its own row."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ FLOATS = st.sampled_from([-1.0, 0.0, 1e300, math.inf, -math.inf])
 
 
 def values(column: str, url: str) -> st.SearchStrategy[Any]:
-    """What somebody could put into a column; SQLite takes anything anywhere."""
+    """Any value for a column; SQLite accepts every type everywhere."""
     if url.startswith("sqlite"):
         return WORDS | INTEGERS | FLOATS | st.binary(max_size=3)
     if column in NUMBERS:
@@ -157,7 +157,7 @@ async def test_any_value_in_any_column(
     [("payload", "{"), ("payload", "[" * 100_000), ("id", ""), ("said", "\\\\x")],
 )
 async def test_a_damaged_failure(url: str, hand: Hand, column: str, value: str) -> None:
-    """The others are there, and what was left out is told once."""
+    """The others are returned, and the skipped one is reported once."""
     async with StateSettings(url=url).open() as store:
         assert isinstance(store, DamageReporting)
         await store.put_failures("j", [failed("a", payload=1), failed("b", payload=2)])

@@ -61,7 +61,7 @@ async def test_a_parameter_that_does_not_exist(url: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+asyncpg"])
 async def test_the_names_of_the_scheme(url: str, scheme: str) -> None:
-    """And no encryption, if that is asked for."""
+    """Without encryption, if requested."""
     url = changed(url, drivername=scheme, query={"sslmode": "disable"})
     async with StateSettings(url=url).open() as store:
         assert await store.runs() == []

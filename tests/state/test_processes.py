@@ -13,8 +13,8 @@ from .child import BATCH, BATCHES, child, in_step
 from .values import A, failed
 
 
-async def test_two_that_want_the_same_lease(url: str) -> None:
-    """On a store that is not there yet: both make it, and exactly one is at work."""
+async def test_two_processes_compete_for_a_lease(url: str) -> None:
+    """On a new store: both create it, and exactly one gets the lease."""
     with child("take", url) as one, child("take", url) as other:
         results = in_step([one, other])
     assert sorted(results) == ["refused by a process", "taken"]

@@ -69,7 +69,7 @@ def another_format(path: Path) -> None:
 async def test_a_file_that_is_not_ours(
     path: Path, make: Callable[[Path], object], told: str
 ) -> None:
-    """It stays as it is."""
+    """It is not changed."""
     make(path)
     before = content(path)
     found = await refused(path)
@@ -103,7 +103,7 @@ async def kept(path: Path) -> Path:
     return path
 
 
-async def test_a_store_can_be_told_by_its_file(kept: Path) -> None:
+async def test_a_store_is_recognised_by_its_file(kept: Path) -> None:
     """By its number and its version; several can read while one writes."""
     assert execute(kept, "PRAGMA application_id") == [(int.from_bytes(b"cats"),)]
     assert execute(kept, "PRAGMA user_version") == [(len(MIGRATIONS),)]
@@ -159,8 +159,8 @@ async def test_a_store_that_was_harmed(
     assert str(kept) in str(caught.value)
 
 
-async def test_a_store_that_somebody_keeps_locked(kept: Path) -> None:
-    """Reading goes on, and so does writing when it is free again."""
+async def test_a_store_that_another_process_keeps_locked(kept: Path) -> None:
+    """Reading works, and writing continues once the lock is released."""
 
     def impatient() -> Steps[None]:
         yield Statement("PRAGMA busy_timeout = 0")
@@ -197,7 +197,7 @@ async def test_the_event_loop_goes_on(kept: Path) -> None:
 
 
 async def test_nothing_stays_open(path: Path) -> None:
-    """A store that is closed has no thread, and no file beside its own."""
+    """A closed store has no thread and no temporary files."""
     before = threading.active_count()
     async with StateSettings(url=f"sqlite:///{path}").open() as store:
         await store.add_trigger("nightly")

@@ -113,7 +113,7 @@ async def test_a_run_is_noted_with_its_end(store: StateStore) -> None:
 
 
 async def test_the_end_of_an_unknown_run(store: StateStore) -> None:
-    """It was forgotten meanwhile; this is no error."""
+    """The run was deleted in the meantime; this is not an error."""
     await store.end_run(report("r1"))
     assert await store.runs() == []
 
@@ -316,7 +316,7 @@ async def test_a_large_catalog(store: StateStore) -> None:
 
 
 async def test_a_lease_has_one_holder(store: StateStore) -> None:
-    """Who comes second is told who has it, also if that is itself."""
+    """The second one receives the holder, even if that is itself."""
     lease = await taken(store, owner="job nightly on host 1")
     assert (lease.name, lease.owner) == ("shop", "job nightly on host 1")
     for owner in ("somebody else", lease.owner):
@@ -337,7 +337,7 @@ async def test_a_lease_is_given_back(store: StateStore) -> None:
 
 
 async def test_a_lease_that_ran_out_is_taken_over(store: StateStore) -> None:
-    """The earlier holder is told, and cannot harm the new one."""
+    """The earlier holder learns of it, and cannot affect the new one."""
     first = await taken(store, ttl=0)
     second = await taken(store)
     assert second.token > first.token
@@ -357,7 +357,7 @@ async def test_a_lease_that_ran_out_and_was_not_taken(store: StateStore) -> None
 
 
 async def test_the_lease_of_an_owner_that_is_dead_is_free(store: StateStore) -> None:
-    """Exactly theirs: whoever took it in the meantime keeps it."""
+    """Exactly this lease: another run that has taken it keeps it."""
     first = await taken(store, owner="dead")
     for other in ("", "dea", "dead ", "DEAD"):
         refused = await store.take_lease("shop", "me", ttl=60, dead=other)
@@ -578,7 +578,7 @@ async def test_any_run_comes_back(
 
 
 async def test_tasks_at_once(store: StateStore) -> None:
-    """Each call is a transaction of its own."""
+    """Each call is a separate transaction."""
     async with asyncio.TaskGroup() as group:
         for _ in range(20):
             group.create_task(store.put_failures("nightly", [failed("a"), failed("b")]))
@@ -589,7 +589,7 @@ async def test_tasks_at_once(store: StateStore) -> None:
 
 
 async def test_a_call_that_is_cancelled(store: StateStore) -> None:
-    """Carried out whole or not at all, and the store goes on."""
+    """It is atomic, and the store keeps working."""
     failures = [failed(f"{number}") for number in range(1000)]
     for steps in range(5):
         task = asyncio.get_running_loop().create_task(
@@ -632,7 +632,7 @@ async def test_ids_of_any_length(store: StateStore) -> None:
 
 
 async def test_failures_in_parts(store: StateStore) -> None:
-    """Each begins behind the last key of the one before; payloads where wanted."""
+    """Each part starts after the last key of the previous one; payloads on request."""
     everything = [failed(id_, payload={"title": id_}) for id_ in "abcde"]
     await store.put_failures("j", [*everything, failed("c", payload=None)])
     found: list[FailedProduct] = []

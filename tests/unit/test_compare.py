@@ -194,7 +194,7 @@ def test_unsupplied_fields_are_left_alone(
 
 
 def _without(others: Additions, product: Product) -> Product:
-    """The product before somebody added these, so that they can be added again."""
+    """The product without these additions, so that they can be added again."""
     variants = [
         attrs.evolve(v, prices=[p for p in v.prices or () if p.currency != "CHF"])
         for v in product.variants or ()

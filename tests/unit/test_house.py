@@ -94,6 +94,17 @@ def test_code_uses_the_words_of_the_glossary(path: str) -> None:
     assert [w for w in words if w not in ALLOWED.get(path, ())] == []
 
 
+QUOTING = {ROOT / "tests" / "words.py", Path(__file__)}
+TESTS = sorted({*(ROOT / "tests").rglob("*.py")} - QUOTING)
+
+
+@pytest.mark.parametrize("path", [str(path.relative_to(ROOT)) for path in TESTS])
+def test_tests_use_the_words_of_the_glossary(path: str) -> None:
+    words = abandoned_words((ROOT / path).read_text(encoding="utf-8"))
+    # The SQL sink's columns keep their name.
+    assert [w for w in words if w != "receipt"] == []
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -44,7 +44,7 @@ def last_applied_of(product: Product, before: LastApplied | None = None) -> str:
     return write_last_applied(product, own_references(product), before or LastApplied())
 
 
-def test_tells_what_we_wrote() -> None:
+def test_knows_what_we_wrote() -> None:
     last_applied = LastApplied.parse(last_applied_of(PRODUCT))
     assert last_applied.wrote(Field.IMAGES, "https://a/1.png")
     assert last_applied.wrote(Field.CATEGORIES, "cups")

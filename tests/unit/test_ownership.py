@@ -525,7 +525,7 @@ def test_a_kept_edit_does_not_keep_other_changes_away() -> None:
 def test_the_source_takes_a_persons_value_and_then_its_own_again(
     first: dict[str, Any], second: dict[str, Any]
 ) -> None:
-    """Both agree for a while; that is noted, so the way back is no edit."""
+    """Both agree for a while, which the state records; so the way back is not an edit."""
     one, two = cup(**first), cup(**second)
     existing = by_hand(created(one, KEEP), two)
     noted, result = step(two, existing, KEEP)

@@ -358,7 +358,7 @@ def test_where_no_file_can_be(tmp_path: Path) -> None:
 
 @pytest.fixture
 def pipe(tmp_path: Path) -> Iterator[tuple[Path, int]]:
-    """A place that is no plain file, and what comes out of it."""
+    """A named pipe, and its content."""
     path = tmp_path / "pipe"
     os.mkfifo(path)
     reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)

@@ -206,12 +206,12 @@ def test_unset_is_neither_empty_nor_none() -> None:
 
 
 @pytest.mark.parametrize("name", ["description", "brand", "thumbnail"])
-def test_empty_text_of_a_product_is_none(name: str) -> None:
+def test_empty_text_of_a_product_becomes_none(name: str) -> None:
     assert getattr(make(**{name: ""}), name) is None
 
 
 @pytest.mark.parametrize("name", ["sku", "barcode"])
-def test_empty_text_of_a_variant_is_none(name: str) -> None:
+def test_empty_text_of_a_variant_becomes_none(name: str) -> None:
     assert getattr(Variant(id="v", **{name: ""}), name) is None
 
 
@@ -315,7 +315,7 @@ def test_a_whole_number_that_no_json_number_holds(number: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", " ", "\t\r\n", "\u2003"])
-def test_an_optional_text_that_is_empty_is_none(text: str) -> None:
+def test_an_optional_text_that_is_empty_becomes_none(text: str) -> None:
     product = make(description=text, brand=text, thumbnail=text, tags=["a", text])
     assert (product.description, product.brand, product.thumbnail) == (None,) * 3
     assert product.tags == ("a",)

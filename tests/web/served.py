@@ -1,4 +1,4 @@
-"""`catalogsync serve` as a process of its own."""
+"""`catalogsync serve` in a process."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def read_events(url: str) -> Any:
 
 
 def skip_to(events: Any, what: bytes) -> None:
-    """Read on until something is told."""
+    """Read lines until one contains a text."""
     for line in iter(events.readline, b""):
         if what in line:
             return

@@ -112,7 +112,7 @@ async def test_who_asked_is_noted() -> None:
     ],
 )
 async def test_open_to_this_machine(host: str | None, status: int) -> None:
-    """Not to names that somebody else's DNS leads here."""
+    """Other host names, which DNS may point here, are refused."""
     async with open_site(access=Access(open=True)) as site:
         headers = {"Host": host} if host else {}
         await site.ask("GET", "/api/jobs", status, token=None, headers=headers)
@@ -165,7 +165,7 @@ async def test_pages_from_here() -> None:
 
 
 async def test_pages_of_the_list() -> None:
-    """They are asked for what they may, and may read every answer."""
+    """Browsers may send them and read all answers."""
     async with open_site(access=attrs.evolve(ACCESS, cors=(ORIGIN,))) as site:
         asks = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST"}
         path = "/api/jobs/shelf/runs"
@@ -202,7 +202,7 @@ async def test_headers_of_all_answers(path: str) -> None:
 
 
 async def test_too_many_wrong_tokens() -> None:
-    """Then a right one does not help either, so nobody can try on."""
+    """After that, even a valid token is refused, so guessing is useless."""
     async with open_site(access=attrs.evolve(ACCESS, refusals_per_minute=3)) as site:
         for _ in range(3):
             await site.ask("GET", "/api/jobs", 401, token="wrong")
@@ -299,7 +299,7 @@ async def test_a_webhook_for_nothing() -> None:
 
 
 def test_nothing_secret_is_shown() -> None:
-    """However they are looked at."""
+    """In any representation."""
     for thing in (ACCESS, Guard(ACCESS), Token(token=OPERATE)):
         assert not any(secret in repr(thing) for secret in (READ, OPERATE, SECRET))
 

@@ -67,7 +67,7 @@ def counts(**some: int) -> dict[str, int]:
 
 @attrs.define(kw_only=True)
 class PickyTill(Till):
-    """It takes no product with an even number, as long as it is picky."""
+    """Refuses products with an even number while `picky` is set."""
 
     picky: bool = True
     reason: str = "is even"
@@ -91,7 +91,7 @@ async def finish(site: Site, path: str, **more: object) -> str:
 
 @PREFIXES
 async def test_from_start_to_report(prefix: str) -> None:
-    """A run is started, seen in the lists and told whole."""
+    """A run is started, listed, and returned with its full report."""
     async with open_site(prefix=prefix) as site:
         run_id = await finish(site, "/api/jobs/shelf/runs", json={})
         (run,) = (await site.get("/api/runs"))["runs"]
@@ -128,8 +128,8 @@ async def test_from_start_to_report(prefix: str) -> None:
         assert figures["products_per_second"] > 0
 
 
-async def test_a_run_that_goes_on() -> None:
-    """The job tells of it, and of what waits behind it."""
+async def test_a_current_run() -> None:
+    """The job shows it, and the triggers queued behind it."""
     hourly = Schedule(cron="@hourly", timezone="Europe/Berlin")
     async with open_site(schedule=hourly) as site:
         site.shop.till.gate.clear()
@@ -267,7 +267,7 @@ async def test_retry_of_nothing_is_no_run_of_all() -> None:
 
 
 async def test_a_run_of_one_product_does_not_hide_that_others_fail() -> None:
-    """Neither in its own words nor where the job stands."""
+    """Neither in its own report nor in the state of the job."""
     async with open_site(till=PickyTill()) as site:
         await finish(site, "/api/jobs/shelf/runs")
         last = (await site.get("/api/jobs/shelf"))["last"]
@@ -293,7 +293,7 @@ async def test_a_key_that_nobody_knows_is_a_reason() -> None:
 
 
 async def test_a_source_that_is_down_is_shown() -> None:
-    """Why nothing goes on, and when it is tried again."""
+    """With the reason, and the time of the next attempt."""
     slow = RetryPolicy(wait_initial=3600, wait_max=3600, timeout=None)
     async with open_site(options=Options(retry=slow)) as site:
         site.shop.shelf.faults = [TransientError("no answer")]
@@ -642,7 +642,7 @@ async def test_health_and_readiness() -> None:
 
 
 async def test_the_unexpected(caplog: pytest.LogCaptureFixture) -> None:
-    """It is told to the log, and not to the caller."""
+    """It is logged, and hidden from the caller."""
     async with open_site() as site:
         site.shop.store.faults["runs"] = RuntimeError("inner parts")
         answer = await site.ask("GET", "/api/runs?job=private", 500)
@@ -669,7 +669,7 @@ async def test_metrics() -> None:
 
 
 async def test_a_source_whose_settings_have_no_name() -> None:
-    """It is asked for its name when keys are given."""
+    """Its name is needed for keys."""
     async with open_site() as site:
         job = site.shop.service.jobs["shelf"]
 

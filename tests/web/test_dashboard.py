@@ -250,7 +250,7 @@ CHARTS = ["duration", "speed", "created", "updated", "failed"]
 
 
 async def test_charts_are_images_without_scripts() -> None:
-    """Each has words beside it, and numbers in the table."""
+    """Each has a text alternative, and its numbers are in the table."""
     async with browsing() as browser:
         await browser.shop.run()
         seen = await browser.open("/jobs/shelf")
@@ -267,7 +267,7 @@ async def test_charts_are_images_without_scripts() -> None:
 
 
 async def test_the_history_can_be_taken_along() -> None:
-    """As the command line tells it."""
+    """In the same form as on the command line."""
     async with browsing() as browser:
         run_id = await browser.shop.run()
         seen = await browser.open("/jobs/shelf")
@@ -367,7 +367,7 @@ async def test_failed_products_are_existing_a_few_at_a_time(path: str) -> None:
 
 
 async def test_a_plan_writes_nothing() -> None:
-    """It tells what a run would do."""
+    """It shows what a run would do."""
     async with browsing() as browser:
         seen = await see_plan(browser)
         assert seen.text.count("<details") == 5
@@ -406,7 +406,7 @@ async def test_a_large_plan_comes_in_pages() -> None:
 
 
 async def test_a_run_of_one_product_does_not_hide_that_others_fail() -> None:
-    """On no page: its own result stands beside what still fails."""
+    """On no page: the products that still fail are shown with its result."""
     async with browsing(till=Picky({"Thing 1", "Thing 2"})) as browser:
         await browser.shop.run()
         run_id = await browser.shop.run(3)
@@ -477,7 +477,7 @@ async def test_the_overview_reads_well() -> None:
 @pytest.mark.parametrize(
     "path", ["/", "/jobs/shelf", "/jobs/shelf/failures", "/runs/x"]
 )
-async def test_a_run_store_that_is_down(path: str) -> None:
+async def test_a_state_store_that_is_down(path: str) -> None:
     """The page says so, and does not say that all is well."""
     async with browsing() as browser:
         store = browser.shop.store
@@ -509,7 +509,7 @@ async def test_whoever_may_only_look_has_no_buttons() -> None:
 
 
 async def test_open_on_this_machine_needs_no_login() -> None:
-    """There is nobody to log out, and forms are still protected."""
+    """There is no login to end, and forms are still protected."""
     async with browsing("", access=Access(open=True)) as browser:
         seen = await browser.open("/")
         assert "Log out" not in seen.text
@@ -531,7 +531,7 @@ async def test_without_a_dashboard() -> None:
 async def test_what_the_dashboard_needs_is_not_installed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What mends it is told."""
+    """The error says how to fix it."""
     monkeypatch.setitem(sys.modules, "catalogsync.web._pages", None)
     with pytest.raises(MissingExtraError, match=r"catalogsync\[serve\]"):
         async with browsing():
@@ -541,7 +541,7 @@ async def test_what_the_dashboard_needs_is_not_installed(
 @pytest.mark.parametrize(
     "report", [None, {}, {"counts": {"fetched": 3}, "problem": "gone"}]
 )
-async def test_a_run_that_tells_little(
+async def test_a_run_with_little_information(
     report: dict[str, Any] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its process died, or it is from an earlier version."""
@@ -562,7 +562,7 @@ async def test_a_run_that_tells_little(
 async def test_manual_edits_are_on_the_page_of_their_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    diff = FieldDiff(path="title", old="Theirs", new="Ours")
+    diff = FieldDiff(path="title", old="Theirs", new="New")
     edit = ManualEdit(key=key(1), diff=diff, kept=True)
     report = Report(
         run_id="x",

@@ -55,7 +55,7 @@ async def test_the_cookie_is_for_us_alone(
 
 
 async def test_each_login_is_a_new_session() -> None:
-    """An id that somebody planted beforehand is worth nothing."""
+    """A planted session id is worthless."""
     async with browsing("") as browser:
         planted = "planted-by-somebody"
         browser.client.cookie_jar.update_cookies(
@@ -69,7 +69,7 @@ async def test_each_login_is_a_new_session() -> None:
 
 
 async def test_logging_out_ends_the_session_for_good() -> None:
-    """Also for whoever copied the cookie."""
+    """Also for a copy of the cookie."""
     async with browsing() as browser:
         copied = cookie(browser)
         seen = await browser.send(await browser.open("/"), "logout")
@@ -116,7 +116,7 @@ async def test_a_login_leads_where_one_desired_to_go(asked: str, reached: str) -
 
 
 async def test_a_wrong_token() -> None:
-    """It is told, and after some of them nobody is listened to."""
+    """It is reported, and after several attempts all are refused."""
     access = Access(tokens=ACCESS.tokens, refusals_per_minute=2)
     async with browsing("", access=access) as browser:
         page = await browser.open("/login")

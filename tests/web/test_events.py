@@ -1,4 +1,4 @@
-"""Live progress: nobody waits for a reader, and every stream ends."""
+"""Live progress: runs never wait for a reader, and every stream ends."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ async def test_events_of_a_run() -> None:
         assert told["RunFinished"]["counts"]["created"] == 2
 
 
-async def test_lines_in_what_is_told() -> None:
-    """An event stays one event, whatever stands in it."""
+async def test_lines_in_an_event() -> None:
+    """An event stays one event, whatever it contains."""
     async with open_site() as site, site.events() as events:
         words = "one\n\nevent: Evil\r\ndata: {}\u2028"
         site.shop.shelf.faults = [TransientError(words)] * FAST.attempts
@@ -100,7 +100,7 @@ async def test_the_end_of_the_service_ends_the_streams() -> None:
 
 
 async def test_the_end_of_the_host_ends_the_streams() -> None:
-    """Also where it would wait for an hour for them, and the service goes on."""
+    """Even if it would wait an hour for them while the service continues."""
     async with open_shop() as shop, serving_narrowly(shop) as site:
         async with site.events() as events:
             await site.runner.cleanup()
@@ -141,7 +141,7 @@ async def read_to_the_end(raw: socket.socket) -> bytes:
 async def test_many_readers_of_which_some_are_stuck(
     they_wake_up: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The run goes on as if there were none; those that read miss nothing."""
+    """The run continues as if there were none; the other readers miss nothing."""
     monkeypatch.setattr(_streams, "_TO_FINISH", 0)
     monkeypatch.setattr(_streams, "_PATIENCE", 3600)
     till = PickyTill(reason="x" * 5000)

@@ -73,7 +73,7 @@ def test_serving(tmp_path: Path, source: str) -> None:
 
 
 def test_the_log_as_json(tmp_path: Path, source: str) -> None:
-    """Every line is an object, and no secret stands in it."""
+    """Every line is an object without secrets."""
     configure(tmp_path, source, 'log = "json"')
     with serving(tmp_path) as served:
         ask(f"{served.url}/api/jobs/products/runs", b"{}", **BOSS)
@@ -92,7 +92,7 @@ def test_the_log_as_json(tmp_path: Path, source: str) -> None:
     assert OPERATE not in str(lines) + output + errors
 
 
-def test_people_are_told(tmp_path: Path, faults: FaultPlan, source: str) -> None:
+def test_notifications_are_sent(tmp_path: Path, faults: FaultPlan, source: str) -> None:
     """Of a run that did not go well, by what the configuration says."""
     with telling() as (url, bodies):
         configure(

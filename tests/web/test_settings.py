@@ -45,8 +45,8 @@ def test_what_is_read(tmp_path: Path) -> None:
     assert SECRET not in repr(settings)
 
 
-def test_whom_to_tell(tmp_path: Path) -> None:
-    """Webhooks and e-mail, whose secrets are told nowhere."""
+def test_notifications(tmp_path: Path) -> None:
+    """Webhooks and e-mail; no output contains their secrets."""
     pytest.importorskip("apprise")
     notify = """
     notify.on = ["failed", "cancelled"]
@@ -72,7 +72,7 @@ def test_whom_to_tell(tmp_path: Path) -> None:
     assert load_serve(write(tmp_path, TOKENS), environ={}).notify is None
 
 
-def test_other_commands_need_none_of_it(tmp_path: Path) -> None:
+def test_other_commands_do_not_need_it(tmp_path: Path) -> None:
     """So what it takes from the environment may be missing there."""
     path = write(tmp_path, 'tokens.me.token = "${NOT_SET}"')
     assert list(load_config(path).jobs) == ["shelf"]

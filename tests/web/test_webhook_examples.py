@@ -34,7 +34,7 @@ def desired() -> list[str]:
 
 @pytest.mark.parametrize("language", desired())
 def test_an_example(tmp_path: Path, language: str) -> None:
-    """As it stands, with the secret and the address in the environment."""
+    """Unchanged, with the secret and the address in the environment."""
     (text,) = re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(), re.DOTALL)
     program, name = PROGRAMS[language]
     (tmp_path / name).write_text(text)

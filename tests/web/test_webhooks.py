@@ -51,7 +51,7 @@ async def site() -> object:
 async def call(
     site: Site, headers: dict[str, str], *, body: bytes = BODY, path: str = PATH
 ) -> tuple[int, str]:
-    """The status of a call, and what is told."""
+    """The status of a call, and the message."""
     response, tree = await site.answer(
         "POST", path, token=None, data=body, headers={**JSON, **headers}
     )
@@ -59,7 +59,7 @@ async def call(
 
 
 async def keys(site: Site) -> list[tuple[str, ...]]:
-    """What is wanted, by each trigger."""
+    """The keys of each trigger."""
     triggers = await site.shop.store.triggers()
     return [tuple(each.id for each in trigger.keys) for trigger in triggers]
 
@@ -194,7 +194,7 @@ async def test_old_and_future_calls(site: Site, off: float) -> None:
 @pytest.mark.parametrize(
     "stamp", ["", "x", "-1", "1e9", "nan", "inf", "17 00", "1" * 13, "1.5", "\u0661"]
 )
-async def test_times_that_are_none(site: Site, stamp: str) -> None:
+async def test_invalid_times(site: Site, stamp: str) -> None:
     headers = {**sign(SECRET, BODY), STAMP: stamp}
     told = f"{STAMP} must be seconds since the epoch"
     assert await call(site, headers) == (400, told)
@@ -224,7 +224,7 @@ async def test_no_headers(site: Site) -> None:
         "v1,\udcff",
     ],
 )
-async def test_signatures_that_are_none(site: Site, signature: str) -> None:
+async def test_invalid_signatures(site: Site, signature: str) -> None:
     status, told = await call(site, {**sign(SECRET, BODY), SIGNATURE: signature})
     assert (status, SIGNATURE in told) == (401, True)
     assert await keys(site) == []
@@ -250,7 +250,7 @@ async def test_a_signature_of_something_else(site: Site, change: str) -> None:
 
 
 @pytest.mark.parametrize("call_id", ["", "a.b", "a b", "x" * 257, "\u00e4", "\udcff"])
-async def test_ids_that_are_none(site: Site, call_id: str) -> None:
+async def test_invalid_ids(site: Site, call_id: str) -> None:
     """A dot would let parts of what is signed be taken for others."""
     told = f"{ID} must be 1 to 256 visible characters without dots"
     headers = {**sign(SECRET, BODY, call_id="x"), ID: call_id}
@@ -356,7 +356,7 @@ async def test_bad_bodies(
 
 
 async def test_a_store_that_is_down(site: Site) -> None:
-    """The call is not taken, so it may come again as it is."""
+    """The call is refused, so it may be repeated unchanged."""
     site.shop.store.faults["add_trigger"] = StateError("the disk is full")
     headers = sign(SECRET, BODY)
     assert await call(site, headers) == (503, "the disk is full")
