@@ -46,6 +46,7 @@ SHAPES: tuple[Mapping[str, dict[str, str]], ...] = (
     {"S": {"Fit": "slim"}, "M": {"Fit": "wide"}},
     {"new S": {"Size": "S"}, "new L": {"Size": "L"}},
     {"S": {"Title": "S"}, "M": {"Title": "Default"}},
+    {"M": {"Size": "M"}},
 )
 DEEDS = ("", "", "add an option", "add an empty option", "rename an option", "drop")
 _ids = itertools.count()
@@ -161,6 +162,14 @@ def examples(number: int) -> Callable[[Any], Any]:
 @example(
     owns={Field.VARIANTS: Owner.ON_CREATE},
     families=[[Turn("", SHAPES[3], 0), Turn("", SHAPES[0], 1)]],
+)
+@example(
+    owns={Field.VARIANTS: Owner.ON_CREATE},
+    families=[[Turn("", SHAPES[7], 0), Turn("", SHAPES[11], 0)]],
+)
+@example(
+    owns={Field.VARIANTS: Owner.ON_CREATE},
+    families=[[Turn("", SHAPES[12], 0), Turn("", SHAPES[11], 0)]],
 )
 @example(
     owns={Field.SKU: Owner.ON_CREATE},

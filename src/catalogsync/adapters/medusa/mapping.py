@@ -136,7 +136,12 @@ def query_fields(fields: frozenset[Field]) -> str:
 
 
 def product_of(
-    raw: Raw, key: ProductKey, fields: frozenset[Field], location: str
+    raw: Raw,
+    key: ProductKey,
+    fields: frozenset[Field],
+    location: str,
+    *,
+    hide_default: bool = True,
 ) -> Product:
     """A product as stored, including invalid values that people entered.
 
@@ -145,12 +150,15 @@ def product_of(
         key: Its key.
         fields: The fields to read; all others stay UNSET.
         location: The stock location that levels without a name belong to.
+        hide_default: Whether variants that only have the default option read as
+            variants without options.
     """
     values: dict[str, Any] = {
         name: read(raw) for field, name, read in _NAMED_READERS if field in fields
     }
     if Field.VARIANTS in fields and raw.get("variants"):
-        hidden = DEFAULT_OPTIONS if has_default_option(raw) else None
+        hide = hide_default and has_default_option(raw)
+        hidden = DEFAULT_OPTIONS if hide else None
         values["variants"] = tuple(
             _variant(v, fields, location, hidden) for v in raw["variants"]
         )

@@ -16,13 +16,13 @@ names the chosen values.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from catalogsync.catalog.changes import Action, Change, VariantChange
-from catalogsync.catalog.products import Field
+from catalogsync.catalog.products import Field, Variant, evolve_unchecked
 from catalogsync.diff.last_applied import LastApplied
 
 from .choosing import Choice
@@ -83,6 +83,9 @@ class Reshaping:
         theirs = {t for t in here - given if not _is_ours(t, change, given)}
         titles = frozenset(given | theirs or DEFAULT_OPTIONS)
         leaving = {c.variant.id for c in change.variants if c.action is Action.REMOVE}
+        for variant in _bared(change, raw, titles):
+            if variant.id not in leaving:
+                shaped.setdefault(variant.id, variant)
         choice = Choice.of(raw, titles, shaped, leaving)
         after = choice.complete(shaped.values())
         return cls(
@@ -203,6 +206,18 @@ def with_options(change: Change) -> Change:
     rest = [item for item in change.variants if item.variant.id not in ids]
     fields = change.fields | {Field.OPTIONS} if added else change.fields
     return attrs.evolve(change, fields=fields, variants=(*rest, *added))
+
+
+def _bared(change: Change, raw: Raw, titles: frozenset[str]) -> Iterator[Variant]:
+    """Our variants that would be left with no option, because theirs are removed.
+
+    Medusa keeps such a variant, but it would read as one without options.
+    """
+    rows = {variant_id(row): row for row in raw.get("variants") or () if is_ours(row)}
+    for variant in change.product.variants or ():
+        had = option_values(rows.get(variant.id, {}))
+        if had and titles.isdisjoint(had):
+            yield evolve_unchecked(variant, options={})
 
 
 def unused_values(change: Change, shape: Reshaping) -> list[dict[str, Any]]:

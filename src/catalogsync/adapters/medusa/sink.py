@@ -142,18 +142,25 @@ class MedusaSink:
         Options take Medusa as long as everything else, so a separate request reads
         them, for products that have options or got some from us before.
         """
-        simple = [product.key for product in desired if not _has_options(product)]
+        simple = [product for product in desired if not _has_options(product)]
         existing = await self._find(simple, fields - {Field.OPTIONS})
-        keys = [product.key for product in desired if _has_options(product)]
-        keys += [key for key, one in existing.items() if _had_options(one)]
-        existing |= await self._find(keys, fields | {Field.OPTIONS})
+        others = [
+            product
+            for product in desired
+            if _has_options(product) or _had_options(existing.get(product.key))
+        ]
+        existing |= await self._find(others, fields | {Field.OPTIONS})
         return {**existing, **await read_missing_parts(self.client, existing.values())}
 
     async def _find(
-        self, keys: Iterable[ProductKey], fields: frozenset[Field]
+        self, desired: Iterable[Product], fields: frozenset[Field]
     ) -> dict[ProductKey, Found]:
-        found = await self._list({str(key): key for key in keys}, fields)
-        return {key: self._existing(key, raws, fields) for key, raws in found.items()}
+        by_key = {product.key: product for product in desired}
+        found = await self._list({str(key): key for key in by_key}, fields)
+        return {
+            key: self._existing(by_key[key], raws, fields)
+            for key, raws in found.items()
+        }
 
     async def find_foreign(
         self, desired: Sequence[Product], /, *, by: AdoptBy, fields: frozenset[Field]
@@ -202,7 +209,7 @@ class MedusaSink:
         return found
 
     def _existing(
-        self, key: ProductKey, raws: Sequence[Raw], fields: frozenset[Field]
+        self, desired: Product, raws: Sequence[Raw], fields: frozenset[Field]
     ) -> Found:
         if len(raws) > 1:
             ids = ", ".join(raw["id"] for raw in raws)
@@ -210,7 +217,13 @@ class MedusaSink:
         raw = raws[0]
         if reason := left_out(raw, fields):
             return Conflict(reason=reason)
-        product = product_of(raw, key, fields, self.places.location)
+        product = product_of(
+            raw,
+            desired.key,
+            fields,
+            self.places.location,
+            hide_default=not _supplies_default(desired),
+        )
         return Existing(
             product=product,
             last_applied=last_applied_of(raw),
@@ -325,7 +338,16 @@ def _has_options(product: Product) -> bool:
     return any(variant.options for variant in product.variants or ())
 
 
-def _had_options(existing: Found) -> bool:
+def _supplies_default(product: Product) -> bool:
+    """Whether the source itself supplies what Medusa has for variants without options.
+
+    Other variants may distinguish it in the source, but not be in the store, because
+    the job does not create them there.
+    """
+    return any(variant.options == DEFAULT_OPTIONS for variant in product.variants or ())
+
+
+def _had_options(existing: Found | None) -> bool:
     """Whether we may have written options; searches the text to save parsing it."""
     last_applied = existing.last_applied if isinstance(existing, Existing) else None
     return last_applied is not None and f'"{Field.OPTIONS.value}"' in last_applied
