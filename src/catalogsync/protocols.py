@@ -129,6 +129,8 @@ class Limits:
         weight: Largest sum of `weigh` in one `write`; None: no limit.
         writers: Most calls of `write` in flight.
         find: Most products in one `find`.
+        finders: Most calls of `find` in flight for new groups of products; writers may
+            call it too.
         collides: Whether a second request that creates the same product is refused with
             `ConflictError`, even while the first one is still running. If not, the
             engine waits for `Options.grace` after a creation without an answer before
@@ -140,6 +142,7 @@ class Limits:
     weight: int | None = attrs.field(default=None, validator=_one_or_more)
     writers: int = attrs.field(default=1, validator=_one_or_more)
     find: int = attrs.field(default=200, validator=_one_or_more)
+    finders: int = attrs.field(default=2, validator=_one_or_more)
     collides: bool = False
 
 

@@ -52,11 +52,11 @@ class RetryPolicy:
             not interrupt an attempt: requests have their own timeouts.
     """
 
-    attempts: int = attrs.field(default=6, validator=attrs.validators.ge(1))
-    wait_initial: float = attrs.field(default=1.0, validator=attrs.validators.ge(0))
+    attempts: int = attrs.field(default=8, validator=attrs.validators.ge(1))
+    wait_initial: float = attrs.field(default=0.25, validator=attrs.validators.ge(0))
     wait_multiplier: float = attrs.field(default=2.0, validator=attrs.validators.ge(1))
     wait_max: float = attrs.field(default=30.0, validator=attrs.validators.ge(0))
-    wait_jitter: float = attrs.field(default=0.25, validator=attrs.validators.ge(0))
+    wait_jitter: float = attrs.field(default=0.1, validator=attrs.validators.ge(0))
     timeout: float | None = attrs.field(default=300.0, validator=_above_zero)
 
     def delays(self) -> tuple[float, ...]:

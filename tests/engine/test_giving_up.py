@@ -172,7 +172,7 @@ def test_once_the_time_is_over_each_product_has_one_try(
 @pytest.mark.parametrize(
     ("options", "seconds"),
     [
-        (Options(), 31),
+        (Options(), 31.75),
         (Options(give_up_after=5), 5),
         (Options(retry=RetryPolicy(timeout=7)), 7),
         (Options(retry=RetryPolicy(attempts=10**9, timeout=300)), 300),
@@ -262,7 +262,7 @@ async def test_not_before_its_time() -> None:
 
 
 async def test_a_sink_that_answers_no_find_is_given_up_with_its_last_error() -> None:
-    sink = FaultySink(limits=Limits(find=10))
+    sink = FaultySink(limits=Limits(find=10, finders=1))
     sink.find_faults += [TransientError(f"busy {n}") for n in range(100)]
     report = await go(sink, 100)
     assert "gave up" in report.problem
@@ -271,7 +271,7 @@ async def test_a_sink_that_answers_no_find_is_given_up_with_its_last_error() -> 
 
 async def test_finds_that_work_clear_those_that_did_not() -> None:
     """Also where nothing has to be written."""
-    sink = FaultySink(limits=Limits(find=10))
+    sink = FaultySink(limits=Limits(find=10, finders=1))
     await go(sink, 60)
     four = [TransientError("busy")] * 4
     sink.find_faults += [*four, None, *four, None]

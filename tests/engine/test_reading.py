@@ -83,7 +83,7 @@ async def test_every_product_arrives_once_and_in_order(
 async def test_pages_that_arrive_in_another_order_are_handed_out_in_order() -> None:
     gates = {number: asyncio.Event() for number in (1, 2, 3)}
     source = PagedSource(products=catalog(50), parallel=True, gates=gates)
-    sink = FaultySink()
+    sink = FaultySink(limits=Limits(finders=1, writers=1))
     async with asyncio.TaskGroup() as group:
         group.create_task(run(source, sink, options=fast(pages_ahead=4)))
         for number in (3, 2, 1):
@@ -120,7 +120,7 @@ async def test_a_stuck_writer_stops_the_reading(parallel: bool) -> None:
         pages, fetched = len(source.reads), handle.counts.fetched
         await idle()
         assert (len(source.reads), handle.counts.fetched) == (pages, fetched)
-        assert pages <= 2 + 2 + 2 * 3 + 1 + 4
+        assert pages <= 2 + 2 + 2 * 4 + 1 + 4
         assert fetched <= 10 * pages
         gate.set()
         report = await handle.report()

@@ -450,7 +450,7 @@ async def test_a_find_that_fails_within_a_repeat() -> None:
 
 
 async def test_a_find_without_tries_left_leaves_its_products() -> None:
-    sink = FaultySink(limits=Limits(find=10))
+    sink = FaultySink(limits=Limits(find=10, finders=1))
     sink.find_faults += [None] + [TransientError("busy")] * 4
     report = await run(as_source(catalog(30)), sink, options=fast(batch_size=10))
     assert report.status is RunStatus.INCOMPLETE
@@ -459,7 +459,7 @@ async def test_a_find_without_tries_left_leaves_its_products() -> None:
 
 
 async def test_a_sink_that_never_answers_a_find_is_left_alone() -> None:
-    sink = FaultySink(limits=Limits(find=10))
+    sink = FaultySink(limits=Limits(find=10, finders=1))
     sink.find_faults += [TransientError("busy")] * 1000
     report = await run(as_source(catalog(100)), sink)
     assert report.status is RunStatus.INCOMPLETE

@@ -66,9 +66,9 @@ async def always_fail(policy: RetryPolicy, note: Callable[[Attempt], None]) -> N
             raise TransientError("busy", retry_after=0)
 
 
-def test_default_waits_1_2_4() -> None:
-    assert RetryPolicy().delays() == (1, 2, 4, 8, 16)
-    assert RetryPolicy().attempts == 6
+def test_default_waits_double_from_a_quarter_of_a_second() -> None:
+    assert RetryPolicy().delays() == (0.25, 0.5, 1, 2, 4, 8, 16)
+    assert RetryPolicy().attempts == 8
 
 
 def test_delays_are_capped() -> None:

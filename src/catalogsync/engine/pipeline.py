@@ -5,8 +5,8 @@
     when all is written:  prune, write what waited, verify        journal
 
 A product moves forward only. The *reader* reads pages ahead and collects the products
-of one `find`. The *planner* finds them in the sink and plans their changes. *Writers*
-apply batches of changes, several at once. Whoever knows the outcome of a product
+of one `find`. The *planner* finds them in the sink and plans their changes, several
+groups at once. *Writers* apply batches of changes, several at once. Whoever knows the outcome of a product
 gives it to the *recorder*, which passes it on to the *journal*. Each station waits for
 the next, so memory is bounded by the pages ahead and the batches in flight, by number
 and by size. Only a write whose result is unknown goes back: its products are found and
@@ -22,6 +22,7 @@ lease and a sink that is given up all stop the run in this way.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import (
     Awaitable,
@@ -162,7 +163,7 @@ class Pipeline:
             options=options,
             recorder=recorder,
             deliver=self._deliver,
-            on_page=journal.flush,
+            on_page=self._end_page,
         )
         self._references = self._make_references()
         self._planner = Planner(
@@ -198,7 +199,9 @@ class Pipeline:
             sink.limits.find, weight=ROOM, weigh=itemgetter(1)
         )
         next(self._collect)
-        # None in a queue is the end marker, in the second one for each writer.
+        self._collected = 0
+        self._enough = 1
+        # None in a queue is the end marker, for each of the tasks that take from it.
         self._groups: asyncio.Queue[list[Product] | None] = asyncio.Queue(maxsize=1)
         self._batches: asyncio.Queue[list[Planned] | None] = asyncio.Queue(
             maxsize=self.width
@@ -206,6 +209,7 @@ class Pipeline:
         self._last_stage = asyncio.TaskGroup()
         # Tasks that a stop cancels at once, and those that it gives time to end.
         self._upstream: list[asyncio.Task[None]] = []
+        self._planning = 0
         self._writers: list[asyncio.Task[None]] = []
         self._removals: list[asyncio.Task[Any]] = []
         self._timers: list[asyncio.TimerHandle] = []
@@ -250,7 +254,11 @@ class Pipeline:
             self._writers += [
                 start(self._write, f"catalogsync-write-{n}") for n in range(self.width)
             ]
-            self._upstream.append(start(self._plan, "catalogsync-plan"))
+            self._planning = self.sink.limits.finders
+            self._upstream += [
+                start(self._plan, f"catalogsync-plan-{n}")
+                for n in range(self._planning)
+            ]
             self._upstream.append(start(partial(self._read, group), "catalogsync-read"))
         if not self._stopped:
             self._writer.close()
@@ -274,16 +282,6 @@ class Pipeline:
     # The three stages, each a task or several.
 
     async def _read(self, group: asyncio.TaskGroup) -> None:
-        await self._reader.run(group)
-        if rest := self._collect.send(None):
-            await self._groups.put([product for product, _ in rest])
-        await self._groups.put(None)
-
-    async def _deliver(self, product: Product, weight: int) -> None:
-        if group := self._collect.send((product, weight)):
-            await self._groups.put([product for product, _ in group])
-
-    async def _plan(self) -> None:
         if self.approval is not None and self._references is not None:
             try:
                 await self._references.ensure(self.approval.references)
@@ -291,6 +289,32 @@ class Pipeline:
                 self.recorder.add_problem(
                     f"could not write categories or tags: {error}"
                 )
+        await self._reader.run(group)
+        await self._hand_over(self._collect.send(None))
+        for _ in range(self.sink.limits.finders):
+            await self._groups.put(None)
+
+    async def _deliver(self, product: Product, weight: int) -> None:
+        self._collected += 1
+        await self._hand_over(self._collect.send((product, weight)))
+
+    async def _end_page(self) -> None:
+        """Hand over what the first pages brought, instead of waiting for a full group.
+
+        The sink has work at once. Each group is at least twice as large as the one
+        before, so this costs a few requests only, however many pages there are.
+        """
+        await self.journal.flush()
+        if self._collected >= self._enough:
+            self._enough = 2 * self._collected
+            await self._hand_over(self._collect.send(None))
+
+    async def _hand_over(self, group: list[_Weighed] | None) -> None:
+        if group:
+            self._collected -= len(group)
+            await self._groups.put([product for product, _ in group])
+
+    async def _plan(self) -> None:
         while (group := await self._groups.get()) is not None and not self._stopped:
             started = time.perf_counter()
             try:
@@ -314,8 +338,10 @@ class Pipeline:
             self.recorder.emit(event)
             for batch in self._batched(planned):
                 await self._batches.put(batch)
-        for _ in self._writers:
-            await self._batches.put(None)
+        self._planning -= 1
+        if not self._planning:
+            for _ in self._writers:
+                await self._batches.put(None)
 
     async def _write(self) -> None:
         while (batch := await self._batches.get()) is not None:
@@ -329,14 +355,13 @@ class Pipeline:
                 self.recorder.record(item.change.done())
 
     def _batched(self, planned: list[Planned]) -> list[list[Planned]]:
-        """Batches within the sink's limits, each with one action only."""
-        return [
-            batch
-            for items in by_action(planned)
-            for batch in batched(
-                items, self._batch_size, weight=self._max_weight, weigh=self._weigh
-            )
-        ]
+        """Batches of about the same size within the sink's limits, one action each."""
+        batches: list[list[Planned]] = []
+        for items in by_action(planned):
+            number = math.ceil(len(items) / self._batch_size)
+            size = math.ceil(len(items) / number)
+            batches += batched(items, size, weight=self._max_weight, weigh=self._weigh)
+        return batches
 
     @property
     def _batch_size(self) -> int:

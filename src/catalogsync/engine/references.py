@@ -8,6 +8,7 @@ others are.
 
 from __future__ import annotations
 
+import asyncio
 import enum
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
@@ -74,6 +75,7 @@ class ReferenceResolver:
     keep: bool = True
     on_change: Callable[[ReferenceChange], None] | None = None
     is_allowed: Callable[[ReferenceChange], bool] = allow_all
+    _turn: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False)
     _source_tree: SourceTree = attrs.field(
         default=attrs.Factory(
             lambda self: SourceTree(self.source, self.recorder.warn), takes_self=True
@@ -103,11 +105,12 @@ class ReferenceResolver:
         Raises:
             TransientError: The last retry failed.
         """
-        unknown: dict[_Name, Reference] = {}
-        for product in products:
-            self._collect(product, unknown)
-        if unknown:
-            await self._ensure(unknown.values())
+        async with self._turn:
+            unknown: dict[_Name, Reference] = {}
+            for product in products:
+                self._collect(product, unknown)
+            if unknown:
+                await self._ensure(unknown.values())
 
     async def ensure(self, references: Iterable[Reference]) -> None:
         """Make sure that these exist, with the names and parents of the source.
