@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from . import engine, imports, processes, store
+from . import engine, imports, processes, store, waiting
 
 
 def main() -> None:
@@ -21,6 +21,8 @@ def main() -> None:
     with _folder(options.data) as folder:
         if "imports" in options.parts:
             imports.measure(rounds + 2)
+        if "waiting" in options.parts:
+            waiting.measure(rounds)
         if "store" in options.parts:
             if shutil.which("node"):
                 store.measure(rounds + 2, options.batch_size, folder, options.file)
@@ -34,7 +36,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     add = parser.add_argument
-    parts = ["imports", "store", "engine"]
+    parts = ["imports", "waiting", "store", "engine"]
     add("parts", nargs="*", default=parts, metavar="PART", help=f"of {parts}")
     add("--quick", action="store_true", help="smaller sizes and one round")
     add("--rounds", type=int, help="how often everything is measured")
