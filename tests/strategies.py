@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 from hypothesis import HealthCheck, settings, strategies as st
@@ -22,14 +22,22 @@ from catalogsync import (
     Category,
     Dimensions,
     Image,
+    Outcome,
+    OutcomeStatus,
     Price,
     Product,
     ProductKey,
     ProductStatus,
+    Rejected,
+    Report,
+    RunStatus,
     StockLevel,
     Variant,
 )
+from catalogsync.catalog.changes import FieldDiff
 from catalogsync.catalog.products import Json
+from catalogsync.diff.ownership import ManualEdit
+from catalogsync.report import BatchSizes, Counts, Discrepancy, Latency
 
 __all__ = [
     "AWKWARD_TEXTS",
@@ -41,8 +49,11 @@ __all__ = [
     "json_values",
     "product_keys",
     "products",
+    "reports",
     "texts",
 ]
+
+T = TypeVar("T")
 
 settings.register_profile(
     "shared machine",
@@ -381,3 +392,58 @@ def additions() -> st.SearchStrategy[Additions]:
         value=json_values(),
         in_front=st.booleans(),
     )
+
+
+def reports() -> st.SearchStrategy[Report]:
+    """Reports as they are stored: seconds have six decimals."""
+    number = st.integers(0, 2**40)
+    seconds = st.integers(0, 10**12).map(lambda n: n / 10**6)
+    return st.builds(
+        Report,
+        run_id=st.text(),
+        status=st.sampled_from(RunStatus),
+        counts=st.builds(Counts, fetched=number, created=number, failed=number),
+        requests=number,
+        started_at=st.floats(0, 1e10),
+        duration_s=seconds,
+        phases=st.dictionaries(st.text(), seconds, max_size=2),
+        latency=st.dictionaries(
+            st.text(),
+            st.builds(Latency, p50=seconds, p95=seconds, p99=seconds, count=number),
+            max_size=2,
+        ),
+        batch_sizes=st.builds(BatchSizes, least=number, mean=seconds, most=number),
+        failures=_few(
+            st.builds(
+                Outcome, product_keys(), st.sampled_from(OutcomeStatus), st.text()
+            )
+        ),
+        rejected=_few(
+            st.builds(
+                Rejected,
+                key=st.none() | product_keys(),
+                reason=st.text(),
+                where=st.text(),
+            )
+        ),
+        warnings=_few(st.text()),
+        manual_edits=_few(
+            st.builds(
+                ManualEdit,
+                key=product_keys(),
+                kept=st.booleans(),
+                diff=st.builds(
+                    FieldDiff, path=st.text(), old=json_values(), new=json_values()
+                ),
+            )
+        ),
+        discrepancies=_few(
+            st.builds(Discrepancy, key=product_keys(), fields=_few(st.text()))
+        ),
+        problem=st.text(),
+        still_failing=st.none() | number,
+    )
+
+
+def _few(items: st.SearchStrategy[T]) -> st.SearchStrategy[tuple[T, ...]]:
+    return st.lists(items, max_size=3).map(tuple)

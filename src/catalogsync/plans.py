@@ -118,9 +118,9 @@ def _seconds(report: Report, earlier: Sequence[RunRecord]) -> float | None:
     """The duration: a run reads while it writes, and writes several batches at once."""
     writes, seconds = 0, 0.0
     for record in earlier:
-        tree = cast("Mapping[str, Any]", record.report or {})
-        writes += tree.get("writes", 0)
-        seconds += tree.get("phases", {}).get("write", 0.0)
+        if (ran := record.report) is not None:
+            writes += ran.writes
+            seconds += ran.phases.get("write", 0.0)
     if not writes:
         return None
     each = seconds / writes

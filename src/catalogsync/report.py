@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from ._lib.texts import counted, duration
+from .catalog.changes import FieldDiff
+from .catalog.convert import structured
 from .catalog.outcomes import Outcome, Rejected
 from .catalog.products import Json, ProductKey
 from .diff.ownership import ManualEdit
-from .errors import RunFailedError
+from .errors import InvalidValueError, RunFailedError
+
+if TYPE_CHECKING:
+    from cattrs import Converter
 
 __all__ = [
     "BatchSizes",
@@ -202,11 +208,24 @@ class Report:
     released: bool = False
     partial: bool = False
     still_failing: int | None = None
+    # The reasons of a report that was read; it may lack the lists that they count.
+    _reasons: tuple[str, ...] | None = attrs.field(default=None, eq=False, repr=False)
+
+    @classmethod
+    def from_dict(cls, tree: Mapping[str, object]) -> Report:
+        """Read the result of `to_dict`, also without the lists or with more fields.
+
+        Raises:
+            InvalidValueError: It is not a report; names the path.
+        """
+        reasons = {"_reasons": tree.get("reasons")}
+        return structured(_converter(), {**tree, **reasons}, cls)
 
     @property
     def products_per_second(self) -> float:
         """Fetched products per second."""
-        return self.counts.fetched / self.duration_s if self.duration_s else 0.0
+        seconds = round(self.duration_s, 6)
+        return self.counts.fetched / seconds if seconds else 0.0
 
     def raise_for_status(self, *, accept_degraded: bool = False) -> Report:
         """Return the report itself if the run succeeded or was skipped.
@@ -315,6 +334,8 @@ class Report:
         Their number does not grow with the catalog. Terminal, JSON, dashboard and
         Medusa widget all show these lines.
         """
+        if self._reasons is not None:
+            return self._reasons
         failed = [each for each in self.failures if each.status == "failed"]
         texts = [
             *([self.problem] if self.problem else []),
@@ -412,3 +433,35 @@ def _rejected(record: Rejected) -> dict[str, str | None]:
         "path": record.path,
         "reason": record.reason,
     }
+
+
+@cache
+def _converter() -> Converter:
+    from cattrs import Converter  # slow to import, and most runs read no report
+
+    converter = Converter()
+    for kind in (str, bool, int, float):
+        converter.register_structure_hook(kind, _read_plain)
+    converter.register_structure_hook(ProductKey, lambda text, _: _read_key(text))
+    converter.register_structure_hook(ManualEdit, lambda tree, _: _read_edit(tree))
+    return converter
+
+
+def _read_plain(value: Any, kind: Any) -> Any:
+    accepted = {kind, int} if kind is float else {kind}
+    if type(value) not in accepted and not issubclass(kind, enum.Enum):
+        raise InvalidValueError("", "has the wrong type")
+    return kind(value)
+
+
+def _read_key(text: Any) -> ProductKey:
+    return ProductKey.parse(_read_plain(text, str))
+
+
+def _read_edit(tree: Any) -> ManualEdit:
+    path = _read_plain(tree["path"], str)
+    return ManualEdit(
+        key=_read_key(tree["key"]),
+        diff=FieldDiff(path=path, old=tree["old"], new=tree["new"]),
+        kept=_read_plain(tree["kept"], bool),
+    )

@@ -12,7 +12,6 @@ import socket
 import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
-from typing import cast
 
 import attrs
 
@@ -187,9 +186,8 @@ async def open_shop(
 
 def counts(run: RunRecord) -> Mapping[str, int]:
     """The counts of a run, without zeros."""
-    report = run.report or {}
-    told = cast("Mapping[str, int]", report["counts"])
-    return {name: count for name, count in told.items() if count}
+    assert run.report is not None
+    return {name: n for name, n in attrs.asdict(run.report.counts).items() if n}
 
 
 def installed(shop: Shop, name: str) -> Path:

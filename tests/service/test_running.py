@@ -274,7 +274,7 @@ async def test_cancel() -> None:
         assert sorted(shop.till.titles) == ["0", "1", "4"]
         record = await shop.store.run(run_id)
         assert record.status is RunStatus.CANCELLED
-        assert record.report["problem"] == "cancelled on demand"
+        assert record.report.problem == "cancelled on demand"
         assert shop.service.job_state("shelf").problem == ""
         assert not shop.service.cancel(run_id)
 
@@ -292,7 +292,7 @@ async def test_stop() -> None:
         assert sorted(till.titles) == ["0", "1"]
         record = await store.run(run_id)
         assert record.status is RunStatus.CANCELLED
-        assert record.report["problem"] == "the service was stopped"
+        assert record.report.problem == "the service was stopped"
         assert len(await store.triggers()) == 1
         store.log.clear()
         async with open_shop(store=store, shelf=shelf, till=till) as shop:
@@ -368,7 +368,7 @@ async def test_cancel_while_it_is_opened() -> None:
         assert await shop.store.triggers() == []
         record = await shop.store.run(run_id)
         assert record.status is RunStatus.CANCELLED
-        assert "before it began" in record.report["problem"]
+        assert "before it began" in record.report.problem
 
 
 class Panic(BaseException):
@@ -391,7 +391,7 @@ async def test_a_side_that_cannot_be_opened(fault: BaseException) -> None:
     assert runs[0].status is RunStatus.SUCCEEDED
     if isinstance(fault, Exception):
         assert (runs[1].run_id, runs[1].status) == (run_id, RunStatus.FAILED)
-        assert runs[1].report["problem"] == "jobs.shelf.source.url: no"
+        assert runs[1].report.problem == "jobs.shelf.source.url: no"
         began, ended = told[:2]
         assert isinstance(began, RunStarted)
         assert isinstance(ended, RunFinished)

@@ -7,17 +7,15 @@ import json
 import random
 import time
 import tracemalloc
-from collections.abc import Mapping
-from typing import cast
 
 import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
-from tests.strategies import json_values, product_keys
+from tests.strategies import json_values, product_keys, reports
 
 from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
 from catalogsync.catalog.products import Json, ProductKey
-from catalogsync.report import RunStatus, summary_of
+from catalogsync.report import Report, RunStatus, summary_of
 from catalogsync.state.protocols import (
     BusyError,
     FailedProduct,
@@ -60,18 +58,20 @@ async def test_a_run_that_goes_on(store: StateStore) -> None:
 
 
 async def test_a_run_that_ended(store: StateStore) -> None:
-    """The report is there as JSON types."""
+    """Lists of runs have the same report without its lists, and say the same."""
     await store.begin_run(record("r1"))
     await store.end_run(report("r1"))
     ended = record(
         "r1",
         finished_at=1002.5,
         status=RunStatus.DEGRADED,
-        report=report("r1").to_dict(),
+        report=report("r1"),
     )
     assert await store.run("r1") == ended
     (listed,) = await store.runs()
-    assert listed == attrs.evolve(ended, report=summary_of(report("r1").to_dict()))
+    assert listed == attrs.evolve(ended, report=attrs.evolve(report("r1"), failures=()))
+    assert listed.report is not None
+    assert listed.report.reasons == report("r1").reasons
 
 
 async def test_lists_of_runs_load_no_whole_reports(store: StateStore) -> None:
@@ -99,17 +99,18 @@ async def test_lists_of_runs_load_no_whole_reports(store: StateStore) -> None:
     whole = await store.run("r0")
     assert whole is not None
     assert whole.report is not None
-    assert len(cast("list[object]", whole.report["failures"])) == products
+    assert len(whole.report.failures) == products
 
 
 async def test_a_run_is_noted_with_its_end(store: StateStore) -> None:
     """As one that was skipped; the second time changes nothing."""
     skipped = record(
-        "r1", finished_at=1000.0, status=RunStatus.SKIPPED, report={"n": [1, None]}
+        "r1", finished_at=1000.0, status=RunStatus.SKIPPED, report=report("r1")
     )
     await store.begin_run(skipped)
     await store.begin_run(record("r1", job="other"))
-    assert await store.runs() == [skipped]
+    assert await store.run("r1") == skipped
+    assert len(await store.runs()) == 1
 
 
 async def test_the_end_of_an_unknown_run(store: StateStore) -> None:
@@ -547,17 +548,17 @@ async def test_any_text_comes_back(
 @given(
     texts=st.tuples(odd, odd, odd),
     times=st.tuples(st.floats(0, 1e10), st.floats(0, 1e10)),
-    tree=st.dictionaries(st.text(max_size=5), json_values(), max_size=3),
+    ended=reports(),
 )
 async def test_any_run_comes_back(
     store: StateStore,
     texts: tuple[str, str, str],
     times: tuple[float, float],
-    tree: Mapping[str, Json],
+    ended: Report,
 ) -> None:
     """With all digits of its times and its report."""
     job, source, sink = texts
-    run_id = f"{texts}{times}{json.dumps(tree)}"
+    run_id = f"{texts}{times}{json.dumps(ended.to_dict())}"
     run = RunRecord(
         run_id=run_id,
         job=job,
@@ -566,11 +567,11 @@ async def test_any_run_comes_back(
         started_at=times[0],
         finished_at=times[1],
         status=RunStatus.SUCCEEDED,
-        report=tree,
+        report=ended,
     )
     await store.begin_run(run)
     assert await store.run(run_id) == run
-    listed = attrs.evolve(run, report=summary_of(tree))
+    listed = attrs.evolve(run, report=Report.from_dict(summary_of(ended.to_dict())))
     assert listed in await store.runs(job=job, limit=1000)
 
 

@@ -16,7 +16,7 @@ from tests.adapters.sql_databases import Hand
 
 from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
 from catalogsync.catalog.products import ProductKey
-from catalogsync.report import RunStatus
+from catalogsync.report import Counts, Report, RunStatus
 from catalogsync.state import StateSettings, _schema
 from catalogsync.state.protocols import (
     BusyError,
@@ -85,11 +85,15 @@ async def test_an_older_store_is_read(version: Path, url: str, hand: Hand) -> No
                     partial=True,
                     finished_at=1003.0,
                     status=RunStatus.DEGRADED,
-                    report={
-                        "run_id": "r1",
-                        "problem": "Füße",
-                        "counts": {"removed": 3, "unresolved": 1},
-                    },
+                    report=Report(
+                        run_id="r1",
+                        job="",
+                        status=RunStatus.DEGRADED,
+                        counts=Counts(removed=3, unresolved=1),
+                        started_at=1000.5,
+                        duration_s=2.5,
+                        problem="Füße",
+                    ),
                 ),
             ]
             updated = Outcome(A, OutcomeStatus.UPDATED)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
 from catalogsync.catalog.products import Json, ProductKey
 from catalogsync.report import Counts, Report, RunStatus
@@ -28,7 +26,7 @@ def record(
     partial: bool = False,
     finished_at: float | None = None,
     status: RunStatus | None = None,
-    report: Mapping[str, Json] | None = None,
+    report: Report | None = None,
 ) -> RunRecord:
     """A run that began."""
     return RunRecord(

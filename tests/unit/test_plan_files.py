@@ -505,7 +505,7 @@ def test_an_estimate_from_earlier_runs() -> None:
             source="shop",
             sink="store",
             started_at=0.0,
-            report=each.to_dict() if each else None,
+            report=each,
         )
         for each in (ran, idle, None)
     ]

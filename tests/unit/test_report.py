@@ -4,9 +4,12 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from tests.strategies import reports
 
 from catalogsync import (
     CatalogSyncError,
+    InvalidValueError,
     Outcome,
     OutcomeStatus,
     ProductKey,
@@ -15,7 +18,14 @@ from catalogsync import (
     RunFailedError,
     RunStatus,
 )
-from catalogsync.report import BatchSizes, CategoryCounts, Counts, Discrepancy, Latency
+from catalogsync.report import (
+    BatchSizes,
+    CategoryCounts,
+    Counts,
+    Discrepancy,
+    Latency,
+    summary_of,
+)
 
 NO_ID = Rejected(key=None, reason="id: is missing", where="record 1", path="id")
 
@@ -242,3 +252,32 @@ def test_no_run_is_degraded_without_a_reason() -> None:
     )
     assert report.reasons[-1] == "... and 490 more warnings"
     assert len(report.reasons) < 20
+
+
+@given(reports())
+def test_a_report_comes_back(report: Report) -> None:
+    """Whole, or without its lists, and from a version that knows more fields."""
+    tree = report.to_dict()
+    assert Report.from_dict(tree) == report
+    assert Report.from_dict(tree).to_dict() == tree
+    summary = Report.from_dict({**summary_of(tree), "later": [1]})
+    assert summary_of(summary.to_dict()) == summary_of(tree)
+
+
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        ({"counts": {"fetched": "1"}}, "counts.fetched"),
+        ({"still_failing": True}, "still_failing"),
+        ({"status": "odd"}, "status"),
+        ({"duration_s": None}, "duration_s"),
+        ({"failures": [{"key": "a:1"}]}, "failures[0].status"),
+        ({"failures": [{"key": 1, "status": "failed"}]}, "failures[0].key"),
+        ({"warnings": 1}, "warnings"),
+        ({"manual_edits": [{"key": "a:1"}]}, "manual_edits[0]"),
+    ],
+)
+def test_what_is_no_report(fields: dict[str, object], path: str) -> None:
+    with pytest.raises(InvalidValueError) as caught:
+        Report.from_dict({**make().to_dict(), **fields})
+    assert caught.value.path == path

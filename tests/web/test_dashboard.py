@@ -538,11 +538,19 @@ async def test_what_the_dashboard_needs_is_not_installed(
             pass
 
 
+LITTLE: dict[str, object] = {
+    "run_id": "x/y",
+    "started_at": 0.0,
+    "duration_s": 0.0,
+    "counts": {},
+}
+
+
 @pytest.mark.parametrize(
-    "report", [None, {}, {"counts": {"fetched": 3}, "problem": "gone"}]
+    "report", [None, Report.from_dict({**LITTLE, "status": "failed"})]
 )
 async def test_a_run_with_little_information(
-    report: dict[str, Any] | None, monkeypatch: pytest.MonkeyPatch
+    report: Report | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its process died, or it is from an earlier version."""
     record = RunRecord(
@@ -571,7 +579,7 @@ async def test_manual_edits_are_on_the_page_of_their_run(
         started_at=0.0,
         duration_s=1.0,
         manual_edits=(edit,),
-    ).to_dict()
+    )
     record = RunRecord(
         run_id="x", job="shelf", source="a", sink="b", started_at=0.0, report=report
     )

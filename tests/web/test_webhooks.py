@@ -420,6 +420,6 @@ async def test_our_own_changes_do_not_echo() -> None:
         await shop.store.idle()
         assert till.writes == calls == [["0", "1"], ["2", "3"], ["4"]]
         last, first = await shop.store.runs()
-        assert first.report["counts"]["created"] == 5
-        assert last.report["counts"]["unchanged"] == 5
-        assert last.report["writes"] == 0
+        assert first.report.counts.created == 5
+        assert last.report.counts.unchanged == 5
+        assert last.report.writes == 0

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from functools import cache
 from types import UnionType
-from typing import TYPE_CHECKING, Any, Union, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Any, TypeVar, Union, cast, get_args, get_origin
 
 import attrs
 
@@ -18,7 +18,9 @@ from catalogsync.errors import InvalidValueError
 from .checks import shortened
 from .products import Json, Product, ProductStatus, Unset
 
-__all__ = ["product_from_json", "product_to_json"]
+__all__ = ["product_from_json", "product_to_json", "structured"]
+
+T = TypeVar("T")
 
 if TYPE_CHECKING:
     from cattrs import Converter
@@ -39,8 +41,17 @@ def product_from_json(tree: object) -> Product:
     """
     if not isinstance(tree, Mapping):
         raise InvalidValueError("", "must be a product as a JSON object")
+    return structured(_converter(), tree, Product)
+
+
+def structured(converter: Converter, tree: object, cls: type[T]) -> T:
+    """Read a value from JSON types.
+
+    Raises:
+        InvalidValueError: It is not valid; names the path.
+    """
     try:
-        return _converter().structure(tree, Product)
+        return converter.structure(tree, cls)
     except InvalidValueError:
         raise
     except Exception as error:  # noqa: BLE001 - reported with its path

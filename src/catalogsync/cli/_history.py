@@ -14,7 +14,7 @@ from collections.abc import (
 )
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import TypeVar
 
 import attrs
 
@@ -35,7 +35,6 @@ from catalogsync.state.protocols import (
     RunRecord,
     StateStore,
     each_failure,
-    reasons_of,
 )
 
 from ._changes import change_text, plan_summary
@@ -245,16 +244,17 @@ def _preview_lines(preview: _Preview, *, whole: bool) -> Iterator[str]:
 
 
 def _run_line(record: RunRecord) -> str:
-    report = cast("dict[str, Any]", record.report or {})
-    counts: dict[str, int] = report.get("counts", {})
-    if report.get("released"):
-        counts = {"released": counts.get("removed", 0)}
+    report = record.report
+    counts = attrs.asdict(report.counts) if report else {}
+    if report and report.released:
+        counts = {"released": report.counts.removed}
     parts = [f"{n} {name}" for name, n in counts.items() if n and name != "fetched"]
     status = record.status.value if record.status else "running (or crashed)"
-    seconds = report.get("duration_s")
-    took = f" in {duration(seconds)}" if isinstance(seconds, float) else ""
+    took = f" in {duration(report.duration_s)}" if report else ""
     name = record.job or "(no job)"
-    why = "; ".join(shortened(text, _LONG) for text in reasons_of(record))
+    why = "; ".join(
+        shortened(text, _LONG) for text in (report.reasons if report else ())
+    )
     details = "; ".join(text for text in (", ".join(parts), why) if text)
     line = f"{_when(record.started_at)} {name} {record.run_id[:12]} {status}{took}"
     return f"{line}: {details}" if details else line

@@ -14,7 +14,6 @@ from .protocols import (
     StateError,
     StateStore,
     Trigger,
-    reasons_of,
 )
 
 __all__ = [
@@ -31,5 +30,4 @@ __all__ = [
     "StateSettings",
     "StateStore",
     "Trigger",
-    "reasons_of",
 ]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import attrs
 
 from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
 from catalogsync.catalog.products import Json, ProductKey
-from catalogsync.report import RunStatus, summary_of
+from catalogsync.report import Report, RunStatus, summary_of
 
 from ._steps import Row, Value
 from .protocols import FailedProduct, HistoryEntry, Intent, RunRecord, Trigger
@@ -26,8 +26,8 @@ __all__ = [
     "read_failure",
     "read_intent",
     "read_key",
+    "read_listed",
     "read_run",
-    "read_summary",
     "read_trigger",
     "report_parameters",
     "run_parameters",
@@ -73,13 +73,6 @@ def _json(column: str, value: object) -> Json:
     return tree
 
 
-def _report(column: str, value: object) -> Mapping[str, Json] | None:
-    tree = None if value is None else _json(column, value)
-    if tree is None or isinstance(tree, Mapping):
-        return tree
-    raise ValueError(f"{column} is not a report")
-
-
 # --- rows ---
 
 
@@ -110,17 +103,29 @@ def run_parameters(record: RunRecord) -> dict[str, Value]:
     }
 
 
-def report_parameters(report: Mapping[str, Json] | None) -> dict[str, Value]:
+def report_parameters(report: Report | None) -> dict[str, Value]:
     """The report, and its summary for lists of runs, as parameters."""
     if report is None:
         return {"report": None, "summary": None}
-    return {"report": dump(report), "summary": dump(summary_of(report))}
+    tree = report.to_dict()
+    return {"report": dump(tree), "summary": dump(summary_of(tree))}
 
 
 def read_run(row: Row) -> RunRecord:
     """A run, from its attributes in order."""
+    return _read_run(row, lambda tree: tree)
+
+
+def read_listed(row: Row) -> RunRecord:
+    """As `read_run`, without the lists that grow with the catalog."""
+    return _read_run(row, summary_of)
+
+
+def _read_run(
+    row: Row, part: Callable[[Mapping[str, Json]], Mapping[str, Json]]
+) -> RunRecord:
     run_id, job, source, sink, started_at, partial, finished_at, status, report = row
-    return RunRecord(
+    record = RunRecord(
         run_id=_text("run_id", run_id),
         job=_text("job", job),
         source=_text("source", source),
@@ -131,14 +136,20 @@ def read_run(row: Row) -> RunRecord:
         if finished_at is None
         else _number("finished_at", finished_at),
         status=None if status is None else RunStatus(_text("status", status)),
-        report=_report("report", report),
     )
-
-
-def read_summary(row: Row) -> Mapping[str, Json] | None:
-    """The summary of a report, from the id of the run and the report."""
-    report = _report("report", row[1])
-    return None if report is None else summary_of(report)
+    if report is None:
+        return record
+    tree = _json("report", report)
+    if not isinstance(tree, Mapping):
+        raise ValueError("report is not a report")  # noqa: TRY004 - of a row
+    known: dict[str, object] = {  # reports of earlier versions have fewer fields
+        "run_id": record.run_id,
+        "status": record.status,
+        "counts": {},
+        "started_at": record.started_at,
+        "duration_s": (record.finished_at or record.started_at) - record.started_at,
+    }
+    return attrs.evolve(record, report=Report.from_dict({**known, **part(tree)}))
 
 
 def entry_row(number: int, entry: HistoryEntry) -> Sequence[Value]:

@@ -24,8 +24,8 @@ from ._rows import (
     read_failure,
     read_intent,
     read_key,
+    read_listed,
     read_run,
-    read_summary,
     read_trigger,
     report_parameters,
     run_parameters,
@@ -139,7 +139,7 @@ class DatabaseStore:
                 "run_id": report.run_id,
                 "finished_at": report.started_at + report.duration_s,
                 "status": report.status,
-                **report_parameters(report.to_dict()),
+                **report_parameters(report),
             },
         )
 
@@ -150,10 +150,14 @@ class DatabaseStore:
         """The latest runs, with the summaries of their reports."""
         sql = (
             "SELECT run_id, job, source, sink, started_at, partial, finished_at, status,"
-            " summary FROM catalogsync_run WHERE job = COALESCE(CAST(:job AS TEXT), job)"
+            " COALESCE(summary, report) FROM catalogsync_run WHERE job = COALESCE(CAST(:job AS TEXT), job)"
             " ORDER BY started_at DESC, number DESC"
         )
-        return (yield from self._summarized(sql, job, limit))
+        return (
+            yield from self._select(
+                "catalogsync_run", sql, {"job": job}, read_listed, limit=limit
+            )
+        )
 
     @_reading
     def run(self, run_id: str, /) -> Steps[RunRecord | None]:
@@ -172,32 +176,14 @@ class DatabaseStore:
         """The latest complete run over all products."""
         sql = (
             "SELECT run_id, job, source, sink, started_at, partial, finished_at, status,"
-            " summary FROM catalogsync_run WHERE job = :job AND partial = 0"
+            " COALESCE(summary, report) FROM catalogsync_run WHERE job = :job AND partial = 0"
             " AND status IN ('succeeded', 'degraded')"
             " ORDER BY started_at DESC, number DESC"
         )
-        records = yield from self._summarized(sql, job, 1)
-        return records[0] if records else None
-
-    def _summarized(
-        self, sql: str, job: str | None, limit: int
-    ) -> Steps[list[RunRecord]]:
-        """Runs with summaries; adds those missing in runs of version 1."""
         records = yield from self._select(
-            "catalogsync_run", sql, {"job": job}, read_run, limit=limit
+            "catalogsync_run", sql, {"job": job}, read_listed, limit=1
         )
-        for place, record in enumerate(records):
-            if record.report is None and record.status is not None:
-                found = yield from self._select(
-                    "catalogsync_run",
-                    "SELECT run_id, report FROM catalogsync_run WHERE run_id = :run_id",
-                    {"run_id": record.run_id},
-                    read_summary,
-                )
-                records[place] = attrs.evolve(
-                    record, report=found[0] if found else None
-                )
-        return records
+        return records[0] if records else None
 
     @_writing
     def trim(self, *, days: float, runs: int) -> Steps[int]:

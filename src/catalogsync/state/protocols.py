@@ -12,7 +12,7 @@ age of intents), the clock of the store counts, because hosts may disagree.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import attrs
 
@@ -35,7 +35,6 @@ __all__ = [
     "StateStore",
     "Trigger",
     "each_failure",
-    "reasons_of",
 ]
 
 
@@ -72,8 +71,8 @@ class RunRecord:
         partial: Whether the run was limited to some products (`keys` or `limit`).
         finished_at: End of the run; None: it is running, or its process died.
         status: Status of the run; None until it ends.
-        report: The report as JSON types (`Report.to_dict`), or the same without the
-            lists that grow with the catalog; None until the run ends.
+        report: The report; lists of runs leave out what grows with the catalog, such
+            as its failures. None until the run ends.
     """
 
     run_id: str
@@ -84,14 +83,7 @@ class RunRecord:
     partial: bool = False
     finished_at: float | None = None
     status: RunStatus | None = None
-    report: Mapping[str, Json] | None = None
-
-
-def reasons_of(record: RunRecord) -> list[str]:
-    """The reasons for the status of a run, from `Report.reasons`."""
-    report = cast("Mapping[str, Any]", record.report or {})
-    problem = report.get("problem")
-    return list(report.get("reasons", [problem] if problem else []))
+    report: Report | None = None
 
 
 @attrs.frozen(kw_only=True)

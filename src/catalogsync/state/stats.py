@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
 from operator import attrgetter
 from statistics import median
-from typing import Any, cast
 
 import attrs
 
@@ -150,24 +149,8 @@ def _row(record: RunRecord) -> RunRow:
     )
     if record.report is None:
         return row
-    report = cast("Mapping[str, Any]", record.report)
-    latency: Mapping[str, Any] = report.get("latency", {})
-    counts: Mapping[str, int] = report.get("counts", {})
-    numbers = {
-        name: report[name]
-        for name in (
-            *("duration_s", "products_per_second", "requests", "writes", "retries"),
-            *("bytes_sent", "bytes_received", "phases"),
-        )
-        if name in report  # reports of earlier versions have fewer entries
-    }
-    return attrs.evolve(
-        row,
-        **numbers,
-        counts=Counts(**counts),
-        batch_sizes=BatchSizes(**report.get("batch_sizes", {})),
-        latency={call: Latency(**values) for call, values in latency.items()},
-    )
+    known = {field.name for field in attrs.fields(RunRow)} - set(_ALWAYS)
+    return attrs.evolve(row, **{name: getattr(record.report, name) for name in known})
 
 
 def to_csv(runs: Iterable[RunRow]) -> str:

@@ -13,7 +13,7 @@ from catalogsync.config import Job
 from catalogsync.events import Request, Retrying
 from catalogsync.report import Counts
 from catalogsync.service import JobEvent, JobState
-from catalogsync.state.protocols import FailedProduct, RunRecord, Trigger, reasons_of
+from catalogsync.state.protocols import FailedProduct, RunRecord, Trigger
 
 __all__ = [
     "Tree",
@@ -107,7 +107,7 @@ def retrying_json(event: Retrying | None) -> Tree | None:
 
 def run_json(record: RunRecord) -> Tree:
     """A run without its report."""
-    report = cast("Mapping[str, Any]", record.report or {})
+    report = record.report
     return {
         "run_id": record.run_id,
         "job": record.job,
@@ -117,26 +117,24 @@ def run_json(record: RunRecord) -> Tree:
         "partial": record.partial,
         "started_at": record.started_at,
         "finished_at": record.finished_at,
-        "duration_s": report.get("duration_s"),
-        "counts": report.get("counts"),
-        "summary": report.get("summary", ""),
-        "reasons": reasons_of(record),
-        "still_failing": report.get("still_failing"),
-        "problem": report.get("problem", ""),
+        "duration_s": report.duration_s if report else None,
+        "counts": counts_json(report.counts) if report else None,
+        "summary": report.summary if report else "",
+        "reasons": report.reasons if report else (),
+        "still_failing": report.still_failing if report else None,
+        "problem": report.problem if report else "",
     }
 
 
 def whole_run_json(record: RunRecord) -> Tree:
     """A run with its report."""
-    return {**run_json(record), "report": record.report}
+    return {**run_json(record), "report": record.report and record.report.to_dict()}
 
 
 def stats_json(records: Sequence[RunRecord]) -> list[Tree]:
     """Statistics of the runs that have a report."""
-    reports = [record.report for record in records if record.report]
-    return [
-        {name: report[name] for name in _STATS if name in report} for report in reports
-    ]
+    reports = [record.report.to_dict() for record in records if record.report]
+    return [{name: report[name] for name in _STATS} for report in reports]
 
 
 def failure_json(failure: FailedProduct) -> Tree:
