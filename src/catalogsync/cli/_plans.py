@@ -15,7 +15,7 @@ from catalogsync.engine import Run
 from catalogsync.plans import Estimate, Plan, PlanWriter, estimate, plan_head
 from catalogsync.protocols import Sink, Source
 from catalogsync.report import Report
-from catalogsync.state.protocols import StateStore
+from catalogsync.state.protocols import RunHistory
 
 from ._changes import change_text, plan_summary
 from ._progress import Progress, progress_of
@@ -108,7 +108,7 @@ def _shower(
     return show
 
 
-async def _expected(job: Job, report: Report, store: StateStore | None) -> Estimate:
+async def _expected(job: Job, report: Report, store: RunHistory | None) -> Estimate:
     earlier = await store.runs(job=job.name, limit=_EARLIER) if store else ()
     return estimate(report, earlier)
 

@@ -15,7 +15,7 @@ from catalogsync.catalog.products import Product, ProductKey
 from catalogsync.errors import InvalidValueError
 from catalogsync.protocols import Cursor, LookupSource, Page, Source
 from catalogsync.retry import RetryPolicy
-from catalogsync.state.protocols import StateStore, each_failure
+from catalogsync.state.protocols import FailureStore, each_failure
 
 from . import promises
 
@@ -67,7 +67,7 @@ class RetrySource:
 
 async def find_failed(
     source: Source,
-    store: StateStore,
+    store: FailureStore,
     *,
     job: str,
     keys: Collection[ProductKey] | None = None,
@@ -148,7 +148,7 @@ async def _get(
 
 
 async def _from_store(
-    store: StateStore,
+    store: FailureStore,
     job: str,
     before: Mapping[ProductKey, ProductKey | None],
     keys: Sequence[ProductKey],

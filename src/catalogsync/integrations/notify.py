@@ -24,7 +24,7 @@ from catalogsync.errors import CatalogSyncError, MisconfiguredError, MissingExtr
 from catalogsync.events import Event, RunFinished, RunStarted
 from catalogsync.http import HttpOptions, base_url, open_http
 from catalogsync.report import Report, RunStatus
-from catalogsync.state.protocols import StateStore
+from catalogsync.state.protocols import RunHistory
 
 __all__ = ["DEFAULT_STATUSES", "Apprise", "Channel", "Notice", "Notifier", "Webhook"]
 
@@ -119,7 +119,7 @@ class Notifier:
         *,
         on: Collection[str] = DEFAULT_STATUSES,
         recovered: bool = True,
-        state: StateStore | None = None,
+        state: RunHistory | None = None,
         timeout: float = 30.0,
     ) -> None:
         self._channels = tuple(channels)
@@ -185,7 +185,7 @@ class Notifier:
         if before or (self._state and await self._was_failing(self._state, notice)):
             await self._send(attrs.evolve(notice, recovered=True))
 
-    async def _was_failing(self, state: StateStore, notice: Notice) -> bool:
+    async def _was_failing(self, state: RunHistory, notice: Notice) -> bool:
         try:
             runs = await state.runs(job=notice.job, limit=20)
         except CatalogSyncError as error:

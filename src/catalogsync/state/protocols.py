@@ -23,13 +23,17 @@ from catalogsync.report import Report, RunStatus
 
 __all__ = [
     "BusyError",
+    "Coordination",
     "DamageReporting",
     "FailedProduct",
+    "FailureStore",
     "HistoryEntry",
     "Intent",
     "Lease",
     "LeaseLostError",
+    "ProductMemory",
     "QueueSize",
+    "RunHistory",
     "RunRecord",
     "StateError",
     "StateStore",
@@ -202,12 +206,8 @@ class DamageReporting(Protocol):
         ...
 
 
-class StateStore(Protocol):
-    """Keeps what outlives a run.
-
-    All methods raise `StateError` if the store cannot be used. Each is atomic and safe
-    to call from several processes at the same time.
-    """
+class RunHistory(Protocol):
+    """The part of a `StateStore` that keeps runs, and the history of products."""
 
     async def begin_run(self, record: RunRecord, /) -> None:
         """Save that a run has started."""
@@ -231,6 +231,13 @@ class StateStore(Protocol):
         """One run; None if it does not exist, or was deleted."""
         ...
 
+    async def last_whole(self, job: str, /) -> RunRecord | None:
+        """The latest run over all products that ended as succeeded or degraded.
+
+        Its report lacks the lists that grow with the catalog.
+        """
+        ...
+
     async def add_entries(self, job: str, entries: Sequence[HistoryEntry], /) -> None:
         """Save outcomes of products."""
         ...
@@ -240,6 +247,25 @@ class StateStore(Protocol):
     ) -> Sequence[HistoryEntry]:
         """The history of one product, newest first."""
         ...
+
+    async def trim(self, *, days: float, runs: int) -> int:
+        """Delete old runs and their history.
+
+        The latest run of each job stays, and so do its `last_whole` run, failed
+        products, intents, leases and triggers.
+
+        Args:
+            days: Delete runs that started longer ago.
+            runs: Number of runs to keep of each job.
+
+        Returns:
+            The number of deleted runs.
+        """
+        ...
+
+
+class FailureStore(Protocol):
+    """The part of a `StateStore` that keeps failed products until they succeed."""
 
     async def put_failures(
         self, job: str, failures: Sequence[FailedProduct], /, *, endpoint: str = ""
@@ -284,9 +310,9 @@ class StateStore(Protocol):
         """
         ...
 
-    async def backlog(self, job: str, /) -> QueueSize:
-        """Numbers of queued triggers and failed products of a job."""
-        ...
+
+class ProductMemory(Protocol):
+    """The part of a `StateStore` that keeps what a sink has, or may have, of a source."""
 
     async def put_intents(
         self, endpoint: str, run_id: str, handles: Mapping[ProductKey, str], /
@@ -359,6 +385,10 @@ class StateStore(Protocol):
         """Delete absences of products that the source has again."""
         ...
 
+
+class Coordination(Protocol):
+    """The part of a `StateStore` that keeps leases and requests for runs."""
+
     async def take_lease(
         self, name: str, owner: str, /, *, ttl: float, dead: str | None = None
     ) -> Lease | BusyError:
@@ -401,34 +431,25 @@ class StateStore(Protocol):
         """Delete triggers that a run has fulfilled."""
         ...
 
-    async def last_whole(self, job: str, /) -> RunRecord | None:
-        """The latest run over all products that ended as succeeded or degraded.
-
-        Its report lacks the lists that grow with the catalog.
-        """
+    async def backlog(self, job: str, /) -> QueueSize:
+        """Numbers of queued triggers and failed products of a job."""
         ...
 
-    async def trim(self, *, days: float, runs: int) -> int:
-        """Delete old runs and their history.
 
-        The latest run of each job stays, and so do its `last_whole` run, failed
-        products, intents, leases and triggers.
+class StateStore(RunHistory, FailureStore, ProductMemory, Coordination, Protocol):
+    """Keeps what outlives a run.
 
-        Args:
-            days: Delete runs that started longer ago.
-            runs: Number of runs to keep of each job.
-
-        Returns:
-            The number of deleted runs.
-        """
-        ...
+    The methods are those of its four parts; name one part where it is enough. All
+    methods raise `StateError` if the store cannot be used. Each is atomic and safe
+    to call from several processes at the same time.
+    """
 
 
 _PAGE = 500
 
 
 async def each_failure(
-    store: StateStore, job: str, *, endpoint: str | None = None
+    store: FailureStore, job: str, *, endpoint: str | None = None
 ) -> AsyncGenerator[FailedProduct]:
     """The failed products of a job by key, without payloads; a page is held at once.
 
