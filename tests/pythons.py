@@ -50,8 +50,8 @@ def found(version: str) -> Path | None:
         if not path.is_file():
             continue
         command = [f"{path}", "-c", program]
-        told = subprocess.run(command, capture_output=True, text=True, check=False)
-        if told.returncode == 0 and told.stdout.strip() == version:
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode == 0 and result.stdout.strip() == version:
             return path
     return None
 

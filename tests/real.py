@@ -15,7 +15,7 @@ def real_is_desired() -> bool:
     `CATALOGSYNC_REAL=1` demands these parts, so that a missing one is a failure;
     `CATALOGSYNC_REAL=0` leaves them out. Otherwise they run where they can.
     """
-    told = os.environ.get("CATALOGSYNC_REAL")
-    if told is not None:
-        return told != "0"
+    setting = os.environ.get("CATALOGSYNC_REAL")
+    if setting is not None:
+        return setting != "0"
     return bool(shutil.which("node")) and (STORE / "node_modules").is_dir()

@@ -5,8 +5,8 @@ CatalogSyncError
 ├── InvalidValueError      a value is not valid in a product; names the path
 ├── TransientError         may go away: the engine retries the page or the batch
 │   ├── BrokenReplyError   the reply is cut, malformed or contradictory
-│   └── ConflictError      the sink has changed meanwhile: find and plan again
-├── RefusedError           a product is not acceptable: it fails, the run goes on
+│   └── ConflictError      the sink has changed since `find`: find and plan again
+├── RefusedError           a product is not acceptable: it fails, the run continues
 │   └── BatchRefusedError  a whole batch is not, with the culprits if they are known
 ├── BrokenPromiseError     an adapter returned something its protocol does not allow
 ├── UnauthorizedError      the credentials are not accepted: the run stops

@@ -294,7 +294,7 @@ def log_event(event: Event, /) -> None:
 
 
 def emitter(hooks: Iterable[EventHook]) -> EventHook:
-    """Join hooks into one that logs their exceptions and goes on."""
+    """Join hooks into one that logs their exceptions and continues."""
     everyone = (log_event, *hooks)
 
     def emit(event: Event, /) -> None:

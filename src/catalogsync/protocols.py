@@ -5,7 +5,7 @@ optional ability is another protocol. The caller opens and closes adapters. Retr
 left to the engine.
 
 An adapter says what went wrong by the class of the error (see `catalogsync.errors`):
-`TransientError` is retried, `RefusedError` fails a product and the run goes on,
+`TransientError` is retried, `RefusedError` fails a product and the run continues,
 `UnauthorizedError` and `MisconfiguredError` stop the run.
 """
 
@@ -218,8 +218,8 @@ class ReferencingSink(Sink, Protocol):
         """Create, rename or move these, in this order; one outcome each.
 
         A change without a parent moves a category to the top level. A category is never
-        moved below itself: if its new parent lies below it by now, that is a conflict.
-        One that somebody else created meanwhile is used, not created twice. A refusal
+        moved below itself: if its new parent has become a descendant, that is a conflict.
+        One that someone else has created since is used, not created twice. A refusal
         belongs in the outcome; it must not raise.
 
         Raises:

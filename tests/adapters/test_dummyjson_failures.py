@@ -337,7 +337,7 @@ async def test_the_server_goes_down_in_the_middle() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"),
+    ("fault", "message"),
     [
         (status(404), "HTTP 404; is this a DummyJSON server?"),
         (status(401), "HTTP 401; is this a DummyJSON server?"),
@@ -347,13 +347,13 @@ async def test_the_server_goes_down_in_the_middle() -> None:
     ],
 )
 @pytest.mark.parametrize("path", ["/products/categories", "/products"])
-async def test_something_else_is_there(fault: Fault, told: str, path: str) -> None:
+async def test_something_else_is_there(fault: Fault, message: str, path: str) -> None:
     """Said at once and with the name of the setting."""
     there = Fault(fault.kind, fault.effect, "GET", path, fault.when)
     with pytest.raises(MisconfiguredError) as caught:
         await run(things(3), there)
     assert caught.value.setting == "url"
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 async def test_a_wrong_path_in_the_address() -> None:

@@ -255,14 +255,14 @@ async def test_a_list_that_never_stands_still() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bad", "told"),
+    ("bad", "message"),
     [
         (record(5, price=-1), "price: must be 0 or more, is -1"),
         (record(5, id=None), "id: must be text or a whole number, not null"),
     ],
 )
 async def test_the_record_before_a_page_is_rejected_once(
-    bad: Record, told: str
+    bad: Record, message: str
 ) -> None:
     """It belongs to the page before, which reports it."""
     records = [*things(4), bad, *things(14)[5:]]
@@ -278,7 +278,7 @@ async def test_the_record_before_a_page_is_rejected_once(
     assert ran.report.status is RunStatus.DEGRADED
     failed = [outcome.reason for outcome in ran.report.failures]
     (reason,) = [*failed, *map(str, ran.report.rejected)]
-    assert told in reason
+    assert message in reason
     assert "page skip=0, record 4" in reason
     assert ran.passes == 1
 

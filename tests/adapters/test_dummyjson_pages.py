@@ -58,8 +58,8 @@ async def test_all_products_arrive(real_records: list[Record]) -> None:
 
 async def test_every_price_is_exact(real_records: list[Record]) -> None:
     ran = await run(real_records)
-    told = json.dumps([[each["id"], each["price"]] for each in real_records])
-    exact = json.loads(told, parse_float=Decimal, parse_int=str)
+    encoded = json.dumps([[each["id"], each["price"]] for each in real_records])
+    exact = json.loads(encoded, parse_float=Decimal, parse_int=str)
     for number, amount in exact:
         variants = ran.products[number].variants
         assert variants

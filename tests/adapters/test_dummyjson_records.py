@@ -75,7 +75,7 @@ def problem_of(**fields: Any) -> str:
 _VALUE = re.compile(r" \((?:'[^']*'|[0-9.e+-]+|True|False)\)")
 
 
-def told(reason: str, value: object) -> str:
+def message(reason: str, value: object) -> str:
     """A reason without the wrong value, which it has to have if it is a simple one."""
     if ", not " not in reason or not isinstance(value, str | int | float):
         return reason
@@ -132,7 +132,7 @@ def test_every_price_to_the_cent_is_exact(amount: Decimal) -> None:
     ],
 )
 def test_what_is_no_price(price: object, problem: str) -> None:
-    assert told(problem_of(price=price), price) == f"price: {problem}"
+    assert message(problem_of(price=price), price) == f"price: {problem}"
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_what_is_no_price(price: object, problem: str) -> None:
     ],
 )
 def test_what_is_no_stock(stock: object, problem: str) -> None:
-    assert told(problem_of(stock=stock), stock) == f"stock: {problem}"
+    assert message(problem_of(stock=stock), stock) == f"stock: {problem}"
 
 
 @pytest.mark.parametrize("stock", [None, ...])
@@ -181,7 +181,7 @@ async def test_an_invalid_id(id_: object, problem: str) -> None:
     assert ran.ids == ["1", "3"]
     assert ran.report.counts.failed == 1
     (rejected,) = ran.report.rejected
-    assert told(str(rejected), id_) == f"page skip=0, record 1: id: {problem}"
+    assert message(str(rejected), id_) == f"page skip=0, record 1: id: {problem}"
     assert (rejected.key, rejected.path) == (None, "id")
     assert ran.report.status is RunStatus.DEGRADED
 
@@ -201,7 +201,7 @@ async def test_what_is_no_record(nothing: object, kind: str) -> None:
     assert ran.ids == ["1", "3"]
     problem = f"record: must be an object, not {kind}"
     (rejected,) = ran.report.rejected
-    assert told(str(rejected), nothing) == f"page skip=0, record 1: {problem}"
+    assert message(str(rejected), nothing) == f"page skip=0, record 1: {problem}"
 
 
 @pytest.mark.parametrize(

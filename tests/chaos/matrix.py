@@ -334,8 +334,8 @@ class _Judge:
         status = _LASTS.get(self.case.fault, RunStatus.SUCCEEDED)
         self.expect(self.report.status is status, f"not {status}: {self.report}")
         if status is RunStatus.DEGRADED:
-            told = [outcome.key.id for outcome in self.report.failures]
-            self.expect(told == [self.poisoned], f"told of {told}")
+            reported = [outcome.key.id for outcome in self.report.failures]
+            self.expect(reported == [self.poisoned], f"reported {reported}")
 
     def expect(self, holds: bool, otherwise: str) -> None:
         if not holds:
@@ -348,12 +348,12 @@ class _Judge:
         last: Mapping[str, Thing],
     ) -> None:
         """Hold what is there against what the source showed first and last."""
-        told = {outcome.key.id for outcome in self.report.failures}
+        reported = {outcome.key.id for outcome in self.report.failures}
         for id_, found in ours.items():
             if len(found) > 1:
                 self.duplicates += 1
                 self.wrong.append(f"{id_} is there {len(found)} times")
-        for id_ in first.keys() & last.keys() - told:
+        for id_ in first.keys() & last.keys() - reported:
             if id_ not in ours:
                 self.lost += 1
                 self.wrong.append(f"{id_} is not there, and nobody says so")

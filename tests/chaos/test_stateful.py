@@ -307,9 +307,11 @@ class Machine(RuleBasedStateMachine):
             memory.last_applied = row.last_applied
 
     def _note_open(self, report: Report | None) -> None:
-        told = {int(outcome.key.id) for outcome in report.failures} if report else None
+        reported = (
+            {int(outcome.key.id) for outcome in report.failures} if report else None
+        )
         for id_, memory in self.memory.items():
-            memory.open |= told is None or id_ in told
+            memory.open |= reported is None or id_ in reported
 
     def _check(
         self,
@@ -319,9 +321,9 @@ class Machine(RuleBasedStateMachine):
         edits: str,
     ) -> None:
         """Compare the shop with the model."""
-        told = {int(outcome.key.id) for outcome in report.failures}
+        reported = {int(outcome.key.id) for outcome in report.failures}
         for id_, desired in self.source.items():
-            if id_ not in told and desired.readable:
+            if id_ not in reported and desired.readable:
                 row = self.shop.one(key(id_))
                 self._check_product(id_, row.product, before.get(id_), edits)
                 self.memory[id_].open = False
@@ -342,11 +344,11 @@ class Machine(RuleBasedStateMachine):
         assert product.status is not ProductStatus.DRAFT
         assert set(product.tags or ()) == desired.tags | memory.by_hand
         for field in FIELDS:
-            told = getattr(desired, field)
-            allowed = {told}
-            if edits == "keep" and before and before.wrote[field] == told:
+            value = getattr(desired, field)
+            allowed = {value}
+            if edits == "keep" and before and before.wrote[field] == value:
                 theirs = getattr(before.product, field)
-                allowed = {told, theirs} if memory.open else {theirs}
+                allowed = {value, theirs} if memory.open else {theirs}
             assert getattr(product, field) in allowed, (id_, field, allowed)
 
 

@@ -122,7 +122,7 @@ async def scene(store: Any, records: Sequence[dict[str, Any]]) -> AsyncIterator[
 def differing(found: dict[str, Any], expected: dict[str, Any]) -> list[str]:
     """What is not as it would be without the kill, product by product."""
     products, right = found["products"], expected["products"]
-    told = [
+    message = [
         f"{key} {name}: {products[key][name]} instead of {right[key][name]}"
         for key in products.keys() & right.keys()
         for name in right[key]
@@ -130,7 +130,7 @@ def differing(found: dict[str, Any], expected: dict[str, Any]) -> list[str]:
     ]
     keys = products.keys() ^ right.keys()
     items = set(found["items"]) ^ set(expected["items"])
-    return [*told, *keys, *items]
+    return [*message, *keys, *items]
 
 
 _undisturbed: list[dict[str, Any]] = []

@@ -77,8 +77,8 @@ def test_plan(configure: Configure, call: Call, records: Records) -> None:
         images=["https://example.com/2.webp"],
     )
     result = call("plan", "products", "--report", "report.json")
-    told = re.sub(r"about \d+ s", "about 1 s", result.stdout)
-    assert (result.exit_code, told) == (0, UPDATED)
+    message = re.sub(r"about \d+ s", "about 1 s", result.stdout)
+    assert (result.exit_code, message) == (0, UPDATED)
     assert Path("shop.bin").read_bytes() == before
     report = json.loads(Path("report.json").read_text())
     assert (report["job"], report["counts"]["updated"]) == ("products", 1)

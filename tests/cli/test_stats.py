@@ -73,9 +73,9 @@ def test_only_the_latest_runs(job: str, call: Call) -> None:
 
 
 def test_json(job: str, call: Call) -> None:
-    told = json.loads(call("stats", job, "--json").stdout)
-    assert told["job"] == job
-    runs = told["runs"]
+    output = json.loads(call("stats", job, "--json").stdout)
+    assert output["job"] == job
+    runs = output["runs"]
     assert [run["status"] for run in runs] == ["succeeded", "succeeded", "degraded"]
     assert [run["created"] for run in runs] == [5, 0, 0]
     assert all(run["bytes_received"] > 0 for run in runs)
@@ -84,11 +84,11 @@ def test_json(job: str, call: Call) -> None:
 
 
 def test_csv_has_the_same(job: str, call: Call) -> None:
-    told = json.loads(call("stats", job, "--json").stdout)["runs"]
+    output = json.loads(call("stats", job, "--json").stdout)["runs"]
     read = list(csv.DictReader(StringIO(call("stats", job, "--csv").stdout)))
     expected = [
         {name: "" if value is None else str(value) for name, value in run.items()}
-        for run in told
+        for run in output
     ]
     assert read == expected
 

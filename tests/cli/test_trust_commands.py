@@ -151,11 +151,11 @@ def test_a_damaged_plan_is_one_clear_line(configure: Configure, call: Call) -> N
         ): f"line {last}: is not a line of a plan: check",
         b"": "line 1: is missing: the plan was cut",
     }
-    for data, told in damaged.items():
+    for data, shown in damaged.items():
         Path("plan.jsonl").write_bytes(data)
         result = call("apply", "plan.jsonl")
         assert (result.exit_code, result.stdout) == (2, "")
-        assert result.stderr.startswith(f"error: plan.jsonl, {told}")
+        assert result.stderr.startswith(f"error: plan.jsonl, {shown}")
         assert result.stderr.count("\n") == 1
         assert not Path("shop.db").exists()
 
@@ -270,15 +270,15 @@ def test_runs(configure: Configure, call: Call, faults: FaultPlan) -> None:
     call("run", "products")
     call("run", "products")
     call("plan", "products")
-    told = lines(call("runs"))
+    shown = lines(call("runs"))
     line = (
         r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d products [0-9a-f]{12} succeeded in \d\.\d\d s"
     )
-    assert re.fullmatch(f"{line}: 5 unchanged", told[0])
-    assert re.fullmatch(f"{line}: 5 created", told[1])
-    assert len(told) == 2
+    assert re.fullmatch(f"{line}: 5 unchanged", shown[0])
+    assert re.fullmatch(f"{line}: 5 created", shown[1])
+    assert len(shown) == 2
     assert len(lines(call("runs", "--limit", "1"))) == 1
-    assert lines(call("runs", "--job", "products")) == told
+    assert lines(call("runs", "--job", "products")) == shown
     misspelt = call("runs", "--job", "product")
     assert (misspelt.exit_code, misspelt.stdout) == (2, "")
     assert "did you mean `products`?" in misspelt.stderr
@@ -292,10 +292,10 @@ def test_a_run_that_cannot_begin_is_among_the_runs(
     configure(file="/no-such-folder/catalog.db")
     broken = call("run", "products", "--key", "1")
     assert broken.exit_code == 2
-    told = lines(call("runs"))
-    assert len(told) == 2
-    assert re.search(r" products [0-9a-f]{12} failed in ", told[0])
-    assert "no-such-folder" in told[0]
+    shown = lines(call("runs"))
+    assert len(shown) == 2
+    assert re.search(r" products [0-9a-f]{12} failed in ", shown[0])
+    assert "no-such-folder" in shown[0]
 
 
 def test_failures_and_retry(configure: Configure, call: Call, records: Records) -> None:
@@ -371,27 +371,27 @@ def test_explain(configure: Configure, call: Call, records: Records) -> None:
     ]
     call("run", "products")
     records[0]["price"] = price
-    told = lines(call("explain", "products", "dummyjson:1"))
-    assert re.match(r"  20[-0-9]+ [:0-9]+ failed: price: must be a number", told[1])
-    assert told[2] == "currently failing:"
-    assert told[3].startswith("  dummyjson:1: price: must be a number")
-    assert any(line.startswith("  + create dummyjson:1  ") for line in told[6:])
+    shown = lines(call("explain", "products", "dummyjson:1"))
+    assert re.match(r"  20[-0-9]+ [:0-9]+ failed: price: must be a number", shown[1])
+    assert shown[2] == "currently failing:"
+    assert shown[3].startswith("  dummyjson:1: price: must be a number")
+    assert any(line.startswith("  + create dummyjson:1  ") for line in shown[6:])
     call("run", "products")
     records[0]["title"] = "Other"
     call("run", "products")
     records[0]["title"] = "Another"
     result = call("explain", "products", "1")
     assert result.exit_code == 0
-    told = lines(result)
-    assert [line[22:] for line in told[1:4]] == [
+    shown = lines(result)
+    assert [line[22:] for line in shown[1:4]] == [
         "updated: title",
         "created",
-        told[3][22:],
+        shown[3][22:],
     ]
-    assert "failed: price: must be a number" in told[3]
-    assert told[4] == "next run"
-    assert told[6] == '      title: "Other" -> "Another"'
-    assert "currently failing:" not in told
+    assert "failed: price: must be a number" in shown[3]
+    assert shown[4] == "next run"
+    assert shown[6] == '      title: "Other" -> "Another"'
+    assert "currently failing:" not in shown
 
 
 def test_explain_shows_a_removal(
@@ -469,8 +469,8 @@ def test_release(configure: Configure, call: Call, records: Records) -> None:
     latest = lines(call("runs"))[0]
     assert "5 released" in latest
     assert "removed" not in latest
-    told = lines(call("explain", "products", "1"))[1]
-    assert told.endswith(
+    shown = lines(call("explain", "products", "1"))[1]
+    assert shown.endswith(
         "removed: released: it stays in the sink as it is, without our key"
     )
     assert by_hand("SELECT id, title, description, status FROM product") == before

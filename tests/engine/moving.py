@@ -67,11 +67,11 @@ def moved(
         values = [value for place, value in before.items() if place[2] == name]
         values += [f"{name}-new{n}" for n in range(len(places) - len(values))]
         random.shuffle(values)
-        told = random.random()
+        given = random.random()
         after |= {
             place: value
             for place, value in zip(places, values, strict=True)
-            if random.random() < told
+            if random.random() < given
         }
     return after
 

@@ -163,7 +163,7 @@ METHODS = (
 async def test_it_is_reported_once_with_its_origin(
     method: str, error: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    make, told = ERRORS[error]
+    make, message = ERRORS[error]
     side, events = Side(method, make), list[Event]()
     options = fast(
         adopt=[AdoptBy.HANDLE],
@@ -184,7 +184,7 @@ async def test_it_is_reported_once_with_its_origin(
         kind = "async generator" if method == "owned" else "coroutine"
         text = text.replace(f"RuntimeError: {kind} raised {stop}", stop)
     place = f" in Side.{method} (test_defects.py:"
-    assert text.count(f"{told}{place}") == 1, text
+    assert text.count(f"{message}{place}") == 1, text
     assert text.count(place) == 1, text
     (record,) = [r for r in caplog.records if r.exc_info]
     assert record.exc_text is None or f", in {method}\n" in record.exc_text

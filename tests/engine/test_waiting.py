@@ -287,9 +287,9 @@ async def test_whose_value_it_is(
     await put(sink, {"1": "B" if by_hand else "A", "2": "C"}, owns=owns)
     if by_hand:
         edit(sink, "1", "A")
-    told = Variant(id="1", sku=supplied)
+    message = Variant(id="1", sku=supplied)
     source = LookupSource(
-        products=[attrs.evolve(thing("1", None), variants=[told]), thing("3", "A")],
+        products=[attrs.evolve(thing("1", None), variants=[message]), thing("3", "A")],
         name="shop",
     )
     report = await sync(source, sink, options=fast(owns=owns), job="job")
@@ -309,10 +309,10 @@ async def test_one_that_another_job_supplies_keeps_its_value() -> None:
     await put(sink, {"1": "A"})
     source = LookupSource(products=[thing("3", "A")], name="shop")
     report = await sync(source, sink, options=fast(), job="other")
-    told = (
+    message = (
         "taken by shop:1; the job 'job' wrote it: correct the source, or let that job"
     )
-    assert [f.reason for f in report.failures] == [f"{told} prune it"]
+    assert [f.reason for f in report.failures] == [f"{message} prune it"]
 
 
 async def test_each_holder_lets_go_however_many_a_sink_names_at_once() -> None:

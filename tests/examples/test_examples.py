@@ -152,6 +152,6 @@ def test_strict_types(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """`mypy --strict` accepts the examples that adapters begin with."""
     monkeypatch.chdir(EXAMPLES.parent)
 
-    told, errors, status = mypy.run(["--strict", str(EXAMPLES / name)])
+    output, errors, status = mypy.run(["--strict", str(EXAMPLES / name)])
 
-    assert (errors, status) == ("", 0), told
+    assert (errors, status) == ("", 0), output

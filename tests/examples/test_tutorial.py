@@ -145,8 +145,8 @@ async def test_the_tutorial_to_the_letter(tmp_path: Path) -> None:
         )
         said = await shell(ours, tmp_path)
     reports = re.findall(r"^(?:\w+: )?succeeded.*", said, re.MULTILINE)
-    told = [re.sub(r" in .*", "", line) for line in reports]
-    assert told == [
+    shown = [re.sub(r" in .*", "", line) for line in reports]
+    assert shown == [
         "local: succeeded: 194 fetched = 194 created",
         "local: succeeded: 194 fetched = 194 unchanged",
         "succeeded 0 194",

@@ -63,9 +63,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--cases", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
-    told = parser.parse_args()
+    options = parser.parse_args()
     logging.disable()
-    rows = list(_rows(told.cases, told.seed))
+    rows = list(_rows(options.cases, options.seed))
     table = [_HEAD, *(row.texts() for row in rows)]
     widths = [max(len(texts[n]) for texts in table) for n in range(len(_HEAD))]
     for texts in table:

@@ -122,8 +122,10 @@ def _account(
     ends = Counter([*sink.products, *(outcome.key for outcome in report.failures)])
     verdict.lost += [f"{key} is nowhere" for key in keys.keys() - ends.keys()]
     if len(report.rejected) < nameless + twins:
-        told = f"{nameless} without a key and {twins} twins, told of: {report.rejected}"
-        verdict.lost.append(told)
+        message = (
+            f"{nameless} without a key and {twins} twins, reported: {report.rejected}"
+        )
+        verdict.lost.append(message)
     verdict.expect(ends.keys() <= keys.keys(), f"from nowhere: {ends}")
     verdict.expect(max(ends.values(), default=1) == 1, f"two ends: {ends}")
     fetched = keys.total() + nameless

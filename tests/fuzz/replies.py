@@ -167,8 +167,8 @@ def _explained(
     """Wrong products are reported, one by one or as unread."""
     if report is None:
         return
-    told = {outcome.key for outcome in report.failures}
-    silent = [str(key) for key in wrong if key not in told]
+    reported = {outcome.key for outcome in report.failures}
+    silent = [str(key) for key in wrong if key not in reported]
     unread = size - report.counts.fetched if report.problem else 0
     if len(silent) > unread:
         verdict.lost.append(f"not right, and nobody says so: {silent}; {report}")

@@ -359,10 +359,10 @@ def _is_lie(before: Answer, after: Answer) -> bool:
         or after.status in {408, 425, 429}
     ):
         return False
-    told = _parsed(after.body)
-    if told is None:
+    parsed = _parsed(after.body)
+    if parsed is None:
         return after.status != before.status
-    return (before.status, _parsed(before.body)) != (after.status, told)
+    return (before.status, _parsed(before.body)) != (after.status, parsed)
 
 
 def _parsed(body: bytes) -> Any:

@@ -134,14 +134,14 @@ def test_a_location_by_another_name() -> None:
 def test_a_product_under_another_name_is_not_made_again() -> None:
     """It was taken for missing, and only a handle or an SKU could save it."""
     edit = [Edit(("products", 0, "external_id"), "put", "dummyjson:777")]
-    told = outcome(SECOND, _PRODUCTS, "edit", edit, ALWAYS)
-    assert "external_id that was not requested" in told
+    message = outcome(SECOND, _PRODUCTS, "edit", edit, ALWAYS)
+    assert "external_id that was not requested" in message
 
 
 def test_a_category_that_is_denied_is_not_made_again() -> None:
     """Refused for its handle, which nobody was said to have, it got another one."""
-    told = outcome(SECOND, _CATEGORIES, "forget", 0, ALWAYS)
-    assert "the sink refused its category" in told
+    message = outcome(SECOND, _CATEGORIES, "forget", 0, ALWAYS)
+    assert "the sink refused its category" in message
 
 
 def test_a_category_that_is_denied_for_a_moment_is_not_made_again() -> None:

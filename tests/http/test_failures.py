@@ -284,7 +284,7 @@ async def test_redirects_are_not_followed(code: int, method: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("location", "told"),
+    ("location", "message"),
     [
         ("https://shop.example.com/thing", "https://shop.example.com;"),
         ("https://shop.example.com/en/thing", "https://shop.example.com/en;"),
@@ -307,7 +307,7 @@ async def test_redirects_are_not_followed(code: int, method: str) -> None:
         ("/thing", "redirects to the same address"),
     ],
 )
-async def test_where_a_redirect_leads(location: str | None, told: str) -> None:
+async def test_where_a_redirect_leads(location: str | None, message: str) -> None:
     async def redirect(_: web.Request) -> web.Response:
         headers = {} if location is None else {"Location": location}
         return web.Response(status=302, headers=headers)
@@ -316,7 +316,7 @@ async def test_where_a_redirect_leads(location: str | None, told: str) -> None:
         error = await failure(client)
         assert type(error) is MisconfiguredError
         assert error.setting == "url"
-        assert told.format(port=client.url.port) in str(error)
+        assert message.format(port=client.url.port) in str(error)
         assert "secret" not in str(error)
 
 

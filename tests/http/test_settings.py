@@ -512,7 +512,7 @@ async def test_plain_http_by_way_of_a_proxy(url: str, proxy: str, taken: bool) -
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "shown"),
     [
         ("https://shop.example.com/api", "'https://shop.example.com/api'"),
         ("https://me:secret@shop.example.com", "'***@shop.example.com'"),
@@ -523,5 +523,5 @@ async def test_plain_http_by_way_of_a_proxy(url: str, proxy: str, taken: bool) -
         ("", "''"),
     ],
 )
-def test_the_repr_of_an_address(text: str, told: str) -> None:
-    assert address_repr(text) == told
+def test_the_repr_of_an_address(text: str, shown: str) -> None:
+    assert address_repr(text) == shown

@@ -137,9 +137,9 @@ def test_other_records_are_logged_as_well(log: StringIO) -> None:
 async def test_a_real_run(log: StringIO, watched: Watched) -> None:
     """Every line is JSON, and all of them name the run."""
     report = await watched(lambda _: None)
-    told = lines(log)
-    assert {line["run_id"] for line in told} == {report.run_id}
-    assert [line["event"] for line in told][:: len(told) - 1] == [
+    logged = lines(log)
+    assert {line["run_id"] for line in logged} == {report.run_id}
+    assert [line["event"] for line in logged][:: len(logged) - 1] == [
         *("RunStarted", "RunFinished")
     ]
-    assert sum(line["event"] == "RequestSent" for line in told) == report.requests
+    assert sum(line["event"] == "RequestSent" for line in logged) == report.requests

@@ -76,7 +76,7 @@ class Collected:
 
 
 @pytest.mark.parametrize(
-    ("statuses", "options", "told"),
+    ("statuses", "options", "expected"),
     [
         ([WELL], {}, []),
         (["skipped"], {}, []),
@@ -103,13 +103,13 @@ class Collected:
     ],
 )
 async def test_reported_runs(
-    statuses: list[str], options: dict[str, Any], told: list[str]
+    statuses: list[str], options: dict[str, Any], expected: list[str]
 ) -> None:
     channel = Collected()
     async with Notifier([channel], **options) as notifier:
         for status in statuses:
             run(notifier, status)
-    assert channel.titles == told
+    assert channel.titles == expected
 
 
 async def test_a_run_of_some_products_is_no_recovery() -> None:
@@ -273,10 +273,10 @@ async def test_a_webhook_takes_a_template_and_a_signature() -> None:
         )
         await webhook.send(NOTICE)
     ((_, headers, body),) = got
-    told = {"job": 'the "cups"', "cost": "$5", "is": [BAD, False]}
-    assert json.loads(body) == told
+    expected = {"job": 'the "cups"', "cost": "$5", "is": [BAD, False]}
+    assert json.loads(body) == expected
     library = pytest.importorskip("standardwebhooks").Webhook(SECRET)
-    assert library.verify(body, dict(headers)) == told
+    assert library.verify(body, dict(headers)) == expected
     assert headers["webhook-id"] == NOTICE.run_id
     assert headers["X-Team"] == "shop"
 
@@ -464,11 +464,11 @@ async def test_apprise_does_not_block_the_runs() -> None:
         async with Notifier([channel]) as notifier:
             run(notifier, BAD, report=report(BAD))
             run(notifier, WELL, report=report(WELL))
-    told = [json.loads(body) for _, _, body in got]
-    assert sorted(each["title"] for each in told) == [
+    expected = [json.loads(body) for _, _, body in got]
+    assert sorted(each["title"] for each in expected) == [
         *("catalogsync: cups failed", "catalogsync: cups recovered (succeeded)")
     ]
-    assert str(report(BAD)) in {each["message"] for each in told}
+    assert str(report(BAD)) in {each["message"] for each in expected}
 
 
 @pytest.mark.parametrize("place", ["/{}", "/T0/{}/x", "?:{}=1", "?+X-Key={}"])
@@ -488,13 +488,13 @@ async def test_a_service_that_refuses_keeps_its_token_secret(
 def test_apprise_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error says how to fix it."""
     monkeypatch.setitem(sys.modules, "apprise", None)
-    told = r"^Apprise needs: pip install 'catalogsync\[notify\]'$"
-    with pytest.raises(MissingExtraError, match=told):
+    expected = r"^Apprise needs: pip install 'catalogsync\[notify\]'$"
+    with pytest.raises(MissingExtraError, match=expected):
         Apprise(url="json://localhost")
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "expected"),
     [
         (lambda: Notifier([], on={"bad"}), "unknown status 'bad'; known: succeeded"),
         (
@@ -503,8 +503,8 @@ def test_apprise_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
     ],
 )
-def test_settings_that_would_never_notify(make: Any, told: str) -> None:
-    with pytest.raises(MisconfiguredError, match=told):
+def test_settings_that_would_never_notify(make: Any, expected: str) -> None:
+    with pytest.raises(MisconfiguredError, match=expected):
         make()
 
 

@@ -195,9 +195,9 @@ def test_a_request_that_failed_is_an_error(
     (span,) = host.spans("POST")
     assert span.kind is trace.SpanKind.CLIENT
     assert (span.status.status_code is trace.StatusCode.ERROR) is is_error
-    told = dict(span.attributes or {})
-    assert told.pop("http.response.status_code", None) == status
-    assert told == {
+    recorded = dict(span.attributes or {})
+    assert recorded.pop("http.response.status_code", None) == status
+    assert recorded == {
         "http.request.method": "POST",
         "server.address": "shop",
         "url.path": "/x",

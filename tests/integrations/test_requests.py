@@ -27,17 +27,17 @@ async def requests_of(*queries: str, body: bytes | None = None) -> list[Request]
     """The reported requests with these queries."""
     app = web.Application()
     app.router.add_route("*", "/{tail:.*}", _answer)
-    told: list[Request] = []
+    reported: list[Request] = []
     async with (
         serve(app) as url,
         open_http(URL(f"{url}/base"), HttpOptions()) as client,
     ):
-        with observe_requests(told.append):
+        with observe_requests(reported.append):
             for query in queries:
                 with suppress(CatalogSyncError):
                     await client.send("POST", "/a%20b", query=query, body=body)
         await client.send("GET", "/not-observed")
-    return told
+    return reported
 
 
 async def test_a_request_is_reported_with_its_response() -> None:
@@ -51,18 +51,18 @@ async def test_a_request_is_reported_with_its_response() -> None:
 
 
 async def test_a_refusal_has_a_status_and_what_cannot_be_used_has_none() -> None:
-    told = await requests_of("status=404", "status=301")
-    assert [(r.status, r.received) for r in told] == [(404, 5), (None, 0)]
+    reported = await requests_of("status=404", "status=301")
+    assert [(r.status, r.received) for r in reported] == [(404, 5), (None, 0)]
 
 
 async def test_no_answer_at_all() -> None:
-    told: list[Request] = []
+    reported: list[Request] = []
     async with serve(web.Application()) as url:
         pass
     async with open_http(URL(url), HttpOptions()) as client:
-        with observe_requests(told.append), suppress(CatalogSyncError):
+        with observe_requests(reported.append), suppress(CatalogSyncError):
             await client.send("GET", "/")
-    assert [request.status for request in told] == [None]
+    assert [request.status for request in reported] == [None]
 
 
 async def test_runs_that_share_an_adapter_hear_of_their_own_requests() -> None:

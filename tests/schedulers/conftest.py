@@ -15,9 +15,9 @@ from catalogsync.testing import FaultPlan
 
 def desired(program: str, *, root: bool = False) -> bool:
     """Whether tests that need a program take part; see `tests.real`."""
-    told = os.environ.get("CATALOGSYNC_REAL")
-    if told is not None:
-        return told != "0"
+    setting = os.environ.get("CATALOGSYNC_REAL")
+    if setting is not None:
+        return setting != "0"
     return bool(shutil.which(program)) and (not root or os.geteuid() == 0)
 
 

@@ -100,8 +100,8 @@ class Shop:
                     while len(await self._runs(ended=ended)) < runs:
                         await _still_there(processes)
             except (TimeoutError, RuntimeError) as error:
-                told = log.read_text()[-6000:]
-                raise RuntimeError(f"{error!r}\n{told}") from error
+                message = log.read_text()[-6000:]
+                raise RuntimeError(f"{error!r}\n{message}") from error
         statuses = [process.returncode for process in processes]
         return Fired(await self._runs(), statuses, log.read_text())
 

@@ -30,8 +30,8 @@ async def call(shop: Shop) -> str:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    told, _ = await process.communicate()
-    return told.decode()
+    output, _ = await process.communicate()
+    return output.decode()
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ async def test_it_mails_only_what_needs_a_person(
     shop.records.by_id(3)["price"] = price
     faults.add(*([status(code)] if code != 200 else []))
 
-    told = await call(shop)
+    message = await call(shop)
 
-    assert mailed in told
-    assert bool(told) is bool(mailed)
+    assert mailed in message
+    assert bool(message) is bool(mailed)

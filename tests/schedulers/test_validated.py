@@ -44,6 +44,6 @@ async def test_validated(
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    told, _ = await process.communicate()
+    output, _ = await process.communicate()
 
-    assert (told == b"" and process.returncode == 0) is valid, told.decode()
+    assert (output == b"" and process.returncode == 0) is valid, output.decode()

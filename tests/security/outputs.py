@@ -62,7 +62,7 @@ class Outputs:
             if file.is_file() and file.name != CONFIG:
                 self.add(file.name, file.read_bytes().decode(errors="replace"))
 
-    def told(self, secrets: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    def leaks(self, secrets: Mapping[str, str]) -> list[tuple[str, str, str]]:
         """Which secrets came out, and where."""
         return [
             (name, where, text[:2000])

@@ -61,7 +61,7 @@ KEY = {"api_key": API_KEY}
 def assert_silent(outputs: Outputs) -> None:
     """Something came out, and no secret."""
     assert outputs.texts
-    assert outputs.told(SECRETS) == []
+    assert outputs.leaks(SECRETS) == []
 
 
 def test_the_search_finds_what_is_there() -> None:
@@ -71,7 +71,7 @@ def test_the_search_finds_what_is_there() -> None:
     error.__suppress_context__ = True
     outputs = Outputs()
     outputs.spill(error)
-    assert {name for name, *_ in outputs.told(SECRETS)} == {"password"}
+    assert {name for name, *_ in outputs.leaks(SECRETS)} == {"password"}
 
 
 # --- a server that repeats what it is sent ---

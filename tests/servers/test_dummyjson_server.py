@@ -254,10 +254,10 @@ def read(url: str) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"), [(None, "No such file"), ("{", "has no products")]
+    ("content", "expected"), [(None, "No such file"), ("{", "has no products")]
 )
 def test_a_file_that_cannot_be_served(
-    tmp_path: Path, content: str | None, told: str
+    tmp_path: Path, content: str | None, expected: str
 ) -> None:
     """One line says so."""
     file = tmp_path / "products.json"
@@ -266,5 +266,5 @@ def test_a_file_that_cannot_be_served(
     command = [sys.executable, "-m", "catalogsync.testing.dummyjson", f"--file={file}"]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 2
-    assert told in ended.stderr.splitlines()[-1]
+    assert expected in ended.stderr.splitlines()[-1]
     assert "Traceback" not in ended.stderr

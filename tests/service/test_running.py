@@ -381,9 +381,9 @@ class Panic(BaseException):
 async def test_a_side_that_cannot_be_opened(fault: BaseException) -> None:
     """Whatever it raises: the job is tried again, and hooks and store know of it."""
     door = Door(fault=fault)
-    told: list[Event] = []
+    events: list[Event] = []
     async with open_shop(shelf=door, retry_after=0) as shop:  # type: ignore[arg-type]
-        shop.service.hooks = [told.append]
+        shop.service.hooks = [events.append]
         run_id = await shop.ask()
         await shop.store.until(lambda: len(shop.till.titles) == 5)
         await shop.store.idle()
@@ -392,7 +392,7 @@ async def test_a_side_that_cannot_be_opened(fault: BaseException) -> None:
     if isinstance(fault, Exception):
         assert (runs[1].run_id, runs[1].status) == (run_id, RunStatus.FAILED)
         assert runs[1].report.problem == "jobs.shelf.source.url: no"
-        began, ended = told[:2]
+        began, ended = events[:2]
         assert isinstance(began, RunStarted)
         assert isinstance(ended, RunFinished)
         assert (ended.status, ended.report) == (RunStatus.FAILED, None)

@@ -167,9 +167,9 @@ async def test_a_damaged_failure(url: str, hand: Hand, column: str, value: str) 
         )
         assert [each.key for each in await store.failures("j")] == [B]
         assert [each.key for each in await store.failures("j", limit=1)] == [B]
-        (told,) = store.unreadable()
-        assert "catalogsync_failure ('pim', " in told
-        assert column in told
+        (message,) = store.unreadable()
+        assert "catalogsync_failure ('pim', " in message
+        assert column in message
         assert not store.unreadable()
 
 

@@ -34,7 +34,7 @@ async def refused(url: str, error: type[Exception] = StateError) -> str:
 
 
 @pytest.mark.parametrize(
-    ("part", "told"),
+    ("part", "message"),
     [
         ({"password": "s3cret"}, "does not accept the user or the password"),
         ({"database": "nowhere"}, "a database that does not exist: create it"),
@@ -44,12 +44,14 @@ async def refused(url: str, error: type[Exception] = StateError) -> str:
     ],
     ids=["password", "database", "sslmode", "ssl", "down"],
 )
-async def test_a_server_that_does_not_let_us_in(url: str, part: Any, told: str) -> None:
+async def test_a_server_that_does_not_let_us_in(
+    url: str, part: Any, message: str
+) -> None:
     """The store is named, and what to do."""
     url = changed(url, **part)
     parsed = make_url(url)
     found = await refused(url)
-    assert told in found
+    assert message in found
     assert f"{parsed.host}:{parsed.port}/{parsed.database}" in found
 
 
@@ -97,7 +99,7 @@ async def test_tables_that_somebody_removed(store: StateStore, hand: Hand) -> No
 
 
 @pytest.mark.parametrize(
-    ("state", "told"),
+    ("state", "message"),
     [
         ("26000", "behind a pooler"),
         ("42501", "is not open to this user"),
@@ -113,7 +115,7 @@ async def test_tables_that_somebody_removed(store: StateStore, hand: Hand) -> No
     ],
 )
 async def test_what_the_server_refuses(
-    store: StateStore, hand: Hand, state: str, told: str
+    store: StateStore, hand: Hand, state: str, message: str
 ) -> None:
     """Each code says what it means, and no advice destroys anything."""
     await hand(
@@ -124,7 +126,7 @@ async def test_what_the_server_refuses(
         "CREATE TRIGGER fail BEFORE INSERT ON catalogsync_failure"
         " FOR EACH ROW EXECUTE FUNCTION fail()"
     )
-    with pytest.raises(StateError, match=told) as caught:
+    with pytest.raises(StateError, match=message) as caught:
         await store.put_failures("nightly", [failed("a")])
     assert "so it is" in str(caught.value)
     assert "remove" not in str(caught.value)
@@ -158,7 +160,7 @@ async def test_a_user_without_rights(url: str, store: StateStore, hand: Hand) ->
 
 
 @pytest.mark.parametrize(
-    ("state", "told"),
+    ("state", "message"),
     [
         ("53100", "make room on its disk"),
         ("25006", "name the primary server"),
@@ -167,7 +169,7 @@ async def test_a_user_without_rights(url: str, store: StateStore, hand: Hand) ->
     ],
 )
 async def test_errors_of_the_server(
-    store: StateStore, hand: Hand, state: str, told: str
+    store: StateStore, hand: Hand, state: str, message: str
 ) -> None:
     """Raised by the server itself; nothing was written."""
     await hand(
@@ -180,6 +182,6 @@ async def test_errors_of_the_server(
     )
     with pytest.raises(StateError) as caught:
         await store.add_trigger("nightly")
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert "so it is" in str(caught.value)
     assert await store.triggers() == []

@@ -72,6 +72,6 @@ async def test_time_is_the_stores(url: str, hand: Hand) -> None:
 def test_a_full_disk(file: str) -> None:
     """The error names the file, and what was written before is there."""
     with child("fill", file) as process:
-        (told,) = in_step([process])
-    assert Path(file.removeprefix("sqlite:///")).name in told
-    assert "see whether its disk is full" in told
+        (message,) = in_step([process])
+    assert Path(file.removeprefix("sqlite:///")).name in message
+    assert "see whether its disk is full" in message

@@ -31,10 +31,10 @@ async def refused(path: Path) -> str:
     with pytest.raises(StateError) as caught:
         async with StateSettings(url=f"sqlite:///{path}").open():
             pass
-    told = str(caught.value)
-    assert str(path) in told
-    assert "\n" not in told
-    return told
+    message = str(caught.value)
+    assert str(path) in message
+    assert "\n" not in message
+    return message
 
 
 def execute(path: Path, *statements: str) -> list[Any]:
@@ -55,7 +55,7 @@ def another_format(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "message"),
     [
         (
             lambda path: path.write_text("Dear diary, " * 100),
@@ -67,13 +67,13 @@ def another_format(path: Path) -> None:
     ids=["text", "another program", "another format"],
 )
 async def test_a_file_that_is_not_ours(
-    path: Path, make: Callable[[Path], object], told: str
+    path: Path, make: Callable[[Path], object], message: str
 ) -> None:
     """It is not changed."""
     make(path)
     before = content(path)
     found = await refused(path)
-    assert told in found
+    assert message in found
     assert "name another file" in found
     assert content(path) == before
 
@@ -90,9 +90,9 @@ async def test_a_folder_in_place_of_the_file(tmp_path: Path) -> None:
 async def test_a_file_in_place_of_the_folder(path: Path) -> None:
     """The folder cannot be made."""
     another_program(path)
-    told = await refused(path / "runs.db")
-    assert "the folder of the state store" in told
-    assert "name another file" in told
+    message = await refused(path / "runs.db")
+    assert "the folder of the state store" in message
+    assert "name another file" in message
 
 
 @pytest.fixture
@@ -142,18 +142,18 @@ async def test_a_store_that_can_only_be_read(kept: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("harm", "told"),
+    ("harm", "message"),
     [
         (damage, "is damaged: restore it"),
         (remove_tables, "has unexpected tables"),
     ],
 )
 async def test_a_store_that_was_harmed(
-    kept: Path, harm: Callable[[Path], object], told: str
+    kept: Path, harm: Callable[[Path], object], message: str
 ) -> None:
     """Found when it is read."""
     harm(kept)
-    with pytest.raises(StateError, match=told) as caught:
+    with pytest.raises(StateError, match=message) as caught:
         async with StateSettings(url=f"sqlite:///{kept}").open() as store:
             await store.failures("nightly")
     assert str(kept) in str(caught.value)

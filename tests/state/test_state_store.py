@@ -417,8 +417,8 @@ async def test_trim(store: StateStore, days: float, runs: int, stay: str) -> Non
     await store.begin_run(record("z", job="other", started_at=now))
     assert await store.trim(days=days, runs=runs) == 4 - len(stay)
     assert await run_ids(store) == stay
-    told = [e.run_id for e in await store.history("nightly", A)]
-    assert told == list(stay.removeprefix("z"))
+    message = [e.run_id for e in await store.history("nightly", A)]
+    assert message == list(stay.removeprefix("z"))
     assert await store.trim(days=days, runs=runs) == 0
 
 
@@ -433,8 +433,10 @@ async def test_the_last_run_that_took_everything(store: StateStore) -> None:
         ("e", None, False),
     ]
     for number, (run_id, status, partial) in enumerate(ends):
-        told = record(run_id, started_at=DAY * number, partial=partial, status=status)
-        await store.begin_run(told)
+        message = record(
+            run_id, started_at=DAY * number, partial=partial, status=status
+        )
+        await store.begin_run(message)
     await store.begin_run(record("z", job="other", started_at=9 * DAY))
     assert await store.trim(days=1, runs=1) == 3
     assert await run_ids(store, "nightly") == "eb"

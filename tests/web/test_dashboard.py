@@ -321,8 +321,8 @@ async def test_failed_products_are_tried_again(one: bool) -> None:
         store = browser.shop.store
         await store.until(lambda: ("drop_triggers", None) in store.log)
         seen = await browser.open("/jobs/shelf/failures")
-        told = "1 product failed" if one else "No failed products."
-        assert told in seen.text
+        message = "1 product failed" if one else "No failed products."
+        assert message in seen.text
         assert ("shelf:2" in seen.text) is one
         assert "shelf:1" not in seen.text
 

@@ -151,9 +151,9 @@ async def test_only_forms_of_our_own_pages_count(
         csrf = (await browser.open("/")).form("sync")[1]["csrf"]
         given = {k: csrf if v is True else v for k, v in fields.items()}
         form = aiohttp.FormData(given)()
-        told = CIMultiDict({"Content-Type": "application/x-www-form-urlencoded"})
-        told.update(headers)
-        found, _ = await post(browser, "/jobs/shelf/sync", data=form, headers=told)
+        sent = CIMultiDict({"Content-Type": "application/x-www-form-urlencoded"})
+        sent.update(headers)
+        found, _ = await post(browser, "/jobs/shelf/sync", data=form, headers=sent)
         assert found == status
         asked = len(await browser.shop.store.triggers())
         runs = len(await browser.shop.store.runs())

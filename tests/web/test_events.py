@@ -36,17 +36,17 @@ async def test_events_of_a_run() -> None:
         assert {"Compared", "BatchWritten", "ProductFailed"} < set(names)
         assert {data["job"] for _, data in seen} == {"shelf"}
         assert {data["run_id"] for _, data in seen} == {run_id}
-        told = dict(seen)
-        assert told["Retrying"]["reason"] == "not yet"
-        assert told["ProductFailed"]["outcome"] == {
+        received = dict(seen)
+        assert received["Retrying"]["reason"] == "not yet"
+        assert received["ProductFailed"]["outcome"] == {
             "key": "shelf:4",
             "status": "failed",
             "reason": "is even",
             "said": "E42",
         }
-        assert told["PageRead"]["counts"]["fetched"] == 0
-        assert told["RunFinished"]["status"] == "degraded"
-        assert told["RunFinished"]["counts"]["created"] == 2
+        assert received["PageRead"]["counts"]["fetched"] == 0
+        assert received["RunFinished"]["status"] == "degraded"
+        assert received["RunFinished"]["counts"]["created"] == 2
 
 
 async def test_lines_in_an_event() -> None:
@@ -160,9 +160,9 @@ async def test_many_readers_of_which_some_are_stuck(
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(read(each)) for each in streams]
                 await shop.ask()
-                told = [type(item.event).__name__ async for item in until_end(own)]
-        assert [task.result() for task in tasks] == [told] * READERS
-        assert told.count("ProductFailed") == 60
+                received = [type(item.event).__name__ async for item in until_end(own)]
+        assert [task.result() for task in tasks] == [received] * READERS
+        assert received.count("ProductFailed") == 60
         assert len(till.titles) == 60
         assert shop.service.feed.readers == READERS
         for raw in stuck if they_wake_up else ():

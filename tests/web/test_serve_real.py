@@ -100,8 +100,8 @@ def test_three_runs_by_itself_and_a_stop_in_the_midst(
     assert titles(real_store) == {
         str(number): f"Changed {number}" for number in range(1, PRODUCTS + 1)
     }
-    told = [run["status"] for run in runs]
-    assert told[:5] == ["succeeded", "cancelled", *["succeeded"] * 3]
+    statuses = [run["status"] for run in runs]
+    assert statuses[:5] == ["succeeded", "cancelled", *["succeeded"] * 3]
     third, second, first = (run["started_at"] // MINUTE for run in runs[2:5])
     assert (second, third) == (first + 1, first + 2)
     assert 0 < wait <= MINUTE

@@ -79,7 +79,7 @@ def test_other_commands_do_not_need_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("serve", "told"),
+    ("serve", "message"),
     [
         (f'{TOKENS}log = "xml"', "serve.log: must be one of `text`, `json`"),
         (
@@ -144,11 +144,11 @@ def test_other_commands_do_not_need_it(tmp_path: Path) -> None:
         (TOKENS + 'cors = ["https://a/b"]', "serve.cors[0]: must be an origin"),
     ],
 )
-def test_what_is_refused(tmp_path: Path, serve: str, told: str) -> None:
+def test_what_is_refused(tmp_path: Path, serve: str, message: str) -> None:
     """By one line that names the place and shows no secret."""
     with pytest.raises(MisconfiguredError) as caught:
         load_serve(write(tmp_path, serve), environ={})
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     for secret in (OPERATE, SECRET, SHORT):
         assert secret not in str(caught.value)
 
@@ -163,7 +163,7 @@ def test_it_cannot_listen(tmp_path: Path, trouble: str) -> None:
     """One line, and exit status 2."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        serve, told = {
+        serve, message = {
             "taken": (
                 f"{TOKENS}port = {port}",
                 f"error: serve.port: port {port} on 127.0.0.1 is already in use\n",
@@ -183,5 +183,5 @@ def test_it_cannot_listen(tmp_path: Path, trouble: str) -> None:
             check=False,
         )
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr.startswith(told)
+    assert ended.stderr.startswith(message)
     assert ended.stderr.count("\n") == 1

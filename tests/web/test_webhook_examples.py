@@ -42,7 +42,7 @@ def test_an_example(tmp_path: Path, language: str) -> None:
     with serve_in_thread(lambda: dummyjson_app(records)) as source:
         configure(tmp_path, source)
         with serving(tmp_path) as served:
-            told = subprocess.run(
+            result = subprocess.run(
                 [program, name],
                 cwd=tmp_path,
                 env={**os.environ, "WEBHOOK_SECRET": SECRET, "SYNC_URL": served.url},
@@ -50,6 +50,6 @@ def test_an_example(tmp_path: Path, language: str) -> None:
                 capture_output=True,
                 text=True,
             )
-            assert re.search(r"\b[0-9a-f]{32}\b", told.stdout)
+            assert re.search(r"\b[0-9a-f]{32}\b", result.stdout)
             line = served.line()
             assert line.startswith("products: succeeded: 2 fetched = 2 created")

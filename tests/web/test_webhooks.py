@@ -186,8 +186,8 @@ async def test_clocks_that_differ_a_little(site: Site, off: float) -> None:
 
 @pytest.mark.parametrize("off", [-400, 400, -1e6, 1e6])
 async def test_old_and_future_calls(site: Site, off: float) -> None:
-    told = f"{STAMP} differs by more than 300 s from the server's clock"
-    assert await call(site, sign(SECRET, BODY, at=time.time() + off)) == (401, told)
+    message = f"{STAMP} differs by more than 300 s from the server's clock"
+    assert await call(site, sign(SECRET, BODY, at=time.time() + off)) == (401, message)
     assert await keys(site) == []
 
 
@@ -196,17 +196,17 @@ async def test_old_and_future_calls(site: Site, off: float) -> None:
 )
 async def test_invalid_times(site: Site, stamp: str) -> None:
     headers = {**sign(SECRET, BODY), STAMP: stamp}
-    told = f"{STAMP} must be seconds since the epoch"
-    assert await call(site, headers) == (400, told)
+    message = f"{STAMP} must be seconds since the epoch"
+    assert await call(site, headers) == (400, message)
 
 
 async def test_no_headers(site: Site) -> None:
     for missing in (ID, STAMP, SIGNATURE):
         headers = sign(SECRET, BODY)
         del headers[missing]
-        status, told = await call(site, headers)
+        status, message = await call(site, headers)
         assert status in {400, 401}
-        assert told.startswith(missing)
+        assert message.startswith(missing)
     assert await keys(site) == []
 
 
@@ -225,8 +225,8 @@ async def test_no_headers(site: Site) -> None:
     ],
 )
 async def test_invalid_signatures(site: Site, signature: str) -> None:
-    status, told = await call(site, {**sign(SECRET, BODY), SIGNATURE: signature})
-    assert (status, SIGNATURE in told) == (401, True)
+    status, message = await call(site, {**sign(SECRET, BODY), SIGNATURE: signature})
+    assert (status, SIGNATURE in message) == (401, True)
     assert await keys(site) == []
 
 
@@ -244,17 +244,17 @@ async def test_a_signature_of_something_else(site: Site, change: str) -> None:
             headers[STAMP] = sign(SECRET, BODY, at=time.time() - 1)[STAMP]
         case _:
             path = "/webhooks/other"
-    told = f"{SIGNATURE} does not match"
-    assert await call(site, headers, body=body, path=path) == (401, told)
+    message = f"{SIGNATURE} does not match"
+    assert await call(site, headers, body=body, path=path) == (401, message)
     assert await keys(site) == []
 
 
 @pytest.mark.parametrize("call_id", ["", "a.b", "a b", "x" * 257, "\u00e4", "\udcff"])
 async def test_invalid_ids(site: Site, call_id: str) -> None:
     """A dot would let parts of what is signed be taken for others."""
-    told = f"{ID} must be 1 to 256 visible characters without dots"
+    message = f"{ID} must be 1 to 256 visible characters without dots"
     headers = {**sign(SECRET, BODY, call_id="x"), ID: call_id}
-    assert await call(site, headers) == (400, told)
+    assert await call(site, headers) == (400, message)
 
 
 @pytest.mark.parametrize(("off", "good"), [(300, True), (301, False)])
@@ -330,7 +330,7 @@ async def test_secrets_that_change(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "headers", "status", "told"),
+    ("body", "headers", "status", "message"),
     [
         (b"x" * 1001, {}, 413, "the body is larger than 1000 bytes"),
         (b"{", {}, 400, "the body is not JSON"),
@@ -347,11 +347,11 @@ async def test_secrets_that_change(site: Site) -> None:
     ],
 )
 async def test_bad_bodies(
-    site: Site, body: bytes, headers: dict[str, str], status: int, told: str
+    site: Site, body: bytes, headers: dict[str, str], status: int, message: str
 ) -> None:
     """One line says what is wrong, and nothing is noted."""
     signed = {**sign(SECRET, body), **headers}
-    assert await call(site, signed, body=body) == (status, told)
+    assert await call(site, signed, body=body) == (status, message)
     assert await keys(site) == []
 
 

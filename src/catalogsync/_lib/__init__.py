@@ -1,1 +1,1 @@
-"""Helpers that know nothing of catalogs."""
+"""Helpers that do not depend on catalogs."""

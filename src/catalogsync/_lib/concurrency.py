@@ -55,7 +55,7 @@ async def ended(
         on_cancel: Called each time that the current task is cancelled.
 
     Raises:
-        CancelledError: The current task was cancelled; *task* has ended all the same.
+        CancelledError: The current task was cancelled; *task* has ended nevertheless.
     """
     cut: asyncio.CancelledError | None = None
     while not task.done():

@@ -78,8 +78,8 @@ class Existing:
 class Conflict:
     """Something in the sink is in the way, so the product is not written.
 
-    Several products have our key, or one that cannot be read, or somebody else's
-    product is where ours would be.
+    Several products have our key, or an unreadable key, or a product of others is where
+    ours would be.
 
     Attributes:
         reason: The products, and what is wrong.
