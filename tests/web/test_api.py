@@ -175,6 +175,7 @@ async def test_a_run_of_some_products() -> None:
         (f'{{"keys": ["{"9" * 1001}"]}}', "keys[0]: longer than 1000 characters"),
         ('{"keys": ["a\\u0000"]}', "keys[0]: contains a NUL character"),
         ('{"\\ud800": 1}', "?: unknown key; known: keys"),
+        ('{"": 1}', ": unknown key; known: keys"),
     ],
 )
 async def test_bodies_that_are_refused(body: str, error: str) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
 
 from aiohttp import web
 
@@ -12,15 +13,15 @@ from catalogsync.config import Access
 from catalogsync.errors import MisconfiguredError, MissingExtraError
 from catalogsync.service import Service
 
-from ._context import Endpoint, Metrics, Site
+from ._context import Call, Metrics, Site
+from ._endpoints import Endpoint, answer_api
 from ._guard import Guard
 from ._handlers import ENDPOINTS
 from ._middleware import add_headers, answer_errors, answer_preflights, limit_requests
 
-if TYPE_CHECKING:
-    from ._page_context import Page
-
 __all__ = ["web_app"]
+
+_Answer = Callable[[Endpoint[Any], Call], Awaitable[web.StreamResponse]]
 
 # By default, the router does not match braces in a name.
 _NAMED = re.compile(r"\{(\w+)\}")
@@ -60,12 +61,13 @@ def web_app(
     )
     around = [answer_errors(site), limit_requests(site), answer_preflights(site)]
     app = web.Application(middlewares=around)
-    endpoints: list[Endpoint | Page] = [*ENDPOINTS]
+    routes: list[tuple[Endpoint[Any], _Answer]] = [(e, answer_api) for e in ENDPOINTS]
     if dashboard:
-        endpoints += _pages()
-    for endpoint in endpoints:
+        routes += _pages()
+    for endpoint, answer in routes:
         path = _NAMED.sub(r"{\1:[^/]+}", endpoint.path)
-        app.router.add_route(endpoint.method, path, endpoint.bind(site))
+        handler = partial(_handle, site, endpoint, answer)
+        app.router.add_route(endpoint.method, path, handler)
 
     async def close(_: web.Application) -> None:
         site.close()
@@ -76,9 +78,15 @@ def web_app(
     return app
 
 
-def _pages() -> Sequence[Page]:
+async def _handle(
+    site: Site, endpoint: Endpoint[Any], answer: _Answer, request: web.Request
+) -> web.StreamResponse:
+    return await answer(endpoint, Call(site=site, request=request, path=endpoint.path))
+
+
+def _pages() -> list[tuple[Endpoint[Any], _Answer]]:
     try:
-        from ._pages import PAGES
+        from ._pages import PAGES, answer_page
     except ImportError as error:
         raise MissingExtraError("the dashboard", "serve") from error
-    return PAGES
+    return [(page, answer_page) for page in PAGES]

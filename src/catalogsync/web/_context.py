@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable
-from typing import Protocol, TypeAlias
+from collections.abc import Collection, Iterable
+from typing import Protocol
 
 import attrs
 from aiohttp import web
 
 from catalogsync._lib.redact import Redactor
-from catalogsync.config import Job, Role, secrets_of
+from catalogsync.config import Job, secrets_of
 from catalogsync.errors import MisconfiguredError
 from catalogsync.service import JobEvent, Service
 
+from ._answers import event_json, to_text
 from ._errors import RefusalError
 from ._guard import Guard
-from ._parsing import Query, parse_json, read_body
+from ._parsing import read_body
 from ._plans import Plans
 from ._rate_limit import Buckets
-from ._schemas import event_json, to_text
+from ._sessions import Session
 from ._streams import Streams
 from ._webhooks import Signatures
 
-__all__ = ["Call", "Endpoint", "Handler", "Metrics", "Site"]
+__all__ = ["Call", "Metrics", "Site"]
 
 
 class Metrics(Protocol):
@@ -113,12 +114,18 @@ class Call:
     Attributes:
         site: The shared state.
         request: The request.
+        path: Path of the endpoint, with names of its parts in braces.
         by: Name of the caller; empty if no login is required.
+        session: Session of a browser on a page; None: not logged in.
+        key: Key of a signed request, as in `Signatures`.
     """
 
     site: Site
     request: web.Request
+    path: str
     by: str = ""
+    session: Session | None = None
+    key: bytes = b""
 
     @property
     def service(self) -> Service:
@@ -132,7 +139,7 @@ class Call:
         Raises:
             RefusalError: There is no such job.
         """
-        return self.job_of(self.request.match_info["job"])
+        return self.job_of(self.part("job"))
 
     def job_of(self, name: str) -> Job:
         """The job of this name; raises as `job` does."""
@@ -140,53 +147,37 @@ class Call:
             raise RefusalError(404, "job not found")
         return self.service.jobs[name]
 
-    def query(self, *known: str) -> Query:
-        """The query parameters.
+    def check_job(self) -> None:
+        """Check that there is a job of the name in the path, if one is there."""
+        if "job" in self.request.match_info:
+            self.job_of(self.part("job"))
 
-        Args:
-            known: Names of the parameters that the endpoint accepts.
+    def part(self, name: str) -> str:
+        """A named part of the path."""
+        return self.request.match_info[name]
+
+    @property
+    def root(self) -> str:
+        """Path of the overview, relative to this page.
+
+        So it works behind a proxy that changes paths.
         """
-        return Query(self.request.query, known)
+        return "../" * (self.path.count("/") - 1) or "./"
 
-    async def body(self) -> dict[str, object]:
-        """The object in the body."""
-        most = self.site.guard.access.max_body
-        return parse_json(self.request, await read_body(self.request, most))
+    @property
+    def here(self) -> str:
+        """Path of this page, or of the page of the form, relative to the overview."""
+        parts = self.request.rel_url.raw_path.split("/")[-self.path.count("/") :]
+        return "/".join(parts if self.request.method == "GET" else parts[:-1])
+
+    def go(self, place: str) -> web.Response:
+        """Redirect the browser to another page."""
+        return web.Response(status=303, headers={"Location": f"{self.root}{place}"})
+
+    async def body(self) -> bytes:
+        """The body."""
+        return await read_body(self.request, self.site.guard.access.max_body)
 
     def answer(self, tree: object, *, status: int = 200) -> web.Response:
         """A response with JSON."""
         return web.json_response(text=self.site.text(tree), status=status)
-
-
-Handler: TypeAlias = Callable[[Call], Awaitable[web.StreamResponse]]
-
-
-@attrs.frozen
-class Endpoint:
-    """An endpoint of the API.
-
-    Attributes:
-        method: HTTP method.
-        path: Path, with names of its parts in braces.
-        handler: Handles requests.
-        role: Required role; None: no token.
-    """
-
-    method: str
-    path: str
-    handler: Handler
-    role: Role | None
-
-    def bind(
-        self, site: Site
-    ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        """The handler for aiohttp."""
-
-        async def handle(request: web.Request) -> web.StreamResponse:
-            if self.role is None:
-                return await self.handler(Call(site=site, request=request))
-            caller = site.guard.admit(request, self.role)
-            call = Call(site=site, request=request, by=caller.name)
-            return await self.handler(call)
-
-        return handle

@@ -1,11 +1,19 @@
-"""Refusals: a status and one line of text."""
+"""Refusals: a status and one line of text; every error becomes one."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
-__all__ = ["RefusalError", "one_line"]
+from aiohttp import web
+
+from catalogsync.errors import CatalogSyncError, TransientError
+from catalogsync.state.protocols import StateError
+
+__all__ = ["UNEXPECTED", "RefusalError", "one_line", "refusal_of"]
+
+UNEXPECTED = 500
+"""Status of the response to an error that nobody foresaw."""
 
 _LONGEST = 500
 _NONE: Mapping[str, str] = MappingProxyType({})
@@ -31,3 +39,21 @@ def one_line(text: str) -> str:
     """The text on one line, shortened, without lone surrogates."""
     line = " ".join(text.encode("utf-8", "replace").decode().split())
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
+
+
+def refusal_of(error: Exception) -> RefusalError:
+    """The response to an error."""
+    match error:
+        case RefusalError():
+            return error
+        case web.HTTPException():
+            allow = error.headers.get("Allow")
+            headers = {"Allow": allow} if allow else {}
+            return RefusalError(error.status, error.reason.lower(), headers=headers)
+        case StateError() | TransientError():
+            return RefusalError(503, str(error))
+        case CatalogSyncError():
+            return RefusalError(409, str(error))
+        case _:
+            text = "unexpected error; see the log"
+            return RefusalError(UNEXPECTED, text)

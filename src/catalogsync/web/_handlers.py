@@ -5,39 +5,45 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterable
 from heapq import nsmallest
+from typing import Any
 
 from aiohttp import web
 
 from catalogsync._lib.texts import natural
 from catalogsync.catalog.products import ProductKey
 from catalogsync.config import Job, Role
-from catalogsync.state.protocols import FailedProduct, StateError, each_failure
-
-from ._context import Call, Endpoint
-from ._errors import RefusalError
-from ._openapi import describe
-from ._parsing import no_keys, parse_json, read_body, read_key, read_keys, read_text
-from ._schemas import (
-    Tree,
-    failure_json,
-    job_json,
-    run_json,
-    stats_json,
-    trigger_json,
-    whole_run_json,
+from catalogsync.state.protocols import (
+    FailedProduct,
+    RunRecord,
+    StateError,
+    each_failure,
 )
 
-__all__ = ["ENDPOINTS", "cancelled_job", "failure_tree", "job_tree", "retry_keys"]
+from . import _answers as api
+from ._context import Call
+from ._endpoints import Endpoint
+from ._errors import RefusalError
+from ._openapi import describe
+from ._parsing import product_keys, read_key
+from ._shapes import Tree
 
-_MOST = 1000
-_FARTHEST = 999_999_999
+__all__ = [
+    "ENDPOINTS",
+    "cancel",
+    "failed_keys",
+    "failures_after",
+    "found_run",
+    "job_parts",
+]
 
 
-async def _health(call: Call) -> web.StreamResponse:
-    return call.answer({"status": "ok"})
+async def _health(call: Call, _: None) -> object:
+    """Whether the process is alive."""
+    return {"status": "ok"}
 
 
-async def _ready(call: Call) -> web.StreamResponse:
+async def _ready(call: Call, _: None) -> object:
+    """Whether the service accepts work and the state store responds."""
     if call.service.stopping:
         error = "the service is stopping"
         return call.answer({"status": "stopping", "error": error}, status=503)
@@ -46,10 +52,11 @@ async def _ready(call: Call) -> web.StreamResponse:
     except StateError as error:
         problem = {"status": "state store down", "error": str(error)}
         return call.answer(problem, status=503)
-    return call.answer({"status": "ready"})
+    return {"status": "ready"}
 
 
-async def _metrics(call: Call) -> web.StreamResponse:
+async def _metrics(call: Call, _: None) -> object:
+    """Metrics for Prometheus."""
     metrics = call.site.metrics
     if metrics is None:
         raise RefusalError(404, "metrics are not enabled")
@@ -57,30 +64,29 @@ async def _metrics(call: Call) -> web.StreamResponse:
     return web.Response(body=metrics.text(), headers=headers)
 
 
-async def _openapi(call: Call) -> web.StreamResponse:
+async def _openapi(call: Call, _: None) -> object:
+    """This description."""
     prefix = call.request.path.removesuffix("/api/openapi.json")
-    jobs = list(call.service.jobs)
-    return call.answer(describe(prefix, jobs=jobs, most=_MOST))
+    return describe(ENDPOINTS, prefix, jobs=list(call.service.jobs))
 
 
-async def _jobs(call: Call) -> web.StreamResponse:
-    call.query()
-    jobs = [await job_tree(call, job) for job in call.service.jobs.values()]
-    return call.answer({"jobs": jobs})
+async def _jobs(call: Call, _: object) -> object:
+    """All jobs."""
+    return {"jobs": [await job_parts(call, j) for j in call.service.jobs.values()]}
 
 
-async def _job(call: Call) -> web.StreamResponse:
-    call.query()
-    return call.answer(await job_tree(call, call.job))
+async def _job(call: Call, _: object) -> object:
+    """A job."""
+    return await job_parts(call, call.job)
 
 
-async def job_tree(call: Call, job: Job) -> Tree:
-    """A job and its state."""
+async def job_parts(call: Call, job: Job) -> object:
+    """The parts of a job and its state."""
     service, store = call.service, call.service.state
     last = await store.runs(job=job.name, limit=1)
     backlog = await store.backlog(job.name)
     waiting = await service.waiting(job.name) if backlog.triggers else ()
-    return job_json(
+    return api.job_of(
         service.job_state(job.name),
         last[0] if last else None,
         waiting=len(waiting),
@@ -88,43 +94,51 @@ async def job_tree(call: Call, job: Job) -> Tree:
     )
 
 
-async def _start(call: Call) -> web.StreamResponse:
-    job = call.job
-    keys = read_keys(await call.body(), await _source_name(job))
-    return await _triggered(call, job, keys)
+async def _start(call: Call, body: api.Keys) -> object:
+    """Start a run."""
+    return await _triggered(call, await _given(call, body))
 
 
-async def _triggered(
-    call: Call, job: Job, keys: Collection[ProductKey]
-) -> web.StreamResponse:
-    run_id = await call.service.trigger(job.name, keys, by=call.by)
-    return call.answer({"run_id": run_id}, status=202)
+async def _retry(call: Call, body: api.Keys) -> object:
+    """Start a run over failed products."""
+    return await _triggered(call, await failed_keys(call, await _given(call, body)))
 
 
-async def _source_name(job: Job) -> str:
-    """The name of a job's source; opens the source if its settings have no name."""
-    name = getattr(job.source, "name", None)
+async def _webhook(call: Call, body: api.Keys) -> object:
+    """Sync products that changed at the source; without keys, all products."""
+    signatures = call.site.signatures
+    run_id = signatures.run_of(call.key)
+    if run_id is None:
+        keys = await _given(call, body)
+        run_id = await call.service.trigger(call.job.name, keys, by="webhook")
+    signatures.keep(call.key, run_id)
+    return {"run_id": run_id}
+
+
+async def _triggered(call: Call, keys: Collection[ProductKey]) -> object:
+    return {"run_id": await call.service.trigger(call.job.name, keys, by=call.by)}
+
+
+async def _given(call: Call, body: api.Keys) -> list[ProductKey]:
+    """The products in a body; opens the source if its settings have no name."""
+    if not body.keys:
+        return []
+    name = getattr(call.job.source, "name", None)
     if isinstance(name, str):
-        return name
-    async with job.open_source() as source:
-        return source.name
+        return product_keys(body.keys, name)
+    async with call.job.open_source() as source:
+        return product_keys(body.keys, source.name)
 
 
-async def _retry(call: Call) -> web.StreamResponse:
-    job = call.job
-    desired = read_keys(await call.body(), await _source_name(job))
-    return await _triggered(call, job, await retry_keys(call, job, desired))
-
-
-async def retry_keys(
-    call: Call, job: Job, desired: Collection[ProductKey]
+async def failed_keys(
+    call: Call, desired: Collection[ProductKey]
 ) -> Collection[ProductKey]:
     """The failed products among these; all failed products if none are given.
 
     Raises:
         RefusalError: None of them has failed.
     """
-    failures = each_failure(call.service.state, job.name)
+    failures = each_failure(call.service.state, call.job.name)
     failed = [failure.key async for failure in failures]
     keys = set(failed).intersection(desired) if desired else failed
     if not keys:
@@ -132,53 +146,44 @@ async def retry_keys(
     return keys
 
 
-async def _plan(call: Call) -> web.StreamResponse:
-    job = call.job
-    no_keys(await call.body())
-    preview = call.site.plans.begin(job)
-    return call.answer({"plan_id": preview.plan_id}, status=202)
+async def _begin_plan(call: Call, _: object) -> object:
+    """Start to plan what a run would do."""
+    return call.site.plans.begin(call.job)
 
 
-async def _planned(call: Call) -> web.StreamResponse:
-    query = call.query("offset", "limit")
-    limit = query.number("limit", default=100, most=_MOST)
-    offset = query.number("offset", default=0, least=0, most=_FARTHEST)
+async def _plan(call: Call, query: api.PlanQuery) -> object:
+    """The latest plan, or its progress; limit and offset apply to each list."""
     preview = call.site.plans.find(call.job.name)
-    return call.answer(await asyncio.to_thread(preview.to_dict, offset, limit))
+    return await asyncio.to_thread(preview.to_dict, query.offset, query.limit)
 
 
-async def _apply(call: Call) -> web.StreamResponse:
-    job = call.job
-    plan_id = read_text(await call.body(), "plan_id")
-    run_id = await call.site.plans.apply(job, plan_id)
-    return call.answer({"run_id": run_id}, status=202)
+async def _apply(call: Call, body: api.PlanId) -> object:
+    """Make exactly the changes of the plan."""
+    return {"run_id": await call.site.plans.apply(call.job, body.plan_id)}
 
 
-async def _queue(call: Call) -> web.StreamResponse:
-    call.query()
-    waiting = await call.service.waiting(call.job.name)
-    return call.answer({"waiting": [trigger_json(each) for each in waiting]})
+async def _queue(call: Call, _: object) -> object:
+    """Queued triggers."""
+    return {"waiting": await call.service.waiting(call.job.name)}
 
 
-async def _clear(call: Call) -> web.StreamResponse:
-    job = call.job
-    no_keys(await call.body())
-    return call.answer({"cleared": await call.service.clear(job.name)})
+async def _clear(call: Call, _: object) -> object:
+    """Clear the queue."""
+    return {"cleared": await call.service.clear(call.job.name)}
 
 
-async def _failures(call: Call) -> web.StreamResponse:
-    query = call.query("limit", "after")
-    limit = query.number("limit", default=100, most=_MOST)
-    return call.answer(await failure_tree(call, limit=limit, after=query.text("after")))
+async def _failures(call: Call, query: api.FailuresQuery) -> object:
+    """Products that failed and have not succeeded since."""
+    return await failures_after(call, query.after, query.limit)
 
 
-async def failure_tree(call: Call, *, limit: int, after: str) -> Tree:
-    """Failed products.
+async def failures_after(call: Call, after: str, limit: int) -> Tree:
+    """Failed products of the job in the path, and the number of all.
 
     Args:
-        call: The request, with the job in its path.
-        limit: Largest number to return.
+        call: The request.
         after: Start after this key; empty: start with the first.
+        limit: Largest number to return.
     """
     last = _sort_key(read_key("after", after)) if after else ()
     shown: list[FailedProduct] = []
@@ -191,7 +196,7 @@ async def failure_tree(call: Call, *, limit: int, after: str) -> Tree:
         if len(rest) >= limit:  # keep only what is shown
             shown, rest = _first(limit, (*shown, *rest)), []
     shown = _first(limit, (*shown, *rest))
-    return {"failures": [failure_json(failure) for failure in shown], "total": total}
+    return {"failures": shown, "total": total}
 
 
 def _first(count: int, failures: Iterable[FailedProduct]) -> list[FailedProduct]:
@@ -202,94 +207,114 @@ def _sort_key(key: ProductKey) -> tuple[object, ...]:
     return natural(str(key))
 
 
-async def _stats(call: Call) -> web.StreamResponse:
-    limit = call.query("runs").number("runs", default=50, most=_MOST)
-    records = await call.service.state.runs(job=call.job.name, limit=limit)
-    return call.answer({"runs": stats_json(records)})
+async def _statistics(call: Call, query: api.StatisticsQuery) -> object:
+    """Statistics of the latest runs."""
+    records = await call.service.state.runs(job=call.job.name, limit=query.runs)
+    return {"runs": [r.report.to_dict() for r in records if r.report]}
 
 
-async def _runs(call: Call) -> web.StreamResponse:
-    query = call.query("job", "limit")
-    limit = query.number("limit", default=20, most=_MOST)
-    records = await call.service.state.runs(job=query.text("job") or None, limit=limit)
-    return call.answer({"runs": [run_json(record) for record in records]})
+async def _runs(call: Call, query: api.RunsQuery) -> object:
+    """The latest runs."""
+    store = call.service.state
+    records = await store.runs(job=query.job or None, limit=query.limit)
+    return {"runs": [api.run_of(record) for record in records]}
 
 
-async def _run(call: Call) -> web.StreamResponse:
-    call.query()
-    record = await call.service.state.run(call.request.match_info["run_id"])
+async def _run(call: Call, _: object) -> object:
+    """A run with its report."""
+    return api.run_of(await found_run(call))
+
+
+async def found_run(call: Call) -> RunRecord:
+    """The run in the path.
+
+    Raises:
+        RefusalError: There is no such run.
+    """
+    record = await call.service.state.run(call.part("run_id"))
     if record is None:
         raise RefusalError(404, "run not found, or not started yet")
-    return call.answer(whole_run_json(record))
+    return record
 
 
-async def _cancel(call: Call) -> web.StreamResponse:
-    no_keys(await call.body())
-    job = cancelled_job(call)
-    waiting = await call.service.waiting(job)
-    return call.answer({"waiting": len(waiting)}, status=202)
+async def _cancel(call: Call, _: object) -> object:
+    """Stop a run gracefully.
+
+    Returns the number of queued triggers, for which the next run starts immediately.
+    """
+    return {"waiting": await cancel(call)}
 
 
-def cancelled_job(call: Call) -> str:
-    """Cancel the run in the path; returns the name of its job.
+async def cancel(call: Call) -> int:
+    """Cancel the run in the path; returns the number of triggers of its job.
 
     Raises:
         RefusalError: There is no such run, or it has finished.
     """
-    run_id = call.request.match_info["run_id"]
+    run_id = call.part("run_id")
     states = [s for s in call.service.states() if s.run_id == run_id]
     if not states or not call.service.cancel(run_id):
         raise RefusalError(404, "run not found or already finished")
-    return states[0].job.name
+    return len(await call.service.waiting(states[0].job.name))
 
 
-async def _events(call: Call) -> web.StreamResponse:
-    name = call.query("job").text("job")
-    if name:
-        call.job_of(name)
-    return await call.site.streams.serve(call.request, name)
+async def _events(call: Call, query: api.EventsQuery) -> object:
+    """Events of runs, as server-sent events."""
+    if query.job:
+        call.job_of(query.job)
+    return await call.site.streams.serve(call.request, query.job)
 
 
-async def _webhook(call: Call) -> web.StreamResponse:
-    request, guard = call.request, call.site.guard
-    name, signatures = request.match_info["job"], call.site.signatures
-    guard.check_address(request)
-    body = await read_body(request, guard.access.max_body)
-    try:
-        call_key = signatures.check(name, request.headers, body)
-    except RefusalError:
-        guard.refused(request)
-        raise
-    run_id = signatures.run_of(call_key)
-    if run_id is None:
-        keys = read_keys(parse_json(request, body), await _source_name(call.job))
-        run_id = await call.service.trigger(name, keys, by="webhook")
-    signatures.keep(call_key, run_id)
-    return call.answer({"run_id": run_id}, status=202)
+_READ, _OPERATE, _IGNORED = Role.READ, Role.OPERATE, type(None)
+_JOB, _RUN = "/api/jobs/{job}", "/api/runs/{run_id}"
 
-
-_READ, _OPERATE = Role.READ, Role.OPERATE
-
-ENDPOINTS = (
-    Endpoint("GET", "/health", _health, None),
-    Endpoint("GET", "/ready", _ready, None),
-    Endpoint("GET", "/metrics", _metrics, _READ),
-    Endpoint("GET", "/api/openapi.json", _openapi, _READ),
-    Endpoint("GET", "/api/jobs", _jobs, _READ),
-    Endpoint("GET", "/api/jobs/{job}", _job, _READ),
-    Endpoint("POST", "/api/jobs/{job}/runs", _start, _OPERATE),
-    Endpoint("POST", "/api/jobs/{job}/plan", _plan, _OPERATE),
-    Endpoint("GET", "/api/jobs/{job}/plan", _planned, _READ),
-    Endpoint("POST", "/api/jobs/{job}/plan/apply", _apply, _OPERATE),
-    Endpoint("GET", "/api/jobs/{job}/queue", _queue, _READ),
-    Endpoint("POST", "/api/jobs/{job}/queue/clear", _clear, _OPERATE),
-    Endpoint("GET", "/api/jobs/{job}/failures", _failures, _READ),
-    Endpoint("POST", "/api/jobs/{job}/retry", _retry, _OPERATE),
-    Endpoint("GET", "/api/jobs/{job}/stats", _stats, _READ),
-    Endpoint("GET", "/api/runs", _runs, _READ),
-    Endpoint("GET", "/api/runs/{run_id}", _run, _READ),
-    Endpoint("POST", "/api/runs/{run_id}/cancel", _cancel, _OPERATE),
-    Endpoint("GET", "/api/events", _events, _READ),
-    Endpoint("POST", "/webhooks/{job}", _webhook, None),
+ENDPOINTS: tuple[Endpoint[Any], ...] = (
+    Endpoint("GET", "/health", None, _IGNORED, _health, api.Status),
+    Endpoint("GET", "/ready", None, _IGNORED, _ready, api.Status),
+    Endpoint(
+        *("GET", "/metrics", _READ, _IGNORED, _metrics, str),
+        content="text/plain",
+        refusals=(404,),
+    ),
+    Endpoint("GET", "/api/openapi.json", _READ, _IGNORED, _openapi),
+    Endpoint("GET", "/api/jobs", _READ, api.Nothing, _jobs, api.Jobs),
+    Endpoint("GET", _JOB, _READ, api.Nothing, _job, api.Job),
+    Endpoint("POST", f"{_JOB}/runs", _OPERATE, api.Keys, _start, api.Started),
+    Endpoint(
+        *("POST", f"{_JOB}/plan", _OPERATE, api.Nothing, _begin_plan, api.PlanId),
+        refusals=(409,),
+    ),
+    Endpoint("GET", f"{_JOB}/plan", _READ, api.PlanQuery, _plan, api.Plan),
+    Endpoint(
+        *("POST", f"{_JOB}/plan/apply", _OPERATE, api.PlanId, _apply, api.Started),
+        refusals=(409,),
+    ),
+    Endpoint("GET", f"{_JOB}/queue", _READ, api.Nothing, _queue, api.Queue),
+    Endpoint(
+        *("POST", f"{_JOB}/queue/clear", _OPERATE, api.Nothing, _clear, api.Cleared),
+        status=200,
+    ),
+    Endpoint(
+        "GET", f"{_JOB}/failures", _READ, api.FailuresQuery, _failures, api.Failures
+    ),
+    Endpoint(
+        *("POST", f"{_JOB}/retry", _OPERATE, api.Keys, _retry, api.Started),
+        refusals=(409,),
+    ),
+    Endpoint(
+        "GET", f"{_JOB}/stats", _READ, api.StatisticsQuery, _statistics, api.Statistics
+    ),
+    Endpoint("GET", "/api/runs", _READ, api.RunsQuery, _runs, api.Runs),
+    Endpoint("GET", _RUN, _READ, api.Nothing, _run, api.WholeRun),
+    Endpoint("POST", f"{_RUN}/cancel", _OPERATE, api.Nothing, _cancel, api.Cancelled),
+    Endpoint(
+        *("GET", "/api/events", _READ, api.EventsQuery, _events, str),
+        content="text/event-stream",
+        refusals=(404,),
+    ),
+    Endpoint(
+        *("POST", "/webhooks/{job}", None, api.Keys, _webhook, api.Started),
+        signed=True,
+    ),
 )
 """All endpoints of the API."""

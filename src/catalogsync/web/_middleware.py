@@ -8,11 +8,8 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from catalogsync.errors import CatalogSyncError, TransientError
-from catalogsync.state.protocols import StateError
-
 from ._context import Site
-from ._errors import RefusalError, one_line
+from ._errors import UNEXPECTED, one_line, refusal_of
 from ._guard import retry_later
 from ._rate_limit import address_of
 
@@ -21,7 +18,6 @@ __all__ = [
     "answer_errors",
     "answer_preflights",
     "limit_requests",
-    "refusal_of",
 ]
 
 logger = logging.getLogger("catalogsync.web")
@@ -67,7 +63,7 @@ def answer_errors(site: Site) -> Middleware:
             return await handler(request)
         except Exception as error:
             refusal = refusal_of(error)
-            if refusal.status == _UNEXPECTED:
+            if refusal.status == UNEXPECTED:
                 path = request.rel_url.raw_path
                 logger.exception("%s %s failed", request.method, path)
             text = one_line(site.redactor.text(str(refusal)))
@@ -78,27 +74,6 @@ def answer_errors(site: Site) -> Middleware:
             return response
 
     return middleware
-
-
-_UNEXPECTED = 500
-
-
-def refusal_of(error: Exception) -> RefusalError:
-    """The response to an error."""
-    match error:
-        case RefusalError():
-            return error
-        case web.HTTPException():
-            allow = error.headers.get("Allow")
-            headers = {"Allow": allow} if allow else {}
-            return RefusalError(error.status, error.reason.lower(), headers=headers)
-        case StateError() | TransientError():
-            return RefusalError(503, str(error))
-        case CatalogSyncError():
-            return RefusalError(409, str(error))
-        case _:
-            text = "unexpected error; see the log"
-            return RefusalError(_UNEXPECTED, text)
 
 
 def limit_requests(site: Site) -> Middleware:

@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import attrs
 from aiohttp import web
 
 from catalogsync.config import Role
-from catalogsync.state.protocols import Trigger
+from catalogsync.errors import CatalogSyncError
 from catalogsync.state.stats import RunRow, rows, to_csv
 
+from . import _answers as api
 from ._charts import CHARTS, alt_text, draw
-from ._errors import RefusalError
-from ._handlers import cancelled_job, failure_tree, job_tree, retry_keys
-from ._page_context import Page, Visit, known_place
-from ._parsing import Query, read_key
-from ._schemas import whole_run_json
+from ._context import Call
+from ._endpoints import Endpoint
+from ._errors import RefusalError, refusal_of
+from ._handlers import cancel, failed_keys, failures_after, found_run, job_parts
+from ._pages_rendering import refuse, show
+from ._parsing import parse_form, read_key
+from ._shapes import shape
 
-__all__ = ["PAGES"]
+__all__ = ["PAGES", "answer_page"]
 
 _RUNS = 50
 _FAILURES = 50
 _CHANGES = 100
-_FARTHEST = 999_999_999
-_OF_PLAN = ("offset", "said")
+_PLACE = re.compile(r"(jobs|runs)/[\w.~%-]+(/failures|/plan)?", re.ASCII)
 _STATIC = Path(__file__).with_name("static")
 _TYPES = {
     "dashboard.css": "text/css",
@@ -38,188 +41,236 @@ _TYPES = {
 _CHART_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
 
-async def _enter(visit: Visit) -> web.StreamResponse:
+@attrs.frozen
+class _Form:
+    """The fields of all forms.
+
+    Attributes:
+        csrf: CSRF token of the session.
+        back: Path of the page to return to.
+        key: Key of a product, or id of a plan; None: all products.
+        next: Path of the page to show after the login.
+        token: Token to log in with.
+    """
+
+    csrf: str = ""
+    back: str = ""
+    key: str | None = None
+    next: str = ""
+    token: str = ""
+
+
+@attrs.frozen
+class _Next:
+    """The page to show after the login."""
+
+    next: str = ""
+
+
+async def answer_page(page: Endpoint[Any], call: Call) -> web.StreamResponse:
+    """Answer a browser: with a page, another page to go to, or an error page."""
+    try:
+        return await _answer(page, call)
+    except (RefusalError, CatalogSyncError) as error:
+        return refuse(call, refusal_of(error))
+
+
+async def _answer(page: Endpoint[Any], call: Call) -> web.StreamResponse:
+    guard, request = call.site.guard, call.request
+    guard.check_origin(request)
+    form: Mapping[str, str] = {}
+    session = guard.session(request)
+    if session is not None:
+        call = attrs.evolve(call, by=session.caller.name, session=session)
+    elif page.role is not None:
+        return call.go(f"login?next={quote(call.here)}")
+    if page.method == "POST":
+        form = parse_form(request, await call.body())
+    if session is not None and page.role is not None:
+        if page.method == "POST":
+            session.check(form.get("csrf", ""))
+        guard.check_role(session.caller, page.role)
+    call.check_job()
+    return cast("web.StreamResponse", await page.run(call, form, strict=False))
+
+
+async def _enter(call: Call, _: None) -> web.Response:
     """Redirect the prefix without a trailing slash to the overview."""
-    name = visit.call.request.rel_url.raw_path.rpartition("/")[2]
+    name = call.request.rel_url.raw_path.rpartition("/")[2]
     return web.Response(status=308, headers={"Location": f"./{name}/"})
 
 
-async def _overview(visit: Visit) -> web.StreamResponse:
-    call = visit.call
-    jobs = [await job_tree(call, job) for job in call.service.jobs.values()]
-    return visit.show("overview.html", {"jobs": jobs})
+async def _overview(call: Call, _: None) -> web.Response:
+    jobs = [await _job_tree(call, name) for name in call.service.jobs]
+    return show(call, "overview.html", {"jobs": jobs})
 
 
-async def _job(visit: Visit) -> web.StreamResponse:
-    call, job = visit.call, visit.call.job
-    runs = await _runs(visit)
-    waiting = await call.service.waiting(job.name)
+async def _job_tree(call: Call, name: str) -> Any:
+    return shape(api.Job, await job_parts(call, call.job_of(name)))
+
+
+async def _job(call: Call, _: None) -> web.Response:
+    runs = await _runs(call)
+    waiting = await call.service.waiting(call.job.name)
     charts = [
         {"name": name, "title": chart.title, "alt": alt_text(chart, runs)}
         for name, chart in CHARTS.items()
     ]
     values = {
-        "job": await job_tree(call, job),
+        "job": await _job_tree(call, call.job.name),
         "runs": [attrs.asdict(run) for run in reversed(runs)],
         "charts": charts,
-        "triggers": [_trigger_tree(trigger) for trigger in waiting],
+        "triggers": [
+            {"at": each.at, "by": each.by, "products": len(each.keys)}
+            for each in waiting
+        ],
     }
-    return visit.show("job.html", values)
+    return show(call, "job.html", values)
 
 
-async def _runs(visit: Visit) -> Sequence[RunRow]:
+async def _runs(call: Call) -> Sequence[RunRow]:
     """The latest runs of the job in the path, oldest first."""
-    store, job = visit.call.service.state, visit.call.job
-    return rows(await store.runs(job=job.name, limit=_RUNS))
+    return rows(await call.service.state.runs(job=call.job.name, limit=_RUNS))
 
 
-async def _csv(visit: Visit) -> web.StreamResponse:
+async def _csv(call: Call, _: None) -> web.Response:
     return web.Response(
-        text=to_csv(await _runs(visit)),
+        text=to_csv(await _runs(call)),
         content_type="text/csv",
         headers={"Content-Disposition": 'attachment; filename="runs.csv"'},
     )
 
 
-def _trigger_tree(trigger: Trigger) -> dict[str, Any]:
-    return {"at": trigger.at, "by": trigger.by, "products": len(trigger.keys)}
-
-
-async def _chart(visit: Visit) -> web.StreamResponse:
-    chart = CHARTS.get(visit.call.request.match_info["chart"])
+async def _chart(call: Call, _: None) -> web.Response:
+    chart = CHARTS.get(call.part("chart"))
     if chart is None:
         raise RefusalError(404, "chart not found")
-    image = await asyncio.to_thread(draw, chart, await _runs(visit))
+    image = await asyncio.to_thread(draw, chart, await _runs(call))
     headers = {"Content-Security-Policy": _CHART_POLICY}
     return web.Response(body=image, headers=headers, content_type="image/svg+xml")
 
 
-async def _run(visit: Visit) -> web.StreamResponse:
-    service, run_id = visit.call.service, visit.call.request.match_info["run_id"]
-    record = await service.state.run(run_id)
-    if record is None:
-        raise RefusalError(404, "run not found, or not started yet")
-    job = service.jobs.get(record.job)
-    tree = await job_tree(visit.call, job) if job else None
-    running = tree["running"] if tree else None
-    if running and running["run_id"] != run_id:
+async def _run(call: Call, _: None) -> web.Response:
+    record = await found_run(call)
+    known = record.job in call.service.jobs
+    running = (await _job_tree(call, record.job))["running"] if known else None
+    if running and running["run_id"] != record.run_id:
         running = None
-    return visit.show("run.html", {"run": whole_run_json(record), "running": running})
+    run = shape(api.WholeRun, api.run_of(record))
+    return show(call, "run.html", {"run": run, "running": running})
 
 
-async def _failures(visit: Visit) -> web.StreamResponse:
-    after = visit.call.request.query.get("after", "")
-    found = await failure_tree(visit.call, limit=_FAILURES, after=after)
-    values = {**found, "job": visit.call.job.name, "after": after}
-    return visit.show("failures.html", values)
+async def _failures(call: Call, query: api.FailuresQuery) -> web.Response:
+    found = await failures_after(call, query.after, _FAILURES)
+    page = shape(api.Failures, found)
+    values = {**page, "job": call.job.name, "after": query.after}
+    return show(call, "failures.html", values)
 
 
-async def _begin_plan(visit: Visit) -> web.StreamResponse:
-    job, plans = visit.call.job, visit.call.site.plans
-    if not plans.is_making(job.name):
-        plans.begin(job)
-    return visit.go(f"jobs/{quote(job.name, safe='')}/plan")
+async def _begin_plan(call: Call, _: _Form) -> web.Response:
+    if not call.site.plans.is_making(call.job.name):
+        call.site.plans.begin(call.job)
+    return call.go(f"jobs/{quote(call.job.name, safe='')}/plan")
 
 
-async def _plan(visit: Visit) -> web.StreamResponse:
-    job, query = visit.call.job.name, Query(visit.call.request.query, _OF_PLAN)
-    offset = query.number("offset", default=0, least=0, most=_FARTHEST)
-    preview = visit.call.site.plans.find(job)
-    plan = await asyncio.to_thread(preview.to_dict, offset, _CHANGES)
+async def _plan(call: Call, query: api.PlanQuery) -> web.Response:
+    preview = call.site.plans.find(call.job.name)
+    plan = await asyncio.to_thread(preview.to_dict, query.offset, _CHANGES)
     most = max(plan["totals"].values())
-    values = {"job": job, "plan": plan, "most": most, "size": _CHANGES}
-    return visit.show("plan.html", values)
+    values = {"job": call.job.name, "plan": plan, "most": most, "size": _CHANGES}
+    return show(call, "plan.html", values)
 
 
-async def _apply(visit: Visit) -> web.StreamResponse:
-    job = visit.call.job
-    await visit.call.site.plans.apply(job, visit.form.get("key", ""))
-    return visit.go(f"jobs/{quote(job.name, safe='')}?said=apply")
+async def _apply(call: Call, form: _Form) -> web.Response:
+    await call.site.plans.apply(call.job, form.key or "")
+    return call.go(f"jobs/{quote(call.job.name, safe='')}?said=apply")
 
 
-async def _clear(visit: Visit) -> web.StreamResponse:
-    await visit.call.service.clear(visit.call.job.name)
-    return _back(visit, "clear")
+async def _clear(call: Call, form: _Form) -> web.Response:
+    await call.service.clear(call.job.name)
+    return _back(call, form, "clear")
 
 
-async def _sync(visit: Visit) -> web.StreamResponse:
-    await visit.call.service.trigger(visit.call.job.name, by=visit.call.by)
-    return _back(visit, "sync")
+async def _sync(call: Call, form: _Form) -> web.Response:
+    await call.service.trigger(call.job.name, by=call.by)
+    return _back(call, form, "sync")
 
 
-async def _retry(visit: Visit) -> web.StreamResponse:
-    job, text = visit.call.job, visit.form.get("key")
-    desired = [] if text is None else [read_key("key", text)]
-    keys = await retry_keys(visit.call, job, desired)
-    await visit.call.service.trigger(job.name, keys, by=visit.call.by)
-    return _back(visit, "retry")
+async def _retry(call: Call, form: _Form) -> web.Response:
+    desired = [] if form.key is None else [read_key("key", form.key)]
+    keys = await failed_keys(call, desired)
+    await call.service.trigger(call.job.name, keys, by=call.by)
+    return _back(call, form, "retry")
 
 
-async def _cancel(visit: Visit) -> web.StreamResponse:
-    job = cancelled_job(visit.call)
-    waiting = await visit.call.service.waiting(job)
-    return _back(visit, "cancel-waiting" if waiting else "cancel")
+async def _cancel(call: Call, form: _Form) -> web.Response:
+    return _back(call, form, "cancel-waiting" if await cancel(call) else "cancel")
 
 
-def _back(visit: Visit, said: str) -> web.StreamResponse:
+def _back(call: Call, form: _Form, said: str) -> web.Response:
     """Redirect to the page of the form."""
-    return visit.go(f"{known_place(visit.form.get('back', ''))}?said={said}")
+    return call.go(f"{_known_place(form.back)}?said={said}")
 
 
-async def _login_page(visit: Visit) -> web.StreamResponse:
-    place = known_place(visit.call.request.query.get("next", ""))
-    if visit.session is not None:
-        return visit.go(place)
-    return visit.show("login.html", {"next": place, "problem": ""})
+def _known_place(text: str) -> str:
+    """A path within the dashboard from a form; the overview if it is not valid."""
+    return text if _PLACE.fullmatch(text) else ""
 
 
-async def _login(visit: Visit) -> web.StreamResponse:
-    place = known_place(visit.form.get("next", ""))
-    response, request = visit.go(place), visit.call.request
+async def _login_page(call: Call, query: _Next) -> web.Response:
+    place = _known_place(query.next)
+    if call.session is not None:
+        return call.go(place)
+    return show(call, "login.html", {"next": place, "problem": ""})
+
+
+async def _login(call: Call, form: _Form) -> web.Response:
+    place, guard = _known_place(form.next), call.site.guard
     try:
-        caller = visit.call.site.guard.log_in(request, visit.form.get("token", ""))
+        caller = guard.log_in(call.request, form.token)
     except RefusalError as refusal:
         values = {"next": place, "problem": str(refusal)}
-        return visit.show("login.html", values, status=refusal.status)
-    visit.call.site.guard.sessions.begin(caller, request, response)
+        return show(call, "login.html", values, status=refusal.status)
+    response = call.go(place)
+    guard.sessions.begin(caller, call.request, response)
     return response
 
 
-async def _logout(visit: Visit) -> web.StreamResponse:
-    response = visit.go("login")
-    visit.call.site.guard.sessions.end(visit.call.request, response)
+async def _logout(call: Call, _: _Form) -> web.Response:
+    response = call.go("login")
+    call.site.guard.sessions.end(call.request, response)
     return response
 
 
-async def _static(visit: Visit) -> web.StreamResponse:
-    name = visit.call.request.match_info["name"]
+async def _static(call: Call, _: None) -> web.FileResponse:
+    name = call.part("name")
     if name not in _TYPES:
         raise RefusalError(404, "file not found")
     headers = {"Content-Type": _TYPES[name], "Cache-Control": "no-cache"}
     return web.FileResponse(_STATIC / name, headers=headers)
 
 
-_READ, _OPERATE = Role.READ, Role.OPERATE
+_READ, _OPERATE, _IGNORED = Role.READ, Role.OPERATE, type(None)
 
-PAGES = (
-    Page("GET", "/", _overview, _READ),
-    Page("GET", "/login", _login_page, None),
-    Page("POST", "/login", _login, None),
-    Page("POST", "/logout", _logout, _READ),
-    Page("GET", "/static/{name}", _static, None),
-    Page("GET", "/jobs/{job}", _job, _READ),
-    Page("GET", "/jobs/{job}/charts/{chart}.svg", _chart, _READ),
-    Page("GET", "/jobs/{job}/runs.csv", _csv, _READ),
-    Page("GET", "/jobs/{job}/failures", _failures, _READ),
-    Page("POST", "/jobs/{job}/sync", _sync, _OPERATE),
-    Page("POST", "/jobs/{job}/plan", _begin_plan, _OPERATE),
-    Page("GET", "/jobs/{job}/plan", _plan, _READ),
-    Page("POST", "/jobs/{job}/plan/apply", _apply, _OPERATE),
-    Page("POST", "/jobs/{job}/clear", _clear, _OPERATE),
-    Page("POST", "/jobs/{job}/retry", _retry, _OPERATE),
-    Page("GET", "/runs/{run_id}", _run, _READ),
-    Page("POST", "/runs/{run_id}/cancel", _cancel, _OPERATE),
+PAGES: tuple[Endpoint[Any], ...] = (
+    Endpoint("GET", "/", _READ, _IGNORED, _overview),
+    Endpoint("GET", "/login", None, _Next, _login_page),
+    Endpoint("POST", "/login", None, _Form, _login),
+    Endpoint("POST", "/logout", _READ, _Form, _logout),
+    Endpoint("GET", "/static/{name}", None, _IGNORED, _static),
+    Endpoint("GET", "/jobs/{job}", _READ, _IGNORED, _job),
+    Endpoint("GET", "/jobs/{job}/charts/{chart}.svg", _READ, _IGNORED, _chart),
+    Endpoint("GET", "/jobs/{job}/runs.csv", _READ, _IGNORED, _csv),
+    Endpoint("GET", "/jobs/{job}/failures", _READ, api.FailuresQuery, _failures),
+    Endpoint("POST", "/jobs/{job}/sync", _OPERATE, _Form, _sync),
+    Endpoint("POST", "/jobs/{job}/plan", _OPERATE, _Form, _begin_plan),
+    Endpoint("GET", "/jobs/{job}/plan", _READ, api.PlanQuery, _plan),
+    Endpoint("POST", "/jobs/{job}/plan/apply", _OPERATE, _Form, _apply),
+    Endpoint("POST", "/jobs/{job}/clear", _OPERATE, _Form, _clear),
+    Endpoint("POST", "/jobs/{job}/retry", _OPERATE, _Form, _retry),
+    Endpoint("GET", "/runs/{run_id}", _READ, _IGNORED, _run),
+    Endpoint("POST", "/runs/{run_id}/cancel", _OPERATE, _Form, _cancel),
     # Without a prefix this is the path of the overview, so it must come last.
-    Page("GET", "", _enter, None),
+    Endpoint("GET", "", None, _IGNORED, _enter),
 )
 """All pages of the dashboard."""

@@ -11,10 +11,13 @@ import jinja2
 from aiohttp import web
 
 from catalogsync._lib.texts import counted, duration
+from catalogsync.config import Role
 
-from ._schemas import to_text
+from ._answers import to_text
+from ._context import Call
+from ._errors import RefusalError, one_line
 
-__all__ = ["render"]
+__all__ = ["refuse", "show"]
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
@@ -26,19 +29,40 @@ _HEADERS = {
     "Referrer-Policy": "same-origin",
 }
 _LONGEST = 2000
+_NOTICES = {
+    "sync": "Run requested.",
+    "retry": "Retry of failed products requested.",
+    "apply": "The plan will be applied.",
+    "cancel": "Stopping the run.",
+    "cancel-waiting": "Stopping the run. The next run is queued and starts right"
+    " afterwards; clear the queue to prevent that.",
+    "clear": "Queue cleared.",
+}
 
 
-def render(
-    template: str, values: Mapping[str, object], *, status: int = 200
+def show(
+    call: Call, template: str, values: Mapping[str, object], *, status: int = 200
 ) -> web.Response:
-    """Render a page.
+    """Respond with a page, without secrets.
 
     Args:
+        call: The request.
         template: Name of the template.
-        values: Values for the template; it escapes every text.
+        values: Values for the template, as JSON types; it escapes every text.
         status: Status of the response.
     """
-    text = _TEMPLATES.get_template(template).render(values)
+    site, session = call.site, call.session
+    caller = session.caller if session else None
+    shared = {
+        "csrf": session.csrf if session else "",
+        "here": call.here,
+        "may_operate": caller is not None and caller.role.allows(Role.OPERATE),
+        "notice": _NOTICES.get(call.request.query.get("said", ""), ""),
+        "root": call.root,
+        "user": caller.name if caller and not site.guard.access.open else "",
+    }
+    shown = {name: site.redactor.tree(value) for name, value in values.items()}
+    text = _TEMPLATES.get_template(template).render({**shared, **shown})
     return web.Response(
         # Lone surrogates become question marks.
         body=text.encode("utf-8", "replace"),
@@ -47,6 +71,14 @@ def render(
         content_type="text/html",
         charset="utf-8",
     )
+
+
+def refuse(call: Call, refusal: RefusalError) -> web.Response:
+    """Respond with an error page."""
+    values = {"problem": one_line(str(refusal)), "status": refusal.status}
+    response = show(call, "error.html", values, status=refusal.status)
+    response.headers.update(refusal.headers)
+    return response
 
 
 def _part(text: str) -> str:

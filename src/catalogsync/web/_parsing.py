@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Collection
-from typing import Any, cast
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar, cast
+from urllib.parse import parse_qsl
 
 import attrs
 from aiohttp import web
@@ -16,19 +17,23 @@ from catalogsync.catalog.products import ProductKey
 from catalogsync.errors import InvalidValueError
 
 from ._errors import RefusalError
+from ._shapes import Tree, fields
 
 __all__ = [
-    "Query",
-    "no_keys",
+    "parse_form",
     "parse_json",
+    "parse_query",
+    "product_keys",
     "read_body",
     "read_key",
-    "read_keys",
-    "read_text",
+    "structure",
 ]
+
+T = TypeVar("T")
 
 _PATIENCE = 30.0
 _LONGEST_KEY = 1000
+_MOST_FIELDS = 20
 _DIGITS = re.compile(r"[0-9]{1,9}")
 _EXPECTED: dict[type, str] = {
     str: "text",
@@ -39,10 +44,6 @@ _EXPECTED: dict[type, str] = {
     dict: "an object",
     type(None): "null",
 }
-
-
-def _kind(value: object) -> str:
-    return _EXPECTED[type(value)]
 
 
 async def read_body(request: web.Request, most: int) -> bytes:
@@ -75,7 +76,7 @@ def _too_large(most: int) -> RefusalError:
     return RefusalError(413, text, headers={"Connection": "close"})
 
 
-def parse_json(request: web.Request, body: bytes) -> dict[str, Any]:
+def parse_json(request: web.Request, body: bytes) -> Tree:
     """The object in a body; an empty body is an empty object.
 
     Raises:
@@ -89,63 +90,96 @@ def parse_json(request: web.Request, body: bytes) -> dict[str, Any]:
         tree = loads(body)
     except ValueError:
         raise RefusalError(400, "the body is not JSON") from None
-    if not isinstance(tree, dict):
-        raise RefusalError(400, f"the body must be an object, not {_kind(tree)}")
-    return cast("dict[str, Any]", tree)
+    return cast("Tree", _checked(dict, tree, "the body"))
 
 
-def _only(tree: dict[str, Any], known: Collection[str]) -> None:
-    for name in tree:
-        if name not in known:
-            names = ", ".join(known) or "none"
-            raise RefusalError(400, f"{name}: unknown key; known: {names}")
+def parse_form(request: web.Request, body: bytes) -> Mapping[str, str]:
+    """The fields of a form; the last value of a repeated field."""
+    if request.content_type != "application/x-www-form-urlencoded":
+        raise RefusalError(415, "the body must be a form")
+    text = body.decode("ascii", "replace")
+    try:
+        return dict(
+            parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+        )
+    except ValueError:
+        raise RefusalError(400, "the form has too many fields") from None
 
 
-def no_keys(tree: dict[str, Any]) -> None:
-    """Check that an object is empty."""
-    _only(tree, ())
+def parse_query(given: MultiMapping[str]) -> Mapping[str, str]:
+    """The parameters of a query, each given once."""
+    for name in given:
+        if len(given.getall(name)) > 1:
+            raise RefusalError(400, f"{name}: given more than once")
+    return dict(given)
 
 
-def read_text(tree: dict[str, Any], name: str) -> str:
-    """The text in an object with this single key."""
-    _only(tree, (name,))
-    text = tree.get(name)
-    if not isinstance(text, str):
-        if name not in tree:
-            raise RefusalError(400, f"{name}: is missing")
-        raise RefusalError(400, f"{name}: must be text, not {_kind(text)}")
-    return text
-
-
-def read_keys(tree: dict[str, Any], source: str) -> list[ProductKey]:
-    """The products in `{"keys": [...]}`; empty if there is no such key.
+def structure(
+    cls: type[T], given: Mapping[str, object], noun: str, *, strict: bool = True
+) -> T:
+    """A value of a class of query parameters, form fields or JSON keys.
 
     Args:
-        tree: The body.
-        source: Name of the source, an optional prefix of each id.
+        cls: The class.
+        given: The values by name.
+        noun: What a name is called in messages.
+        strict: Whether to refuse unknown names rather than ignore them.
+
+    Raises:
+        RefusalError: With the path to the bad value.
     """
-    _only(tree, ("keys",))
-    if "keys" not in tree:
-        return []
-    given = tree["keys"]
-    if not isinstance(given, list):
-        raise RefusalError(400, f"keys: must be a list, not {_kind(given)}")
-    if not given:
-        raise RefusalError(400, "keys: must not be empty; omit it for all products")
-    texts = cast("list[object]", given)
-    return [_key(index, text, source) for index, text in enumerate(texts)]
+    known = {each.name: (each, kind, more) for each, kind, more in fields(cls)}
+    unknown = [name for name in given if name not in known]
+    if strict and unknown:
+        names = ", ".join(known) or "none"
+        raise RefusalError(400, f"{unknown[0]}: unknown {noun}; known: {names}")
+    values: Tree = {}
+    for name, (each, kind, more) in known.items():
+        if name in given:
+            values[name] = _value(kind, given[name], name, more)
+        elif each.default is attrs.NOTHING:
+            raise RefusalError(400, f"{name}: is missing")
+    return cls(**values)
 
 
-def _key(index: int, text: object, source: str) -> ProductKey:
-    if not isinstance(text, str):
-        raise RefusalError(400, f"keys[{index}]: must be text, not {_kind(text)}")
+def _value(kind: Any, value: Any, path: str, limits: Tree) -> object:
+    if kind is int:
+        least, most = limits["minimum"], limits["maximum"]
+        if not _DIGITS.fullmatch(value) or not least <= int(value) <= most:
+            raise RefusalError(400, f"{path}: must be a number from {least} to {most}")
+        return int(value)
+    if kind in {str, str | None}:
+        return _checked(str, value, f"{path}:")
+    texts = cast("list[object]", _checked(list, value, f"{path}:"))
+    if not texts:
+        raise RefusalError(400, f"{path}: must not be empty; omit it for all products")
+    return tuple(_checked(str, each, f"{path}[{n}]:") for n, each in enumerate(texts))
+
+
+def _checked(kind: type[T], value: object, path: str) -> T:
+    if isinstance(value, kind):
+        return value
+    expected, got = _EXPECTED[kind], _EXPECTED[type(value)]
+    raise RefusalError(400, f"{path} must be {expected}, not {got}")
+
+
+def product_keys(texts: Iterable[str], source: str) -> list[ProductKey]:
+    """Keys of products.
+
+    Args:
+        texts: Ids, with or without the name of the source as a prefix.
+        source: Name of the source.
+    """
+    return [_key(f"keys[{index}]", text, source) for index, text in enumerate(texts)]
+
+
+def _key(path: str, text: str, source: str) -> ProductKey:
     if len(text) > _LONGEST_KEY:
-        problem = f"longer than {_LONGEST_KEY} characters"
-        raise RefusalError(400, f"keys[{index}]: {problem}")
+        raise RefusalError(400, f"{path}: longer than {_LONGEST_KEY} characters")
     try:
         return ProductKey(source, text.removeprefix(f"{source}:"))
     except InvalidValueError as error:
-        raise RefusalError(400, f"keys[{index}]: {error.problem}") from None
+        raise RefusalError(400, f"{path}: {error.problem}") from None
 
 
 def read_key(name: str, text: str) -> ProductKey:
@@ -154,37 +188,3 @@ def read_key(name: str, text: str) -> ProductKey:
         return ProductKey.parse(text)
     except InvalidValueError as error:
         raise RefusalError(400, f"{name}: {error.problem}") from None
-
-
-@attrs.frozen
-class Query:
-    """Query parameters.
-
-    Attributes:
-        given: The parameters of the request.
-        known: Names of the parameters that the endpoint accepts.
-    """
-
-    given: MultiMapping[str]
-    known: tuple[str, ...] = ()
-
-    def __attrs_post_init__(self) -> None:
-        for name in self.given:
-            if name not in self.known:
-                names = ", ".join(self.known) or "none"
-                raise RefusalError(400, f"{name}: unknown parameter; known: {names}")
-            if len(self.given.getall(name)) > 1:
-                raise RefusalError(400, f"{name}: given more than once")
-
-    def text(self, name: str) -> str:
-        """A text; empty if it is missing."""
-        return self.given.get(name, "")
-
-    def number(self, name: str, *, default: int, most: int, least: int = 1) -> int:
-        """A whole number from *least* to *most*."""
-        text = self.given.get(name)
-        if text is None:
-            return default
-        if not _DIGITS.fullmatch(text) or not least <= int(text) <= most:
-            raise RefusalError(400, f"{name}: must be a number from {least} to {most}")
-        return int(text)

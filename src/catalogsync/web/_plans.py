@@ -11,7 +11,6 @@ import uuid
 from array import array
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import attrs
 
@@ -22,14 +21,16 @@ from catalogsync.plans import Estimate, Plan, PlanWriter, estimate, plan_head
 from catalogsync.report import Report
 from catalogsync.service import Service
 
+from . import _answers as api
 from ._errors import RefusalError
-from ._schemas import Tree, counts_json, retrying_json
+from ._shapes import Tree, shape
 
 __all__ = ["Plans", "Preview"]
 
 logger = logging.getLogger("catalogsync.web")
 
 _EARLIER = 20
+_NO_REPORT: Tree = {"summary": "", "reasons": [], "counts": None, "categories": None}
 _LISTS = ("failures", "rejected", "warnings", "manual_edits")
 
 
@@ -85,43 +86,39 @@ class Preview:
     def finish(self, report: Report, expected: Estimate) -> None:
         """Save the results once the file is complete."""
         self._offsets = _offsets(self.path)
-        self.report, self.expected = report, expected
+        self.expected = expected
+        self.report = report
 
     def to_dict(self, offset: int, limit: int) -> Tree:
         """The plan as JSON types, with one page of each of its lists."""
-        report, expected = self.report, self.expected
-        lists: Tree = {name: [] for name in _LISTS}
-        totals: dict[str, int] = dict.fromkeys(_LISTS, 0)
+        # In this order: another thread finishes the plan, and sets the report last.
+        state, report, expected = self.state, self.report, self.expected
+        page: Tree = {name: [] for name in _LISTS}
+        totals: Tree = dict.fromkeys(_LISTS, 0)
+        estimated: Tree | None = None
         if report is not None:
             whole = {name: getattr(report, name) for name in _LISTS}
             totals = {name: len(items) for name, items in whole.items()}
             some = {n: items[offset : offset + limit] for n, items in whole.items()}
-            tree = attrs.evolve(report, **some).to_dict()
-            lists = {name: tree[name] for name in _LISTS}
-        estimated: Tree | None = None
+            page = attrs.evolve(report, **some).to_dict()
         if expected is not None:
             estimated = {**attrs.asdict(expected), "summary": str(expected)}
-        return {
-            "plan_id": self.plan_id,
-            "state": self.state,
-            "began_at": self.began_at,
-            "read": self.read,
-            "total": self.total,
-            "retrying": retrying_json(self.retrying),
-            "problem": self.problem,
-            "applied": self.applied,
-            "summary": report.summary if report else "",
-            "reasons": list(report.reasons) if report else [],
-            "counts": counts_json(report.counts) if report else None,
-            "categories": attrs.asdict(report.categories) if report else None,
-            "estimate": estimated,
-            "offset": offset,
-            "totals": {"changes": self.changes, **totals},
-            "changes": self._changes(offset, limit),
-            **lists,
-        }
+        parts: tuple[object, ...] = (
+            {
+                "state": state,
+                "estimate": estimated,
+                "offset": offset,
+                "totals": {"changes": self.changes, **totals},
+                "changes": self._changes(offset, limit),
+                **{name: page[name] for name in _LISTS},
+            },
+            self,
+            report or _NO_REPORT,
+        )
+        tree: Tree = shape(api.Plan, parts)
+        return tree
 
-    def _changes(self, offset: int, limit: int) -> list[Tree]:
+    def _changes(self, offset: int, limit: int) -> list[object]:
         if offset >= len(self._offsets):
             return []
         with self.path.open("rb") as file:
@@ -140,25 +137,13 @@ def _offsets(path: Path) -> array[int]:
     return offsets[1:-1]
 
 
-def _change(line: dict[str, Any]) -> Tree:
-    """A change of a product, a category or a tag, as JSON types."""
+def _change(line: Tree) -> tuple[object, ...]:
+    """The parts of a `Change`: of a product, a category or a tag."""
     if line["line"] == "product":
-        return {
-            "action": line["action"],
-            "key": line["key"],
-            "title": line["title"] or "",
-            "diff": line["diff"],
-            "incomplete": line.get("incomplete", []),
-            "adopts": line.get("adopts", False),
-        }
-    return {
-        "action": line["action"],
-        "key": f"{line['line']}:{line['id']}",
-        "title": line["name"],
-        "diff": line["diff"],
-        "incomplete": [],
-        "adopts": False,
-    }
+        given = {"title": line["title"] or ""}
+    else:
+        given = {"key": f"{line['line']}:{line['id']}", "title": line["name"]}
+    return given, line, {"incomplete": [], "adopts": False}
 
 
 @attrs.define
