@@ -18,7 +18,7 @@ from catalogsync.errors import InvalidValueError
 from .checks import shortened
 from .products import Json, Product, ProductStatus, Unset
 
-__all__ = ["product_from_json", "product_to_json", "structured"]
+__all__ = ["product_from_json", "product_to_json"]
 
 T = TypeVar("T")
 
