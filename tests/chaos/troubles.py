@@ -341,11 +341,20 @@ def _locked(file: Path) -> Trick:
     """Another program has the database for itself."""
 
     async def trick(_: Meddled, real: Real) -> Any:
-        with closing(sqlite3.connect(file, isolation_level=None)) as other:
-            other.execute("BEGIN EXCLUSIVE")
+        with closing(sqlite3.connect(file, isolation_level=None, timeout=0)) as other:
+            while not _has_locked(other):
+                await asyncio.sleep(0)  # another call of the sink is in flight
             return await real()
 
     return Trick(on_any=trick)
+
+
+def _has_locked(connection: sqlite3.Connection) -> bool:
+    try:
+        connection.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError:
+        return False
+    return True
 
 
 async def _silent(_: Meddled, real: Real, __: Sequence[Change]) -> Sequence[Outcome]:
