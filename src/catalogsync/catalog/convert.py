@@ -41,7 +41,7 @@ def product_from_json(tree: object) -> Product:
     """
     if not isinstance(tree, Mapping):
         raise InvalidValueError("", "must be a product as a JSON object")
-    return structured(_converter(), tree, Product)
+    return structured(_converter(), cast("Mapping[str, object]", tree), Product)
 
 
 def structured(converter: Converter, tree: object, cls: type[T]) -> T:
