@@ -53,6 +53,21 @@ async def _on_a_fake(story: Sequence[Chapter]) -> None:
 @example([Chapter([[Event("their_option", 2), Event("add_variant", 2)]], Event("run"))])
 @example([Chapter([[Event("add_variant", 2)]], Event("run_owns", 2, 0))])
 @example([Chapter([[Event("delete_item")]], Event("run_owns", 0, 2))])
+@example(
+    [
+        Chapter(
+            [
+                [
+                    Event("swap_barcodes", 5, 2),
+                    Event("make_simple"),
+                    Event("new_variant_ids", 7),
+                ]
+            ],
+            Event("run_owns", 0, 1),
+        ),
+        Chapter([], Event("run")),
+    ]
+)
 def test_any_story_on_the_fake(story: list[Chapter]) -> None:
     asyncio.run(_on_a_fake(story))
 
