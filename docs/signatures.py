@@ -26,7 +26,8 @@ Every name of the [API](api.md) with its types and defaults. This page is made b
 """
 _DIRECTIVE = re.compile(
     r"^(?P<section>##+ .+)$|^\.\. py:currentmodule:: (?P<module>\S+)"
-    r"|^\.\. (?P<kind>auto|py:)(?:class|function|exception|type|data):: (?P<name>\w+)",
+    r"|^\.\. (?P<kind>auto|py:)(?:class|function|exception|type|data):: (?P<name>\w+)"
+    r"(?:\n +:canonical: (?P<alias>.+))?",
     re.MULTILINE,
 )
 
@@ -146,9 +147,17 @@ def _lines(value: Any, name: str) -> Iterator[str]:
         yield f"{name}: {members}"
         return
     yield _whole(value, name)
-    for member, found in vars(value).items() if isinstance(value, type) else ():
+    for member, found in _members(value) if isinstance(value, type) else ():
         if not member.startswith("_"):
             yield from _member_lines(found, f"{name}.{member}")
+
+
+def _members(value: type) -> Iterator[tuple[str, Any]]:
+    """The members of a class and of its private bases."""
+    for owner in value.__mro__:
+        if owner is not value and not owner.__name__.startswith("_"):
+            return
+        yield from vars(owner).items()
 
 
 def _whole(value: Any, name: str) -> str:
@@ -201,6 +210,8 @@ def page() -> str:
         elif found["kind"] == "auto":
             value = getattr(import_module(module), found["name"])
             blocks.append("\n".join(_lines(value, found["name"])))
+        elif found["alias"]:
+            blocks.append(f"{found['name']} = {_annotation(found['alias'])}")
     return "\n".join([*parts, *_fenced(blocks)])
 
 

@@ -14,7 +14,6 @@ from decimal import Decimal
 from pathlib import Path
 
 from catalogsync import (
-    Change,
     Existing,
     Field,
     Limits,
@@ -23,6 +22,7 @@ from catalogsync import (
     Product,
     ProductKey,
     Variant,
+    Write,
     as_source,
     sync,
 )
@@ -51,7 +51,7 @@ class PriceListSink:
         rows, keys = self._read(), [product.key for product in desired]
         return {key: existing(key, *rows[str(key)]) for key in keys if str(key) in rows}
 
-    async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
+    async def write(self, changes: Sequence[Write], /) -> Sequence[Outcome]:
         """Write these products to the file."""
         rows = self._read() | {str(c.key): row_of(c) for c in changes}
         self._file.write_text(json.dumps(rows, indent=1), encoding="utf-8")
@@ -63,7 +63,7 @@ class PriceListSink:
         return rows
 
 
-def row_of(change: Change) -> list[str]:
+def row_of(change: Write) -> list[str]:
     """A row of the file; it keeps the last-applied state for `existing`."""
     prices = [p for v in change.product.variants or () for p in v.prices or ()]
     texts = [text for p in prices for text in (str(p.amount), p.currency)]

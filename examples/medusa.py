@@ -18,7 +18,7 @@ import asyncio
 import sys
 from os import environ
 
-from catalogsync import CatalogSyncError, Change, Sync, sync
+from catalogsync import CatalogSyncError, Change, Create, Sync, sync
 from catalogsync.adapters.dummyjson import DummyJSONSettings
 from catalogsync.adapters.medusa import MedusaSettings
 from catalogsync.catalog.changes import ReferenceChange
@@ -30,7 +30,7 @@ def show(change: Change | ReferenceChange) -> None:
         print("create or change", change.reference.kind, change.reference.name)
         return
     print(change.action, change.key, change.product.title)
-    for item in diff(change) if change.existing else ():
+    for item in () if isinstance(change, Create) else diff(change):
         print(f"    {item.path}: {item.old} -> {item.new}")
 
 

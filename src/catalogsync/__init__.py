@@ -16,7 +16,19 @@ if TYPE_CHECKING:
 
     from .adapters.memory import MemorySink, MemorySource, as_source
     from .batching import batcher
-    from .catalog.changes import Action, Change, Conflict, Existing
+    from .catalog.changes import (
+        Action,
+        Adopt,
+        Change,
+        Conflict,
+        Create,
+        Delete,
+        Existing,
+        Release,
+        Unpublish,
+        Update,
+        Write,
+    )
     from .catalog.outcomes import Outcome, OutcomeStatus, Rejected
     from .catalog.products import (
         UNSET,
@@ -68,7 +80,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "adapters.memory": "MemorySink MemorySource as_source",
     "batching": "batcher",
-    "catalog.changes": "Action Change Conflict Existing",
+    "catalog.changes": "Action Adopt Change Conflict Create Delete Existing Release Unpublish Update Write",
     "catalog.outcomes": "Outcome OutcomeStatus Rejected",
     "catalog.products": "Category Dimensions Field Image Price Product ProductKey ProductStatus StockLevel UNSET Variant",
     "config": "Job load_config",
@@ -89,6 +101,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split
 __all__ = [
     "UNSET",
     "Action",
+    "Adopt",
     "AdoptBy",
     "BatchRefusedError",
     "BrokenReplyError",
@@ -98,6 +111,8 @@ __all__ = [
     "Change",
     "Conflict",
     "ConflictError",
+    "Create",
+    "Delete",
     "Dimensions",
     "EventHook",
     "Existing",
@@ -126,6 +141,7 @@ __all__ = [
     "Prune",
     "RefusedError",
     "Rejected",
+    "Release",
     "Report",
     "RetryPolicy",
     "Run",
@@ -140,8 +156,11 @@ __all__ = [
     "Transform",
     "TransientError",
     "UnauthorizedError",
+    "Unpublish",
+    "Update",
     "Variant",
     "WhenBusy",
+    "Write",
     "as_source",
     "batcher",
     "load_config",

@@ -21,7 +21,17 @@ from typing import IO, Any, Self, cast
 import attrs
 
 from ._lib.texts import about, counted
-from .catalog.changes import Action, Change, Reference, ReferenceChange, ReferenceKind
+from .catalog.changes import (
+    Action,
+    Adopt,
+    Change,
+    Create,
+    Delete,
+    Reference,
+    ReferenceChange,
+    ReferenceKind,
+    Removal,
+)
 from .catalog.convert import product_from_json, product_to_json
 from .catalog.products import Product, ProductKey
 from .diff.describe import diff
@@ -141,16 +151,16 @@ def fingerprint(change: Change | ReferenceChange) -> str:
         for item in diff(change)
     ]
     found: list[object] = [None]
-    if change.existing is not None:
+    if not isinstance(change, Create):
         product = change.existing.product
         found = [
             change.existing.last_applied,
             list(change.existing.missing_parts),
             change.existing.foreign,
         ]
-        if change.action is Action.DELETE:
+        if isinstance(change, Delete):
             found.append(_whole(product))
-        elif change.action is not Action.UPDATE:
+        elif isinstance(change, Removal):
             found += [product.title, str(product.status or "")]
     text = json.dumps([change.action.value, differences, found], sort_keys=True)
     return digest(text)
@@ -309,11 +319,11 @@ def _product_line(change: Change) -> dict[str, Any]:
         "diff": [attrs.asdict(item) for item in diff(change)],
         "based_on": fingerprint(change),
     }
-    if change.existing is not None and change.existing.missing_parts:
+    if not isinstance(change, Create) and change.existing.missing_parts:
         line["incomplete"] = list(change.existing.missing_parts)
-    if change.existing is not None and change.existing.foreign:
+    if isinstance(change, Adopt):
         line["adopts"] = True
-    if change.desired is not None:
+    if not isinstance(change, Removal) and change.desired is not None:
         line["product"] = product_to_json(change.desired)
     return line
 

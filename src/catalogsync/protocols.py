@@ -25,6 +25,7 @@ from .catalog.changes import (
     Reference,
     ReferenceChange,
     ReferenceOutcome,
+    Write,
 )
 from .catalog.outcomes import Again, Outcome, Rejected
 from .catalog.products import Field, Product, ProductKey
@@ -177,10 +178,10 @@ class Sink(Protocol):
         """
         ...
 
-    async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome | Again]:
+    async def write(self, changes: Sequence[Write], /) -> Sequence[Outcome | Again]:
         """Apply these changes; one answer each, in any order.
 
-        All of them have the same action. A product is never in two calls at once.
+        All of them have the same `action`. A product is never in two calls at once.
         An answer for a change (`change.done()`, `change.failed(reason)`,
         `change.again(error)`) is final, independently of the others. An error that is
         raised concerns the whole call. If part of the work may have been done, the
@@ -249,7 +250,7 @@ class NormalizingSink(Sink, Protocol):
 class SizedSink(Sink, Protocol):
     """A sink whose batches are also limited by their size."""
 
-    def weigh(self, change: Change, /) -> int:
+    def weigh(self, change: Write, /) -> int:
         """Size of a change on the wire in bytes, about."""
         ...
 
@@ -270,10 +271,11 @@ class HandleSink(Sink, Protocol):
 
 @runtime_checkable
 class RemovingSink(Sink, Protocol):
-    """A sink in which products can be unpublished, deleted and released.
+    """A sink in which products can be unpublished, deleted and released."""
 
-    Its `write` accepts these three actions too.
-    """
+    async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome | Again]:
+        """As in `Sink`; it accepts `Unpublish`, `Delete` and `Release` too."""
+        ...
 
     def owned(self, source: str, /) -> AsyncIterator[Sequence[Existing]]:
         """List all products under keys of this source, page by page.
@@ -301,9 +303,8 @@ class AdoptBy(enum.StrEnum):
 class AdoptingSink(Sink, Protocol):
     """A sink that can adopt existing products without a key.
 
-    Its `write` accepts updates whose `Change.existing` is `foreign`: they add our key
-    and last-applied state to the product, and the ids of the desired variants to its
-    variants.
+    Its `write` accepts `Adopt` too: an update that adds our key and last-applied state
+    to the product, and the ids of the desired variants to its variants.
     """
 
     async def find_foreign(

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-import attrs
 import pytest
 
 from catalogsync import (
@@ -21,7 +20,7 @@ from catalogsync import (
     Variant,
 )
 from catalogsync.adapters.medusa import MedusaSettings, MedusaSink
-from catalogsync.catalog.changes import Action, Found
+from catalogsync.catalog.changes import Action, Found, Release
 from catalogsync.diff.compare import plan, supplied
 from catalogsync.diff.last_applied import LastApplied
 from catalogsync.protocols import AdoptBy, AdoptingSink
@@ -396,20 +395,7 @@ async def test_what_was_released_can_be_adopted_again(medusa: Any) -> None:
         owned: Sequence[Existing] = [
             h async for page in sink.owned("shop") for h in page
         ]
-        changes = [plan(p, None, {}) for p in products]
-        by_key = {existing.product.key: existing for existing in owned}
-        await sink.write(
-            [
-                attrs.evolve(
-                    change,
-                    action=Action.RELEASE,
-                    existing=by_key[change.key],
-                    fields=(),
-                )
-                for change in changes
-                if change
-            ]
-        )
+        await sink.write([Release(existing=each) for each in owned])
         for product, by in zip(
             products, (AdoptBy.SKU, AdoptBy.HANDLE, AdoptBy.SKU), strict=True
         ):

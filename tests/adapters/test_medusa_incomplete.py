@@ -28,7 +28,7 @@ from catalogsync import (
     Variant,
 )
 from catalogsync.adapters.medusa import MedusaSettings, MedusaSink
-from catalogsync.catalog.changes import Action
+from catalogsync.catalog.changes import Action, Update
 from catalogsync.diff.compare import plan, supplied
 from catalogsync.testing import fake_medusa
 
@@ -296,8 +296,7 @@ async def test_a_change_without_fields_adds_what_is_missing(
     """Other differences are left to the next change."""
     await shop.interrupt(await shop.create(shirt()), stage)
     existing = await shop.find(shirt())
-    change = Change(
-        action=Action.UPDATE,
+    change = Update(
         product=existing.product,
         fields=frozenset(),
         last_applied=existing.last_applied or "",

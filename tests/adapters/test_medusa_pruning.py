@@ -13,7 +13,6 @@ from tests.engine.fakes import LookupSource
 
 from catalogsync import (
     BatchRefusedError,
-    Change,
     Existing,
     Options,
     OutcomeStatus,
@@ -35,6 +34,7 @@ from catalogsync.adapters.medusa import MedusaSettings, MedusaSink
 from catalogsync.catalog.changes import Action
 from catalogsync.diff.compare import plan, supplied
 from catalogsync.diff.last_applied import LastApplied
+from catalogsync.engine.removing import removal
 from catalogsync.plans import PlanHead, estimate
 from catalogsync.protocols import HandleSink, HasEndpoint, RemovingSink
 
@@ -76,19 +76,6 @@ async def create(sink: MedusaSink, products: Iterable[Product]) -> None:
 
 async def owned(sink: MedusaSink, source: str = "shop") -> dict[str, Existing]:
     return {h.product.key.id: h async for page in sink.owned(source) for h in page}
-
-
-def removal(existing: Existing, action: Action) -> Change:
-    last_applied = attrs.evolve(
-        LastApplied.parse(existing.last_applied), unpublished=True
-    ).text()
-    return Change(
-        action=action,
-        product=existing.product,
-        fields=frozenset(),
-        last_applied=last_applied,
-        existing=existing,
-    )
 
 
 async def remove(

@@ -14,6 +14,8 @@ from catalogsync.catalog.changes import Action, Change, Conflict, Existing
 from catalogsync.catalog.outcomes import OutcomeStatus
 from catalogsync.catalog.products import Field
 from catalogsync.diff.compare import plan
+from catalogsync.diff.last_applied import LastApplied
+from catalogsync.engine.removing import removal
 from catalogsync.errors import ConflictError
 from catalogsync.protocols import (
     AdoptBy,
@@ -57,16 +59,7 @@ async def owned(sink: MemorySink, source: str = "shop") -> list[Existing]:
 
 async def pruned(sink: MemorySink, action: Action) -> list[Change]:
     """The changes that take all of it away."""
-    return [
-        Change(
-            action=action,
-            product=ours.product,
-            fields=frozenset(),
-            last_applied="after",
-            existing=ours,
-        )
-        for ours in await owned(sink)
-    ]
+    return [removal(ours, action) for ours in await owned(sink)]
 
 
 def test_has_these_abilities() -> None:
@@ -108,7 +101,7 @@ async def test_unpublish_makes_it_a_draft() -> None:
     (outcome,) = await sink.write(await pruned(sink, Action.UNPUBLISH))
     assert outcome.status is OutcomeStatus.REMOVED
     assert sink.products == {KEY: product(status=ProductStatus.DRAFT)}
-    assert sink.last_applied == {KEY: "after"}
+    assert LastApplied.parse(sink.last_applied[KEY]).unpublished
 
 
 async def test_delete_is_fine_where_it_is_gone() -> None:

@@ -16,7 +16,15 @@ from tests.adapters.sql_products import ALL, KEY, apply, found, price
 from tests.strategies import texts
 
 from catalogsync.adapters.sql import SQLSink
-from catalogsync.catalog.changes import Action, Change, Conflict, Existing, Found
+from catalogsync.catalog.changes import (
+    Action,
+    Adopt,
+    Change,
+    Conflict,
+    Existing,
+    Found,
+    Release,
+)
 from catalogsync.catalog.products import (
     UNSET,
     Field,
@@ -321,7 +329,7 @@ async def test_it_becomes_ours_and_what_others_added_stays(
             attributes={"rating": 4.5},
         ),
     )
-    assert change.existing
+    assert isinstance(change, Adopt)
     assert change.existing.last_applied is None
     assert await hand("SELECT id, product_id, sku FROM variant ORDER BY id") == rows
     ours = await found(sink)
@@ -474,13 +482,7 @@ async def test_what_was_released_is_adopted_again(sink: SQLSink, hand: Hand) -> 
     await apply(sink, product)
     rows = await hand("SELECT * FROM variant ORDER BY id")
     existing = await found(sink)
-    release = Change(
-        action=Action.RELEASE,
-        product=existing.product,
-        fields=frozenset(),
-        last_applied="",
-        existing=existing,
-    )
+    release = Release(existing=existing)
     await sink.write([release])
     await adopt(sink, product)
     assert await hand("SELECT * FROM variant ORDER BY id") == rows

@@ -14,7 +14,6 @@ from tests.adapters.sql_databases import POSTGRES, Hand
 from tests.adapters.sql_products import (
     KEY,
     apply,
-    creation,
     find_one,
     found,
     product,
@@ -24,7 +23,7 @@ from tests.strategies import product_keys
 
 from catalogsync import Options, Page, Prune, as_source, sync
 from catalogsync.adapters.sql import SQLSettings, SQLSink
-from catalogsync.catalog.changes import Action, Change, Existing
+from catalogsync.catalog.changes import Action, Change, Existing, Update
 from catalogsync.catalog.outcomes import OutcomeStatus
 from catalogsync.catalog.products import (
     UNSET,
@@ -33,6 +32,8 @@ from catalogsync.catalog.products import (
     ProductKey,
     ProductStatus,
 )
+from catalogsync.diff.last_applied import LastApplied
+from catalogsync.engine.removing import removal
 from catalogsync.errors import ConflictError
 from catalogsync.protocols import AdoptingSink, HandleSink, HasEndpoint, RemovingSink
 
@@ -53,13 +54,7 @@ async def pruned(sink: SQLSink, action: Action, *ids: str) -> list[Change]:
     """The changes that take these products away, as the engine makes them."""
     existing = [ours for page in await pages(sink) for ours in page]
     return [
-        Change(
-            action=action,
-            product=ours.product,
-            fields=frozenset(),
-            last_applied="after",
-            existing=ours,
-        )
+        removal(ours, action)
         for ours in existing
         if not ids or ours.product.key.id in ids
     ]
@@ -212,10 +207,7 @@ async def test_odd_keys_are_owned_and_pruned(
     (page,) = await pages(sink, source)
     assert [ours.product.key for ours in page] == keys
     for action, ours in zip((Action.DELETE, Action.RELEASE), page, strict=False):
-        change = attrs.evolve(
-            creation(), action=action, product=ours.product, existing=ours
-        )
-        await sink.write([attrs.evolve(change, fields=frozenset[Field]())])
+        await sink.write([removal(ours, action)])
     rest = [ours.product.key for page in await pages(sink, source) for ours in page]
     assert rest == keys[2:]
     await hand("DELETE FROM product")
@@ -233,7 +225,8 @@ async def test_unpublish_makes_it_a_draft(sink: SQLSink, hand: Hand) -> None:
     ((status, last_applied),) = await hand(
         "SELECT status, receipt FROM product WHERE source_id = '1'"
     )
-    assert (status, last_applied) == ("draft", "after")
+    assert status == "draft"
+    assert LastApplied.parse(last_applied).unpublished
     await hand(
         "UPDATE product SET status = 'published', receipt ="
         " (SELECT receipt FROM product WHERE source_id = '2') WHERE source_id = '1'"
@@ -317,8 +310,7 @@ async def test_status_is_a_field(sink: SQLSink, hand: Hand) -> None:
     draft = attrs.evolve(existing.product, status=ProductStatus.DRAFT)
     await sink.write(
         [
-            Change(
-                action=Action.UPDATE,
+            Update(
                 product=draft,
                 fields=frozenset({Field.STATUS}),
                 last_applied="after",

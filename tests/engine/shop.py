@@ -12,9 +12,10 @@ from typing import Any
 import attrs
 
 from catalogsync import (
-    Action,
     Change,
     ConflictError,
+    Create,
+    Delete,
     Existing,
     Field,
     Limits,
@@ -23,6 +24,8 @@ from catalogsync import (
     ProductKey,
     ProductStatus,
     TransientError,
+    Unpublish,
+    Update,
 )
 from catalogsync.catalog.changes import Found
 
@@ -141,7 +144,7 @@ class Shop:
         """Really do it, whole or not at all."""
         taken = {row.handle for row in self.rows}
         for change in changes:
-            if change.action is Action.CREATE:
+            if isinstance(change, Create):
                 assert change.handle is not None
                 if self.unique and change.handle in taken:
                     raise ConflictError(f"handle {change.handle} is taken")
@@ -149,7 +152,7 @@ class Shop:
             self._work(change)
 
     def _work(self, change: Change) -> None:
-        if change.action is Action.CREATE:
+        if isinstance(change, Create):
             row = Row(
                 key=change.key,
                 handle=change.handle or "",
@@ -158,17 +161,16 @@ class Shop:
             )
             self.rows.append(row)
             return
-        assert change.existing is not None
         row = change.existing.native
         assert isinstance(row, Row)
-        match change.action:
-            case Action.UPDATE:
+        match change:
+            case Update():
                 row.key, row.product = change.key, change.product
                 row.last_applied, row.missing_parts = change.last_applied, ()
-            case Action.UNPUBLISH:
+            case Unpublish():
                 row.product = attrs.evolve(row.product, status=ProductStatus.DRAFT)
                 row.last_applied = change.last_applied
-            case Action.DELETE:
+            case Delete():
                 if row in self.rows:
                     self.rows.remove(row)
             case _:

@@ -11,6 +11,7 @@ from catalogsync import (
     RunStatus,
     Sync,
     TransientError,
+    Update,
     as_source,
     sync,
 )
@@ -144,5 +145,5 @@ async def test_a_plan_reports_it() -> None:
     source = as_source(catalog(3)[1:], name="shop")
     await Sync(source, shop, options=OPTIONS).plan(shown.append)
     (change,) = [c for c in shown if isinstance(c, Change)]
-    assert change.existing is not None
+    assert isinstance(change, Update)
     assert change.existing.missing_parts == ("no variant",)

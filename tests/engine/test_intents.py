@@ -8,8 +8,8 @@ import pytest
 import pytest_asyncio
 
 from catalogsync import (
-    Action,
     Change,
+    Create,
     Limits,
     OnManualEdit,
     Options,
@@ -86,8 +86,7 @@ async def test_the_same_handle_when_the_title_changed_meanwhile(
     async def finishes(shop: Shop, _: Sequence[Change]) -> None:
         """The first request is carried out only now."""
         old = product(1, title="Old")
-        late = Change(
-            action=Action.CREATE,
+        late = Create(
             product=old,
             fields=frozenset(),
             last_applied="{}",

@@ -76,7 +76,10 @@ from catalogsync.catalog.changes import (
     ReferenceChange,
     ReferenceKind,
     ReferenceOutcome,
+    Removal,
+    Update,
     VariantChange,
+    Write,
 )
 from catalogsync.catalog.products import Json, Unset
 from catalogsync.diff.compare import plan
@@ -145,6 +148,9 @@ class DictSink:
 
     async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
         for change in changes:
+            if isinstance(change, Removal):
+                del self.existing[change.key]
+                continue
             self.existing[change.key] = Existing(
                 product=change.product, last_applied=change.last_applied
             )
@@ -170,7 +176,7 @@ class AbleSink(DictSink):
     def shape(self, product: Product, /) -> Product:
         return attrs.evolve(product, title=product.title[:50])
 
-    def weigh(self, change: Change, /) -> int:
+    def weigh(self, change: Write, /) -> int:
         return len(change.last_applied)
 
     async def check(self) -> Sequence[CheckResult]:
@@ -259,13 +265,14 @@ def make() -> Product:
 
 def pure(product: Product, existing: Existing) -> None:
     change = plan(product, existing)
-    assert_type(change, Change | None)
-    assert_type(plan(product, None, {Field.TAGS: ("1",)}), Change | None)
+    assert_type(change, Write | None)
+    assert_type(plan(product, None, {Field.TAGS: ("1",)}), Write | None)
     if change is not None:
         assert_type(diff(change), tuple[FieldDiff, ...])
         assert_type(change.key, ProductKey)
         assert_type(change.action, Action)
-        assert_type(change.variants, tuple[VariantChange, ...])
+        if isinstance(change, Update):
+            assert_type(change.variants, tuple[VariantChange, ...])
         assert_type(change.references, Mapping[Field, tuple[str, ...]])
         assert_type(change.done(), Outcome)
     assert_type(list(batched(["a"], 2)), list[list[str]])

@@ -13,8 +13,10 @@ from tests.strategies import Additions, additions, histories, products
 from catalogsync import (
     UNSET,
     Action,
+    Adopt,
     Category,
     Change,
+    Create,
     Dimensions,
     Existing,
     Field,
@@ -24,6 +26,7 @@ from catalogsync import (
     ProductKey,
     ProductStatus,
     StockLevel,
+    Update,
     Variant,
 )
 from catalogsync.catalog import lenient
@@ -85,15 +88,15 @@ def after(change: Change, product: Product | None = None) -> Existing:
     return Existing(product=product or change.product, last_applied=change.last_applied)
 
 
-def update(desired: Product, existing: Existing) -> Change:
+def update(desired: Product, existing: Existing) -> Update:
     change = plan(desired, existing)
-    assert change is not None
-    assert change.action is Action.UPDATE
+    assert isinstance(change, Update)
+    assert isinstance(change, Adopt) is existing.foreign
     assert change.existing is existing
     return change
 
 
-def only(change: Change) -> tuple[frozenset[Field], dict[str, Action]]:
+def only(change: Update) -> tuple[frozenset[Field], dict[str, Action]]:
     return change.fields, {v.variant.id: v.action for v in change.variants}
 
 
@@ -103,8 +106,7 @@ def test_nothing_existing_is_a_create_with_all_that_is_supplied() -> None:
     assert change.action is Action.CREATE
     assert change.product == make()
     assert change.fields == set(Field)
-    assert change.variants == ()
-    assert change.existing is None
+    assert isinstance(change, Create)
     assert change.key == KEY
 
 
@@ -598,7 +600,7 @@ def test_references_that_the_source_does_not_speak_of_are_left_alone() -> None:
 def test_a_change_keeps_what_the_sink_gave_for_it() -> None:
     existing = attrs.evolve(written(make()), native={"id": "prod_1"})
     change = update(make(title="Mug"), existing)
-    assert change.existing is not None
+    assert isinstance(change, Update)
     assert change.existing.native == {"id": "prod_1"}
 
 

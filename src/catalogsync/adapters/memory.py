@@ -16,7 +16,17 @@ from uuid import uuid4
 import attrs
 
 from catalogsync.batching import ROOM, weight_of
-from catalogsync.catalog.changes import Action, Change, Conflict, Existing, Found
+from catalogsync.catalog.changes import (
+    Adopt,
+    Change,
+    Conflict,
+    Create,
+    Delete,
+    Existing,
+    Found,
+    Release,
+    Unpublish,
+)
 from catalogsync.catalog.outcomes import Outcome
 from catalogsync.catalog.products import (
     UNSET,
@@ -186,29 +196,31 @@ class MemorySink:
 
     def _is_as_found(self, change: Change) -> bool:
         is_there = change.key in self.products
-        if change.existing and change.existing.foreign:
+        if isinstance(change, Adopt):
             theirs = change.existing.native
             return not is_there and any(each is theirs for each in self.foreign)
-        if change.action is Action.CREATE:
+        if isinstance(change, Create):
             return not is_there
-        return is_there or change.action is Action.DELETE
+        return is_there or isinstance(change, Delete)
 
     def _apply(self, change: Change) -> None:
-        key, theirs = change.key, change.existing and change.existing.native
-        match change.action:
-            case Action.DELETE:
+        key = change.key
+        match change:
+            case Delete():
                 self.products.pop(key, None)
                 self.last_applied.pop(key, None)
-            case Action.RELEASE:
+            case Release():
                 self.foreign.append(self.products.pop(key))
                 self.last_applied.pop(key, None)
-            case Action.UNPUBLISH:
+            case Unpublish():
                 draft = ProductStatus.DRAFT
                 found = self.products[key]
                 self.products[key] = evolve_unchecked(found, status=draft)
                 self.last_applied[key] = change.last_applied
             case _:
-                self.foreign = [each for each in self.foreign if each is not theirs]
+                if isinstance(change, Adopt):
+                    theirs = change.existing.native
+                    self.foreign = [each for each in self.foreign if each is not theirs]
                 self.products[key] = change.product
                 self.last_applied[key] = change.last_applied
 

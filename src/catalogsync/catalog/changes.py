@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, TypeAlias, cast
+from typing import Any, ClassVar, TypeAlias, cast
 
 import attrs
 
@@ -16,8 +16,11 @@ from .products import Dimensions, Field, Json, Product, ProductKey, Unset, Varia
 
 __all__ = [
     "Action",
+    "Adopt",
     "Change",
     "Conflict",
+    "Create",
+    "Delete",
     "Existing",
     "ExistingReference",
     "FieldDiff",
@@ -26,7 +29,12 @@ __all__ = [
     "ReferenceChange",
     "ReferenceKind",
     "ReferenceOutcome",
+    "Release",
+    "Removal",
+    "Unpublish",
+    "Update",
     "VariantChange",
+    "Write",
 ]
 
 
@@ -122,38 +130,12 @@ class VariantChange:
     fields: frozenset[Field] = frozenset()
 
 
-@attrs.frozen(kw_only=True)
-class Change:
-    """What has to happen to one product.
+class _Change:
+    """What all changes share."""
 
-    Attributes:
-        action: CREATE or UPDATE; for a `RemovingSink` also UNPUBLISH (shoppers no
-            longer see it), DELETE, or RELEASE (our key and last-applied state are
-            removed, and everything else stays).
-        product: The product after the change, including data added in the store.
-        fields: The fields to write; for CREATE, all that are supplied; empty for
-            UNPUBLISH, DELETE and RELEASE.
-        variants: For UPDATE: the variants to change.
-        references: The sink's ids of the categories and tags that the product will
-            have, if `fields` contains them.
-        last_applied: To be stored with the product and returned by `find`.
-        existing: The result of `find`; None for CREATE.
-        desired: The product of the source, as the sink can hold it; None: the change
-            does not come from the source.
-        handle: For CREATE in a `HandleSink`: the handle to use.
-    """
-
-    action: Action
+    __slots__ = ()
+    action: ClassVar[Action]
     product: Product
-    fields: frozenset[Field]
-    variants: tuple[VariantChange, ...] = ()
-    references: Mapping[Field, tuple[str, ...]] = attrs.field(
-        factory=dict[Field, tuple[str, ...]]
-    )
-    last_applied: str
-    existing: Existing | None = None
-    desired: Product | None = None
-    handle: str | None = None
 
     @property
     def key(self) -> ProductKey:
@@ -167,7 +149,7 @@ class Change:
             note: A warning for people, if something about it is unusual.
         """
         reason = _RELEASED if self.action is Action.RELEASE else note
-        return Outcome(self.key, _DONE.get(self.action, OutcomeStatus.UPDATED), reason)
+        return Outcome(self.key, _DONE.get(self.action, OutcomeStatus.REMOVED), reason)
 
     def failed(
         self, reason: str, *, said: str = "", holder: ProductKey | None = None
@@ -195,11 +177,124 @@ class Change:
 
 _DONE = {
     Action.CREATE: OutcomeStatus.CREATED,
-    Action.UNPUBLISH: OutcomeStatus.REMOVED,
-    Action.DELETE: OutcomeStatus.REMOVED,
-    Action.RELEASE: OutcomeStatus.REMOVED,
+    Action.UPDATE: OutcomeStatus.UPDATED,
 }
 _RELEASED = "released: it stays in the sink as it is, without our key"
+
+
+@attrs.frozen(kw_only=True)
+class _Write(_Change):
+    product: Product
+    fields: frozenset[Field]
+    references: Mapping[Field, tuple[str, ...]] = attrs.field(
+        factory=dict[Field, tuple[str, ...]]
+    )
+    last_applied: str
+    desired: Product | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Create(_Write):
+    """The sink gets a new product.
+
+    Attributes:
+        product: The product.
+        fields: The fields that are supplied.
+        references: The sink's ids of the categories and tags that the product will
+            have, if `fields` contains them.
+        last_applied: To be stored with the product and returned by `find`.
+        desired: The product of the source, as the sink can hold it.
+        handle: The handle to use, in a `HandleSink`.
+    """
+
+    action = Action.CREATE
+    handle: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Update(_Write):
+    """A product of ours gets other values, or what it lacks.
+
+    Attributes:
+        product: The product after the change, including data added in the store.
+        fields: The fields to write.
+        variants: The variants to change.
+        references: The sink's ids of the categories and tags that the product will
+            have, if `fields` contains them.
+        last_applied: To be stored with the product and returned by `find`.
+        existing: The result of `find`.
+        desired: The product of the source, as the sink can hold it; None: the change
+            does not come from the source.
+    """
+
+    action = Action.UPDATE
+    variants: tuple[VariantChange, ...] = ()
+    existing: Existing
+
+
+@attrs.frozen(kw_only=True)
+class Adopt(Update):
+    """An update of a product without a key, which also gets our key.
+
+    It has the same action as other updates and may be in one batch with them. See
+    `AdoptingSink`.
+    """
+
+
+@attrs.frozen(kw_only=True)
+class _Removal(_Change):
+    existing: Existing
+    product: Product = attrs.field(
+        default=attrs.Factory(lambda self: self.existing.product, takes_self=True),
+        init=False,
+        eq=False,
+        repr=False,
+    )
+
+
+@attrs.frozen(kw_only=True)
+class Unpublish(_Removal):
+    """Shoppers no longer see a product.
+
+    Attributes:
+        existing: The product, as `owned` or `find` returned it.
+        last_applied: To be stored with the product and returned by `find`.
+    """
+
+    action = Action.UNPUBLISH
+    last_applied: str
+
+
+@attrs.frozen(kw_only=True)
+class Delete(_Removal):
+    """The sink removes a product.
+
+    Attributes:
+        existing: The product, as `owned` or `find` returned it.
+    """
+
+    action = Action.DELETE
+
+
+@attrs.frozen(kw_only=True)
+class Release(_Removal):
+    """Our key and last-applied state are removed, and everything else stays.
+
+    Attributes:
+        existing: The product, as `owned` or `find` returned it.
+    """
+
+    action = Action.RELEASE
+
+
+Write: TypeAlias = Create | Update | Adopt
+"""The product is in the sink afterwards, with our key."""
+
+Removal: TypeAlias = Unpublish | Delete | Release
+"""The source no longer has the product. Only for a `RemovingSink`."""
+
+Change: TypeAlias = Write | Removal
+"""What has to happen to one product: one class for each kind of change."""
 
 
 class ReferenceKind(enum.StrEnum):

@@ -5,7 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from catalogsync.catalog.changes import Action, Change, FieldDiff, ReferenceChange
+from catalogsync.catalog.changes import (
+    Action,
+    Adopt,
+    Change,
+    Create,
+    FieldDiff,
+    ReferenceChange,
+    Update,
+)
 from catalogsync.catalog.products import Json
 from catalogsync.diff.describe import diff
 from catalogsync.plans import Estimate
@@ -36,8 +44,8 @@ def change_text(change: Change | ReferenceChange, *, whole: bool = False) -> str
     most = _WHOLE if whole else _SHORT
     if isinstance(change, ReferenceChange):
         return _reference_text(change, most)
-    creates = change.action is Action.CREATE
-    missing_parts = change.existing.missing_parts if change.existing else ()
+    creates = isinstance(change, Create)
+    missing_parts = () if isinstance(change, Create) else change.existing.missing_parts
     head = _HEADS.get(change.action, "~ repair" if missing_parts else "~ update")
     title = shortened(change.product.title, most)
     fields = [
@@ -46,9 +54,9 @@ def change_text(change: Change | ReferenceChange, *, whole: bool = False) -> str
         if not (creates and item.new is None)
     ]
     fields += [f"    incomplete: {shortened(part, most)}" for part in missing_parts]
-    if change.existing and change.existing.foreign:
+    if isinstance(change, Adopt):
         fields.append("    existing product, will be adopted")
-    if change.action is Action.UPDATE and not fields:
+    if isinstance(change, Update) and not fields:
         fields.append("    (bookkeeping only)")
     return "\n".join([f"{head} {shortened(str(change.key), most)}  {title}", *fields])
 

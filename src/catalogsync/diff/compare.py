@@ -18,10 +18,13 @@ import attrs
 
 from catalogsync.catalog.changes import (
     Action,
-    Change,
+    Adopt,
+    Create,
     Existing,
     FieldDiff,
+    Update,
     VariantChange,
+    Write,
     by_name,
     for_display,
 )
@@ -109,7 +112,7 @@ class Comparison:
             longer supplies. The value stays until another product needs it.
     """
 
-    change: Change | None
+    change: Write | None
     manual_edits: tuple[ManualEdit, ...] = ()
     conflicts: tuple[str, ...] = ()
     dropped: tuple[tuple[str, str], ...] = ()
@@ -121,7 +124,7 @@ def plan(
     references: References | None = None,
     *,
     rules: Rules | None = None,
-) -> Change | None:
+) -> Write | None:
     """Work out the smallest change.
 
     Args:
@@ -168,8 +171,7 @@ def compare(
         without=without,
         job=rules.job,
     )
-    change = Change(
-        action=Action.CREATE,
+    change = Create(
         product=desired,
         fields=supplied(desired),
         references=references or {},
@@ -300,8 +302,8 @@ class _Comparison:
         )
         if not self.fields and not self._is_forced():
             return found
-        change = Change(
-            action=Action.UPDATE,
+        kind = Adopt if self.existing.foreign else Update
+        change = kind(
             product=evolve_unchecked(self.existing.product, **self.values),
             fields=frozenset(self.fields),
             variants=variants,

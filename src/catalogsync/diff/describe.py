@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from catalogsync.catalog.changes import Action, Change, FieldDiff, by_name, for_display
+from catalogsync.catalog.changes import (
+    Action,
+    Change,
+    Create,
+    FieldDiff,
+    Removal,
+    Write,
+    by_name,
+    for_display,
+)
 from catalogsync.catalog.products import (
     UNSET,
     VARIANT_TEXTS,
@@ -40,7 +49,9 @@ _NORMALISED = (
 
 def diff(change: Change) -> tuple[FieldDiff, ...]:
     """The values that a change replaces, for people."""
-    before = change.existing.product if change.existing else None
+    if isinstance(change, Removal):
+        return ()
+    before = None if isinstance(change, Create) else change.existing.product
     found = [
         FieldDiff(
             path=field.value,
@@ -111,10 +122,10 @@ def _entries(
             yield FieldDiff(path=f"{path}.{name}", old=old.get(name), new=new.get(name))
 
 
-def _reference_diffs(change: Change) -> Iterator[FieldDiff]:
+def _reference_diffs(change: Write) -> Iterator[FieldDiff]:
     for field, target in change.references.items():
         existing: Mapping[str, str] = {}
-        if change.existing:
+        if not isinstance(change, Create):
             existing = change.existing.references.get(field, existing)
         desired = for_display(getattr(change.product, field))
         theirs = [name for id_, name in existing.items() if id_ in target]
@@ -122,8 +133,8 @@ def _reference_diffs(change: Change) -> Iterator[FieldDiff]:
         yield FieldDiff(path=field.value, old=list(existing.values()) or None, new=new)
 
 
-def _variant_diffs(change: Change) -> Iterator[FieldDiff]:
-    if not change.existing:
+def _variant_diffs(change: Write) -> Iterator[FieldDiff]:
+    if isinstance(change, Create):
         for variant in change.product.variants or ():
             yield from _entries(f"variants.{variant.id}", {}, _facts(variant))
         return

@@ -23,7 +23,7 @@ from typing import TypeGuard, cast
 import attrs
 
 from catalogsync._lib import strict_json
-from catalogsync.catalog.changes import Change
+from catalogsync.catalog.changes import Update
 from catalogsync.catalog.products import (
     VARIANT_TEXTS,
     Category,
@@ -352,7 +352,7 @@ def _titles(
     return {Field.OPTIONS.value: _sorted(titles)} if has_some else {}
 
 
-def interim_last_applied(change: Change) -> str:
+def interim_last_applied(change: Update) -> str:
     """What a sink stores with a product while an update takes several requests.
 
     It goes with the first request. `change.last_applied` goes with the last one, and
@@ -362,9 +362,7 @@ def interim_last_applied(change: Change) -> str:
     Args:
         change: The update.
     """
-    return interim(
-        change.existing.last_applied if change.existing else None, change.last_applied
-    )
+    return interim(change.existing.last_applied, change.last_applied)
 
 
 def interim(before: str | None, after: str) -> str:

@@ -8,10 +8,13 @@ import attrs
 
 from catalogsync.catalog.changes import (
     Action,
-    Change,
+    Delete,
     Existing,
     Reference,
     ReferenceChange,
+    Removal,
+    Unpublish,
+    Write,
 )
 from catalogsync.catalog.products import ProductKey
 from catalogsync.diff.last_applied import LastApplied
@@ -40,7 +43,7 @@ class PlanApproval:
     _stale: set[ProductKey] = attrs.field(factory=set[ProductKey], init=False)
     _gone: set[ProductKey] = attrs.field(factory=set[ProductKey], init=False)
 
-    def objection(self, change: Change, /) -> str:
+    def objection(self, change: Write, /) -> str:
         """Why a change must not be made; empty: it may."""
         planned = self.plan.changes.get(change.key)
         same = planned == (change.action, fingerprint(change))
@@ -64,7 +67,7 @@ class PlanApproval:
         changes = self.plan.changes.items()
         return {key: action for key, (action, _) in changes if action in _REMOVALS}
 
-    async def removals(self, sink: RemovingSink, source: str, /) -> Sequence[Change]:
+    async def removals(self, sink: RemovingSink, source: str, /) -> Sequence[Removal]:
         """The planned removals of products that have not changed since."""
         removed = self._removed()
         found = [
@@ -73,21 +76,21 @@ class PlanApproval:
             for existing in page
             if existing.product.key in removed
         ]
-        deleted = [
-            c.existing for c in found if c.existing and c.action is Action.DELETE
-        ]
+        deleted = [c.existing for c in found if isinstance(c, Delete)]
         whole = await find_whole(sink, deleted)
         self._stale.clear()
         self._gone.clear()
         self._gone.update(removed)
-        changes: list[Change] = []
-        for change in (
-            *(change for change in found if change.action is Action.UNPUBLISH),
-            *(removal(existing, Action.DELETE) for existing in whole),
-        ):
-            done = change.action is Action.UNPUBLISH and _is_unpublished(change)
+        changes: list[Removal] = []
+        candidates: Iterable[Removal] = (
+            *(change for change in found if isinstance(change, Unpublish)),
+            *(Delete(existing=existing) for existing in whole),
+        )
+        for change in candidates:
+            last_applied = LastApplied.parse(change.existing.last_applied)
+            done = isinstance(change, Unpublish) and last_applied.unpublished
             same = fingerprint(change) == self.plan.changes[change.key][1]
-            ours = is_writer(_last_applied(change.existing), self.plan.head.job)
+            ours = is_writer(last_applied, self.plan.head.job)
             self._gone.discard(change.key)
             if done:
                 continue
@@ -97,14 +100,12 @@ class PlanApproval:
                 self._stale.add(change.key)
         return changes
 
-    def is_removable(self, change: Change, existing: Existing, /) -> bool:
+    def is_removable(self, change: Removal, existing: Existing, /) -> bool:
         """Whether a product is still as it was when `removals` approved it."""
-        if change.action is Action.DELETE:
-            same = fingerprint(removal(existing, change.action)) == fingerprint(change)
+        if isinstance(change, Delete):
+            same = fingerprint(Delete(existing=existing)) == fingerprint(change)
         else:
-            same = change.existing is not None and _relevant(existing) == _relevant(
-                change.existing
-            )
+            same = _relevant(existing) == _relevant(change.existing)
         if not same:
             self._stale.add(change.key)
         return same
@@ -126,14 +127,6 @@ def _listed(keys: Collection[ProductKey]) -> str:
     texts = sorted(map(str, keys))
     more = f" and {len(texts) - _MAX_LISTED} more" if len(texts) > _MAX_LISTED else ""
     return ", ".join(texts[:_MAX_LISTED]) + more
-
-
-def _is_unpublished(change: Change) -> bool:
-    return _last_applied(change.existing).unpublished
-
-
-def _last_applied(existing: Existing | None) -> LastApplied:
-    return LastApplied.parse(existing.last_applied if existing else None)
 
 
 def _relevant(existing: Existing) -> tuple[object, ...]:

@@ -31,7 +31,7 @@ from typing import Any, TypeVar
 import attrs
 
 from catalogsync._lib.concurrency import ended
-from catalogsync.catalog.changes import Action, Change
+from catalogsync.catalog.changes import Change, Create, Delete, Release
 from catalogsync.catalog.convert import product_to_json
 from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
 from catalogsync.catalog.products import Product, ProductKey
@@ -70,7 +70,6 @@ _IN_HISTORY = frozenset(
         OutcomeStatus.UNRESOLVED,
     }
 )
-_REMOVED = frozenset({Action.DELETE, Action.RELEASE})
 _IN_SINK = frozenset(
     {OutcomeStatus.CREATED, OutcomeStatus.UPDATED, OutcomeStatus.UNCHANGED}
 )
@@ -290,8 +289,9 @@ class Journal:
         """
         handles: dict[ProductKey, str] = {}
         for change in changes:
-            if change.action is Action.CREATE or self._tracks_updates:
-                handles[change.key] = change.handle or ""
+            handle = change.handle if isinstance(change, Create) else None
+            if isinstance(change, Create) or self._tracks_updates:
+                handles[change.key] = handle or ""
             self._fields[change.key] = _fields(change)
         await self.confirm_lease()
         if self.store is not None:
@@ -311,8 +311,8 @@ class Journal:
         # If these writes break off, a product may be missing in the sink without any
         # person having deleted it. So it no longer counts as known there.
         leaves = self.options.on_deleted is OnDeleted.LEAVE
-        unsure = _REMOVED | {Action.CREATE} if leaves else _REMOVED
-        if keys := [change.key for change in changes if change.action in unsure]:
+        unsure = (Delete, Release, Create) if leaves else (Delete, Release)
+        if keys := [change.key for change in changes if isinstance(change, unsure)]:
             await store.forget(self.endpoint, keys)
 
     @property
@@ -483,7 +483,7 @@ async def _uninterrupted(work: Coroutine[Any, Any, T]) -> T:
 
 
 def _fields(change: Change) -> tuple[str, ...]:
-    if change.action is Action.CREATE:
+    if isinstance(change, Create):
         return ()
-    missing_parts = change.existing.missing_parts if change.existing else ()
+    missing_parts = change.existing.missing_parts
     return (*(item.path for item in diff(change)), *missing_parts)

@@ -37,11 +37,13 @@ from typing import Any, Protocol
 
 from catalogsync.batching import ROOM, batched, batcher
 from catalogsync.catalog.changes import (
-    Action,
     Change,
+    Delete,
     Existing,
     Reference,
     ReferenceChange,
+    Removal,
+    Write,
 )
 from catalogsync.catalog.products import Field, Product
 from catalogsync.diff.ownership import OnManualEdit
@@ -86,7 +88,7 @@ _GRACE = 30.0
 class Approval(Protocol):
     """Decides which changes a run may make, such as those of a saved plan."""
 
-    def objection(self, change: Change, /) -> str:
+    def objection(self, change: Write, /) -> str:
         """Why a change must not be made; empty: it may."""
         ...
 
@@ -104,11 +106,11 @@ class Approval(Protocol):
         """Whether there are removals."""
         ...
 
-    async def removals(self, sink: RemovingSink, source: str, /) -> Sequence[Change]:
+    async def removals(self, sink: RemovingSink, source: str, /) -> Sequence[Removal]:
         """List a source's products in the sink, and return the removals to make."""
         ...
 
-    def is_removable(self, change: Change, existing: Existing, /) -> bool:
+    def is_removable(self, change: Removal, existing: Existing, /) -> bool:
         """Whether a removal may still be made, given the product as it is now."""
         ...
 
@@ -433,8 +435,8 @@ class Pipeline:
             self.recorder.warn(approval.gone)
 
     def _recheck_approved(self, approval: Approval) -> Recheck:
-        async def check(changes: Sequence[Change]) -> Rechecked:
-            deletes = changes[0].action is Action.DELETE
+        async def check(changes: Sequence[Removal]) -> Rechecked:
+            deletes = isinstance(changes[0], Delete)
             fields = frozenset(Field if deletes else {Field.STATUS})
             return await recheck(
                 self.sink, changes, approval.is_removable, self.recorder, fields=fields

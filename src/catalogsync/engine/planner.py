@@ -19,7 +19,14 @@ from functools import partial
 
 import attrs
 
-from catalogsync.catalog.changes import Action, Change, Conflict, Existing, Found
+from catalogsync.catalog.changes import (
+    Action,
+    Conflict,
+    Create,
+    Existing,
+    Found,
+    Write,
+)
 from catalogsync.catalog.checks import shortened
 from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
 from catalogsync.catalog.products import UNSET, Field, Product, ProductKey
@@ -48,7 +55,7 @@ __all__ = [
 
 _REFERRING = frozenset({Field.CATEGORIES, Field.TAGS})
 
-Objection = Callable[[Change], str]
+Objection = Callable[[Write], str]
 """Gives the reason why a change must not be made; empty: it may."""
 
 
@@ -57,13 +64,17 @@ class Planned:
     """A desired product and the change that it needs."""
 
     desired: Product
-    change: Change
+    change: Write
 
     @property
     def is_repair(self) -> bool:
         """Whether the product in the sink is incomplete."""
-        existing = self.change.existing
-        return existing is not None and bool(existing.missing_parts)
+        return self.existing is not None and bool(self.existing.missing_parts)
+
+    @property
+    def existing(self) -> Existing | None:
+        """The product in the sink; None: it is to be created."""
+        return None if isinstance(self.change, Create) else self.change.existing
 
 
 def by_action(items: Iterable[Planned]) -> list[list[Planned]]:
@@ -79,7 +90,7 @@ def conflict_text(key: ProductKey, conflict: str) -> str:
     return f"{key}: {conflict}"
 
 
-def no_objection(_: Change) -> str:
+def no_objection(_: Write) -> str:
     """Allow every change."""
     return ""
 
@@ -297,13 +308,13 @@ class Planner:
         paths = frozenset(edit.diff.path for edit in known)
         return attrs.evolve(self.rules, edited=paths)
 
-    def _approved(self, product: Product, change: Change) -> Planned | None:
+    def _approved(self, product: Product, change: Write) -> Planned | None:
         """The change with a handle, if nothing speaks against it."""
         if problem := self.objection(change):
             outcome = Outcome(product.key, OutcomeStatus.UNRESOLVED, problem)
             self.recorder.record(outcome)
             return None
-        if change.action is Action.CREATE and self._handle is not None:
+        if isinstance(change, Create) and self._handle is not None:
             # The same handle again, even if the title has changed since: two requests
             # that create the same product must collide.
             handle = self.journal.intended_handle(product.key) or self._handle(product)

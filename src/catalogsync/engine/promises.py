@@ -35,6 +35,7 @@ from catalogsync.catalog.changes import (
     Reference,
     ReferenceChange,
     ReferenceOutcome,
+    Write,
 )
 from catalogsync.catalog.outcomes import Again, Outcome, OutcomeStatus, Rejected
 from catalogsync.catalog.products import Field, Product, ProductKey
@@ -487,7 +488,7 @@ def shape(sink: NormalizingSink, product: Product) -> Product:
     return shaped
 
 
-def weigh(sink: SizedSink, change: Change) -> int:
+def weigh(sink: SizedSink, change: Write) -> int:
     """`SizedSink.weigh`, checked."""
     method = _Method(sink, "weigh")
     weight = method.called(change)

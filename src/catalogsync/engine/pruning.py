@@ -15,7 +15,7 @@ from functools import partial
 import attrs
 
 from catalogsync.batching import batched
-from catalogsync.catalog.changes import Action, Change, Existing
+from catalogsync.catalog.changes import Action, Existing, Removal
 from catalogsync.catalog.products import ProductKey, ProductStatus
 from catalogsync.diff.last_applied import LastApplied
 from catalogsync.errors import BrokenReplyError, TransientError
@@ -140,7 +140,7 @@ class Pruner:
     remover: Remover
     has_seen: Callable[[ProductKey], bool]
     uncertainty: str
-    on_change: Callable[[Change], None] | None = None
+    on_change: Callable[[Removal], None] | None = None
 
     async def run(self, prune: Prune) -> None:
         """Remove what left the source, unless something speaks against it."""
@@ -206,7 +206,7 @@ class Pruner:
         return owned
 
     async def _recheck(
-        self, sink: RemovingSink, prune: Prune, changes: Sequence[Change]
+        self, sink: RemovingSink, prune: Prune, changes: Sequence[Removal]
     ) -> Rechecked:
         """Which of a batch are still gone from the source and ours to remove."""
         present: set[ProductKey | None] = set()
@@ -215,7 +215,7 @@ class Pruner:
                 keys = [change.key for change in some]
                 present |= await self._present(self.source, keys)
 
-        def is_allowed(_: Change, existing: Existing) -> bool:
+        def is_allowed(_: Removal, existing: Existing) -> bool:
             return is_removable(existing, prune, self.journal.job)
 
         rechecked = await recheck(sink, changes, is_allowed, self.recorder)

@@ -7,17 +7,18 @@ from collections.abc import Iterable, Sequence
 import attrs
 
 from catalogsync.catalog.changes import (
-    Action,
-    Change,
     Existing,
     Reference,
     ReferenceChange,
+    Release,
+    Removal,
+    Write,
 )
 from catalogsync.diff.last_applied import LastApplied
 from catalogsync.protocols import Cursor, Page, RemovingSink
 
 from . import promises
-from .removing import is_writer, removal
+from .removing import is_writer
 
 __all__ = ["EmptySource", "ReleaseApproval"]
 
@@ -47,7 +48,7 @@ class ReleaseApproval:
     stale: str = ""
     gone: str = ""
 
-    def objection(self, _: Change, /) -> str:
+    def objection(self, _: Write, /) -> str:
         """Refuse every other change."""
         return "products are released only"
 
@@ -55,7 +56,7 @@ class ReleaseApproval:
         """Refuse every change of a category or tag."""
         return False
 
-    async def removals(self, sink: RemovingSink, source: str, /) -> Sequence[Change]:
+    async def removals(self, sink: RemovingSink, source: str, /) -> Sequence[Removal]:
         """The changes that release the products of the job."""
         existing = [
             existing async for page in promises.owned(sink, source) for existing in page
@@ -69,9 +70,9 @@ class ReleaseApproval:
                 " which job wrote them; run the job to write them again"
             )
         ours = (each for each in existing if self._is_ours(each))
-        return [removal(each, Action.RELEASE) for each in ours]
+        return [Release(existing=each) for each in ours]
 
-    def is_removable(self, _: Change, existing: Existing, /) -> bool:
+    def is_removable(self, _: Removal, existing: Existing, /) -> bool:
         """Whether a product is still the job's to release."""
         return self._is_ours(existing)
 

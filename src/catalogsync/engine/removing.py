@@ -15,7 +15,16 @@ from typing import TypeVar
 import attrs
 
 from catalogsync.batching import batched
-from catalogsync.catalog.changes import Action, Change, Conflict, Existing, Found
+from catalogsync.catalog.changes import (
+    Action,
+    Conflict,
+    Delete,
+    Existing,
+    Found,
+    Release,
+    Removal,
+    Unpublish,
+)
 from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
 from catalogsync.catalog.products import Field, ProductKey, ProductStatus
 from catalogsync.diff.last_applied import LastApplied
@@ -46,16 +55,17 @@ _STATUS = frozenset({Field.STATUS})
 T = TypeVar("T")
 
 
-def removal(existing: Existing, action: Action) -> Change:
+def removal(existing: Existing, action: Action) -> Removal:
     """The change that unpublishes, deletes or releases a product."""
-    last_applied = LastApplied.parse(existing.last_applied)
-    return Change(
-        action=action,
-        product=existing.product,
-        fields=frozenset(),
-        last_applied=attrs.evolve(last_applied, unpublished=True).text(),
-        existing=existing,
-    )
+    match action:
+        case Action.DELETE:
+            return Delete(existing=existing)
+        case Action.RELEASE:
+            return Release(existing=existing)
+        case _:
+            last_applied = LastApplied.parse(existing.last_applied)
+            text = attrs.evolve(last_applied, unpublished=True).text()
+            return Unpublish(existing=existing, last_applied=text)
 
 
 def is_writer(last_applied: LastApplied, job: str) -> bool:
@@ -76,18 +86,18 @@ class Rechecked:
         done: Products that are already as their removal would leave them.
     """
 
-    changes: Sequence[Change] = ()
+    changes: Sequence[Removal] = ()
     done: Collection[ProductKey] = frozenset()
 
 
-Recheck = Callable[[Sequence[Change]], Awaitable[Rechecked]]
+Recheck = Callable[[Sequence[Removal]], Awaitable[Rechecked]]
 """Checks a batch of removals again, right before it is written."""
 
 
 async def recheck(
     sink: Sink,
-    changes: Sequence[Change],
-    is_allowed: Callable[[Change, Existing], bool],
+    changes: Sequence[Removal],
+    is_allowed: Callable[[Removal, Existing], bool],
     recorder: Recorder,
     *,
     fields: frozenset[Field] = _STATUS,
@@ -104,7 +114,7 @@ async def recheck(
     Raises:
         TransientError: The sink cannot be asked now.
     """
-    still: list[Change] = []
+    still: list[Removal] = []
     done: set[ProductKey] = set()
     found: dict[ProductKey, Found] = {}
     with recorder.phase("find"):
@@ -115,16 +125,16 @@ async def recheck(
         existing = found.get(change.key)
         if isinstance(existing, Conflict):
             recorder.warn(f"{change.key} left the source and stays: {existing.reason}")
-        elif existing is None or _is_done(change.action, existing):
+        elif existing is None or _is_done(change, existing):
             done.add(change.key)
         elif is_allowed(change, existing):
             still.append(removal(existing, change.action))
     return Rechecked(still, done)
 
 
-def _is_done(action: Action, existing: Existing) -> bool:
+def _is_done(change: Removal, existing: Existing) -> bool:
     return (
-        action is Action.UNPUBLISH
+        isinstance(change, Unpublish)
         and existing.product.status is ProductStatus.DRAFT
         and LastApplied.parse(existing.last_applied).unpublished
     )
@@ -165,7 +175,7 @@ class Remover:
     _suspects: int = attrs.field(default=0, init=False)
     _sent: set[ProductKey] = attrs.field(factory=set[ProductKey], init=False)
 
-    async def remove(self, changes: Sequence[Change], recheck: Recheck) -> None:
+    async def remove(self, changes: Sequence[Removal], recheck: Recheck) -> None:
         """Remove products; what the sink refuses becomes a warning.
 
         Args:
@@ -180,7 +190,7 @@ class Remover:
         for batch in batched(changes, size):
             await self.in_flight(partial(self._remove_batch, batch, recheck))
 
-    async def _remove_batch(self, batch: Sequence[Change], recheck: Recheck) -> None:
+    async def _remove_batch(self, batch: Sequence[Removal], recheck: Recheck) -> None:
         started = time.perf_counter()
         self._sent.clear()
         await self._apply(batch, recheck)
@@ -192,7 +202,7 @@ class Remover:
         )
         self.recorder.emit(event)
 
-    async def _apply(self, changes: Sequence[Change], recheck: Recheck) -> None:
+    async def _apply(self, changes: Sequence[Removal], recheck: Recheck) -> None:
         """Write a batch with retries, and bisect it if that does not work."""
         open_ = {change.key: change for change in changes}
         try:
@@ -220,7 +230,7 @@ class Remover:
 
     async def _bisect(
         self,
-        changes: Sequence[Change],
+        changes: Sequence[Removal],
         recheck: Recheck,
         error: Exception,
         said: str = "",
@@ -239,7 +249,7 @@ class Remover:
         failed = OutcomeStatus.FAILED
         self.recorder.record_removal(Outcome(changes[0].key, failed, str(error), said))
 
-    async def _write(self, open_: dict[ProductKey, Change], recheck: Recheck) -> None:
+    async def _write(self, open_: dict[ProductKey, Removal], recheck: Recheck) -> None:
         """Check again, write, and take what has an outcome out of *open_*.
 
         A product that an earlier try sent, and that is found removed now, counts as
@@ -269,7 +279,9 @@ class Remover:
         if again:
             raise SomeAgainError(again)
 
-    def _record(self, open_: dict[ProductKey, Change], outcomes: list[Outcome]) -> None:
+    def _record(
+        self, open_: dict[ProductKey, Removal], outcomes: list[Outcome]
+    ) -> None:
         for outcome in outcomes:
             if outcome.status is OutcomeStatus.REMOVED:
                 self._suspects = 0

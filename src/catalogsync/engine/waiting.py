@@ -16,7 +16,7 @@ from functools import partial
 
 import attrs
 
-from catalogsync.catalog.changes import Action, Change, Existing, VariantChange
+from catalogsync.catalog.changes import Action, Existing, Update, VariantChange, Write
 from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
 from catalogsync.catalog.products import (
     UNIQUE,
@@ -146,7 +146,7 @@ class LastRound:
             for value in _values(variant)
         }
         planned = await self._plan([item.desired for item in waiting])
-        found = [(each.change.existing, each.change) for each in planned]
+        found = [(each.existing, each.change) for each in planned]
         source = waiting[0].desired.key.source
         keys = {key for item in waiting if (key := item.outcome.holder)}
         keys -= {item.desired.key for item in waiting}
@@ -161,8 +161,8 @@ class LastRound:
         return done
 
     def _without(
-        self, existing: Existing, change: Change | None, needed: set[tuple[str, str]]
-    ) -> Change | None:
+        self, existing: Existing, change: Write | None, needed: set[tuple[str, str]]
+    ) -> Update | None:
         """The change that clears the needed values that a product loses or can spare.
 
         Args:
@@ -233,7 +233,7 @@ class LastRound:
         found = await repeated(find, "find products", self.recorder, self.options)
         return [one for one in found.values() if isinstance(one, Existing)]
 
-    async def _apply(self, change: Change) -> bool:
+    async def _apply(self, change: Update) -> bool:
         await self.journal.add_intents([change])
         self.recorder.touched = True
         try:
@@ -251,7 +251,7 @@ class LastRound:
             self.journal.add_outcome(outcome, None)
         return done
 
-    async def _write(self, change: Change) -> bool:
+    async def _write(self, change: Update) -> bool:
         """Write one change; whether the sink applied it."""
         answers = await promises.write(self.sink, [change])
         valid, broken = promises.check_answers(self.sink, [change], answers)
@@ -270,10 +270,10 @@ def _values(variant: Variant) -> Iterator[tuple[str, str]]:
 
 
 def _leaving(
-    existing: Existing, change: Change | None, needed: set[tuple[str, str]]
+    existing: Existing, change: Write | None, needed: set[tuple[str, str]]
 ) -> Mapping[str, set[str]]:
     """The needed values that a product loses anyway, by variant."""
-    if change is None or change.action is not Action.UPDATE:
+    if not isinstance(change, Update):
         return {}
     after = {variant.id: variant for variant in change.product.variants or ()}
     return {
@@ -289,7 +289,7 @@ def _leaving(
 
 def _clearing(
     existing: Existing, losing: Mapping[str, set[str]], last_applied: str
-) -> Change:
+) -> Update:
     """The update that clears values of variants and nothing else."""
     items = tuple(
         VariantChange(
@@ -302,8 +302,7 @@ def _clearing(
     )
     after = {item.variant.id: item.variant for item in items}
     variants = [after.get(v.id, v) for v in existing.product.variants or ()]
-    return Change(
-        action=Action.UPDATE,
+    return Update(
         product=evolve_unchecked(existing.product, variants=tuple(variants)),
         fields=frozenset[Field]().union(*(item.fields for item in items)),
         variants=items,

@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import attrs
 
-from catalogsync.catalog.changes import Action
+from catalogsync.catalog.changes import Create, Write
 from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
 from catalogsync.catalog.products import Product, ProductKey
 from catalogsync.errors import (
@@ -280,7 +280,7 @@ class Writer:
         A sink that knows the age of an incomplete product answers by that. Otherwise
         the product is repaired when two looks in a row find it unchanged.
         """
-        existing, previous = item.change.existing, before.change.existing
+        existing, previous = item.existing, before.existing
         if existing is None:
             if self.sink.limits.collides:
                 return None
@@ -296,14 +296,14 @@ class Writer:
         )
         return None if is_unchanged else 0.0
 
-    def _with_grace(self, action: Action, error: TransientError) -> TransientError:
+    def _with_grace(self, change: Write, error: TransientError) -> TransientError:
         """The error, with a wait of `grace` where a second creation would duplicate.
 
         An error without a reason is an answer, and so is a conflict: then the request
         is over and there is nothing to wait for.
         """
         answered = error.unexplained or isinstance(error, ConflictError)
-        if answered or self.sink.limits.collides or action is not Action.CREATE:
+        if answered or self.sink.limits.collides or not isinstance(change, Create):
             return error
         wait = max(self.options.grace, error.retry_after or 0.0)
         return TransientError(str(error), retry_after=wait)
@@ -339,12 +339,11 @@ class Writer:
             TransientError: Some changes have to be tried again.
         """
         changes = [item.change for item in items]
-        action = changes[0].action
         try:
             with self.recorder.phase("write"):
                 answers = await promises.write(self.sink, changes)
         except TransientError as error:
-            later = self._with_grace(action, error)
+            later = self._with_grace(changes[0], error)
             if later is error:
                 raise
             raise later from error
@@ -354,7 +353,7 @@ class Writer:
         if broken:
             raise broken
         if again:
-            errors = {key: self._with_grace(action, e) for key, e in again.items()}
+            errors = {key: self._with_grace(changes[0], e) for key, e in again.items()}
             raise SomeAgainError(errors)
 
     def _without_culprits(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import attrs
 
-from catalogsync.catalog.changes import Change, Conflict, Existing, Found
+from catalogsync.catalog.changes import Adopt, Conflict, Existing, Found, Update
 from catalogsync.catalog.products import Field, Json, Product, ProductKey, Variant
 from catalogsync.errors import ConflictError
 from catalogsync.protocols import AdoptBy
@@ -23,7 +23,6 @@ from .handles import handle, title_handle
 from .mapping import (
     VARIANT_ID,
     Raw,
-    existing_of,
     existing_references,
     is_ours,
     metadata_of,
@@ -210,7 +209,7 @@ def _with_id(raw_variant: Raw, id_: str | None) -> Raw:
     return {**raw_variant, "metadata": metadata}
 
 
-async def claim(client: MedusaClient, changes: Sequence[Change]) -> None:
+async def claim(client: MedusaClient, changes: Sequence[Update]) -> None:
     """Set `catalogsync_id` on the variants of products that are about to be adopted.
 
     This happens before the product gets its key: the variants of a product with a key
@@ -219,7 +218,7 @@ async def claim(client: MedusaClient, changes: Sequence[Change]) -> None:
     Raises:
         ConflictError: Somebody deleted a product or gave it a key since it was read.
     """
-    foreign = {raw_of(c)["id"]: raw_of(c) for c in changes if existing_of(c).foreign}
+    foreign = {raw_of(c)["id"]: raw_of(c) for c in changes if isinstance(c, Adopt)}
     found = await list_products(client, "id[]", foreign, "id,external_id")
     free = {raw["id"] for raw in found if not raw.get("external_id")}
     if gone := ", ".join(id_ for id_ in foreign if id_ not in free):

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import attrs
 
-from catalogsync.catalog.changes import Change
+from catalogsync.catalog.changes import Create
 from catalogsync.catalog.products import Product, Variant, evolve_unchecked
 
 from .mapping import DEFAULT_OPTIONS, Raw, is_ours, option_values, variant_id
@@ -157,7 +157,7 @@ def distinguishing_options(product: Product) -> Values:
     return found
 
 
-def with_options_of(change: Change, options: Values) -> Change:
+def with_options_of(change: Create, options: Values) -> Create:
     """The creation with these options on its variants."""
     if not options:
         return change

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import attrs
 
-from catalogsync.catalog.changes import Change
+from catalogsync.catalog.changes import Create, Write
 from catalogsync.catalog.products import ProductKey, ProductStatus, Unset
 from catalogsync.diff.last_applied import LastApplied
 from catalogsync.errors import BatchRefusedError, ConflictError, InvalidValueError
@@ -58,7 +58,7 @@ class Refusals:
     items: dict[str, str] = attrs.field(factory=dict[str, str])
 
     async def explain(
-        self, error: MedusaRefusedError, changes: Sequence[Change]
+        self, error: MedusaRefusedError, changes: Sequence[Write]
     ) -> Exception:
         """The error for the engine.
 
@@ -88,7 +88,7 @@ class Refusals:
     async def _taken(
         self,
         error: MedusaRefusedError,
-        changes: Sequence[Change],
+        changes: Sequence[Write],
         *,
         what: str,
         value: str,
@@ -122,14 +122,14 @@ class Refusals:
         )
 
     async def _item_taken(
-        self, error: MedusaRefusedError, changes: Sequence[Change], *, sku: str
+        self, error: MedusaRefusedError, changes: Sequence[Write], *, sku: str
     ) -> Exception:
         """Offer unlinked items for adoption; variants of linked ones are culprits."""
         claiming = {
             desired: change
             for change in changes
             for desired in _item_skus(change)
-            if change.existing is None or _reported(desired) == sku
+            if isinstance(change, Create) or _reported(desired) == sku
         }
         culprits: dict[ProductKey, str] = {}
         found = await find_items(self.client, claiming)
@@ -161,19 +161,20 @@ def _reported(value: str) -> str:
     return value.partition(",")[0].strip()
 
 
-def _is_new(keys: dict[str, Change], holder: dict[str, Any]) -> bool:
+def _is_new(keys: dict[str, Write], holder: dict[str, Any]) -> bool:
     """Whether the holder is a product that this batch creates."""
-    return keys[holder["external_id"]].existing is None
+    return isinstance(keys[holder["external_id"]], Create)
 
 
-def _values(change: Change, what: str) -> set[str | None]:
+def _values(change: Write, what: str) -> set[str | None]:
     if what == "handle":
-        name = change.handle or handle(change.product)
-        return {name} if change.existing is None else set()
+        if not isinstance(change, Create):
+            return set()
+        return {change.handle or handle(change.product)}
     return {getattr(v, what) or None for v in change.product.variants or ()}
 
 
-def _item_skus(change: Change) -> list[str]:
+def _item_skus(change: Write) -> list[str]:
     """The SKUs that Medusa creates an inventory item for."""
     return [
         variant.sku

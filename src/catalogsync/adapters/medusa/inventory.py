@@ -15,7 +15,7 @@ from typing import Any
 import attrs
 
 from catalogsync._lib.concurrency import each
-from catalogsync.catalog.changes import Action, Change
+from catalogsync.catalog.changes import Action, Update
 from catalogsync.catalog.products import UNSET, Field
 from catalogsync.errors import RefusedError
 
@@ -66,7 +66,7 @@ class Items:
                 if item["sku"] is not None and item["sku"] == row["sku"]:
                     await self._set_sku(item["id"], None)
 
-    async def follow(self, changes: Sequence[Change]) -> None:
+    async def follow(self, changes: Sequence[Update]) -> None:
         """Copy the new SKUs of variants to their items."""
         moves = {
             item["id"]: (item["sku"], sku)
@@ -126,7 +126,7 @@ class Items:
             return False
         return ":" in (found["product"].get("external_id") or "")
 
-    async def link_found(self, changes: Sequence[Change]) -> None:
+    async def link_found(self, changes: Sequence[Update]) -> None:
         """Link unlinked items to variants that are about to get managed inventory."""
         rows = {sku: (raw, row) for raw, row, sku in _without_item(changes)}
         for item in await find_items(self.client, rows) if rows else ():
@@ -152,7 +152,7 @@ def _items(row: Raw) -> Iterator[dict[str, Any]]:
             yield {"id": link["inventory_item_id"], "sku": inventory["sku"]}
 
 
-def _new_skus(change: Change) -> Iterator[tuple[Raw, str | None]]:
+def _new_skus(change: Update) -> Iterator[tuple[Raw, str | None]]:
     """Variants that got another SKU, in this update or in an interrupted one."""
     rows = {variant_id(row): row for row in raw_of(change).get("variants") or ()}
     if is_unfinished(change):
@@ -168,12 +168,12 @@ def _new_skus(change: Change) -> Iterator[tuple[Raw, str | None]]:
             yield row, item.variant.sku or None
 
 
-def _added(change: Change) -> set[str]:
+def _added(change: Update) -> set[str]:
     """The variants that are new or recreated."""
     return {c.variant.id for c in change.variants if c.action is Action.ADD}
 
 
-def _without_item(changes: Sequence[Change]) -> Iterator[tuple[Raw, Raw, str]]:
+def _without_item(changes: Sequence[Update]) -> Iterator[tuple[Raw, Raw, str]]:
     """Variants that get stock but have no item, with their future SKU."""
     for change in changes:
         raw = raw_of(change)

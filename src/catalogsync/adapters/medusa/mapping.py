@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from catalogsync.catalog import lenient
-from catalogsync.catalog.changes import Change, Existing
+from catalogsync.catalog.changes import Removal, Update
 from catalogsync.catalog.checks import check_json
 from catalogsync.catalog.products import (
     VARIANT_TEXTS,
@@ -34,7 +34,6 @@ __all__ = [
     "VARIANT_ID",
     "Raw",
     "cleaned",
-    "existing_of",
     "existing_references",
     "has_default_option",
     "inventory_item",
@@ -205,21 +204,14 @@ def last_applied_of(raw: Raw) -> str | None:
     return text if isinstance(text, str) else None
 
 
-def existing_of(change: Change) -> Existing:
-    """The existing product of an update or removal."""
-    if change.existing is None:
-        raise AssertionError("only a creation has no existing product")
-    return change.existing
-
-
-def is_unfinished(change: Change) -> bool:
+def is_unfinished(change: Update) -> bool:
     """Whether an earlier update of the product was interrupted."""
-    return LastApplied.parse(existing_of(change).last_applied).writing
+    return LastApplied.parse(change.existing.last_applied).writing
 
 
-def raw_of(change: Change) -> Raw:
+def raw_of(change: Update | Removal) -> Raw:
     """The existing product as Medusa sent it."""
-    return cast("Raw", existing_of(change).native)
+    return cast("Raw", change.existing.native)
 
 
 def existing_references(raw: Raw) -> dict[Field, dict[str, str]]:

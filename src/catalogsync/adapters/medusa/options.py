@@ -21,7 +21,7 @@ from urllib.parse import quote
 import attrs
 
 from catalogsync._lib.concurrency import each
-from catalogsync.catalog.changes import Change
+from catalogsync.catalog.changes import Create
 from catalogsync.catalog.products import ProductKey
 from catalogsync.errors import RefusedError, TransientError
 
@@ -75,7 +75,7 @@ class OptionPool:
         factory=dict[ProductKey, str], init=False
     )
 
-    async def acquire(self, changes: Sequence[Change]) -> Acquired:
+    async def acquire(self, changes: Sequence[Create]) -> Acquired:
         """Options for new products; call `used`, `refused` or `lost` afterwards."""
         own = {change.key: own_options(change.product) for change in changes}
         own = {key: options for key, options in own.items() if options}

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from catalogsync.catalog.changes import Action, Change, VariantChange
+from catalogsync.catalog.changes import (
+    Action,
+    Adopt,
+    Create,
+    Update,
+    VariantChange,
+    Write,
+)
 from catalogsync.catalog.products import (
     VARIANT_TEXTS,
     Field,
@@ -41,7 +48,7 @@ __all__ = [
 
 
 def create_body(
-    change: Change, places: Places, options: Sequence[Raw], items: Mapping[str, str]
+    change: Create, places: Places, options: Sequence[Raw], items: Mapping[str, str]
 ) -> dict[str, Any]:
     """The body for a new product, complete and ready to be sold.
 
@@ -69,7 +76,7 @@ def create_body(
     return body
 
 
-def update_body(change: Change, raw: Raw) -> dict[str, Any]:
+def update_body(change: Update, raw: Raw) -> dict[str, Any]:
     """The update of an existing product, without its variants.
 
     A list of variants would delete the variants that others add at the same time.
@@ -79,7 +86,7 @@ def update_body(change: Change, raw: Raw) -> dict[str, Any]:
         raw: The existing product as Medusa sent it.
     """
     body: dict[str, Any] = {"id": raw["id"], "metadata": _metadata(change)}
-    if change.existing and change.existing.foreign:
+    if isinstance(change, Adopt):
         body["external_id"] = str(change.key)
     if Field.TITLE in change.fields:
         body["title"] = change.product.title
@@ -95,7 +102,7 @@ def update_body(change: Change, raw: Raw) -> dict[str, Any]:
     return body
 
 
-def variant_updates(change: Change, raw: Raw) -> list[dict[str, Any]]:
+def variant_updates(change: Update, raw: Raw) -> list[dict[str, Any]]:
     """The updates of existing variants, without their options."""
     existing = {variant_id(variant): variant for variant in raw.get("variants") or ()}
     bodies = [
@@ -131,7 +138,7 @@ def new_variant(variant: Variant, items: Mapping[str, str]) -> dict[str, Any]:
     return body
 
 
-def placeholder(change: Change) -> Variant:
+def placeholder(change: Write) -> Variant:
     """The variant for a product that gets none from the source; Medusa requires one.
 
     It has no id, so it stays unmanaged, if the source has variants but may not write
@@ -141,7 +148,7 @@ def placeholder(change: Change) -> Variant:
     return evolve_unchecked(variant, id="") if withholds_variants(change) else variant
 
 
-def withholds_variants(change: Change) -> bool:
+def withholds_variants(change: Write) -> bool:
     """Whether the source has variants for a new product but may not write them."""
     desired = change.desired.variants if change.desired else ()
     return bool(desired) and not change.product.variants
@@ -156,7 +163,7 @@ def own_options(product: Product) -> list[Raw]:
     return [{"title": title, "values": [*found]} for title, found in values.items()]
 
 
-def _add_fields(body: dict[str, Any], change: Change) -> None:
+def _add_fields(body: dict[str, Any], change: Write) -> None:
     product, fields = change.product, change.fields
     for field in (Field.DESCRIPTION, Field.THUMBNAIL):
         if field in fields:
@@ -172,21 +179,22 @@ def _add_fields(body: dict[str, Any], change: Change) -> None:
             body[name] = _number(getattr(product.dimensions, name, None))
 
 
-def _metadata(change: Change) -> dict[str, Json]:
+def _metadata(change: Write) -> dict[str, Json]:
     """Only the keys that differ: Medusa merges keys, and "" removes a key."""
     product = change.product
     metadata: dict[str, Json] = {LAST_APPLIED: change.last_applied}
     if Field.BRAND in change.fields:
         metadata[BRAND] = product.brand or ""
     if Field.ATTRIBUTES in change.fields:
-        before = _attributes(change.existing.product if change.existing else None)
+        found = None if isinstance(change, Create) else change.existing.product
+        before = _attributes(found)
         after = _attributes(product)
         for name in dict.fromkeys((*before, *after)):
             if name not in after:
                 metadata[name] = ""
             elif name not in before or before[name] != after[name]:
                 metadata[name] = after[name]
-    if change.existing is None and not metadata.get(BRAND, True):
+    if isinstance(change, Create) and not metadata.get(BRAND, True):
         del metadata[BRAND]
     return metadata
 

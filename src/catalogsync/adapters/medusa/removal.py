@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 
-from catalogsync.catalog.changes import Action, Change, Existing
+from catalogsync.catalog.changes import Delete, Existing, Release, Removal, Unpublish
 from catalogsync.catalog.outcomes import Outcome
 from catalogsync.catalog.products import Field, ProductKey, ProductStatus
 from catalogsync.errors import BrokenReplyError, InvalidValueError
@@ -98,11 +98,10 @@ class Removals:
 
     client: MedusaClient
 
-    async def write(self, changes: Sequence[Change]) -> Sequence[Outcome]:
+    async def write(self, changes: Sequence[Removal]) -> Sequence[Outcome]:
         """Write changes that all have the same one of the three actions."""
-        action = changes[0].action
         fields = "id,external_id"
-        if action is Action.RELEASE:
+        if isinstance(changes[0], Release):
             fields += f",{_VARIANTS}"
         found = await self._read([raw_of(change)["id"] for change in changes], fields)
         present = [
@@ -110,13 +109,14 @@ class Removals:
             for change in changes
             if found.get(raw_of(change)["id"], {}).get("external_id") == str(change.key)
         ]
-        match action:
-            case Action.UNPUBLISH:
-                await self._send(_BATCH, "update", [*map(_unpublished, present)])
-            case Action.DELETE:
+        match changes[0]:
+            case Unpublish():
+                hidden = [_unpublished(c) for c in present if isinstance(c, Unpublish)]
+                await self._send(_BATCH, "update", hidden)
+            case Delete():
                 ids = [raw_of(change)["id"] for change in present]
                 await self._send(_BATCH, "delete", ids)
-            case _:
+            case Release():
                 await self._release([found[raw_of(change)["id"]] for change in present])
         return [change.done() for change in changes]
 
@@ -149,7 +149,7 @@ class Removals:
             await self.client.post(path, {what: items}, "fields=id")
 
 
-def _unpublished(change: Change) -> dict[str, Any]:
+def _unpublished(change: Unpublish) -> dict[str, Any]:
     status = ProductStatus.DRAFT.value
     metadata = {LAST_APPLIED: change.last_applied}
     return {"id": raw_of(change)["id"], "status": status, "metadata": metadata}

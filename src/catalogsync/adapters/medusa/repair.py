@@ -15,7 +15,14 @@ from typing import Any, cast
 
 import attrs
 
-from catalogsync.catalog.changes import Action, Change, Existing, Found, VariantChange
+from catalogsync.catalog.changes import (
+    Action,
+    Adopt,
+    Existing,
+    Found,
+    Update,
+    VariantChange,
+)
 from catalogsync.catalog.products import (
     UNSET,
     Field,
@@ -29,7 +36,7 @@ from catalogsync.catalog.products import (
 from .client import MedusaClient
 from .handles import in_pieces
 from .inventory import find_items, is_unlinked
-from .mapping import Raw, existing_of, is_ours, raw_of, variant_id
+from .mapping import Raw, is_ours, raw_of, variant_id
 from .payloads import placeholder
 from .queries import check_requested
 from .store_context import Places
@@ -149,13 +156,12 @@ def _age(raw: Raw, now: datetime | None) -> float | None:
     return max((now - newest).total_seconds(), 0.0)
 
 
-def is_incomplete(change: Change) -> bool:
+def is_incomplete(change: Update) -> bool:
     """Whether the product of an update may have missing parts."""
-    existing = existing_of(change)
-    return bool(existing.missing_parts) or existing.foreign
+    return bool(change.existing.missing_parts) or isinstance(change, Adopt)
 
 
-def missing_links(change: Change, places: Places) -> dict[str, Any]:
+def missing_links(change: Update, places: Places) -> dict[str, Any]:
     """The missing shipping profile and sales channel, for the update's body."""
     missing = _missing(change)
     body: dict[str, Any] = {}
@@ -178,7 +184,7 @@ class Repair:
     client: MedusaClient
     items: dict[str, str] = attrs.field(factory=dict[str, str])
 
-    async def complete(self, changes: Sequence[Change]) -> list[Change]:
+    async def complete(self, changes: Sequence[Update]) -> list[Update]:
         """The changes with the repair of their variants."""
         repaired = {c.key: _repaired(c) for c in changes if is_incomplete(c)}
         skus = {sku for change in repaired.values() for sku in _item_skus(change)}
@@ -188,17 +194,17 @@ class Repair:
         return [repaired.get(change.key, change) for change in changes]
 
 
-def _missing(change: Change) -> MissingParts:
-    return MissingParts.of(existing_of(change).product, raw_of(change))
+def _missing(change: Update) -> MissingParts:
+    return MissingParts.of(change.existing.product, raw_of(change))
 
 
-def _without_item(change: Change) -> frozenset[str]:
+def _without_item(change: Update) -> frozenset[str]:
     """Variants that need an inventory item but are not recreated."""
     missing = _missing(change)
     return missing.items - missing.prices
 
 
-def _repaired(change: Change) -> Change:
+def _repaired(change: Update) -> Update:
     """The change, extended by the repair of its variants."""
     after = {variant.id: variant for variant in change.product.variants or ()}
     changed = {item.variant.id: item for item in change.variants}
@@ -235,7 +241,7 @@ def _recreated(variant: Variant, raw: Raw) -> Variant:
     return evolve_unchecked(variant, stock=UNSET)
 
 
-def _item_skus(change: Change) -> list[str]:
+def _item_skus(change: Update) -> list[str]:
     """The SKUs for which new variants need an inventory item."""
     return [
         item.variant.sku

@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from catalogsync.catalog.changes import Action, Change, VariantChange
+from catalogsync.catalog.changes import Action, Update, VariantChange
 from catalogsync.catalog.products import (
     UNIQUE,
     VARIANT_TEXTS,
@@ -29,7 +29,6 @@ from .mapping import (
     DEFAULT_OPTIONS,
     VARIANT_ID,
     Raw,
-    existing_of,
     is_ours,
     raw_of,
     variant_id,
@@ -49,11 +48,11 @@ class Renamed:
         bodies: The updates that give the rows their new ids.
     """
 
-    change: Change
+    change: Update
     bodies: Sequence[Mapping[str, Any]] = ()
 
 
-def renamed(change: Change) -> Renamed:
+def renamed(change: Update) -> Renamed:
     """Let each new variant take over the row of the removed variant that it replaces.
 
     That is the one with the same options, or else with the same SKU, or else one that
@@ -74,7 +73,7 @@ def renamed(change: Change) -> Renamed:
     ids = {old.id: new for new, old in pairs.items()}
     raw = raw_of(change)
     rows = [_with_id(row, ids.get(variant_id(row))) for row in raw["variants"]]
-    existing = attrs.evolve(existing_of(change), native={**raw, "variants": rows})
+    existing = attrs.evolve(change.existing, native={**raw, "variants": rows})
     bodies = [
         {"id": row["id"], "metadata": {VARIANT_ID: ids[variant_id(row)]}}
         for row in raw["variants"]
@@ -85,7 +84,7 @@ def renamed(change: Change) -> Renamed:
     )
 
 
-def _pairs(change: Change) -> Iterator[tuple[str, Variant]]:
+def _pairs(change: Update) -> Iterator[tuple[str, Variant]]:
     """Ids of new variants, and the variants whose rows they take over."""
     rows = {variant_id(row) for row in raw_of(change).get("variants") or ()}
     added = [c.variant for c in change.variants if c.action is Action.ADD]
@@ -117,7 +116,7 @@ def _fewer_options(new: Variant, old: Variant) -> bool:
     return bool(new.options) and new.options.items() <= old.options.items()
 
 
-def _taking_over(change: Change, new: Variant, old: Variant) -> VariantChange:
+def _taking_over(change: Update, new: Variant, old: Variant) -> VariantChange:
     fields = {
         field
         for field, name in _FIELDS.items()
@@ -136,9 +135,9 @@ def _taking_over(change: Change, new: Variant, old: Variant) -> VariantChange:
     return VariantChange(action=Action.UPDATE, variant=new, fields=frozenset(fields))
 
 
-def _prices(change: Change, new: Iterable[Price], old: Variant) -> tuple[Price, ...]:
+def _prices(change: Update, new: Iterable[Price], old: Variant) -> tuple[Price, ...]:
     """The new prices, and the prices in other currencies that people added."""
-    last_applied = LastApplied.parse(existing_of(change).last_applied)
+    last_applied = LastApplied.parse(change.existing.last_applied)
     desired = {price.currency: price for price in new}
     theirs = {
         price.currency: price
@@ -155,7 +154,7 @@ def _with_id(row: Raw, id_: str | None) -> Raw:
     return {**row, "metadata": {**(row.get("metadata") or {}), VARIANT_ID: id_}}
 
 
-def freed(changes: Sequence[Change]) -> list[dict[str, Any]]:
+def freed(changes: Sequence[Update]) -> list[dict[str, Any]]:
     """Updates that clear unique values which other variants in these changes need."""
     bodies: dict[str, dict[str, Any]] = {}
     for field, name in UNIQUE.items():
@@ -168,7 +167,7 @@ def freed(changes: Sequence[Change]) -> list[dict[str, Any]]:
     return [*bodies.values()]
 
 
-def _needed(changes: Iterable[Change], field: Field, name: str) -> dict[str, set[str]]:
+def _needed(changes: Iterable[Update], field: Field, name: str) -> dict[str, set[str]]:
     """The values that variants will get, with the rows or new variants that get them."""
     needed: dict[str, set[str]] = {}
     for change in changes:
@@ -183,7 +182,7 @@ def _needed(changes: Iterable[Change], field: Field, name: str) -> dict[str, set
 
 
 def _leaving(
-    changes: Iterable[Change], field: Field, name: str
+    changes: Iterable[Update], field: Field, name: str
 ) -> Iterator[tuple[Raw, object]]:
     """The rows that lose their value, and their next value."""
     for change in changes:
@@ -198,5 +197,5 @@ def _leaving(
                 yield row, getattr(item.variant, name)
 
 
-def _rows(change: Change) -> dict[str, Raw]:
+def _rows(change: Update) -> dict[str, Raw]:
     return {variant_id(row): row for row in raw_of(change).get("variants") or ()}

@@ -21,7 +21,7 @@ from typing import Any
 
 import attrs
 
-from catalogsync.catalog.changes import Action, Change, VariantChange
+from catalogsync.catalog.changes import Action, Update, VariantChange
 from catalogsync.catalog.products import Field, Variant, evolve_unchecked
 from catalogsync.diff.last_applied import LastApplied
 
@@ -29,7 +29,6 @@ from .choosing import Choice
 from .mapping import (
     DEFAULT_OPTIONS,
     Raw,
-    existing_of,
     has_default_option,
     is_ours,
     option_values,
@@ -64,7 +63,7 @@ class Reshaping:
     leaving: frozenset[str]
 
     @classmethod
-    def of(cls, change: Change, raw: Raw) -> Reshaping:
+    def of(cls, change: Update, raw: Raw) -> Reshaping:
         """The options before and after this update.
 
         Args:
@@ -182,7 +181,7 @@ class Reshaping:
         return {"id": fresh["id"], "option_ids": ids, "variants": variants}
 
 
-def with_options(change: Change) -> Change:
+def with_options(change: Update) -> Update:
     """The change with options for variants that lost theirs in an interrupted update.
 
     They read as if they had no options, but lack the default option as well.
@@ -208,7 +207,7 @@ def with_options(change: Change) -> Change:
     return attrs.evolve(change, fields=fields, variants=(*rest, *added))
 
 
-def _bared(change: Change, raw: Raw, titles: frozenset[str]) -> Iterator[Variant]:
+def _bared(change: Update, raw: Raw, titles: frozenset[str]) -> Iterator[Variant]:
     """Our variants that would be left with no option, because theirs are removed.
 
     Medusa keeps such a variant, but it would read as one without options.
@@ -220,9 +219,9 @@ def _bared(change: Change, raw: Raw, titles: frozenset[str]) -> Iterator[Variant
             yield evolve_unchecked(variant, options={})
 
 
-def unused_values(change: Change, shape: Reshaping) -> list[dict[str, Any]]:
+def unused_values(change: Update, shape: Reshaping) -> list[dict[str, Any]]:
     """Values that no variant has any more after this update."""
-    had = _pairs(v.options for v in existing_of(change).product.variants or ())
+    had = _pairs(v.options for v in change.existing.product.variants or ())
     have = _pairs(v.options for v in change.product.variants or ())
     have |= _pairs(shape.after.values())
     unused: list[dict[str, Any]] = []
@@ -245,7 +244,7 @@ def _options(raw: Raw) -> Sequence[Raw]:
     return raw.get("options") or ()
 
 
-def _kept_titles(change: Change, after: Mapping[str, object]) -> set[str]:
+def _kept_titles(change: Update, after: Mapping[str, object]) -> set[str]:
     """The options of the source's variants that do not change."""
     desired = change.desired.variants if change.desired else ()
     ids = {variant.id for variant in desired or ()} - set(after)
@@ -253,10 +252,10 @@ def _kept_titles(change: Change, after: Mapping[str, object]) -> set[str]:
     return {title for v in variants if v.id in ids for title in v.options}
 
 
-def _is_ours(title: str, change: Change, given: set[str]) -> bool:
+def _is_ours(title: str, change: Update, given: set[str]) -> bool:
     """Whether we wrote an option that the source does not supply."""
-    last_applied = LastApplied.parse(existing_of(change).last_applied)
-    existing = existing_of(change).product.variants or ()
+    last_applied = LastApplied.parse(change.existing.last_applied)
+    existing = change.existing.product.variants or ()
     default = (
         title in DEFAULT_OPTIONS and has_default_option(raw_of(change)) and bool(given)
     )

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
 from catalogsync.catalog.changes import (
-    Action,
     Change,
     Conflict,
+    Create,
     Existing,
     ExistingReference,
     Found,
     Reference,
     ReferenceChange,
     ReferenceOutcome,
+    Removal,
+    Update,
+    Write,
 )
 from catalogsync.catalog.outcomes import Again, Outcome
 from catalogsync.catalog.products import Field, Product, ProductKey
@@ -125,7 +128,7 @@ class MedusaSink:
         """
         return shape(product, self.places)
 
-    def weigh(self, change: Change, /) -> int:
+    def weigh(self, change: Write, /) -> int:
         """Upper estimate of the bytes on the wire."""
         product = change.product
         texts = [change.last_applied, product.description or "", product.title]
@@ -186,13 +189,14 @@ class MedusaSink:
         Medusa undoes a refused request that creates and updates in a way that loses
         prices.
         """
-        match changes[0].action:
-            case Action.CREATE:
-                return await self._create(changes)
-            case Action.UPDATE:
-                return await self._update(changes)
+        match changes[0]:
+            case Create():
+                return await self._create(cast("Sequence[Create]", changes))
+            case Update():
+                return await self._update(cast("Sequence[Update]", changes))
             case _:
-                return await Removals(self.client).write(changes)
+                removals = cast("Sequence[Removal]", changes)
+                return await Removals(self.client).write(removals)
 
     def owned(self, source: str, /) -> AsyncIterator[Sequence[Existing]]:
         """All products with keys of this source, including unpublished ones."""
@@ -232,7 +236,7 @@ class MedusaSink:
             missing_parts=MissingParts.of(product, raw).words(),
         )
 
-    async def _create(self, changes: Sequence[Change]) -> Sequence[Outcome]:
+    async def _create(self, changes: Sequence[Create]) -> Sequence[Outcome]:
         chosen = {
             change.key: distinguishing_options(change.product) for change in changes
         }
@@ -260,7 +264,7 @@ class MedusaSink:
         ]
 
     async def _send_new(
-        self, changes: Sequence[Change], acquired: Acquired
+        self, changes: Sequence[Create], acquired: Acquired
     ) -> dict[str, Any]:
         pool, default = self._option_pool, [await self._option()]
         bodies = [
@@ -289,7 +293,7 @@ class MedusaSink:
             await pool.failed(acquired, _failing(problem, changes))
             raise problem from error
 
-    async def _update(self, changes: Sequence[Change]) -> Sequence[Outcome | Again]:
+    async def _update(self, changes: Sequence[Update]) -> Sequence[Outcome | Again]:
         stock = StockLevels(self.places)
         updates = Updates(self.client, stock, self._option, self._items)
         await updates.write(changes)
@@ -326,7 +330,7 @@ class MedusaSink:
         return {"id": option["id"], "value_ids": [values[value]]}
 
 
-def _failing(problem: Exception, changes: Sequence[Change]) -> list[ProductKey]:
+def _failing(problem: Exception, changes: Sequence[Create]) -> list[ProductKey]:
     """The products that will not be sent again, as far as this is known."""
     if isinstance(problem, BatchRefusedError) and problem.culprits:
         return [*problem.culprits]

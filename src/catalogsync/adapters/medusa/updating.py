@@ -17,7 +17,7 @@ from typing import Any
 
 import attrs
 
-from catalogsync.catalog.changes import Action, Change
+from catalogsync.catalog.changes import Action, Update
 from catalogsync.catalog.outcomes import Again, Outcome, OutcomeStatus
 from catalogsync.catalog.products import Field, ProductKey, evolve_unchecked
 from catalogsync.diff.last_applied import interim_last_applied
@@ -72,7 +72,7 @@ class Updates:
         factory=dict[ProductKey, "Outcome | Again"]
     )
 
-    async def write(self, changes: Sequence[Change]) -> None:
+    async def write(self, changes: Sequence[Update]) -> None:
         """Write the batch.
 
         Raises:
@@ -98,16 +98,16 @@ class Updates:
             await self._separately(change, self._drop_values)
         await self._confirm(changes)
 
-    def outcomes(self, changes: Iterable[Change]) -> list[Outcome | Again]:
+    def outcomes(self, changes: Iterable[Update]) -> list[Outcome | Again]:
         """The outcome of each change."""
         return [self.refused.get(c.key) or c.done(self._note(c)) for c in changes]
 
-    def _note(self, change: Change) -> str:
+    def _note(self, change: Update) -> str:
         shape = self.shapes.get(change.key)
         return chosen_note(shape.chosen) if shape else ""
 
     async def _separately(
-        self, change: Change, work: Callable[[Change], Awaitable[None]]
+        self, change: Update, work: Callable[[Update], Awaitable[None]]
     ) -> None:
         """Run a step that has its own request; only this product fails if it is refused."""
         if change.key in self.refused:
@@ -117,11 +117,11 @@ class Updates:
         except RefusedError as error:
             self.refused[change.key] = _failed(change.key, error)
 
-    async def _fields(self, changes: Sequence[Change]) -> None:
+    async def _fields(self, changes: Sequence[Update]) -> None:
         bodies = [self._body(change) for change in changes]
         await self._send(_BATCH, bodies, "fields=id", changes)
 
-    def _body(self, change: Change) -> dict[str, Any]:
+    def _body(self, change: Update) -> dict[str, Any]:
         body = update_body(change, raw_of(change))
         if _needs_more_requests(change):
             body["metadata"][LAST_APPLIED] = interim_last_applied(change)
@@ -129,7 +129,7 @@ class Updates:
             body |= missing_links(change, self.stock.places)
         return body
 
-    async def _confirm(self, changes: Iterable[Change]) -> None:
+    async def _confirm(self, changes: Iterable[Update]) -> None:
         """Replace the interim last-applied states of complete updates by the final ones."""
         bodies = [
             {
@@ -142,7 +142,7 @@ class Updates:
         if bodies:
             await self.client.post(_BATCH, {"update": bodies}, "fields=id")
 
-    async def _rename(self, changes: Sequence[Change]) -> list[Change]:
+    async def _rename(self, changes: Sequence[Update]) -> list[Update]:
         """Let new variants take over the rows of the variants that they replace."""
         found = [renamed(change) for change in changes]
         bodies = [body for one in found for body in one.bodies]
@@ -151,7 +151,7 @@ class Updates:
             await self.client.post(path, {"update": bodies}, "fields=id")
         return [one.change for one in found]
 
-    async def _free(self, changes: Sequence[Change]) -> None:
+    async def _free(self, changes: Sequence[Update]) -> None:
         """Clear unique values that other variants of the batch get."""
         bodies = freed([c for c in changes if c.key not in self.refused])
         if not bodies:
@@ -162,7 +162,7 @@ class Updates:
         rows = [row for c in changes for row in raw_of(c).get("variants") or ()]
         await Items(self.client).free([row for row in rows if row["id"] in ids])
 
-    async def _reshape(self, change: Change) -> None:
+    async def _reshape(self, change: Update) -> None:
         raw = raw_of(change)
         fresh = await self._fresh(raw)
         shape = self.shapes[change.key] = Reshaping.of(change, fresh)
@@ -188,9 +188,9 @@ class Updates:
             raise ConflictError(f"somebody added a variant to product {raw['id']}")
         return fresh
 
-    async def _variants(self, changes: Sequence[Change]) -> None:
+    async def _variants(self, changes: Sequence[Update]) -> None:
         await Items(self.client).link_found(changes)
-        owners: list[Change] = []
+        owners: list[Update] = []
         bodies: list[dict[str, Any]] = []
         for change in changes:
             found = variant_updates(change, raw_of(change))
@@ -212,7 +212,7 @@ class Updates:
         path: str,
         bodies: Sequence[Raw],
         query: str,
-        owners: Sequence[Change],
+        owners: Sequence[Update],
     ) -> dict[str, Any]:
         """Send updates in one request; *owners* has the change of each body."""
         try:
@@ -220,7 +220,7 @@ class Updates:
         except MedusaRefusedError as error:
             raise await Refusals(self.client).explain(error, owners) from error
 
-    def _restock(self, change: Change, updated: dict[str, Raw]) -> None:
+    def _restock(self, change: Update, updated: dict[str, Raw]) -> None:
         """Collect the levels of existing variants."""
         variants = [
             item.variant
@@ -234,7 +234,7 @@ class Updates:
         ]
         self.stock.add(variants, rows)
 
-    async def _create(self, change: Change) -> None:
+    async def _create(self, change: Update) -> None:
         added = [c.variant for c in change.variants if c.action is Action.ADD]
         if not added:
             return
@@ -260,7 +260,7 @@ class Updates:
             self.items.pop(variant.sku or "", None)
         self.stock.add(added, reply["created"])
 
-    async def _delete(self, changes: Sequence[Change], *, recreated: bool) -> None:
+    async def _delete(self, changes: Sequence[Update], *, recreated: bool) -> None:
         """Delete the variants to recreate (before the others) or the removed ones (last)."""
         ids = [
             row["id"]
@@ -272,14 +272,14 @@ class Updates:
             path = _variants_path(raw_of(changes[0]))
             await self.client.post(path, {"delete": ids}, "fields=id")
 
-    async def _drop_values(self, change: Change) -> None:
+    async def _drop_values(self, change: Update) -> None:
         unused = unused_values(change, self.shapes[change.key])
         if unused:
             path = _options_path(raw_of(change))
             await self.client.post(path, {"update": unused}, "fields=id")
 
 
-def _needs_more_requests(change: Change) -> bool:
+def _needs_more_requests(change: Update) -> bool:
     """Whether an update takes more than one request."""
     return bool(change.variants) or is_incomplete(change) or is_unfinished(change)
 
@@ -301,7 +301,7 @@ def _variants_path(raw: Raw) -> str:
     return f"{_PRODUCTS}/{raw['id']}/variants/batch"
 
 
-def _removed(change: Change, *, recreated: bool) -> list[Raw]:
+def _removed(change: Update, *, recreated: bool) -> list[Raw]:
     added = {c.variant.id for c in change.variants if c.action is Action.ADD}
     gone = {c.variant.id for c in change.variants if c.action is Action.REMOVE}
     gone = gone & added if recreated else gone - added

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from catalogsync.batching import batched
-from catalogsync.catalog.changes import Change, Conflict, Found
+from catalogsync.catalog.changes import Adopt, Change, Conflict, Found
 from catalogsync.catalog.products import (
     UNSET,
     Field,
@@ -244,7 +244,7 @@ async def adopt(connection: AsyncConnection, changes: Sequence[Change]) -> None:
     adopted = {
         change.key: change.existing.native
         for change in changes
-        if change.existing and isinstance(change.existing.native, _Foreign)
+        if isinstance(change, Adopt) and isinstance(change.existing.native, _Foreign)
     }
     if not adopted:
         return

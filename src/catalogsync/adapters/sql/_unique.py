@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from catalogsync.batching import batched
-from catalogsync.catalog.changes import Action, Change
+from catalogsync.catalog.changes import Change, Create, Delete
 from catalogsync.catalog.products import UNIQUE, ProductKey
 from catalogsync.errors import BatchRefusedError, InvalidValueError
 
@@ -137,8 +137,10 @@ def _moves(changes: Iterable[Change], name: str) -> tuple[list[_Move], set[_Move
     got: list[_Move] = []
     lost: set[_Move] = set()
     for change in changes:
-        existing = change.existing.product.variants if change.existing else ()
-        left = () if change.action is Action.DELETE else change.product.variants
+        existing = (
+            () if isinstance(change, Create) else change.existing.product.variants
+        )
+        left = () if isinstance(change, Delete) else change.product.variants
         before, after = ({v.id: v for v in some or ()} for some in (existing, left))
         for id_ in {**before, **after}:
             old = getattr(before.get(id_), name, None) or None

@@ -11,7 +11,19 @@ import attrs
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from catalogsync.catalog.changes import Action, Change, VariantChange
+from catalogsync.catalog.changes import (
+    Action,
+    Adopt,
+    Change,
+    Create,
+    Delete,
+    Release,
+    Removal,
+    Unpublish,
+    Update,
+    VariantChange,
+    Write,
+)
 from catalogsync.catalog.products import (
     VARIANT_TEXTS,
     Dimensions,
@@ -50,18 +62,22 @@ async def write_changes(connection: AsyncConnection, changes: Sequence[Change]) 
     """
     rows = _Rows()
     for change in changes:
-        if change.action is Action.CREATE:
+        if isinstance(change, Create):
             rows.add(_insert, product, _new_product(change))
     await rows.write(connection)
     await adopt(connection, changes)
     ids = await _product_ids(connection, changes)
     there = [(ids[each.key], each) for each in changes if each.key in ids]
     for id_, change in there:
-        if change.action is Action.DELETE:
-            rows.add(_delete, product, {"id": id_})
-        elif change.action is not Action.CREATE:
-            rows.add(_update, product, {"row": id_, **_changed_columns(change)})
-        _put_product_lists(rows, id_, change)
+        match change:
+            case Delete():
+                rows.add(_delete, product, {"id": id_})
+            case Unpublish() | Release() | Update():
+                rows.add(_update, product, {"row": id_, **_changed_columns(change)})
+            case Create():
+                pass
+        if not isinstance(change, Removal):
+            _put_product_lists(rows, id_, change)
     await free(connection, ids, changes)
     await _write_variants(connection, rows, there)
 
@@ -111,9 +127,8 @@ async def _product_ids(
 def _is_as_found(change: Change, id_: int | None) -> bool:
     """Whether the key still belongs to the row that the change was planned for."""
     if id_ is None:
-        return change.action is Action.DELETE
-    existing = change.existing
-    return existing is None or existing.foreign or existing.native == id_
+        return isinstance(change, Delete)
+    return isinstance(change, Create | Adopt) or change.existing.native == id_
 
 
 async def _variant_ids(
@@ -128,10 +143,10 @@ async def _variant_ids(
 
 def _variant_changes(change: Change) -> Iterator[tuple[VariantChange, Variant | None]]:
     """The change of each variant, and the variant that was found."""
-    if change.existing is None:
+    if isinstance(change, Create):
         for each in change.product.variants or ():
             yield VariantChange(action=Action.ADD, variant=each), None
-    else:
+    elif isinstance(change, Update):
         before = {each.id: each for each in change.existing.product.variants or ()}
         for what in change.variants:
             yield what, before.get(what.variant.id)
@@ -142,20 +157,20 @@ def _variant_changes(change: Change) -> Iterator[tuple[VariantChange, Variant | 
 _PLAIN = ("title", "description", "brand", "status", "thumbnail", "weight")
 
 
-def _new_product(change: Change) -> NewRow:
+def _new_product(change: Create) -> NewRow:
     columns = _product_columns(change.product, frozenset(Field))
     key = {"source": change.key.source, "source_id": change.key.id}
     return {**key, **columns, "last_applied": change.last_applied}
 
 
-def _changed_columns(change: Change) -> NewRow:
+def _changed_columns(change: Unpublish | Release | Update) -> NewRow:
     """The columns to write to an existing product."""
-    match change.action:
-        case Action.UNPUBLISH:
+    match change:
+        case Unpublish():
             return {"last_applied": change.last_applied, "status": ProductStatus.DRAFT}
-        case Action.RELEASE:
+        case Release():
             return dict.fromkeys(("source", "source_id", "last_applied"))
-        case _:
+        case Update():
             columns = _product_columns(change.product, change.fields)
             return {"last_applied": change.last_applied, **columns}
 
@@ -198,8 +213,9 @@ _VARIANT_LISTS = {
 }
 
 
-def _put_product_lists(rows: _Rows, id_: int, change: Change) -> None:
-    existing, desired = change.existing, change.product
+def _put_product_lists(rows: _Rows, id_: int, change: Write) -> None:
+    existing = None if isinstance(change, Create) else change.existing
+    desired = change.product
     if Field.IMAGES in change.fields:
         # The positions of existing images are unknown, so all images get new ones.
         before = [
