@@ -196,7 +196,7 @@ def test_stopped_twice(tmp_path: Path) -> None:
             ask(f"{served.url}/api/jobs/products/runs", b"{}", **BOSS)
             skip_to(events, b"event: RunFinished")
             other.execute("BEGIN IMMEDIATE")
-            records.by_id(3)["price"] = 3.33
+            records.by_id(1)["price"] = 3.33
             ask(f"{served.url}/api/jobs/products/runs", b"{}", **BOSS)
             skip_to(events, b"event: Compared")
             served.process.send_signal(signal.SIGTERM)
