@@ -109,7 +109,9 @@ def test_a_plan_says_how_long_it_takes(
     configure: Configure, call: Call, records: Records
 ) -> None:
     first = call("plan", "products").stdout
-    assert re.search(r"would take 2 writes, at least \d+ requests$", first, re.MULTILINE)
+    assert re.search(
+        r"would take 2 writes, at least \d+ requests$", first, re.MULTILINE
+    )
     call("run", "products")
     for record in records:
         record["title"] += "!"
