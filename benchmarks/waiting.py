@@ -54,24 +54,19 @@ class _Case:
     parallel: bool = True
 
 
+_SMALL = _Case(
+    name="194 products, pages in parallel",
+    products=194,
+    page=30,
+    reading=0.1,
+    asking=0.04,
+    each=0.008,
+)
 _CASES = (
-    _Case(
-        name="194 products, pages one after the other",
-        products=194,
-        page=30,
-        reading=0.1,
-        asking=0.04,
-        each=0.008,
-        parallel=False,
+    attrs.evolve(
+        _SMALL, name="194 products, pages one after the other", parallel=False
     ),
-    _Case(
-        name="194 products, pages in parallel",
-        products=194,
-        page=30,
-        reading=0.1,
-        asking=0.04,
-        each=0.008,
-    ),
+    _SMALL,
     _Case(
         name="10,000 products, every tenth request fails",
         products=10_000,

@@ -165,6 +165,8 @@ class Sink(Protocol):
     ) -> Mapping[ProductKey, Found]:
         """Find these products in the sink; changes nothing.
 
+        Several calls may be in flight, and calls of `write` for other products.
+
         Args:
             desired: Products to look for, by key.
             fields: The fields that will be compared; others may be left UNSET.

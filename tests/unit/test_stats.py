@@ -70,10 +70,10 @@ def test_a_run_without_a_report_has_a_row() -> None:
 
 def test_a_report_of_an_earlier_version_has_less_to_say() -> None:
     """It knew of no latency and no bytes."""
-    told = record(1).report
-    assert told is not None
+    report = record(1).report
+    assert report is not None
     old = {
-        k: v for k, v in told.to_dict().items() if k not in {"latency", "bytes_sent"}
+        k: v for k, v in report.to_dict().items() if k not in {"latency", "bytes_sent"}
     }
     report = Report.from_dict(old)
     (row,) = rows([RunRecord(**_fields(UNFINISHED), report=report)])

@@ -388,6 +388,6 @@ class Apprise:
             body_format="text",
         )
         if not result:
-            told = "; ".join(entry.message for entry in result.logs())
+            logged = "; ".join(entry.message for entry in result.logs())
             redactor = _redactor(self.url, self.url.partition("://")[2])
-            raise CatalogSyncError(redactor.text(told or result.status.name.lower()))
+            raise CatalogSyncError(redactor.text(logged or result.status.name.lower()))
