@@ -16,7 +16,7 @@ from catalogsync.errors import MisconfiguredError, MissingExtraError
 
 from ._problems import did_you_mean
 from ._secrets import is_secret
-from ._structure import type_hints
+from ._structure import setting_name, type_hints
 
 __all__ = ["AdapterInfo", "AdapterKind", "Adapters", "SettingInfo"]
 
@@ -159,10 +159,10 @@ def _settings(cls: type[Any], prefix: str) -> Iterator[SettingInfo]:
             continue
         hint = hints[field.name]
         if attrs.has(hint):
-            yield from _settings(hint, f"{prefix}{field.alias}.")
+            yield from _settings(hint, f"{prefix}{setting_name(field)}.")
             continue
         yield SettingInfo(
-            name=f"{prefix}{field.alias}",
+            name=f"{prefix}{setting_name(field)}",
             type=_type_text(hint),
             default=_default(field),
             required=field.default is attrs.NOTHING,

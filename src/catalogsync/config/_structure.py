@@ -24,7 +24,7 @@ from ._environment import Expanded
 from ._problems import Problem, ProblemsError, did_you_mean
 from ._secrets import is_secret
 
-__all__ = ["make_converter", "read_settings", "type_hints"]
+__all__ = ["make_converter", "read_settings", "setting_name", "type_hints"]
 
 T = TypeVar("T")
 Hook = Callable[[Any, Any], Any]
@@ -52,6 +52,9 @@ def make_converter() -> Converter:
         converter.register_structure_hook(kind, _strict(kind))
     converter.register_structure_hook(Path, lambda value, _: Path(_text(value)))
     converter.register_structure_hook_func(_is_choice, _choose)
+    converter.register_structure_hook_func(
+        _is_union, lambda value, kind: _one_of(converter, value, kind)
+    )
 
     def class_hook(cls: type[Any]) -> Hook:
         return _ClassReader(cls=cls, converter=converter).read
@@ -75,6 +78,11 @@ def read_settings(converter: Converter, table: object, cls: type[T]) -> T:
 def type_hints(cls: type) -> Mapping[str, Any]:
     """The types of a class's settings, with string annotations resolved."""
     return {field.name: field.type for field in attrs.fields(attrs.resolve_types(cls))}
+
+
+def setting_name(field: attrs.Attribute[Any]) -> str:
+    """The name of a setting in TOML: `from` is not possible in Python."""
+    return str(field.metadata.get("name", field.alias))
 
 
 def _strict(kind: type) -> Hook:
@@ -132,6 +140,36 @@ def _choose(value: object, kind: Any) -> object:
     raise ProblemsError([Problem("", f"must be one of {names}")])
 
 
+def _is_union(kind: Any) -> bool:
+    """Whether a type is a union of text, other scalars and lists, perhaps with None."""
+    if get_origin(kind) not in {Union, UnionType}:
+        return False
+    kinds = [each for each in get_args(kind) if each is not type(None)]
+    return len(kinds) > 1 and all(_toml_kind(each) is not None for each in kinds)
+
+
+def _toml_kind(kind: Any) -> type | None:
+    """The kind of TOML value for a scalar or a list; None: it is something else."""
+    origin = get_origin(kind) or kind
+    if origin in {str, bool, int, float}:
+        return cast("type", origin)
+    is_list = isinstance(origin, type) and issubclass(origin, Sequence)
+    return list if is_list else None
+
+
+def _one_of(converter: Converter, value: object, kind: Any) -> object:
+    """The value as the type of a union that fits it."""
+    kinds = {_toml_kind(each): each for each in get_args(kind) if _toml_kind(each)}
+    for each in (bool, int, float, str, list):
+        if each in kinds and isinstance(value, each):
+            if each is int and isinstance(value, bool):
+                continue
+            return converter.structure(value, kinds[each])
+    expected = " or ".join(_EXPECTED[each] for each in kinds if each is not None)
+    hint = "; write it as text" if isinstance(value, float) else ""
+    raise ProblemsError([Problem("", f"must be {expected}{hint}")])
+
+
 @attrs.define(kw_only=True)
 class _ClassReader:
     """Turns tables into objects of a settings class."""
@@ -145,7 +183,7 @@ class _ClassReader:
         self.hints = type_hints(self.cls)
         python = _ONLY_IN_PYTHON.get(self.cls, frozenset[str]())
         self.fields = {
-            field.alias: field
+            setting_name(field): field
             for field in attrs.fields(self.cls)
             if field.init and field.name not in python
         }
@@ -156,6 +194,9 @@ class _ClassReader:
         Raises:
             ProblemsError: All problems of the table.
         """
+        from_text = getattr(self.cls, "from_text", None)
+        if isinstance(value, str) and from_text is not None:
+            return self._short(value, from_text)
         if not isinstance(value, Mapping):
             raise _wrong_type(dict, value)
         table = cast("Mapping[str, object]", value)
@@ -167,7 +208,7 @@ class _ClassReader:
         values = self._values(table, problems)
         if not problems:
             try:
-                return self.cls(**values)
+                return self._made(values)
             except (ValueError, TypeError, MisconfiguredError) as error:
                 problems = [_problem_of(error, self.fields)]
         secret = {name for name, field in self.fields.items() if is_secret(field)}
@@ -175,6 +216,20 @@ class _ClassReader:
         plain = {n for n, v in values.items() if isinstance(v, int | float)} - secret
         texts = {n: v for n, v in table.items() if n not in plain}
         raise ProblemsError(_redacted(problems, texts, secret))
+
+    def _made(self, values: Mapping[str, object]) -> object:
+        """The object, from values by the names in TOML."""
+        named = {str(self.fields[name].alias): v for name, v in values.items()}
+        made: object = self.cls(**named)
+        return made
+
+    def _short(self, text: str, from_text: Callable[[str], object]) -> object:
+        """The object whose short form is a text."""
+        try:
+            return from_text(str(text))
+        except InvalidValueError as error:
+            problem = Problem("", error.problem, quotes=True)
+            raise ProblemsError(_redacted([problem], {"": text}, set())) from None
 
     def _values(
         self, table: Mapping[str, object], problems: list[Problem]

@@ -1,0 +1,24 @@
+"""From raw records to products, declared in TOML and pure.
+
+A record is a row, an XML element or a JSON object. A `RecordMapping` says which records
+belong to one product and which column or path each field comes from:
+
+```toml
+[jobs.shop.source.map]
+key = "Handle"
+title = "Title"
+sku = "SKU"
+price = { from = "Price", currency = "EUR", decimal = "," }
+options.Size = "Size"
+```
+
+Paths into nested data, currency symbols and HTML require the extra `mapping`.
+"""
+
+from __future__ import annotations
+
+from ._expression import Expression
+from ._mapping import RecordMapping
+from ._record import Record
+
+__all__ = ["Expression", "Record", "RecordMapping"]

@@ -1,0 +1,188 @@
+"""The mapping of a source: which records are one product, and where its fields are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
+
+import attrs
+
+from catalogsync.catalog.checks import shortened
+from catalogsync.catalog.outcomes import Rejected
+from catalogsync.catalog.products import Product, ProductKey
+from catalogsync.errors import InvalidValueError
+
+from ._expression import Expression
+from ._numbers import DecimalMark
+from ._paths import as_text
+from ._products import Parts, product_of
+from ._record import BadRecordError, Record, is_empty
+
+__all__ = ["RecordMapping"]
+
+
+def _pairs(value: Sequence[Sequence[str]]) -> tuple[tuple[str, str], ...]:
+    pairs: list[tuple[str, str]] = []
+    for index, pair in enumerate(value):
+        if len(pair) != 2 or not all(pair):
+            problem = "must be the column of the name and the column of the value"
+            raise InvalidValueError(f"option_pairs[{index}]", problem)
+        pairs.append((pair[0], pair[1]))
+    return tuple(pairs)
+
+
+def _currency_codes(
+    _: object, attribute: attrs.Attribute[Any], value: Mapping[str, Expression]
+) -> None:
+    for code in value:
+        if len(code) != 3 or not code.isascii() or not code.isupper():
+            problem = "must be an ISO 4217 code in upper case, such as `EUR`"
+            raise InvalidValueError(f"{attribute.name}.{shortened(code)}", problem)
+
+
+@attrs.frozen(kw_only=True)
+class RecordMapping:
+    """Where the key and the fields of a product come from.
+
+    Fields that are not mapped are not supplied: the sink's values stay. A field of the
+    product is taken from the first of its records that has it; lists are those of all
+    records together, without duplicates.
+
+    Attributes:
+        key: Id of the product; records with the same key are one product. A record
+            without a key continues the one before.
+        title: The title.
+        description: Text or HTML.
+        brand: Manufacturer or label.
+        status: `published` or `draft`; true and false mean the same.
+        thumbnail: URL of the small image.
+        images: URLs of the images.
+        categories: Categories; see `category_levels`.
+        category_levels: Text that separates the levels in `Men > Shirts`; None: each
+            category stands alone.
+        tags: Tags.
+        weight: Weight, converted to grams.
+        length: Length, converted to millimetres.
+        width: Width, converted to millimetres.
+        height: Height, converted to millimetres.
+        attributes: Anything else, by name.
+        variants: Path to a list with the variants of the record, whose fields are then
+            looked up in its items. None: the records themselves are variants.
+        variant: Id of a variant; records with the same id are one variant. None: the
+            SKU, or else the options.
+        variant_if: Whether a record is a variant of its own: yes unless missing or
+            false. Others only add to the product, or to a variant with the same id.
+            If no record is, all are. None: those that have a value of a variant.
+        variant_order: Number by which variants are sorted; None: as they come.
+        variant_title: Title of a variant.
+        sku: Stock keeping unit.
+        barcode: Any barcode.
+        options: Value of each option, by its name.
+        option_pairs: Pairs of columns with the name and the value of an option; `*`
+            in both stands for the same text.
+        price: One price, or several in different currencies.
+        prices: One price for each currency, by its code.
+        currency: Currency of `price`, if it stands elsewhere in the record.
+        stock: Pieces in stock.
+        stock_at: Pieces in stock, by location.
+        decimal: The decimal mark of all numbers. None: found out for each, if only one
+            reading is possible.
+    """
+
+    key: Expression
+    title: Expression
+    description: Expression | None = None
+    brand: Expression | None = None
+    status: Expression | None = None
+    thumbnail: Expression | None = None
+    images: Expression | None = None
+    categories: Expression | None = None
+    category_levels: str | None = None
+    tags: Expression | None = None
+    weight: Expression | None = None
+    length: Expression | None = None
+    width: Expression | None = None
+    height: Expression | None = None
+    attributes: Mapping[str, Expression] = attrs.field(factory=dict[str, Expression])
+    variants: Expression | None = None
+    variant: Expression | None = None
+    variant_if: Expression | None = None
+    variant_order: Expression | None = None
+    variant_title: Expression | None = None
+    sku: Expression | None = None
+    barcode: Expression | None = None
+    options: Mapping[str, Expression] = attrs.field(factory=dict[str, Expression])
+    option_pairs: tuple[tuple[str, ...], ...] = attrs.field(
+        default=(), converter=_pairs
+    )
+    price: Expression | None = None
+    prices: Mapping[str, Expression] = attrs.field(
+        factory=dict[str, Expression], validator=_currency_codes
+    )
+    currency: Expression | None = None
+    stock: Expression | None = None
+    stock_at: Mapping[str, Expression] = attrs.field(factory=dict[str, Expression])
+    decimal: DecimalMark | None = None
+    _parts: Parts = attrs.field(
+        init=False,
+        eq=False,
+        repr=False,
+        default=attrs.Factory(Parts.of, takes_self=True),
+    )
+
+    def group_of(self, record: Record, /) -> str | None:
+        """The key of the product that a record belongs to.
+
+        Returns:
+            The key; None: it continues the record before it.
+
+        Raises:
+            InvalidValueError: The key is a list or a mapping, or a step fails.
+        """
+        found = self.key.evaluate(record)
+        return None if is_empty(found) else as_text(found)
+
+    def product(self, source: str, records: Sequence[Record], /) -> Product | Rejected:
+        """Make one product.
+
+        Args:
+            source: Name of the source, for the key.
+            records: All records of the product, in their order; one or more.
+
+        Returns:
+            The product, or why there is none, with the position of the record.
+        """
+        key = None
+        try:
+            key = self._key(source, records[0])
+            return product_of(self._parts, key, records)
+        except BadRecordError as bad:
+            return _rejected(key, bad.error, bad.where)
+        except InvalidValueError as error:
+            return _rejected(key, error, _places(records))
+
+    def expressions(self) -> Iterator[tuple[str, Expression]]:
+        """All expressions with their path, such as `prices.EUR`."""
+        for field in attrs.fields(type(self)):
+            value = getattr(self, field.name)
+            if isinstance(value, Expression):
+                yield field.name, value
+            elif isinstance(value, dict):
+                for name, each in cast("dict[str, Expression]", value).items():
+                    yield f"{field.name}.{name}", each
+
+    def _key(self, source: str, record: Record) -> ProductKey:
+        try:
+            return ProductKey(source, self.group_of(record) or "")
+        except InvalidValueError as error:
+            problem = error.problem.replace("must not be empty", "is missing")
+            raise InvalidValueError("key", problem) from None
+
+
+def _rejected(key: ProductKey | None, error: InvalidValueError, where: str) -> Rejected:
+    return Rejected(key=key, reason=str(error), where=where, path=error.path)
+
+
+def _places(records: Sequence[Record]) -> str:
+    first, last = records[0].where, records[-1].where
+    return first if len(records) == 1 else f"{first} to {last}"

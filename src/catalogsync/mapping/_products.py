@@ -1,0 +1,221 @@
+"""Products from the records that belong to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
+
+import attrs
+
+from catalogsync.catalog.products import (
+    UNSET,
+    Category,
+    Dimensions,
+    Image,
+    Json,
+    Product,
+    ProductKey,
+    ProductStatus,
+    Unset,
+)
+from catalogsync.errors import InvalidValueError
+
+from ._expression import Expression
+from ._numbers import LENGTHS, WEIGHTS, DecimalMark, measure
+from ._paths import as_text
+from ._record import BadRecordError, Record, is_empty
+from ._variants import VariantParts, variants_of
+
+if TYPE_CHECKING:
+    from ._mapping import RecordMapping
+
+__all__ = ["Parts", "product_of"]
+
+T = TypeVar("T")
+Reader: TypeAlias = Callable[[object], Any]
+"""Turns an evaluated value into that of a field; raises `InvalidValueError`."""
+Line: TypeAlias = tuple[str, Expression, Reader]
+"""A field with its expression and its reader."""
+
+_STATUS: Mapping[object, ProductStatus] = {
+    "published": ProductStatus.PUBLISHED,
+    "draft": ProductStatus.DRAFT,
+    "true": ProductStatus.PUBLISHED,
+    "false": ProductStatus.DRAFT,
+}
+
+
+def _status(value: object) -> ProductStatus:
+    text = as_text(value)
+    if (found := _STATUS.get(text.casefold())) is None:
+        problem = f'"{text}" is neither `published` nor `draft`; add it to `words`'
+        raise InvalidValueError("", problem)
+    return found
+
+
+def _image(value: object) -> Image:
+    return Image(url=as_text(value))
+
+
+def _measured(
+    spec: Expression, units: dict[str, Decimal], decimal: DecimalMark | None
+) -> Reader:
+    mark = spec.decimal or decimal
+    return lambda value: measure(value, units, spec.unit, mark)
+
+
+def _category(levels: str | None) -> Reader:
+    """Reads a category; its id is its path, so that equal names do not collide."""
+
+    def read(value: object) -> Category:
+        text = as_text(value)
+        names = [text] if levels is None else [n.strip() for n in text.split(levels)]
+        found: Category | None = None
+        for name in filter(None, names):
+            id_ = name if found is None else f"{found.id} > {name}"
+            found = Category(id=id_, name=name, parent=found)
+        if found is None:
+            raise InvalidValueError("", f'"{text}" names no category')
+        return found
+
+    return read
+
+
+def _json(value: object) -> Json:
+    """A value for `attributes`; a Decimal stays exact as text."""
+    match value:
+        case Decimal():
+            return as_text(value)
+        case list():
+            return [_json(item) for item in cast("list[object]", value)]
+        case Mapping():
+            items = cast("Mapping[str, object]", value).items()
+            return {name: _json(item) for name, item in items}
+        case _:
+            return cast("Json", value)
+
+
+@attrs.frozen(kw_only=True)
+class Parts:
+    """A mapping, prepared for many products.
+
+    Attributes:
+        title: The line of the title.
+        single: Fields with one value.
+        lists: Fields with several values.
+        sides: Length, width and height.
+        attributes: Lines by the name of the attribute.
+        variants: What concerns variants.
+    """
+
+    title: Line
+    single: Sequence[Line]
+    lists: Sequence[Line]
+    sides: Sequence[Line]
+    attributes: Sequence[Line]
+    variants: VariantParts
+
+    @classmethod
+    def of(cls, mapping: RecordMapping) -> Parts:
+        """The parts of a mapping."""
+        mark, weight = mapping.decimal, mapping.weight
+        single: list[Line] = [
+            (name, spec, as_text)
+            for name in ("description", "brand", "thumbnail")
+            if (spec := getattr(mapping, name)) is not None
+        ]
+        if mapping.status is not None:
+            single.append(("status", mapping.status, _status))
+        if weight is not None:
+            single.append(("weight", weight, _measured(weight, WEIGHTS, mark)))
+        category = _category(mapping.category_levels)
+        readers = {"images": _image, "categories": category, "tags": as_text}
+        return cls(
+            title=("title", mapping.title, as_text),
+            single=single,
+            lists=[
+                (name, spec, reader)
+                for name, reader in readers.items()
+                if (spec := getattr(mapping, name)) is not None
+            ],
+            sides=[
+                (name, spec, _measured(spec, LENGTHS, mark))
+                for name in ("length", "width", "height")
+                if (spec := getattr(mapping, name)) is not None
+            ],
+            attributes=[
+                (name, spec, _json) for name, spec in mapping.attributes.items()
+            ],
+            variants=VariantParts.of(mapping),
+        )
+
+
+def product_of(parts: Parts, key: ProductKey, records: Sequence[Record]) -> Product:
+    """The product of these records.
+
+    Raises:
+        BadRecordError: A record has a value that is not valid.
+        InvalidValueError: The records together make no valid product.
+    """
+    title = _first(parts.title, records, "title")
+    if not isinstance(title, str):
+        raise InvalidValueError("title", "is missing")
+    found: dict[str, Any] = {
+        name: _first(line, records, name) for line in parts.single for name in line[:1]
+    }
+    if found.get("status", UNSET) is None:
+        found["status"] = UNSET
+    for line in parts.lists:
+        found[line[0]] = _together(line, records)
+    if parts.sides:
+        found["dimensions"] = _dimensions(parts.sides, records)
+    if parts.attributes:
+        found["attributes"] = _attributes(parts.attributes, records)
+    variants = variants_of(parts.variants, records)
+    return Product(key=key, title=title, variants=variants, **found)
+
+
+def _first(line: Line, records: Iterable[Record], path: str) -> Any:
+    """The value in the first record that has one; UNSET or None if there is none."""
+    _, spec, reader = line
+    for record in records:
+        try:
+            value = spec.evaluate(record)
+            if not is_empty(value):
+                return reader(value)
+        except InvalidValueError as error:
+            raise BadRecordError(record.where, error.under(path)) from None
+    return None if spec.clears else UNSET
+
+
+def _together(line: Line, records: Iterable[Record]) -> tuple[Any, ...] | Unset:
+    """The values of all records, without duplicates."""
+    name, spec, reader = line
+    found: dict[object, Any] = {}
+    for record in records:
+        try:
+            value = spec.evaluate(record)
+            for item in (
+                cast("list[object]", value) if isinstance(value, list) else [value]
+            ):
+                if not is_empty(item):
+                    each = reader(item)
+                    found.setdefault(each, each)
+        except InvalidValueError as error:
+            raise BadRecordError(record.where, error.under(name)) from None
+    return tuple(found.values()) if found or spec.clears else UNSET
+
+
+def _dimensions(sides: Sequence[Line], records: Sequence[Record]) -> Any:
+    found = {name: _first((name, s, r), records, name) for name, s, r in sides}
+    known = {name: value for name, value in found.items() if isinstance(value, Decimal)}
+    if known:
+        return Dimensions(**known)
+    return None if None in found.values() else UNSET
+
+
+def _attributes(lines: Sequence[Line], records: Sequence[Record]) -> Any:
+    found = {line[0]: _first(line, records, f"attributes.{line[0]}") for line in lines}
+    known = {name: value for name, value in found.items() if value is not UNSET}
+    return known or UNSET

@@ -1,0 +1,379 @@
+"""Variants from the records of a product."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+import attrs
+
+from catalogsync.catalog.products import UNSET, Price, StockLevel, Unset, Variant
+from catalogsync.errors import InvalidValueError
+
+from ._expression import Expression
+from ._numbers import DecimalMark, check_currency, money, number
+from ._paths import as_text
+from ._record import BadRecordError, Record, is_empty
+
+if TYPE_CHECKING:
+    from ._mapping import RecordMapping
+
+__all__ = ["VariantParts", "variants_of"]
+
+PriceLine: TypeAlias = tuple[str, Expression, str | None]
+"""Path, expression and currency of a price."""
+StockLine: TypeAlias = tuple[str, Expression, str | None]
+"""Path, expression and location of a stock."""
+
+_ONLY = "default"
+_FALSE = frozenset({"false", "no", "0"})
+
+
+@attrs.frozen(kw_only=True)
+class VariantParts:
+    """What a mapping says about variants, prepared for many products.
+
+    Attributes:
+        nested: Path to the variants within a record; None: the records are variants.
+        id: Id of a variant.
+        only_if: Whether a record is a variant.
+        order: Number by which variants are sorted.
+        texts: Title, SKU and barcode, by the name in `Variant`.
+        options: Options by name.
+        pairs: Pairs of columns with the name and the value of an option.
+        prices: The prices.
+        currency: Currency of prices, elsewhere in the record.
+        stock: The stock.
+        decimal: The decimal mark of all numbers.
+    """
+
+    nested: Expression | None
+    id: Expression | None
+    only_if: Expression | None
+    order: Expression | None
+    texts: Sequence[tuple[str, str, Expression]]
+    options: Mapping[str, Expression]
+    pairs: Sequence[tuple[str, str]]
+    prices: Sequence[PriceLine]
+    currency: Expression | None
+    stock: Sequence[StockLine]
+    decimal: DecimalMark | None
+
+    @classmethod
+    def of(cls, mapping: RecordMapping) -> VariantParts:
+        """The parts of a mapping."""
+        names = {"title": "variant_title", "sku": "sku", "barcode": "barcode"}
+        prices: list[PriceLine] = [
+            (f"prices.{code}", spec, code) for code, spec in mapping.prices.items()
+        ]
+        if mapping.price is not None:
+            prices.append(("price", mapping.price, None))
+        stock: list[StockLine] = [
+            (f"stock_at.{place}", spec, place)
+            for place, spec in mapping.stock_at.items()
+        ]
+        if mapping.stock is not None:
+            stock.append(("stock", mapping.stock, None))
+        return cls(
+            nested=mapping.variants,
+            id=mapping.variant,
+            only_if=mapping.variant_if,
+            order=mapping.variant_order,
+            texts=[
+                (attribute, name, spec)
+                for attribute, name in names.items()
+                if (spec := getattr(mapping, name)) is not None
+            ],
+            options=mapping.options,
+            pairs=cast("tuple[tuple[str, str], ...]", mapping.option_pairs),
+            prices=prices,
+            currency=mapping.currency,
+            stock=stock,
+            decimal=mapping.decimal,
+        )
+
+    @property
+    def supplied(self) -> bool:
+        """Whether the mapping says anything about variants."""
+        return bool(
+            self.texts or self.options or self.pairs or self.prices or self.stock
+        ) or bool(self.id or self.nested)
+
+
+@attrs.define(kw_only=True)
+class _Draft:
+    """One variant, collected from its records."""
+
+    where: str
+    texts: dict[str, str] = attrs.field(factory=dict[str, str])
+    options: dict[str, str] = attrs.field(factory=dict[str, str])
+    prices: dict[str, Decimal] = attrs.field(factory=dict[str, Decimal])
+    stock: dict[str | None, int] = attrs.field(factory=dict["str | None", int])
+    id: str = ""
+    own: bool = True
+    order: Decimal | None = None
+
+    @property
+    def empty(self) -> bool:
+        return not (self.texts or self.options or self.prices or self.stock or self.id)
+
+    def add(self, other: _Draft) -> None:
+        """Add what another record says about the same variant."""
+        for name, text in other.texts.items():
+            self.texts.setdefault(name, text)
+        for name, text in other.options.items():
+            self.options.setdefault(name, text)
+        for code, amount in other.prices.items():
+            if self.prices.setdefault(code, amount) != amount:
+                problem = f"is {self.prices[code]} and {amount} for one variant"
+                error = InvalidValueError(f"prices.{code}", problem)
+                raise BadRecordError(other.where, error)
+        for place, pieces in other.stock.items():
+            if self.stock.setdefault(place, pieces) != pieces:
+                problem = f"is {self.stock[place]} and {pieces} for one variant"
+                raise BadRecordError(other.where, InvalidValueError("stock", problem))
+
+
+def variants_of(
+    parts: VariantParts, records: Sequence[Record]
+) -> tuple[Variant, ...] | Unset:
+    """The variants of a product.
+
+    Raises:
+        BadRecordError: A record has a value that is not valid.
+        InvalidValueError: The records together make no valid variants.
+    """
+    if not parts.supplied:
+        return UNSET
+    drafts: list[_Draft] = []
+    names: dict[tuple[str, str], str] = {}
+    for record in _rows(parts, records):
+        try:
+            draft = _draft(parts, record, names)
+        except InvalidValueError as error:
+            raise BadRecordError(record.where, error) from None
+        if not draft.empty:
+            drafts.append(draft)
+    chosen = _merged(drafts)
+    if parts.order is not None:
+        chosen.sort(key=lambda each: (each.order is None, each.order or Decimal(0)))
+    return tuple(_variant(parts, draft) for draft in chosen) or UNSET
+
+
+def _rows(parts: VariantParts, records: Sequence[Record]) -> Iterable[Record]:
+    """The records of variants."""
+    if parts.nested is None:
+        return records
+    return [row for record in records for row in _nested(parts.nested, record)]
+
+
+def _nested(spec: Expression, record: Record) -> Iterator[Record]:
+    try:
+        found = spec.evaluate(record)
+        if found is None:
+            return
+        items = cast("list[object]", found) if isinstance(found, list) else [found]
+        for index, item in enumerate(items):
+            values = {"product": record.values, **_object(item, index)}
+            yield Record(where=f"{record.where}, variant {index + 1}", values=values)
+    except InvalidValueError as error:
+        raise BadRecordError(record.where, error.under("variants")) from None
+
+
+def _object(item: object, index: int) -> Mapping[str, object]:
+    if not isinstance(item, Mapping):
+        raise InvalidValueError(f"[{index}]", "is not an object")
+    return cast("Mapping[str, object]", item)
+
+
+def _draft(
+    parts: VariantParts, record: Record, names: dict[tuple[str, str], str]
+) -> _Draft:
+    """What one record says; *names* are the option names seen so far, by pair."""
+    draft = _Draft(where=record.where)
+    for attribute, path, spec in parts.texts:
+        if (text := _text(spec, record, path)) is not None:
+            draft.texts[attribute] = text
+    _add_options(draft, parts, record, names)
+    _add_prices(draft, parts, record)
+    _add_stock(draft, parts, record)
+    if draft.empty and parts.id is None:
+        return draft
+    draft.id = _id(parts, record, draft)
+    if parts.only_if is not None:
+        draft.own = _is_true(_value(parts.only_if, record, "variant_if"))
+    if parts.order is not None:
+        value = _value(parts.order, record, "variant_order")
+        if not is_empty(value):
+            draft.order = _number(value, parts.order, parts.decimal, "variant_order")
+    return draft
+
+
+def _add_options(
+    draft: _Draft,
+    parts: VariantParts,
+    record: Record,
+    names: dict[tuple[str, str], str],
+) -> None:
+    for name, spec in parts.options.items():
+        if (text := _text(spec, record, f"options.{name}")) is not None:
+            draft.options[name] = text
+    for name_column, value_column in parts.pairs:
+        draft.options.update(_paired(record, name_column, value_column, names))
+
+
+def _value(spec: Expression, record: Record, path: str) -> object:
+    try:
+        return spec.evaluate(record)
+    except InvalidValueError as error:
+        raise error.under(path) from None
+
+
+def _text(spec: Expression, record: Record, path: str) -> str | None:
+    try:
+        value = spec.evaluate(record)
+        return None if is_empty(value) else as_text(value).strip()
+    except InvalidValueError as error:
+        raise error.under(path) from None
+
+
+def _is_true(value: object) -> bool:
+    return not is_empty(value) and as_text(value).casefold() not in _FALSE
+
+
+def _id(parts: VariantParts, record: Record, draft: _Draft) -> str:
+    if parts.id is not None:
+        return _text(parts.id, record, "variant") or ""
+    return draft.texts.get("sku") or " / ".join(draft.options.values())
+
+
+def _paired(
+    record: Record,
+    name_column: str,
+    value_column: str,
+    names: dict[tuple[str, str], str],
+) -> Iterator[tuple[str, str]]:
+    """Options from two columns; a missing name is that of the record before."""
+    for place in _places(record, name_column, value_column):
+        name, value = (record.values.get(column) for column in place)
+        if not is_empty(name):
+            names[place] = as_text(name).strip()
+        if not is_empty(value) and place in names:
+            yield names[place], as_text(value).strip()
+
+
+def _places(
+    record: Record, name_column: str, value_column: str
+) -> Iterator[tuple[str, str]]:
+    """The pairs of columns; `*` stands for the same text in both."""
+    before, star, after = value_column.partition("*")
+    if not star:
+        yield name_column, value_column
+        return
+    for column in record.values:
+        if column.startswith(before) and column.endswith(after):
+            text = column[len(before) : len(column) - len(after)]
+            yield name_column.replace("*", text), column
+
+
+def _add_prices(draft: _Draft, parts: VariantParts, record: Record) -> None:
+    for path, spec, code in parts.prices:
+        value = _value(spec, record, path)
+        items = cast("list[object]", value) if isinstance(value, list) else [value]
+        for item in items:
+            if is_empty(item):
+                continue
+            currency = code or spec.currency or _currency(parts, record)
+            try:
+                mark = spec.decimal or parts.decimal
+                amount, found = money(item, currency, mark)
+                if spec.divide_by != 1:
+                    amount /= spec.divide_by
+                Price(amount=amount, currency=found)
+            except InvalidValueError as error:
+                raise InvalidValueError(path, error.problem) from None
+            if draft.prices.setdefault(found, amount) != amount:
+                raise InvalidValueError(path, f"has two amounts in {found}")
+
+
+def _currency(parts: VariantParts, record: Record) -> str | None:
+    if parts.currency is None:
+        return None
+    code = _text(parts.currency, record, "currency")
+    if code is None:
+        return None
+    try:
+        return check_currency(code)
+    except InvalidValueError as error:
+        raise InvalidValueError("currency", f'"{code}" {error.problem}') from None
+
+
+def _add_stock(draft: _Draft, parts: VariantParts, record: Record) -> None:
+    for path, spec, place in parts.stock:
+        value = _value(spec, record, path)
+        if is_empty(value):
+            continue
+        pieces = _number(value, spec, parts.decimal, path)
+        if pieces != pieces.to_integral_value():
+            raise InvalidValueError(path, f"must be a whole number, is {pieces}")
+        draft.stock[place] = int(pieces)
+
+
+def _number(
+    value: object, spec: Expression, decimal: DecimalMark | None, path: str
+) -> Decimal:
+    try:
+        return number(value, spec.decimal or decimal)
+    except InvalidValueError as error:
+        raise error.under(path) from None
+
+
+def _merged(drafts: Sequence[_Draft]) -> list[_Draft]:
+    """One draft for each variant."""
+    own = [draft for draft in drafts if draft.own] or list(drafts)
+    ids = {draft.id for draft in own}
+    if len(own) > 1 and "" in ids:
+        where = next(draft.where for draft in own if not draft.id)
+        problem = (
+            "cannot be told from the other variants: set `variant` to a column that "
+            "differs, or `variant_if` if this is no variant"
+        )
+        raise BadRecordError(where, InvalidValueError("variant", problem))
+    found: dict[str, _Draft] = {}
+    for draft in own:
+        if draft.id in found:
+            found[draft.id].add(draft)
+        else:
+            found[draft.id] = draft
+    others = [draft for draft in drafts if not any(draft is each for each in own)]
+    for draft in others:
+        if draft.id and draft.id in found:
+            found[draft.id].add(draft)
+    return list(found.values())
+
+
+def _variant(parts: VariantParts, draft: _Draft) -> Variant:
+    texts: dict[str, Any] = dict(draft.texts)
+    for attribute, _, spec in parts.texts:
+        if attribute not in texts and spec.clears and attribute != "title":
+            texts[attribute] = None
+    prices = tuple(
+        Price(amount=amount, currency=code) for code, amount in draft.prices.items()
+    )
+    stock = tuple(
+        StockLevel(quantity=pieces, location=place)
+        for place, pieces in draft.stock.items()
+    )
+    clear_prices = any(spec.clears for _, spec, _ in parts.prices)
+    clear_stock = any(spec.clears for _, spec, _ in parts.stock)
+    try:
+        return Variant(
+            id=draft.id or _ONLY,
+            options=draft.options,
+            prices=prices if prices or clear_prices else UNSET,
+            stock=stock if stock or clear_stock else UNSET,
+            **texts,
+        )
+    except InvalidValueError as error:
+        raise BadRecordError(draft.where, error) from None

@@ -1,0 +1,202 @@
+"""Which records are one product, and what they say together."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from hypothesis import given, strategies as st
+from tests.mapping.mappings import made, mapping, product, reason, rows
+
+from catalogsync import Category, Dimensions, Product, ProductStatus, StockLevel
+from catalogsync.catalog.outcomes import Rejected
+from catalogsync.mapping import Record
+
+OPTIONS = 'sku = "sku"\noption_pairs = [["Option * Name", "Option * Value"]]\n'
+
+
+def test_a_record_without_a_key_continues_the_one_before() -> None:
+    found = mapping('key = { from = ["parent", "id"] }\ntitle = "name"')
+    keys = [
+        found.group_of(Record(where="", values=values))
+        for values in ({"id": 7}, {"parent": " "}, {"parent": "7", "id": "8"})
+    ]
+    assert keys == ["7", None, "7"]
+
+
+def test_each_field_comes_from_the_first_record_that_has_it() -> None:
+    found = product(
+        'brand = "B"\nimages = "I"\ntags = { from = "T", split = "," }\n'
+        'status = { from = "S", words = { active = "published" } }',
+        {"B": "", "I": "a.jpg", "T": "x, y"},
+        {"B": "Acme", "I": "b.jpg", "T": "y, z", "S": "active"},
+        {"B": "Other", "I": "a.jpg"},
+    )
+    assert (found.brand, found.status) == ("Acme", ProductStatus.PUBLISHED)
+    assert found.tags == ("x", "y", "z")
+    assert found.images
+    assert [image.url for image in found.images] == ["a.jpg", "b.jpg"]
+
+
+def test_categories_have_levels() -> None:
+    found = product(
+        'categories = { all = "cat*" }\ncategory_levels = "->"',
+        {"cat1": "Men -> Shirts", "cat2": "Women"},
+    )
+    men = Category(id="Men", name="Men")
+    shirts = Category(id="Men > Shirts", name="Shirts", parent=men)
+    assert found.categories == (shirts, Category(id="Women", name="Women"))
+
+
+def test_weights_and_sizes_are_converted() -> None:
+    found = product(
+        'weight = { template = "{w} {unit}" }\nlength = { from = "l", unit = "in" }',
+        {"w": "2.5", "unit": "kg", "l": "10"},
+    )
+    assert found.weight == 2500
+    assert found.dimensions == Dimensions(length=Decimal(254))
+
+
+def test_variants_with_options_from_pairs_of_columns() -> None:
+    found = product(
+        OPTIONS + 'prices.EUR = "eur"\nstock_at.Berlin = "b"\nstock_at.Rome = "r"',
+        {
+            "sku": "S",
+            "Option 1 Name": "Size",
+            "Option 1 Value": "S",
+            "eur": "1",
+            "b": "3",
+        },
+        {"sku": "M", "Option 1 Value": "M", "eur": "2", "b": "0", "r": "5"},
+    )
+    assert found.variants
+    small, medium = found.variants
+    assert (small.id, small.options) == ("S", {"Size": "S"})
+    assert (medium.id, medium.options) == ("M", {"Size": "M"})
+    assert medium.stock == (
+        StockLevel(quantity=0, location="Berlin"),
+        StockLevel(quantity=5, location="Rome"),
+    )
+
+
+def test_rows_of_a_product_and_rows_that_carry_only_a_price() -> None:
+    found = product(
+        OPTIONS + 'variant_if = "Option 1 Value"\nprice = "p"\ncurrency = "c"',
+        {"sku": "P", "p": "0", "c": "USD"},
+        {
+            "sku": "A",
+            "p": "10",
+            "c": "USD",
+            "Option 1 Name": "Size",
+            "Option 1 Value": "S",
+        },
+        {"sku": "A", "p": "9", "c": "EUR"},
+    )
+    assert found.variants
+    (only,) = found.variants
+    assert only.prices
+    amounts = [(price.currency, price.amount) for price in only.prices]
+    assert amounts == [("USD", 10), ("EUR", 9)]
+
+
+def test_a_product_row_without_variants_is_the_variant() -> None:
+    found = product(
+        OPTIONS + 'variant_if = "Option 1 Value"\nprices.EUR = "p"',
+        {"sku": "P", "p": "5"},
+        {"image": "x"},
+    )
+    assert found.variants
+    assert [variant.sku for variant in found.variants] == ["P"]
+
+
+def test_variants_nested_in_a_record() -> None:
+    found = product(
+        'variants = "items"\nvariant = "no"\noptions.Size = "size"\n'
+        'price = { from = "price", currency = "EUR", divide_by = 100 }\n'
+        'barcode = "product.ean"\nvariant_order = "rank"',
+        {
+            "ean": "40",
+            "items": [
+                {"no": 1, "size": "S", "price": 1250, "rank": 2},
+                {"no": 2, "size": "M", "price": 1300, "rank": 1},
+            ],
+        },
+    )
+    assert found.variants
+    assert [variant.id for variant in found.variants] == ["2", "1"]
+    assert {variant.barcode for variant in found.variants} == {"40"}
+    assert found.variants[1].prices
+    assert found.variants[1].prices[0].amount == Decimal("12.5")
+
+
+def test_what_is_wrong_is_said_with_the_row_and_the_field() -> None:
+    assert reason('prices.EUR = "p"', {"p": "1"}, {"p": "1.234"}) == (
+        'row 3: prices.EUR: "1.234" may be 1234 or 1.234: '
+        'set decimal = "." or decimal = ","'
+    )
+    assert reason('price = "p"', {"p": "5"}).startswith(
+        'row 2: price: "5" has no currency'
+    )
+    assert reason('stock = "s"', {"s": "1.5"}) == (
+        "row 2: stock: must be a whole number, is 1.5"
+    )
+    assert reason('status = "s"', {"s": "live"}) == (
+        'row 2: status: "live" is neither `published` nor `draft`; add it to `words`'
+    )
+    assert reason('brand = "b"', {"b": ["x"]}).startswith("row 2: brand: is a list")
+    assert reason('brand = "b"', {"b": {"x": 1}}).startswith(
+        "row 2: brand: has parts (`x`)"
+    )
+    assert reason("", {"name": ""}) == "row 2: title: is missing"
+    assert reason("", {"id": ""}) == "row 2: key: is missing"
+    assert reason('prices.EUR = "p"', {"p": "-1"}).startswith("row 2: prices.EUR: must")
+    assert reason('variants = "v"', {"v": ["x"]}) == (
+        "row 2: variants[0]: is not an object"
+    )
+
+
+def test_variants_that_cannot_be_told_apart_are_refused() -> None:
+    assert reason('prices.EUR = "p"', {"p": "1"}, {"p": "2"}).startswith(
+        "row 2: variant: cannot be told from the other variants"
+    )
+    assert reason(
+        'sku = "s"\nprices.EUR = "p"', *({"s": "A", "p": p} for p in "12")
+    ) == ("row 3: prices.EUR: is 1 and 2 for one variant")
+    assert reason('sku = "s"\nstock = "p"', *({"s": "A", "p": p} for p in "12")) == (
+        "row 3: stock: is 1 and 2 for one variant"
+    )
+
+
+LEAF = st.none() | st.booleans() | st.integers() | st.decimals() | st.text(max_size=8)
+JSON = st.recursive(
+    LEAF,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+COLUMNS = ("id", "name", "p", "s", "w", "Option 1 Name", "Option 1 Value", "v", "c")
+WIDE = (
+    OPTIONS + 'variant = "v"\nprice = "p"\ncurrency = "c"\nstock = "s"\n'
+    'weight = { from = "w", unit = "kg" }\ncategories = "c"\ntags = "v"\n'
+    'images = "p"\nattributes.all = "w"\nvariant_order = "s"\nstatus = "c"\n'
+)
+
+
+@given(
+    st.lists(st.dictionaries(st.sampled_from(COLUMNS), JSON), min_size=1, max_size=4)
+)
+def test_any_records_end_in_a_product_or_a_rejection(
+    records: list[dict[str, object]],
+) -> None:
+    for toml in (WIDE, WIDE + 'variants = "v"\nvariant_if = "s"\n'):
+        found = mapping(f'key = "id"\ntitle = "name"\n{toml}').product(
+            "shop", rows(*records)
+        )
+        assert isinstance(found, Product | Rejected)
+
+
+def test_the_key_of_a_rejected_product_is_given_if_it_is_known() -> None:
+    found = made('prices.EUR = "p"', {"p": "x"})
+    assert isinstance(found, Rejected)
+    assert (str(found.key), found.path) == ("shop:1", "prices.EUR")
