@@ -19,24 +19,22 @@ from catalogsync.testing.faults import FaultPlan
 from catalogsync.testing.servers import HOST
 
 from ._accidents import Stage, interrupt
-from ._admin import ProductRoutes
-from ._admin_groups import GroupRoutes
-from ._admin_more import OtherRoutes
+from ._admin import add_admin
 from ._auth import Guard
 from ._errors import Row
 from ._flags import add_flags, flagged
+from ._routes import Api, Call
+from ._schema import anything
 from ._shop import ShopRoutes
 from ._state import EMAIL, PASSWORD, State
 from ._web import (
     LARGE,
     LoggedRequest,
-    answer,
     dated,
     errors,
     guarded,
     limits,
     log,
-    read_body,
 )
 
 __all__ = ["FakeMedusa", "LoggedRequest", "State", "fake_medusa", "medusa_app"]
@@ -180,29 +178,28 @@ def medusa_app(
     ]
     app = web.Application(middlewares=steps, client_max_size=LARGE)
     app[_STATE], app[_GUARD], app[_REQUESTS] = state, guard, requests
-    ProductRoutes(state).add_to(app.router)
-    GroupRoutes(state).add_to(app.router)
-    OtherRoutes(state).add_to(app.router)
-    ShopRoutes(state, guard).add_to(app.router)
-    add_flags(app.router, state)
-    _add_access(app.router, guard)
+    api = Api(app.router, state.journal)
+    add_admin(api, state)
+    ShopRoutes(state, guard).add_to(api)
+    add_flags(api, state)
+    _add_access(api, guard)
     return app
 
 
-def _add_access(router: web.UrlDispatcher, guard: Guard) -> None:
-    async def log_in(request: web.Request) -> web.Response:
-        return answer({"token": guard.log_in(await read_body(request))})
-
-    async def refresh(request: web.Request) -> web.Response:
-        guard.admit(request, token_only=True)
-        return answer({"token": guard.token()})
-
-    async def health(request: web.Request) -> web.Response:
+def _add_access(api: Api, guard: Guard) -> None:
+    async def health(_: web.Request) -> web.Response:
         return web.Response(text="OK")
 
-    router.add_post("/auth/user/emailpass", log_in)
-    router.add_post("/auth/token/refresh", refresh)
-    router.add_get("/health", health)
+    def refresh(call: Call) -> Row:
+        guard.admit(call.request, token_only=True)
+        return {"token": guard.token()}
+
+    def log_in(call: Call) -> Row:
+        return {"token": guard.log_in(call.body)}
+
+    api.post("/auth/user/emailpass", anything, log_in)
+    api.post("/auth/token/refresh", None, refresh)
+    api.router.add_get("/health", health)
 
 
 @contextlib.asynccontextmanager

@@ -1,91 +1,116 @@
-"""The Admin API's routes for products, variants and options."""
+"""The Admin API's routes."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from aiohttp import web
-
 from . import _bodies as bodies
+from ._categories import Categories
+from ._category_trees import TREES, show_trees
 from ._errors import Row, refusal
 from ._flags import listed
+from ._groups import Group
+from ._inventory import Inventory
+from ._options import Options
 from ._products import Products
-from ._query import Query, contains, matches_column, matches_moment, matches_related
+from ._query import Query, by_columns, by_moments, by_related, by_text
+from ._routes import Api, Call, Listing, Resource, deleted
 from ._state import State
-from ._web import LARGE, Listing, answer, read_body
+from ._web import LARGE
 
-_SIZES = "weight,length,height,width,hs_code,origin_country,mid_code,material"
-_TIMES = "created_at,updated_at,deleted_at,metadata"
-_VARIANT = (
-    "id,title,sku,barcode,ean,upc,allow_backorder,manage_inventory,variant_rank,"
-    f"thumbnail,product_id,{_SIZES},{_TIMES}"
-)
-PRODUCT_FIELDS = (
-    "id,title,subtitle,status,external_id,description,handle,is_giftcard,"
-    f"discountable,thumbnail,collection_id,type_id,{_SIZES},{_TIMES},*type,"
-    "*collection,*options,*options.values,*tags,*images,*variants,*variants.options,"
-    "*variants.prices,*variants.prices.price_rules,*sales_channels"
-)
-PRODUCTS = Listing(
+_PRODUCTS = Listing(
     "product",
-    PRODUCT_FIELDS,
-    filters={
-        **{
-            name: matches_column(name)
-            for name in ("id", "external_id", "handle", "title", "status")
-        },
-        "created_at": matches_moment("created_at"),
-        "updated_at": matches_moment("updated_at"),
-        "category_id": matches_related("categories"),
-        "tag_id": matches_related("tags"),
-        "sales_channel_id": matches_related("sales_channels"),
-        "variants.sku": matches_related("variants", "sku"),
-        "variants.barcode": matches_related("variants", "barcode"),
-        "variants.id": matches_related("variants"),
-        "q": contains("title", "handle", "description"),
+    {
+        **by_columns("id external_id handle title status"),
+        **by_moments("created_at updated_at"),
+        "category_id": by_related("categories"),
+        "tag_id": by_related("tags"),
+        "sales_channel_id": by_related("sales_channels"),
+        "variants.sku": by_related("variants", "sku"),
+        "variants.barcode": by_related("variants", "barcode"),
+        "variants.id": by_related("variants"),
+        **by_text("title handle description"),
     },
+    strict=False,
 )
-VARIANTS = Listing("variant", f"{_VARIANT},*options,*prices,*prices.price_rules")
-OPTIONS = Listing(
+_VARIANTS = Listing("variant", strict=False)
+_OPTIONS = Listing(
     "product_option",
-    f"id,title,is_exclusive,{_TIMES},*values",
+    {**by_columns("id title is_exclusive"), **by_moments("created_at")},
     limit=20,
-    filters={
-        **{name: matches_column(name) for name in ("id", "title", "is_exclusive")},
-        "created_at": matches_moment("created_at"),
-    },
-    strict=True,
 )
-VALUES = Listing("value", f"id,value,rank,option_id,{_TIMES}", limit=20)
+_VALUES, _LEVELS = Listing("value"), Listing("level")
+_ITEMS = Listing(
+    "item",
+    {
+        **by_columns("id sku title"),
+        "location_levels.location_id": by_related("location_levels", "location_id"),
+        **by_text("sku title"),
+    },
+    limit=20,
+)
+_CATEGORIES = Listing(
+    "category",
+    {
+        **by_columns("id handle external_id parent_category_id is_active is_internal"),
+        **by_text("name handle description"),
+        **TREES,
+    },
+    arrange=show_trees,
+)
+_GROUP_FILTERS = {
+    **by_columns("id value title handle external_id"),
+    **by_text("value title handle"),
+}
+_SETTING_FILTERS = by_columns("id name type")
 
 
-class ProductRoutes:
-    """The handlers; each changes the state without an `await` in between."""
+def add_admin(api: Api, state: State) -> None:
+    """Register all routes."""
+    products = Products(state)
+    _ProductRoutes(state, products).add_to(api)
+    _add_options(api, state, products.options)
+    _add_stock(api, state, products.inventory)
+    _add_groups(api, state)
+    _add_categories(api, state)
+    _add_settings(api, state)
 
-    def __init__(self, state: State) -> None:
+
+class _ProductRoutes:
+    """The handlers for products and their variants."""
+
+    def __init__(self, state: State, rules: Products) -> None:
         self._state = state
-        self._products = Products(state)
+        self._rules = rules
+        self._products = Resource(
+            path="products",
+            table=state.products,
+            listing=_PRODUCTS,
+            absent="Product not found",
+            find=self._find,
+            create=(bodies.new_product, lambda body: rules.create([body])[0]),
+            delete=rules.delete,
+        )
 
-    def add_to(self, router: web.UrlDispatcher) -> None:
+    def add_to(self, api: Api) -> None:
         """Register the handlers."""
-        router.add_get("/admin/products", self.products)
-        router.add_post("/admin/products", self.create)
-        router.add_post("/admin/products/batch", self.batch)
-        router.add_get("/admin/products/{id}", self.product)
-        router.add_post("/admin/products/{id}", self.update)
-        router.add_delete("/admin/products/{id}", self.delete)
-        router.add_get("/admin/products/{id}/variants", self.variants)
-        router.add_post("/admin/products/{id}/variants", self.add_variant)
-        router.add_post("/admin/products/{id}/variants/batch", self.variants_batch)
-        variant = "/admin/products/{id}/variants/{variant_id}"
-        router.add_post(variant, self.update_variant)
-        router.add_delete(variant, self.delete_variant)
-        router.add_post(f"{variant}/inventory-items", self.link_item)
-        router.add_post("/admin/products/{id}/options/batch", self.options_batch)
-
-    async def products(self, request: web.Request) -> web.Response:
-        """A page of products."""
-        return PRODUCTS.page(request, "products", self._find)
+        self._products.add_to(api)
+        path = "/admin/products/{id}"
+        variants, variant = f"{path}/variants", f"{path}/variants/{{variant_id}}"
+        api.post(
+            "/admin/products/batch", bodies.products_batch, self._batch, limit=LARGE
+        )
+        api.post(path, bodies.product_change, self._update)
+        api.get(variants, self._variants)
+        api.post(variants, bodies.new_variant, self._add_variant)
+        api.post(
+            f"{variants}/batch",
+            bodies.variants_batch,
+            self._batch_variants,
+            limit=LARGE,
+        )
+        api.post(variant, bodies.variant_change, self._update_variant)
+        api.delete(variant, self._delete_variant)
+        api.post(f"{variant}/inventory-items", bodies.item_link, self._link_item)
+        api.post(f"{path}/options/batch", bodies.options_batch, self._batch_options)
 
     def _find(self, query: Query) -> list[Row]:
         state, conditions = self._state, query.conditions
@@ -100,131 +125,201 @@ class ProductRoutes:
         rows = listed(state, rows, filtered=bool(conditions))
         return sorted(rows, key=lambda row: str(row["id"]))
 
-    async def product(self, request: web.Request) -> web.Response:
-        """One product."""
-        product = self._state.products.get(request.match_info["id"])
-        if product is None:
-            raise refusal("not_found", "Product not found")
-        return self._answer(request, product)
+    def _product(self, call: Call) -> Row:
+        if call.id not in self._state.products:
+            raise refusal("not_found", f'Product with id "{call.id}" not found')
+        return self._state.products[call.id]
 
-    def _answer(self, request: web.Request, product: Row) -> web.Response:
-        return answer({"product": PRODUCTS.show(request, product)})
+    def _batch(self, call: Call) -> Row:
+        return _batched(call, _PRODUCTS, "product", *self._rules.batch(call.body))
 
-    async def create(self, request: web.Request) -> web.Response:
-        """Create a product."""
-        body = await read_body(request, bodies.new_product)
-        with self._state.journal.transaction():
-            (product,) = self._products.create([body])
-        return self._answer(request, product)
+    def _update(self, call: Call) -> Row:
+        product = self._product(call)
+        self._rules.update([{**call.body, "id": product["id"]}])
+        return self._products.answer(call, product)
 
-    async def batch(self, request: web.Request) -> web.Response:
-        """Create, update and delete products."""
-        body = await read_body(request, bodies.products_batch, limit=LARGE)
-        with self._state.journal.transaction():
-            created, updated = self._products.batch(body)
-        return _batched(request, PRODUCTS, "product", body, created, updated)
+    def _variants(self, call: Call) -> Row:
+        product = self._state.products.get(call.id, {})
+        return _VARIANTS.page(call, "variants", lambda _: product.get("variants", []))
 
-    def _existing(self, request: web.Request) -> Row:
-        key = request.match_info["id"]
-        if key not in self._state.products:
-            raise refusal("not_found", f'Product with id "{key}" not found')
-        return self._state.products[key]
+    def _add_variant(self, call: Call) -> Row:
+        self._rules.variants.batch(call.id, {"create": [call.body]})
+        return self._products.answer(call, self._state.products[call.id])
 
-    async def update(self, request: web.Request) -> web.Response:
-        """Update a product."""
-        body = await read_body(request, bodies.product_change)
-        product = self._existing(request)
-        with self._state.journal.transaction():
-            self._products.update([{**body, "id": product["id"]}])
-        return self._answer(request, product)
-
-    async def delete(self, request: web.Request) -> web.Response:
-        """Delete a product."""
-        key = request.match_info["id"]
-        with self._state.journal.transaction():
-            self._products.delete(key)
-        return deleted(key, "product")
-
-    # --- variants ---
-
-    async def variants(self, request: web.Request) -> web.Response:
-        """A page of a product's variants."""
-        product = self._state.products.get(request.match_info["id"], {})
-        rows = product.get("variants", [])
-        return VARIANTS.page(request, "variants", lambda _: rows)
-
-    async def add_variant(self, request: web.Request) -> web.Response:
-        """Create a variant."""
-        body = await read_body(request, bodies.new_variant)
-        key = request.match_info["id"]
-        with self._state.journal.transaction():
-            self._products.variants.batch(key, {"create": [body]})
-        return self._answer(request, self._state.products[key])
-
-    async def variants_batch(self, request: web.Request) -> web.Response:
+    def _batch_variants(self, call: Call) -> Row:
         """Create, update and delete variants; existing ones may be of any product."""
-        body = await read_body(request, bodies.variants_batch, limit=LARGE)
-        with self._state.journal.transaction():
-            created, updated = self._products.variants.batch(
-                request.match_info["id"], body
-            )
-        return _batched(request, VARIANTS, "variant", body, created, updated)
+        done = self._rules.variants.batch(call.id, call.body)
+        return _batched(call, _VARIANTS, "variant", *done)
 
-    async def update_variant(self, request: web.Request) -> web.Response:
-        """Update a variant."""
-        body = await read_body(request, bodies.variant_change)
-        change = {**body, "id": request.match_info["variant_id"]}
-        key = request.match_info["id"]
-        with self._state.journal.transaction():
-            self._products.variants.batch(key, {"update": [change]})
-        return self._answer(request, self._existing(request))
+    def _update_variant(self, call: Call) -> Row:
+        change = {**call.body, "id": call.part("variant_id")}
+        self._rules.variants.batch(call.id, {"update": [change]})
+        return self._products.answer(call, self._product(call))
 
-    async def delete_variant(self, request: web.Request) -> web.Response:
-        """Delete a variant."""
-        key = request.match_info["variant_id"]
-        with self._state.journal.transaction():
-            self._products.variants.delete(key, with_items=True)
-        return deleted(key, "variant", {"parent": self._existing(request)["id"]})
+    def _delete_variant(self, call: Call) -> Row:
+        key = call.part("variant_id")
+        self._rules.variants.delete(key, with_items=True)
+        return deleted(key, "variant", {"parent": self._product(call)["id"]})
 
-    async def link_item(self, request: web.Request) -> web.Response:
-        """Link a variant to an existing inventory item."""
-        body = await read_body(request, bodies.item_link)
-        key = request.match_info["variant_id"]
+    def _link_item(self, call: Call) -> Row:
+        key = call.part("variant_id")
         if key not in self._state.variants:
             raise refusal("not_found", f"Variant with id: {key} was not found")
         variant = self._state.variants[key]
-        with self._state.journal.transaction():
-            self._products.inventory.link(variant, body)
-        return answer({"variant": VARIANTS.show(request, variant)})
+        self._rules.inventory.link(variant, call.body)
+        return {"variant": _VARIANTS.show(call, variant)}
 
-    async def options_batch(self, request: web.Request) -> web.Response:
-        """Change the options and values of a product."""
-        body = await read_body(request, bodies.options_batch)
-        product = self._existing(request)
-        with self._state.journal.transaction():
-            self._products.options.batch(product, body)
-        return self._answer(request, product)
-
-
-def deleted(key: str, what: str, more: Row | None = None) -> web.Response:
-    """The answer to a deletion."""
-    return answer({"id": key, "object": what, "deleted": True, **(more or {})})
+    def _batch_options(self, call: Call) -> Row:
+        product = self._product(call)
+        self._rules.options.batch(product, call.body)
+        return self._products.answer(call, product)
 
 
 def _batched(
-    request: web.Request,
-    listing: Listing,
-    what: str,
-    body: Row,
-    created: list[Row],
-    updated: list[Row],
-) -> web.Response:
-    show = listing.shower(request.query.get("fields"))
-    gone: list[Any] = body.get("delete", [])
-    return answer(
-        {
-            "created": [show(row) for row in created],
-            "updated": [show(row) for row in updated],
-            "deleted": {"ids": gone, "object": what, "deleted": True},
-        }
+    call: Call, listing: Listing, what: str, created: list[Row], updated: list[Row]
+) -> Row:
+    gone = {"ids": call.body.get("delete", []), "object": what, "deleted": True}
+    return {
+        "created": [listing.show(call, row) for row in created],
+        "updated": [listing.show(call, row) for row in updated],
+        "deleted": gone,
+    }
+
+
+def _add_options(api: Api, state: State, rules: Options) -> None:
+    options = Resource(
+        path="product-options",
+        table=state.options,
+        listing=_OPTIONS,
+        absent="Product option with id: {} was not found",
+        find=lambda _: rules.listed(),
+        create=(bodies.new_option, rules.create),
+        update=(bodies.option_change, rules.update),
+        delete=rules.delete,
     )
+    options.add_to(api)
+
+    def update_value(call: Call) -> Row:
+        option, value = rules.value(call.id, call.part("value_id"))
+        rules.update_value(option, value, call.body)
+        return {"product_option_value": _VALUES.show(call, value)}
+
+    def delete_value(call: Call) -> Row:
+        option, value = rules.value(call.id, call.part("value_id"))
+        rules.delete_value(option, value)
+        return deleted(value["id"], "product_option_value")
+
+    value = "/admin/product-options/{id}/values/{value_id}"
+    api.post(value, bodies.value_change, update_value)
+    api.delete(value, delete_value)
+
+
+def _add_stock(api: Api, state: State, rules: Inventory) -> None:
+    items = Resource(
+        path="inventory-items",
+        table=state.items,
+        listing=_ITEMS,
+        absent="Inventory item with id: {} was not found",
+        find=lambda _: rules.listed(),
+        view=rules.with_variants,
+        create=(bodies.new_item, rules.create),
+        update=(bodies.item_change, rules.update),
+    )
+    items.add_to(api)
+
+    def delete(call: Call) -> Row:
+        rules.delete(items.row(call.id)["id"])
+        rules.unlink(call.id)
+        return deleted(call.id, items.one)
+
+    def create_level(call: Call) -> Row:
+        item = items.row(call.id)
+        rules.create_level({**call.body, "inventory_item_id": item["id"]})
+        return items.answer(call, item)
+
+    def levels(call: Call) -> Row:
+        done = rules.levels(call.body)
+        show = _LEVELS.shower(None)
+        return done | {key: [*map(show, done[key])] for key in ("created", "updated")}
+
+    path = "/admin/inventory-items"
+    api.delete(f"{path}/{{id}}", delete)
+    api.post(f"{path}/{{id}}/location-levels", bodies.level, create_level)
+    api.post(f"{path}/location-levels/batch", bodies.levels_batch, levels, limit=LARGE)
+
+
+def _add_groups(api: Api, state: State) -> None:
+    for path, rules, limit in (
+        ("product-tags", Group(state, "tag", "ptag", "Product tag"), 20),
+        ("product-types", Group(state, "type", "ptyp", "Product type"), 10),
+        ("collections", Group(state, "collection", "pcol", "Product collection"), 10),
+    ):
+        new, change = bodies.named("title" if path == "collections" else "value")
+        Resource(
+            path=path,
+            table=rules.table,
+            listing=Listing(rules.kind, _GROUP_FILTERS, limit),
+            absent=f"{rules.label} with id: {{}} was not found",
+            create=(new, rules.create),
+            update=(change, rules.update),
+            delete=rules.delete,
+        ).add_to(api)
+
+
+def _add_categories(api: Api, state: State) -> None:
+    rules = Categories(state)
+    categories = Resource(
+        path="product-categories",
+        table=state.categories,
+        listing=_CATEGORIES,
+        absent="Product category with id: {} was not found",
+        create=(bodies.new_category, rules.create),
+        delete=rules.delete,
+    )
+    categories.add_to(api)
+
+    def update(call: Call) -> Row:
+        """An unknown id is not an error."""
+        if call.id not in state.categories:
+            return {}
+        rules.update(state.categories[call.id], call.body)
+        return categories.answer(call, state.categories[call.id])
+
+    def set_products(call: Call) -> Row:
+        category = state.categories[call.id]
+        rules.set_products(category, call.body)
+        return categories.answer(call, category)
+
+    path = "/admin/product-categories/{id}"
+    api.post(path, bodies.category_change, update)
+    api.post(f"{path}/products", bodies.links, set_products)
+
+
+def _add_settings(api: Api, state: State) -> None:
+    users = Resource(
+        path="users",
+        table=state.users,
+        listing=Listing("user", _SETTING_FILTERS),
+        absent="User with id: {} was not found",
+    )
+    me = next(iter(state.users.values()))
+    api.get("/admin/users/me", lambda call: users.answer(call, me))
+    users.add_to(api)
+    for path, kind, limit, absent in (
+        ("stores", "store", 50, "Store with id: {} not found"),
+        ("sales-channels", "channel", 20, "Sales channel with id: {} not found"),
+        ("shipping-profiles", "profile", 20, ""),
+        ("regions", "region", 50, "Region with id: {} not found"),
+        ("api-keys", "key", 20, "API Key with id: {} was not found"),
+    ):
+        table = getattr(state, f"{kind}s")
+        listing = Listing(kind, _SETTING_FILTERS, limit)
+        Resource(path=path, table=table, listing=listing, absent=absent).add_to(api)
+    Resource(
+        path="stock-locations",
+        table=state.locations,
+        listing=Listing("location", _SETTING_FILTERS, 20),
+        absent="Stock location with id: {} was not found",
+        create=(bodies.new_location, lambda body: state.add_location(body["name"])),
+        delete=lambda key: state.journal.drop(state.locations, key),
+    ).add_to(api)

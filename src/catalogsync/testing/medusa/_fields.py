@@ -1,4 +1,4 @@
-"""Medusa's ``fields`` parameter: the columns and relations in an answer."""
+"""The kinds of entities, and Medusa's ``fields`` parameter that selects from them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ Selection: TypeAlias = tuple[tuple[str, str, Any], ...]
 """Name, key in the row, and the selection of a relation, or None for a column."""
 
 _Tree: TypeAlias = dict[str, Any]
+_COMMON = "id metadata created_at updated_at -deleted_at"
 
 
 @attrs.frozen
@@ -23,140 +24,137 @@ class Kind:
         columns: Its columns.
         relations: Its relations, with the kinds of the related entities.
         always: The columns that are always shown.
+        default: What is shown by default, written as in the ``fields`` parameter.
+        policy: Its name in permissions; empty: it needs none.
     """
 
     columns: tuple[str, ...]
-    relations: dict[str, str] = attrs.field(factory=dict[str, str])
-    always: tuple[str, ...] = ()
+    relations: dict[str, str]
+    always: tuple[str, ...]
+    default: tuple[str, ...]
+    policy: str
 
 
-def _columns(text: str) -> tuple[str, ...]:
-    return ("id", *text.split(), "metadata", "created_at", "updated_at", "deleted_at")
+def _bare(text: str, policy: str = "") -> Kind:
+    """The kind with these columns and, written ``name:kind``, relations.
+
+    By default, an answer shows all columns but those with a minus, and the relations
+    with an asterisk; names with a dot are added to this default as they are. Columns
+    with a plus are always shown.
+    """
+    names = [name for name in text.split() if "." not in name]
+    columns = [name for name in names if ":" not in name]
+    relations = [name for name in names if ":" in name]
+    default = [name.lstrip("+") for name in columns if name[0] != "-"]
+    default += [name.split(":")[0] for name in relations if name[0] == "*"]
+    return Kind(
+        tuple(name.lstrip("+-") for name in columns),
+        dict(name.lstrip("*").split(":") for name in relations),
+        tuple(name[1:] for name in columns if name[0] == "+"),
+        (*default, *(name for name in text.split() if "." in name)),
+        policy,
+    )
 
 
-_SIZES = "hs_code origin_country mid_code material weight length height width"
+def _kind(text: str, policy: str = "") -> Kind:
+    """A kind that also has an id, metadata and times; see `_bare`."""
+    named = {name.lstrip("+-") for name in text.split()}
+    common = [name for name in _COMMON.split() if name.lstrip("-") not in named]
+    return _bare(f"{' '.join(common)} {text}", policy)
+
+
+_SIZES = "weight length height width hs_code origin_country mid_code material"
+_PRODUCT = (
+    f"+id title subtitle description handle is_giftcard discountable thumbnail {_SIZES}"
+    " collection_id type_id *type:type *collection:collection *options:product_option"
+    " *tags:tag *images:image categories:category shipping_profile:profile"
+    " shipping_profiles_link:profile_link *options.values *variants.options"
+)
+_VARIANT = (
+    "+id title sku barcode ean upc allow_backorder manage_inventory variant_rank"
+    f" thumbnail product_id {_SIZES} *options:value"
+)
+_CATEGORY = (
+    "name description handle -mpath rank external_id parent_category_id"
+    " *parent_category:category *category_children:category"
+)
 
 KINDS: dict[str, Kind] = {
-    "product": Kind(
-        _columns(
-            "title subtitle status external_id description handle is_giftcard"
-            f" discountable thumbnail collection_id type_id {_SIZES}"
-        ),
-        {
-            "type": "type",
-            "collection": "collection",
-            "options": "product_option",
-            "tags": "tag",
-            "images": "image",
-            "variants": "variant",
-            "categories": "category",
-            "sales_channels": "channel",
-            "shipping_profile": "profile",
-            "shipping_profiles_link": "profile_link",
-        },
-        ("id",),
+    "product": _kind(
+        f"{_PRODUCT} status external_id deleted_at *variants:variant"
+        " *sales_channels:channel *variants.prices *variants.prices.price_rules",
+        "product",
     ),
-    "variant": Kind(
-        _columns(
-            "title sku barcode ean upc allow_backorder manage_inventory"
-            f" variant_rank thumbnail product_id {_SIZES}"
-        ),
-        {
-            "options": "value",
-            "prices": "price",
-            "price_set_link": "price_link",
-            "inventory_items": "item_link",
-        },
-        ("id",),
+    "store_product": _kind(
+        f"{_PRODUCT} -status -external_id -metadata *variants:store_variant"
+        " sales_channels:channel *variants.calculated_price"
+        " -variants.inventory_quantity"
     ),
-    "store_variant": Kind(
-        _columns(
-            "title sku barcode ean upc allow_backorder manage_inventory"
-            f" variant_rank thumbnail product_id inventory_quantity {_SIZES}"
-        ),
-        {"options": "value", "calculated_price": "calculated_price"},
-        ("id",),
+    "variant": _kind(
+        f"{_VARIANT} deleted_at *prices:price price_set_link:price_link"
+        " inventory_items:item_link *prices.price_rules",
+        "product_variant",
     ),
-    "price": Kind(
-        (
-            *("id", "amount", "currency_code", "min_quantity", "max_quantity"),
-            *("variant_id", "created_at", "updated_at", "rules"),
-        ),
-        {"price_rules": "price_rule"},
-        ("id", "variant_id", "rules"),
+    "store_variant": _kind(
+        f"{_VARIANT} inventory_quantity calculated_price:calculated_price"
     ),
-    "price_rule": Kind(("attribute", "value")),
-    "calculated_price": Kind(
-        ("id", "calculated_amount", "original_amount", "currency_code"),
-        always=("id", "calculated_amount", "original_amount", "currency_code"),
+    "price": _bare(
+        "+id amount currency_code min_quantity max_quantity +variant_id created_at"
+        " updated_at +rules price_rules:price_rule",
+        "price",
     ),
-    "profile_link": Kind(
-        ("shipping_profile_id", "product_id"),
-        always=("shipping_profile_id", "product_id"),
+    "price_rule": _bare("attribute value"),
+    "calculated_price": _bare("+id +calculated_amount +original_amount +currency_code"),
+    "profile_link": _bare("+shipping_profile_id +product_id"),
+    "price_link": _bare("+price_set_id +variant_id"),
+    "item_link": _bare(
+        "+inventory_item_id +variant_id required_quantity inventory:item"
     ),
-    "price_link": Kind(
-        ("price_set_id", "variant_id"), always=("price_set_id", "variant_id")
+    "item": _kind(
+        f"+id sku title description thumbnail requires_shipping {_SIZES}"
+        " reserved_quantity stocked_quantity *location_levels:level variants:variant",
+        "inventory_item",
     ),
-    "item_link": Kind(
-        ("inventory_item_id", "variant_id", "required_quantity"),
-        {"inventory": "item"},
-        ("inventory_item_id", "variant_id"),
+    "level": _kind(
+        "inventory_item_id location_id stocked_quantity reserved_quantity"
+        " incoming_quantity -available_quantity",
+        "inventory_level",
     ),
-    "item": Kind(
-        _columns(
-            f"sku title description thumbnail requires_shipping {_SIZES}"
-            " reserved_quantity stocked_quantity"
-        ),
-        {"location_levels": "level", "variants": "variant"},
-        ("id",),
+    "product_option": _kind(
+        "title is_exclusive deleted_at *values:value products:product",
+        "product_option",
     ),
-    "level": Kind(
-        _columns(
-            "inventory_item_id location_id stocked_quantity reserved_quantity"
-            " incoming_quantity available_quantity"
-        )
+    "value": _kind(
+        "value rank option_id deleted_at option:bare_option", "product_option_value"
     ),
-    "product_option": Kind(
-        _columns("title is_exclusive"), {"values": "value", "products": "product"}
+    "bare_option": _kind("+id title is_exclusive", "product_option"),
+    "image": _kind("url rank product_id"),
+    "tag": _kind("value external_id", "product_tag"),
+    "type": _kind("value external_id"),
+    "collection": _kind("title handle external_id"),
+    "category": _kind(f"{_CATEGORY} is_active is_internal", "product_category"),
+    "store_category": _kind(f"{_CATEGORY} -is_active -is_internal"),
+    "channel": _kind("name -description is_disabled", "sales_channel"),
+    "profile": _kind("name type", "shipping_profile"),
+    "location": _kind("name address sales_channels:channel", "stock_location"),
+    "region": _kind("name currency_code -automatic_taxes"),
+    "store": _kind(
+        "name default_sales_channel_id default_region_id default_location_id"
+        " *supported_currencies:currency",
+        "store",
     ),
-    "option": Kind(_columns("title is_exclusive"), {"values": "value"}, ("id",)),
-    "value": Kind(_columns("value rank option_id"), {"option": "bare_option"}),
-    "bare_option": Kind(_columns("title is_exclusive"), always=("id",)),
-    "image": Kind(_columns("url rank product_id")),
-    "tag": Kind(_columns("value external_id")),
-    "type": Kind(_columns("value external_id")),
-    "collection": Kind(_columns("title handle external_id")),
-    "category": Kind(
-        _columns(
-            "name description handle mpath is_active is_internal rank external_id"
-            " parent_category_id"
-        ),
-        {"parent_category": "category", "category_children": "category"},
+    "currency": _kind("currency_code is_default store_id"),
+    "key": _kind(
+        "redacted title type revoked_at -token -last_used_at -metadata -created_at"
+        " -updated_at *sales_channels:channel"
     ),
-    "channel": Kind(_columns("name description is_disabled")),
-    "profile": Kind(_columns("name type")),
-    "location": Kind(_columns("name address"), {"sales_channels": "channel"}),
-    "region": Kind(_columns("name currency_code automatic_taxes")),
-    "store": Kind(
-        _columns("name default_sales_channel_id default_region_id default_location_id"),
-        {"supported_currencies": "currency"},
-    ),
-    "currency": Kind(_columns("currency_code is_default store_id")),
-    "key": Kind(
-        _columns("token redacted title type last_used_at revoked_at"),
-        {"sales_channels": "channel"},
-    ),
-    "user": Kind(_columns("first_name last_name email avatar_url")),
+    "user": _kind("first_name last_name email -avatar_url", "user"),
 }
-KINDS["store_product"] = attrs.evolve(
-    KINDS["product"],
-    relations={**KINDS["product"].relations, "variants": "store_variant"},
-)
 
 
 @functools.lru_cache(maxsize=256)
-def select(kind: str, fields: str | None, defaults: str) -> Selection:
-    """The selection for an entity, from the parameter and the defaults.
+def select(kind: str, fields: str | None) -> Selection:
+    """The selection for an entity, from the parameter and the defaults of the kind.
 
     Plain names replace the defaults; if every name has a sign, they change the defaults.
     Unknown names are ignored.
@@ -167,7 +165,7 @@ def select(kind: str, fields: str | None, defaults: str) -> Selection:
     )
     tree: _Tree = dict.fromkeys((*KINDS[kind].always, "id"))
     if signed:
-        tokens = [*defaults.split(","), *tokens]
+        tokens = [*KINDS[kind].default, *tokens]
     for token in tokens:
         if token[0] == "-":
             _remove(tree, token[1:].split("."))
@@ -217,7 +215,7 @@ def _freeze(tree: _Tree) -> Selection:
     )
 
 
-def _link(name: str, row: Row) -> Row | None:
+def _linked(name: str, row: Row) -> Row | None:
     """The row that links to a shipping profile or a price set; None: there is none."""
     if name == "shipping_profiles_link" and "shipping_profile" in row:
         profile = row["shipping_profile"]["id"]
@@ -232,7 +230,7 @@ def render(row: Row, selection: Selection) -> Row:
     """The row as the answer shows it, without keys that the row lacks."""
     shown: Row = {}
     for name, key, inner in selection:
-        if inner is not None and (link := _link(name, row)):
+        if inner is not None and (link := _linked(name, row)):
             shown[name] = render(link, inner)
         if key not in row:
             continue

@@ -15,50 +15,18 @@ from aiohttp.typedefs import Handler, Middleware
 
 from ._errors import MedusaError, Row
 from ._fields import KINDS
+from ._routes import Api, Call, singular
 from ._state import State
-from ._web import answer
 
 FLAGS = (
     *("backend_hmr", "caching", "index_engine", "rbac", "rbac_filter_fields"),
     *("translation", "view_configurations"),
 )
-_RESOURCES = {
-    "bare_option": "product_option",
-    "category": "product_category",
-    "channel": "sales_channel",
-    "item": "inventory_item",
-    "level": "inventory_level",
-    "location": "stock_location",
-    "option": "product_option",
-    "price": "price",
-    "product": "product",
-    "product_option": "product_option",
-    "profile": "shipping_profile",
-    "store": "store",
-    "tag": "product_tag",
-    "user": "user",
-    "value": "product_option_value",
-    "variant": "product_variant",
-}
-"""The kinds of entities, by their names in policies."""
-_ROOTS = {
-    "inventory-items": "item",
-    "product-categories": "category",
-    "product-options": "product_option",
-    "product-tags": "tag",
-    "products": "product",
-    "sales-channels": "channel",
-    "shipping-profiles": "profile",
-    "stock-locations": "location",
-    "stores": "store",
-    "users": "user",
-}
-"""The kinds of entities, by the first part of a route."""
+_KINDS = {kind.policy: name for name, kind in reversed(KINDS.items()) if kind.policy}
+"""The kinds of entities, by their names in permissions."""
 _OPERATIONS = ("read", "create", "update", "delete")
 PERMISSIONS = frozenset(
-    f"{resource}:{operation}"
-    for resource in _RESOURCES.values()
-    for operation in _OPERATIONS
+    f"{policy}:{operation}" for policy in _KINDS for operation in _OPERATIONS
 )
 
 
@@ -86,28 +54,22 @@ def flagged(state: State) -> Middleware:
     return obey
 
 
-def add_flags(router: web.UrlDispatcher, state: State) -> None:
+def add_flags(api: Api, state: State) -> None:
     """Register routes for flags and permissions, and routes that newer versions have."""
 
-    async def flags(request: web.Request) -> web.Response:
+    def flags(_: Call) -> Row:
         names = sorted({*FLAGS, *state.flags})
-        return answer({"feature_flags": {name: name in state.flags for name in names}})
+        return {"feature_flags": {name: name in state.flags for name in names}}
 
-    async def permissions(request: web.Request) -> web.Response:
+    def permissions(_: Call) -> Row:
         if "rbac" not in state.flags:
             raise web.HTTPNotFound
-        return answer({"permissions": sorted(PERMISSIONS - state.denied)})
+        return {"permissions": sorted(PERMISSIONS - state.denied)}
 
-    async def providers(request: web.Request) -> web.Response:
-        return answer({"providers": []})
-
-    async def layouts(request: web.Request) -> web.Response:
-        return answer({"layout_configurations": []})
-
-    router.add_get("/admin/feature-flags", flags)
-    router.add_get("/admin/rbac/me/permissions", permissions)
-    router.add_get("/admin/users/{id}/auth-providers", providers)
-    router.add_get("/admin/layouts/configurations", layouts)
+    api.get("/admin/feature-flags", flags)
+    api.get("/admin/rbac/me/permissions", permissions)
+    api.get("/admin/users/{id}/auth-providers", lambda _: {"providers": []})
+    api.get("/admin/layouts/configurations", lambda _: {"layout_configurations": []})
 
 
 def _check_policies(request: web.Request, denied: set[str]) -> None:
@@ -127,10 +89,9 @@ def _check_policies(request: web.Request, denied: set[str]) -> None:
 def _policies(request: web.Request) -> Iterator[tuple[str, tuple[str, ...]]]:
     """The resources and operations of a route."""
     _, area, *path = request.path.split("/")
-    root = _ROOTS.get(path[0]) if area == "admin" else None
-    if root is None or path == ["users", "me"]:
+    resource = singular(path[0]) if area == "admin" else ""
+    if resource not in _KINDS or path == ["users", "me"]:
         return
-    resource = _RESOURCES[root]
     if request.method == "GET" or len(path) > 1:
         yield resource, ("read",)
     if request.method == "DELETE":
@@ -161,9 +122,10 @@ def _without_denied(request: web.Request, denied: set[str]) -> web.Request:
     """The request without the columns that a role may not read."""
     path = request.path.split("/")
     fields = request.query.get("fields")
-    if fields is None or path[1] != "admin" or path[2] not in _ROOTS:
+    root = _KINDS.get(singular(path[2])) if path[1] == "admin" else None
+    if fields is None or root is None:
         return request
-    root = _ROOTS[path[2]] if "variants" not in path else "variant"
+    root = root if "variants" not in path else "variant"
     names = [name for name in fields.split(",") if not _is_denied(root, name, denied)]
     url = request.rel_url.update_query(fields=",".join(names) or "id")
     return request.clone(rel_url=url)
@@ -176,7 +138,7 @@ def _is_denied(kind: str, name: str, denied: set[str]) -> bool:
         if target is None:
             return False
         kind = target
-        if f"{_RESOURCES.get(kind)}:read" in denied:
+        if f"{KINDS[kind].policy}:read" in denied:
             return True
     return False
 

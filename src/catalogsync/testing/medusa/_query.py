@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
@@ -124,27 +125,27 @@ def _number(conditions: dict[str, Condition], name: str, default: int) -> int:
         raise invalid(f"Invalid request: {message}") from None
 
 
-def matches_column(column: str) -> Filter:
-    """Match one of the given values; ``null`` matches an empty column."""
+def by_columns(names: str) -> dict[str, Filter]:
+    """Match one of the given values of a column; ``null`` matches an empty one."""
 
-    def matches(row: Row, condition: Condition) -> bool:
+    def matches(row: Row, condition: Condition, *, column: str) -> bool:
         return _is_one_of(row.get(column), condition)
 
-    return matches
+    return {name: functools.partial(matches, column=name) for name in names.split()}
 
 
-def matches_moment(column: str) -> Filter:
+def by_moments(names: str) -> dict[str, Filter]:
     """Match a time, with Medusa's operators."""
 
-    def matches(row: Row, condition: Condition) -> bool:
+    def matches(row: Row, condition: Condition, *, column: str) -> bool:
         have, want = str(row[column]), condition.values[-1]
         compare = _OPERATORS.get(condition.operator)
         return compare(have, want) if compare else have == want
 
-    return matches
+    return {name: functools.partial(matches, column=name) for name in names.split()}
 
 
-def matches_related(relation: str, column: str = "id") -> Filter:
+def by_related(relation: str, column: str = "id") -> Filter:
     """Match rows that have a related row with one of the given values."""
 
     def matches(row: Row, condition: Condition) -> bool:
@@ -157,16 +158,17 @@ def matches_related(relation: str, column: str = "id") -> Filter:
     return matches
 
 
-def contains(*columns: str) -> Filter:
-    """Match rows with the given text anywhere in these columns."""
+def by_text(columns: str) -> dict[str, Filter]:
+    """Match rows with the text ``q`` anywhere in these columns."""
 
     def matches(row: Row, condition: Condition) -> bool:
         desired = condition.values[-1].lower()
         if desired == _NULL:  # matches all rows
             return True
-        return any(desired in str(row.get(column) or "").lower() for column in columns)
+        texts = (str(row.get(column) or "").lower() for column in columns.split())
+        return any(desired in text for text in texts)
 
-    return matches
+    return {"q": matches}
 
 
 def _is_one_of(value: object, condition: Condition, *, splits: bool = True) -> bool:

@@ -5,53 +5,32 @@ from __future__ import annotations
 from typing import Any
 
 import attrs
-from aiohttp import web
 
 from ._auth import Guard
-from ._category_trees import TREES, show_page, show_trees
+from ._category_trees import TREES, show_trees
 from ._errors import Row, invalid, refusal
-from ._query import contains, matches_column, matches_related
+from ._query import by_columns, by_related, by_text
+from ._routes import Api, Call, Listing
 from ._state import State
-from ._web import Listing, answer
 
-_FIELDS = (
-    "id,title,subtitle,description,handle,is_giftcard,discountable,thumbnail,"
-    "collection_id,type_id,weight,length,height,width,hs_code,origin_country,"
-    "mid_code,material,created_at,updated_at,*type,*collection,*options,"
-    "*options.values,*tags,*images,*variants,*variants.options,"
-    "*variants.calculated_price,-variants.inventory_quantity"
-)
 _PRODUCTS = Listing(
     "store_product",
-    _FIELDS,
-    filters={
-        **{
-            name: matches_column(name)
-            for name in ("id", "external_id", "handle", "title")
-        },
-        "category_id": matches_related("categories"),
-        "tag_id": matches_related("tags"),
-        "q": contains("title", "handle", "description"),
-        "region_id": lambda _row, _trigger: True,
+    {
+        **by_columns("id external_id handle title"),
+        "category_id": by_related("categories"),
+        "tag_id": by_related("tags"),
+        **by_text("title handle description"),
+        "region_id": lambda _row, _condition: True,
     },
-    strict=True,
 )
 _CATEGORIES = Listing(
-    "category",
-    "id,name,description,handle,rank,external_id,parent_category_id,metadata,"
-    "created_at,updated_at,*parent_category,*category_children",
-    filters={
-        **{
-            name: matches_column(name)
-            for name in (
-                *("id", "name", "description", "handle"),
-                *("external_id", "parent_category_id"),
-            )
-        },
-        "q": contains("name", "handle", "description"),
+    "store_category",
+    {
+        **by_columns("id name description handle external_id parent_category_id"),
+        **by_text("name handle description"),
         **TREES,
     },
-    strict=True,
+    arrange=show_trees,
 )
 
 
@@ -120,64 +99,59 @@ class _Shopper:
         return min(stocks, default=0)
 
 
+@attrs.frozen
 class ShopRoutes:
     """The handlers."""
 
-    def __init__(self, state: State, guard: Guard) -> None:
-        self._state = state
-        self._guard = guard
+    state: State
+    guard: Guard
 
-    def add_to(self, router: web.UrlDispatcher) -> None:
+    def add_to(self, api: Api) -> None:
         """Register the handlers."""
-        router.add_get("/store/products", self.products)
-        router.add_get("/store/products/{id}", self.product)
-        router.add_get("/store/product-categories", self.categories)
-        router.add_get("/store/product-categories/{id}", self.category)
+        api.get("/store/products", self._products)
+        api.get("/store/products/{id}", self._product)
+        api.get("/store/product-categories", self._categories)
+        api.get("/store/product-categories/{id}", self._category)
 
-    def _shopper(self, request: web.Request) -> _Shopper:
-        channels = self._guard.channels(request)
-        (store,) = self._state.stores.values()
-        key = request.query.get("region_id") or store["default_region_id"]
-        region = self._state.regions.get(key)
+    def _shopper(self, call: Call) -> _Shopper:
+        channels = self.guard.channels(call.request)
+        (store,) = self.state.stores.values()
+        key = call.request.query.get("region_id") or store["default_region_id"]
+        region = self.state.regions.get(key)
         if region is None:
             raise invalid(
                 f"Region with id {key} not found when populating the pricing context"
             )
-        return _Shopper(self._state, channels, region["currency_code"], key)
+        return _Shopper(self.state, channels, region["currency_code"], key)
 
-    async def products(self, request: web.Request) -> web.Response:
+    def _products(self, call: Call) -> Row:
         """A page of the products on offer."""
-        shopper = self._shopper(request)
-        rows = [
-            shopper.view(row)
-            for row in sorted(
-                self._state.products.values(), key=lambda row: str(row["id"])
-            )
-            if shopper.sees(row)
-        ]
-        return _PRODUCTS.page(request, "products", lambda _: rows)
+        shopper, rows = self._shopper(call), self.state.products.values()
+        offered = [shopper.view(row) for row in rows if shopper.sees(row)]
+        offered.sort(key=lambda row: str(row["id"]))
+        return _PRODUCTS.page(call, "products", lambda _: offered)
 
-    async def product(self, request: web.Request) -> web.Response:
+    def _product(self, call: Call) -> Row:
         """One product on offer."""
-        shopper, key = self._shopper(request), request.match_info["id"]
-        product = self._state.products.get(key)
+        shopper = self._shopper(call)
+        product = self.state.products.get(call.id)
         if product is None or not shopper.sees(product):
-            raise refusal("not_found", f"Product with id: {key} was not found")
-        return answer({"product": _PRODUCTS.show(request, shopper.view(product))})
+            raise refusal("not_found", f"Product with id: {call.id} was not found")
+        return {"product": _PRODUCTS.show(call, shopper.view(product))}
 
-    def _categories(self, request: web.Request) -> list[Row]:
-        self._guard.channels(request)
-        rows = self._state.categories.values()
+    def _visible(self, call: Call) -> list[Row]:
+        self.guard.channels(call.request)
+        rows = self.state.categories.values()
         return [row for row in rows if row["is_active"] and not row["is_internal"]]
 
-    async def categories(self, request: web.Request) -> web.Response:
+    def _categories(self, call: Call) -> Row:
         """A page of the categories that shoppers see."""
-        rows = self._categories(request)
-        return show_page(_CATEGORIES, request, "product_categories", rows)
+        rows = self._visible(call)
+        return _CATEGORIES.page(call, "product_categories", lambda _: rows)
 
-    async def category(self, request: web.Request) -> web.Response:
+    def _category(self, call: Call) -> Row:
         """One category that shoppers see; an unknown id is not an error."""
-        rows, key = self._categories(request), request.match_info["id"]
-        found = [row for row in rows if row["id"] == key]
-        shown = show_trees(_CATEGORIES, _CATEGORIES.query(request), rows, found)
-        return answer({"product_category": shown[0]} if shown else {})
+        rows = self._visible(call)
+        found = [row for row in rows if row["id"] == call.id]
+        shown = _CATEGORIES.shown(_CATEGORIES.query(call), rows, found)
+        return {"product_category": shown[0]} if shown else {}

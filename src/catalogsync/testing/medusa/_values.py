@@ -8,39 +8,28 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from ._errors import Row, invalid
+from ._fields import KINDS
 
 MEASURES = ("weight", "length", "height", "width")
-_CUSTOMS = ("hs_code", "origin_country", "mid_code", "material")
+_SWITCHES = ("is_giftcard", "discountable", "allow_backorder", "manage_inventory")
 
 PRODUCT_DEFAULTS: Row = {
-    "subtitle": None,
+    **dict.fromkeys(KINDS["product"].columns),
     "status": "draft",
-    "external_id": None,
-    "description": None,
     "is_giftcard": False,
     "discountable": True,
-    "thumbnail": None,
-    "collection_id": None,
-    "type_id": None,
-    "metadata": None,
-    **dict.fromkeys(MEASURES),
-    **dict.fromkeys(_CUSTOMS),
 }
 VARIANT_DEFAULTS: Row = {
-    **dict.fromkeys(["sku", "barcode", "ean", "upc", "thumbnail"]),
+    **dict.fromkeys(KINDS["variant"].columns),
     "allow_backorder": False,
     "manage_inventory": True,
     "variant_rank": 0,
-    "metadata": None,
-    **dict.fromkeys(MEASURES),
-    **dict.fromkeys(_CUSTOMS),
 }
 ITEM_DEFAULTS: Row = {
-    **dict.fromkeys(["sku", "title", "description", "thumbnail"]),
+    **dict.fromkeys(KINDS["item"].columns),
     "requires_shipping": True,
-    "metadata": None,
-    **dict.fromkeys(MEASURES),
-    **dict.fromkeys(_CUSTOMS),
+    "reserved_quantity": 0,
+    "stocked_quantity": 0,
 }
 
 _EPSILON = 0.0001
@@ -57,7 +46,7 @@ def clean(columns: Row) -> Row:
         value = columns.get(name)
         if value is not None:
             columns[name] = _single(value)
-    for name in ("is_giftcard", "discountable", "allow_backorder", "manage_inventory"):
+    for name in _SWITCHES:
         if name in columns:
             columns[name] = columns[name] in {True, "true"}
     return columns

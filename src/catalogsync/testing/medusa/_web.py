@@ -6,7 +6,7 @@ import contextlib
 from collections import deque
 from collections.abc import Callable
 from email.utils import formatdate
-from typing import Any, Protocol
+from typing import Any
 
 import attrs
 from aiohttp import web
@@ -15,9 +15,7 @@ from aiohttp.typedefs import Handler, Middleware
 from catalogsync._lib.strict_json import dumps, loads
 
 from ._auth import Guard
-from ._errors import MedusaError, Row, invalid, too_large, unknown_error
-from ._fields import render, select
-from ._query import Filter, Query
+from ._errors import MedusaError, Row, too_large, unknown_error
 from ._schema import Check, validate
 from ._values import as_javascript
 
@@ -162,62 +160,3 @@ def _parse(raw: bytes) -> Any:
         return as_javascript(loads(raw or b"{}"))
     body = {"message": "Unexpected end of JSON input", "type": "invalid_data"}
     raise MedusaError(400, body)
-
-
-class Rows(Protocol):
-    """Returns the rows to filter; may use the query to find them faster."""
-
-    def __call__(self, query: Query, /) -> list[Row]: ...
-
-
-@attrs.frozen
-class Listing:
-    """Shows rows of one kind, one by one or in pages.
-
-    Attributes:
-        kind: Name of the kind.
-        defaults: Columns and relations to show by default.
-        limit: Default size of a page.
-        filters: Filters by name of the parameter.
-        strict: Whether other parameters are refused instead of ignored.
-    """
-
-    kind: str
-    defaults: str
-    limit: int = 50
-    filters: dict[str, Filter] = attrs.field(factory=dict[str, Filter])
-    strict: bool = False
-
-    def query(self, request: web.Request) -> Query:
-        """The request's query, checked."""
-        query = Query.parse(request.query, limit=self.limit)
-        unknown = [name for name in query.conditions if name not in self.filters]
-        if unknown and self.strict:
-            names = ", ".join(unknown)
-            raise invalid(f"Invalid request: Unrecognized fields: '{names}'")
-        return query
-
-    def matching(self, rows: list[Row], query: Query) -> list[Row]:
-        """The rows that match the query."""
-        for name, condition in query.conditions.items():
-            if matches := self.filters.get(name):
-                rows = [row for row in rows if matches(row, condition)]
-        return rows
-
-    def shower(self, fields: str | None) -> Callable[[Row], Row]:
-        """A function that shows a row with these fields."""
-        selection = select(self.kind, fields, self.defaults)
-        return lambda row: render(row, selection)
-
-    def show(self, request: web.Request, row: Row) -> Row:
-        """A row with the fields that the request selects."""
-        return self.shower(request.query.get("fields"))(row)
-
-    def page(self, request: web.Request, key: str, find: Rows) -> web.Response:
-        """An answer with a page of rows."""
-        query = self.query(request)
-        rows, count = query.page(self.matching(find(query), query))
-        show = self.shower(query.fields)
-        shown = [show(row) for row in rows]
-        numbers = {"count": count, "offset": query.offset, "limit": query.limit}
-        return answer({key: shown, **numbers})
