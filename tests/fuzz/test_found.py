@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 import pytest
 
-from catalogsync.adapters.medusa.schema import shaped
+from catalogsync.adapters.medusa.schema import _ANSWERS, shaped
 from catalogsync.errors import BrokenReplyError
 
 from .replies import RepliesCase, play_sink
@@ -97,6 +97,14 @@ def test_where_an_answer_has_another_shape(row: Any, problem: str) -> None:
 def test_an_invalid_count() -> None:
     with pytest.raises(BrokenReplyError, match=r"^GET /x: count: must be a whole"):
         shaped("GET /x", {"products": [], "count": "3"}, "fields=id")
+
+
+@pytest.mark.parametrize("bad", [None, [None], 3])
+@pytest.mark.parametrize("key", sorted(_ANSWERS))
+def test_what_was_asked_for_has_no_gaps(key: str, bad: object) -> None:
+    """Relations called `inventory_items` may be null, but not the list of all items."""
+    with pytest.raises(BrokenReplyError, match=rf"^GET /x: {key}"):
+        shaped("GET /x", {key: bad}, "fields=id")
 
 
 def test_what_is_left_out_where_there_is_none() -> None:

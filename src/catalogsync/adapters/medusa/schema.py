@@ -91,13 +91,14 @@ _NAMES: tuple[tuple[_Kind, str], ...] = (
 _KINDS = {name: kind for kind, names in _NAMES for name in names.split()}
 _ANSWERS = frozenset(
     {"created", "inventory_items", "product_categories", "product_category"}
-    | {"product_option", "product_options", "product_tag", "product_tags"}
+    | {"product", "product_option", "product_options", "product_tag", "product_tags"}
     | {"products", "sales_channels", "shipping_profiles", "stock_locations"}
-    | {"stores", "updated"}
+    | {"stores", "updated", "variants"}
 )
 """The keys under which bodies have rows, or a single row."""
 _SINGLE = frozenset(
-    {"inventory", "option", "product_category", "product_option", "product_tag"}
+    {"inventory", "option", "product", "product_category", "product_option"}
+    | {"product_tag"}
     | {"price_set_link", "shipping_profile", "shipping_profiles_link"}
 )
 _OPTIONAL = frozenset(
@@ -118,18 +119,20 @@ class _Column:
         kind: The kind of its values.
         inner: The columns of the related rows.
         is_optional: Whether it may be missing or null.
+        has_gaps: Whether it may be null, or a list that contains null.
     """
 
     name: str
     kind: _Kind
     inner: tuple[_Column, ...] = ()
     is_optional: bool = False
+    has_gaps: bool = False
 
     def known(self, values: list[Any]) -> list[Any]:
         """The values of this column that have to be of its kind."""
         if self.is_optional:
             return [v for v in values if v is not _ABSENT and v is not None]
-        if self.name in _GAPPED:
+        if self.has_gaps:
             return [v for v in values if v is not None]
         return values
 
@@ -138,7 +141,7 @@ class _Column:
         if self.kind is not _LIST:
             return values
         rows = chain.from_iterable(values)
-        return [row for row in rows if row is not None or self.name not in _GAPPED]
+        return [row for row in rows if row is not None or not self.has_gaps]
 
 
 _RENAMED = {"price_rules": _Column("rules", _OBJECT)}
@@ -193,17 +196,19 @@ def _columns(fields: str) -> tuple[_Column, ...]:
         related.setdefault(name, []).append(rest)
     return tuple(
         _RENAMED.get(name)
-        or _related(name, _columns(",".join(rests)), is_optional=name in _OPTIONAL)
+        or attrs.evolve(
+            _related(name, _columns(",".join(rests))),
+            is_optional=name in _OPTIONAL,
+            has_gaps=name in _GAPPED,
+        )
         if any(rests)
         else _Column(name, _KINDS.get(name, _ANYTHING))
         for name, rests in related.items()
     )
 
 
-def _related(
-    name: str, inner: tuple[_Column, ...], *, is_optional: bool = False
-) -> _Column:
-    return _Column(name, _OBJECT if name in _SINGLE else _LIST, inner, is_optional)
+def _related(name: str, inner: tuple[_Column, ...]) -> _Column:
+    return _Column(name, _OBJECT if name in _SINGLE else _LIST, inner)
 
 
 def _have_shape(rows: list[Any], columns: Iterable[_Column]) -> bool:
@@ -240,7 +245,7 @@ def _check_row(row: object, columns: Iterable[_Column]) -> None:
 def _check_related(column: _Column, value: object) -> None:
     rows = cast("list[object]", value if isinstance(value, list) else [value])
     for index, row in enumerate(rows):
-        if row is None and column.name in _GAPPED:
+        if row is None and column.has_gaps:
             continue
         try:
             _check_row(row, column.inner)
