@@ -13,6 +13,7 @@ from typing import Any, Self
 import attrs
 
 from catalogsync.errors import MisconfiguredError, MissingExtraError
+from catalogsync.mapping import RecordMapping
 
 from ._problems import did_you_mean
 from ._secrets import is_secret
@@ -158,7 +159,7 @@ def _settings(cls: type[Any], prefix: str) -> Iterator[SettingInfo]:
         if not field.init:
             continue
         hint = hints[field.name]
-        if attrs.has(hint):
+        if attrs.has(hint) and hint is not RecordMapping:  # which has its own page
             yield from _settings(hint, f"{prefix}{setting_name(field)}.")
             continue
         yield SettingInfo(

@@ -93,14 +93,19 @@ class Reply:
     body: bytes = attrs.field(repr=False)
     what: str
 
-    def json(self) -> Any:
+    def json(self, *, exact: bool = False) -> Any:
         """The body as JSON.
+
+        Args:
+            exact: Whether numbers with a fraction become `Decimal` instead of `float`,
+                with exactly the digits that the server sent.
 
         Raises:
             BrokenReplyError: The body is not valid JSON.
         """
+        loads = strict_json.loads_exact if exact else strict_json.loads
         try:
-            return strict_json.loads(self.body)
+            return loads(self.body)
         except ValueError as error:
             problem = f"{self.what}: not JSON ({error})"
         raise BrokenReplyError(
@@ -244,7 +249,8 @@ class HttpClient:
             method: HTTP method, for example `GET`.
             path: Path below the server's address, with a leading slash, encoded.
             query: Query string, encoded, without the question mark.
-            body: JSON to send; None: no body.
+            body: What to send, JSON unless a header `Content-Type` says otherwise;
+                None: no body.
             headers: Sent in addition to `Accept` and `Content-Type`.
 
         Raises:
@@ -262,7 +268,7 @@ class HttpClient:
         what = f"{method} {self.url.origin()}{url.raw_path}"
         sent = {"Accept": "application/json", **(headers or {})}
         if body is not None:
-            sent["Content-Type"] = "application/json"
+            sent.setdefault("Content-Type", "application/json")
         self.requests += 1
         started = time.perf_counter()
         reply: Reply | None = None

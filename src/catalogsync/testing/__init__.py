@@ -1,9 +1,9 @@
 """Test servers for both sides, and faults to make them fail.
 
 For tests of adapters and of programs that use catalogsync: real HTTP servers on
-a local port (:func:`serve`, :func:`dummyjson_server`, :func:`fake_medusa`), planned
-faults (:class:`FaultPlan`) and catalogs of any size (:func:`generate_catalog`). Only the
-command ``catalogsync demo`` uses them otherwise.
+a local port (:func:`serve`, :func:`dummyjson_server`, :func:`fake_api`,
+:func:`fake_medusa`), planned faults (:class:`FaultPlan`) and catalogs of any size
+(:func:`generate_catalog`). Only the command ``catalogsync demo`` uses them otherwise.
 
 Provisional: names and behaviour may change in any release.
 """
@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .api import APICredentials, APIStyle, FakeAPI, fake_api
     from .catalog import catalog_categories, generate_catalog, iter_catalog
     from .dummyjson import DummyJSONServer, dummyjson_app, dummyjson_server
     from .faults import Fault, FaultPlan
@@ -21,13 +22,17 @@ if TYPE_CHECKING:
     from .servers import serve, serve_in_thread
 
 __all__ = [
+    "APICredentials",
+    "APIStyle",
     "DummyJSONServer",
+    "FakeAPI",
     "FakeMedusa",
     "Fault",
     "FaultPlan",
     "catalog_categories",
     "dummyjson_app",
     "dummyjson_server",
+    "fake_api",
     "fake_medusa",
     "generate_catalog",
     "iter_catalog",
@@ -37,13 +42,17 @@ __all__ = [
 ]
 
 _HOMES = {
+    "APICredentials": "api",
+    "APIStyle": "api",
     "DummyJSONServer": "dummyjson",
+    "FakeAPI": "api",
     "FakeMedusa": "medusa",
     "Fault": "faults",
     "FaultPlan": "faults",
     "catalog_categories": "catalog",
     "dummyjson_app": "dummyjson",
     "dummyjson_server": "dummyjson",
+    "fake_api": "api",
     "fake_medusa": "medusa",
     "medusa_app": "medusa",
     "generate_catalog": "catalog",

@@ -1,0 +1,32 @@
+"""Any JSON or GraphQL API as a source: pages, credentials and mapping are settings.
+
+```python
+settings = JSONAPISettings(
+    url="https://api.example.com/v2/products",
+    items="data",
+    total="meta.total",
+    paging=Paging(style="page"),
+    auth=Credentials(token="..."),
+    map=RecordMapping(key=Expression(from_="id"), title=Expression(from_="name")),
+)
+async with settings.open() as source:
+    await sync(source, sink)
+```
+
+Opening the source requires the extra `mapping`; importing this package does not.
+"""
+
+from __future__ import annotations
+
+from ._auth import Credentials
+from ._settings import GraphQL, JSONAPISettings, Paging
+from ._source import JSONAPISource, LookupJSONAPISource
+
+__all__ = [
+    "Credentials",
+    "GraphQL",
+    "JSONAPISettings",
+    "JSONAPISource",
+    "LookupJSONAPISource",
+    "Paging",
+]

@@ -1,0 +1,331 @@
+"""Reading pages and single products of an API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+from urllib.parse import quote
+
+import attrs
+from yarl import URL
+
+from catalogsync.catalog.outcomes import Rejected
+from catalogsync.catalog.products import Product, ProductKey
+from catalogsync.errors import BrokenReplyError, InvalidValueError, MisconfiguredError
+from catalogsync.http import Reply
+from catalogsync.mapping import Record, RecordMapping
+from catalogsync.protocols import CheckResult, Cursor, Page
+
+from ._client import ApiClient, Ask
+from ._paths import JsonPath, lists_in
+from ._settings import JSONAPISettings
+from ._walks import Answer, Chain, Counting, Walk, whole
+
+__all__ = ["JSONAPISource", "LookupJSONAPISource"]
+
+_GONE = frozenset({404, 410})
+_MOST_RECORDS = 10**12
+
+
+@attrs.frozen(kw_only=True)
+class _Paths:
+    """Where everything is in an answer."""
+
+    items: JsonPath
+    total: JsonPath
+    next: JsonPath
+    more: JsonPath
+    item: JsonPath
+
+    @classmethod
+    def of(cls, settings: JSONAPISettings) -> _Paths:
+        paging = settings.paging
+        return cls(
+            items=JsonPath.of("items", settings.items),
+            total=JsonPath.of("total", settings.total),
+            next=JsonPath.of("paging.next", paging.next),
+            more=JsonPath.of("paging.more", paging.more),
+            item=JsonPath.of("lookup_item", settings.lookup_item),
+        )
+
+
+@attrs.define(kw_only=True)
+class JSONAPISource:
+    """Reads an API page by page; `JSONAPISettings.open` makes it."""
+
+    settings: JSONAPISettings
+    client: ApiClient
+    paths: _Paths
+    _walk: Walk = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._walk = self._new_walk()
+
+    @classmethod
+    def of(cls, settings: JSONAPISettings, client: ApiClient) -> JSONAPISource:
+        """A source with compiled paths.
+
+        Raises:
+            MisconfiguredError: A path is not a JMESPath, or the total has no place.
+            MissingExtraError: The extra `mapping` is not installed.
+        """
+        return cls(settings=settings, client=client, paths=_Paths.of(settings))
+
+    @property
+    def name(self) -> str:
+        """Namespace of the product keys."""
+        return self.settings.name
+
+    @property
+    def requests(self) -> int:
+        """Requests for products sent so far."""
+        return self.client.http.requests
+
+    async def read(self, cursor: Cursor | None, /) -> Page:
+        """Read one page.
+
+        Raises:
+            BrokenReplyError: The answer is cut, or it is not the page, or the list
+                does not end.
+            TransientError: The server is busy or cannot be reached.
+            UnauthorizedError: The credentials are not accepted.
+            MisconfiguredError: The API refuses the request, or the records are not
+                where a setting says.
+        """
+        if cursor is None:
+            self._walk = self._new_walk()
+        walk = self._walk
+        answer = await self._answer(walk.ask(cursor), first=cursor is None)
+        if cursor is None and isinstance(walk, Counting):
+            await self._try_overlap(walk, answer)
+        return self._page(walk, cursor, answer)
+
+    async def check(self) -> Sequence[CheckResult]:
+        """Connect to the API and read the first page."""
+        answer = await self._answer(self._new_walk().ask(None), first=True)
+        total = answer.total
+        count = f"{len(answer.records)} records in the first page"
+        text = count if total is None else f"{count}, {total} in all"
+        return [
+            CheckResult(ok=True, what="source", text=f"{self.client.http.url}: {text}")
+        ]
+
+    def _new_walk(self) -> Walk:
+        paging, graphql = self.settings.paging, self.settings.graphql
+        url = URL(self.settings.url)
+        base = Ask(
+            path=url.raw_path,
+            query=url.raw_query_string,
+            graphql=graphql.query if graphql else "",
+            variables=graphql.variables if graphql else {},
+        )
+        if paging.style in {"offset", "page"}:
+            return Counting(base=base, paging=paging, more=self.paths.more)
+        return Chain(
+            base=base,
+            origin=self.client.http.url,
+            paging=paging,
+            next=self.paths.next,
+            more=self.paths.more,
+        )
+
+    async def _answer(self, ask: Ask, *, first: bool = False) -> Answer:
+        reply = await self.client.ask(ask)
+        empty = reply.status == 204
+        body = None if empty else self.client.body(reply, graphql=bool(ask.graphql))
+        return Answer(
+            what=reply.what,
+            records=() if empty else self._records(reply, body, first=first),
+            total=None if empty else self._total(reply, body),
+            body=body,
+            link=_joined(reply.headers, "Link"),
+        )
+
+    def _records(self, reply: Reply, body: object, *, first: bool) -> Sequence[object]:
+        path = self.paths.items
+        found = path.search(body)
+        if isinstance(found, list):
+            return cast("list[object]", found)
+        where = f"`{path.text}`" if path.text else "the answer itself"
+        problem = f"{reply.what}: {where} is not a list of records"
+        if not first:
+            raise BrokenReplyError(problem)
+        hint = lists_in(body)
+        advice = f"; the answer has lists at {hint}" if hint else ""
+        raise MisconfiguredError("items", f"{problem}{advice}")
+
+    def _total(self, reply: Reply, body: object) -> int | None:
+        """The number of all records, if a setting says where it is."""
+        header, path = self.settings.total_header, self.paths.total
+        if not header and not path.text:
+            return None
+        place = f"header {header}" if header else f"`{path.text}`"
+        given = reply.headers.get(header) if header else path.search(body)
+        total = whole(given)
+        if total is None or total > _MOST_RECORDS:
+            problem = f"{reply.what}: no number of records in {place}"
+            raise BrokenReplyError(problem)
+        return total
+
+    async def _try_overlap(self, walk: Counting, answer: Answer) -> None:
+        """Find out whether the server can give pages that overlap.
+
+        It cannot if it accepts only certain sizes, or rounds offsets.
+        """
+        window = walk.second(answer)
+        if window is None:
+            return
+        second = await self._answer(walk.ask_for(window))
+        records, last = second.records, answer.records[-1]
+        if len(records) >= window.known and self._is_same(
+            records[window.known - 1], last
+        ):
+            return
+        again = await self._answer(walk.ask(None))
+        # If the first page is another one now, the list has moved, and the run says so.
+        if again.records and self._is_same(again.records[-1], last):
+            walk.overlap = False
+
+    def _is_same(self, one: object, other: object) -> bool:
+        key = self._key(one)
+        return one == other if key is None else key == self._key(other)
+
+    def _page(self, walk: Walk, cursor: Cursor | None, answer: Answer) -> Page:
+        following = walk.following(cursor, answer)
+        known, records = walk.known(cursor), answer.records
+        what = "the first page" if cursor is None else f"page {cursor}"
+        products, rejected = self._mapped(records, known, what)
+        overlaps = isinstance(walk, Counting)
+        before = records[known - 1] if 0 < known <= len(records) else None
+        return Page(
+            products=products,
+            rejected=rejected,
+            next=following,
+            total=answer.total,
+            before=self._key(before) if before is not None else None,
+            last=self._key(records[-1]) if overlaps and records else None,
+        )
+
+    def _mapped(
+        self, records: Sequence[object], known: int, what: str
+    ) -> tuple[list[Product], list[Rejected]]:
+        products: list[Product] = []
+        rejected: list[Rejected] = []
+        for number, record in enumerate(records[known:], 1):
+            made = made_of(
+                self.settings.map, self.name, record, f"{what}, record {number}"
+            )
+            if isinstance(made, Product):
+                products.append(made)
+            else:
+                rejected.append(made)
+        return products, rejected
+
+    def _key(self, record: object) -> ProductKey | None:
+        """The key of a record; None: it has no valid one."""
+        if not isinstance(record, Mapping):
+            return None
+        try:
+            values = cast("Mapping[str, object]", record)
+            found = self.settings.map.group_of(Record(where="", values=values))
+            return None if found is None else ProductKey(self.name, found)
+        except InvalidValueError:
+            return None
+
+
+@attrs.frozen
+class LookupJSONAPISource:
+    """A `JSONAPISource` that can also look up single products.
+
+    Attributes:
+        pages: Reads the pages.
+    """
+
+    pages: JSONAPISource
+
+    @property
+    def name(self) -> str:
+        """Namespace of the product keys."""
+        return self.pages.name
+
+    @property
+    def requests(self) -> int:
+        """Requests for products sent so far."""
+        return self.pages.requests
+
+    async def read(self, cursor: Cursor | None, /) -> Page:
+        """Read one page, as `JSONAPISource.read` does."""
+        return await self.pages.read(cursor)
+
+    async def check(self) -> Sequence[CheckResult]:
+        """Connect to the API and read the first page."""
+        return await self.pages.check()
+
+    async def get(self, keys: Sequence[ProductKey], /) -> Page:
+        """Read single products; raises the same errors as `read`.
+
+        A product is rejected if the API answers with another one.
+        """
+        products: list[Product] = []
+        rejected: list[Rejected] = []
+        for key in keys:
+            if key.source != self.name:
+                continue
+            made = await self._single(key)
+            if isinstance(made, Product):
+                products.append(made)
+            elif made is not None:
+                rejected.append(made)
+        return Page(products=products, rejected=rejected)
+
+    async def _single(self, key: ProductKey) -> Product | Rejected | None:
+        """The product or why it is rejected; None: it does not exist."""
+        source = self.pages
+        ask = self._ask(key)
+        reply = await source.client.ask(ask)
+        if reply.status in _GONE and not reply.body.lstrip().startswith(b"<"):
+            return None
+        body = source.client.body(reply, graphql=bool(ask.graphql))
+        record = source.paths.item.search(body)
+        if isinstance(record, list):
+            found = cast("list[object]", record)
+            record = found[0] if found else None
+        if record is None:
+            return None
+        where = f"product {key.id}"
+        made = made_of(source.settings.map, source.name, record, where)
+        if made.key not in {None, key}:
+            reason = f"the API answers with product {made.key} instead of {key}"
+            return Rejected(key=key, reason=reason, where=where, path="key")
+        return made if made.key else attrs.evolve(cast("Rejected", made), key=key)
+
+    def _ask(self, key: ProductKey) -> Ask:
+        settings = self.pages.settings
+        url = URL(settings.url)
+        if settings.graphql and settings.graphql.lookup:
+            return Ask(
+                path=url.raw_path,
+                query=url.raw_query_string,
+                graphql=settings.graphql.lookup,
+                variables={"id": key.id},
+            )
+        text = (settings.lookup or "").replace("{id}", quote(key.id, safe=""))
+        target = url.join(URL(text, encoded=True))
+        return Ask(path=target.raw_path, query=target.raw_query_string)
+
+
+def made_of(
+    mapping: RecordMapping, source: str, record: object, where: str
+) -> Product | Rejected:
+    """The product of a record, or why there is none."""
+    if not isinstance(record, Mapping):
+        reason = f"must be an object, not {type(record).__name__}"
+        return Rejected(key=None, reason=reason, where=where)
+    values = cast("Mapping[str, object]", record)
+    return mapping.product(source, [Record(where=where, values=values)])
+
+
+def _joined(headers: Mapping[str, str], name: str) -> str:
+    """All headers of a name as one."""
+    every = getattr(headers, "getall", None)
+    return ", ".join(every(name, [])) if every else headers.get(name, "")
