@@ -69,6 +69,7 @@ types: $(INSTALLED)  ## mypy and pyright
 
 docs: $(INSTALLED)  ## The documentation, into docs/_build/html
 	$(BIN)/python docs/signatures.py > docs/reference/signatures.md
+	$(BIN)/python docs/adapters.py > docs/reference/adapters.md
 	$(BIN)/sphinx-build -W -n --keep-going -q -b html docs docs/_build/html
 
 bench: $(INSTALLED)  ## Engine cost, memory and real syncs, beside a replay and a script

@@ -164,7 +164,7 @@ def _whole(value: Any, name: str) -> str:
     """A name with its signature, where it has one of its own."""
     try:
         return name if getattr(value, "_is_protocol", False) else written(value, name)
-    except ValueError:  # that of a built-in class
+    except (TypeError, ValueError):  # a value, or a built-in class
         return name
 
 

@@ -696,10 +696,11 @@ async def test_a_list_can_be_read_again() -> None:
     assert (await run(source, sink)).counts.unchanged == 5
 
 
-@pytest.mark.parametrize("cursor", ["0", "2", "1"])
+@pytest.mark.parametrize("cursor", ["0", "20", "10"])
 async def test_pages_of_an_iterable_are_read_in_order(cursor: str) -> None:
-    source = as_source(catalog(50), page_size=10)
-    if cursor != "1":
+    """Those of a list can be read in any order, as the kit for adapters checks."""
+    source = as_source(iter(catalog(50)), page_size=10)
+    if cursor != "10":
         await source.read(None)
     with pytest.raises(MisconfiguredError, match="in order"):
         await source.read(cursor)

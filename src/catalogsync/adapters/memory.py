@@ -76,34 +76,36 @@ class MemorySource:
     name: str = "memory"
     page_size: int = attrs.field(default=100, validator=attrs.validators.ge(1))
     _iterator: AsyncIterator[Product] | None = attrs.field(default=None, init=False)
-    _pages: int = attrs.field(default=0, init=False)
+    _read: int = attrs.field(default=0, init=False)
     _started: bool = attrs.field(default=False, init=False)
 
     async def read(self, cursor: Cursor | None, /) -> Page:
-        """Read the next page; the cursor is the number of pages before it.
+        """Read the next page, or any page of a list.
+
+        The cursor is the number of products before the page.
 
         Raises:
-            MisconfiguredError: The cursor is not that of the next page, or the
-                iterable can be read only once.
+            MisconfiguredError: The cursor is not that of the next page of something that
+                is not a list, or the iterable can be read only once.
         """
+        begin = int(cursor or 0)
+        page = _PageOf(self.page_size)
+        if isinstance(self.products, Sequence):
+            for product in self.products[begin : begin + self.page_size]:
+                if page.takes(product):
+                    break
+            return page.made(begin)
         if cursor is None:
-            self._iterator, self._pages = self._restart(), 0
-        if self._iterator is None or int(cursor or 0) != self._pages:
+            self._iterator, self._read = self._restart(), 0
+        if self._iterator is None or begin != self._read:
             problem = "must be read in order, and from the beginning after an error"
             raise MisconfiguredError("products", problem)
         iterator, self._iterator = self._iterator, None
-        page: list[Product] = []
-        more: tuple[Cursor, ...] = ()
-        weight = 0
         async for product in iterator:
-            page.append(product)
-            weight += weight_of(product)
-            if len(page) == self.page_size or weight >= ROOM:
-                more = (str(self._pages + 1),)
+            if page.takes(product):
                 break
-        self._iterator = iterator
-        self._pages += 1
-        return Page(products=page, next=more)
+        self._iterator, self._read = iterator, begin + len(page.products)
+        return page.made(begin)
 
     def _restart(self) -> AsyncIterator[Product]:
         products = self.products
@@ -115,6 +117,29 @@ class MemorySource:
         if isinstance(products, AsyncIterable):
             return aiter(products)
         return _each(products)
+
+
+@attrs.define
+class _PageOf:
+    """A page that is being filled."""
+
+    size: int
+    products: list[Product] = attrs.field(factory=list[Product], init=False)
+    weight: int = attrs.field(default=0, init=False)
+
+    def takes(self, product: Product) -> bool:
+        """Add a product; whether the page is full."""
+        self.products.append(product)
+        self.weight += weight_of(product)
+        return self._is_full()
+
+    def made(self, begin: int) -> Page:
+        """The page, with the number of products before the next one as its cursor."""
+        more = (f"{begin + len(self.products)}",) if self._is_full() else ()
+        return Page(products=self.products, next=more)
+
+    def _is_full(self) -> bool:
+        return len(self.products) == self.size or self.weight >= ROOM
 
 
 async def _each(products: Iterable[Product]) -> AsyncIterator[Product]:

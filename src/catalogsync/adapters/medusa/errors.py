@@ -115,6 +115,9 @@ class Refusals:
         elif len(claiming) > 1:
             reason = f"{label} is also used by another product in the same batch"
             culprits, names = {change.key: reason for change in claiming[1:]}, {}
+        elif twice := [c.key for c in claiming if _has_twice(c, what, value)]:
+            reason = f"{label} is used by several of its variants"
+            culprits, names = dict.fromkeys(twice, reason), {}
         else:
             return ConflictError(f"{label} is no longer taken: {error.said}")
         return BatchRefusedError(
@@ -172,6 +175,12 @@ def _values(change: Write, what: str) -> set[str | None]:
             return set()
         return {change.handle or handle(change.product)}
     return {getattr(v, what) or None for v in change.product.variants or ()}
+
+
+def _has_twice(change: Write, what: str, value: str) -> bool:
+    """Whether several variants of one product have the same value."""
+    found = [getattr(v, what, None) for v in change.product.variants or ()]
+    return found.count(value) > 1
 
 
 def _item_skus(change: Write) -> list[str]:

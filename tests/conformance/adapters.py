@@ -1,0 +1,116 @@
+"""Our adapters, opened for the kit."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import attrs
+
+from catalogsync import (
+    MemorySink,
+    Product,
+    ProductKey,
+    Sink,
+    Source,
+    StockLevel,
+    Variant,
+    as_source,
+)
+from catalogsync.adapters.dummyjson import DummyJSONSettings
+from catalogsync.adapters.medusa import MedusaSettings
+from catalogsync.adapters.sql import SQLSettings
+from catalogsync.state import StateSettings
+from catalogsync.state.protocols import StateStore
+from catalogsync.testing import (
+    FaultPlan,
+    dummyjson_server,
+    fake_medusa,
+    generate_catalog,
+)
+from catalogsync.testing.conformance import Setup, example
+from catalogsync.testing.dummyjson import Records
+
+KEYS = [ProductKey("kit", f"{number}") for number in range(7)]
+
+
+async def list_of_products() -> AsyncIterator[Source]:
+    """A list in memory."""
+    yield as_source([example(key) for key in KEYS], name="kit", page_size=2)
+
+
+async def dummyjson() -> AsyncIterator[Setup[Source]]:
+    """A DummyJSON server, one of whose records is invalid."""
+    records, faults = Records(generate_catalog(25)), FaultPlan()
+    records[7]["title"] = None
+
+    async def shift() -> None:
+        del records[0]
+
+    async with (
+        dummyjson_server(records, faults=faults) as server,
+        DummyJSONSettings(url=server.url, page_size=5).open() as source,
+    ):
+        yield Setup(source, faults=faults, shift=shift)
+
+
+async def memory() -> AsyncIterator[Sink]:
+    """A dictionary."""
+    yield MemorySink()
+
+
+async def sqlite_sink() -> AsyncIterator[Setup[Sink]]:
+    """A SQLite file."""
+    with TemporaryDirectory() as folder:
+        settings = SQLSettings(url=f"sqlite:///{Path(folder)}/catalog.db")
+        async with settings.open() as sink:
+            yield Setup(sink, refused=too_many)
+
+
+def too_many(key: ProductKey) -> Product:
+    """A stock level that no column can hold."""
+    stock = [StockLevel(quantity=2**63)]
+    return Product(key=key, title="Sand", variants=[Variant(id="1", stock=stock)])
+
+
+def _sku_twice(key: ProductKey) -> Product:
+    """Two variants of one SKU, which Medusa refuses."""
+    product = example(key)
+    (only,) = product.variants or ()
+    pair = [attrs.evolve(only, id=i, title=i, options={"Size": i}) for i in "SM"]
+    return attrs.evolve(product, variants=pair)
+
+
+@asynccontextmanager
+async def medusa_setup(
+    url: str, email: str, password: str, faults: FaultPlan | None = None
+) -> AsyncGenerator[Setup[Sink]]:
+    """A Medusa store."""
+    async with MedusaSettings(url=url, email=email, password=password).open() as sink:
+        yield Setup(sink, faults=faults, refused=_sku_twice, secrets=[password])
+
+
+async def medusa_fake() -> AsyncIterator[Setup[Sink]]:
+    """The fake Medusa."""
+    faults = FaultPlan()
+    async with (
+        fake_medusa(faults=faults) as fake,
+        medusa_setup(fake.url, fake.email, fake.password, faults) as setup,
+    ):
+        yield setup
+
+
+async def sqlite_state() -> AsyncIterator[StateStore]:
+    """A state store in a SQLite file."""
+    with TemporaryDirectory() as folder:
+        settings = StateSettings(url=f"sqlite:///{Path(folder)}/runs.db")
+        async with settings.open() as store:
+            yield store
+
+
+async def memory_state() -> AsyncIterator[StateStore]:
+    """A state store in memory."""
+    async with StateSettings().open() as store:
+        yield store
