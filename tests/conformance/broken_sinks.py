@@ -427,7 +427,7 @@ class Swallows(Shelf):
 
 class Background(Shelf):
     async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
-        asyncio.get_running_loop().create_task(asyncio.sleep(0.01), name="flush")
+        asyncio.get_running_loop().create_task(asyncio.Event().wait(), name="flush")
         return await super().write(changes)
 
 

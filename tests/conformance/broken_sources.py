@@ -194,7 +194,7 @@ class StaysLocked(Pages):
 
 class Prefetches(Pages):
     async def read(self, cursor: Cursor | None, /) -> Page:
-        asyncio.get_running_loop().create_task(asyncio.sleep(0.01), name="prefetch")
+        asyncio.get_running_loop().create_task(asyncio.Event().wait(), name="prefetch")
         return await super().read(cursor)
 
 
