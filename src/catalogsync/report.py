@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from ._lib.texts import counted, duration
-from .catalog.changes import FieldDiff
-from .catalog.convert import structured
+from .catalog.convert import strict_converter, structured
 from .catalog.outcomes import Outcome, Rejected
 from .catalog.products import Json, ProductKey
 from .diff.ownership import ManualEdit
-from .errors import InvalidValueError, RunFailedError
+from .errors import RunFailedError
 
 if TYPE_CHECKING:
     from cattrs import Converter
@@ -437,31 +436,12 @@ def _rejected(record: Rejected) -> dict[str, str | None]:
 
 @cache
 def _converter() -> Converter:
-    from cattrs import Converter  # slow to import, and most runs read no report
+    converter = strict_converter()
+    edit = converter.get_structure_hook(ManualEdit)
 
-    converter = Converter()
-    for kind in (str, bool, int, float):
-        converter.register_structure_hook(kind, _read_plain)
-    converter.register_structure_hook(ProductKey, lambda text, _: _read_key(text))
-    converter.register_structure_hook(ManualEdit, lambda tree, _: _read_edit(tree))
+    def read_edit(tree: Any, kind: Any) -> Any:
+        diff = {name: tree[name] for name in ("path", "old", "new")}
+        return edit({**tree, "diff": diff}, kind)
+
+    converter.register_structure_hook(ManualEdit, read_edit)
     return converter
-
-
-def _read_plain(value: Any, kind: Any) -> Any:
-    accepted = {kind, int} if kind is float else {kind}
-    if type(value) not in accepted and not issubclass(kind, enum.Enum):
-        raise InvalidValueError("", "has the wrong type")
-    return kind(value)
-
-
-def _read_key(text: Any) -> ProductKey:
-    return ProductKey.parse(_read_plain(text, str))
-
-
-def _read_edit(tree: Any) -> ManualEdit:
-    path = _read_plain(tree["path"], str)
-    return ManualEdit(
-        key=_read_key(tree["key"]),
-        diff=FieldDiff(path=path, old=tree["old"], new=tree["new"]),
-        kept=_read_plain(tree["kept"], bool),
-    )

@@ -16,7 +16,7 @@ from typing import Any
 from tests.state.values import entry, failed
 
 from catalogsync.state import StateSettings
-from catalogsync.state._steps import Statement, Steps
+from catalogsync.state._sql import Transaction
 from catalogsync.state.protocols import Lease, StateError, StateStore
 
 ROOT = Path(__file__).parents[2]
@@ -47,11 +47,11 @@ async def write(store: StateStore) -> str:
 async def die(store: Any) -> str:
     """Wait in the midst of a transaction, to be killed there."""
 
-    def half_done() -> Steps[None]:
-        yield Statement("DELETE FROM catalogsync_failure")
+    async def half_done(sql: Transaction) -> None:
+        await sql("DELETE FROM catalogsync_failure")
         reach("in the middle")
 
-    await store.database.write(half_done())
+    await store.database.write(half_done)
     return "not killed"
 
 

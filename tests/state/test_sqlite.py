@@ -14,7 +14,7 @@ import pytest
 
 from catalogsync.state import StateSettings
 from catalogsync.state._schema import MIGRATIONS
-from catalogsync.state._steps import Statement, Steps
+from catalogsync.state._sql import Transaction
 from catalogsync.state.protocols import StateError
 
 from .values import failed
@@ -162,12 +162,12 @@ async def test_a_store_that_was_harmed(
 async def test_a_store_that_another_process_keeps_locked(kept: Path) -> None:
     """Reading works, and writing continues once the lock is released."""
 
-    def impatient() -> Steps[None]:
-        yield Statement("PRAGMA busy_timeout = 0")
+    async def impatient(sql: Transaction) -> None:
+        await sql("PRAGMA busy_timeout = 0")
 
     store: Any
     async with StateSettings(url=f"sqlite:///{kept}").open() as store:
-        await store.database.read(impatient())
+        await store.database.read(impatient)
         with closing(sqlite3.connect(kept, isolation_level=None)) as somebody:
             somebody.execute("BEGIN IMMEDIATE")
             with pytest.raises(StateError, match="see which process holds it"):
@@ -180,8 +180,8 @@ async def test_the_event_loop_goes_on(kept: Path) -> None:
     """While the database works."""
     at_work, done = threading.Event(), threading.Event()
 
-    def long_work() -> Steps[bool]:
-        yield Statement("SELECT 1")
+    async def long_work(sql: Transaction) -> bool:
+        await sql("SELECT 1")
         at_work.set()
         return done.wait(timeout=30)
 
@@ -190,7 +190,7 @@ async def test_the_event_loop_goes_on(kept: Path) -> None:
         StateSettings(url=f"sqlite:///{kept}").open() as store,
         asyncio.TaskGroup() as group,
     ):
-        task = group.create_task(store.database.write(long_work()))
+        task = group.create_task(store.database.write(long_work))
         await asyncio.to_thread(at_work.wait, 30)
         done.set()
         assert await task

@@ -5,6 +5,8 @@ Amounts and sizes are texts, so that no digit is lost. `UNSET` values are left o
 
 from __future__ import annotations
 
+import enum
+import math
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from functools import cache
@@ -16,9 +18,14 @@ import attrs
 from catalogsync.errors import InvalidValueError
 
 from .checks import shortened
-from .products import Json, Product, ProductStatus, Unset
+from .products import Json, Product, ProductKey, ProductStatus, Unset
 
-__all__ = ["product_from_json", "product_to_json"]
+__all__ = [
+    "product_from_json",
+    "product_to_json",
+    "strict_converter",
+    "structured",
+]
 
 T = TypeVar("T")
 
@@ -42,6 +49,35 @@ def product_from_json(tree: object) -> Product:
     if not isinstance(tree, Mapping):
         raise InvalidValueError("", "must be a product as a JSON object")
     return structured(_converter(), cast("Mapping[str, object]", tree), Product)
+
+
+def strict_converter() -> Converter:
+    """A converter that reads only values of the declared types, and keys as text."""
+    from cattrs import Converter  # slow to import, and most runs read nothing
+
+    converter = Converter()
+    for kind in (str, bool, int, float):
+        converter.register_structure_hook(kind, _plain)
+    converter.register_structure_hook(ProductKey, lambda text, _: _key(text))
+    converter.register_structure_hook_func(_is_json, lambda value, _: value)
+    return converter
+
+
+def _plain(value: Any, kind: Any) -> Any:
+    accepted = {kind, int} if kind is float else {kind}
+    is_infinite = isinstance(value, float) and not math.isfinite(value)
+    if is_infinite or (type(value) not in accepted and not issubclass(kind, enum.Enum)):
+        raise InvalidValueError("", "has the wrong type")
+    return kind(value)
+
+
+def _key(text: Any) -> ProductKey:
+    return ProductKey.parse(_plain(text, str))
+
+
+def _is_json(kind: Any) -> bool:
+    """Whether this is `Json`, which needs no conversion."""
+    return _is_union(kind) and any(get_origin(m) is list for m in get_args(kind))
 
 
 def structured(converter: Converter, tree: object, cls: type[T]) -> T:

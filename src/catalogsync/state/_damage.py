@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import attrs
 
-from ._steps import Row
+from ._sql import Row
 
 __all__ = ["Damage"]
 

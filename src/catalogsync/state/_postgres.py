@@ -16,9 +16,8 @@ from catalogsync._lib.postgres import OTHER_TABLES, REFUSALS, UNPREPARED, parse_
 from catalogsync._lib.redact import Redactor, database_secrets
 from catalogsync.errors import MisconfiguredError
 
-from ._failures import explain
 from ._schema import migrate
-from ._steps import Dialect, Row, Statement, Steps, Value, run_async
+from ._sql import Dialect, Row, Transaction, Value, Work, explain
 from ._store import DatabaseStore
 from .protocols import StateError
 
@@ -81,7 +80,7 @@ async def open_postgres(url: str) -> AsyncGenerator[DatabaseStore]:
     where = f"{parsed.host or 'localhost'}:{parsed.port or 5432}/{parsed.database}"
     database = PostgresDatabase(where, engine, redactor)
     try:
-        while not await database.write(_migrate(where)):
+        while await database.write(partial(_migrate, where=where)):
             pass
     except TypeError as error:  # from the driver's connect()
         problem = f"has an unknown parameter ({error})"
@@ -92,20 +91,15 @@ async def open_postgres(url: str) -> AsyncGenerator[DatabaseStore]:
         await engine.dispose()
 
 
-def _migrate(where: str) -> Steps[bool]:
-    set_version = "UPDATE catalogsync_version SET version = %d"
-    return migrate(where, _version, set_version)
-
-
-def _version() -> Steps[int]:
-    ((known,),) = yield Statement(
-        "SELECT to_regclass('catalogsync_version') IS NOT NULL"
-    )
+async def _migrate(sql: Transaction, *, where: str) -> bool:
+    ((known,),) = await sql("SELECT to_regclass('catalogsync_version') IS NOT NULL")
     if not known:
-        yield Statement("CREATE TABLE catalogsync_version (version BIGINT NOT NULL)")
-        yield Statement("INSERT INTO catalogsync_version VALUES (0)")
-    ((version,),) = yield Statement("SELECT version FROM catalogsync_version")
-    return int(version)
+        await sql("CREATE TABLE catalogsync_version (version BIGINT NOT NULL)")
+        await sql("INSERT INTO catalogsync_version VALUES (0)")
+    ((version,),) = await sql("SELECT version FROM catalogsync_version")
+    if migrated := await migrate(sql, int(version), where):
+        await sql("UPDATE catalogsync_version SET version = :new", new=version + 1)
+    return migrated
 
 
 @attrs.frozen(eq=False)
@@ -121,26 +115,26 @@ class PostgresDatabase:
             partial(_explained, where=self._where, redactor=self._redactor)
         )
 
-    async def read(self, steps: Steps[T], /) -> T:
+    async def read(self, work: Work[T], /) -> T:
         """See `Database`."""
         with self._errors():
             async with self._engine.connect() as connection:
-                return await _run(steps, connection)
+                return await work(_transaction(connection))
 
-    async def write(self, steps: Steps[T], /) -> T:
+    async def write(self, work: Work[T], /) -> T:
         """See `Database`."""
         with self._errors():
             async with self._engine.begin() as connection:
                 await connection.execute(_ALONE)
-                return await _run(steps, connection)
+                return await work(_transaction(connection))
 
 
-async def _run(steps: Steps[T], connection: AsyncConnection) -> T:
-    async def execute(sql: str, parameters: Mapping[str, Value]) -> Sequence[Row]:
-        result = await connection.execute(sa.text(sql), parameters)
+def _transaction(connection: AsyncConnection) -> Transaction:
+    async def execute(sql: str, values: Mapping[str, Value]) -> Sequence[Row]:
+        result = await connection.execute(sa.text(sql), values)
         return [tuple(row) for row in result] if result.returns_rows else []
 
-    return await run_async(steps, _DIALECT, execute)
+    return Transaction(_DIALECT, execute)
 
 
 def _explained(

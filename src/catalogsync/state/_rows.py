@@ -1,37 +1,194 @@
-"""Conversion between rows and the values of a state store."""
+"""The tables of a state store as values, and values as their rows."""
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import attrs
 
-from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
-from catalogsync.catalog.products import Json, ProductKey
-from catalogsync.report import Report, RunStatus, summary_of
+from catalogsync.catalog.convert import strict_converter, structured
+from catalogsync.catalog.products import ProductKey
+from catalogsync.errors import InvalidValueError
+from catalogsync.report import Report, summary_of
 
-from ._steps import Row, Value
+from ._sql import Row, Value
 from .protocols import FailedProduct, HistoryEntry, Intent, RunRecord, Trigger
 
+if TYPE_CHECKING:
+    from cattrs import Converter
+
 __all__ = [
+    "ENTRIES",
+    "FAILURES",
+    "FAILURES_ALONE",
+    "INTENTS",
+    "LISTED",
+    "RUNS",
+    "TRIGGERS",
+    "Table",
     "dump",
     "entry_row",
     "failure_row",
     "fold",
     "key_rows",
-    "read_absence",
-    "read_entry",
-    "read_failure",
-    "read_intent",
     "read_key",
-    "read_listed",
-    "read_run",
-    "read_trigger",
-    "report_parameters",
-    "run_parameters",
+    "report_values",
+    "run_values",
 ]
+
+T = TypeVar("T")
+_Values = dict[str, Any]
+
+# --- rows become values ---
+
+
+def _names(table: Table[Any]) -> Sequence[str]:
+    return [column.split()[-1] for column in table.columns.split(", ")]
+
+
+@attrs.frozen
+class Table(Generic[T]):
+    """How the rows of a table become values of a class.
+
+    Attributes:
+        name: Name of the table.
+        columns: SQL for the columns, each named as the attribute that it becomes.
+        cls: The class.
+        prepare: Turns the columns into the attributes of the class.
+    """
+
+    name: str
+    columns: str
+    cls: type[T]
+    prepare: Callable[[_Values], _Values]
+    _names: Sequence[str] = attrs.field(
+        default=attrs.Factory(_names, takes_self=True), init=False
+    )
+
+    def read(self, row: Row) -> T:
+        """The value of a row.
+
+        Raises:
+            InvalidValueError: The row is damaged; names the attribute.
+        """
+        values = self.prepare(dict(zip(self._names, row, strict=True)))
+        return structured(_converter(), values, self.cls)
+
+
+@cache
+def _converter() -> Converter:
+    converter = strict_converter()
+    for made in (ProductKey, Report):
+        converter.register_structure_hook(made, lambda value, _: value)
+    return converter
+
+
+def read_key(row: Row) -> ProductKey:
+    """A key, from source and id; all columns must be text."""
+    if not all(isinstance(value, str) for value in row):
+        raise InvalidValueError("", "a column is not text")
+    return ProductKey(*row[:2])
+
+
+def _keyed(values: _Values) -> _Values:
+    key = read_key((values.pop("source"), values.pop("id")))
+    return {**values, "key": key}
+
+
+def _failure(values: _Values) -> _Values:
+    return {**_keyed(values), "payload": _json(values, "payload")}
+
+
+def _entry(values: _Values) -> _Values:
+    values = _keyed(values)
+    outcome = {name: values.pop(name) for name in ("key", "status", "reason", "said")}
+    return {**values, "outcome": outcome, "fields": _json(values, "fields", list)}
+
+
+def _trigger(values: _Values) -> _Values:
+    pairs = _json(values, "keys", list)
+    if not all(isinstance(pair, list) for pair in pairs):
+        raise InvalidValueError("keys", "is not a list of keys")
+    return {**values, "keys": [read_key(tuple(pair)) for pair in pairs]}
+
+
+def _run(values: _Values) -> _Values:
+    return _with_report(values, lambda tree: tree)
+
+
+def _listed(values: _Values) -> _Values:
+    return _with_report(values, summary_of)
+
+
+def _with_report(values: _Values, part: Callable[[_Values], _Values]) -> _Values:
+    values = {**values, "partial": bool(values["partial"])}
+    if values["report"] is None:
+        return values
+    started_at, finished_at = values["started_at"], values["finished_at"]
+    known: _Values = {  # reports of earlier versions have fewer fields
+        "run_id": values["run_id"],
+        "status": values["status"],
+        "counts": {},
+        "started_at": started_at,
+        "duration_s": (finished_at or started_at) - started_at,
+    }
+    tree = part(_json(values, "report", dict))
+    return {**values, "report": Report.from_dict({**known, **tree})}
+
+
+def _json(values: _Values, name: str, kind: type = object) -> Any:
+    """A column with JSON of this type; None if it is empty."""
+    text = values[name]
+    try:
+        tree = None if text is None else json.loads(text)
+    except (ValueError, TypeError, RecursionError):
+        raise InvalidValueError(name, "is not JSON") from None
+    if text is not None and not isinstance(tree, kind):
+        raise InvalidValueError(name, "has the wrong type")
+    return tree
+
+
+_RUN = "run_id, job, source, sink, started_at, partial, finished_at, status, "
+_RESULT = "reason, said"
+
+RUNS = Table("catalogsync_run", f"{_RUN}report", RunRecord, _run)
+LISTED = Table(
+    "catalogsync_run", f"{_RUN}COALESCE(summary,report) AS report", RunRecord, _listed
+)
+"""Runs whose reports lack the lists that grow with the catalog."""
+ENTRIES = Table(
+    "catalogsync_entry",
+    "run_id, noted_at AS at, source, id, status, reason, said, fields",
+    HistoryEntry,
+    _entry,
+)
+FAILURES = Table(
+    "catalogsync_failure",
+    "source, id, reason, said, payload, attempts, first_at, last_at, run_id",
+    FailedProduct,
+    _failure,
+)
+FAILURES_ALONE = attrs.evolve(
+    FAILURES, columns=FAILURES.columns.replace("payload", "NULL AS payload")
+)
+"""Failed products without their payloads."""
+INTENTS = Table(
+    "catalogsync_intent",
+    "source, id, handle, run_id, {now} - began_at AS age",
+    Intent,
+    _keyed,
+)
+TRIGGERS = Table(
+    "catalogsync_trigger",
+    "number AS id, job, keys, asked_at AS at, asked_by AS by",
+    Trigger,
+    _trigger,
+)
+
+# --- values become rows ---
 
 
 def dump(value: object) -> str:
@@ -44,147 +201,34 @@ def key_rows(keys: Iterable[ProductKey]) -> list[tuple[str, str]]:
     return [(key.source, key.id) for key in dict.fromkeys(keys)]
 
 
-# --- single values; errors name the column ---
+def run_values(record: RunRecord) -> dict[str, Value]:
+    """The columns of a run."""
+    values = attrs.asdict(record, recurse=False)
+    partial = int(record.partial)
+    return {**values, "partial": partial, **report_values(record.report)}
 
 
-def _text(column: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"{column} is not text")  # noqa: TRY004 - of a row
-    return value
-
-
-def _number(column: str, value: object) -> float:
-    if not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{column} is not a number")
-    return value
-
-
-def _whole(column: str, value: object) -> int:
-    if not isinstance(value, int):
-        raise ValueError(f"{column} is not a whole number")  # noqa: TRY004 - of a row
-    return value
-
-
-def _json(column: str, value: object) -> Json:
-    try:
-        tree: Json = json.loads(_text(column, value))
-    except (ValueError, RecursionError):
-        raise ValueError(f"{column} is not JSON") from None
-    return tree
-
-
-# --- rows ---
-
-
-def read_key(row: Row) -> ProductKey:
-    """A key, from source and id."""
-    source, id_, *_ = row
-    return ProductKey(_text("source", source), _text("id", id_))
-
-
-def read_absence(row: Row) -> ProductKey:
-    """A key, from source, id and the first run that missed it."""
-    _text("first_run", row[2])
-    return read_key(row)
-
-
-def run_parameters(record: RunRecord) -> dict[str, Value]:
-    """The attributes of a run as parameters."""
-    return {
-        "run_id": record.run_id,
-        "job": record.job,
-        "source": record.source,
-        "sink": record.sink,
-        "started_at": record.started_at,
-        "partial": int(record.partial),
-        "finished_at": record.finished_at,
-        "status": record.status,
-        **report_parameters(record.report),
-    }
-
-
-def report_parameters(report: Report | None) -> dict[str, Value]:
-    """The report, and its summary for lists of runs, as parameters."""
+def report_values(report: Report | None) -> dict[str, Value]:
+    """The report, and its summary for lists of runs."""
     if report is None:
         return {"report": None, "summary": None}
     tree = report.to_dict()
     return {"report": dump(tree), "summary": dump(summary_of(tree))}
 
 
-def read_run(row: Row) -> RunRecord:
-    """A run, from its attributes in order."""
-    return _read_run(row, lambda tree: tree)
-
-
-def read_listed(row: Row) -> RunRecord:
-    """As `read_run`, without the lists that grow with the catalog."""
-    return _read_run(row, summary_of)
-
-
-def _read_run(
-    row: Row, part: Callable[[Mapping[str, Json]], Mapping[str, Json]]
-) -> RunRecord:
-    run_id, job, source, sink, started_at, partial, finished_at, status, report = row
-    record = RunRecord(
-        run_id=_text("run_id", run_id),
-        job=_text("job", job),
-        source=_text("source", source),
-        sink=_text("sink", sink),
-        started_at=_number("started_at", started_at),
-        partial=bool(_whole("partial", partial)),
-        finished_at=None
-        if finished_at is None
-        else _number("finished_at", finished_at),
-        status=None if status is None else RunStatus(_text("status", status)),
-    )
-    if report is None:
-        return record
-    tree = _json("report", report)
-    if not isinstance(tree, Mapping):
-        raise ValueError("report is not a report")  # noqa: TRY004 - of a row
-    known: dict[str, object] = {  # reports of earlier versions have fewer fields
-        "run_id": record.run_id,
-        "status": record.status,
-        "counts": {},
-        "started_at": record.started_at,
-        "duration_s": (record.finished_at or record.started_at) - record.started_at,
-    }
-    return attrs.evolve(record, report=Report.from_dict({**known, **part(tree)}))
-
-
 def entry_row(number: int, entry: HistoryEntry) -> Sequence[Value]:
     """Number, run, key, time, outcome and fields of a history entry."""
     outcome, key = entry.outcome, entry.outcome.key
-    return (
-        number,
-        entry.run_id,
-        key.source,
-        key.id,
-        entry.at,
-        outcome.status,
-        outcome.reason,
-        outcome.said,
-        dump(entry.fields),
-    )
+    result = (outcome.status, outcome.reason, outcome.said)
+    fields = dump(entry.fields)
+    return (number, entry.run_id, key.source, key.id, entry.at, *result, fields)
 
 
-def read_entry(key: ProductKey, row: Row) -> HistoryEntry:
-    """A history entry, from the columns of `entry_row` without number and key."""
-    run_id, at, status, reason, said, fields = row
-    paths = _json("fields", fields)
-    if not isinstance(paths, list):
-        raise ValueError("fields is not a list")  # noqa: TRY004 - of a row
-    return HistoryEntry(
-        run_id=_text("run_id", run_id),
-        at=_number("noted_at", at),
-        outcome=Outcome(
-            key,
-            OutcomeStatus(_text("status", status)),
-            _text("reason", reason),
-            _text("said", said),
-        ),
-        fields=tuple(_text("fields", path) for path in paths),
-    )
+def failure_row(failure: FailedProduct) -> Sequence[Value]:
+    """The attributes of a failed product in order."""
+    key, reason, said, payload, *rest = attrs.astuple(failure, recurse=False)
+    saved = None if payload is None else dump(payload)
+    return (key.source, key.id, reason, said, saved, *rest)
 
 
 def fold(failures: Iterable[FailedProduct]) -> Collection[FailedProduct]:
@@ -203,65 +247,3 @@ def _joined(old: FailedProduct, new: FailedProduct) -> FailedProduct:
         attempts=old.attempts + new.attempts,
         first_at=old.first_at,
     )
-
-
-def failure_row(failure: FailedProduct) -> Sequence[Value]:
-    """The attributes of a failed product in order."""
-    return (
-        failure.key.source,
-        failure.key.id,
-        failure.reason,
-        failure.said,
-        None if failure.payload is None else dump(failure.payload),
-        failure.attempts,
-        failure.first_at,
-        failure.last_at,
-        failure.run_id,
-    )
-
-
-def read_failure(row: Row) -> FailedProduct:
-    """A failed product, from its attributes in order."""
-    _, _, reason, said, payload, attempts, first_at, last_at, run_id = row
-    return FailedProduct(
-        key=read_key(row),
-        reason=_text("reason", reason),
-        said=_text("said", said),
-        payload=None if payload is None else _json("payload", payload),
-        attempts=_whole("attempts", attempts),
-        first_at=_number("first_at", first_at),
-        last_at=_number("last_at", last_at),
-        run_id=_text("run_id", run_id),
-    )
-
-
-def read_intent(row: Row) -> Intent:
-    """An intent, from source, id, handle, run and age."""
-    _, _, handle, run_id, age = row
-    return Intent(
-        key=read_key(row),
-        handle=_text("handle", handle),
-        run_id=_text("run_id", run_id),
-        age=_number("began_at", age),
-    )
-
-
-def read_trigger(row: Row) -> Trigger:
-    """A trigger, from its attributes in order."""
-    number, job, keys, at, by = row
-    tree = _json("keys", keys)
-    if not isinstance(tree, list):
-        raise ValueError("keys is not a list")  # noqa: TRY004 - of a row
-    return Trigger(
-        id=_whole("number", number),
-        job=_text("job", job),
-        keys=tuple(map(_trigger_key, tree)),
-        at=_number("asked_at", at),
-        by=_text("asked_by", by),
-    )
-
-
-def _trigger_key(pair: Json) -> ProductKey:
-    if not isinstance(pair, list) or len(pair) != 2:
-        raise ValueError("keys is not a list of keys")
-    return read_key(tuple(pair))

@@ -6,9 +6,7 @@ before it in `tests/state/versions`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from ._steps import Statement, Steps
+from ._sql import Transaction
 from .protocols import StateError
 
 __all__ = ["MIGRATIONS", "migrate"]
@@ -220,31 +218,27 @@ MIGRATIONS = (
 """SQL scripts for all databases; the one at index n migrates to version n + 1."""
 
 
-def migrate(
-    where: str, read_version: Callable[[], Steps[int]], set_version: str
-) -> Steps[bool]:
-    """Apply the next migration.
+async def migrate(sql: Transaction, version: int, where: str) -> bool:
+    """Apply the next migration; the caller sets the version if there was one.
 
     Args:
+        sql: The transaction.
+        version: Version of the store; 0 for a new one.
         where: Address of the store, for messages.
-        read_version: Reads the version; 0 for a new store.
-        set_version: SQL that sets it, with `%d` for the version.
 
     Returns:
-        Whether the store already had the latest version.
+        Whether there was one: the store was older than this code.
 
     Raises:
         StateError: The store is newer than this code.
     """
-    version = yield from read_version()
     if version > len(MIGRATIONS):
         raise StateError(
             f"the state store {where} was written by a newer catalogsync (version"
             f" {version}, this one knows {len(MIGRATIONS)}): upgrade this one"
         )
     if version == len(MIGRATIONS):
-        return True
+        return False
     for statement in MIGRATIONS[version].split(";"):
-        yield Statement(statement)
-    yield Statement(set_version % (version + 1))
-    return False
+        await sql(statement)
+    return True

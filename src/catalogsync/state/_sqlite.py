@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Coroutine,
+    Generator,
+    Mapping,
+    Sequence,
+)
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import attrs
 
 from catalogsync._lib.concurrency import ended
 
-from ._failures import explain
 from ._schema import migrate
-from ._steps import Dialect, Row, Statement, Steps, Value, run_blocking
+from ._sql import Dialect, Row, Transaction, Value, Work, explain
 from ._store import DatabaseStore
 from .protocols import StateError
 
@@ -55,7 +61,7 @@ async def open_sqlite(file: str) -> AsyncGenerator[DatabaseStore]:
     try:
         connection = await loop.run_in_executor(thread, _connect, file, stack)
         database = SQLiteDatabase(file, connection, thread)
-        while not await database.write(_migrate(file)):
+        while await database.write(partial(_migrate, file=file)):
             pass
         await loop.run_in_executor(thread, _share, connection)
         yield DatabaseStore(database)
@@ -89,21 +95,19 @@ def _share(connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA journal_mode=WAL")
 
 
-def _migrate(file: str) -> Steps[bool]:
-    return migrate(file, lambda: _version(file), "PRAGMA user_version = %d")
-
-
-def _version(file: str) -> Steps[int]:
-    ((owner,),) = yield Statement("PRAGMA application_id")
-    ((version,),) = yield Statement("PRAGMA user_version")
-    ((tables,),) = yield Statement("SELECT count(*) FROM sqlite_master")
+async def _migrate(sql: Transaction, *, file: str) -> bool:
+    ((owner,),) = await sql("PRAGMA application_id")
+    ((version,),) = await sql("PRAGMA user_version")
+    ((tables,),) = await sql("SELECT count(*) FROM sqlite_master")
     if owner == 0 and version == 0 and tables == 0:
-        yield Statement(f"PRAGMA application_id = {_OURS}")
+        await sql(f"PRAGMA application_id = {_OURS}")
     elif owner != _OURS:
         raise StateError(
             f"the state store {file} belongs to another program: name another file"
         )
-    return int(version)
+    if migrated := await migrate(sql, int(version), file):
+        await sql(f"PRAGMA user_version = {version + 1}")
+    return migrated
 
 
 @attrs.frozen(eq=False)
@@ -114,23 +118,23 @@ class SQLiteDatabase:
     _connection: sqlite3.Connection = attrs.field(repr=False)
     _thread: Executor = attrs.field(repr=False)
 
-    async def read(self, steps: Steps[T], /) -> T:
+    async def read(self, work: Work[T], /) -> T:
         """See `Database`."""
-        return await self._do("BEGIN", steps)
+        return await self._do("BEGIN", work)
 
-    async def write(self, steps: Steps[T], /) -> T:
+    async def write(self, work: Work[T], /) -> T:
         """See `Database`."""
-        return await self._do("BEGIN IMMEDIATE", steps)
+        return await self._do("BEGIN IMMEDIATE", work)
 
-    async def _do(self, begin: str, steps: Steps[T]) -> T:
+    async def _do(self, begin: str, work: Work[T]) -> T:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._transact, begin, steps)
+        return await loop.run_in_executor(self._thread, self._transact, begin, work)
 
-    def _transact(self, begin: str, steps: Steps[T]) -> T:
+    def _transact(self, begin: str, work: Work[T]) -> T:
         with _errors(self._file):
             self._connection.execute(begin)
             try:
-                result = run_blocking(steps, _DIALECT, self._execute)
+                result = _completed(work(Transaction(_DIALECT, self._execute)))
                 self._connection.execute("COMMIT")
             except BaseException:
                 if self._connection.in_transaction:  # a full disk has ended it
@@ -138,8 +142,18 @@ class SQLiteDatabase:
                 raise
             return result
 
-    def _execute(self, sql: str, parameters: Mapping[str, Value]) -> Sequence[Row]:
-        return self._connection.execute(sql, parameters).fetchall()
+    async def _execute(self, sql: str, values: Mapping[str, Value]) -> Sequence[Row]:
+        return self._connection.execute(sql, values).fetchall()
+
+
+def _completed(work: Coroutine[Any, Any, T]) -> T:
+    """The result of work whose statements never wait, outside of an event loop."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    raise AssertionError("work waits for something other than its statements")
 
 
 @contextmanager
