@@ -92,10 +92,10 @@ async def test_a_connection_that_was_lost(sink: SQLSink, hand: Hand) -> None:
 @pytest.mark.parametrize(
     ("state", "error", "problem"),
     [
-        ("53100", MisconfiguredError, "disk of the database is full"),
-        ("25006", MisconfiguredError, "can be read but not written"),
+        ("53100", MisconfiguredError, "the database cannot grow: make room"),
+        ("25006", MisconfiguredError, "the database is read-only"),
         ("26000", MisconfiguredError, "a pooler that mixes up prepared statements"),
-        ("42501", MisconfiguredError, "the user lacks a permission"),
+        ("42501", MisconfiguredError, "the database is not open to this user"),
         ("42601", MisconfiguredError, "does not understand a statement"),
         ("42703", MisconfiguredError, "a column is missing"),
         ("42804", MisconfiguredError, "a column has another type"),
@@ -136,7 +136,7 @@ async def test_a_user_without_rights(database: str, sink: SQLSink, hand: Hand) -
         assert await find_one(reader) is None
         (finding,) = await reader.check()
         assert not finding.ok
-        with pytest.raises(MisconfiguredError, match="lacks a permission"):
+        with pytest.raises(MisconfiguredError, match="is not open to this user: grant"):
             await reader.write([creation()])
     await hand("DROP OWNED BY guest")
     await hand("DROP ROLE guest")

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from catalogsync import Options, ProductKey
 from catalogsync.cli._output import Terminal, printable, shortened
-from catalogsync.cli._progress import LiveProgress, PlainProgress, ProgressState
+from catalogsync.cli._progress import Progress, ProgressState
 from catalogsync.events import (
     BatchWritten,
     Event,
@@ -59,9 +59,9 @@ class Lines(Terminal):
         self.lines.append(text)
 
 
-def plain(*events: Event, counts: Counts | None = None) -> tuple[Lines, PlainProgress]:
+def plain(*events: Event, counts: Counts | None = None) -> tuple[Lines, Progress]:
     lines, clock = Lines(), Clock()
-    progress = PlainProgress(state=ProgressState(clock=clock), terminal=lines)
+    progress = Progress(state=ProgressState(clock=clock), terminal=lines)
     if counts:
         progress.state.counts = lambda: counts
     for event in events:
@@ -135,7 +135,7 @@ def test_live() -> None:
     """One line that changes, with messages above it."""
     console = Console(file=StringIO(), force_terminal=True, width=100)
     state = ProgressState(clock=Clock())
-    progress = LiveProgress(state=state, console=console, terminal=Terminal())
+    progress = Progress(state=state, console=console, terminal=Terminal())
     with progress.shown():
         for event in (STARTED, page(), AGAIN, BATCH):
             progress(event)

@@ -10,7 +10,8 @@ import pytest
 from click.testing import Result
 
 from catalogsync.cli._stats import charts_text
-from catalogsync.state.stats import RunRow
+from catalogsync.report import Counts, Report, RunStatus
+from catalogsync.state import RunRecord
 from catalogsync.testing.dummyjson import Records
 
 Call = Callable[..., Result]
@@ -110,7 +111,21 @@ def test_an_unknown_job(job: str, call: Call) -> None:
 def test_charts_of_many_runs_are_no_wider_than_a_terminal() -> None:
     """They show the last of them."""
     runs = [
-        RunRow(run_id=str(n), started_at=n, status="succeeded", duration_s=n)
+        RunRecord(
+            run_id=str(n),
+            job="cups",
+            source="a",
+            sink="b",
+            started_at=n,
+            status=RunStatus.SUCCEEDED,
+            report=Report(
+                run_id=str(n),
+                status=RunStatus.SUCCEEDED,
+                counts=Counts(),
+                started_at=n,
+                duration_s=n,
+            ),
+        )
         for n in range(500)
     ]
     lines = charts_text("cups", runs).splitlines()

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 
 import attrs
 
-from catalogsync.catalog.changes import Change, ReferenceChange
 from catalogsync.config import Job
 from catalogsync.engine import Run
 from catalogsync.plans import Estimate, Plan, PlanWriter, estimate, plan_head
-from catalogsync.protocols import Sink, Source
 from catalogsync.report import Report
-from catalogsync.state.protocols import RunHistory
 
-from ._changes import change_text, plan_summary
+from ._changes import plan_summary
 from ._progress import Progress, progress_of
 from ._runs import STATUS, Selection, execute, interrupt_handler, write_report
 from ._session import INCOMPLETE, Session
@@ -77,40 +74,19 @@ async def _plan(
         async with job.open() as (source, sink), job.open_store() as store:
             options = selection.options(job.options, source.name)
             progress.state.options = options
-            with _writer(job, source, sink, output.path) as writer:
-                sync = attrs.evolve(
-                    job.sync(source, sink, store, [progress]), options=options
+            head, path = plan_head(job.name, source, sink), output.path
+            with PlanWriter(path, head) if path else nullcontext() as writer:
+                sync = job.sync(source, sink, store, [progress])
+                report = await attrs.evolve(sync, options=options).plan(
+                    writer.add if writer else progress.show
                 )
-                report = await sync.plan(_shower(session, progress, writer))
-                expected = await _expected(job, report, store)
+                earlier = (
+                    await store.runs(job=job.name, limit=_EARLIER) if store else ()
+                )
+                expected = estimate(report, earlier)
                 if writer is not None:
                     writer.finish(report, expected)
             return report, expected
-
-
-def _writer(
-    job: Job, source: Source, sink: Sink, out: Path | None
-) -> AbstractContextManager[PlanWriter | None]:
-    if out is None:
-        return nullcontext()
-    return PlanWriter(out, plan_head(job.name, source, sink))
-
-
-def _shower(
-    session: Session, progress: Progress, writer: PlanWriter | None
-) -> Callable[[Change | ReferenceChange], None]:
-    def show(change: Change | ReferenceChange) -> None:
-        if writer is not None:
-            writer.add(change)
-        else:
-            progress.result(change_text(change, whole=session.verbose))
-
-    return show
-
-
-async def _expected(job: Job, report: Report, store: RunHistory | None) -> Estimate:
-    earlier = await store.runs(job=job.name, limit=_EARLIER) if store else ()
-    return estimate(report, earlier)
 
 
 def apply_plan(session: Session, path: Path) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from typing import Protocol
+from contextlib import AbstractContextManager, contextmanager
+from typing import Self
 
 import attrs
 from rich.console import Console
@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress as Bar, TextColumn
 from rich.text import Text
 
 from catalogsync._lib.texts import about, counted
+from catalogsync.catalog.changes import Change, ReferenceChange
 from catalogsync.engine import Options
 from catalogsync.events import (
     BatchWritten,
@@ -28,16 +29,11 @@ from catalogsync.events import (
 )
 from catalogsync.report import Counts
 
+from ._changes import change_text
 from ._output import Terminal, shortened
 from ._session import Session
 
-__all__ = [
-    "LiveProgress",
-    "PlainProgress",
-    "Progress",
-    "ProgressState",
-    "progress_of",
-]
+__all__ = ["Progress", "ProgressState", "progress_of"]
 
 _PAUSE = 2.0
 _WIDEST = 200
@@ -123,39 +119,21 @@ class ProgressState:
         return ", ".join(parts)
 
 
-class Progress(Protocol):
-    """Shows the progress of a run; an event hook that also prints messages."""
-
-    @property
-    def state(self) -> ProgressState:
-        """The progress to show."""
-        ...
-
-    def __call__(self, event: Event, /) -> None:
-        """Show an event."""
-        ...
-
-    def say(self, text: str) -> None:
-        """Print a message."""
-        ...
-
-    def result(self, text: str) -> None:
-        """Print a result of the command during the run."""
-        ...
-
-
 @attrs.define(kw_only=True)
-class PlainProgress:
-    """Prints a line every few seconds, and one at the end.
+class Progress:
+    """An event hook that shows the progress of a run, and prints its messages.
 
     Attributes:
-        state: The progress to show.
         terminal: Prints the lines.
+        state: The progress to show.
+        console: A terminal with a line that is kept up to date; None: print a line
+            every few seconds, and one at the end.
         quiet: Print messages only, no progress.
     """
 
-    state: ProgressState
     terminal: Terminal
+    state: ProgressState = attrs.field(factory=ProgressState)
+    console: Console | None = None
     quiet: bool = False
     _last: float | None = None
 
@@ -164,9 +142,12 @@ class PlainProgress:
         self.state.update(event)
         if self.quiet:
             return
-        message = _message(event)
-        if message:
+        if message := _message(event):
             self.say(message)
+        if self.console is None:
+            self._print_line(event)
+
+    def _print_line(self, event: Event) -> None:
         now = self.state.clock()
         due = self._last is None or now - self._last >= _PAUSE
         if isinstance(event, RunFinished) or (isinstance(event, _SHOWN) and due):
@@ -174,49 +155,29 @@ class PlainProgress:
             self.say(self.state.line())
 
     def say(self, text: str) -> None:
-        """Print a message."""
-        self.terminal.err(text)
+        """Print a message, above the live line if there is one."""
+        if self.console is None:
+            self.terminal.err(text)
+        else:
+            self.console.print(Text(self.terminal.clean(text)), soft_wrap=True)
 
     def result(self, text: str) -> None:
-        """Print a result of the command."""
-        self.terminal.out(text)
-
-
-@attrs.define(kw_only=True)
-class LiveProgress:
-    """Keeps one line on a terminal up to date.
-
-    Attributes:
-        state: The progress to show.
-        console: The terminal.
-        terminal: Removes secrets from all lines.
-    """
-
-    state: ProgressState
-    console: Console
-    terminal: Terminal
-
-    def __call__(self, event: Event, /) -> None:
-        """Show an event."""
-        self.state.update(event)
-        message = _message(event)
-        if message:
-            self.say(message)
-
-    def say(self, text: str) -> None:
-        """Print a message above the live line."""
-        self.console.print(Text(self.terminal.clean(text)), soft_wrap=True)
-
-    def result(self, text: str) -> None:
-        """Print a result of the command; on a terminal, above the live line."""
-        if sys.stdout.isatty():
+        """Print a result of the command during the run."""
+        if self.console is not None and sys.stdout.isatty():
             self.say(text)
         else:
             self.terminal.out(text)
 
+    def show(self, change: Change | ReferenceChange) -> None:
+        """Print a change as a result of the command."""
+        self.result(change_text(change, whole=self.terminal.verbose))
+
     @contextmanager
-    def shown(self) -> Generator[None]:
-        """Show the live line for the length of a block."""
+    def shown(self) -> Generator[Self]:
+        """Show the live line, if there is one, for the length of a block."""
+        if self.console is None:
+            yield self
+            return
         bar = Bar(
             BarColumn(bar_width=24),
             TextColumn("{task.description}", markup=False),
@@ -226,13 +187,9 @@ class LiveProgress:
         task = bar.add_task("", total=None)
 
         def render() -> Bar:
-            state = self.state
-            bar.update(
-                task,
-                description=shortened(self.terminal.clean(state.line()), _WIDEST),
-                total=state.total,
-                completed=state.done,
-            )
+            line = shortened(self.terminal.clean(self.state.line()), _WIDEST)
+            total, done = self.state.total, self.state.done
+            bar.update(task, description=line, total=total, completed=done)
             return bar
 
         with Live(
@@ -243,7 +200,7 @@ class LiveProgress:
             redirect_stdout=False,
             redirect_stderr=False,
         ):
-            yield
+            yield self
 
 
 _SHOWN = (PageRead, BatchWritten)
@@ -258,17 +215,11 @@ def _message(event: Event) -> str:
     return ""
 
 
-@contextmanager
-def progress_of(session: Session) -> Generator[Progress]:
+def progress_of(session: Session) -> AbstractContextManager[Progress]:
     """Show progress in the way that fits the terminal, for the length of a block."""
-    state = ProgressState()
-    if session.progress and not session.verbose and sys.stderr.isatty():
-        progress = LiveProgress(
-            state=state, console=Console(stderr=True), terminal=session.terminal
-        )
-        with progress.shown():
-            yield progress
-    else:
-        yield PlainProgress(
-            state=state, terminal=session.terminal, quiet=not session.progress
-        )
+    live = session.progress and not session.verbose and sys.stderr.isatty()
+    return Progress(
+        terminal=session.terminal,
+        console=Console(stderr=True) if live else None,
+        quiet=not session.progress,
+    ).shown()

@@ -7,7 +7,7 @@ import functools
 import logging
 import os
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -17,16 +17,17 @@ import click
 
 from catalogsync.config import Job, load_config, load_state, secrets_of
 from catalogsync.errors import MisconfiguredError
-from catalogsync.state import StateSettings
+from catalogsync.state import StateSettings, StateStore
 
 from ._output import LogHandler, Terminal
 
-__all__ = ["INCOMPLETE", "INTERRUPTED", "Session", "command", "shared_options"]
+__all__ = ["INCOMPLETE", "INTERRUPTED", "Session", "command", "query", "shared_options"]
 
 INCOMPLETE = 2
 INTERRUPTED = 130
 
 P = ParamSpec("P")
+T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 Body = Callable[Concatenate["Session", P], int]
 
@@ -160,6 +161,16 @@ def command(*options: str) -> Callable[[Body[P]], Callable[..., None]]:
         return wrapper
 
     return decorate
+
+
+def query(settings: StateSettings, question: Callable[[StateStore], Awaitable[T]]) -> T:
+    """Ask the state store something."""
+
+    async def ask() -> T:
+        async with settings.open() as store:
+            return await question(store)
+
+    return asyncio.run(ask())
 
 
 def _guarded(session: Session, body: Callable[[], int]) -> int:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import StringIO
 from typing import Literal
 
@@ -15,10 +14,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from catalogsync.state import StateSettings
-from catalogsync.state.stats import RunRow, rows, sparkline, to_csv, trends
+from catalogsync.report import Latency
+from catalogsync.state.protocols import RunRecord
+from catalogsync.state.stats import in_order, row, sparkline, to_csv, trends
 
-from ._session import Session
+from ._session import Session, query
 
 __all__ = ["Form", "charts_text", "show_stats"]
 
@@ -29,10 +29,11 @@ Form = Literal["json", "csv"]
 
 def show_stats(session: Session, job: str, limit: int, form: Form | None) -> int:
     """Print the latest runs of a job; returns the exit status."""
-    runs = asyncio.run(_runs(session.job_store(job), job, limit))
+    settings = session.job_store(job)
+    runs = in_order(query(settings, lambda store: store.runs(job=job, limit=limit)))
     match form:
         case "json":
-            tree = {"job": job, "runs": [run.to_dict() for run in runs]}
+            tree = {"job": job, "runs": [row(run) for run in runs]}
             text = json.dumps(tree, indent=2)
         case "csv":
             text = to_csv(runs).rstrip("\n")
@@ -42,31 +43,26 @@ def show_stats(session: Session, job: str, limit: int, form: Form | None) -> int
     return 0
 
 
-async def _runs(settings: StateSettings, job: str, limit: int) -> Sequence[RunRow]:
-    async with settings.open() as store:
-        return rows(await store.runs(job=job, limit=limit))
-
-
-def charts_text(job: str, runs: Sequence[RunRow]) -> str:
+def charts_text(job: str, runs: Sequence[RunRecord]) -> str:
     """Charts of at least one run, for a terminal."""
     tables = [_trends(runs)]
-    last = next((run for run in reversed(runs) if run.latency), None)
-    if last is not None:
-        tables.append(_latencies(last))
+    latencies = [run.report.latency for run in runs if run.report]
+    if measured := [each for each in latencies if each]:
+        tables.append(_latencies(measured[-1]))
     console = Console(file=StringIO(), width=200, color_system=None)
     with console.capture() as captured:
         console.print(Text(_heading(job, runs)), *tables)
     return "\n".join(line.rstrip() for line in captured.get().rstrip().splitlines())
 
 
-def _heading(job: str, runs: Sequence[RunRow]) -> str:
+def _heading(job: str, runs: Sequence[RunRecord]) -> str:
     statuses = Counter(run.status or "unfinished" for run in runs)
     counts = ", ".join(f"{n} {status}" for status, n in statuses.most_common())
     since, until = _when(runs[0].started_at), _when(runs[-1].started_at)
     return f"{job}: {counts}, from {since} to {until}"
 
 
-def _trends(runs: Sequence[RunRow]) -> Table:
+def _trends(runs: Sequence[RunRecord]) -> Table:
     table = Table("", f"the last {len(runs[-_WIDEST:])} runs", box=SIMPLE_HEAD)
     for name in ("last", "median", "max"):
         table.add_column(name, justify="right")
@@ -78,11 +74,11 @@ def _trends(runs: Sequence[RunRow]) -> Table:
     return table
 
 
-def _latencies(run: RunRow) -> Table:
+def _latencies(latencies: Mapping[str, Latency]) -> Table:
     table = Table("seconds per call", box=SIMPLE_HEAD)
     for name in ("calls", "p50", "p95", "p99"):
         table.add_column(name, justify="right")
-    for call, latency in run.latency.items():
+    for call, latency in latencies.items():
         seconds = (latency.p50, latency.p95, latency.p99)
         table.add_row(call, str(latency.count), *(f"{s:.3f}" for s in seconds))
     return table

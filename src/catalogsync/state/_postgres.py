@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from catalogsync._lib.postgres import OTHER_TABLES, REFUSALS, UNPREPARED, parse_url
+from catalogsync._lib.databases import cause_of
+from catalogsync._lib.postgres import UNPREPARED, parse_url
 from catalogsync._lib.redact import Redactor, database_secrets
 from catalogsync.errors import MisconfiguredError
 
@@ -42,21 +43,7 @@ _DIALECT = Dialect(
     # are doubled because the cast treats them as escapes.
     digest="sha256(CAST(replace(%s, chr(92), chr(92) || chr(92)) AS BYTEA))",
 )
-_KNOWN = {
-    "28": "does not accept the user or the password: check the URL",
-    "3D000": "is in a database that does not exist: create it, or check the URL",
-    "3F000": "has no schema for its tables: create one, or set the search_path",
-    "42501": "is not open to this user: grant the right to create and change tables",
-    "25006": "is read-only: name the primary server",
-    "53100": "cannot grow: make room on its disk",
-    "55P03": f"was locked for {_PATIENCE:g} s: see which session holds it",
-    **{
-        code: f"has unexpected tables ({what}): restore them from a backup,"
-        " or use another schema"
-        for code, what in OTHER_TABLES.items()
-    },
-    **REFUSALS,
-}
+_BUSY = {"55P03": f"was locked for {_PATIENCE:g} s: see which session holds it"}
 
 
 @asynccontextmanager
@@ -145,9 +132,7 @@ def _explained(
         words = redactor.text(str(error)) or "no answer in time"
         problem = f"the state store {where} cannot be reached ({words})"
         return StateError(f"{problem}: see whether the server runs")
-    wrapped = getattr(error, "orig", None)
-    cause = (wrapped.__cause__ or wrapped) if wrapped else error
+    cause = cause_of(error)
     if not type(cause).__module__.startswith("asyncpg"):
         return None
-    code = getattr(cause, "sqlstate", None) or ""
-    return explain(where, code, redactor.text(str(cause)), _KNOWN)
+    return explain(where, cause, redactor.text(str(cause)), _BUSY)

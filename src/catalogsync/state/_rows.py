@@ -151,12 +151,11 @@ def _json(values: _Values, name: str, kind: type = object) -> Any:
     return tree
 
 
-_RUN = "run_id, job, source, sink, started_at, partial, finished_at, status, "
-_RESULT = "reason, said"
+_RUN = "run_id, job, source, sink, started_at, partial, finished_at, status"
 
-RUNS = Table("catalogsync_run", f"{_RUN}report", RunRecord, _run)
+RUNS = Table("catalogsync_run", f"{_RUN}, report", RunRecord, _run)
 LISTED = Table(
-    "catalogsync_run", f"{_RUN}COALESCE(summary,report) AS report", RunRecord, _listed
+    "catalogsync_run", f"{_RUN}, COALESCE(summary,report) AS report", RunRecord, _listed
 )
 """Runs whose reports lack the lists that grow with the catalog."""
 ENTRIES = Table(

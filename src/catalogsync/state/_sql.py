@@ -9,6 +9,8 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 import attrs
 
+from catalogsync._lib.databases import PROBLEMS, code_of, first_match
+
 from .protocols import StateError
 
 __all__ = ["Database", "Dialect", "Row", "Transaction", "Value", "Work", "explain"]
@@ -132,16 +134,17 @@ def _decoded(value: Any) -> Any:
     return value
 
 
-def explain(where: str, code: str, words: str, known: Mapping[str, str]) -> StateError:
+def explain(
+    where: str, cause: BaseException, words: str, known: Mapping[str, str]
+) -> StateError:
     """The error for a failure of the database.
 
     Args:
         where: Address of the store, without a password.
-        code: Error code of the database.
-        words: Error message of the database.
-        known: What is wrong and what to do, by the beginning of the code; the first
-            match counts.
+        cause: Error of the driver.
+        words: Its message, without secrets.
+        known: More problems than `PROBLEMS` has.
     """
-    problem = next((p for start, p in known.items() if code.startswith(start)), "fails")
+    problem = first_match(code_of(cause), (known, PROBLEMS)) or "fails"
     message = " ".join(words.split())
     return StateError(f"the state store {where} {problem} ({message})")

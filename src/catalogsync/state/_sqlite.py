@@ -40,16 +40,7 @@ _DIALECT = Dialect(
     text="TEXT",
     digest="%s",
 )
-_KNOWN = {
-    "SQLITE_BUSY": f"was locked for {_PATIENCE:g} s: see which process holds it",
-    "SQLITE_NOTADB": "is not a SQLite database: name another file",
-    "SQLITE_CORRUPT": "is damaged: restore it from a copy, or move it away",
-    "SQLITE_READONLY": "is read-only: allow writing to the file and its folder",
-    "SQLITE_CANTOPEN": "cannot be opened: check the path and the rights to it",
-    "SQLITE_FULL": "cannot grow: make room on its disk",
-    "SQLITE_IOERR": "cannot be read or written: see whether its disk is full or fails",
-    "SQLITE_ERROR": "has unexpected tables: move it away",
-}
+_BUSY = {"SQLITE_BUSY": f"was locked for {_PATIENCE:g} s: see which process holds it"}
 
 
 @asynccontextmanager
@@ -161,5 +152,4 @@ def _errors(file: str) -> Generator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorname", "")
-        raise explain(file, code, str(error), _KNOWN) from error
+        raise explain(file, error, str(error), _BUSY) from error

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from io import StringIO
 from operator import attrgetter
 from statistics import median
+from typing import Any
 
 import attrs
 
-from catalogsync.report import BatchSizes, Counts, Latency
+from catalogsync.report import BatchSizes, Counts
 
 from .protocols import RunRecord
 
-__all__ = ["RunRow", "Trend", "rows", "sparkline", "to_csv", "trends"]
+__all__ = ["Trend", "in_order", "row", "sparkline", "to_csv", "trends"]
 
 _CALLS = ("read", "find", "write")
-_ALWAYS = ("run_id", "started_at", "status", "partial")
 _PHASES = ("read", "find", "plan", "write")
+_SPEED = ("duration_s", "products_per_second")
+_SENT = ("requests", "writes", "retries", "bytes_sent", "bytes_received")
+_LATENCY = ("count", "p50", "p95", "p99")
+_COUNTS = [field.name for field in attrs.fields(Counts)]
+_SIZES = [field.name for field in attrs.fields(BatchSizes)]
 _CHARTED = {
     "seconds": "duration_s",
     "products/s": "products_per_second",
@@ -33,76 +38,7 @@ _CHARTED = {
 _BARS = "▁▂▃▄▅▆▇█"
 
 
-@attrs.frozen(kw_only=True)
-class RunRow:
-    """One run.
-
-    Attributes:
-        run_id: Id of the run.
-        started_at: Start of the run, in seconds since the epoch.
-        status: Status of the run; empty: it is running, or its process died.
-        partial: Whether the run took selected products only.
-        duration_s: Duration in seconds; None: the run has no report.
-        products_per_second: Fetched products per second.
-        counts: Products by outcome.
-        requests: Requests to both sides.
-        writes: Batches sent to the sink, including retries.
-        retries: Number of retries of pages and batches.
-        batch_sizes: Products in one write.
-        bytes_sent: Bytes of request bodies.
-        bytes_received: Bytes of response bodies.
-        phases: Seconds spent in each phase; phases overlap.
-        latency: Durations of the adapters' calls, by phase.
-    """
-
-    run_id: str
-    started_at: float
-    status: str = ""
-    partial: bool = False
-    duration_s: float | None = None
-    products_per_second: float = 0.0
-    counts: Counts = attrs.field(factory=Counts)
-    requests: int = 0
-    writes: int = 0
-    retries: int = 0
-    batch_sizes: BatchSizes = attrs.field(factory=BatchSizes)
-    bytes_sent: int = 0
-    bytes_received: int = 0
-    phases: Mapping[str, float] = attrs.field(factory=dict[str, float])
-    latency: Mapping[str, Latency] = attrs.field(factory=dict[str, Latency])
-
-    def to_dict(self) -> dict[str, str | int | float | None]:
-        """The row as a flat dictionary with the same keys for each run.
-
-        Without a report, values that come from the report are None.
-        """
-        began = dt.datetime.fromtimestamp(self.started_at, dt.UTC)
-        values: dict[str, str | int | float | None] = {
-            "run_id": self.run_id,
-            "started_at": began.isoformat(timespec="milliseconds"),
-            "status": self.status,
-            "partial": self.partial,
-            "duration_s": self.duration_s,
-            "products_per_second": self.products_per_second,
-            **attrs.asdict(self.counts),
-        }
-        for name in ("requests", "writes", "retries", "bytes_sent", "bytes_received"):
-            values[name] = getattr(self, name)
-        for name, value in attrs.asdict(self.batch_sizes).items():
-            values[f"batch_{name}"] = value
-        for phase in _PHASES:
-            values[f"{phase}_seconds"] = self.phases.get(phase)
-        for call in _CALLS:
-            latency = self.latency.get(call)
-            for field in ("count", "p50", "p95", "p99"):
-                value = getattr(latency, field) if latency else None
-                values[f"{call}_{field}"] = value
-        if self.duration_s is None:
-            return dict.fromkeys(values) | {name: values[name] for name in _ALWAYS}
-        return values
-
-
-@attrs.frozen(kw_only=True)
+@attrs.frozen
 class Trend:
     """One number of each run of a job, oldest run first.
 
@@ -135,42 +71,53 @@ class Trend:
         return max(self.known, default=0.0)
 
 
-def rows(records: Iterable[RunRecord]) -> list[RunRow]:
-    """The runs as rows, oldest first."""
-    return [_row(record) for record in sorted(records, key=lambda r: r.started_at)]
+def in_order(records: Iterable[RunRecord]) -> list[RunRecord]:
+    """The runs, oldest first."""
+    return sorted(records, key=lambda record: record.started_at)
 
 
-def _row(record: RunRecord) -> RunRow:
-    row = RunRow(
-        run_id=record.run_id,
-        started_at=record.started_at,
-        status=record.status.value if record.status else "",
-        partial=record.partial,
-    )
-    if record.report is None:
-        return row
-    known = {field.name for field in attrs.fields(RunRow)} - set(_ALWAYS)
-    return attrs.evolve(row, **{name: getattr(record.report, name) for name in known})
+def row(record: RunRecord) -> dict[str, str | int | float | None]:
+    """A run as a flat dictionary with the same keys for each run.
+
+    Without a report, values that come from the report are None.
+    """
+    report = record.report
+    began = dt.datetime.fromtimestamp(record.started_at, dt.UTC)
+    values: dict[str, Any] = {
+        "run_id": record.run_id,
+        "started_at": began.isoformat(timespec="milliseconds"),
+        "status": record.status.value if record.status else "",
+        "partial": record.partial,
+        **{name: getattr(report, name, None) for name in _SPEED},
+        **{each: getattr(report and report.counts, each, None) for each in _COUNTS},
+        **{name: getattr(report, name, None) for name in _SENT},
+    }
+    for name in _SIZES:
+        values[f"batch_{name}"] = getattr(report and report.batch_sizes, name, None)
+    for phase in _PHASES:
+        values[f"{phase}_seconds"] = report and report.phases.get(phase)
+    for call in _CALLS:
+        latency = report and report.latency.get(call)
+        for name in _LATENCY:
+            values[f"{call}_{name}"] = getattr(latency, name, None)
+    return values
 
 
-def to_csv(runs: Iterable[RunRow]) -> str:
-    """The rows as CSV, with the keys of `RunRow.to_dict` as header."""
-    header = RunRow(run_id="", started_at=0.0).to_dict()
+def to_csv(records: Iterable[RunRecord]) -> str:
+    """The runs as CSV, with the keys of `row` as header."""
+    empty = RunRecord(run_id="", job="", source="", sink="", started_at=0.0)
     file = StringIO()
-    writer = csv.DictWriter(file, header, lineterminator="\n")
+    writer = csv.DictWriter(file, row(empty), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(run.to_dict() for run in runs)
+    writer.writerows(map(row, records))
     return file.getvalue()
 
 
-def trends(runs: Sequence[RunRow]) -> list[Trend]:
+def trends(records: Sequence[RunRecord]) -> list[Trend]:
     """The numbers to chart: duration, speed, and products by outcome."""
-    reported = [None if run.duration_s is None else run for run in runs]
+    reports = [record.report for record in records]
     return [
-        Trend(
-            name=name,
-            values=[attrgetter(path)(run) if run else None for run in reported],
-        )
+        Trend(name, [attrgetter(path)(each) if each else None for each in reports])
         for name, path in _CHARTED.items()
     ]
 

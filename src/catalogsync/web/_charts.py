@@ -14,7 +14,8 @@ import pygal  # type: ignore[import-untyped]
 from pygal.style import Style  # type: ignore[import-untyped]
 
 from catalogsync._lib.texts import counted, duration
-from catalogsync.state.stats import RunRow, trends
+from catalogsync.state.protocols import RunRecord
+from catalogsync.state.stats import trends
 
 __all__ = ["CHARTS", "Chart", "alt_text", "draw"]
 
@@ -56,7 +57,7 @@ class Chart:
     trend: str
     show: Callable[[float], str] = "{:.4g}".format
 
-    def values(self, runs: Sequence[RunRow]) -> Sequence[float | None]:
+    def values(self, runs: Sequence[RunRecord]) -> Sequence[float | None]:
         """The value of each run."""
         (trend,) = (each for each in trends(runs) if each.name == self.trend)
         return trend.values
@@ -74,7 +75,7 @@ CHARTS = MappingProxyType(
 """Charts by their name in the path."""
 
 
-def alt_text(chart: Chart, runs: Sequence[RunRow]) -> str:
+def alt_text(chart: Chart, runs: Sequence[RunRecord]) -> str:
     """The chart as text."""
     known = [value for value in chart.values(runs) if value is not None]
     if not known:
@@ -84,7 +85,7 @@ def alt_text(chart: Chart, runs: Sequence[RunRow]) -> str:
     return f"{chart.title} of {runs_shown}: latest {last}, maximum {most}"
 
 
-def draw(chart: Chart, runs: Sequence[RunRow]) -> bytes:
+def draw(chart: Chart, runs: Sequence[RunRecord]) -> bytes:
     """The chart as an SVG image for light and dark pages."""
     values = chart.values(runs)
     plot: Any = pygal.Bar(
@@ -108,7 +109,7 @@ def draw(chart: Chart, runs: Sequence[RunRow]) -> bytes:
     return drawn
 
 
-def _moments(runs: Sequence[RunRow]) -> list[str]:
+def _moments(runs: Sequence[RunRecord]) -> list[str]:
     """Labels: the start of the first and the last run, the others empty.
 
     With two runs, only the last has a label: there is no room for both.

@@ -14,7 +14,8 @@ from aiohttp import web
 
 from catalogsync.config import Role
 from catalogsync.errors import CatalogSyncError
-from catalogsync.state.stats import RunRow, rows, to_csv
+from catalogsync.state.protocols import RunRecord
+from catalogsync.state.stats import in_order, row, to_csv
 
 from . import _answers as api
 from ._charts import CHARTS, alt_text, draw
@@ -118,7 +119,7 @@ async def _job(call: Call, _: None) -> web.Response:
     ]
     values = {
         "job": await _job_tree(call, call.job.name),
-        "runs": [attrs.asdict(run) for run in reversed(runs)],
+        "runs": [{**row(e), "started_at": e.started_at} for e in reversed(runs)],
         "charts": charts,
         "triggers": [
             {"at": each.at, "by": each.by, "products": len(each.keys)}
@@ -128,9 +129,9 @@ async def _job(call: Call, _: None) -> web.Response:
     return show(call, "job.html", values)
 
 
-async def _runs(call: Call) -> Sequence[RunRow]:
+async def _runs(call: Call) -> Sequence[RunRecord]:
     """The latest runs of the job in the path, oldest first."""
-    return rows(await call.service.state.runs(job=call.job.name, limit=_RUNS))
+    return in_order(await call.service.state.runs(job=call.job.name, limit=_RUNS))
 
 
 async def _csv(call: Call, _: None) -> web.Response:

@@ -7,7 +7,7 @@ from functools import partial
 
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from catalogsync._lib.postgres import OTHER_TABLES, REFUSALS
+from catalogsync._lib.databases import PROBLEMS, cause_of, code_of, first_match
 from catalogsync._lib.redact import Redactor
 from catalogsync.errors import (
     BatchRefusedError,
@@ -19,28 +19,6 @@ from catalogsync.errors import (
 
 __all__ = ["sql_errors"]
 
-_OTHER_TABLES = "its tables differ from those that this sink creates"
-# By name of a SQLite error or code of a PostgreSQL error. A key stands for all codes
-# that begin with it; the first match counts.
-_SETTING = {
-    "SQLITE_FULL": "the disk of the database is full",
-    "53100": "the disk of the database is full",
-    "SQLITE_IOERR": "the disk of the database fails or is full",
-    "SQLITE_READONLY": "the database can be read but not written",
-    "25006": "the database can be read but not written",
-    "SQLITE_CANTOPEN": "the database file cannot be opened",
-    "SQLITE_PERM": "access to the database file is not allowed",
-    "SQLITE_AUTH": "access to the database file is not allowed",
-    "SQLITE_NOTADB": "the file is not a SQLite database",
-    "SQLITE_CORRUPT": "the database file is damaged",
-    "28": "the user or the password is not accepted",
-    "3D000": "the database does not exist on the server",
-    "3F000": "no schema exists in which the user may create tables",
-    "42501": "the user lacks a permission",
-    "SQLITE_ERROR": _OTHER_TABLES,
-    **{code: f"{_OTHER_TABLES}: {what}" for code, what in OTHER_TABLES.items()},
-    **{code: f"the database {problem}" for code, problem in REFUSALS.items()},
-}
 _CHANGED = ("SQLITE_CONSTRAINT_FOREIGNKEY", "SQLITE_CONSTRAINT_PRIMARYKEY", "23503")
 _TWICE = ("SQLITE_CONSTRAINT_UNIQUE", "23505")
 _OUR_KEYS = ("source_id", "location", "_pkey")
@@ -59,11 +37,9 @@ def sql_errors(redactor: Redactor) -> AbstractContextManager[None]:
 
 def _decide(error: Exception, *, redactor: Redactor) -> CatalogSyncError | None:
     """The error for the engine; None: it is a defect of this sink."""
-    wrapped = getattr(error, "orig", None)
-    cause = (wrapped.__cause__ or wrapped) if wrapped else error
+    cause = cause_of(error)
     words = redactor.text(str(cause))
-    code = getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None)
-    if code:
+    if code := code_of(cause):
         return _decide_code(code, words)
     if isinstance(cause, OSError):
         words = words or "no answer in time"
@@ -78,9 +54,8 @@ def _decide(error: Exception, *, redactor: Redactor) -> CatalogSyncError | None:
 
 
 def _decide_code(code: str, words: str) -> CatalogSyncError:
-    for beginning, problem in _SETTING.items():
-        if code.startswith(beginning):
-            return MisconfiguredError("url", f"{problem} ({words})")
+    if problem := first_match(code, [PROBLEMS]):
+        return MisconfiguredError("url", f"the database {problem} ({words})")
     # People may have made other columns unique, such as SKUs.
     is_our_key = code.startswith(_TWICE) and any(key in words for key in _OUR_KEYS)
     if is_our_key or code.startswith(_CHANGED):
