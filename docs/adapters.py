@@ -57,7 +57,11 @@ KINDS = [
     Kind(
         "Sources",
         SOURCE_SUITE,
-        {"memory": adapters.list_of_products, "dummyjson": adapters.dummyjson},
+        {
+            "memory": adapters.list_of_products,
+            "dummyjson": adapters.dummyjson,
+            "json_api": adapters.json_api,
+        },
     ),
     Kind(
         "Sinks",

@@ -40,7 +40,9 @@ class PriceListSink:
 
     def shape(self, product: Product, /) -> Product:
         """The product as the file can hold it: the title and one price."""
-        prices = [p for v in product.variants or () for p in v.prices or ()]
+        if not product.variants:  # the source does not supply any
+            return Product(key=product.key, title=product.title)
+        prices = [p for v in product.variants for p in v.prices or ()]
         only = Variant(id="only", prices=prices[:1])
         return Product(key=product.key, title=product.title, variants=[only])
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     __version__: str
 
     from .adapters.memory import MemorySink, MemorySource, as_source
-    from .batching import batcher
+    from .batching import batcher, one_by_one
     from .catalog.changes import (
         Action,
         Adopt,
@@ -79,7 +79,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "adapters.memory": "MemorySink MemorySource as_source",
-    "batching": "batcher",
+    "batching": "batcher one_by_one",
     "catalog.changes": "Action Adopt Change Conflict Create Delete Existing Release Unpublish Update Write",
     "catalog.outcomes": "Outcome OutcomeStatus Rejected",
     "catalog.products": "Category Dimensions Field Image Price Product ProductKey ProductStatus StockLevel UNSET Variant",
@@ -164,6 +164,7 @@ __all__ = [
     "as_source",
     "batcher",
     "load_config",
+    "one_by_one",
     "run_blocking",
     "sync",
 ]

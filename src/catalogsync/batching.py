@@ -1,15 +1,27 @@
-"""Batches limited by number or size, and the size of products in memory."""
+"""Batches limited by number or size, products one by one, and their size in memory."""
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from typing import TypeVar
 
-from .catalog.products import Json, Product
+from .catalog.changes import Change
+from .catalog.outcomes import Again, Outcome
+from .catalog.products import Json, Product, ProductKey
+from .errors import BatchRefusedError, RefusedError, TransientError
 
-__all__ = ["batched", "batcher", "weight_of"]
+__all__ = ["batched", "batcher", "one_by_one", "weight_of"]
 
+C = TypeVar("C", bound=Change)
 T = TypeVar("T")
 
 ROOM = 4 << 20
@@ -123,3 +135,62 @@ def _weight_of_json(value: Json) -> int:
     if isinstance(value, list):
         return _size(value) + sum(map(_weight_of_json, value))
     return _size(value)
+
+
+async def one_by_one(
+    write_one: Callable[[C], Awaitable[object]],
+    changes: Sequence[C],
+    /,
+    *,
+    at_once: int = 1,
+) -> list[Outcome | Again]:
+    """Write each change by a call of its own; the answers are those of `Sink.write`.
+
+    ```python
+    async def write(self, changes):
+        return await one_by_one(self.write_one, changes, at_once=8)
+    ```
+
+    Args:
+        write_one: Applies one change. A `RefusedError` fails this product, and after a
+            `TransientError` the engine tries this product again.
+        changes: The changes.
+        at_once: Most calls of *write_one* in flight.
+
+    Returns:
+        An answer for each change, in the same order.
+
+    Raises:
+        Exception: What *write_one* raised otherwise. The other calls in flight are
+            cancelled.
+    """
+    rest = iter(changes)
+    answers: dict[ProductKey, Outcome | Again] = {}
+
+    async def work() -> None:
+        for change in rest:
+            answers[change.key] = await _answer(write_one, change)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(at_once):
+                group.create_task(work())
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return [answers[change.key] for change in changes]
+
+
+async def _answer(
+    write_one: Callable[[C], Awaitable[object]], change: C
+) -> Outcome | Again:
+    try:
+        await write_one(change)
+    except BatchRefusedError as error:
+        reason = error.culprits.get(change.key, error.reason)
+        holder = error.holders.get(change.key)
+        return change.failed(reason, said=error.said, holder=holder)
+    except RefusedError as error:
+        return change.failed(error.reason, said=error.said)
+    except TransientError as error:
+        return change.again(error)
+    return change.done()

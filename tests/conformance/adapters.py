@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import attrs
+from tests.adapters.api_runs import record, settings, things
 
 from catalogsync import (
     MemorySink,
@@ -30,6 +31,7 @@ from catalogsync.testing import (
     fake_medusa,
     generate_catalog,
 )
+from catalogsync.testing.api import APICredentials, APIStyle, fake_api
 from catalogsync.testing.conformance import Setup, example
 from catalogsync.testing.dummyjson import Records
 
@@ -54,6 +56,22 @@ async def dummyjson() -> AsyncIterator[Setup[Source]]:
         DummyJSONSettings(url=server.url, page_size=5).open() as source,
     ):
         yield Setup(source, faults=faults, shift=shift)
+
+
+async def json_api() -> AsyncIterator[Setup[Source]]:
+    """An API with bearer tokens, pages by offset, and one invalid record."""
+    style, faults = APIStyle(auth="bearer", paging="offset"), FaultPlan()
+    records = [*things(12), record(13, name=None)]
+
+    async def shift() -> None:
+        del api.records[0]
+
+    async with (
+        fake_api(records, style, faults=faults) as api,
+        settings(api).open() as source,
+    ):
+        secrets = [APICredentials().token]
+        yield Setup(source, faults=faults, shift=shift, secrets=secrets)
 
 
 async def memory() -> AsyncIterator[Sink]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.conformance.adapters import (
     dummyjson,
+    json_api,
     list_of_products,
     medusa_fake,
     medusa_setup,
@@ -31,6 +32,7 @@ from catalogsync.testing.conformance import (
 )
 
 test_memory_source = source_promises(list_of_products)
+test_json_api = source_promises(json_api)
 test_dummyjson = source_promises(dummyjson)
 test_memory_sink = sink_promises(memory)
 test_sqlite_sink = sink_promises(sqlite_sink)

@@ -71,10 +71,11 @@ class SinkKit:
         self, *products: Product, fields: frozenset[Field] = ALL
     ) -> dict[ProductKey, Found]:
         """What the sink has for these products, except those that `shape` refuses."""
-        shaped = [each for product in products for each in self._shaped(product)]
+        shaped = [each for product in products for each in self.shaped(product)]
         return dict(await promises.find(self.sink, shaped, fields))
 
-    def _shaped(self, product: Product) -> list[Product]:
+    def shaped(self, product: Product) -> list[Product]:
+        """The product as the sink can hold it, or nothing if `shape` refuses it."""
         if not isinstance(self.sink, NormalizingSink):
             return [product]
         try:
@@ -277,6 +278,10 @@ async def variants_come_and_go(kit: SinkKit) -> None:
     ]
     for number, variants in enumerate((sizes[:2], sizes, sizes[1:])):
         product = kit.product(variants=variants)
+        if [len(each.variants or ()) for each in kit.shaped(product)] != [
+            len(variants)
+        ]:
+            raise NotApplicableError("its `shape` leaves out variants")
         await kit.put(product)
         await kit.idle(product, after=f"after step {number + 1} of add, add, remove")
         found = (await kit.existing(product)).product.variants or ()
