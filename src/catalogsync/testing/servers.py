@@ -12,7 +12,7 @@ from aiohttp import web
 
 HOST = "127.0.0.1"
 
-_SHUTDOWN_TIMEOUT = 0.05
+SHUTDOWN_TIMEOUT = 0.05
 
 
 @contextlib.asynccontextmanager
@@ -29,7 +29,14 @@ async def serve(app: web.Application, *, port: int = 0) -> AsyncGenerator[str]:
     Yields:
         The base URL, without a trailing slash.
     """
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_TIMEOUT)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT)
+    async with running(runner, port) as url:
+        yield url
+
+
+@contextlib.asynccontextmanager
+async def running(runner: web.AppRunner, port: int) -> AsyncGenerator[str]:
+    """Let a runner serve on the local host and yield its base URL."""
     await runner.setup()
     try:
         await web.TCPSite(runner, HOST, port).start()

@@ -10,13 +10,12 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable
-from typing import Any
 
 import attrs
 from aiohttp import web
 
 from catalogsync.testing.faults import FaultPlan
-from catalogsync.testing.servers import HOST
+from catalogsync.testing.servers import SHUTDOWN_TIMEOUT, running
 
 from ._accidents import Stage, interrupt
 from ._admin import add_admin
@@ -222,24 +221,14 @@ async def fake_medusa(
         flags=flags,
         denied=denied,
     )
-    async with _serve(app, port) as url:
-        yield FakeMedusa(url, app[_STATE], app[_REQUESTS], app[_GUARD])
-
-
-@contextlib.asynccontextmanager
-async def _serve(app: web.Application, port: int) -> AsyncGenerator[str]:
     # Unlike servers.serve: longer URLs, and Medusa's short keep-alive.
-    options: dict[str, Any] = {
-        "access_log": None,
-        "shutdown_timeout": 0.05,
-        "keepalive_timeout": 5.0,
-        "max_line_size": 65_536,
-        "max_field_size": 65_536,
-    }
-    runner = web.AppRunner(app, **options)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, HOST, port).start()
-        yield f"http://{HOST}:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        shutdown_timeout=SHUTDOWN_TIMEOUT,
+        keepalive_timeout=5.0,
+        max_line_size=65_536,
+        max_field_size=65_536,
+    )
+    async with running(runner, port) as url:
+        yield FakeMedusa(url, app[_STATE], app[_REQUESTS], app[_GUARD])

@@ -22,76 +22,72 @@ _text = nullish(string)
 _size = nullish(number)
 _metadata = nullish(record)
 _status = one_of("draft", "proposed", "published", "rejected")
-_by_id = shape({"id": string}, required=["id"], strict=False)
-_by_ids = array(_by_id)
+_by_ids = array(shape({"id": string}, "id", strict=False))
 _REMOVED = (
     "The 'options' property was removed in version 2.16.0. Please remove it from"
     " your request payload."
 )
 
-_MEASURES: dict[str, Check] = dict.fromkeys(
-    ["weight", "length", "height", "width"], _size
-)
-_CUSTOMS: dict[str, Check] = dict.fromkeys(
-    ["hs_code", "mid_code", "origin_country", "material"], _text
-)
-_PRICE: dict[str, Check] = {
+
+def _each(names: str, check: Check) -> dict[str, Check]:
+    return dict.fromkeys(names.split(), check)
+
+
+_SIZES = {
+    **_each("weight length height width", _size),
+    **_each("hs_code mid_code origin_country material", _text),
+}
+_PRICE = {
     "currency_code": string,
     "amount": number,
-    "min_quantity": _size,
-    "max_quantity": _size,
+    **_each("min_quantity max_quantity", _size),
     "rules": record,
 }
-_VARIANT: dict[str, Check] = {
+_VARIANT = {
     "title": string,
-    **dict.fromkeys(["sku", "ean", "upc", "barcode"], _text),
-    **_MEASURES,
-    **_CUSTOMS,
-    "allow_backorder": boolean,
-    "manage_inventory": boolean,
+    **_each("sku ean upc barcode", _text),
+    **_SIZES,
+    **_each("allow_backorder manage_inventory", boolean),
     "variant_rank": number,
     "metadata": _metadata,
     "options": record,
 }
-_new_price = shape(_PRICE, required=["currency_code", "amount"], strict=False)
-_price = shape({"id": string, **_PRICE}, strict=False)
-_item_link = shape(
-    {"inventory_item_id": string, "required_quantity": number},
-    required=["inventory_item_id", "required_quantity"],
-    strict=False,
-)
+_ITEM_LINK = {"inventory_item_id": string, "required_quantity": number}
+_new_price = shape(_PRICE, "currency_code", "amount", strict=False)
+_new_item_link = shape(_ITEM_LINK, *_ITEM_LINK, strict=False)
 new_variant = shape(
-    {**_VARIANT, "prices": array(_new_price), "inventory_items": array(_item_link)},
-    required=["title", "prices"],
+    _VARIANT | {"prices": array(_new_price), "inventory_items": array(_new_item_link)},
+    "title",
+    "prices",
 )
-_VARIANT_CHANGE: dict[str, Check] = {
+_price = shape({"id": string, **_PRICE}, strict=False)
+_VARIANT_CHANGE = {
     **_VARIANT,
     "id": string,
     "thumbnail": _text,
     "prices": array(_price),
 }
 variant_change = shape(_VARIANT_CHANGE)
+item_link = shape(_ITEM_LINK, *_ITEM_LINK)
 
-_OPTION: dict[str, Check] = {
+_OPTION = {
     "title": string,
     "values": array(string),
     "ranks": record,
     "is_exclusive": boolean,
     "metadata": _metadata,
 }
-new_option = shape(_OPTION, required=["title", "values"])
+new_option = shape(_OPTION, "title", "values")
 option_change = shape(_OPTION)
 value_change = shape({"value": string, "metadata": _metadata})
-_option_link = shape(
-    {"id": string, "value_ids": array(string)}, required=["id"], strict=False
-)
+_option_link = shape({"id": string, "value_ids": array(string)}, "id", strict=False)
 _values_change = shape(
     {
         "product_option_id": string,
-        "add": array(either(string, shape({"value": string}, required=["value"]))),
+        "add": array(either(string, shape({"value": string}, "value"))),
         "remove": array(string),
     },
-    required=["product_option_id"],
+    "product_option_id",
     strict=False,
 )
 options_batch = shape(
@@ -102,26 +98,13 @@ options_batch = shape(
     }
 )
 
-_PRODUCT: dict[str, Check] = {
-    "title": string,
-    "handle": string,
+_PRODUCT = {
+    **_each("title handle", string),
     "status": _status,
-    **dict.fromkeys(
-        [
-            "subtitle",
-            "description",
-            "thumbnail",
-            "external_id",
-            "type_id",
-            "collection_id",
-        ],
-        _text,
-    ),
-    "is_giftcard": boolean,
-    "discountable": boolean,
-    **dict.fromkeys(["categories", "tags", "sales_channels"], _by_ids),
-    **_MEASURES,
-    **_CUSTOMS,
+    **_each("subtitle description thumbnail external_id type_id collection_id", _text),
+    **_each("is_giftcard discountable", boolean),
+    **_each("categories tags sales_channels", _by_ids),
+    **_SIZES,
     "metadata": _metadata,
     "additional_data": record,
 }
@@ -129,95 +112,69 @@ new_product = shape(
     {
         **_PRODUCT,
         "status": nullish(_status),
-        "images": array(shape({"url": string}, required=["url"], strict=False)),
+        "images": array(shape({"url": string}, "url", strict=False)),
         "options": array(either(new_option, _option_link)),
         "variants": array(new_variant),
         "shipping_profile_id": string,
     },
-    required=["title"],
+    "title",
 )
-_PRODUCT_CHANGE: dict[str, Check] = {
+_PRODUCT_CHANGE = {
     **_PRODUCT,
-    "images": array(
-        shape({"id": string, "url": string}, required=["url"], strict=False)
-    ),
+    "images": array(shape({"id": string, "url": string}, "url", strict=False)),
     "options": refused(_REMOVED),
     "option_ids": array(string),
     "variants": array(variant_change),
-    "shipping_profile_id": nullish(string),
+    "shipping_profile_id": _text,
 }
 product_change = shape(_PRODUCT_CHANGE)
 
 
-def _batch(create: Check, update: Check) -> Check:
-    lists = {"create": array(create), "update": array(update)}
-    return shape({**lists, "delete": array(string)})
+def _batch(create: Check, update: Check) -> dict[str, Check]:
+    return {"create": array(create), "update": array(update), "delete": array(string)}
 
 
-products_batch = _batch(
-    new_product, shape({"id": string, **_PRODUCT_CHANGE}, required=["id"])
+products_batch = shape(
+    _batch(new_product, shape({"id": string, **_PRODUCT_CHANGE}, "id"))
 )
-variants_batch = _batch(new_variant, shape(_VARIANT_CHANGE, required=["id"]))
+variants_batch = shape(_batch(new_variant, shape(_VARIANT_CHANGE, "id")))
 
-_LEVEL: dict[str, Check] = {
-    "inventory_item_id": string,
-    "location_id": string,
-    "stocked_quantity": not_negative,
-    "incoming_quantity": not_negative,
+_LEVEL = {
+    **_each("inventory_item_id location_id", string),
+    **_each("stocked_quantity incoming_quantity", not_negative),
 }
-_level = shape(_LEVEL, required=["inventory_item_id", "location_id"], strict=False)
-levels_batch = shape(
-    {
-        "create": array(_level),
-        "update": array(_level),
-        "delete": array(string),
-        "force": boolean,
-    }
-)
-level = shape(_LEVEL, required=["location_id"])
-new_location = shape({"name": string, "metadata": _metadata}, required=["name"])
-_ITEM: dict[str, Check] = {
-    **dict.fromkeys(["sku", "title", "description", "thumbnail"], _text),
-    **_MEASURES,
-    **_CUSTOMS,
+_any_level = shape(_LEVEL, "inventory_item_id", "location_id", strict=False)
+levels_batch = shape({**_batch(_any_level, _any_level), "force": boolean})
+level = shape(_LEVEL, "location_id")
+_new_level = shape(_LEVEL, "location_id", strict=False)
+new_location = shape({"name": string, "metadata": _metadata}, "name")
+_ITEM = {
+    **_each("sku title description thumbnail", _text),
+    **_SIZES,
     "requires_shipping": anything,
     "metadata": _metadata,
 }
 item_change = shape(_ITEM)
-new_item = shape(
-    {
-        **_ITEM,
-        "location_levels": array(shape(_LEVEL, required=["location_id"], strict=False)),
-    }
-)
-item_link = shape(
-    {"inventory_item_id": string, "required_quantity": number},
-    required=["inventory_item_id", "required_quantity"],
-)
+new_item = shape({**_ITEM, "location_levels": array(_new_level)})
 
-_CATEGORY: dict[str, Check] = {
-    "name": string,
-    "description": string,
-    "handle": string,
-    "is_internal": boolean,
-    "is_active": boolean,
-    "parent_category_id": _text,
-    "external_id": _text,
+_CATEGORY = {
+    **_each("name description handle", string),
+    **_each("is_internal is_active", boolean),
+    **_each("parent_category_id external_id", _text),
     "metadata": _metadata,
     "rank": number,
     "additional_data": record,
 }
-new_category = shape(_CATEGORY, required=["name"])
+new_category = shape(_CATEGORY, "name")
 category_change = shape(_CATEGORY)
-links = shape({"add": array(string), "remove": array(string)})
+links = shape(_each("add remove", array(string)))
 
 
 def named(column: str) -> tuple[Check, Check]:
     """The bodies that create and update a tag, a type or a collection."""
     fields = {
-        column: string,
-        "handle": string,
+        **_each(f"{column} handle", string),
         "external_id": _text,
         "metadata": _metadata,
     }
-    return shape(fields, required=[column]), shape(fields)
+    return shape(fields, column), shape(fields)

@@ -17,22 +17,19 @@ class Inventory:
 
     def listed(self) -> list[Row]:
         """The items with their variants."""
-        users: dict[str, list[Row]] = {}
-        for variant in self._state.variants.values():
-            for link in variant["inventory_items"]:
-                users.setdefault(link["inventory_item_id"], []).append(variant)
-        items = self._state.items.values()
+        users, items = self._users(), self._state.items.values()
         return [{**item, "variants": users.get(item["id"], [])} for item in items]
 
     def with_variants(self, item: Row) -> Row:
         """One item with its variants."""
-        users = [
-            variant
-            for variant in self._state.variants.values()
-            for link in variant["inventory_items"]
-            if link["inventory_item_id"] == item["id"]
-        ]
-        return {**item, "variants": users}
+        return {**item, "variants": self._users().get(item["id"], [])}
+
+    def _users(self) -> dict[str, list[Row]]:
+        users: dict[str, list[Row]] = {}
+        for variant in self._state.variants.values():
+            for link in variant["inventory_items"]:
+                users.setdefault(link["inventory_item_id"], []).append(variant)
+        return users
 
     def create(self, body: Row) -> Row:
         """Create an inventory item."""
@@ -40,8 +37,6 @@ class Inventory:
         item: Row = {
             **ITEM_DEFAULTS,
             **clean(columns),
-            "reserved_quantity": 0,
-            "stocked_quantity": 0,
             "location_levels": [],
             **self._state.stamp("iitem"),
         }
@@ -55,10 +50,9 @@ class Inventory:
     def update(self, item: Row, body: Row) -> None:
         """Update an item; its SKU is independent of that of its variants."""
         columns = clean(body)
-        if "sku" in columns and columns["sku"] != item["sku"]:
-            index = self._state.item_skus
-            self._state.claim(index, columns["sku"], item, "Inventory item.sku")
-            self._state.release(index, item["sku"], item)
+        if "sku" in columns:
+            index, name = self._state.item_skus, "Inventory item.sku"
+            self._state.claim(index, columns["sku"], item, name, item["sku"])
         self._state.change(item, columns)
 
     def equip(self, variant: Row, links: list[Row] | None) -> None:
@@ -67,9 +61,8 @@ class Inventory:
             return
         if not links:
             title = variant["title"]
-            item = self.create(
-                {"sku": variant["sku"], "title": title, "description": title}
-            )
+            names = {"sku": variant["sku"], "title": title, "description": title}
+            item = self.create(names)
             links = [{"inventory_item_id": item["id"], "required_quantity": 1}]
         for link in links:
             self.link(variant, link)
@@ -98,14 +91,10 @@ class Inventory:
 
     def unlink(self, item_id: str) -> None:
         """Unlink an item from its variants."""
-        for variant in self._state.variants.values():
-            kept = [
-                link
-                for link in variant["inventory_items"]
-                if link["inventory_item_id"] != item_id
-            ]
-            if len(kept) != len(variant["inventory_items"]):
-                self._state.replace(variant, "inventory_items", kept)
+        for variant in self._users().get(item_id, ()):
+            links: list[Row] = variant["inventory_items"]
+            kept = [link for link in links if link["inventory_item_id"] != item_id]
+            self._state.replace(variant, "inventory_items", kept)
 
     def levels(self, body: Row) -> Row:
         """Create, update and delete levels of any items, all or nothing."""
@@ -173,8 +162,6 @@ class Inventory:
 
 
 def _level(item: Row, body: Row) -> Row | None:
-    for level in item["location_levels"]:
-        if level["location_id"] == body["location_id"]:
-            found: Row = level
-            return found
-    return None
+    levels: list[Row] = item["location_levels"]
+    here = (row for row in levels if row["location_id"] == body["location_id"])
+    return next(here, None)

@@ -7,10 +7,10 @@ of values.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ._errors import Row, exists, invalid, no_relative, refusal
+from ._errors import MedusaError, Row, exists, invalid, no_relative, refusal
 from ._state import State
 from ._values import merge
 
@@ -58,31 +58,22 @@ class Options:
             if same and not other["is_exclusive"]:
                 raise exists("Product option.title", option["title"])
 
-    def _new_values(self, option: Row, texts: Iterable[str]) -> list[Row]:
-        have = {value["value"] for value in option["values"]}
-        added: list[Row] = []
-        for text in texts:
-            self._require_new(option, have, text)
-            have.add(text)
-            added.append(
-                {
-                    "value": text,
-                    "rank": None,
-                    "metadata": None,
-                    "option_id": option["id"],
-                    "option": option,
-                    **self._state.stamp("optval"),
-                }
-            )
-        return sorted(added, key=lambda row: str(row["value"]))
-
     def _add_values(self, option: Row, texts: Iterable[str]) -> list[Row]:
         added = self._new_values(option, texts)
         self._state.replace(option, "values", [*option["values"], *added])
         return added
 
-    def _require_new(self, option: Row, have: set[str], text: str) -> None:
-        if text in have:
+    def _new_values(self, option: Row, texts: Iterable[str]) -> list[Row]:
+        added: list[Row] = []
+        for text in texts:
+            self._require_new(option, added, text)
+            row = {"value": text, "rank": None, "metadata": None, "option": option}
+            stamp = self._state.stamp("optval")
+            added.append({**row, "option_id": option["id"], **stamp})
+        return sorted(added, key=lambda row: str(row["value"]))
+
+    def _require_new(self, option: Row, added: list[Row], text: str) -> None:
+        if any(row["value"] == text for row in (*option["values"], *added)):
             raise invalid(
                 f"Product option value with option_id: {option['id']},"
                 f" value: {text}, already exists."
@@ -90,15 +81,14 @@ class Options:
 
     def update(self, option: Row, body: Row) -> None:
         """Update an option; its list of values replaces the old one."""
-        columns: Row = {
-            key: body[key] for key in ("title", "is_exclusive") if key in body
-        }
+        names = ("title", "is_exclusive")
+        columns: Row = {name: body[name] for name in names if name in body}
         if "metadata" in body:
             columns["metadata"] = merge(option["metadata"], body["metadata"])
         if "values" in body:
             self._set_values(option, body["values"])
         self._state.change(option, columns)
-        for _, link in self._links(option["id"]):
+        for link in self._links(option["id"]):
             self._state.change(link, columns)
 
     def _set_values(self, option: Row, texts: list[str]) -> None:
@@ -132,8 +122,7 @@ class Options:
     def update_value(self, option: Row, value: Row, body: Row) -> None:
         """Rename a value; variants that use it follow."""
         if "value" in body and body["value"] != value["value"]:
-            have = {row["value"] for row in option["values"]}
-            self._require_new(option, have, body["value"])
+            self._require_new(option, [], body["value"])
         self._state.change(value, body)
 
     def delete_value(self, option: Row, value: Row) -> None:
@@ -143,37 +132,29 @@ class Options:
         kept = [row for row in option["values"] if row is not value]
         self._state.replace(option, "values", kept)
 
-    def _links(self, option_id: str) -> Iterable[tuple[Row, Row]]:
+    def _links(self, option_id: str) -> Iterator[Row]:
         for product in self._state.products.values():
-            for link in product["options"]:
-                if link["id"] == option_id:
-                    yield product, link
+            yield from (row for row in product["options"] if row["id"] == option_id)
 
     def _used(self, option_id: str) -> set[str]:
-        return {
-            value["id"]
-            for _, link in self._links(option_id)
-            for value in link["values"]
-        }
+        links = self._links(option_id)
+        return {value["id"] for link in links for value in link["values"]}
 
     # --- a product's choice ---
 
     def require(self, bodies: list[Any]) -> None:
         """Refuse ids of options that do not exist or belong to another product."""
         desired = [body["id"] for body in bodies if "title" not in body]
-        known = self._state.options
-        if missing := ", ".join(key for key in desired if key not in known):
-            raise invalid(f"Some product options were not found: [{missing}]")
-        taken = [
-            key
-            for key in desired
-            if known[key]["is_exclusive"] and any(self._links(key))
-        ]
-        if taken:
-            raise invalid(
-                "Product options are already assigned to another product:"
-                f" {', '.join(taken)}"
-            )
+        exclusive = [row["id"] for row in self._found(desired) if row["is_exclusive"]]
+        if taken := ", ".join(key for key in exclusive if any(self._links(key))):
+            message = "Product options are already assigned to another product:"
+            raise invalid(f"{message} {taken}")
+
+    def _found(self, ids: Iterable[str]) -> list[Row]:
+        options, keys = self._state.options, list(ids)
+        if missing := [key for key in keys if key not in options]:
+            raise _not_found(missing)
+        return [options[key] for key in keys]
 
     def links(self, bodies: Iterable[Row | str], *, exclusive: bool) -> list[Row]:
         """The links of a product to options; creates its new options."""
@@ -181,18 +162,12 @@ class Options:
 
     def _link(self, body: Row | str, *, exclusive: bool) -> Row:
         if isinstance(body, dict) and "title" in body:
-            option = self.create(body, exclusive=exclusive)
-            return {**option, "values": option["values"]}
+            return {**self.create(body, exclusive=exclusive)}
         desired: Row = {"id": body} if isinstance(body, str) else body
-        found = self._state.options.get(desired["id"])
-        if found is None:
-            raise invalid(f"Some product options were not found: [{desired['id']}]")
-        chosen = desired.get("value_ids")
-        values = [
-            value
-            for value in found["values"]
-            if chosen is None or value["id"] in chosen
-        ]
+        (found,) = self._found([desired["id"]])
+        values: list[Row] = found["values"]
+        if (chosen := desired.get("value_ids")) is not None:
+            values = [value for value in values if value["id"] in chosen]
         return {**found, "values": values}
 
     def batch(self, product: Row, body: Row) -> None:
@@ -241,26 +216,22 @@ class Options:
         """Remove the values of a deleted option from the variants."""
         for variant in product["variants"]:
             kept = [row for row in variant["options"] if row["option_id"] != option_id]
-            if len(kept) < len(variant["options"]):
-                self._state.replace(variant, "options", kept)
+            self._state.replace(variant, "options", kept)
 
     def _change_link(self, product: Row, change: Row) -> None:
-        option = self._state.options.get(change["product_option_id"])
-        links = [
-            row for row in product["options"] if option and row["id"] == option["id"]
-        ]
-        if option is None or not links:
-            option_id = change["product_option_id"]
-            raise invalid(f"Some product options were not found: [{option_id}]")
+        linked = {row["id"]: row for row in product["options"]}
+        option_id = change["product_option_id"]
+        if option_id not in linked or option_id not in self._state.options:
+            raise _not_found([option_id])
+        option = self._state.options[option_id]
         remove = set(change.get("remove", ()))
         self._require_unused(product, remove)
-        values = {
-            row["id"]: row for row in links[0]["values"] if row["id"] not in remove
-        }
+        values = {row["id"]: row for row in linked[option_id]["values"]}
+        kept = {key: row for key, row in values.items() if key not in remove}
         for desired in change.get("add", ()):
             value = self._desired(option, desired)
-            values[value["id"]] = value
-        self._state.replace(links[0], "values", values.values())
+            kept[value["id"]] = value
+        self._state.replace(linked[option_id], "values", kept.values())
 
     def _require_unused(self, product: Row, remove: set[str]) -> None:
         users = [
@@ -275,13 +246,17 @@ class Options:
             )
 
     def _desired(self, option: Row, desired: Any) -> Row:
-        column, text = (
-            ("id", desired) if isinstance(desired, str) else ("value", desired["value"])
-        )
-        for value in option["values"]:
-            if value[column] == text:
-                found: Row = value
-                return found
-        if column == "id":
-            raise no_relative("product_option_value_id", text)
-        return self._add_values(option, [text])[0]
+        values: list[Row] = option["values"]
+        if isinstance(desired, str):
+            for value in values:
+                if value["id"] == desired:
+                    return value
+            raise no_relative("product_option_value_id", desired)
+        for value in values:
+            if value["value"] == desired["value"]:
+                return value
+        return self._add_values(option, [desired["value"]])[0]
+
+
+def _not_found(ids: list[str]) -> MedusaError:
+    return invalid(f"Some product options were not found: [{', '.join(ids)}]")

@@ -60,9 +60,7 @@ class Products:
 
     def create(self, bodies: list[Row]) -> list[Row]:
         """Create products."""
-        without = [body["title"] for body in bodies if not body.get("options")]
-        if without:
-            titles = ", ".join(without)
+        if titles := ", ".join(b["title"] for b in bodies if not b.get("options")):
             raise invalid(f"Product options are not provided for: [{titles}].")
         for body in bodies:
             self._require_tags(body)
@@ -97,7 +95,7 @@ class Products:
         if not product.get("handle"):
             made = to_handle(body["title"])
             product["handle"] = made or f"product-{self._state.ids.text(6)}"
-        self._claim_handle(product, product["handle"])
+        self._claim_handle(product, product["handle"], None)
         for relation in ("categories", "tags", "sales_channels", "images"):
             product[relation] = []
         self._relate(product, body)
@@ -119,9 +117,10 @@ class Products:
         product["variants"] = sorted(variants, key=lambda row: str(row["id"]))
         return made
 
-    def _claim_handle(self, product: Row, handle: str) -> None:
+    def _claim_handle(self, product: Row, handle: str, old: str | None) -> None:
         require_url_safe(handle)
-        self._state.claim(self._state.handles, handle, product, "Product.handle")
+        index = self._state.handles
+        self._state.claim(index, handle, product, "Product.handle", old)
 
     def _note_external_id(self, product: Row) -> None:
         index, journal = self._state.external_ids, self._state.journal
@@ -163,11 +162,9 @@ class Products:
     def _relate_links(self, product: Row, body: Row) -> None:
         state = self._state
         if "images" in body:
-            images = [
-                self._image(product, rank, image)
-                for rank, image in enumerate(body["images"])
-            ]
-            state.replace(product, "images", images)
+            images = enumerate(body["images"])
+            rows = [self._image(product, rank, image) for rank, image in images]
+            state.replace(product, "images", rows)
         if "sales_channels" in body:  # an unknown one is shown as null
             ids = dict.fromkeys(row["id"] for row in body["sales_channels"])
             channels = [state.channels.get(key) for key in ids]
@@ -188,9 +185,7 @@ class Products:
     def update(self, changes: list[Row]) -> list[Row]:
         """Update the given fields of products."""
         products = self._state.products
-        unknown = [body["id"] for body in changes if body["id"] not in products]
-        if unknown:
-            ids = ", ".join(unknown)
+        if ids := ", ".join(b["id"] for b in changes if b["id"] not in products):
             raise refusal("not_found", f"Unable to update the products with ids: {ids}")
         for body in changes:
             self._update_one(products[body["id"]], body)
@@ -201,8 +196,7 @@ class Products:
         if "metadata" in columns:
             columns["metadata"] = merge(product["metadata"], columns["metadata"])
         if "handle" in columns and columns["handle"] != product["handle"]:
-            self._claim_handle(product, columns["handle"])
-            self._state.release(self._state.handles, product["handle"], product)
+            self._claim_handle(product, columns["handle"], product["handle"])
         if "external_id" in columns:
             self._forget_external_id(product)
         self._state.change(product, columns)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, cast
 
 from ._errors import invalid
@@ -52,27 +52,26 @@ def _spell(value: object) -> str:
             return str(value)
 
 
-def _typed(expected: str, *types: type) -> Check:
+def _where(expected: str, fits: Callable[[Any], bool]) -> Check:
     def check(value: object, path: Path, issues: Issues) -> None:
-        if type(value) not in types:
+        if not fits(value):
             issues.append(_wrong(expected, value, path))
 
     return check
 
 
-string = _typed("string", str)
-number = _typed("number", int, float)
-record = _typed("record", dict)
+string = _where("string", lambda value: isinstance(value, str))
+number = _where("number", lambda value: type(value) in {int, float})
+record = _where("record", lambda value: isinstance(value, dict))
+boolean = _where(
+    "boolean", lambda value: isinstance(value, bool) or value in ("true", "false")
+)
+anything = _where("", lambda _: True)
 
 
-def anything(value: object, path: Path, issues: Issues) -> None:
-    """Accept any value."""
-
-
-def boolean(value: object, path: Path, issues: Issues) -> None:
-    """Accept a boolean, also as text."""
-    if not isinstance(value, bool) and value not in {"true", "false"}:
-        issues.append(_wrong("boolean", value, path))
+def one_of(*allowed: str) -> Check:
+    """Accept these texts."""
+    return _where("string", lambda value: value in allowed)
 
 
 def not_negative(value: Any, path: Path, issues: Issues) -> None:
@@ -81,16 +80,6 @@ def not_negative(value: Any, path: Path, issues: Issues) -> None:
     if type(value) in {int, float} and value < 0:
         field = ", ".join(map(str, path))
         issues.append(f"Value for field '{field}' too small, expected at least: '0'")
-
-
-def one_of(*allowed: str) -> Check:
-    """Accept these texts."""
-
-    def check(value: object, path: Path, issues: Issues) -> None:
-        if value not in allowed:
-            issues.append(_wrong("string", value, path))
-
-    return check
 
 
 def nullish(inner: Check) -> Check:
@@ -141,13 +130,8 @@ def either(*choices: Check) -> Check:
     return check
 
 
-def shape(
-    fields: Mapping[str, Check],
-    *,
-    required: Sequence[str] = (),
-    strict: bool = True,
-) -> Check:
-    """Accept an object with these fields."""
+def shape(fields: Mapping[str, Check], *required: str, strict: bool = True) -> Check:
+    """Accept an object with these fields, and no others if it is strict."""
 
     def check(value: Value, path: Path, issues: Issues) -> None:
         if not isinstance(value, dict):

@@ -127,17 +127,21 @@ class State:
         for name in _CATALOG:
             getattr(self, name).clear()
 
-    def claim(self, index: Table, key: str | None, row: Row, name: str) -> None:
-        """Register a unique value of a row.
+    def claim(
+        self, index: Table, key: str | None, row: Row, name: str, old: str | None = None
+    ) -> None:
+        """Register a unique value of a row, and free its old one.
 
         Raises:
             MedusaError: Another row has it.
         """
-        if key is None:
+        if key == old:
             return
-        if index.get(key, row) is not row:
-            raise exists(name, key)
-        self.journal.put(index, key, row)
+        if key is not None:
+            if index.get(key, row) is not row:
+                raise exists(name, key)
+            self.journal.put(index, key, row)
+        self.release(index, old, row)
 
     def release(self, index: Table, key: str | None, row: Row) -> None:
         """Free a unique value, if this row has it."""

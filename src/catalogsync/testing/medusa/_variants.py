@@ -79,21 +79,21 @@ class Variants:
             "options": options,
             "inventory_items": [],
         }
-        self._claim(variant)
+        if any(len(variant[column] or "") > _INDEXED for column in ("sku", "barcode")):
+            raise unknown_error()
+        self._claim(variant, variant, {})
         if "prices" in body:
-            variant["prices"] = [
-                self._price(variant["id"], price) for price in body["prices"]
-            ]
+            prices: list[Row] = body["prices"]
+            variant["prices"] = [self._price(variant["id"], row) for row in prices]
         self._state.journal.put(self._state.variants, variant["id"], variant)
         return variant
 
-    def _claim(self, variant: Row) -> None:
+    def _claim(self, variant: Row, columns: Row, old: Row) -> None:
         state = self._state
         for index, column in ((state.skus, "sku"), (state.barcodes, "barcode")):
-            if len(variant[column] or "") > _INDEXED:
-                raise unknown_error()
-            name = f"Product variant.{column}"
-            state.claim(index, variant[column], variant, name)
+            if column in columns:
+                name = f"Product variant.{column}"
+                state.claim(index, columns[column], variant, name, old.get(column))
 
     def choose(self, product: Row, body: Row) -> list[Row]:
         """The option values of a variant."""
@@ -142,11 +142,7 @@ class Variants:
 
     def _apply(self, variant: Row, columns: Row, change: Row) -> None:
         state = self._state
-        for index, column in ((state.skus, "sku"), (state.barcodes, "barcode")):
-            if column in columns and columns[column] != variant[column]:
-                state.release(index, variant[column], variant)
-                name = f"Product variant.{column}"
-                state.claim(index, columns[column], variant, name)
+        self._claim(variant, columns, variant)
         state.change(variant, columns)
         if "prices" in change and "prices" in variant:
             prices = self._priced(variant, change["prices"])
@@ -213,11 +209,12 @@ def _look(price: Row) -> tuple[object, ...]:
 
 
 def _value(links: list[Row], title: str, text: str) -> Row:
-    for link in links:
-        for value in link["values"] if link["title"] == title else ():
-            if value["value"] == text:
-                found: Row = value
-                return found
+    values: list[Row] = [
+        value for link in links if link["title"] == title for value in link["values"]
+    ]
+    for value in values:
+        if value["value"] == text:
+            return value
     raise invalid(f"Option value {text} does not exist for option {title}")
 
 
