@@ -137,6 +137,17 @@ def test_one_call_is_not_enough_whatever_its_size(
     assert breaker.verdict
 
 
+def test_products_that_were_tried_one_by_one_are_several_calls(
+    breaker: Breaker, clock: Clock
+) -> None:
+    breaker.failed(3, ERROR, calls=3)
+    assert breaker.is_enough
+    assert not breaker.verdict
+    clock.now = 30
+    breaker.failed(1, ERROR)
+    assert breaker.verdict
+
+
 def test_time_that_passes_without_a_failure_is_no_evidence(
     breaker: Breaker, clock: Clock
 ) -> None:

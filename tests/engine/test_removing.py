@@ -13,6 +13,7 @@ from hypothesis import given, strategies as st
 
 from catalogsync import (
     Action,
+    BatchRefusedError,
     Change,
     Existing,
     MemorySink,
@@ -24,6 +25,7 @@ from catalogsync import (
     ProductKey,
     ProductStatus,
     Prune,
+    RefusedError,
     Report,
     RunStatus,
     Sync,
@@ -35,8 +37,8 @@ from catalogsync.catalog.products import Field
 from catalogsync.diff.last_applied import LastApplied
 from catalogsync.plans import PlanHead, estimate
 
-from .fakes import FAST, LookupSource, check, key, product
-from .shop import Shop, loses
+from .fakes import FAST, LookupSource, check, key, product, server_error
+from .shop import Row, Shop, loses
 
 JOBS = ("", "cups", "pots")
 
@@ -458,3 +460,118 @@ async def test_releasing_looks_again_before_each_batch() -> None:
         f"{Action.RELEASE} 1",
         f"{Action.RELEASE} 2",
     }
+
+
+# --- through the writer, as all other changes ---
+
+
+def refuses(
+    error: Callable[[], Exception], *bad: ProductKey
+) -> Callable[[Shop, Sequence[Change]], Any]:
+    """Each write with one of these raises, and nothing of it is done."""
+
+    async def hook(shop: Shop, changes: Sequence[Change]) -> None:
+        shop.before.append(hook)
+        if any(change.key in bad for change in changes):
+            raise error()
+
+    return hook
+
+
+@given(
+    st.sets(st.integers(1, 24), max_size=9),
+    st.integers(1, 30),
+    st.sampled_from([server_error, lambda: RefusedError("in an order")]),
+    st.sampled_from(Prune),
+)
+async def test_bad_neighbours_do_not_keep_the_others(
+    bad: set[int], batch: int, error: Callable[[], Exception], prune: Prune
+) -> None:
+    """Wherever they are, one by one or side by side."""
+    shop = await filled(*range(25))
+    shop.before.append(refuses(error, *map(key, bad)))
+    options = pruning(prune, batch_size=batch)
+    report = await sync(LookupSource(products=catalog(0)), shop, options=options)
+    check(report)
+    visible = {row.key for row in shop.rows if is_visible(row)}
+    assert visible == {key(0), *map(key, bad)}
+    assert report.counts.removed == 24 - len(bad)
+    warned = {text.split()[0] for text in report.warnings}
+    assert warned == {str(key(number)) for number in bad}
+    assert report.status is (RunStatus.DEGRADED if bad else RunStatus.SUCCEEDED)
+
+
+def is_visible(row: Row) -> bool:
+    return row.product.status is not ProductStatus.DRAFT
+
+
+async def test_culprits_that_the_sink_names_are_taken_out() -> None:
+    shop = await filled(*range(6))
+
+    def error() -> BatchRefusedError:
+        return BatchRefusedError("no", culprits={key(2): "in an order"})
+
+    shop.before.append(refuses(error, key(2)))
+    finds = shop.finds
+    report = await sync(LookupSource(products=catalog(0)), shop, options=pruning())
+    assert (report.status, report.counts.removed) == (RunStatus.DEGRADED, 4)
+    assert report.warnings == ("shop:2 left the source and stays: in an order",)
+    assert len(shop.writes) == 2
+    assert shop.finds - finds == 3  # of the source's product, and before each write
+
+
+async def test_a_sink_that_cannot_remove_now_is_left_alone() -> None:
+    """The next run removes what is left."""
+    shop = await filled(*range(6))
+    shop.before.append(refuses(lambda: TransientError("busy"), key(2)))
+    source = LookupSource(products=catalog(0))
+    report = await sync(source, shop, options=pruning(batch_size=1))
+    assert report.status is RunStatus.INCOMPLETE
+    assert report.problem == "could not remove what left the source: busy"
+    assert report.counts.removed == 1
+    assert len(shop.writes) == 1 + FAST.attempts
+    shop.before.clear()
+    report = await sync(source, shop, options=pruning())
+    assert (report.status, report.counts.removed) == (RunStatus.SUCCEEDED, 4)
+
+
+async def test_a_sink_that_takes_nothing_is_tried_once_for_each_product() -> None:
+    """Halves of halves would cost twice as much, and prove nothing."""
+    shop = await filled(*range(101))
+    everything = map(key, range(101))
+    shop.before.append(refuses(server_error, *everything))
+    options = pruning(batch_size=100, max_prune=100)
+    report = await sync(LookupSource(products=catalog(0)), shop, options=options)
+    assert report.status is RunStatus.INCOMPLETE
+    assert report.problem == "could not remove what left the source: 500"
+    assert len(shop.writes) < 120
+
+
+async def test_a_refused_release_says_so() -> None:
+    shop = await filled(1, 2, job="cups")
+    shop.before.append(refuses(lambda: RefusedError("locked"), key(2)))
+    report = await release(shop, "cups")
+    assert (report.status, report.counts.removed) == (RunStatus.DEGRADED, 1)
+    assert report.warnings == ("shop:2 keeps our key: locked",)
+
+
+async def test_a_plan_with_removals_of_both_kinds(tmp_path: Path) -> None:
+    """One write never mixes them."""
+    shop = await filled(*range(5))
+    source = LookupSource(products=catalog(0))
+    deleted: list[Any] = []
+    hidden: list[Any] = []
+    await Sync(source, shop, options=pruning()).plan(deleted.append)
+    report = await Sync(source, shop, options=pruning(Prune.UNPUBLISH)).plan(
+        hidden.append
+    )
+    head = PlanHead(
+        job="", source="shop", sink="shop", endpoint=shop.endpoint, made_at=0.0
+    )
+    with PlanWriter(tmp_path / "plan", head) as writer:
+        for change in (hidden[0], deleted[1], hidden[2], deleted[3]):
+            writer.add(change)
+        writer.finish(report, estimate(report, []))
+    report = await apply(Plan.read(tmp_path / "plan"), shop)
+    assert (report.status, report.counts.removed) == (RunStatus.SUCCEEDED, 4)
+    assert shop.writes == [["unpublish 1", "unpublish 3"], ["delete 2", "delete 4"]]

@@ -6,11 +6,13 @@ To understand it, read the docstrings of these modules in this order:
 * `pipeline`: the stations, the queues between them, and how a run stops.
 * `reader` (`pages`, `passes`): reads the source and notices contradictions.
 * `planner` (`references`, `categories`): finds products and plans changes.
-* `writer` (`answers`, `breaker`): writes batches, retries, bisects, gives up.
-* `pruning`, `removing`, `waiting`, `verifying`: what follows at the end of a run.
+* `writer` (`batches`, `grace`, `answers`, `breaker`): writes batches, retries,
+  bisects, gives up.
+* `removing`, `pruning`, `waiting`, `verifying`: what follows at the end of a run.
 * `recorder`, `journal`: outcomes, in memory and in the state store.
 * `promises`: checks of everything that adapters return.
-* `applying`, `releasing`, `retrying`: the runs of `apply`, `release` and `retry`.
+* `approving` (`applying`, `releasing`), `retrying`: the runs of `apply`, `release` and
+  `retry`.
 
 The engine sees protocols only. It knows no system and no wire format.
 """

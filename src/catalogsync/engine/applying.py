@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import attrs
 
@@ -16,13 +16,16 @@ from catalogsync.catalog.changes import (
     Unpublish,
     Write,
 )
-from catalogsync.catalog.products import ProductKey
+from catalogsync.catalog.products import Field, ProductKey
 from catalogsync.diff.last_applied import LastApplied
 from catalogsync.plans import Plan, fingerprint
 from catalogsync.protocols import RemovingSink
 
 from . import promises
-from .removing import find_whole, is_writer, removal
+from .options import Options
+from .recorder import Recorder
+from .removing import find_whole, is_writer, recheck, removal
+from .repeating import repeated
 
 __all__ = ["PlanApproval"]
 
@@ -40,8 +43,6 @@ class PlanApproval:
     """
 
     plan: Plan
-    _stale: set[ProductKey] = attrs.field(factory=set[ProductKey], init=False)
-    _gone: set[ProductKey] = attrs.field(factory=set[ProductKey], init=False)
 
     def objection(self, change: Write, /) -> str:
         """Why a change must not be made; empty: it may."""
@@ -58,69 +59,88 @@ class PlanApproval:
         """Categories and tags to write, whether a planned product needs them or not."""
         return self.plan.references
 
-    @property
-    def removes(self) -> bool:
-        """Whether there are removals."""
-        return bool(self._removed())
-
-    def _removed(self) -> dict[ProductKey, Action]:
+    def removals(
+        self, sink: RemovingSink, source: str, recorder: Recorder, options: Options, /
+    ) -> _PlannedRemovals | None:
+        """The planned removals; None: there are none."""
         changes = self.plan.changes.items()
-        return {key: action for key, (action, _) in changes if action in _REMOVALS}
+        removed = {key: action for key, (action, _) in changes if action in _REMOVALS}
+        if not removed:
+            return None
+        return _PlannedRemovals(self.plan, removed, sink, source, recorder, options)
 
-    async def removals(self, sink: RemovingSink, source: str, /) -> Sequence[Removal]:
-        """The planned removals of products that have not changed since."""
-        removed = self._removed()
+
+@attrs.frozen
+class _PlannedRemovals:
+    """Removes what a plan removes, if it has not changed since; see `Removals`."""
+
+    plan: Plan
+    removed: Mapping[ProductKey, Action]
+    sink: RemovingSink
+    source: str
+    recorder: Recorder
+    options: Options
+    problem: str = "could not remove products"
+    _changed: set[ProductKey] = attrs.field(factory=set[ProductKey], init=False)
+    _gone: set[ProductKey] = attrs.field(factory=set[ProductKey], init=False)
+
+    async def choose(self) -> Sequence[Removal]:
+        """Those whose product has not changed since the plan was made."""
+        what, policy = "list our products", self.options.retry
+        candidates = await repeated(self._candidates, what, self.recorder, policy)
+        self._gone.update(self.removed.keys() - {change.key for change in candidates})
+        return [change for change in candidates if self._is_as_planned(change)]
+
+    async def _candidates(self) -> list[Removal]:
+        """The removals of planned products that are still there."""
         found = [
-            removal(existing, removed[existing.product.key])
-            async for page in promises.owned(sink, source)
+            removal(existing, self.removed[existing.product.key])
+            async for page in promises.owned(self.sink, self.source)
             for existing in page
-            if existing.product.key in removed
+            if existing.product.key in self.removed
         ]
         deleted = [c.existing for c in found if isinstance(c, Delete)]
-        whole = await find_whole(sink, deleted)
-        self._stale.clear()
-        self._gone.clear()
-        self._gone.update(removed)
-        changes: list[Removal] = []
-        candidates: Iterable[Removal] = (
+        whole = await find_whole(self.sink, deleted)
+        return [
             *(change for change in found if isinstance(change, Unpublish)),
             *(Delete(existing=existing) for existing in whole),
-        )
-        for change in candidates:
-            last_applied = LastApplied.parse(change.existing.last_applied)
-            done = isinstance(change, Unpublish) and last_applied.unpublished
-            same = fingerprint(change) == self.plan.changes[change.key][1]
-            ours = is_writer(last_applied, self.plan.head.job)
-            self._gone.discard(change.key)
-            if done:
-                continue
-            if same and ours:
-                changes.append(change)
-            else:
-                self._stale.add(change.key)
-        return changes
+        ]
 
-    def is_removable(self, change: Removal, existing: Existing, /) -> bool:
-        """Whether a product is still as it was when `removals` approved it."""
+    def _is_as_planned(self, change: Removal) -> bool:
+        last_applied = LastApplied.parse(change.existing.last_applied)
+        if isinstance(change, Unpublish) and last_applied.unpublished:
+            return False  # it is done
+        same = fingerprint(change) == self.plan.changes[change.key][1]
+        ours = is_writer(last_applied, self.plan.head.job)
+        return self._noted(change, same=same and ours)
+
+    async def recheck(self, changes: Sequence[Removal], /) -> Sequence[Removal]:
+        """Those whose product is still as it was when it was chosen."""
+        deletes = any(isinstance(change, Delete) for change in changes)
+        fields = frozenset(Field if deletes else {Field.STATUS})
+        same, recorder = self._is_same, self.recorder
+        return await recheck(self.sink, changes, same, recorder, fields=fields)
+
+    def _is_same(self, change: Removal, existing: Existing) -> bool:
         if isinstance(change, Delete):
             same = fingerprint(Delete(existing=existing)) == fingerprint(change)
         else:
             same = _relevant(existing) == _relevant(change.existing)
+        return self._noted(change, same=same)
+
+    def _noted(self, change: Removal, *, same: bool) -> bool:
         if not same:
-            self._stale.add(change.key)
+            self._changed.add(change.key)
         return same
 
-    @property
-    def stale(self) -> str:
-        """Removals that were not made because the product changed; empty: none."""
-        return f"not removed: {_listed(self._stale)}: {_CHANGED}" if self._stale else ""
-
-    @property
-    def gone(self) -> str:
-        """Removals without a product of ours to remove; empty: none."""
-        if not self._gone:
-            return ""
-        return f"not removed: {_listed(self._gone)}: no longer there, or not ours"
+    def close(self) -> None:
+        """Report products that changed or are gone since the plan was made."""
+        if self._changed:
+            text = f"not removed: {_listed(self._changed)}: {_CHANGED}"
+            self.recorder.add_problem(text)
+        if self._gone:
+            what = f"not removed: {_listed(self._gone)}"
+            self.recorder.warn(f"{what}: no longer there, or not ours")
 
 
 def _listed(keys: Collection[ProductKey]) -> str:

@@ -47,12 +47,12 @@ class Breaker:
             seconds = options.retry.patience
         return cls(products=options.give_up_products, seconds=seconds)
 
-    def failed(self, products: int, error: Exception) -> None:
-        """Count a call that failed for so many products, after all retries."""
+    def failed(self, products: int, error: Exception, *, calls: int = 1) -> None:
+        """Count calls that failed for so many products, after all retries."""
         self._latest = self.clock()
         if not self._calls:
             self._first = self._latest
-        self._calls += 1
+        self._calls += calls
         self._products += products
         self._last = str(error)
 

@@ -22,30 +22,25 @@ lease and a sink that is given up all stop the run in this way.
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections.abc import (
     Awaitable,
     Callable,
     Generator,
-    Iterable,
     Sequence,
 )
 from functools import partial
 from operator import itemgetter
-from typing import Any, Protocol
+from typing import Any
 
-from catalogsync.batching import ROOM, batched, batcher
+from catalogsync.batching import ROOM, batcher
 from catalogsync.catalog.changes import (
     Change,
-    Delete,
-    Existing,
-    Reference,
     ReferenceChange,
-    Removal,
     Write,
 )
-from catalogsync.catalog.products import Field, Product
+from catalogsync.catalog.outcomes import Outcome
+from catalogsync.catalog.products import Product
 from catalogsync.diff.ownership import OnManualEdit
 from catalogsync.errors import CatalogSyncError, TransientError
 from catalogsync.events import Compared, RunStopping, logger
@@ -53,27 +48,27 @@ from catalogsync.protocols import (
     ReferencingSink,
     RemovingSink,
     Sink,
-    SizedSink,
     Source,
 )
 
-from . import promises
+from .approving import Approval
+from .batches import cut
 from .breaker import Breaker
 from .defects import explained
 from .journal import Journal
 from .options import Options
 from .pages import is_cancelled
-from .planner import Planned, Planner, by_action, no_objection
+from .planner import Planner, conflict_text, no_objection
 from .pruning import Pruner
 from .reader import Reader
 from .recorder import Recorder
 from .references import ReferenceResolver, allow_all
-from .removing import Recheck, Rechecked, Remover, recheck, repeated
+from .removing import Removals, Remover
 from .verifying import Verifier
-from .waiting import LastRound
+from .waiting import LastRound, WaitingRoom
 from .writer import Writer
 
-__all__ = ["Approval", "OnChange", "Pipeline"]
+__all__ = ["OnChange", "Pipeline"]
 
 _LEAK = "the cancellation of another task escaped"
 
@@ -83,46 +78,6 @@ _Weighed = tuple[Product, int]
 _Collector = Generator[list[_Weighed] | None, _Weighed | None, None]
 
 _GRACE = 30.0
-
-
-class Approval(Protocol):
-    """Decides which changes a run may make, such as those of a saved plan."""
-
-    def objection(self, change: Write, /) -> str:
-        """Why a change must not be made; empty: it may."""
-        ...
-
-    def allows_reference(self, change: ReferenceChange, /) -> bool:
-        """Whether a category or tag may be written."""
-        ...
-
-    @property
-    def references(self) -> Iterable[Reference]:
-        """Categories and tags to write, whether a product needs them or not."""
-        ...
-
-    @property
-    def removes(self) -> bool:
-        """Whether there are removals."""
-        ...
-
-    async def removals(self, sink: RemovingSink, source: str, /) -> Sequence[Removal]:
-        """List a source's products in the sink, and return the removals to make."""
-        ...
-
-    def is_removable(self, change: Removal, existing: Existing, /) -> bool:
-        """Whether a removal may still be made, given the product as it is now."""
-        ...
-
-    @property
-    def stale(self) -> str:
-        """Removals that were not made because the product changed; empty: none."""
-        ...
-
-    @property
-    def gone(self) -> str:
-        """Removals without a product of ours to remove; empty: none."""
-        ...
 
 
 class Pipeline:
@@ -180,21 +135,16 @@ class Pipeline:
         self._verifier = Verifier(
             sink=sink, planner=self._planner, options=options, recorder=recorder
         )
+        self._waiting = WaitingRoom()
         self._writer = Writer(
             sink=sink,
-            planner=self._planner,
+            plan=self._plan_again,
             options=options,
             recorder=recorder,
             journal=journal,
-            on_written=self._verifier.add,
             breaker=Breaker.of(options),
-        )
-        self._remover = Remover(
-            sink=sink,
-            options=options,
-            recorder=recorder,
-            journal=journal,
-            in_flight=self._in_flight,
+            on_written=self._written,
+            on_refused=self._refused,
         )
         self._find_breaker = Breaker.of(options)
         self._collect: _Collector = batcher(
@@ -205,7 +155,7 @@ class Pipeline:
         self._enough = 1
         # None in a queue is the end marker, for each of the tasks that take from it.
         self._groups: asyncio.Queue[list[Product] | None] = asyncio.Queue(maxsize=1)
-        self._batches: asyncio.Queue[list[Planned] | None] = asyncio.Queue(
+        self._batches: asyncio.Queue[list[Write] | None] = asyncio.Queue(
             maxsize=self.width
         )
         self._last_stage = asyncio.TaskGroup()
@@ -213,7 +163,7 @@ class Pipeline:
         self._upstream: list[asyncio.Task[None]] = []
         self._planning = 0
         self._writers: list[asyncio.Task[None]] = []
-        self._removals: list[asyncio.Task[Any]] = []
+        self._last_tasks: list[asyncio.Task[Any]] = []
         self._timers: list[asyncio.TimerHandle] = []
         self._stopped = False
         self._ended = False
@@ -324,7 +274,7 @@ class Pipeline:
                 planned = await self._planner.plan(group, policy)
             except TransientError as error:
                 problem = TransientError(f"could not ask the sink: {error}")
-                self._writer.leave_unresolved(group, problem)
+                self._writer.leave_unresolved([p.key for p in group], problem)
                 self._find_breaker.failed(len(group), problem)
                 self._stop_if_hopeless()
                 continue
@@ -338,7 +288,8 @@ class Pipeline:
                 seconds=time.perf_counter() - started,
             )
             self.recorder.emit(event)
-            for batch in self._batched(planned):
+            changes = [each.change for each in planned]
+            for batch in cut(changes, self.sink, self.options):
                 await self._batches.put(batch)
         self._planning -= 1
         if not self._planning:
@@ -352,35 +303,24 @@ class Pipeline:
                 self._stop_if_hopeless()
                 continue
             self.recorder.add_batch(len(batch))
-            for item in batch:
-                self.on_change(item.change)
-                self.recorder.record(item.change.done())
+            for change in batch:
+                self.on_change(change)
+                self.recorder.record(change.done())
 
-    def _batched(self, planned: list[Planned]) -> list[list[Planned]]:
-        """Batches of about the same size within the sink's limits, one action each."""
-        batches: list[list[Planned]] = []
-        for items in by_action(planned):
-            number = math.ceil(len(items) / self._batch_size)
-            size = math.ceil(len(items) / number)
-            batches += batched(items, size, weight=self._max_weight, weigh=self._weigh)
-        return batches
+    async def _plan_again(self, changes: Sequence[Write]) -> list[Write]:
+        desired = [change.desired for change in changes if change.desired is not None]
+        return [each.change for each in await self._planner.plan_once(desired)]
 
-    @property
-    def _batch_size(self) -> int:
-        most = self.sink.limits.batch
-        return min(most, self.options.batch_size or most)
+    def _written(self, change: Write, outcome: Outcome) -> None:
+        self.recorder.record(outcome)
+        if outcome.reason:
+            self.recorder.warn(conflict_text(outcome.key, outcome.reason))
+        self._verifier.add(change)
 
-    @property
-    def _max_weight(self) -> int | None:
-        has_size = isinstance(self.sink, SizedSink)
-        return self.sink.limits.weight if has_size else None
-
-    @property
-    def _weigh(self) -> Callable[[Planned], int] | None:
-        sink = self.sink
-        if self._max_weight is None or not isinstance(sink, SizedSink):
-            return None
-        return lambda item: promises.weigh(sink, item.change)
+    def _refused(self, change: Write, outcome: Outcome) -> None:
+        """A product can wait for a value that another one still has."""
+        if not self._waiting.admit(change.desired or change.product, outcome):
+            self.recorder.record_refusal(outcome)
 
     # What can only be done when everything is read and written.
 
@@ -388,24 +328,21 @@ class Pipeline:
         if self._references is not None:
             await self._references.close()
         await self.journal.flush()
-        if self._is_complete:
-            has_seen, uncertainty = self._reader.has_seen, self._reader.uncertainty
-            if self.on_change is None and not uncertainty:
-                await self.journal.drop_absent(has_seen)
-            if self.options.prune is not None:
-                await Pruner(
-                    source=self.source,
-                    sink=self.sink,
-                    options=self.options,
-                    recorder=self.recorder,
-                    journal=self.journal,
-                    remover=self._remover,
-                    has_seen=has_seen,
-                    uncertainty=uncertainty,
-                    on_change=self.on_change,
-                ).run(self.options.prune)
-        if self.approval is not None:
-            await self._remove_approved(self.approval)
+        if (
+            self._is_complete
+            and self.on_change is None
+            and not self._reader.uncertainty
+        ):
+            await self.journal.drop_absent(self._reader.has_seen)
+        if (removals := self._removals()) is not None:
+            await Remover(
+                sink=self.sink,
+                options=self.options,
+                recorder=self.recorder,
+                journal=self.journal,
+                in_flight=self._in_flight,
+                on_change=self.on_change,
+            ).remove(removals)
         await self._write_waiting()
         await self._verifier.run()
 
@@ -417,37 +354,35 @@ class Pipeline:
             whole and not self.recorder.problems and not self.recorder.counts.unresolved
         )
 
-    async def _remove_approved(self, approval: Approval) -> None:
-        """Make the removals of a plan; report those whose product has changed."""
-        if not approval.removes or not isinstance(self.sink, RemovingSink):
-            return
-        work = partial(approval.removals, self.sink, self.source.name)
-        try:
-            changes = await repeated(
-                work, "list our products", self.recorder, self.options
-            )
-            await self._remover.remove(changes, self._recheck_approved(approval))
-        except TransientError as error:
-            self.recorder.add_problem(f"could not remove products: {error}")
-        if approval.stale:
-            self.recorder.add_problem(approval.stale)
-        if approval.gone:
-            self.recorder.warn(approval.gone)
-
-    def _recheck_approved(self, approval: Approval) -> Recheck:
-        async def check(changes: Sequence[Removal]) -> Rechecked:
-            deletes = isinstance(changes[0], Delete)
-            fields = frozenset(Field if deletes else {Field.STATUS})
-            return await recheck(
-                self.sink, changes, approval.is_removable, self.recorder, fields=fields
-            )
-
-        return check
+    def _removals(self) -> Removals | None:
+        """What is to be removed: as approved, or what left the source."""
+        sink, options, prune = self.sink, self.options, self.options.prune
+        if self.approval is not None:
+            if not isinstance(sink, RemovingSink):
+                return None
+            name = self.source.name
+            return self.approval.removals(sink, name, self.recorder, options)
+        if prune is None or not self._is_complete:
+            return None
+        if not isinstance(sink, RemovingSink):
+            self.recorder.warn("`prune` ignored: not supported by this sink")
+            return None
+        return Pruner(
+            source=self.source,
+            sink=sink,
+            prune=prune,
+            options=options,
+            recorder=self.recorder,
+            journal=self.journal,
+            has_seen=self._reader.has_seen,
+            uncertainty=self._reader.uncertainty,
+            plans=self.on_change is not None,
+        )
 
     async def _write_waiting(self) -> None:
         """Write the products that waited for others to be written or removed."""
         last_round = LastRound(
-            room=self._writer.waiting,
+            room=self._waiting,
             sink=self.sink,
             planner=self._planner,
             write=self._write_all,
@@ -461,8 +396,8 @@ class Pipeline:
             self.recorder.add_problem(f"could not write products that waited: {error}")
         self._writer.close()
 
-    async def _write_all(self, planned: list[Planned]) -> None:
-        for batch in self._batched(planned):
+    async def _write_all(self, changes: Sequence[Write]) -> None:
+        for batch in cut(changes, self.sink, self.options):
             await self._writer.write(batch)
 
     async def _in_flight(self, work: Stage) -> None:
@@ -472,7 +407,7 @@ class Pipeline:
         which the shield protects.
         """
         task = self._last_stage.create_task(_caught(work), name="catalogsync-remove")
-        self._removals.append(task)
+        self._last_tasks.append(task)
         error = await asyncio.shield(task)
         if error is not None:
             raise error
@@ -510,7 +445,7 @@ class Pipeline:
             self._batches.put_nowait(None)
 
     def _cancel_in_flight(self) -> None:
-        for task in (*self._writers, *self._removals):
+        for task in (*self._writers, *self._last_tasks):
             task.cancel()
 
     def _stop_if_hopeless(self) -> None:

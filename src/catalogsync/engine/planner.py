@@ -14,13 +14,12 @@ does not know what an earlier write did.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import attrs
 
 from catalogsync.catalog.changes import (
-    Action,
     Conflict,
     Create,
     Existing,
@@ -48,7 +47,6 @@ __all__ = [
     "Objection",
     "Planned",
     "Planner",
-    "by_action",
     "conflict_text",
     "no_objection",
 ]
@@ -65,24 +63,6 @@ class Planned:
 
     desired: Product
     change: Write
-
-    @property
-    def is_repair(self) -> bool:
-        """Whether the product in the sink is incomplete."""
-        return self.existing is not None and bool(self.existing.missing_parts)
-
-    @property
-    def existing(self) -> Existing | None:
-        """The product in the sink; None: it is to be created."""
-        return None if isinstance(self.change, Create) else self.change.existing
-
-
-def by_action(items: Iterable[Planned]) -> list[list[Planned]]:
-    """Split into creations, updates and repairs; one write never mixes them."""
-    parts: dict[tuple[Action, bool], list[Planned]] = {}
-    for item in items:
-        parts.setdefault((item.change.action, item.is_repair), []).append(item)
-    return list(parts.values())
 
 
 def conflict_text(key: ProductKey, conflict: str) -> str:

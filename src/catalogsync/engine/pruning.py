@@ -1,4 +1,4 @@
-"""The pruner: removes products that left the source, and leaves them when in doubt.
+"""The pruner: finds products that left the source, and leaves them when in doubt.
 
 A product that was not seen in one run may still be there: a page was lost, a record
 was unreadable, the list moved. So a product is removed only after a complete run,
@@ -9,34 +9,30 @@ missed it too. `Options.max_prune` stops removals that look like an accident.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from typing import TypeVar
 
 import attrs
 
 from catalogsync.batching import batched
-from catalogsync.catalog.changes import Action, Existing, Removal
+from catalogsync.catalog.changes import Existing, Removal
 from catalogsync.catalog.products import ProductKey, ProductStatus
 from catalogsync.diff.last_applied import LastApplied
-from catalogsync.errors import BrokenReplyError, TransientError
-from catalogsync.protocols import LookupSource, RemovingSink, Sink, Source
+from catalogsync.errors import BrokenReplyError
+from catalogsync.protocols import LookupSource, RemovingSink, Source
 
 from . import promises
 from .hash_set import HashSet
 from .journal import Journal
 from .options import Options, Prune
 from .recorder import Recorder
-from .removing import (
-    Rechecked,
-    Remover,
-    find_whole,
-    is_writer,
-    recheck,
-    removal,
-    repeated,
-)
+from .removing import find_whole, is_writer, recheck, removal
+from .repeating import repeated
 
 __all__ = ["Pruner", "is_removable"]
+
+T = TypeVar("T")
 
 _LOOKUP = 50
 _MAX_IDLE_PAGES = 1000
@@ -115,78 +111,81 @@ def _too_many(gone: int, owned: int, allowed: int, most: float) -> str:
     )
 
 
-@attrs.define(kw_only=True)
+@attrs.frozen(kw_only=True)
 class Pruner:
-    """Finds the products that left the source and removes them.
+    """Finds the products that left the source; see `Removals`.
 
     Attributes:
         source: The source, which was read completely.
         sink: The sink.
+        prune: What to do with them.
         options: Options of the run.
         recorder: Receives outcomes and warnings.
         journal: Knows which products earlier runs missed.
-        remover: Writes the removals.
         has_seen: Whether this run saw a product at the source.
         uncertainty: Why a product that it did not see may still be there; empty: it
             is not.
-        on_change: Receives each change instead of the sink; None: they are written.
+        plans: Whether the changes are only shown; then they need all fields.
     """
 
     source: Source
-    sink: Sink
+    sink: RemovingSink
+    prune: Prune
     options: Options
     recorder: Recorder
     journal: Journal
-    remover: Remover
     has_seen: Callable[[ProductKey], bool]
     uncertainty: str
-    on_change: Callable[[Removal], None] | None = None
+    plans: bool = False
+    problem: str = "could not remove what left the source"
 
-    async def run(self, prune: Prune) -> None:
-        """Remove what left the source, unless something speaks against it."""
-        if not isinstance(self.sink, RemovingSink):
-            self.recorder.warn("`prune` ignored: not supported by this sink")
-            return
-        try:
-            await self._prune(self.sink, prune)
-        except TransientError as error:
-            self.recorder.add_problem(f"could not remove what left the source: {error}")
-
-    async def _prune(self, sink: RemovingSink, prune: Prune) -> None:
-        owned = await repeated(
-            partial(self._owned, sink, prune),
-            "list our products",
-            self.recorder,
-            self.options,
-        )
+    async def choose(self) -> Sequence[Removal]:
+        """Those that certainly left, unless something speaks against removing."""
+        owned = await self._repeated(self._owned, "list our products")
         if self.uncertainty:
             if owned.writers or self.recorder.fetched:
                 self.recorder.warn(f"nothing is removed: {self.uncertainty}")
-            return
+            return []
         gone = await self._confirmed(owned)
         writers = Counter(map(_writer, gone))
         if excess := owned.excess(writers, self.options.max_prune):
             self.recorder.warn(excess)
-            return
-        if self.on_change is None:
-            changes = [removal(existing, prune.action) for existing in gone]
-            await self.remover.remove(changes, partial(self._recheck, sink, prune))
-            return
-        if prune.action is Action.DELETE:
-            find = partial(find_whole, sink, gone)
-            gone = await repeated(
-                find, "find products to delete", self.recorder, self.options
-            )
-        for existing in gone:
-            change = removal(existing, prune.action)
-            self.on_change(change)
-            self.recorder.record_removal(change.done())
+            return []
+        if self.plans and self.prune is Prune.DELETE:
+            find = partial(find_whole, self.sink, gone)
+            gone = await self._repeated(find, "find products to delete")
+        return [removal(existing, self.prune.action) for existing in gone]
 
-    async def _owned(self, sink: RemovingSink, prune: Prune) -> _Owned:
+    async def recheck(self, changes: Sequence[Removal], /) -> Sequence[Removal]:
+        """Those that are still gone from the source and ours to remove."""
+        present: set[ProductKey | None] = set()
+        if isinstance(self.source, LookupSource):
+            for some in batched(changes, _LOOKUP):
+                keys = [change.key for change in some]
+                present |= await self._present(self.source, keys)
+        if None in present:
+            self.recorder.warn(_UNREADABLE)
+
+        def is_allowed(change: Removal, existing: Existing) -> bool:
+            may_be_there = None in present or change.key in present
+            return not may_be_there and self._is_removable(existing)
+
+        return await recheck(self.sink, changes, is_allowed, self.recorder)
+
+    def close(self) -> None:
+        """Nothing to report: what stays had its warning before."""
+
+    def _is_removable(self, existing: Existing) -> bool:
+        return is_removable(existing, self.prune, self.journal.job)
+
+    async def _repeated(self, work: Callable[[], Awaitable[T]], what: str) -> T:
+        return await repeated(work, what, self.recorder, self.options.retry)
+
+    async def _owned(self) -> _Owned:
         """List the products that this job may remove."""
         owned, listed, idle = _Owned(), HashSet(), 0
         with self.recorder.phase("find"):
-            async for page in promises.owned(sink, self.source.name):
+            async for page in promises.owned(self.sink, self.source.name):
                 new = [
                     existing
                     for existing in page
@@ -197,33 +196,13 @@ class Pruner:
                     problem = f"{idle} pages in a row list no other product of ours"
                     raise BrokenReplyError(f"the sink's list does not end: {problem}")
                 for existing in new:
-                    if is_removable(existing, prune, self.journal.job):
+                    if self._is_removable(existing):
                         owned.writers[_writer(existing)] += 1
                         if not self.has_seen(existing.product.key):
-                            # The remover finds it again; keep memory small.
+                            # It is found again right before it is removed.
                             found = attrs.evolve(existing, native=None)
                             owned.absent[existing.product.key] = found
         return owned
-
-    async def _recheck(
-        self, sink: RemovingSink, prune: Prune, changes: Sequence[Removal]
-    ) -> Rechecked:
-        """Which of a batch are still gone from the source and ours to remove."""
-        present: set[ProductKey | None] = set()
-        if isinstance(self.source, LookupSource):
-            for some in batched(changes, _LOOKUP):
-                keys = [change.key for change in some]
-                present |= await self._present(self.source, keys)
-
-        def is_allowed(_: Removal, existing: Existing) -> bool:
-            return is_removable(existing, prune, self.journal.job)
-
-        rechecked = await recheck(sink, changes, is_allowed, self.recorder)
-        if None in present:
-            self.recorder.warn(_UNREADABLE)
-            return Rechecked((), rechecked.done)
-        changes = [change for change in rechecked.changes if change.key not in present]
-        return Rechecked(changes, rechecked.done)
 
     def _unconfirmed(self, count: int) -> str:
         what = f"{count} products of ours were not seen"
@@ -247,9 +226,7 @@ class Pruner:
         writers = Counter[str | None]()
         for keys in batched(absent, _LOOKUP):
             look_up = partial(self._present, self.source, keys)
-            present = await repeated(
-                look_up, "look up products", self.recorder, self.options
-            )
+            present = await self._repeated(look_up, "look up products")
             if None in present:
                 self.recorder.warn(_UNREADABLE)
                 return []

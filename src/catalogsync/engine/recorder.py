@@ -16,6 +16,7 @@ from contextlib import contextmanager
 import attrs
 
 from catalogsync._lib.texts import counted
+from catalogsync.catalog.changes import Action, Removal
 from catalogsync.catalog.outcomes import Outcome, OutcomeStatus, Rejected
 from catalogsync.catalog.products import Product, ProductKey
 from catalogsync.diff.ownership import ManualEdit
@@ -60,11 +61,13 @@ class _Open:
     """A product that has no outcome yet.
 
     Attributes:
-        product: As the source gave it; None for a rejected record.
+        product: As the source gave it; None for a rejected record or a removal.
+        removal: How it is removed; None: it was fetched.
         attempted: The outcome that its first write would have; None: no write yet.
     """
 
-    product: Product | None
+    product: Product | None = None
+    removal: Action | None = None
     attempted: OutcomeStatus | None = None
 
 
@@ -112,6 +115,11 @@ class Durations:
         )
 
 
+def _stays(action: Action) -> str:
+    release = action is Action.RELEASE
+    return "keeps our key" if release else "left the source and stays"
+
+
 def _ignore(_: Outcome, __: Product | None) -> None:
     pass
 
@@ -120,9 +128,9 @@ def _ignore(_: Outcome, __: Product | None) -> None:
 class Recorder:
     """What a run has seen and done so far.
 
-    A product is open from `record_fetched` until `record`. Only open products are
-    kept, so memory is bounded by the pipeline. `close` makes those that are still
-    open unresolved.
+    A product is open from `record_fetched` or `open_removal` until `record`. Only open
+    products are kept, so memory is bounded by the pipeline. `close` makes those that
+    are still open unresolved.
 
     Attributes:
         run_id: Identity of the run.
@@ -130,6 +138,7 @@ class Recorder:
         on_outcome: Receives each outcome, for the journal.
         touched: Whether any request that may change the sink was sent.
         refused_in_a_row: Products that the sink refused since its last success.
+        unresolved_removal: Why a removal is left to the next run; empty: none is.
     """
 
     run_id: str
@@ -157,6 +166,7 @@ class Recorder:
     )
     discrepancies: list[Discrepancy] = attrs.field(factory=list[Discrepancy])
     refused_in_a_row: int = 0
+    unresolved_removal: str = ""
     _open: dict[ProductKey, _Open] = attrs.field(factory=dict[ProductKey, _Open])
     _outcomes: Counter[OutcomeStatus] = attrs.field(factory=Counter[OutcomeStatus])
     _durations: defaultdict[str, Durations] = attrs.field(
@@ -168,6 +178,10 @@ class Recorder:
         """Open a product; None: a record with a readable key that is not a product."""
         self.fetched += 1
         self._open[key] = _Open(product)
+
+    def open_removal(self, change: Removal) -> None:
+        """Open a product that is to be removed; it was not fetched."""
+        self._open[change.key] = _Open(removal=change.action)
 
     def record_rejected(self, record: Rejected) -> None:
         """Count a record that is not a product; one with a key fails."""
@@ -214,6 +228,9 @@ class Recorder:
             return
         if found.attempted and outcome.status in _AS_DESIRED:
             outcome = attrs.evolve(outcome, status=found.attempted)
+        if found.removal is not None:
+            self._record_removal(found.removal, outcome)
+            return
         self._outcomes[outcome.status] += 1
         if outcome.status in _SUCCESSES:
             self.refused_in_a_row = 0
@@ -229,12 +246,17 @@ class Recorder:
             self.refused_in_a_row += 1
         self.record(outcome)
 
-    def record_removal(self, outcome: Outcome) -> None:
-        """Record the outcome of a product that left the source; it was not fetched."""
-        if outcome.status is OutcomeStatus.REMOVED:
-            self._outcomes[outcome.status] += 1
-        else:
-            self.warn(f"{outcome.key} left the source and stays: {outcome.reason}")
+    def _record_removal(self, action: Action, outcome: Outcome) -> None:
+        """Count a removal, or warn of a product that stays although it should not."""
+        match outcome.status:
+            case OutcomeStatus.REMOVED:
+                self._outcomes[outcome.status] += 1
+            case OutcomeStatus.FAILED | OutcomeStatus.UNRESOLVED:
+                self.warn(f"{outcome.key} {_stays(action)}: {outcome.reason}")
+            case _:  # somebody else removed it, or it may stay
+                return
+        if outcome.status is OutcomeStatus.UNRESOLVED:
+            self.unresolved_removal = outcome.reason
         self.on_outcome(outcome, None)
 
     def record_manual_edits(
@@ -251,9 +273,10 @@ class Recorder:
             del self.manual_edits[key]
 
     def close(self, reason: str) -> None:
-        """Make the products that are still open unresolved."""
-        for key in list(self._open):
-            self.record(Outcome(key, OutcomeStatus.UNRESOLVED, reason))
+        """Make the fetched products that are still open unresolved."""
+        for key, found in list(self._open.items()):
+            if found.removal is None:
+                self.record(Outcome(key, OutcomeStatus.UNRESOLVED, reason))
 
     def add_batch(self, size: int) -> None:
         """Count one write of *size* products."""

@@ -1,22 +1,27 @@
 """Removing products: each batch is checked again right before it is written.
 
 Between the decision to remove a product and the request lie seconds or minutes, and
-a removal is hard to undo. So the remover finds each batch once more, removes only what
-may still be removed, and leaves a product alone when in doubt.
+a removal is hard to undo. So each removal is checked once more before each write, the
+first one included: the product is found again, only what may still be removed is
+removed, and a product is left alone when in doubt. In everything else a removal is a
+change like others, and passes through the writer.
+
+`Removals` say which products are removed: those that left the source (`pruning`), those
+of a plan (`applying`), or all of a job (`releasing`).
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Protocol
 
 import attrs
 
 from catalogsync.batching import batched
 from catalogsync.catalog.changes import (
     Action,
+    Change,
     Conflict,
     Delete,
     Existing,
@@ -28,31 +33,56 @@ from catalogsync.catalog.changes import (
 from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
 from catalogsync.catalog.products import Field, ProductKey, ProductStatus
 from catalogsync.diff.last_applied import LastApplied
-from catalogsync.errors import RefusedError, TransientError
-from catalogsync.events import BatchWritten
+from catalogsync.errors import TransientError
 from catalogsync.protocols import Sink
 
 from . import promises
-from .answers import SomeAgainError, sort_answers
+from .batches import cut
+from .breaker import Breaker
 from .journal import Journal
 from .options import Options
 from .recorder import Recorder
+from .writer import Writer
 
 __all__ = [
-    "Recheck",
-    "Rechecked",
+    "Removals",
     "Remover",
     "find_whole",
     "is_writer",
     "recheck",
     "removal",
-    "repeated",
 ]
 
-_MAX_SUSPECTS = 2
 _STATUS = frozenset({Field.STATUS})
 
-T = TypeVar("T")
+
+class Removals(Protocol):
+    """Which products a run removes, and whether they may still be removed."""
+
+    @property
+    def problem(self) -> str:
+        """What the run could not do if removals are left to the next one."""
+        ...
+
+    async def choose(self) -> Sequence[Removal]:
+        """The removals to make.
+
+        Raises:
+            TransientError: They cannot be known now; the last retry failed.
+        """
+        ...
+
+    async def recheck(self, changes: Sequence[Removal], /) -> Sequence[Removal]:
+        """Those that may still be made, as in `recheck`.
+
+        Raises:
+            TransientError: A side cannot be asked now.
+        """
+        ...
+
+    def close(self) -> None:
+        """Report what was not removed, once everything else is."""
+        ...
 
 
 def removal(existing: Existing, action: Action) -> Removal:
@@ -77,23 +107,6 @@ def is_writer(last_applied: LastApplied, job: str) -> bool:
     return last_applied.job in {"", job}
 
 
-@attrs.frozen
-class Rechecked:
-    """The result of a second look at planned removals; all others stay.
-
-    Attributes:
-        changes: Removals to make, planned from what the sink has now.
-        done: Products that are already as their removal would leave them.
-    """
-
-    changes: Sequence[Removal] = ()
-    done: Collection[ProductKey] = frozenset()
-
-
-Recheck = Callable[[Sequence[Removal]], Awaitable[Rechecked]]
-"""Checks a batch of removals again, right before it is written."""
-
-
 async def recheck(
     sink: Sink,
     changes: Sequence[Removal],
@@ -101,21 +114,23 @@ async def recheck(
     recorder: Recorder,
     *,
     fields: frozenset[Field] = _STATUS,
-) -> Rechecked:
+) -> list[Removal]:
     """Find products once more, right before they are removed.
 
     Args:
         sink: The sink.
         changes: The planned removals.
         is_allowed: Whether a removal may still be made, given the product as it is now.
-        recorder: Receives a warning for each product with a conflict.
+        recorder: Receives the outcome of each removal that is not to be made.
         fields: The fields that *is_allowed* needs.
+
+    Returns:
+        The removals to make, planned from what the sink has now.
 
     Raises:
         TransientError: The sink cannot be asked now.
     """
     still: list[Removal] = []
-    done: set[ProductKey] = set()
     found: dict[ProductKey, Found] = {}
     with recorder.phase("find"):
         for some in batched(changes, sink.limits.find):
@@ -124,12 +139,15 @@ async def recheck(
     for change in changes:
         existing = found.get(change.key)
         if isinstance(existing, Conflict):
-            recorder.warn(f"{change.key} left the source and stays: {existing.reason}")
+            reason = existing.reason
+            recorder.record(Outcome(change.key, OutcomeStatus.FAILED, reason))
         elif existing is None or _is_done(change, existing):
-            done.add(change.key)
+            recorder.record(Outcome(change.key, OutcomeStatus.UNCHANGED))
         elif is_allowed(change, existing):
             still.append(removal(existing, change.action))
-    return Rechecked(still, done)
+        else:
+            recorder.record(Outcome(change.key, OutcomeStatus.SKIPPED))
+    return still
 
 
 def _is_done(change: Removal, existing: Existing) -> bool:
@@ -155,16 +173,17 @@ async def find_whole(sink: Sink, existing: Sequence[Existing]) -> list[Existing]
     return whole
 
 
-@attrs.define(kw_only=True)
+@attrs.frozen(kw_only=True)
 class Remover:
-    """Removes products, batch by batch.
+    """Gives removals to the writer, once all products are written.
 
     Attributes:
         sink: The sink.
         options: Options of the run.
-        recorder: Receives outcomes.
+        recorder: Receives outcomes and problems.
         journal: Receives intents before each write.
         in_flight: Runs the work on a batch so that a stop gives it time to end.
+        on_change: Receives each change instead of the sink; None: they are written.
     """
 
     sink: Sink
@@ -172,132 +191,70 @@ class Remover:
     recorder: Recorder
     journal: Journal
     in_flight: Callable[[Callable[[], Awaitable[None]]], Awaitable[None]]
-    _suspects: int = attrs.field(default=0, init=False)
-    _sent: set[ProductKey] = attrs.field(factory=set[ProductKey], init=False)
+    on_change: Callable[[Change], None] | None = None
 
-    async def remove(self, changes: Sequence[Removal], recheck: Recheck) -> None:
-        """Remove products; what the sink refuses becomes a warning.
-
-        Args:
-            changes: The planned removals.
-            recheck: Called right before each write.
-
-        Raises:
-            TransientError: The last retry failed.
-        """
-        most = self.sink.limits.batch
-        size = min(most, self.options.batch_size or most)
-        for batch in batched(changes, size):
-            await self.in_flight(partial(self._remove_batch, batch, recheck))
-
-    async def _remove_batch(self, batch: Sequence[Removal], recheck: Recheck) -> None:
-        started = time.perf_counter()
-        self._sent.clear()
-        await self._apply(batch, recheck)
-        await self.journal.flush()
-        event = BatchWritten(
-            run_id=self.recorder.run_id,
-            products=len(batch),
-            seconds=time.perf_counter() - started,
-        )
-        self.recorder.emit(event)
-
-    async def _apply(self, changes: Sequence[Removal], recheck: Recheck) -> None:
-        """Write a batch with retries, and bisect it if that does not work."""
-        open_ = {change.key: change for change in changes}
+    async def remove(self, removals: Removals) -> None:
+        """Choose products and remove them; what does not succeed is reported."""
         try:
-            await repeated(
-                partial(self._write, open_, recheck),
-                "remove products",
-                self.recorder,
-                self.options,
+            changes = await removals.choose()
+        except TransientError as error:
+            self.recorder.add_problem(f"{removals.problem}: {error}")
+            return
+        if self.on_change is None:
+            await self._write(changes, removals)
+        else:
+            self._show(changes, self.on_change)
+        removals.close()
+
+    def _show(
+        self, changes: Sequence[Removal], on_change: Callable[[Change], None]
+    ) -> None:
+        for change in changes:
+            on_change(change)
+            self.recorder.open_removal(change)
+            self.recorder.record(change.done())
+
+    async def _write(self, changes: Sequence[Removal], removals: Removals) -> None:
+        """Write batch by batch, until nothing of a batch can be removed now.
+
+        Removing is not urgent: what is left is for the next run.
+        """
+        writer = self._writer(removals)
+        for batch in cut(changes, self.sink, self.options):
+            successes = writer.successes
+            for change in batch:
+                self.recorder.open_removal(change)
+            await self.in_flight(partial(writer.write, batch))
+            is_stuck = (
+                self.recorder.unresolved_removal and writer.successes == successes
             )
-        except RefusedError as error:
-            await self._bisect(list(open_.values()), recheck, error, error.said)
-        except TransientError as error:
-            if isinstance(error, SomeAgainError) and len(open_) < len(changes):
-                # The sink removes others, so only these are left to the next run.
-                self._leave_unresolved(error)
-                return
-            if not error.unexplained or self._suspects >= _MAX_SUSPECTS:
-                raise
-            await self._bisect(list(open_.values()), recheck, error)
+            if writer.verdict or is_stuck:
+                break
+        writer.close()
+        if reason := self.recorder.unresolved_removal:
+            self.recorder.add_problem(f"{removals.problem}: {reason}")
 
-    def _leave_unresolved(self, error: SomeAgainError) -> None:
-        for key, reason in error.errors.items():
-            outcome = Outcome(key, OutcomeStatus.UNRESOLVED, str(reason))
-            self.recorder.record_removal(outcome)
+    def _writer(self, removals: Removals) -> Writer[Removal]:
+        """A writer with a breaker of its own.
 
-    async def _bisect(
-        self,
-        changes: Sequence[Removal],
-        recheck: Recheck,
-        error: Exception,
-        said: str = "",
-    ) -> None:
-        """Remove the halves of a batch; a product that is refused alone stays.
-
-        Raises:
-            TransientError: The sink fails without a reason and takes nothing.
+        What made the sink fail before does not speak against removing.
         """
-        if len(changes) > 1:
-            middle = len(changes) // 2
-            await self._apply(changes[:middle], recheck)
-            await self._apply(changes[middle:], recheck)
-            return
-        self._suspects += isinstance(error, TransientError)
-        failed = OutcomeStatus.FAILED
-        self.recorder.record_removal(Outcome(changes[0].key, failed, str(error), said))
 
-    async def _write(self, open_: dict[ProductKey, Removal], recheck: Recheck) -> None:
-        """Check again, write, and take what has an outcome out of *open_*.
+        async def check(changes: Sequence[Removal]) -> Sequence[Removal]:
+            still = await removals.recheck(changes)
+            return [] if self.journal.stopping.is_set() else still
 
-        A product that an earlier try sent, and that is found removed now, counts as
-        removed by this run.
-        """
-        changes = list(open_.values())
-        try:
-            rechecked = await recheck(changes)
-        except TransientError as error:
-            # An unexplained error while looking is never a product's fault.
-            raise TransientError(str(error), retry_after=error.retry_after) from error
-        ours = self._sent.intersection(rechecked.done)
-        self._record(open_, [c.done() for c in changes if c.key in ours])
-        if not rechecked.changes or self.journal.stopping.is_set():
-            return
-        await self.journal.add_intents(rechecked.changes)
-        self.recorder.add_batch(len(rechecked.changes))
-        self.recorder.touched = True
-        self._sent.update(change.key for change in rechecked.changes)
-        with self.recorder.phase("write"):
-            answers = await promises.write(self.sink, rechecked.changes)
-        valid, broken = promises.check_answers(self.sink, rechecked.changes, answers)
-        outcomes, again = sort_answers(rechecked.changes, valid)
-        self._record(open_, outcomes)
-        if broken:
-            raise broken
-        if again:
-            raise SomeAgainError(again)
+        def record(_: Removal, outcome: Outcome) -> None:
+            self.recorder.record(outcome)
 
-    def _record(
-        self, open_: dict[ProductKey, Removal], outcomes: list[Outcome]
-    ) -> None:
-        for outcome in outcomes:
-            if outcome.status is OutcomeStatus.REMOVED:
-                self._suspects = 0
-            del open_[outcome.key]
-            self.recorder.record_removal(outcome)
-
-
-async def repeated(
-    work: Callable[[], Awaitable[T]], what: str, recorder: Recorder, options: Options
-) -> T:
-    """Do work with the run's retry policy.
-
-    Raises:
-        TransientError: The last retry failed.
-    """
-    async for attempt in options.retry.tries(on_retry=recorder.retrying(what)):
-        with attempt:
-            return await work()
-    raise AssertionError("unreachable")
+        return Writer(
+            sink=self.sink,
+            plan=check,
+            options=self.options,
+            recorder=self.recorder,
+            journal=self.journal,
+            breaker=Breaker.of(self.options),
+            on_written=record,
+            on_refused=record,
+            checks_first=True,
+        )

@@ -21,10 +21,11 @@ from catalogsync.report import Report
 from catalogsync.state.protocols import StateStore
 
 from .applying import PlanApproval
+from .approving import Approval
 from .journal import Journal
 from .opening import Openable, opened
 from .options import Options
-from .pipeline import Approval, OnChange, Pipeline
+from .pipeline import OnChange, Pipeline
 from .promises import check_sides
 from .recorder import Recorder
 from .releasing import EmptySource, ReleaseApproval

@@ -8,7 +8,7 @@ from functools import partial
 import attrs
 
 from catalogsync.batching import batched
-from catalogsync.catalog.changes import Existing, Found
+from catalogsync.catalog.changes import Existing, Found, Write
 from catalogsync.diff.describe import diff
 from catalogsync.diff.last_applied import LastApplied
 from catalogsync.errors import RefusedError, TransientError
@@ -16,9 +16,9 @@ from catalogsync.protocols import Sink
 from catalogsync.report import Discrepancy
 
 from .options import Options
-from .planner import Planned, Planner, conflict_text
+from .planner import Planner, conflict_text
 from .recorder import Recorder
-from .removing import repeated
+from .repeating import repeated
 
 __all__ = ["Verifier"]
 
@@ -38,11 +38,11 @@ class Verifier:
     planner: Planner
     options: Options
     recorder: Recorder
-    _sample: list[Planned] = attrs.field(factory=list[Planned], init=False)
+    _sample: list[Write] = attrs.field(factory=list[Write], init=False)
     _seen: int = attrs.field(default=0, init=False)
     _random: random.Random = attrs.field(factory=random.Random, init=False)
 
-    def add(self, written: Planned) -> None:
+    def add(self, written: Write) -> None:
         """Offer a written product to the sample; all have the same chance."""
         if not self.options.verify:
             return
@@ -59,19 +59,19 @@ class Verifier:
         """Read the sample back and record what differs."""
         try:
             for written in batched(self._sample, self.sink.limits.find):
-                products = [item.desired for item in written]
+                products = [item.desired for item in written if item.desired]
                 found = await repeated(
                     partial(self.planner.find, products),
                     "read back what was written",
                     self.recorder,
-                    self.options,
+                    self.options.retry,
                 )
                 for item in written:
-                    self._verify(item, found.get(item.desired.key))
+                    self._verify(item, found.get(item.key))
         except TransientError as error:
             self.recorder.warn(f"could not read back what was written: {error}")
 
-    def _verify(self, written: Planned, found: Found | None) -> None:
+    def _verify(self, written: Write, found: Found | None) -> None:
         differing: tuple[str, ...] = ("the whole product",)
         if isinstance(found, Existing):
             try:
@@ -79,17 +79,18 @@ class Verifier:
             except RefusedError as error:
                 differing = (error.reason,)
         if differing:
-            discrepancy = Discrepancy(key=written.desired.key, fields=differing)
+            discrepancy = Discrepancy(key=written.key, fields=differing)
             self.recorder.discrepancies.append(discrepancy)
 
-    def _differing(self, written: Planned, existing: Existing) -> tuple[str, ...]:
+    def _differing(self, written: Write, existing: Existing) -> tuple[str, ...]:
         """Paths that differ, missing parts, and conflicts that are new."""
         kept = LastApplied.parse(existing.last_applied) == LastApplied.parse(
-            written.change.last_applied
+            written.last_applied
         )
         last_applied = () if kept else ("last_applied",)
-        result = self.planner.compare_written(written.desired, existing)
-        texts = (conflict_text(written.desired.key, text) for text in result.conflicts)
+        desired = written.desired or written.product
+        result = self.planner.compare_written(desired, existing)
+        texts = (conflict_text(written.key, text) for text in result.conflicts)
         conflicts = [text for text in texts if text not in self.recorder.warnings]
         differing = [item.path for item in diff(result.change)] if result.change else []
         missing_parts = existing.missing_parts if result.change else ()

@@ -33,11 +33,12 @@ from catalogsync.protocols import Sink
 
 from . import promises
 from .answers import SomeAgainError, sort_answers
+from .batches import existing_of
 from .journal import Journal
 from .options import Options
-from .planner import Planned, Planner
+from .planner import Planner
 from .recorder import Recorder
-from .removing import repeated
+from .repeating import repeated
 
 __all__ = ["LastRound", "Waiting", "WaitingRoom"]
 
@@ -68,9 +69,6 @@ class WaitingRoom:
         self._items[desired.key] = Waiting(desired, outcome)
         return True
 
-    def __contains__(self, key: object) -> bool:
-        return key in self._items
-
     def take(self) -> list[Waiting]:
         """Take all of them out."""
         items = [*self._items.values()]
@@ -95,7 +93,7 @@ class LastRound:
     room: WaitingRoom
     sink: Sink
     planner: Planner
-    write: Callable[[list[Planned]], Awaitable[None]]
+    write: Callable[[list[Write]], Awaitable[None]]
     options: Options
     recorder: Recorder
     journal: Journal
@@ -127,9 +125,11 @@ class LastRound:
             attrs.evolve(outcome, reason=f"{outcome.reason}; {why}") if why else outcome
         )
 
-    async def _plan(self, desired: Sequence[Product]) -> list[Planned]:
+    async def _plan(self, desired: Sequence[Product]) -> list[Write]:
         work = partial(self.planner.plan_once, desired)
-        return await repeated(work, "find products", self.recorder, self.options)
+        policy = self.options.retry
+        planned = await repeated(work, "find products", self.recorder, policy)
+        return [each.change for each in planned]
 
     async def _free_values(self, waiting: Sequence[Waiting]) -> bool:
         """Clear needed values of holders that lose them anyway, or no longer need them.
@@ -146,7 +146,7 @@ class LastRound:
             for value in _values(variant)
         }
         planned = await self._plan([item.desired for item in waiting])
-        found = [(each.existing, each.change) for each in planned]
+        found = [(existing_of(change), change) for change in planned]
         source = waiting[0].desired.key.source
         keys = {key for item in waiting if (key := item.outcome.holder)}
         keys -= {item.desired.key for item in waiting}
@@ -230,7 +230,7 @@ class LastRound:
         if not products:
             return []
         find = partial(promises.find, self.sink, products, _FIELDS)
-        found = await repeated(find, "find products", self.recorder, self.options)
+        found = await repeated(find, "find products", self.recorder, self.options.retry)
         return [one for one in found.values() if isinstance(one, Existing)]
 
     async def _apply(self, change: Update) -> bool:
@@ -239,7 +239,7 @@ class LastRound:
         try:
             write = partial(self._write, change)
             done = await repeated(
-                write, "free unique values", self.recorder, self.options
+                write, "free unique values", self.recorder, self.options.retry
             )
         except RefusedError:
             return False  # the waiting product is then refused, with the reason

@@ -1,11 +1,15 @@
 """The writer: applies batches of planned changes until each product has an outcome.
 
+It treats all changes alike, those of products and removals. How a change is planned
+again, and who records its result, is given to it.
+
 **The unit of work is find, plan, write.** When a write fails and nobody knows how much
 of it was done, the batch is planned again and only what is still missing is written.
 So a lost answer never makes a duplicate.
 
 **Bisecting.** A sink may refuse a batch as a whole because of one product. Culprits
 that it names are taken out. Otherwise the batch is halved until they stand alone.
+While the sink takes nothing at all, its products are tried one by one.
 
 **Suspects.** Some errors have no reason, such as a bare 500: either one product is bad,
 or the sink is. A product that still fails alone is a *suspect*. As soon as the sink
@@ -14,21 +18,19 @@ and refused if it fails again. If the sink takes nothing, suspects are evidence 
 the sink, and the breaker decides when to give it up; then they become unresolved, not
 failed.
 
-**Requests in flight.** A request that we gave up may still be carried out. Incomplete
-products, and creations that a dead process began, are left alone until that cannot
-be the case any more (`Options.grace`).
+What an old request may still be doing to a product is decided in `grace`.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Generic
 
 import attrs
 
-from catalogsync.catalog.changes import Create, Write
 from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
-from catalogsync.catalog.products import Product, ProductKey
+from catalogsync.catalog.products import ProductKey
 from catalogsync.errors import (
     BatchRefusedError,
     ConflictError,
@@ -40,66 +42,98 @@ from catalogsync.protocols import Sink
 
 from . import promises
 from .answers import SomeAgainError, error_of, sort_answers
+from .batches import ChangeT, by_action
 from .breaker import Breaker
+from .grace import Grace
 from .journal import Journal
 from .options import Options
-from .planner import Planned, Planner, by_action, conflict_text
 from .recorder import Recorder
-from .waiting import WaitingRoom
 
 __all__ = ["Writer"]
 
-_WRITTEN = frozenset({OutcomeStatus.CREATED, OutcomeStatus.UPDATED})
+_WRITTEN = frozenset(
+    {OutcomeStatus.CREATED, OutcomeStatus.UPDATED, OutcomeStatus.REMOVED}
+)
+_SEVERAL = 3
 
-Suspect = tuple[Planned, Exception]
-"""A product whose write failed without a reason, and the error."""
+Suspect = tuple[ChangeT, Exception]
+"""A change that failed alone and without a reason, and the error."""
+
+
+@attrs.define
+class _Suspects(Generic[ChangeT]):
+    """The suspects of one batch.
+
+    Attributes:
+        successes: `Writer.successes` at its first error without a reason.
+        found: The suspects.
+    """
+
+    successes: int
+    found: list[Suspect[ChangeT]] = attrs.field(factory=list["Suspect[ChangeT]"])
 
 
 class _Bisect(Exception):  # noqa: N818 - a signal, not an error
     """A batch cannot be written as a whole.
 
     Attributes:
-        items: What is left of it.
+        changes: What is left of it.
         error: Why.
         unexplained: Whether the sink may be at fault instead of a product.
     """
 
     def __init__(
-        self, items: Sequence[Planned], error: Exception, *, unexplained: bool
+        self, changes: Sequence[Any], error: Exception, *, unexplained: bool
     ) -> None:
         super().__init__(str(error))
-        self.items = items
+        self.changes = changes
         self.error = error
         self.unexplained = unexplained
 
 
 @attrs.define(kw_only=True)
-class Writer:
+class Writer(Generic[ChangeT]):
     """Writes batches; several calls of `write` may run at once.
 
     Attributes:
         sink: The sink.
-        planner: Plans again where the state of the sink is uncertain.
+        plan: Finds the products of changes again and plans what is still to be done;
+            others get their outcome. It may raise `TransientError`.
         options: Options of the run.
         recorder: Receives outcomes.
         journal: Receives intents before each write.
-        on_written: Called with each product that was written.
         breaker: Decides when to give up the sink.
-        waiting: Keeps products that need a value which another product still has.
+        on_written: Records a change that the sink applied.
+        on_refused: Records a change that the sink refused.
+        checks_first: Whether to plan again before each write, even the first.
+        successes: How many changes the sink applied.
     """
 
     sink: Sink
-    planner: Planner
+    plan: Callable[[Sequence[ChangeT]], Awaitable[Sequence[ChangeT]]]
     options: Options
     recorder: Recorder
     journal: Journal
-    on_written: Callable[[Planned], None]
     breaker: Breaker
-    waiting: WaitingRoom = attrs.field(factory=WaitingRoom)
-    _successes: int = attrs.field(default=0, init=False)
+    on_written: Callable[[ChangeT, Outcome], None]
+    on_refused: Callable[[ChangeT, Outcome], None]
+    checks_first: bool = False
+    successes: int = attrs.field(default=0, init=False)
     _failed: set[ProductKey] = attrs.field(factory=set[ProductKey], init=False)
-    _suspects: list[Suspect] = attrs.field(factory=list[Suspect], init=False)
-    _to_retry: list[Suspect] = attrs.field(factory=list[Suspect], init=False)
+    _suspects: list[Suspect[ChangeT]] = attrs.field(
+        factory=list["Suspect[ChangeT]"], init=False
+    )
+    _to_retry: list[Suspect[ChangeT]] = attrs.field(
+        factory=list["Suspect[ChangeT]"], init=False
+    )
+    _grace: Grace = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._grace = Grace(
+            seconds=self.options.grace,
+            collides=self.sink.limits.collides,
+            journal=self.journal,
+        )
 
     @property
     def verdict(self) -> str:
@@ -117,7 +151,7 @@ class Writer:
             )
         return ""
 
-    async def write(self, batch: Sequence[Planned]) -> None:
+    async def write(self, batch: Sequence[ChangeT]) -> None:
         """Write a batch; afterwards each product has an outcome, waits or is a suspect.
 
         Raises:
@@ -125,6 +159,7 @@ class Writer:
                 outcome stay open.
         """
         started = time.perf_counter()
+        self._failed.difference_update(change.key for change in batch)
         await self._apply(batch, None)
         await self._retry_suspects()
         await self.journal.flush()
@@ -136,14 +171,13 @@ class Writer:
         self.recorder.emit(event)
 
     def leave_unresolved(
-        self, products: Iterable[Product], error: TransientError
+        self, keys: Iterable[ProductKey], error: TransientError
     ) -> None:
         """Leave products to the next run."""
-        for product in products:
-            reason = str(error_of(product.key, error))
-            self._failed.add(product.key)
-            outcome = Outcome(product.key, OutcomeStatus.UNRESOLVED, reason)
-            self.recorder.record(outcome)
+        for key in keys:
+            reason = str(error_of(key, error))
+            self._failed.add(key)
+            self.recorder.record(Outcome(key, OutcomeStatus.UNRESOLVED, reason))
 
     def close(self) -> None:
         """Decide on the suspects, once everything else is written.
@@ -158,46 +192,48 @@ class Writer:
     # Applying: one batch, with retries.
 
     async def _apply(
-        self, items: Sequence[Planned], suspects: list[Suspect] | None
+        self, changes: Sequence[ChangeT], suspects: _Suspects[ChangeT] | None
     ) -> None:
         """Write a batch, and bisect it if that does not work.
 
         Args:
-            items: The batch.
+            changes: The batch.
             suspects: Receives products that fail alone and without a reason; None: no
                 unexplained error so far.
         """
-        if self.verdict:
-            return
-        deferred: list[Sequence[Planned]] = []
-        try:
-            await self._apply_whole(items, deferred, suspected=suspects is not None)
-        except _Bisect as signal:
-            await self._bisect(signal, suspects)
-        for part in deferred:
-            await self._apply(part, suspects)
+        parts = [changes]
+        while parts and not self.verdict:
+            part = parts.pop(0)
+            try:
+                await self._apply_whole(part, parts, suspects)
+            except _Bisect as signal:
+                await self._bisect(signal, suspects)
 
     async def _apply_whole(
         self,
-        items: Sequence[Planned],
-        deferred: list[Sequence[Planned]],
-        *,
-        suspected: bool,
+        changes: Sequence[ChangeT],
+        parts: list[Sequence[ChangeT]],
+        suspects: _Suspects[ChangeT] | None,
     ) -> None:
         """Write a batch as a whole, with retries.
 
         A new plan may need other actions than the old one: a product that turns out
-        to be incomplete is updated, not created. Those parts are added to *deferred*.
+        to be incomplete is updated, not created. Those are added to *parts*, and so is
+        what is left after the sink refused some.
 
         Raises:
             _Bisect: It cannot be written as a whole.
         """
-        current, unexplained = items, 0
-        on_retry = self.recorder.retrying("write a batch")
-        uncertain = suspected or any(map(self._may_be_in_flight, items))
+        current, unexplained = changes, 0
+        uncertain = (
+            self.checks_first
+            or suspects is not None
+            or any(map(self._grace.may_be_in_flight, changes))
+        )
         # While the sink is failing anyway, an unexplained error says little about
         # products, so the retries are used up before the batch is taken apart.
-        sink_is_failing = self.breaker.is_suspect and not suspected
+        sink_is_failing = self.breaker.is_suspect and suspects is None
+        on_retry = self.recorder.retrying("write a batch")
         try:
             policy = self.breaker.policy(self.options.retry)
             async for attempt in policy.tries(on_retry=on_retry):
@@ -205,14 +241,14 @@ class Writer:
                     try:
                         if attempt.num > 1 or uncertain:
                             before = current
-                            current, *more = await self._replan(current)
-                            deferred += more
-                            self._check_ready(current, before)
-                        await self._write(current)
+                            current, *more = await self._plan_again(current)
+                            parts += more
+                            self._grace.check(current, before)
+                        await self._write(current, parts)
                     except TransientError as error:
                         current = self._still_open(current)
                         unexplained += error.unexplained
-                        free_retries = 1 if len(current) == 1 or not suspected else 0
+                        free_retries = self._free_retries(current, suspects)
                         if unexplained > free_retries and not sink_is_failing:
                             raise _Bisect(current, error, unexplained=True) from error
                         raise
@@ -221,224 +257,182 @@ class Writer:
                 raise _Bisect(current, error, unexplained=True) from error
             self._give_up(current, error)
 
-    async def _replan(self, items: Sequence[Planned]) -> list[list[Planned]]:
+    async def _plan_again(self, changes: Sequence[ChangeT]) -> list[list[ChangeT]]:
         """What is still to be written, by action; at least one part, maybe empty."""
         try:
-            planned = await self.planner.plan_once([item.desired for item in items])
+            planned = await self.plan(changes)
         except TransientError as error:
             # An unexplained error of `find` is the sink's fault, never a product's.
             raise TransientError(str(error), retry_after=error.retry_after) from error
         return by_action(planned) or [[]]
 
-    def _still_open(self, items: Sequence[Planned]) -> list[Planned]:
-        """Those that have no outcome and do not wait for one."""
-        return [
-            item
-            for item in items
-            if self.recorder.is_open(item.desired.key)
-            and item.desired.key not in self.waiting
-        ]
+    def _free_retries(
+        self, changes: Sequence[ChangeT], suspects: _Suspects[ChangeT] | None
+    ) -> int:
+        """How often an unexplained error is retried before the batch is bisected."""
+        alone = len(changes) == 1 and not self._takes_nothing(suspects)
+        return 1 if alone or suspects is None else 0
 
-    def _give_up(self, items: Sequence[Planned], error: TransientError) -> None:
+    def _still_open(self, changes: Sequence[ChangeT]) -> list[ChangeT]:
+        """Those without an outcome that do not wait for one either."""
+        is_open, failed = self.recorder.is_open, self._failed
+        return [c for c in changes if is_open(c.key) and c.key not in failed]
+
+    def _give_up(self, changes: Sequence[ChangeT], error: TransientError) -> None:
         """The last retry failed, which may be the sink's fault."""
-        self.leave_unresolved([item.desired for item in items], error)
+        keys = [change.key for change in changes]
+        self.leave_unresolved(keys, error)
         # A conflict only says that others are changing the product.
-        errors = [error_of(item.desired.key, error) for item in items]
+        errors = [error_of(key, error) for key in keys]
         against_sink = [e for e in errors if not isinstance(e, ConflictError)]
         if against_sink:
             self._blame_sink(len(against_sink), against_sink[-1])
 
-    # Requests in flight.
-
-    def _may_be_in_flight(self, item: Planned) -> bool:
-        """Whether an old request may still be creating or completing a product."""
-        waits = not self.sink.limits.collides and self.journal.ready_in(
-            item.desired.key
-        )
-        return item.is_repair or bool(waits)
-
-    def _check_ready(self, items: Sequence[Planned], before: Sequence[Planned]) -> None:
-        """Leave products alone that an old request may still be changing.
-
-        Raises:
-            ConflictError: There are some; its `retry_after` says when to try again.
-        """
-        known = {item.desired.key: item for item in before}
-        waits = [
-            wait
-            for item in items
-            if (wait := self._ready_in(item, known[item.desired.key])) is not None
-        ]
-        if waits:
-            problem = "incomplete, or an earlier request may still be creating it"
-            keys = ", ".join(str(item.desired.key) for item in items[:3])
-            raise ConflictError(f"{problem}: {keys}", retry_after=max(waits) or None)
-
-    def _ready_in(self, item: Planned, before: Planned) -> float | None:
-        """Seconds until a product may be created or repaired; None: now.
-
-        A sink that knows the age of an incomplete product answers by that. Otherwise
-        the product is repaired when two looks in a row find it unchanged.
-        """
-        existing, previous = item.existing, before.existing
-        if existing is None:
-            if self.sink.limits.collides:
-                return None
-            return self.journal.ready_in(item.desired.key) or None
-        if not item.is_repair:
-            return None
-        grace, age = self.options.grace, existing.age
-        if age is not None and age < grace:
-            return grace - age
-        is_unchanged = previous is not None and (
-            existing.product == previous.product
-            and existing.missing_parts == previous.missing_parts
-        )
-        return None if is_unchanged else 0.0
-
-    def _with_grace(self, change: Write, error: TransientError) -> TransientError:
-        """The error, with a wait of `grace` where a second creation would duplicate.
-
-        An error without a reason is an answer, and so is a conflict: then the request
-        is over and there is nothing to wait for.
-        """
-        answered = error.unexplained or isinstance(error, ConflictError)
-        if answered or self.sink.limits.collides or not isinstance(change, Create):
-            return error
-        wait = max(self.options.grace, error.retry_after or 0.0)
-        return TransientError(str(error), retry_after=wait)
-
     # Writing: one call of the sink, and its answers.
 
-    async def _write(self, items: Sequence[Planned]) -> None:
-        """Write once; culprits that the sink names are taken out.
+    async def _write(
+        self, changes: Sequence[ChangeT], parts: list[Sequence[ChangeT]]
+    ) -> None:
+        """Write once; if the sink names culprits, the others are added to *parts*.
 
         Raises:
             _Bisect: The sink refuses all and names nobody.
             TransientError: The outcome of some is not known.
         """
-        while items:
-            for item in items:
-                expected = item.change.done().status
-                self.recorder.record_attempt(item.desired.key, expected)
-            await self.journal.add_intents([item.change for item in items])
-            self.recorder.add_batch(len(items))
-            self.recorder.touched = True
-            try:
-                await self._send(items)
-            except RefusedError as error:
-                items = self._without_culprits(items, error)
-            else:
-                return
+        if not changes:
+            return
+        for change in changes:
+            self.recorder.record_attempt(change.key, change.done().status)
+        await self.journal.add_intents(changes)
+        self.recorder.add_batch(len(changes))
+        self.recorder.touched = True
+        try:
+            await self._send(changes)
+        except RefusedError as error:
+            parts.insert(0, self._without_culprits(changes, error))
 
-    async def _send(self, items: Sequence[Planned]) -> None:
+    async def _send(self, changes: Sequence[ChangeT]) -> None:
         """Call the sink and record its answers.
 
         Raises:
             BrokenPromiseError: Some answers are not valid.
             TransientError: Some changes have to be tried again.
         """
-        changes = [item.change for item in items]
         try:
             with self.recorder.phase("write"):
                 answers = await promises.write(self.sink, changes)
         except TransientError as error:
-            later = self._with_grace(changes[0], error)
+            later = self._grace.after(changes[0], error)
             if later is error:
                 raise
             raise later from error
         valid, broken = promises.check_answers(self.sink, changes, answers)
         outcomes, again = sort_answers(changes, valid)
-        self._record(items, outcomes)
+        self._record(changes, outcomes)
         if broken:
             raise broken
         if again:
-            errors = {key: self._with_grace(changes[0], e) for key, e in again.items()}
-            raise SomeAgainError(errors)
+            after = self._grace.after
+            raise SomeAgainError({k: after(changes[0], e) for k, e in again.items()})
 
     def _without_culprits(
-        self, items: Sequence[Planned], error: RefusedError
-    ) -> Sequence[Planned]:
+        self, changes: Sequence[ChangeT], error: RefusedError
+    ) -> Sequence[ChangeT]:
         culprits: Mapping[ProductKey, str] = {}
         if isinstance(error, BatchRefusedError):
             culprits = error.culprits
-        rest = [item for item in items if item.desired.key not in culprits]
-        if len(rest) == len(items):
-            raise _Bisect(items, error, unexplained=False) from error
-        for item in items:
-            key = item.desired.key
-            if key in culprits:
-                self._fail(item, _refusal(key, error))
-        return [] if self.verdict else rest
+        rest = [change for change in changes if change.key not in culprits]
+        if len(rest) == len(changes):
+            raise _Bisect(changes, error, unexplained=False) from error
+        for change in changes:
+            if change.key in culprits:
+                self._fail(change, _refusal(change.key, error))
+        return rest
 
-    def _record(self, items: Sequence[Planned], outcomes: Iterable[Outcome]) -> None:
-        sent = {item.desired.key: item for item in items}
+    def _record(self, changes: Sequence[ChangeT], outcomes: Iterable[Outcome]) -> None:
+        sent = {change.key: change for change in changes}
         successes = 0
         for outcome in outcomes:
             if outcome.status is OutcomeStatus.FAILED:
                 self._fail(sent[outcome.key], outcome)
-                continue
-            self.recorder.record(outcome)
-            if outcome.status in _WRITTEN:
+            elif outcome.status in _WRITTEN:
                 successes += 1
-                if outcome.reason:
-                    self.recorder.warn(conflict_text(outcome.key, outcome.reason))
-                self.on_written(sent[outcome.key])
+                self.on_written(sent[outcome.key], outcome)
             else:
                 self._failed.add(outcome.key)
+                self.recorder.record(outcome)
         if successes:
             self._note_successes(successes)
 
-    def _fail(self, item: Planned, outcome: Outcome) -> None:
+    def _fail(self, change: ChangeT, outcome: Outcome) -> None:
         self._failed.add(outcome.key)
-        if not self.waiting.admit(item.desired, outcome):
-            self.recorder.record_refusal(outcome)
+        self.on_refused(change, outcome)
 
     # Bisecting, and suspects.
 
-    async def _bisect(self, signal: _Bisect, suspects: list[Suspect] | None) -> None:
+    async def _bisect(
+        self, signal: _Bisect, suspects: _Suspects[ChangeT] | None
+    ) -> None:
         """Write the halves of a batch; refuse or suspect a product that is alone."""
-        mine: list[Suspect] | None = suspects
+        mine = suspects
         if signal.unexplained and suspects is None:
-            mine = []
-        before = self._successes
-        items = signal.items
-        if len(items) > 1:
-            middle = len(items) // 2
-            first, second = items[:middle], items[middle:]
-            await self._apply(first, mine)
-            if len(second) > 1 and self._all_written(first):
-                # The culprit is in the second half, so writing it whole is in vain.
-                rest = _Bisect(second, signal.error, unexplained=signal.unexplained)
-                await self._bisect(rest, mine)
-            else:
-                await self._apply(second, mine)
+            mine = _Suspects(self.successes)
+        changes: Sequence[ChangeT] = signal.changes
+        if len(changes) > 1:
+            await self._split(changes, mine)
         elif signal.unexplained and mine is not None:
-            mine.extend((item, signal.error) for item in items)
+            mine.found += [(change, signal.error) for change in changes]
         else:
-            self._refuse((item, signal.error) for item in items)
-        if mine and suspects is None:
-            self._judge(mine, before)
+            self._refuse((change, signal.error) for change in changes)
+        if suspects is None and mine is not None and mine.found:
+            self._judge(mine)
 
-    def _all_written(self, items: Iterable[Planned]) -> bool:
+    async def _split(
+        self, changes: Sequence[ChangeT], suspects: _Suspects[ChangeT] | None
+    ) -> None:
+        """Write the first half, and then the rest as a whole if that may succeed.
+
+        If all of the first half are written, the culprit is among the rest, which is
+        halved again. While the sink takes nothing at all, halves are in vain, so the
+        products are tried one by one.
+        """
+        rest = changes
+        while len(rest) > 1:
+            size = 1 if self._takes_nothing(suspects) else len(rest) // 2
+            first, rest = rest[:size], rest[size:]
+            await self._apply(first, suspects)
+            if not self._all_written(first) and not self._takes_nothing(suspects):
+                break
+        await self._apply(rest, suspects)
+
+    def _takes_nothing(self, suspects: _Suspects[ChangeT] | None) -> bool:
+        """Whether several products failed alone, without a success since."""
+        return (
+            suspects is not None
+            and len(suspects.found) >= _SEVERAL
+            and self.successes == suspects.successes
+        )
+
+    def _all_written(self, changes: Iterable[ChangeT]) -> bool:
         """Whether the sink has all of these as desired."""
-        keys = [item.desired.key for item in items]
+        keys = [change.key for change in changes]
         return not any(
             self.recorder.is_open(key) or key in self._failed for key in keys
         )
 
-    def _judge(self, suspects: Sequence[Suspect], successes_before: int) -> None:
+    def _judge(self, suspects: _Suspects[ChangeT]) -> None:
         """Refuse suspects if the sink took other products meanwhile, else hold them."""
-        if self._successes > successes_before:
-            self._refuse(suspects)
+        if self.successes > suspects.successes:
+            self._refuse(suspects.found)
             return
-        self._suspects += suspects
-        _, error = suspects[-1]
-        self._blame_sink(len(suspects), error)
+        self._suspects += suspects.found
+        _, error = suspects.found[-1]
+        number = len(suspects.found)
+        self._blame_sink(number, error, calls=number)
 
     def _note_successes(self, number: int) -> None:
         """The sink works, so each suspect deserves one more try by itself."""
-        self._successes += number
+        self.successes += number
         self.breaker.worked()
         self._to_retry += self._suspects
         self._suspects.clear()
@@ -446,25 +440,25 @@ class Writer:
     async def _retry_suspects(self) -> None:
         """Refuse those that fail again although the sink takes other products."""
         while self._to_retry and not self.verdict:
-            item, _ = self._to_retry.pop()
-            suspects: list[Suspect] = []
-            await self._apply([item], suspects)
-            self._refuse(suspects)
+            change, _ = self._to_retry.pop()
+            suspects = _Suspects[ChangeT](self.successes)
+            await self._apply([change], suspects)
+            self._refuse(suspects.found)
 
-    def _blame_sink(self, products: int, error: Exception) -> None:
-        self.breaker.failed(products, error)
+    def _blame_sink(self, products: int, error: Exception, *, calls: int = 1) -> None:
+        self.breaker.failed(products, error, calls=calls)
         if self.breaker.verdict:
             self._acquit()
 
     def _acquit(self) -> None:
         """The sink is at fault, so the suspects are unresolved, not failed."""
-        for item, error in self._suspects:
-            self.leave_unresolved([item.desired], TransientError(str(error)))
+        for change, error in self._suspects:
+            self.leave_unresolved([change.key], TransientError(str(error)))
         self._suspects.clear()
 
-    def _refuse(self, suspects: Iterable[Suspect]) -> None:
-        for item, error in suspects:
-            self._fail(item, _refusal(item.desired.key, error))
+    def _refuse(self, suspects: Iterable[Suspect[ChangeT]]) -> None:
+        for change, error in suspects:
+            self._fail(change, _refusal(change.key, error))
 
 
 def _refusal(key: ProductKey, error: Exception) -> Outcome:
