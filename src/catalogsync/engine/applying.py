@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 
 import attrs
 
@@ -19,10 +20,10 @@ from catalogsync.catalog.changes import (
 from catalogsync.catalog.products import Field, ProductKey
 from catalogsync.diff.last_applied import LastApplied
 from catalogsync.plans import Plan, fingerprint
-from catalogsync.protocols import RemovingSink
+from catalogsync.protocols import RemovingSink, Sink
+from catalogsync.retry import RetryPolicy
 
 from . import promises
-from .options import Options
 from .recorder import Recorder
 from .removing import find_whole, is_writer, recheck, removal
 from .repeating import repeated
@@ -40,9 +41,23 @@ class PlanApproval:
 
     Attributes:
         plan: The plan.
+        sink: The sink.
+        policy: When listing products is repeated.
+        recorder: Receives what is not removed.
     """
 
     plan: Plan
+    sink: Sink
+    policy: RetryPolicy
+    recorder: Recorder
+    problem: str = "could not remove products"
+    _changed: set[ProductKey] = attrs.field(factory=set[ProductKey], init=False)
+    _gone: set[ProductKey] = attrs.field(factory=set[ProductKey], init=False)
+
+    @property
+    def references(self) -> Iterable[Reference]:
+        """Those of the plan."""
+        return self.plan.references
 
     def objection(self, change: Write, /) -> str:
         """Why a change must not be made; empty: it may."""
@@ -54,53 +69,31 @@ class PlanApproval:
         """Whether a category or tag may be written."""
         return self.plan.references.get(change.reference) == fingerprint(change)
 
-    @property
-    def references(self) -> Iterable[Reference]:
-        """Categories and tags to write, whether a planned product needs them or not."""
-        return self.plan.references
-
-    def removals(
-        self, sink: RemovingSink, source: str, recorder: Recorder, options: Options, /
-    ) -> _PlannedRemovals | None:
-        """The planned removals; None: there are none."""
-        changes = self.plan.changes.items()
-        removed = {key: action for key, (action, _) in changes if action in _REMOVALS}
-        if not removed:
-            return None
-        return _PlannedRemovals(self.plan, removed, sink, source, recorder, options)
-
-
-@attrs.frozen
-class _PlannedRemovals:
-    """Removes what a plan removes, if it has not changed since; see `Removals`."""
-
-    plan: Plan
-    removed: Mapping[ProductKey, Action]
-    sink: RemovingSink
-    source: str
-    recorder: Recorder
-    options: Options
-    problem: str = "could not remove products"
-    _changed: set[ProductKey] = attrs.field(factory=set[ProductKey], init=False)
-    _gone: set[ProductKey] = attrs.field(factory=set[ProductKey], init=False)
-
     async def choose(self) -> Sequence[Removal]:
         """Those whose product has not changed since the plan was made."""
-        what, policy = "list our products", self.options.retry
-        candidates = await repeated(self._candidates, what, self.recorder, policy)
-        self._gone.update(self.removed.keys() - {change.key for change in candidates})
+        changes = self.plan.changes.items()
+        removed = {key: action for key, (action, _) in changes if action in _REMOVALS}
+        if not removed or not isinstance(self.sink, RemovingSink):
+            return []
+        find = partial(self._still_there, self.sink, removed)
+        candidates = await repeated(
+            find, "list our products", self.recorder, self.policy
+        )
+        self._gone.update(removed.keys() - {change.key for change in candidates})
         return [change for change in candidates if self._is_as_planned(change)]
 
-    async def _candidates(self) -> list[Removal]:
-        """The removals of planned products that are still there."""
+    async def _still_there(
+        self, sink: RemovingSink, removed: Mapping[ProductKey, Action]
+    ) -> list[Removal]:
+        """The removals of planned products that exist."""
         found = [
-            removal(existing, self.removed[existing.product.key])
-            async for page in promises.owned(self.sink, self.source)
+            removal(existing, removed[existing.product.key])
+            async for page in promises.owned(sink, self.plan.head.source)
             for existing in page
-            if existing.product.key in self.removed
+            if existing.product.key in removed
         ]
         deleted = [c.existing for c in found if isinstance(c, Delete)]
-        whole = await find_whole(self.sink, deleted)
+        whole = await find_whole(sink, deleted)
         return [
             *(change for change in found if isinstance(change, Unpublish)),
             *(Delete(existing=existing) for existing in whole),
@@ -121,7 +114,7 @@ class _PlannedRemovals:
         same, recorder = self._is_same, self.recorder
         return await recheck(self.sink, changes, same, recorder, fields=fields)
 
-    def _is_same(self, change: Removal, existing: Existing) -> bool:
+    def _is_same(self, existing: Existing, change: Removal) -> bool:
         if isinstance(change, Delete):
             same = fingerprint(Delete(existing=existing)) == fingerprint(change)
         else:

@@ -6,17 +6,19 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from catalogsync.catalog.changes import Reference, ReferenceChange, Write
-from catalogsync.protocols import RemovingSink
 
-from .options import Options
-from .recorder import Recorder
 from .removing import Removals
 
 __all__ = ["Approval"]
 
 
-class Approval(Protocol):
-    """Decides which changes a run may make."""
+class Approval(Removals, Protocol):
+    """Decides which changes a run may make, and what it removes."""
+
+    @property
+    def references(self) -> Iterable[Reference]:
+        """Categories and tags to write, whether a product needs them or not."""
+        ...
 
     def objection(self, change: Write, /) -> str:
         """Why a change must not be made; empty: it may."""
@@ -24,15 +26,4 @@ class Approval(Protocol):
 
     def allows_reference(self, change: ReferenceChange, /) -> bool:
         """Whether a category or tag may be written."""
-        ...
-
-    @property
-    def references(self) -> Iterable[Reference]:
-        """Categories and tags to write, whether a product needs them or not."""
-        ...
-
-    def removals(
-        self, sink: RemovingSink, source: str, recorder: Recorder, options: Options, /
-    ) -> Removals | None:
-        """The products of a source to remove from the sink; None: none."""
         ...

@@ -357,13 +357,8 @@ class Pipeline:
     def _removals(self) -> Removals | None:
         """What is to be removed: as approved, or what left the source."""
         sink, options, prune = self.sink, self.options, self.options.prune
-        if self.approval is not None:
-            if not isinstance(sink, RemovingSink):
-                return None
-            name = self.source.name
-            return self.approval.removals(sink, name, self.recorder, options)
-        if prune is None or not self._is_complete:
-            return None
+        if self.approval is not None or prune is None or not self._is_complete:
+            return self.approval
         if not isinstance(sink, RemovingSink):
             self.recorder.warn("`prune` ignored: not supported by this sink")
             return None

@@ -166,7 +166,7 @@ class Pruner:
         if None in present:
             self.recorder.warn(_UNREADABLE)
 
-        def is_allowed(change: Removal, existing: Existing) -> bool:
+        def is_allowed(existing: Existing, change: Removal) -> bool:
             may_be_there = None in present or change.key in present
             return not may_be_there and self._is_removable(existing)
 

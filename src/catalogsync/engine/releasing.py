@@ -16,9 +16,9 @@ from catalogsync.catalog.changes import (
 )
 from catalogsync.diff.last_applied import LastApplied
 from catalogsync.protocols import Cursor, Page, RemovingSink
+from catalogsync.retry import RetryPolicy
 
 from . import promises
-from .options import Options
 from .recorder import Recorder
 from .removing import is_writer, recheck
 from .repeating import repeated
@@ -39,14 +39,23 @@ class EmptySource:
 
 @attrs.frozen
 class ReleaseApproval:
-    """Allows to release the products of a job, and nothing else.
+    """Releases the products of a job, and allows nothing else.
 
     Attributes:
         job: Name of the job.
+        source: Name of the source.
+        sink: The sink.
+        policy: When listing the products is repeated.
+        recorder: Receives warnings.
     """
 
     job: str
+    source: str
+    sink: RemovingSink
+    policy: RetryPolicy
+    recorder: Recorder
     references: Iterable[Reference] = ()
+    problem: str = "could not release products"
 
     def objection(self, _: Write, /) -> str:
         """Refuse every other change."""
@@ -56,28 +65,10 @@ class ReleaseApproval:
         """Refuse every change of a category or tag."""
         return False
 
-    def removals(
-        self, sink: RemovingSink, source: str, recorder: Recorder, options: Options, /
-    ) -> _Releases:
-        """The products of the job."""
-        return _Releases(self.job, sink, source, recorder, options)
-
-
-@attrs.frozen
-class _Releases:
-    """Releases the products of a job; see `Removals`."""
-
-    job: str
-    sink: RemovingSink
-    source: str
-    recorder: Recorder
-    options: Options
-    problem: str = "could not release products"
-
     async def choose(self) -> Sequence[Removal]:
         """All products of the job; others with our key are only counted."""
-        what, policy = "list our products", self.options.retry
-        existing = await repeated(self._owned, what, self.recorder, policy)
+        what = "list our products"
+        existing = await repeated(self._owned, what, self.recorder, self.policy)
         unclear = sum(
             LastApplied.parse(each.last_applied).job is None for each in existing
         )
@@ -94,14 +85,10 @@ class _Releases:
 
     async def recheck(self, changes: Sequence[Removal], /) -> Sequence[Removal]:
         """Those that are still the job's."""
-
-        def is_allowed(_: Removal, existing: Existing) -> bool:
-            return self._is_ours(existing)
-
-        return await recheck(self.sink, changes, is_allowed, self.recorder)
+        return await recheck(self.sink, changes, self._is_ours, self.recorder)
 
     def close(self) -> None:
         """Nothing to report."""
 
-    def _is_ours(self, existing: Existing) -> bool:
+    def _is_ours(self, existing: Existing, _: object = None) -> bool:
         return is_writer(LastApplied.parse(existing.last_applied), self.job)

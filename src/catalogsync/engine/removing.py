@@ -110,7 +110,7 @@ def is_writer(last_applied: LastApplied, job: str) -> bool:
 async def recheck(
     sink: Sink,
     changes: Sequence[Removal],
-    is_allowed: Callable[[Removal, Existing], bool],
+    is_allowed: Callable[[Existing, Removal], bool],
     recorder: Recorder,
     *,
     fields: frozenset[Field] = _STATUS,
@@ -143,7 +143,7 @@ async def recheck(
             recorder.record(Outcome(change.key, OutcomeStatus.FAILED, reason))
         elif existing is None or _is_done(change, existing):
             recorder.record(Outcome(change.key, OutcomeStatus.UNCHANGED))
-        elif is_allowed(change, existing):
+        elif is_allowed(existing, change):
             still.append(removal(existing, change.action))
         else:
             recorder.record(Outcome(change.key, OutcomeStatus.SKIPPED))

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
+from functools import partial
 
 import attrs
 
@@ -115,7 +116,8 @@ class Sync:
         this = attrs.evolve(self._narrowed(), job=plan.head.job)
         options = attrs.evolve(this.options, transform=None)  # the plan has its results
         this = attrs.evolve(this, options=options)
-        return this._make(PlanSource(plan), approval=PlanApproval(plan), run_id=run_id)
+        approve = partial(PlanApproval, plan, this.sink, options.retry)
+        return this._make(PlanSource(plan), approve=approve, run_id=run_id)
 
     async def failed(self, keys: Collection[ProductKey] | None = None) -> RetrySource:
         """Read the failed products of the job again.
@@ -163,8 +165,9 @@ class Sync:
         if not isinstance(self.sink, RemovingSink):
             raise MisconfiguredError("sink", "cannot release products")
         name = self.source if isinstance(self.source, str) else self.source.name
-        this = self._narrowed()
-        return this._make(EmptySource(name), approval=ReleaseApproval(self.job))
+        policy = self.options.retry
+        approve = partial(ReleaseApproval, self.job, name, self.sink, policy)
+        return self._narrowed()._make(EmptySource(name), approve=approve)
 
     def _narrowed(self, keys: tuple[ProductKey, ...] | None = None) -> Sync:
         """Without limit and pruning, for these keys only; None: for all products."""
@@ -181,7 +184,7 @@ class Sync:
         source: Source,
         *,
         on_change: OnChange | None = None,
-        approval: Approval | None = None,
+        approve: Callable[[Recorder], Approval] | None = None,
         run_id: str | None = None,
     ) -> Run:
         check_sides(source, self.sink)
@@ -199,7 +202,7 @@ class Sync:
             sink=self.sink.name,
             options=self.options,
             writes=on_change is None,
-            partial=self.options.partial or approval is not None,
+            partial=self.options.partial or approve is not None,
         )
         recorder = Recorder(
             run_id=run_id, emit=emitter(self.hooks), on_outcome=journal.add_outcome
@@ -211,7 +214,7 @@ class Sync:
             recorder=recorder,
             journal=journal,
             on_change=on_change,
-            approval=approval,
+            approval=None if approve is None else approve(recorder),
         )
         return Run(job=self.job, pipeline=pipeline, recorder=recorder)
 
