@@ -64,7 +64,6 @@ from .defects import DefectError, explained
 from .pages import is_cancelled
 
 __all__ = [
-    "check_answers",
     "check_sides",
     "find",
     "find_foreign",
@@ -332,14 +331,22 @@ def _existing(
         raise method.broke(problem)
 
 
-async def write(sink: Sink, changes: Sequence[Change]) -> object:
-    """`Sink.write`; `check_answers` checks what it returns."""
+async def write(
+    sink: Sink, changes: Sequence[Change]
+) -> tuple[Sequence[Outcome | Again], BrokenPromiseError | None]:
+    """`Sink.write`, checked.
+
+    Returns:
+        The valid answers, and the error of the first invalid one. The valid ones count
+        even so: they say what was done.
+    """
     method = _Method(sink, "write")
     try:
-        return await method.awaited(changes)
+        answers = await method.awaited(changes)
     except BatchRefusedError as error:
         _check_refusal(method, error)
         raise
+    return _check_answers(method, changes, answers)
 
 
 def _check_refusal(method: _Method, error: BatchRefusedError) -> None:
@@ -355,14 +362,9 @@ def _check_refusal(method: _Method, error: BatchRefusedError) -> None:
         )
 
 
-def check_answers(
-    sink: Sink, changes: Iterable[Change], answers: object
+def _check_answers(
+    method: _Method, changes: Iterable[Change], answers: object
 ) -> tuple[list[Outcome | Again], BrokenPromiseError | None]:
-    """The valid answers to a write, and the error of the first invalid one.
-
-    The valid ones count even so: they say what was done.
-    """
-    method = _Method(sink, "write")
     unanswered = {change.key: change for change in changes}
     asked = frozenset(unanswered)
     valid: list[Outcome | Again] = []

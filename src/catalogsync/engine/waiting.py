@@ -32,7 +32,7 @@ from catalogsync.errors import RefusedError
 from catalogsync.protocols import Sink
 
 from . import promises
-from .answers import SomeAgainError, sort_answers
+from .answers import send
 from .batches import existing_of
 from .journal import Journal
 from .options import Options
@@ -253,14 +253,9 @@ class LastRound:
 
     async def _write(self, change: Update) -> bool:
         """Write one change; whether the sink applied it."""
-        answers = await promises.write(self.sink, [change])
-        valid, broken = promises.check_answers(self.sink, [change], answers)
-        if broken:
-            raise broken
-        outcomes, again = sort_answers([change], valid)
-        if again:
-            raise SomeAgainError(again)
-        return any(outcome.status is change.done().status for outcome in outcomes)
+        answers = await send(self.sink, [change])
+        answers.check()
+        return any(o.status is change.done().status for o in answers.outcomes)
 
 
 def _values(variant: Variant) -> Iterator[tuple[str, str]]:

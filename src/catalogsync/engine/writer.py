@@ -11,20 +11,15 @@ So a lost answer never makes a duplicate.
 that it names are taken out. Otherwise the batch is halved until they stand alone.
 While the sink takes nothing at all, its products are tried one by one.
 
-**Suspects.** Some errors have no reason, such as a bare 500: either one product is bad,
-or the sink is. A product that still fails alone is a *suspect*. As soon as the sink
-takes any other product, the sink works, so each suspect is tried once more by itself
-and refused if it fails again. If the sink takes nothing, suspects are evidence against
-the sink, and the breaker decides when to give it up; then they become unresolved, not
-failed.
-
-What an old request may still be doing to a product is decided in `grace`.
+Whether an error without a reason is a product's fault is decided in `suspects`, and
+what an old request may still be doing to a product in `grace`.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Generic
 
 import attrs
@@ -40,37 +35,20 @@ from catalogsync.errors import (
 from catalogsync.events import BatchWritten
 from catalogsync.protocols import Sink
 
-from . import promises
-from .answers import SomeAgainError, error_of, sort_answers
+from .answers import error_of, refusal, send
 from .batches import ChangeT, by_action
 from .breaker import Breaker
 from .grace import Grace
 from .journal import Journal
 from .options import Options
 from .recorder import Recorder
+from .suspects import Suspect, Suspects, Suspicion
 
 __all__ = ["Writer"]
 
 _WRITTEN = frozenset(
     {OutcomeStatus.CREATED, OutcomeStatus.UPDATED, OutcomeStatus.REMOVED}
 )
-_SEVERAL = 3
-
-Suspect = tuple[ChangeT, Exception]
-"""A change that failed alone and without a reason, and the error."""
-
-
-@attrs.define
-class _Suspects(Generic[ChangeT]):
-    """The suspects of one batch.
-
-    Attributes:
-        successes: `Writer.successes` at its first error without a reason.
-        found: The suspects.
-    """
-
-    successes: int
-    found: list[Suspect[ChangeT]] = attrs.field(factory=list["Suspect[ChangeT]"])
 
 
 class _Bisect(Exception):  # noqa: N818 - a signal, not an error
@@ -106,7 +84,6 @@ class Writer(Generic[ChangeT]):
         on_written: Records a change that the sink applied.
         on_refused: Records a change that the sink refused.
         checks_first: Whether to plan again before each write, even the first.
-        successes: How many changes the sink applied.
     """
 
     sink: Sink
@@ -118,22 +95,22 @@ class Writer(Generic[ChangeT]):
     on_written: Callable[[ChangeT, Outcome], None]
     on_refused: Callable[[ChangeT, Outcome], None]
     checks_first: bool = False
-    successes: int = attrs.field(default=0, init=False)
     _failed: set[ProductKey] = attrs.field(factory=set[ProductKey], init=False)
-    _suspects: list[Suspect[ChangeT]] = attrs.field(
-        factory=list["Suspect[ChangeT]"], init=False
-    )
-    _to_retry: list[Suspect[ChangeT]] = attrs.field(
-        factory=list["Suspect[ChangeT]"], init=False
-    )
+    _suspicion: Suspicion[ChangeT] = attrs.field(init=False)
     _grace: Grace = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        self._suspicion = Suspicion(self.breaker)
         self._grace = Grace(
             seconds=self.options.grace,
             collides=self.sink.limits.collides,
             journal=self.journal,
         )
+
+    @property
+    def successes(self) -> int:
+        """How many changes the sink applied."""
+        return self._suspicion.successes
 
     @property
     def verdict(self) -> str:
@@ -186,13 +163,12 @@ class Writer(Generic[ChangeT]):
         """
         if self.breaker.is_enough:
             self._acquit()
-        self._refuse(self._suspects)
-        self._suspects.clear()
+        self._refuse(self._suspicion.release())
 
     # Applying: one batch, with retries.
 
     async def _apply(
-        self, changes: Sequence[ChangeT], suspects: _Suspects[ChangeT] | None
+        self, changes: Sequence[ChangeT], suspects: Suspects[ChangeT] | None
     ) -> None:
         """Write a batch, and bisect it if that does not work.
 
@@ -213,7 +189,7 @@ class Writer(Generic[ChangeT]):
         self,
         changes: Sequence[ChangeT],
         parts: list[Sequence[ChangeT]],
-        suspects: _Suspects[ChangeT] | None,
+        suspects: Suspects[ChangeT] | None,
     ) -> None:
         """Write a batch as a whole, with retries.
 
@@ -267,10 +243,10 @@ class Writer(Generic[ChangeT]):
         return by_action(planned) or [[]]
 
     def _free_retries(
-        self, changes: Sequence[ChangeT], suspects: _Suspects[ChangeT] | None
+        self, changes: Sequence[ChangeT], suspects: Suspects[ChangeT] | None
     ) -> int:
         """How often an unexplained error is retried before the batch is bisected."""
-        alone = len(changes) == 1 and not self._takes_nothing(suspects)
+        alone = len(changes) == 1 and not self._suspicion.takes_nothing(suspects)
         return 1 if alone or suspects is None else 0
 
     def _still_open(self, changes: Sequence[ChangeT]) -> list[ChangeT]:
@@ -286,7 +262,8 @@ class Writer(Generic[ChangeT]):
         errors = [error_of(key, error) for key in keys]
         against_sink = [e for e in errors if not isinstance(e, ConflictError)]
         if against_sink:
-            self._blame_sink(len(against_sink), against_sink[-1])
+            self.breaker.failed(len(against_sink), against_sink[-1])
+            self._acquit_if_given_up()
 
     # Writing: one call of the sink, and its answers.
 
@@ -318,22 +295,18 @@ class Writer(Generic[ChangeT]):
             BrokenPromiseError: Some answers are not valid.
             TransientError: Some changes have to be tried again.
         """
+        after = partial(self._grace.after, changes[0])
         try:
             with self.recorder.phase("write"):
-                answers = await promises.write(self.sink, changes)
+                answers = await send(self.sink, changes)
         except TransientError as error:
-            later = self._grace.after(changes[0], error)
+            later = after(error)
             if later is error:
                 raise
             raise later from error
-        valid, broken = promises.check_answers(self.sink, changes, answers)
-        outcomes, again = sort_answers(changes, valid)
-        self._record(changes, outcomes)
-        if broken:
-            raise broken
-        if again:
-            after = self._grace.after
-            raise SomeAgainError({k: after(changes[0], e) for k, e in again.items()})
+        self._record(changes, answers.outcomes)
+        again = {key: after(error) for key, error in answers.again.items()}
+        attrs.evolve(answers, again=again).check()
 
     def _without_culprits(
         self, changes: Sequence[ChangeT], error: RefusedError
@@ -346,7 +319,7 @@ class Writer(Generic[ChangeT]):
             raise _Bisect(changes, error, unexplained=False) from error
         for change in changes:
             if change.key in culprits:
-                self._fail(change, _refusal(change.key, error))
+                self._fail(change, refusal(change.key, error))
         return rest
 
     def _record(self, changes: Sequence[ChangeT], outcomes: Iterable[Outcome]) -> None:
@@ -362,7 +335,7 @@ class Writer(Generic[ChangeT]):
                 self._failed.add(outcome.key)
                 self.recorder.record(outcome)
         if successes:
-            self._note_successes(successes)
+            self._suspicion.worked(successes)
 
     def _fail(self, change: ChangeT, outcome: Outcome) -> None:
         self._failed.add(outcome.key)
@@ -371,12 +344,12 @@ class Writer(Generic[ChangeT]):
     # Bisecting, and suspects.
 
     async def _bisect(
-        self, signal: _Bisect, suspects: _Suspects[ChangeT] | None
+        self, signal: _Bisect, suspects: Suspects[ChangeT] | None
     ) -> None:
         """Write the halves of a batch; refuse or suspect a product that is alone."""
         mine = suspects
         if signal.unexplained and suspects is None:
-            mine = _Suspects(self.successes)
+            mine = self._suspicion.begin()
         changes: Sequence[ChangeT] = signal.changes
         if len(changes) > 1:
             await self._split(changes, mine)
@@ -384,11 +357,12 @@ class Writer(Generic[ChangeT]):
             mine.found += [(change, signal.error) for change in changes]
         else:
             self._refuse((change, signal.error) for change in changes)
-        if suspects is None and mine is not None and mine.found:
-            self._judge(mine)
+        if suspects is None and mine is not None:
+            self._refuse(self._suspicion.judge(mine))
+            self._acquit_if_given_up()
 
     async def _split(
-        self, changes: Sequence[ChangeT], suspects: _Suspects[ChangeT] | None
+        self, changes: Sequence[ChangeT], suspects: Suspects[ChangeT] | None
     ) -> None:
         """Write the first half, and then the rest as a whole if that may succeed.
 
@@ -398,20 +372,14 @@ class Writer(Generic[ChangeT]):
         """
         rest = changes
         while len(rest) > 1:
-            size = 1 if self._takes_nothing(suspects) else len(rest) // 2
+            size = 1 if self._suspicion.takes_nothing(suspects) else len(rest) // 2
             first, rest = rest[:size], rest[size:]
             await self._apply(first, suspects)
-            if not self._all_written(first) and not self._takes_nothing(suspects):
+            if not self._all_written(first) and not self._suspicion.takes_nothing(
+                suspects
+            ):
                 break
         await self._apply(rest, suspects)
-
-    def _takes_nothing(self, suspects: _Suspects[ChangeT] | None) -> bool:
-        """Whether several products failed alone, without a success since."""
-        return (
-            suspects is not None
-            and len(suspects.found) >= _SEVERAL
-            and self.successes == suspects.successes
-        )
 
     def _all_written(self, changes: Iterable[ChangeT]) -> bool:
         """Whether the sink has all of these as desired."""
@@ -420,53 +388,23 @@ class Writer(Generic[ChangeT]):
             self.recorder.is_open(key) or key in self._failed for key in keys
         )
 
-    def _judge(self, suspects: _Suspects[ChangeT]) -> None:
-        """Refuse suspects if the sink took other products meanwhile, else hold them."""
-        if self.successes > suspects.successes:
-            self._refuse(suspects.found)
-            return
-        self._suspects += suspects.found
-        _, error = suspects.found[-1]
-        number = len(suspects.found)
-        self._blame_sink(number, error, calls=number)
-
-    def _note_successes(self, number: int) -> None:
-        """The sink works, so each suspect deserves one more try by itself."""
-        self.successes += number
-        self.breaker.worked()
-        self._to_retry += self._suspects
-        self._suspects.clear()
-
     async def _retry_suspects(self) -> None:
         """Refuse those that fail again although the sink takes other products."""
-        while self._to_retry and not self.verdict:
-            change, _ = self._to_retry.pop()
-            suspects = _Suspects[ChangeT](self.successes)
+        while self._suspicion.to_retry and not self.verdict:
+            change, _ = self._suspicion.to_retry.pop()
+            suspects = self._suspicion.begin()
             await self._apply([change], suspects)
             self._refuse(suspects.found)
 
-    def _blame_sink(self, products: int, error: Exception, *, calls: int = 1) -> None:
-        self.breaker.failed(products, error, calls=calls)
+    def _acquit_if_given_up(self) -> None:
         if self.breaker.verdict:
             self._acquit()
 
     def _acquit(self) -> None:
         """The sink is at fault, so the suspects are unresolved, not failed."""
-        for change, error in self._suspects:
+        for change, error in self._suspicion.release():
             self.leave_unresolved([change.key], TransientError(str(error)))
-        self._suspects.clear()
 
     def _refuse(self, suspects: Iterable[Suspect[ChangeT]]) -> None:
         for change, error in suspects:
-            self._fail(change, _refusal(change.key, error))
-
-
-def _refusal(key: ProductKey, error: Exception) -> Outcome:
-    """The outcome of a product that a sink refused."""
-    reason, said, holder = str(error), "", None
-    if isinstance(error, RefusedError):
-        said = error.said
-    if isinstance(error, BatchRefusedError):
-        reason = error.culprits.get(key, reason)
-        holder = error.holders.get(key)
-    return Outcome(key, OutcomeStatus.FAILED, reason, said, holder)
+            self._fail(change, refusal(change.key, error))
