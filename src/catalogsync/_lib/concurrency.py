@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
-__all__ = ["each", "ended"]
+__all__ = ["each", "ended", "uninterrupted"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -72,3 +72,14 @@ async def ended(
         raise cut
     finally:
         del cut  # the error and its traceback would be a reference cycle
+
+
+async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
+    """Finish something short even if the current task is cancelled meanwhile.
+
+    Raises:
+        CancelledError: The current task was cancelled; the work is done nevertheless.
+    """
+    task = asyncio.get_running_loop().create_task(work)
+    await ended(task)
+    return task.result()

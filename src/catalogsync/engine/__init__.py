@@ -11,8 +11,7 @@ To understand it, read the docstrings of these modules in this order:
 * `removing`, `pruning`, `waiting`, `verifying`: what follows at the end of a run.
 * `recorder`, `journal`: outcomes, in memory and in the state store.
 * `promises`: checks of everything that adapters return.
-* `approving` (`applying`, `releasing`), `retrying`: the runs of `apply`, `release` and
-  `retry`.
+* `applying`, `releasing`, `retrying`: the runs of `apply`, `release` and `retry`.
 
 The engine sees protocols only. It knows no system and no wire format.
 """

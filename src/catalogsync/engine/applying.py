@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
+from typing import Protocol
 
 import attrs
 
@@ -25,14 +26,30 @@ from catalogsync.retry import RetryPolicy
 
 from . import promises
 from .recorder import Recorder
-from .removing import find_whole, is_writer, recheck, removal
-from .repeating import repeated
+from .removing import Removals, find_whole, is_writer, recheck, removal
 
-__all__ = ["PlanApproval"]
+__all__ = ["Approval", "PlanApproval"]
 
 _CHANGED = "it has changed since the plan was made; make a new plan"
 _REMOVALS = frozenset({Action.UNPUBLISH, Action.DELETE})
 _MAX_LISTED = 10
+
+
+class Approval(Removals, Protocol):
+    """Decides which changes a run may make, and what it removes."""
+
+    @property
+    def references(self) -> Iterable[Reference]:
+        """Categories and tags to write, whether a product needs them or not."""
+        ...
+
+    def objection(self, change: Write, /) -> str:
+        """Why a change must not be made; empty: it may."""
+        ...
+
+    def allows_reference(self, change: ReferenceChange, /) -> bool:
+        """Whether a category or tag may be written."""
+        ...
 
 
 @attrs.frozen
@@ -76,8 +93,8 @@ class PlanApproval:
         if not removed or not isinstance(self.sink, RemovingSink):
             return []
         find = partial(self._still_there, self.sink, removed)
-        candidates = await repeated(
-            find, "list our products", self.recorder, self.policy
+        candidates = await self.recorder.repeated(
+            find, "list our products", self.policy
         )
         self._gone.update(removed.keys() - {change.key for change in candidates})
         return [change for change in candidates if self._is_as_planned(change)]

@@ -6,7 +6,7 @@ the others are in the sink at that moment, which `SinkTree` keeps up to date.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import attrs
 
@@ -22,7 +22,7 @@ from catalogsync.catalog.products import Category, ProductKey
 from catalogsync.diff.last_applied import LastApplied, digest
 from catalogsync.diff.ownership import ManualEdit
 
-__all__ = ["Decision", "SinkTree", "SourceTree", "decide"]
+__all__ = ["Decision", "SinkTree", "SourceTree", "decide", "levels"]
 
 _NAME, _PARENT = "name", "parent"
 
@@ -245,3 +245,15 @@ def _impossible(reference: Reference, target: str | None, tree: SinkTree) -> str
         f"category {reference.id!r} stays where it is: {tree.label(target)!r}, where"
         " the source puts it, lies below it in the sink; move one of them by hand"
     )
+
+
+def levels(references: Sequence[Reference]) -> Iterator[Sequence[Reference]]:
+    """Levels of the tree, the top one first."""
+    depths: dict[int, list[Reference]] = {}
+    for reference in references:
+        depth, parent = 0, reference.parent
+        while parent is not None:
+            depth, parent = depth + 1, parent.parent
+        depths.setdefault(depth, []).append(reference)
+    for depth in sorted(depths):
+        yield depths[depth]

@@ -20,17 +20,15 @@ from collections.abc import (
     Awaitable,
     Callable,
     Collection,
-    Coroutine,
     Mapping,
     Sequence,
 )
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext
 from functools import partial
-from typing import Any, TypeVar
 
 import attrs
 
-from catalogsync._lib.concurrency import ended
+from catalogsync._lib.concurrency import uninterrupted
 from catalogsync.catalog.changes import Change, Create, Delete, Release
 from catalogsync.catalog.convert import product_to_json
 from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
@@ -39,28 +37,24 @@ from catalogsync.diff.describe import diff
 from catalogsync.diff.ownership import OnManualEdit
 from catalogsync.report import Report
 from catalogsync.state.protocols import (
-    BusyError,
     DamageReporting,
     FailedProduct,
     HistoryEntry,
     Intent,
-    Lease,
-    LeaseLostError,
     RunRecord,
     StateError,
     StateStore,
     each_failure,
 )
 
-from .options import OnDeleted, Options, WhenBusy
-from .owners import is_dead, mark_abandoned, this_process, unmark_abandoned
+from .leases import RunLease
+from .options import OnDeleted, Options
+from .owners import this_process
 
 __all__ = ["Journal"]
 
-T = TypeVar("T")
 _SaveKeys = Callable[[Collection[ProductKey]], Awaitable[None]]
 
-_LEASE_POLL = 2.0
 _IN_HISTORY = frozenset(
     {
         OutcomeStatus.CREATED,
@@ -134,7 +128,7 @@ class Journal:
     writes: bool = True
     partial: bool = False
     stopping: asyncio.Event = attrs.field(factory=asyncio.Event)
-    _lease: Lease | None = attrs.field(default=None, init=False)
+    _lease: RunLease | None = attrs.field(init=False)
     _intents: dict[ProductKey, Intent] = attrs.field(
         factory=dict[ProductKey, Intent], init=False
     )
@@ -146,6 +140,21 @@ class Journal:
     )
     _pending: _Pending = attrs.field(factory=_Pending, init=False)
 
+    def __attrs_post_init__(self) -> None:
+        self._lease = self._make_lease() if self.writes else None
+
+    def _make_lease(self) -> RunLease | None:
+        if self.store is None:
+            return None
+        what = f"job {self.job}" if self.job else "a run"
+        return RunLease(
+            store=self.store,
+            name=f"{self.endpoint} <- {self.source}",
+            owner=f"{what} ({self.run_id}) on {this_process()}",
+            options=self.options,
+            stopping=self.stopping,
+        )
+
     @asynccontextmanager
     async def opened(self) -> AsyncGenerator[None]:
         """Hold the lease for the length of a block, and load earlier runs' state.
@@ -154,48 +163,10 @@ class Journal:
             BusyError: Another run writes the same products.
             StateError: The store cannot be used.
         """
-        if self.store is None:
+        async with self._lease.held() if self._lease else nullcontext():
+            if self.store is not None:
+                await self._load(self.store)
             yield
-            return
-        try:
-            if self.writes:
-                await self._take_lease(self.store)
-            await self._load(self.store)
-            yield
-        finally:
-            if self._lease is not None:
-                # First, because a second cancellation may interrupt the rest.
-                mark_abandoned(self._lease.owner)
-                await _uninterrupted(self.store.drop_lease(self._lease))
-                unmark_abandoned(self._lease.owner)
-
-    async def _take_lease(self, store: StateStore) -> None:
-        name = f"{self.endpoint} <- {self.source}"
-        what = f"job {self.job}" if self.job else "a run"
-        owner = f"{what} ({self.run_id}) on {this_process()}"
-        ttl = self.options.lease
-
-        async def ask() -> BusyError | None:
-            try:
-                taken = await store.take_lease(name, owner, ttl=ttl)
-                if isinstance(taken, BusyError) and is_dead(taken.holder):
-                    dead = taken.holder
-                    taken = await store.take_lease(name, owner, ttl=ttl, dead=dead)
-                    unmark_abandoned(dead)
-            except BaseException:
-                mark_abandoned(owner)  # the store may have given us the lease
-                raise
-            if isinstance(taken, BusyError):
-                return taken
-            self._lease = taken
-            return None
-
-        while (busy := await _uninterrupted(ask())) is not None:
-            if self.options.when_busy is not WhenBusy.WAIT or self.stopping.is_set():
-                raise busy
-            with suppress(TimeoutError):
-                async with asyncio.timeout(min(_LEASE_POLL, self.options.lease / 4)):
-                    await self.stopping.wait()
 
     async def _load(self, store: StateStore) -> None:
         self._intents = dict(await store.intents(self.endpoint, self.source))
@@ -232,7 +203,7 @@ class Journal:
                 started_at=started_at,
                 partial=self.partial,
             )
-            await _uninterrupted(self.store.begin_run(record))
+            await uninterrupted(self.store.begin_run(record))
 
     async def end(self, report: Report) -> Report:
         """Save the report, even if the task is cancelled meanwhile.
@@ -242,7 +213,7 @@ class Journal:
         """
         if self.store is None or not self.writes:
             return report
-        return await _uninterrupted(self._end(self.store, report))
+        return await uninterrupted(self._end(self.store, report))
 
     async def _end(self, store: StateStore, report: Report) -> Report:
         await self.flush()
@@ -265,7 +236,7 @@ class Journal:
         """
         while self._lease is not None:
             await asyncio.sleep(self.options.lease / 4)
-            await self.confirm_lease()
+            await self._lease.confirm()
 
     async def confirm_lease(self) -> None:
         """Check before each write that this run still holds the lease.
@@ -273,13 +244,8 @@ class Journal:
         Raises:
             LeaseLostError: Another run took it.
         """
-        if self.store is None or self._lease is None:
-            return
-        if not await self.store.renew_lease(self._lease, ttl=self.options.lease):
-            raise LeaseLostError(
-                f"lease lost: not renewed for {self.options.lease:g} s and taken by"
-                " another run; nothing more is written"
-            )
+        if self._lease is not None:
+            await self._lease.confirm()
 
     async def add_intents(self, changes: Collection[Change]) -> None:
         """Note which products are about to be written, before they are.
@@ -414,7 +380,7 @@ class Journal:
         if self.store is None or not self.writes:
             return
         try:
-            await _uninterrupted(self._save(self.store, pending))
+            await uninterrupted(self._save(self.store, pending))
         except StateError:
             self._pending.add(pending)
             raise
@@ -469,17 +435,6 @@ class Journal:
         """The job of a run; None: the store no longer has the run."""
         record = await self.store.run(run_id) if self.store else None
         return record.job if record else None
-
-
-async def _uninterrupted(work: Coroutine[Any, Any, T]) -> T:
-    """Finish something short even if this task is cancelled meanwhile.
-
-    A lease that was taken without our knowing, or not given back, would lock out all
-    other runs until it expires.
-    """
-    task = asyncio.get_running_loop().create_task(work)
-    await ended(task)
-    return task.result()
 
 
 def _fields(change: Change) -> tuple[str, ...]:

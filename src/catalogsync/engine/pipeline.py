@@ -51,7 +51,7 @@ from catalogsync.protocols import (
     Source,
 )
 
-from .approving import Approval
+from .applying import Approval
 from .batches import cut
 from .breaker import Breaker
 from .defects import explained

@@ -9,9 +9,8 @@ missed it too. `Options.max_prune` stops removals that look like an accident.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TypeVar
 
 import attrs
 
@@ -28,11 +27,8 @@ from .journal import Journal
 from .options import Options, Prune
 from .recorder import Recorder
 from .removing import find_whole, is_writer, recheck, removal
-from .repeating import repeated
 
 __all__ = ["Pruner", "is_removable"]
-
-T = TypeVar("T")
 
 _LOOKUP = 50
 _MAX_IDLE_PAGES = 1000
@@ -141,7 +137,8 @@ class Pruner:
 
     async def choose(self) -> Sequence[Removal]:
         """Those that certainly left, unless something speaks against removing."""
-        owned = await self._repeated(self._owned, "list our products")
+        repeated, retry = self.recorder.repeated, self.options.retry
+        owned = await repeated(self._owned, "list our products", retry)
         if self.uncertainty:
             if owned.writers or self.recorder.fetched:
                 self.recorder.warn(f"nothing is removed: {self.uncertainty}")
@@ -153,7 +150,7 @@ class Pruner:
             return []
         if self.plans and self.prune is Prune.DELETE:
             find = partial(find_whole, self.sink, gone)
-            gone = await self._repeated(find, "find products to delete")
+            gone = await repeated(find, "find products to delete", retry)
         return [removal(existing, self.prune.action) for existing in gone]
 
     async def recheck(self, changes: Sequence[Removal], /) -> Sequence[Removal]:
@@ -177,9 +174,6 @@ class Pruner:
 
     def _is_removable(self, existing: Existing) -> bool:
         return is_removable(existing, self.prune, self.journal.job)
-
-    async def _repeated(self, work: Callable[[], Awaitable[T]], what: str) -> T:
-        return await repeated(work, what, self.recorder, self.options.retry)
 
     async def _owned(self) -> _Owned:
         """List the products that this job may remove."""
@@ -226,7 +220,9 @@ class Pruner:
         writers = Counter[str | None]()
         for keys in batched(absent, _LOOKUP):
             look_up = partial(self._present, self.source, keys)
-            present = await self._repeated(look_up, "look up products")
+            present = await self.recorder.repeated(
+                look_up, "look up products", self.options.retry
+            )
             if None in present:
                 self.recorder.warn(_UNREADABLE)
                 return []

@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import attrs
 
@@ -36,9 +37,11 @@ from catalogsync.report import (
     Discrepancy,
     Latency,
 )
-from catalogsync.retry import OnRetry
+from catalogsync.retry import OnRetry, RetryPolicy
 
 __all__ = ["Durations", "OnOutcome", "Recorder"]
+
+T = TypeVar("T")
 
 _LOG_STEP = math.log(1.05)
 _SHORTEST = 1e-6
@@ -308,6 +311,24 @@ class Recorder:
             self.emit(event)
 
         return on_retry
+
+    async def repeated(
+        self, work: Callable[[], Awaitable[T]], what: str, policy: RetryPolicy
+    ) -> T:
+        """Do work until it succeeds, as long as the policy allows.
+
+        Args:
+            work: The work; it can be done again after a `TransientError`.
+            what: The work in words, such as `read page 30`.
+            policy: When the work is repeated.
+
+        Raises:
+            TransientError: The last retry failed.
+        """
+        async for attempt in policy.tries(on_retry=self.retrying(what)):
+            with attempt:
+                return await work()
+        raise AssertionError("unreachable")
 
     def add_problem(self, text: str) -> None:
         """Add a reason why the run is incomplete."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 
 import attrs
 
@@ -29,7 +30,7 @@ from catalogsync.protocols import ReferencingSink
 from catalogsync.retry import RetryPolicy
 
 from . import promises
-from .categories import Decision, SinkTree, SourceTree, decide
+from .categories import Decision, SinkTree, SourceTree, decide, levels
 from .recorder import Recorder
 
 __all__ = ["ReferenceResolver", "allow_all"]
@@ -128,12 +129,9 @@ class ReferenceResolver:
 
     async def close(self) -> None:
         """Rename categories that could not be moved, and warn about them."""
-        on_retry = self.recorder.retrying("rename categories")
+        rename = self._rename_stuck
         try:
-            async for attempt in self.policy.tries(on_retry=on_retry):
-                with attempt:
-                    for reference in self._stuck:
-                        await self._rename(reference)
+            await self.recorder.repeated(rename, "rename categories", self.policy)
         except TransientError as error:
             self.recorder.add_problem(f"could not rename categories: {error}")
         for problem in self._stuck.values():
@@ -190,21 +188,18 @@ class ReferenceResolver:
         network hardly any round succeeds as a whole. Categories that could not be
         moved before are tried again: what was in their way may have moved.
         """
-        everything = list(dict.fromkeys([*desired, *self._stuck]))
+        # Find, decide and write are one unit, which is repeated as a whole.
+        work = partial(self._apply, list(dict.fromkeys([*desired, *self._stuck])))
         while True:
             known = len(self._ids)
             try:
-                return await self._apply_with_retries(everything)
+                await self.recorder.repeated(
+                    work, "write categories and tags", self.policy
+                )
+                return
             except TransientError:
                 if len(self._ids) == known:
                     raise
-
-    async def _apply_with_retries(self, desired: Sequence[Reference]) -> None:
-        """Find, decide and write as one unit, which is repeated as a whole."""
-        on_retry = self.recorder.retrying("write categories and tags")
-        async for attempt in self.policy.tries(on_retry=on_retry):
-            with attempt:
-                await self._apply(desired)
 
     async def _apply(self, desired: Sequence[Reference]) -> None:
         """Write level by level from the top, so that nothing is moved below itself."""
@@ -216,7 +211,7 @@ class ReferenceResolver:
         for reference, existing in self._planned.items():
             self._sink_tree.place(existing.id, existing.name, existing.parent)
             self._existing[reference] = existing
-        for level in _levels(desired):
+        for level in levels(desired):
             moving = await self._write_level(level)
             await self._move(dict.fromkeys([*moving, *self._stuck]))
 
@@ -263,11 +258,12 @@ class ReferenceResolver:
                 else:
                     self._use_existing(reference)
 
-    async def _rename(self, reference: Reference) -> None:
-        """Write at least the name of a category that cannot be moved."""
-        decision = self._decide(reference)
-        if decision and (change := self._allowed_change(decision)):
-            await self._write([change])
+    async def _rename_stuck(self) -> None:
+        """Write at least the names of categories that cannot be moved."""
+        for reference in self._stuck:
+            decision = self._decide(reference)
+            if decision and (change := self._allowed_change(decision)):
+                await self._write([change])
 
     def _decide(self, reference: Reference) -> Decision | None:
         """What has to happen to it; None: nothing, because its parent was refused."""
@@ -403,15 +399,3 @@ def _planned_outcome(change: ReferenceChange) -> ReferenceOutcome:
     return ReferenceOutcome(
         reference=change.reference, id=id_, created=change.existing is None
     )
-
-
-def _levels(references: Sequence[Reference]) -> Iterator[Sequence[Reference]]:
-    """Levels of the tree, the top one first."""
-    depths: dict[int, list[Reference]] = {}
-    for reference in references:
-        depth, parent = 0, reference.parent
-        while parent is not None:
-            depth, parent = depth + 1, parent.parent
-        depths.setdefault(depth, []).append(reference)
-    for depth in sorted(depths):
-        yield depths[depth]

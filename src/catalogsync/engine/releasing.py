@@ -21,7 +21,6 @@ from catalogsync.retry import RetryPolicy
 from . import promises
 from .recorder import Recorder
 from .removing import is_writer, recheck
-from .repeating import repeated
 
 __all__ = ["EmptySource", "ReleaseApproval"]
 
@@ -68,7 +67,7 @@ class ReleaseApproval:
     async def choose(self) -> Sequence[Removal]:
         """All products of the job; others with our key are only counted."""
         what = "list our products"
-        existing = await repeated(self._owned, what, self.recorder, self.policy)
+        existing = await self.recorder.repeated(self._owned, what, self.policy)
         unclear = sum(
             LastApplied.parse(each.last_applied).job is None for each in existing
         )

@@ -21,8 +21,7 @@ from catalogsync.protocols import RemovingSink, Sink, Source, endpoint_of
 from catalogsync.report import Report
 from catalogsync.state.protocols import StateStore
 
-from .applying import PlanApproval
-from .approving import Approval
+from .applying import Approval, PlanApproval
 from .journal import Journal
 from .opening import Openable, opened
 from .options import Options

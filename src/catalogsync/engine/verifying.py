@@ -18,7 +18,6 @@ from catalogsync.report import Discrepancy
 from .options import Options
 from .planner import Planner, conflict_text
 from .recorder import Recorder
-from .repeating import repeated
 
 __all__ = ["Verifier"]
 
@@ -60,10 +59,9 @@ class Verifier:
         try:
             for written in batched(self._sample, self.sink.limits.find):
                 products = [item.desired for item in written if item.desired]
-                found = await repeated(
+                found = await self.recorder.repeated(
                     partial(self.planner.find, products),
                     "read back what was written",
-                    self.recorder,
                     self.options.retry,
                 )
                 for item in written:

@@ -38,7 +38,6 @@ from .journal import Journal
 from .options import Options
 from .planner import Planner
 from .recorder import Recorder
-from .repeating import repeated
 
 __all__ = ["LastRound", "Waiting", "WaitingRoom"]
 
@@ -128,7 +127,7 @@ class LastRound:
     async def _plan(self, desired: Sequence[Product]) -> list[Write]:
         work = partial(self.planner.plan_once, desired)
         policy = self.options.retry
-        planned = await repeated(work, "find products", self.recorder, policy)
+        planned = await self.recorder.repeated(work, "find products", policy)
         return [each.change for each in planned]
 
     async def _free_values(self, waiting: Sequence[Waiting]) -> bool:
@@ -230,7 +229,7 @@ class LastRound:
         if not products:
             return []
         find = partial(promises.find, self.sink, products, _FIELDS)
-        found = await repeated(find, "find products", self.recorder, self.options.retry)
+        found = await self.recorder.repeated(find, "find products", self.options.retry)
         return [one for one in found.values() if isinstance(one, Existing)]
 
     async def _apply(self, change: Update) -> bool:
@@ -238,8 +237,8 @@ class LastRound:
         self.recorder.touched = True
         try:
             write = partial(self._write, change)
-            done = await repeated(
-                write, "free unique values", self.recorder, self.options.retry
+            done = await self.recorder.repeated(
+                write, "free unique values", self.options.retry
             )
         except RefusedError:
             return False  # the waiting product is then refused, with the reason

@@ -120,11 +120,10 @@ class SinkKit:
 
     async def write(self, changes: Sequence[Change]) -> list[Outcome | Again]:
         """Write as the engine does, in one call; each change must get an answer."""
-        answers = await promises.write(self.sink, changes)
-        valid, problem = promises.check_answers(self.sink, changes, answers)
+        valid, problem = await promises.write(self.sink, changes)
         if problem is not None:
             raise problem
-        return valid
+        return [*valid]
 
     async def idle(self, *products: Product, after: str = "") -> None:
         """One more run must have nothing to do."""
