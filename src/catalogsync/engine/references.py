@@ -193,10 +193,8 @@ class ReferenceResolver:
         while True:
             known = len(self._ids)
             try:
-                await self.recorder.repeated(
-                    work, "write categories and tags", self.policy
-                )
-                return
+                what = "write categories and tags"
+                return await self.recorder.repeated(work, what, self.policy)
             except TransientError:
                 if len(self._ids) == known:
                     raise
