@@ -18,9 +18,9 @@ def test_a_record_without_a_key_continues_the_one_before() -> None:
     found = mapping('key = { from = ["parent", "id"] }\ntitle = "name"')
     keys = [
         found.group_of(Record(where="", values=values))
-        for values in ({"id": 7}, {"parent": " "}, {"parent": "7", "id": "8"})
+        for values in ({"id": 7}, {"parent": " "}, {"parent": "7", "id": "8"}, {})
     ]
-    assert keys == ["7", None, "7"]
+    assert keys == ["7", None, "7", None]
 
 
 def test_each_field_comes_from_the_first_record_that_has_it() -> None:

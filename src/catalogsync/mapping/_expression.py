@@ -166,6 +166,12 @@ class Expression:
         return self.value is not None
 
     @property
+    def complex(self) -> bool:
+        """Whether it may need any of the values, and not just those of `columns`."""
+        wild = any("*" in name for name in self.columns)
+        return self.template is not None or self.python is not None or wild
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The columns and paths that it needs, for checks; none of a template."""
         return (*_names(self.from_ or ()), *_names(self.all or ()))

@@ -50,7 +50,7 @@ class RecordMapping:
 
     Attributes:
         key: Id of the product; records with the same key are one product. A record
-            without a key continues the one before.
+            without key and title continues the one before.
         title: The title.
         description: Text or HTML.
         brand: Manufacturer or label.
@@ -137,10 +137,15 @@ class RecordMapping:
             The key; None: it continues the record before it.
 
         Raises:
-            InvalidValueError: The key is a list or a mapping, or a step fails.
+            InvalidValueError: The key is a list or a mapping, a step fails, or it is
+                missing in a record with a title: that is a product of its own.
         """
         found = self.key.evaluate(record)
-        return None if is_empty(found) else as_text(found)
+        if not is_empty(found):
+            return as_text(found)
+        if not self.title.constant and not is_empty(self.title.evaluate(record)):
+            raise InvalidValueError("", "is missing")
+        return None
 
     def product(self, source: str, records: Sequence[Record], /) -> Product | Rejected:
         """Make one product.

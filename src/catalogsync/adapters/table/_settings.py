@@ -1,0 +1,96 @@
+"""Settings of the source."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from importlib import import_module
+from typing import Any, Literal, TypeAlias
+
+import attrs
+
+from catalogsync.catalog.products import ProductKey
+from catalogsync.errors import InvalidValueError, MisconfiguredError, MissingExtraError
+from catalogsync.files import shown
+from catalogsync.mapping import RecordMapping
+
+from ._source import TableSource, open_table
+
+__all__ = ["TableFormat", "TableSettings"]
+
+TableFormat: TypeAlias = Literal["csv"]
+
+_NEEDED = ("fsspec", "duckdb", "charset_normalizer", "zstandard")
+
+
+def _name(_: object, __: object, value: str) -> None:
+    try:
+        ProductKey(value, "1")
+    except InvalidValueError as error:
+        raise MisconfiguredError("name", error.problem) from None
+
+
+def _one(_: object, attribute: attrs.Attribute[Any], value: str | None) -> None:
+    if value is not None and len(value) != 1:
+        problem = f"must be one character, is {value!r}"
+        raise MisconfiguredError(attribute.name, problem)
+
+
+def _none_or_one(_: object, __: object, value: str | None) -> None:
+    if value is not None and len(value) > 1:
+        problem = f"must be one character, or empty, is {value!r}"
+        raise MisconfiguredError("quote", problem)
+
+
+@attrs.frozen(kw_only=True)
+class TableSettings:
+    """A table in a file as a source: delimited text.
+
+    Attributes:
+        location: A path or an address (http, https, sftp, ftp, s3). `*` stands for any
+            text; of several files, the newest is read. gzip, zip and Zstandard are
+            uncompressed.
+        name: Name of the source, for product keys; never change it while a store is in
+            use.
+        map: Where the fields of a product come from.
+        separator: What separates the cells. None: the one of `,`, `;`, tab and `|` with
+            which the header has most of the columns that are mapped.
+        quote: The quotation mark around cells. None: `"`; empty: there is none.
+        escape: The character before a quotation mark in a cell; None: it is doubled.
+        encoding: Such as `windows-1252`. None: by the byte order mark, UTF-8, or found
+            out.
+        header_row: Row of the header, from 1. None: of the first 50 rows, the one that
+            has most of the columns that are mapped.
+        member: The file in a zip archive with several; `*` stands for any text.
+        page_size: Products in a page.
+        max_size: Most bytes to read, uncompressed.
+    """
+
+    location: str = attrs.field(repr=lambda text: repr(shown(text)))
+    name: str = attrs.field(validator=_name)
+    map: RecordMapping
+    separator: str | None = attrs.field(default=None, validator=_one)
+    quote: str | None = attrs.field(default=None, validator=_none_or_one)
+    escape: str | None = attrs.field(default=None, validator=_one)
+    encoding: str | None = None
+    header_row: int | None = attrs.field(
+        default=None, validator=attrs.validators.optional(attrs.validators.ge(1))
+    )
+    member: str | None = None
+    page_size: int = attrs.field(default=500, validator=attrs.validators.ge(1))
+    max_size: int = attrs.field(default=8_000_000_000, validator=attrs.validators.ge(1))
+
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[TableSource]:
+        """Open the source for the length of a block; reads nothing yet.
+
+        Raises:
+            MissingExtraError: The extra `files` is not installed.
+        """
+        try:
+            for module in _NEEDED:
+                import_module(module)
+        except ImportError as error:
+            raise MissingExtraError("the source `table`", "files") from error
+        async with open_table(self) as source:
+            yield source
