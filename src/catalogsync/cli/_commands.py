@@ -13,6 +13,7 @@ from catalogsync.config import Adapters
 from ._checking import check_job
 from ._history import explain_product, list_failures, list_runs, retry_job
 from ._listing import adapters_text
+from ._new_adapter import new_adapter
 from ._plans import PlanOutput, apply_plan, plan_job
 from ._releasing import release_job
 from ._runs import Selection, run_job
@@ -251,6 +252,34 @@ def serve(session: Session) -> int:
 def adapters(session: Session) -> int:
     """List the installed sources and sinks with their settings."""
     session.terminal.out(adapters_text(Adapters.installed().describe()))
+    return 0
+
+
+@cli.command("new-adapter")
+@click.argument("name")
+@click.option(
+    "--kind",
+    type=click.Choice(["source", "sink"]),
+    default="source",
+    show_default=True,
+    help="Whether products are read or written.",
+)
+@click.option(
+    "--directory",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(),
+    help="Where the package is created. [default: here]",
+)
+@command()
+def new_adapter_(session: Session, name: str, kind: str, directory: Path) -> int:
+    """Write a package with an adapter for a system that catalogsync does not know.
+
+    It talks to a web API, and its tests pass, against a small server among them.
+    """
+    files = new_adapter(name, kind, directory)
+    session.terminal.out("\n".join(f"{file}" for file in files))
+    session.terminal.out(f"next: cd {files[0].parent} && pytest -rs")
     return 0
 
 
