@@ -13,10 +13,10 @@ import os
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import cache, partial
 from hashlib import blake2b
 from pathlib import Path
-from typing import IO, Any, Self, cast
+from typing import IO, Any, Self, TypeVar, cast
 
 import attrs
 
@@ -32,7 +32,12 @@ from .catalog.changes import (
     ReferenceKind,
     Removal,
 )
-from .catalog.convert import product_from_json, product_to_json
+from .catalog.convert import (
+    product_from_json,
+    product_to_json,
+    strict_converter,
+    structured,
+)
 from .catalog.products import Product, ProductKey
 from .diff.describe import diff
 from .diff.last_applied import digest
@@ -50,6 +55,8 @@ __all__ = [
     "estimate",
     "plan_head",
 ]
+
+T = TypeVar("T")
 
 _VERSION = 2
 _PAGE = 200
@@ -369,6 +376,35 @@ class Plan:
         )
 
 
+@attrs.frozen
+class _ProductLine:
+    key: ProductKey
+    action: Action
+    based_on: str
+
+
+@attrs.frozen
+class _Part:
+    id: str
+    name: str
+
+
+@attrs.frozen
+class _ReferenceLine(_Part):
+    line: ReferenceKind
+    based_on: str
+    within: tuple[_Part, ...] = ()
+
+    def reference(self, source: str) -> Reference:
+        """The category or tag, below its ancestors."""
+        found: Reference | None = None
+        for part in (*self.within, self):
+            found = Reference(
+                kind=self.line, source=source, id=part.id, name=part.name, parent=found
+            )
+        return cast("Reference", found)
+
+
 @attrs.define
 class _Reading:
     """The lines of a plan that were read so far."""
@@ -387,80 +423,33 @@ class _Reading:
         Raises:
             ValueError: It is not a valid line, or not expected here.
         """
-        if self.head is None:
-            self.head = _head(line)
-        else:
-            self._take(line, self.head)
-        self._check.update(text)
-
-    def _take(self, line: Mapping[str, object], head: PlanHead) -> None:
-        match "" if self.ended else line.get("line"):
-            case "product":
-                key = ProductKey.parse(_text(line, "key"))
-                action = Action(_text(line, "action"))
-                self.changes[key] = action, _text(line, "based_on")
-            case "category" | "tag":
-                self.references[_reference(line, head)] = _text(line, "based_on")
-            case "end":
+        match ("" if self.ended else line.get("line")), self.head:
+            case "plan", None:
+                if line.get("version") != _VERSION:
+                    problem = "was made by another version; make a new plan"
+                    raise InvalidValueError("version", problem)
+                self.head = _structured(line, PlanHead)
+            case "product", PlanHead():
+                product = _structured(line, _ProductLine)
+                self.changes[product.key] = product.action, product.based_on
+            case "category" | "tag", PlanHead(source=source):
+                found = _structured(line, _ReferenceLine)
+                self.references[found.reference(source)] = found.based_on
+            case "end", PlanHead():
                 if line.get("check") != self._check.hexdigest():
                     raise InvalidValueError("check", "the lines before were changed")
                 self.ended = True
             case _:
-                raise _misplaced(line)
+                problem = f"{line.get('line')!r} is not expected here"
+                raise InvalidValueError("line", problem)
+        self._check.update(text)
 
 
-def _misplaced(line: Mapping[str, object]) -> InvalidValueError:
-    return InvalidValueError("line", f"{line.get('line')!r} is not expected here")
+def _structured(line: Mapping[str, object], cls: type[T]) -> T:
+    return structured(_converter(), line, cls)
 
 
-def _head(line: Mapping[str, object]) -> PlanHead:
-    if line.get("line") != "plan":
-        raise _misplaced(line)
-    if line.get("version") != _VERSION:
-        raise InvalidValueError(
-            "version", "was made by another version; make a new plan"
-        )
-    made_at = line.get("made_at")
-    if not isinstance(made_at, int | float):
-        raise InvalidValueError("made_at", "must be a number")
-    return PlanHead(
-        job=_text(line, "job"),
-        source=_text(line, "source"),
-        sink=_text(line, "sink"),
-        endpoint=_text(line, "endpoint"),
-        made_at=made_at,
-    )
-
-
-def _reference(line: Mapping[str, object], head: PlanHead) -> Reference:
-    within = line.get("within")
-    items = cast("list[object]", within) if isinstance(within, list) else []
-    found: Reference | None = None
-    for item in items:
-        found = _part(line, item, head, found)
-    return _part(line, line, head, found)
-
-
-def _part(
-    line: Mapping[str, object], item: object, head: PlanHead, parent: Reference | None
-) -> Reference:
-    if not isinstance(item, Mapping):
-        raise InvalidValueError("within", "must be objects")
-    part = cast("Mapping[str, object]", item)
-    return Reference(
-        kind=ReferenceKind(_text(line, "line")),
-        source=head.source,
-        id=_text(part, "id"),
-        name=_text(part, "name"),
-        parent=parent,
-    )
-
-
-def _text(line: Mapping[str, object], name: str) -> str:
-    value = line.get(name)
-    if not isinstance(value, str):
-        raise InvalidValueError(name, "must be text")
-    return value
+_converter = cache(strict_converter)
 
 
 def _lines(

@@ -16,7 +16,8 @@ import attrs
 import stamina
 from stamina.instrumentation import RetryDetails, get_on_retry_hooks
 
-from .errors import TransientError
+from ._lib.bounds import above, at_least
+from .errors import InvalidValueError, TransientError
 
 __all__ = ["OnRetry", "RetryPolicy", "retry_after"]
 
@@ -25,12 +26,8 @@ OnRetry = Callable[[TransientError, int, float], None]
 
 _LONGEST_WAIT = 86_400.0
 _COUNTED = 10_000
-
-
-def _above_zero(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    if isinstance(value, int | float) and value <= 0:
-        msg = f"{attribute.name} must be above 0, or None"
-        raise ValueError(msg)
+_one_or_more = at_least(1, InvalidValueError)
+_not_negative = at_least(0, InvalidValueError)
 
 
 @attrs.frozen(kw_only=True)
@@ -52,12 +49,14 @@ class RetryPolicy:
             not interrupt an attempt: requests have their own timeouts.
     """
 
-    attempts: int = attrs.field(default=8, validator=attrs.validators.ge(1))
-    wait_initial: float = attrs.field(default=0.25, validator=attrs.validators.ge(0))
-    wait_multiplier: float = attrs.field(default=2.0, validator=attrs.validators.ge(1))
-    wait_max: float = attrs.field(default=30.0, validator=attrs.validators.ge(0))
-    wait_jitter: float = attrs.field(default=0.1, validator=attrs.validators.ge(0))
-    timeout: float | None = attrs.field(default=300.0, validator=_above_zero)
+    attempts: int = attrs.field(default=8, validator=_one_or_more)
+    wait_initial: float = attrs.field(default=0.25, validator=_not_negative)
+    wait_multiplier: float = attrs.field(default=2.0, validator=_one_or_more)
+    wait_max: float = attrs.field(default=30.0, validator=_not_negative)
+    wait_jitter: float = attrs.field(default=0.1, validator=_not_negative)
+    timeout: float | None = attrs.field(
+        default=300.0, validator=above(0, InvalidValueError)
+    )
 
     def delays(self) -> tuple[float, ...]:
         """The waits between all attempts in seconds, without the random part."""

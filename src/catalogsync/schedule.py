@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-import math
 import random
 from collections.abc import Callable
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import attrs
 
-from .errors import MisconfiguredError
+from ._lib.bounds import at_least, finite
+from .errors import InvalidValueError, MisconfiguredError
 
 __all__ = ["DAILY", "Schedule"]
 
@@ -48,7 +48,7 @@ class Schedule:
     cron: str = DAILY
     timezone: str = "UTC"
     jitter: float = attrs.field(
-        default=0.0, validator=[attrs.validators.ge(0), attrs.validators.lt(math.inf)]
+        default=0.0, validator=[at_least(0, InvalidValueError), finite]
     )
     catch_up: bool = True
 

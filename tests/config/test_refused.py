@@ -57,7 +57,7 @@ def job(*lines: str) -> str:
         ),
         (
             job(SOURCE, SINK, "options.retry.attempts = 0"),
-            "jobs.x.options.retry.attempts: must be >= 1: 0",
+            "jobs.x.options.retry.attempts: must be 1 or more, is 0",
         ),
         (
             job(SOURCE, SINK, "options.retry = 4"),

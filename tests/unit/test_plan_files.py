@@ -266,7 +266,7 @@ DAMAGES: dict[str, tuple[Callable[[list[bytes]], list[bytes]], int, str]] = {
     "nothing around": (
         lambda lines: [lines[0], lines[1].replace(b"[]", b"[5]")],
         2,
-        "within: must be objects",
+        "within[0]: must be an object",
     ),
     "another version": (
         lambda lines: [lines[0].replace(b'"version":2', b'"version":3')],
@@ -278,7 +278,11 @@ DAMAGES: dict[str, tuple[Callable[[list[bytes]], list[bytes]], int, str]] = {
         1,
         "made_at: must be a number",
     ),
-    "no job": (lambda lines: [lines[0].replace(b'"job"', b'"jobb"', 1)], 1, "job: mu"),
+    "no job": (
+        lambda lines: [lines[0].replace(b'"job"', b'"jobb"', 1)],
+        1,
+        "job: is missing",
+    ),
     "no key": (
         lambda lines: [lines[0], lines[2].replace(b'"shop:1"', b"5", 1)],
         2,

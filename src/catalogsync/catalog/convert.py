@@ -34,6 +34,17 @@ if TYPE_CHECKING:
 
 _LONGEST_NUMBER = 100
 
+EXPECTED: Mapping[type, str] = {
+    str: "text",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    list: "a list",
+    dict: "an object",
+    type(None): "null",
+}
+"""The types of JSON, for messages."""
+
 
 def product_to_json(product: Product) -> dict[str, Json]:
     """The product as JSON types."""
@@ -53,21 +64,35 @@ def product_from_json(tree: object) -> Product:
 
 def strict_converter() -> Converter:
     """A converter that reads only values of the declared types, and keys as text."""
-    from cattrs import Converter  # slow to import, and most runs read nothing
+    # cattrs is slow to import, and most runs read nothing.
+    from cattrs import Converter
+    from cattrs.gen import make_dict_structure_fn
 
     converter = Converter()
     for kind in (str, bool, int, float):
         converter.register_structure_hook(kind, _plain)
-    converter.register_structure_hook(ProductKey, lambda text, _: _key(text))
     converter.register_structure_hook_func(_is_json, lambda value, _: value)
+
+    def of_object(cls: Any) -> Callable[[Any, Any], Any]:
+        make = make_dict_structure_fn(cls, converter)
+        return lambda tree, kind: make(_object(tree), kind)
+
+    converter.register_structure_hook_factory(attrs.has, of_object)
+    converter.register_structure_hook(ProductKey, lambda text, _: _key(text))
     return converter
+
+
+def _object(tree: Any) -> Any:
+    if not isinstance(tree, Mapping):
+        raise InvalidValueError("", "must be an object")
+    return cast("Mapping[str, object]", tree)
 
 
 def _plain(value: Any, kind: Any) -> Any:
     accepted = {kind, int} if kind is float else {kind}
     is_infinite = isinstance(value, float) and not math.isfinite(value)
     if is_infinite or (type(value) not in accepted and not issubclass(kind, enum.Enum)):
-        raise InvalidValueError("", "has the wrong type")
+        raise InvalidValueError("", f"must be {EXPECTED.get(kind, 'another value')}")
     return kind(value)
 
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from catalogsync._lib.bounds import above, at_least
 from catalogsync._lib.standard_webhooks import key_of
 from catalogsync.errors import MisconfiguredError
 from catalogsync.integrations.notify import DEFAULT_STATUSES, Apprise, Webhook
@@ -57,16 +58,6 @@ def _origins(_: object, attribute: attrs.Attribute[Any], value: Sequence[str]) -
         if parts.scheme not in {"http", "https"} or plain != origin:
             problem = "must be an origin such as https://admin.example.com"
             raise MisconfiguredError(f"{attribute.name}[{index}]", problem)
-
-
-def _more_than_zero(_: object, attribute: attrs.Attribute[Any], value: float) -> None:
-    if not value > 0:
-        raise MisconfiguredError(attribute.name, f"must be more than 0, is {value}")
-
-
-def _not_negative(_: object, attribute: attrs.Attribute[Any], value: float) -> None:
-    if not value >= 0:
-        raise MisconfiguredError(attribute.name, f"must be 0 or more, is {value}")
 
 
 def _tokens(
@@ -119,9 +110,9 @@ class Access:
     )
     open: bool = False
     cors: tuple[str, ...] = attrs.field(default=(), validator=_origins)
-    requests_per_minute: int = attrs.field(default=6000, validator=_more_than_zero)
-    refusals_per_minute: int = attrs.field(default=20, validator=_more_than_zero)
-    max_body: int = attrs.field(default=1 << 20, validator=_more_than_zero)
+    requests_per_minute: int = attrs.field(default=6000, validator=above(0))
+    refusals_per_minute: int = attrs.field(default=20, validator=above(0))
+    max_body: int = attrs.field(default=1 << 20, validator=above(0))
 
     @property
     def secrets(self) -> frozenset[str]:
@@ -171,8 +162,8 @@ class ServeSettings(Access):
 
     host: str = "127.0.0.1"
     port: int = 8080
-    grace: float = attrs.field(default=30.0, validator=_not_negative)
-    retry_after: float = attrs.field(default=30.0, validator=_not_negative)
+    grace: float = attrs.field(default=30.0, validator=at_least(0))
+    retry_after: float = attrs.field(default=30.0, validator=at_least(0))
     log: Literal["text", "json"] = "text"
     notify: NotifySettings | None = None
 

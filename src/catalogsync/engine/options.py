@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import enum
-import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import attrs
 
+from catalogsync._lib.bounds import above, at_least, finite
 from catalogsync.catalog.changes import Action
 from catalogsync.catalog.products import Field, Product, ProductKey
 from catalogsync.diff.ownership import OnManualEdit, Owner, Rules
@@ -49,19 +49,9 @@ class WhenBusy(enum.StrEnum):
     SKIP = "skip"
 
 
-def _positive(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    if isinstance(value, int) and value < 1:
-        raise InvalidValueError(attribute.name, f"must be 1 or more, is {value}")
-
-
-def _finite_and_positive(_: object, attribute: attrs.Attribute[Any], n: float) -> None:
-    if not 0 < n < math.inf:
-        raise InvalidValueError(attribute.name, f"must be a number above 0, is {n}")
-
-
-def _not_negative(_: object, attribute: attrs.Attribute[Any], n: float | None) -> None:
-    if n is not None and not 0 <= n < math.inf:
-        raise InvalidValueError(attribute.name, f"must be 0 or more, is {n}")
+_positive = at_least(1, InvalidValueError)
+_not_negative = at_least(0, InvalidValueError)
+_above_zero = above(0, InvalidValueError)
 
 
 def _keys(value: Iterable[ProductKey] | None) -> tuple[ProductKey, ...] | None:
@@ -130,10 +120,12 @@ class Options:
     transform: Transform | None = None
     limit: int | None = attrs.field(default=None, validator=_positive)
     keys: tuple[ProductKey, ...] | None = attrs.field(default=None, converter=_keys)
-    grace: float = attrs.field(default=60.0, validator=attrs.validators.ge(0))
+    grace: float = attrs.field(default=60.0, validator=_not_negative)
     max_refusals: int = attrs.field(default=20, validator=_positive)
     give_up_products: int = attrs.field(default=10, validator=_positive)
-    give_up_after: float | None = attrs.field(default=None, validator=_not_negative)
+    give_up_after: float | None = attrs.field(
+        default=None, validator=[_not_negative, finite]
+    )
     owns: Mapping[Field, Owner] = attrs.field(
         factory=dict[Field, Owner], converter=_owns
     )
@@ -145,11 +137,11 @@ class Options:
     prune: Prune | None = attrs.field(
         default=None, converter=attrs.converters.optional(Prune)
     )
-    max_prune: float = attrs.field(default=0.1, validator=_finite_and_positive)
+    max_prune: float = attrs.field(default=0.1, validator=[_above_zero, finite])
     verify: bool = False
-    verify_sample: int = attrs.field(default=100, validator=attrs.validators.ge(0))
+    verify_sample: int = attrs.field(default=100, validator=_not_negative)
     when_busy: WhenBusy = attrs.field(default=WhenBusy.FAIL, converter=WhenBusy)
-    lease: float = attrs.field(default=60.0, validator=attrs.validators.gt(0))
+    lease: float = attrs.field(default=60.0, validator=_above_zero)
 
     def __attrs_post_init__(self) -> None:
         self.rules("")

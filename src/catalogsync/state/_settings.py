@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
+from catalogsync._lib.bounds import above
 from catalogsync.errors import MisconfiguredError, MissingExtraError
 
 from .protocols import StateError
@@ -34,12 +35,6 @@ def _check_url(_: object, __: object, value: str) -> None:
         raise MisconfiguredError("url", problem)
 
 
-def _more_than_zero(_: object, attribute: attrs.Attribute[Any], value: float) -> None:
-    if not value > 0:
-        problem = f"must be more than 0, is {value}"
-        raise MisconfiguredError(attribute.name, problem)
-
-
 @attrs.frozen(kw_only=True)
 class StateSettings:
     """Where a state store is, and how long it keeps runs.
@@ -54,8 +49,8 @@ class StateSettings:
     """
 
     url: str = attrs.field(default=_MEMORY, repr=False, validator=_check_url)
-    keep_days: float = attrs.field(default=90, validator=_more_than_zero)
-    keep_runs: int = attrs.field(default=200, validator=_more_than_zero)
+    keep_days: float = attrs.field(default=90, validator=above(0))
+    keep_runs: int = attrs.field(default=200, validator=above(0))
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[StateStore]:

@@ -13,6 +13,7 @@ from aiohttp import web
 from multidict import MultiMapping
 
 from catalogsync._lib.strict_json import loads
+from catalogsync.catalog.convert import EXPECTED
 from catalogsync.catalog.products import ProductKey
 from catalogsync.errors import InvalidValueError
 
@@ -35,15 +36,7 @@ _PATIENCE = 30.0
 _LONGEST_KEY = 1000
 _MOST_FIELDS = 20
 _DIGITS = re.compile(r"[0-9]{1,9}")
-_EXPECTED: dict[type, str] = {
-    str: "text",
-    bool: "true or false",
-    int: "a number",
-    float: "a number",
-    list: "a list",
-    dict: "an object",
-    type(None): "null",
-}
+_EXPECTED = {**EXPECTED, int: "a number"}
 
 
 async def read_body(request: web.Request, most: int) -> bytes:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from catalogsync._lib.bounds import above
 from catalogsync.errors import MisconfiguredError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -54,14 +55,11 @@ class SQLSettings:
     url: str = attrs.field(repr=False, validator=_check_url)
     name: str = "sql"
     batch: int = 500
-    timeout: float = 30.0
+    timeout: float = attrs.field(default=30.0, validator=above(0))
 
     def __attrs_post_init__(self) -> None:
         if not 1 <= self.batch <= _MOST:
             raise MisconfiguredError("batch", f"must be 1 to {_MOST}, is {self.batch}")
-        if not self.timeout > 0:
-            problem = f"must be more than 0, is {self.timeout}"
-            raise MisconfiguredError("timeout", problem)
 
     def open(self) -> AbstractAsyncContextManager[SQLSink]:
         """Open the sink for the length of a block.
