@@ -35,12 +35,7 @@ _HEADS = {
 
 
 def change_text(change: Change | ReferenceChange, *, whole: bool = False) -> str:
-    """A change as text: the product, and each field that differs.
-
-    Args:
-        change: The change.
-        whole: Do not shorten long values.
-    """
+    """A change as text: the product, and each field that differs, shortened unless *whole*."""
     most = _WHOLE if whole else _SHORT
     if isinstance(change, ReferenceChange):
         return _reference_text(change, most)

@@ -38,11 +38,7 @@ def shortened(text: str, most: int) -> str:
 
 
 class Terminal:
-    """Writes to the standard output and error, without secrets.
-
-    Args:
-        verbose: Whether to print the traceback of an error.
-    """
+    """Writes to the standard output and error, without secrets."""
 
     def __init__(self, *, verbose: bool = False) -> None:
         self.verbose = verbose

@@ -31,7 +31,6 @@ class PlanOutput:
     """How to output a plan.
 
     Attributes:
-        path: File for the plan; None: show it.
         exit_code: Whether the exit status says if there are changes.
     """
 

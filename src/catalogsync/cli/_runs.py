@@ -64,11 +64,7 @@ class Selection:
         return bool(self.keys) or self.limit is not None
 
     def options(self, given: Options, source: str) -> Options:
-        """A job's options with this selection.
-
-        Raises:
-            MisconfiguredError: A key is not valid.
-        """
+        """A job's options with this selection."""
         options = given
         if self.limit is not None:
             options = attrs.evolve(options, limit=self.limit)
@@ -80,11 +76,7 @@ class Selection:
 
 
 def keys_of(texts: Iterable[str], source: str) -> tuple[ProductKey, ...]:
-    """Keys from their texts, `source:id` or the id alone.
-
-    Raises:
-        MisconfiguredError: A key is not valid.
-    """
+    """Keys from their texts, `source:id` or the id alone."""
     return tuple(_key(text, source) for text in texts)
 
 
@@ -109,13 +101,7 @@ def execute(
     opening: Callable[[Progress], Opening],
     describe: Callable[[Report], str] = str,
 ) -> int:
-    """Execute a run and print the report; returns the exit status.
-
-    Args:
-        session: The session of the command.
-        opening: Opens both sides and creates the run.
-        describe: Formats the report.
-    """
+    """Execute a run and print the report; returns the exit status."""
     session.check_report()
     with progress_of(session) as progress:
         result = asyncio.run(run_interruptible(opening(progress), progress))
@@ -141,7 +127,6 @@ class RunResult:
     """The result of a run.
 
     Attributes:
-        report: The report.
         problem: An error while both sides were being closed; None if there was none.
     """
 
@@ -205,11 +190,7 @@ def interrupt_handler(progress: Progress) -> InterruptHandler:
 
 
 def write_report(session: Session, path: Path, report: Report) -> None:
-    """Write a report atomically as JSON, without secrets.
-
-    Raises:
-        MisconfiguredError: The file cannot be written.
-    """
+    """Write a report atomically as JSON, without secrets."""
     tree = session.terminal.redacted(report.to_dict())
     text = json.dumps(tree, indent=2, ensure_ascii=False) + "\n"
     # UTF-8 has no lone surrogates, so they become JSON escapes.

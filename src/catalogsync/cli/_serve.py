@@ -114,12 +114,7 @@ def _metrics() -> PrometheusHook | None:
 
 @attrs.frozen
 class _Site:
-    """A listening server.
-
-    Attributes:
-        url: Its address with the actual port.
-        tcp: Stops listening.
-    """
+    """A listening server."""
 
     url: URL
     tcp: web.TCPSite

@@ -57,16 +57,7 @@ def _handler_of(session: Session) -> LogHandler:
 
 @attrs.frozen(kw_only=True)
 class Session:
-    """One invocation of the command line.
-
-    Attributes:
-        terminal: Writes to the terminal.
-        config: The configuration file.
-        report: File for the report; None: no file.
-        progress: Whether to show progress.
-        verbose: Whether to log events and show tracebacks.
-        log: Writes log records.
-    """
+    """One invocation of the command line."""
 
     terminal: Terminal
     config: Path
@@ -78,31 +69,19 @@ class Session:
     )
 
     def job(self, name: str) -> Job:
-        """Read one job from the configuration.
-
-        Raises:
-            MisconfiguredError: There is no such job, or its settings are not valid.
-        """
+        """Read one job from the configuration."""
         job = load_config(self.config, only=name).job(name)
         self.adopt(job)
         return job
 
     def store(self) -> StateSettings:
-        """The settings of the state store.
-
-        Raises:
-            MisconfiguredError: The configuration is not valid.
-        """
+        """The settings of the state store."""
         settings = load_state(self.config)
         self.terminal.redact(secrets_of(settings))
         return settings
 
     def job_store(self, name: str) -> StateSettings:
-        """The same, for an existing job.
-
-        Raises:
-            MisconfiguredError: There is no such job, or the configuration is not valid.
-        """
+        """The same, for an existing job."""
         self.job(name)
         return self.store()
 
@@ -111,11 +90,7 @@ class Session:
         self.terminal.redact(secrets_of(job.source, job.sink, job.state))
 
     def check_report(self) -> None:
-        """Check before a run that its report can be written.
-
-        Raises:
-            MisconfiguredError: The directory does not exist or is not writable.
-        """
+        """Check before a run that its report can be written."""
         folder = self.report.parent if self.report else None
         if folder and not (folder.is_dir() and os.access(folder, os.W_OK)):
             problem = f"{folder} is not a writable directory"

@@ -221,11 +221,6 @@ MIGRATIONS = (
 async def migrate(sql: Transaction, version: int, where: str) -> bool:
     """Apply the next migration; the caller sets the version if there was one.
 
-    Args:
-        sql: The transaction.
-        version: Version of the store; 0 for a new one.
-        where: Address of the store, for messages.
-
     Returns:
         Whether there was one: the store was older than this code.
 

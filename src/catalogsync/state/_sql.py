@@ -47,12 +47,7 @@ class Dialect:
 
 @attrs.frozen(eq=False)
 class Transaction:
-    """Executes the statements of one transaction.
-
-    Attributes:
-        dialect: The words of the database.
-        execute: _Executes a statement of this dialect.
-    """
+    """Executes the statements of one transaction."""
 
     dialect: Dialect
     execute: _Execute

@@ -100,11 +100,7 @@ def _writing(work: _Work[P, T]) -> _Method[P, T]:
 
 @attrs.frozen(eq=False)
 class DatabaseStore:
-    """A `StateStore`, which documents the methods; `StateSettings.open` creates it.
-
-    Attributes:
-        database: Begins a transaction for each method.
-    """
+    """A `StateStore`, which documents the methods; `StateSettings.open` creates it."""
 
     database: Database = attrs.field(repr=False)
     _damage: Damage = attrs.field(factory=Damage, repr=False)

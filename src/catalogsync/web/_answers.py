@@ -39,68 +39,50 @@ _KEYS = {
 
 @attrs.frozen(kw_only=True)
 class PlanQuery:
-    """Which part of a plan."""
-
     limit: int = attrs.field(default=100, metadata=_LIMIT)
     offset: int = attrs.field(default=0, metadata=_OFFSET)
 
 
 @attrs.frozen(kw_only=True)
 class FailuresQuery:
-    """Which failed products."""
-
     limit: int = attrs.field(default=100, metadata=_LIMIT)
     after: str = attrs.field(default="", metadata=_AFTER)
 
 
 @attrs.frozen(kw_only=True)
 class StatisticsQuery:
-    """How many runs."""
-
     runs: int = attrs.field(default=50, metadata=_LIMIT)
 
 
 @attrs.frozen(kw_only=True)
 class RunsQuery:
-    """Which runs."""
-
     job: str = attrs.field(default="", metadata=_JOB)
     limit: int = attrs.field(default=20, metadata=_LIMIT)
 
 
 @attrs.frozen(kw_only=True)
 class EventsQuery:
-    """Which events."""
-
     job: str = attrs.field(default="", metadata=_JOB)
 
 
 @attrs.frozen(kw_only=True)
 class Keys:
-    """Some products, or all."""
-
     keys: tuple[str, ...] = attrs.field(default=(), metadata=_KEYS)
 
 
 @attrs.frozen(kw_only=True)
 class PlanId:
-    """A plan."""
-
     plan_id: str
 
 
 @attrs.frozen(kw_only=True)
 class Status:
-    """The state of the service."""
-
     status: str
     error: str = attrs.field(metadata=_OPTIONAL)
 
 
 @attrs.frozen(kw_only=True)
 class Run:
-    """A run without its report."""
-
     run_id: str
     job: str
     partial: bool
@@ -119,15 +101,11 @@ class Run:
 
 @attrs.frozen(kw_only=True)
 class WholeRun(Run):
-    """A run with its report."""
-
     report: Tree | None
 
 
 @attrs.frozen(kw_only=True)
 class Running:
-    """A run in progress."""
-
     run_id: str
     started_at: float
     counts: Counts
@@ -137,8 +115,6 @@ class Running:
 
 @attrs.frozen(kw_only=True)
 class Job:
-    """A job and its state."""
-
     name: str
     source: str
     sink: str
@@ -153,8 +129,6 @@ class Job:
 
 @attrs.frozen(kw_only=True)
 class Difference:
-    """A field that changes."""
-
     path: str
     old: object
     new: object
@@ -162,8 +136,6 @@ class Difference:
 
 @attrs.frozen(kw_only=True)
 class Change:
-    """A change of a product, a category or a tag."""
-
     action: str
     key: str
     title: str
@@ -174,8 +146,6 @@ class Change:
 
 @attrs.frozen(kw_only=True)
 class Plan:
-    """A plan in progress or ready, with one page of each of its lists."""
-
     plan_id: str
     state: Literal["making", "ready", "failed"]
     began_at: float
@@ -200,8 +170,6 @@ class Plan:
 
 @attrs.frozen(kw_only=True)
 class Figures:
-    """Statistics of a run."""
-
     run_id: str
     started_at: float
     duration_s: float
@@ -255,14 +223,7 @@ def run_of(record: RunRecord) -> tuple[object, ...]:
 def job_of(
     state: JobState, last: RunRecord | None, *, waiting: int, failures: int
 ) -> tuple[object, ...]:
-    """The parts of a `Job`.
-
-    Args:
-        state: State of the job.
-        last: Its latest run.
-        waiting: Number of queued triggers.
-        failures: Number of failed products.
-    """
+    """The parts of a `Job`."""
     job, run = state.job, state.run
     return (
         {

@@ -45,13 +45,7 @@ rect.rect { fill: #2456b8 }
 
 @attrs.frozen
 class Chart:
-    """A chart.
-
-    Attributes:
-        title: Title of the chart.
-        trend: Name of the trend that it shows.
-        show: Formats a value.
-    """
+    """A chart."""
 
     title: str
     trend: str

@@ -42,19 +42,7 @@ class Metrics(Protocol):
 
 @attrs.define(kw_only=True)
 class Site:
-    """The shared state of all handlers.
-
-    Attributes:
-        service: Runs the jobs.
-        guard: Authenticates requests.
-        metrics: Metrics for Prometheus, if any.
-        alive_every: As in `Streams`.
-        requests: Limits the requests of each address.
-        signatures: Verifies webhook requests.
-        redactor: Removes secrets from responses.
-        streams: The open event streams.
-        plans: The latest plan of each job.
-    """
+    """The shared state of all handlers."""
 
     service: Service
     guard: Guard
@@ -96,11 +84,7 @@ class Site:
 
 
 def _check_names(jobs: Iterable[Job], secrets: Collection[str]) -> None:
-    """Check that no displayed name contains a secret.
-
-    Raises:
-        MisconfiguredError: A name does.
-    """
+    """Refuse names that contain a secret, because names are shown."""
     names = {n for job in jobs for n in (job.name, job.source_name, job.sink_name)}
     if any(secret in name for secret in secrets for name in names):
         problem = "the name of a job or side contains a password, token or secret"
@@ -112,8 +96,6 @@ class Call:
     """The context of one request.
 
     Attributes:
-        site: The shared state.
-        request: The request.
         path: Path of the endpoint, with names of its parts in braces.
         by: Name of the caller; empty if no login is required.
         session: Session of a browser on a page; None: not logged in.
@@ -134,11 +116,7 @@ class Call:
 
     @property
     def job(self) -> Job:
-        """The job in the path.
-
-        Raises:
-            RefusalError: There is no such job.
-        """
+        """The job in the path; without one, the request is refused."""
         return self.job_of(self.part("job"))
 
     def job_of(self, name: str) -> Job:

@@ -77,11 +77,7 @@ class Endpoint(Generic[T]):
 
 
 async def answer_api(endpoint: Endpoint[Any], call: Call) -> web.StreamResponse:
-    """Answer a request to the API.
-
-    Raises:
-        RefusalError: The request is refused.
-    """
+    """Answer a request to the API."""
     request, body = call.request, b""
     if endpoint.role is not None:
         caller = call.site.guard.admit(request, endpoint.role)

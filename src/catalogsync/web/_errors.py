@@ -20,12 +20,7 @@ _NONE: Mapping[str, str] = MappingProxyType({})
 
 
 class RefusalError(Exception):
-    """A request is refused.
-
-    Attributes:
-        status: Status of the response.
-        headers: Additional headers of the response.
-    """
+    """A request is refused."""
 
     def __init__(
         self, status: int, text: str, *, headers: Mapping[str, str] = _NONE

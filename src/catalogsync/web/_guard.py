@@ -43,13 +43,7 @@ def _digest(text: str) -> bytes:
 
 @attrs.define
 class Guard:
-    """Authenticates requests by token or session, and checks roles.
-
-    Attributes:
-        access: Tokens, roles and limits.
-        refusals: Limits wrong tokens and signatures by address.
-        sessions: Sessions of browsers.
-    """
+    """Authenticates requests by token or session, and checks roles."""
 
     access: Access
     refusals: Buckets = attrs.field(init=False)
@@ -78,11 +72,7 @@ class Guard:
         return caller
 
     def check_role(self, caller: Caller, needed: Role) -> None:
-        """Check the role of a caller.
-
-        Raises:
-            RefusalError: The role is not sufficient.
-        """
+        """Refuse a caller whose role is not sufficient."""
         if not caller.role.allows(needed):
             raise RefusalError(403, f"a token with the role {needed.value} is required")
 
@@ -111,11 +101,7 @@ class Guard:
         return caller
 
     def check_address(self, request: web.Request) -> None:
-        """Check that an address has not sent too many wrong tokens or signatures.
-
-        Raises:
-            RefusalError: It has.
-        """
+        """Refuse an address that sent too many wrong tokens or signatures."""
         wait = self.refusals.wait(address_of(request.remote))
         if wait:
             raise retry_later("wrong tokens or signatures", wait)
@@ -158,11 +144,7 @@ class Guard:
         return found
 
     def check_origin(self, request: web.Request) -> None:
-        """Refuse unsafe requests from pages of other origins, even with a cookie.
-
-        Raises:
-            RefusalError: The origin is not allowed.
-        """
+        """Refuse unsafe requests from pages of other origins, even with a cookie."""
         origin = request.headers.get("Origin")
         if origin is None or request.method in _SAFE or origin in self.access.cors:
             return

@@ -133,11 +133,7 @@ async def _given(call: Call, body: api.Keys) -> list[ProductKey]:
 async def failed_keys(
     call: Call, desired: Collection[ProductKey]
 ) -> Collection[ProductKey]:
-    """The failed products among these; all failed products if none are given.
-
-    Raises:
-        RefusalError: None of them has failed.
-    """
+    """The failed products among these, or all; refuses if there are none."""
     failures = each_failure(call.service.state, call.job.name)
     failed = [failure.key async for failure in failures]
     keys = set(failed).intersection(desired) if desired else failed
@@ -178,13 +174,7 @@ async def _failures(call: Call, query: api.FailuresQuery) -> object:
 
 
 async def failures_after(call: Call, after: str, limit: int) -> Tree:
-    """Failed products of the job in the path, and the number of all.
-
-    Args:
-        call: The request.
-        after: Start after this key; empty: start with the first.
-        limit: Largest number to return.
-    """
+    """Failed products of the job in the path, and the number of all."""
     last = _sort_key(read_key("after", after)) if after else ()
     shown: list[FailedProduct] = []
     rest: list[FailedProduct] = []
@@ -226,11 +216,7 @@ async def _run(call: Call, _: object) -> object:
 
 
 async def found_run(call: Call) -> RunRecord:
-    """The run in the path.
-
-    Raises:
-        RefusalError: There is no such run.
-    """
+    """The run in the path."""
     record = await call.service.state.run(call.part("run_id"))
     if record is None:
         raise RefusalError(404, "run not found, or not started yet")
@@ -246,11 +232,7 @@ async def _cancel(call: Call, _: object) -> object:
 
 
 async def cancel(call: Call) -> int:
-    """Cancel the run in the path; returns the number of triggers of its job.
-
-    Raises:
-        RefusalError: There is no such run, or it has finished.
-    """
+    """Cancel the run in the path; returns the number of triggers of its job."""
     run_id = call.part("run_id")
     states = [s for s in call.service.states() if s.run_id == run_id]
     if not states or not call.service.cancel(run_id):

@@ -39,13 +39,7 @@ _OF_BODIES = (408, 413, 415)
 def describe(
     endpoints: Sequence[Endpoint[Any]], prefix: str, *, jobs: Sequence[str]
 ) -> Tree:
-    """The description as OpenAPI 3.1.
-
-    Args:
-        endpoints: All endpoints of the API.
-        prefix: Path at which the application is mounted.
-        jobs: Names of all jobs.
-    """
+    """The description as OpenAPI 3.1 of an application that is mounted at *prefix*."""
     paths: Tree = {}
     parts = schemas(Error)
     for each in endpoints:

@@ -47,11 +47,8 @@ class _Form:
     """The fields of all forms.
 
     Attributes:
-        csrf: CSRF token of the session.
         back: Path of the page to return to.
         key: Key of a product, or id of a plan; None: all products.
-        next: Path of the page to show after the login.
-        token: Token to log in with.
     """
 
     csrf: str = ""

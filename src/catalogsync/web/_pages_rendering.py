@@ -43,14 +43,7 @@ _NOTICES = {
 def show(
     call: Call, template: str, values: Mapping[str, object], *, status: int = 200
 ) -> web.Response:
-    """Respond with a page, without secrets.
-
-    Args:
-        call: The request.
-        template: Name of the template.
-        values: Values for the template, as JSON types; it escapes every text.
-        status: Status of the response.
-    """
+    """Respond with a page; *values* are JSON types, and lose their secrets here."""
     site, session = call.site, call.session
     caller = session.caller if session else None
     shared = {

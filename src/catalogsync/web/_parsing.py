@@ -70,11 +70,7 @@ def _too_large(most: int) -> RefusalError:
 
 
 def parse_json(request: web.Request, body: bytes) -> Tree:
-    """The object in a body; an empty body is an empty object.
-
-    Raises:
-        RefusalError: The body is not a JSON object.
-    """
+    """The object in a body; an empty body is an empty object."""
     if not body:
         return {}
     if request.content_type != "application/json":
@@ -112,14 +108,7 @@ def structure(
 ) -> T:
     """A value of a class of query parameters, form fields or JSON keys.
 
-    Args:
-        cls: The class.
-        given: The values by name.
-        noun: What a name is called in messages.
-        strict: Whether to refuse unknown names rather than ignore them.
-
-    Raises:
-        RefusalError: With the path to the bad value.
+    *strict* refuses unknown names; messages call a name a *noun*.
     """
     known = {each.name: (each, kind, more) for each, kind, more in fields(cls)}
     unknown = [name for name in given if name not in known]

@@ -148,11 +148,7 @@ def _change(line: Tree) -> tuple[object, ...]:
 
 @attrs.define
 class Plans:
-    """The latest plan of each job, in progress or ready.
-
-    Attributes:
-        service: Applies plans.
-    """
+    """The latest plan of each job, in progress or ready."""
 
     service: Service
     _folder: TemporaryDirectory[str] | None = attrs.field(default=None, init=False)
@@ -167,11 +163,7 @@ class Plans:
         return job in self._tasks
 
     def begin(self, job: Job) -> Preview:
-        """Start a plan in the background, in place of the previous one.
-
-        Raises:
-            RefusalError: A plan of this job is in progress.
-        """
+        """Start a plan in the background, in place of the previous one."""
         if self.is_making(job.name):
             raise RefusalError(409, "a plan of this job is already in progress")
         if self._folder is None:
@@ -199,11 +191,7 @@ class Plans:
             self._old.remove(path)
 
     def find(self, job: str) -> Preview:
-        """The latest plan of a job.
-
-        Raises:
-            RefusalError: There is none since the service started.
-        """
+        """The latest plan of a job."""
         if job not in self._previews:
             raise RefusalError(404, "no plan of this job; request one first")
         return self._previews[job]

@@ -25,12 +25,7 @@ _MOST = 1000
 
 @attrs.frozen
 class Caller:
-    """An authenticated caller.
-
-    Attributes:
-        name: Name of the token.
-        role: Role of the token.
-    """
+    """An authenticated caller."""
 
     name: str
     role: Role
@@ -45,9 +40,7 @@ class Session:
     """The session of a browser.
 
     Attributes:
-        caller: Who is logged in.
         until: End of the session, on the clock of `Sessions`.
-        csrf: CSRF token in each form of its pages.
     """
 
     caller: Caller
@@ -55,11 +48,7 @@ class Session:
     csrf: str = attrs.field(factory=secrets.token_urlsafe, init=False, repr=False)
 
     def check(self, csrf: str) -> None:
-        """Check the CSRF token of a form.
-
-        Raises:
-            RefusalError: It does not belong to this session.
-        """
+        """Refuse a form whose CSRF token does not belong to this session."""
         if not hmac.compare_digest(_digest(self.csrf), _digest(csrf)):
             text = "this form is not from a page of your session; reload the page"
             raise RefusalError(403, text)
@@ -67,11 +56,7 @@ class Session:
 
 @attrs.define
 class Sessions:
-    """The open sessions, by the hashes of their ids.
-
-    Attributes:
-        clock: Seconds; replaced in tests.
-    """
+    """The open sessions, by the hashes of their ids."""
 
     clock: Callable[[], float] = time.monotonic
     _open: dict[bytes, Session] = attrs.field(

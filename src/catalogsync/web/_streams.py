@@ -27,15 +27,7 @@ _DROPPED = b"event: dropped\ndata: {}\n\n"
 
 @attrs.define(eq=False)
 class _Stream:
-    """An event stream of one subscriber.
-
-    Attributes:
-        reader: Reader of the feed.
-        response: The response to write to.
-        request: The request for the stream.
-        session: Session of a browser; the stream ends with it.
-        writing: Timeout of the current write.
-    """
+    """An event stream of one subscriber."""
 
     reader: Reader[JobEvent]
     response: web.StreamResponse
@@ -69,9 +61,6 @@ class Streams:
     """The open event streams.
 
     Attributes:
-        feed: Publishes the events.
-        sessions: Sessions of browsers.
-        data: Encodes the data of an event.
         alive_every: Seconds of silence after which a stream sends a comment.
     """
 
@@ -91,11 +80,7 @@ class Streams:
         self._encode = functools.lru_cache(_ENCODED)(encode)
 
     async def serve(self, request: web.Request, job: str) -> web.StreamResponse:
-        """Send events of one job or of all, until either side ends the stream.
-
-        Raises:
-            RefusalError: There are too many subscribers.
-        """
+        """Send events of one job or of all, until either side ends the stream."""
         response = web.StreamResponse(headers=_HEADERS)
         if self.feed.readers >= self.feed.most:
             raise RefusalError(503, "too many event subscribers")

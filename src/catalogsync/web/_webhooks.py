@@ -25,12 +25,7 @@ _MOST_SIGNATURES = 10
 
 @attrs.define
 class Signatures:
-    """Verifies signatures, rejects old requests and recognises repeated ones.
-
-    Attributes:
-        secrets: The secrets by job.
-        clock: Seconds since the epoch.
-    """
+    """Verifies signatures, rejects old requests and recognises repeated ones."""
 
     secrets: Mapping[str, Sequence[str]] = attrs.field(repr=False)
     clock: Callable[[], float] = time.time

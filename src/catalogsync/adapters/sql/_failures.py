@@ -27,11 +27,7 @@ _NOT_READY = ("SQLITE_BUSY", "SQLITE_LOCKED", "08", "40", "53", "55", "57")
 
 
 def sql_errors(redactor: Redactor) -> AbstractContextManager[None]:
-    """Raise errors of the database as errors that the engine understands.
-
-    Args:
-        redactor: Removes secrets that the server may quote.
-    """
+    """Raise errors of the database as errors that the engine understands."""
     return redactor.translated(partial(_decide, redactor=redactor))
 
 

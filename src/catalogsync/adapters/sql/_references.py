@@ -54,13 +54,7 @@ async def find_references(
     *,
     has_last_applied: bool = True,
 ) -> dict[Reference, ExistingReference]:
-    """Find categories and tags.
-
-    Args:
-        connection: A connection in a transaction.
-        references: The categories and tags to find.
-        has_last_applied: Whether the category table has the last-applied column.
-    """
+    """Find categories and tags; the table may lack the last-applied column."""
     tags = [each for each in references if each.kind is ReferenceKind.TAG]
     categories = [each for each in references if each.kind is ReferenceKind.CATEGORY]
     existing: dict[Reference, ExistingReference] = {}

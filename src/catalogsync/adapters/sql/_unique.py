@@ -28,13 +28,7 @@ _LABELS = {"sku": "SKU", "barcode": "barcode"}
 
 @attrs.frozen
 class _Move:
-    """A value that a variant gets or loses.
-
-    Attributes:
-        key: Key of the product.
-        id: Id of the variant.
-        value: The value.
-    """
+    """A value that a variant gets or loses."""
 
     key: ProductKey
     id: str
@@ -46,13 +40,7 @@ async def free(
     rows: Mapping[ProductKey, int],
     changes: Sequence[Change],
 ) -> None:
-    """Clear values that one variant of a batch loses and another one gets.
-
-    Args:
-        connection: A connection in a transaction.
-        rows: Ids of the products' rows.
-        changes: The batch.
-    """
+    """Clear values that one variant of a batch loses and another one gets."""
     for name in UNIQUE.values():
         got, lost = _moves(changes, name)
         needed = {move.value for move in got}
