@@ -317,7 +317,7 @@ async def test_the_limit_is_counted_as_people_count(owned: int, most: float) -> 
 
 @pytest.mark.parametrize("most", [0, -1, float("inf"), float("nan")])
 def test_an_invalid_limit(most: float) -> None:
-    with pytest.raises(InvalidValueError, match="max_prune: must be (more|finite)"):
+    with pytest.raises(InvalidValueError, match=r"max_prune: must be (more|finite)"):
         Options(max_prune=most)
 
 

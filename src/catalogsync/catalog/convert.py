@@ -20,12 +20,7 @@ from catalogsync.errors import InvalidValueError
 from .checks import shortened
 from .products import Json, Product, ProductKey, ProductStatus, Unset
 
-__all__ = [
-    "product_from_json",
-    "product_to_json",
-    "strict_converter",
-    "structured",
-]
+__all__ = ["product_from_json", "product_to_json"]
 
 T = TypeVar("T")
 
