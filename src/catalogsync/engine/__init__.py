@@ -9,8 +9,8 @@ To understand it, read the docstrings of these modules in this order:
 * `writer` (`batches`, `grace`, `answers`, `breaker`): writes batches, retries,
   bisects, gives up.
 * `removing`, `pruning`, `waiting`, `verifying`: what follows at the end of a run.
-* `recorder`, `journal`: outcomes, in memory and in the state store.
-* `promises`: checks of everything that adapters return.
+* `recorder`, `journal` (`leases`): outcomes, in memory and in the state store.
+* `promises` (`methods`): checks of everything that adapters return.
 * `applying`, `releasing`, `retrying`: the runs of `apply`, `release` and `retry`.
 
 The engine sees protocols only. It knows no system and no wire format.

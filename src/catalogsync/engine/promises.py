@@ -8,23 +8,17 @@ every run. The engine calls adapters through this module only.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
-    Awaitable,
     Collection,
     Coroutine,
-    Generator,
     Iterable,
     Mapping,
     Sequence,
 )
-from contextlib import contextmanager
 from itertools import islice
-from typing import Any, TypeVar, cast
-
-import attrs
+from typing import Any, cast
 
 from catalogsync.catalog.changes import (
     Change,
@@ -60,8 +54,7 @@ from catalogsync.protocols import (
     Source,
 )
 
-from .defects import DefectError, explained
-from .pages import is_cancelled
+from .methods import Method, is_a, kind_of, named
 
 __all__ = [
     "check_sides",
@@ -79,135 +72,7 @@ __all__ = [
     "write_references",
 ]
 
-T = TypeVar("T")
-
 _END = object()
-
-
-@attrs.frozen
-class _Method:
-    """A method of an adapter, with checks whose messages name it."""
-
-    adapter: object
-    name: str
-
-    def broke(self, problem: str) -> BrokenPromiseError:
-        return BrokenPromiseError(
-            f"{type(self.adapter).__qualname__}.{self.name}", problem
-        )
-
-    @contextmanager
-    def guarded(self) -> Generator[None]:
-        """Turn errors of the adapter that would act as signals into `DefectError`."""
-        task = asyncio.current_task()
-        try:
-            yield
-        except BaseException as error:
-            if _is_meant(error, task):
-                raise
-            raise DefectError(explained(error, self.adapter)) from error
-
-    async def awaited(self, *args: Any, **named: Any) -> Any:
-        """Call a method that must be `async def`.
-
-        Raises:
-            DefectError: It raised an error that would act as a signal.
-        """
-        with self.guarded():
-            answer = getattr(self.adapter, self.name)(*args, **named)
-            if not _is(answer, Awaitable):
-                problem = f"must be `async def` with a return, returned {_kind(answer)}"
-                raise self.broke(problem)
-            return await answer
-
-    def called(self, *args: Any) -> Any:
-        """Call a method that must be a plain `def`.
-
-        Raises:
-            DefectError: It raised an error that would act as a signal.
-        """
-        try:
-            answer = getattr(self.adapter, self.name)(*args)
-        except BaseException:
-            with self.guarded():
-                raise
-        if _is(answer, Coroutine):
-            answer.close()
-            raise self.broke("must be a plain `def`, not `async def`")
-        return answer
-
-    def must_be(
-        self, value: object, kind: type[Any] | tuple[type[Any], ...], what: str = ""
-    ) -> None:
-        """Check the class of a value; any of several will do."""
-        if isinstance(value, bool) and kind is not bool:
-            pass  # True is an int, and never meant as one
-        elif isinstance(value, kind):
-            return
-        kinds = kind if isinstance(kind, tuple) else (kind,)
-        names = " or ".join("None" if k is type(None) else k.__name__ for k in kinds)
-        raise self.broke(f"{what or 'its answer'} must be {names}, is {_kind(value)}")
-
-    def listed(self, value: object, what: str = "") -> Sequence[Any]:
-        """Check that a value is a sequence, but not text."""
-        if _is(value, str, bytes) or not _is(value, Sequence):
-            problem = f"{what or 'its answer'} must be a list, is {_kind(value)}"
-            raise self.broke(problem)
-        return cast("Sequence[Any]", value)
-
-    def mapped(self, value: object, what: str = "") -> Mapping[Any, Any]:
-        """Check that a value is a mapping."""
-        if not _is(value, Mapping):
-            problem = f"{what or 'its answer'} must be a mapping, is {_kind(value)}"
-            raise self.broke(problem)
-        return cast("Mapping[Any, Any]", value)
-
-    def of_source(self, key: ProductKey, name: str) -> None:
-        """Check that a key belongs to this source."""
-        if key.source != name:
-            problem = f"returned {key}, but the name of the source is {name!r}"
-            raise self.broke(problem)
-
-    def asked_for(
-        self, key: object, asked: Collection[object], kind: type[Any]
-    ) -> None:
-        """Check that an answer was asked for."""
-        self.must_be(key, kind, "each key")
-        if key not in asked:
-            raise self.broke(f"answered for {_named(key)}, which was not asked for")
-
-
-def _is_meant(error: BaseException, task: asyncio.Task[Any] | None) -> bool:
-    """Whether an error may pass as it is, given the task that it was raised in."""
-    match error:
-        case StopIteration() | StopAsyncIteration():
-            return False
-        case GeneratorExit():  # raised when an unfinished generator is closed
-            return asyncio.current_task() is not task
-        case asyncio.CancelledError():
-            return is_cancelled()
-        case _:  # one that is not an `Exception` ends the process, not only the run
-            return True
-
-
-def _is(value: object, *kinds: type[Any]) -> bool:
-    return isinstance(value, kinds)
-
-
-def _kind(value: object) -> str:
-    """The class of a value, or short text itself, which often shows the mistake."""
-    if value is None:
-        return "None"
-    if isinstance(value, str) and len(value) < 60:
-        return f"the text {value!r}"
-    name = type(value).__name__
-    return f"an {name}" if name[0] in "aeioAEIO" else f"a {name}"
-
-
-def _named(key: object) -> str:
-    if isinstance(key, Reference):
-        return f"the {key.kind.value} {key.id!r}"
-    return str(key)
 
 
 def check_sides(source: Source, sink: Sink) -> None:
@@ -217,24 +82,24 @@ def check_sides(source: Source, sink: Sink) -> None:
         BrokenPromiseError: One is of the wrong type.
     """
     for side in (source, sink):
-        _Method(side, "name").must_be(side.name, str)
+        Method(side, "name").must_be(side.name, str)
         if isinstance(side, CountsRequests):
-            _Method(side, "requests").must_be(side.requests, int)
-    _Method(sink, "limits").must_be(sink.limits, Limits)
+            Method(side, "requests").must_be(side.requests, int)
+    Method(sink, "limits").must_be(sink.limits, Limits)
     if isinstance(sink, HasEndpoint):
-        _Method(sink, "endpoint").must_be(sink.endpoint, str)
+        Method(sink, "endpoint").must_be(sink.endpoint, str)
 
 
 async def read(source: Source, cursor: Cursor | None) -> Page:
     """`Source.read`, checked."""
-    method = _Method(source, "read")
+    method = Method(source, "read")
     page = await method.awaited(cursor)
     return _page(method, source.name, page)
 
 
 async def get(source: LookupSource, keys: Sequence[ProductKey]) -> Page:
     """`LookupSource.get`, checked."""
-    method = _Method(source, "get")
+    method = Method(source, "get")
     page = _page(method, source.name, await method.awaited(keys))
     asked = frozenset(keys)
     for product in page.products:
@@ -242,7 +107,7 @@ async def get(source: LookupSource, keys: Sequence[ProductKey]) -> Page:
     return page
 
 
-def _page(method: _Method, name: str, page: object) -> Page:
+def _page(method: Method, name: str, page: object) -> Page:
     method.must_be(page, Page)
     page = cast("Page", page)
     for product in method.listed(page.products, "Page.products"):
@@ -271,7 +136,7 @@ async def find(
     sink: Sink, desired: Sequence[Product], fields: frozenset[Field]
 ) -> Mapping[ProductKey, Found]:
     """`Sink.find`, checked."""
-    method = _Method(sink, "find")
+    method = Method(sink, "find")
     found = await method.awaited(desired, fields=fields)
     return _found(method, desired, found, foreign=False)
 
@@ -283,13 +148,13 @@ async def find_foreign(
     fields: frozenset[Field],
 ) -> Mapping[ProductKey, Found]:
     """`AdoptingSink.find_foreign`, checked."""
-    method = _Method(sink, "find_foreign")
+    method = Method(sink, "find_foreign")
     found = await method.awaited(desired, by=by, fields=fields)
     return _found(method, desired, found, foreign=True)
 
 
 def _found(
-    method: _Method, desired: Iterable[Product], found: object, *, foreign: bool
+    method: Method, desired: Iterable[Product], found: object, *, foreign: bool
 ) -> Mapping[ProductKey, Found]:
     asked = {product.key for product in desired}
     for key, existing in method.mapped(found).items():
@@ -307,7 +172,7 @@ def _found(
 
 
 def _existing(
-    method: _Method, key: ProductKey, existing: Existing, *, foreign: bool
+    method: Method, key: ProductKey, existing: Existing, *, foreign: bool
 ) -> None:
     method.must_be(existing.product, Product, f"Existing.product of {key}")
     if existing.product.key != key:
@@ -340,7 +205,7 @@ async def write(
         The valid answers, and the error of the first invalid one. The valid ones count
         even so: they say what was done.
     """
-    method = _Method(sink, "write")
+    method = Method(sink, "write")
     try:
         answers = await method.awaited(changes)
     except BatchRefusedError as error:
@@ -349,7 +214,7 @@ async def write(
     return _check_answers(method, changes, answers)
 
 
-def _check_refusal(method: _Method, error: BatchRefusedError) -> None:
+def _check_refusal(method: Method, error: BatchRefusedError) -> None:
     for key, reason in error.culprits.items():
         method.must_be(key, ProductKey, "each key of BatchRefusedError.culprits")
         method.must_be(
@@ -363,7 +228,7 @@ def _check_refusal(method: _Method, error: BatchRefusedError) -> None:
 
 
 def _check_answers(
-    method: _Method, changes: Iterable[Change], answers: object
+    method: Method, changes: Iterable[Change], answers: object
 ) -> tuple[list[Outcome | Again], BrokenPromiseError | None]:
     unanswered = {change.key: change for change in changes}
     asked = frozenset(unanswered)
@@ -385,7 +250,7 @@ def _check_answers(
 
 
 def _check_answer(
-    method: _Method,
+    method: Method,
     answer: Any,
     asked: Collection[ProductKey],
     unanswered: Mapping[ProductKey, Change],
@@ -420,14 +285,14 @@ async def owned(
     sink: RemovingSink, source: str
 ) -> AsyncGenerator[Sequence[Existing], None]:
     """`RemovingSink.owned`, checked page by page."""
-    method = _Method(sink, "owned")
+    method = Method(sink, "owned")
     with method.guarded():
         pages: Any = sink.owned(source)
-        if _is(pages, Coroutine):
+        if is_a(pages, Coroutine):
             pages.close()
-        if not _is(pages, AsyncIterable):
+        if not is_a(pages, AsyncIterable):
             raise method.broke(
-                f"must be `async def` with a yield, returned {_kind(pages)}"
+                f"must be `async def` with a yield, returned {kind_of(pages)}"
             )
         pages = aiter(pages)
     while True:
@@ -447,11 +312,11 @@ async def find_references(
     sink: ReferencingSink, desired: frozenset[Reference]
 ) -> Mapping[Reference, ExistingReference]:
     """`ReferencingSink.find_references`, checked."""
-    method = _Method(sink, "find_references")
+    method = Method(sink, "find_references")
     found = await method.awaited(desired)
     for reference, existing in method.mapped(found).items():
         method.asked_for(reference, desired, Reference)
-        name = _named(reference)
+        name = named(reference)
         method.must_be(existing, ExistingReference, f"the result for {name}")
         method.must_be(existing.id, str, f"the id of {name}")
         method.must_be(existing.name, str, f"the name of {name}")
@@ -463,14 +328,14 @@ async def write_references(
     sink: ReferencingSink, changes: Sequence[ReferenceChange]
 ) -> Sequence[ReferenceOutcome]:
     """`ReferencingSink.write_references`, checked."""
-    method = _Method(sink, "write_references")
+    method = Method(sink, "write_references")
     outcomes = await method.awaited(changes)
     asked = {change.reference for change in changes}
     seen: set[Reference] = set()
     for outcome in method.listed(outcomes):
         method.must_be(outcome, ReferenceOutcome, "each outcome")
         method.asked_for(outcome.reference, asked, Reference)
-        name = _named(outcome.reference)
+        name = named(outcome.reference)
         if outcome.reference in seen:
             raise method.broke(f"answered for {name} twice")
         seen.add(outcome.reference)
@@ -481,7 +346,7 @@ async def write_references(
 
 def shape(sink: NormalizingSink, product: Product) -> Product:
     """`NormalizingSink.shape`, checked."""
-    method = _Method(sink, "shape")
+    method = Method(sink, "shape")
     shaped = method.called(product)
     method.must_be(shaped, Product)
     shaped = cast("Product", shaped)
@@ -492,7 +357,7 @@ def shape(sink: NormalizingSink, product: Product) -> Product:
 
 def weigh(sink: SizedSink, change: Write) -> int:
     """`SizedSink.weigh`, checked."""
-    method = _Method(sink, "weigh")
+    method = Method(sink, "weigh")
     weight = method.called(change)
     method.must_be(weight, int)
     if cast("int", weight) < 0:
@@ -502,7 +367,7 @@ def weigh(sink: SizedSink, change: Write) -> int:
 
 def handle(sink: HandleSink, product: Product) -> str:
     """`HandleSink.handle`, checked."""
-    method = _Method(sink, "handle")
+    method = Method(sink, "handle")
     name = method.called(product)
     method.must_be(name, str)
     if not name:
@@ -512,7 +377,7 @@ def handle(sink: HandleSink, product: Product) -> str:
 
 async def findings(side: SelfChecking) -> Sequence[CheckResult]:
     """`SelfChecking.check`, checked."""
-    method = _Method(side, "check")
+    method = Method(side, "check")
     found = method.listed(await method.awaited())
     for finding in found:
         method.must_be(finding, CheckResult, "each finding")
