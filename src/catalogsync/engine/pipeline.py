@@ -6,17 +6,14 @@
 
 A product moves forward only. The *reader* reads pages ahead and collects the products
 of one `find`. The *planner* finds them in the sink and plans their changes, several
-groups at once. *Writers* apply batches of changes, several at once. Whoever knows the outcome of a product
-gives it to the *recorder*, which passes it on to the *journal*. Each station waits for
-the next, so memory is bounded by the pages ahead and the batches in flight, by number
-and by size. Only a write whose result is unknown goes back: its products are found and
-planned again (see `writer`).
+groups at once. *Writers* apply batches of changes, several at once. Whoever knows the
+outcome of a product gives it to the *recorder*, which passes it on to the *journal*.
+Each station waits for the next, so memory is bounded by the pages ahead and the batches
+in flight, by number and by size. Only a write whose result is unknown goes back: its
+products are found and planned again (see `writer`).
 
-**Stopping.** A stop has two steps. At once, nothing new begins: the reader and the
-planner are cancelled, the queue of batches is emptied, and each writer finds the end
-marker. The batches in flight get *grace* seconds, and are cancelled after that. A
-product without an outcome is unresolved in the report. Errors of a station, a lost
-lease and a sink that is given up all stop the run in this way.
+When the run stops (see `stopping`), the queue of batches is emptied, and each writer
+finds the end marker. A product without an outcome is unresolved in the report.
 """
 
 from __future__ import annotations
@@ -24,14 +21,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import (
-    Awaitable,
     Callable,
     Generator,
     Sequence,
 )
 from functools import partial
 from operator import itemgetter
-from typing import Any
 
 from catalogsync.batching import ROOM, batcher
 from catalogsync.catalog.changes import (
@@ -43,7 +38,7 @@ from catalogsync.catalog.outcomes import Outcome
 from catalogsync.catalog.products import Product
 from catalogsync.diff.ownership import OnManualEdit
 from catalogsync.errors import CatalogSyncError, TransientError
-from catalogsync.events import Compared, RunStopping, logger
+from catalogsync.events import Compared
 from catalogsync.protocols import (
     ReferencingSink,
     RemovingSink,
@@ -54,30 +49,24 @@ from catalogsync.protocols import (
 from .applying import Approval
 from .batches import cut
 from .breaker import Breaker
-from .defects import explained
 from .journal import Journal
 from .options import Options
-from .pages import is_cancelled
 from .planner import Planner, conflict_text, no_objection
 from .pruning import Pruner
 from .reader import Reader
 from .recorder import Recorder
 from .references import ReferenceResolver, allow_all
 from .removing import Removals, Remover
+from .stopping import RunTasks, Stage
 from .verifying import Verifier
 from .waiting import LastRound, WaitingRoom
 from .writer import Writer
 
 __all__ = ["OnChange", "Pipeline"]
 
-_LEAK = "the cancellation of another task escaped"
-
 OnChange = Callable[[Change | ReferenceChange], None]
-Stage = Callable[[], Awaitable[None]]
 _Weighed = tuple[Product, int]
 _Collector = Generator[list[_Weighed] | None, _Weighed | None, None]
-
-_GRACE = 30.0
 
 
 class Pipeline:
@@ -91,8 +80,7 @@ class Pipeline:
         journal: The run's side of the state store.
         on_change: Receives each change instead of the sink; None: they are written.
         approval: Decides which changes may be made; None: all.
-        error: The first error that broke the run off; None: none did.
-        cancelled: Whether somebody stopped the run before it ended.
+        tasks: The tasks of the run; they say how it ended, and stop it.
     """
 
     def __init__(
@@ -113,8 +101,12 @@ class Pipeline:
         self.journal = journal
         self.on_change = on_change
         self.approval = approval
-        self.error: Exception | None = None
-        self.cancelled = False
+        self.tasks = RunTasks(
+            recorder=recorder,
+            adapters=(source, sink),
+            stopping=journal.stopping,
+            on_stop=self._empty_queue,
+        )
         self._reader = Reader(
             source=source,
             options=options,
@@ -158,15 +150,8 @@ class Pipeline:
         self._batches: asyncio.Queue[list[Write] | None] = asyncio.Queue(
             maxsize=self.width
         )
-        self._last_stage = asyncio.TaskGroup()
-        # Tasks that a stop cancels at once, and those that it gives time to end.
-        self._upstream: list[asyncio.Task[None]] = []
         self._planning = 0
-        self._writers: list[asyncio.Task[None]] = []
-        self._last_tasks: list[asyncio.Task[Any]] = []
-        self._timers: list[asyncio.TimerHandle] = []
-        self._stopped = False
-        self._ended = False
+        self._writers = 0
 
     def _make_references(self) -> ReferenceResolver | None:
         if not isinstance(self.sink, ReferencingSink):
@@ -189,47 +174,41 @@ class Pipeline:
         most = self.sink.limits.writers
         return min(most, self.options.writers or most)
 
-    @property
-    def stopped(self) -> bool:
-        """Whether the run was stopped, by anybody or by an error."""
-        return self._stopped
-
     async def run(self) -> None:
-        """Process all products; afterwards `error` says what broke the run off."""
-        if self._stopped:
+        """Process all products; afterwards `tasks.error` says what broke the run off."""
+        if self.tasks.stopped:
             return
         async with asyncio.TaskGroup() as group:
 
             def start(work: Stage, name: str) -> asyncio.Task[None]:
-                return group.create_task(self._guarded(work), name=name)
+                work_ = self.tasks.guarded(work)
+                return group.create_task(work_, name=f"catalogsync-{name}")
 
-            self._writers += [
-                start(self._write, f"catalogsync-write-{n}") for n in range(self.width)
+            self._writers, self._planning = self.width, self.sink.limits.finders
+            self.tasks.in_flight += [
+                start(self._write, f"write-{n}") for n in range(self._writers)
             ]
-            self._planning = self.sink.limits.finders
-            self._upstream += [
-                start(self._plan, f"catalogsync-plan-{n}")
-                for n in range(self._planning)
+            self.tasks.upstream += [
+                *(start(self._plan, f"plan-{n}") for n in range(self._planning)),
+                start(partial(self._read, group), "read"),
             ]
-            self._upstream.append(start(partial(self._read, group), "catalogsync-read"))
-        if not self._stopped:
+        if not self.tasks.stopped:
             self._writer.close()
-            self._upstream.clear()
-            self._writers.clear()
-            async with self._last_stage as group:
-                work = self._guarded(self._finish)
+            self._writers = 0
+            self.tasks.upstream.clear()
+            self.tasks.in_flight.clear()
+            async with self.tasks.last_stage as group:
+                work = self.tasks.guarded(self._finish)
                 task = group.create_task(work, name="catalogsync-finish")
-                self._upstream.append(task)
-        self._ended = True
-        for timer in self._timers:
-            timer.cancel()
+                self.tasks.upstream.append(task)
+        self.tasks.end()
 
     async def keep_lease(self) -> None:
         """Renew the lease while the run lasts; losing it stops the run."""
         try:
             await self.journal.heartbeat()
         except CatalogSyncError as error:
-            self._break_off(error)
+            self.tasks.break_off(error)
 
     # The three stages, each a task or several.
 
@@ -267,7 +246,9 @@ class Pipeline:
             await self._groups.put([product for product, _ in group])
 
     async def _plan(self) -> None:
-        while (group := await self._groups.get()) is not None and not self._stopped:
+        while (
+            group := await self._groups.get()
+        ) is not None and not self.tasks.stopped:
             started = time.perf_counter()
             try:
                 policy = self._find_breaker.policy(self.options.retry)
@@ -293,7 +274,7 @@ class Pipeline:
                 await self._batches.put(batch)
         self._planning -= 1
         if not self._planning:
-            for _ in self._writers:
+            for _ in range(self._writers):
                 await self._batches.put(None)
 
     async def _write(self) -> None:
@@ -340,7 +321,7 @@ class Pipeline:
                 options=self.options,
                 recorder=self.recorder,
                 journal=self.journal,
-                in_flight=self._in_flight,
+                in_flight=self.tasks.to_the_end,
                 on_change=self.on_change,
             ).remove(removals)
         await self._write_waiting()
@@ -386,7 +367,7 @@ class Pipeline:
             journal=self.journal,
         )
         try:
-            await self._in_flight(last_round.run)
+            await self.tasks.to_the_end(last_round.run)
         except TransientError as error:
             self.recorder.add_problem(f"could not write products that waited: {error}")
         self._writer.close()
@@ -395,86 +376,13 @@ class Pipeline:
         for batch in cut(changes, self.sink, self.options):
             await self._writer.write(batch)
 
-    async def _in_flight(self, work: Stage) -> None:
-        """Do work that a stop gives time to end, as it does with the writers.
-
-        The last stage itself is cancelled at once, so the work has a task of its own,
-        which the shield protects.
-        """
-        task = self._last_stage.create_task(_caught(work), name="catalogsync-remove")
-        self._last_tasks.append(task)
-        error = await asyncio.shield(task)
-        if error is not None:
-            raise error
-
-    # Stopping.
-
-    def cancel(self, reason: str, grace: float) -> None:
-        """Stop because somebody asked for it; see `stop`."""
-        if not self._ended and not self._stopped:
-            self.cancelled = True
-        self.stop(reason, grace)
-
-    def stop(self, reason: str, grace: float) -> None:
-        """Begin nothing new; cancel what is in flight after *grace* seconds.
-
-        A later stop can shorten the grace of an earlier one.
-        """
-        if self._ended:
-            return
-        if not self._stopped:
-            self._stopped = True
-            self.journal.stopping.set()
-            self.recorder.add_problem(reason)
-            self.recorder.emit(RunStopping(run_id=self.recorder.run_id, reason=reason))
-            self._begin_nothing_new()
-        loop = asyncio.get_running_loop()
-        self._timers.append(loop.call_later(grace, self._cancel_in_flight))
-
-    def _begin_nothing_new(self) -> None:
-        for task in self._upstream:
-            task.cancel()
+    def _empty_queue(self) -> None:
+        """Begin no further batch; each writer finds the end marker."""
         while not self._batches.empty():
             self._batches.get_nowait()
-        for _ in self._writers:
+        for _ in range(self._writers):
             self._batches.put_nowait(None)
 
-    def _cancel_in_flight(self) -> None:
-        for task in (*self._writers, *self._last_tasks):
-            task.cancel()
-
     def _stop_if_hopeless(self) -> None:
-        reason = self._writer.verdict or self._find_breaker.verdict
-        if reason:
-            self.stop(reason, grace=_GRACE)
-
-    async def _guarded(self, work: Stage) -> None:
-        """Turn an error of a stage into an orderly stop of the run."""
-        try:
-            await work()
-        except asyncio.CancelledError:
-            if self._stopped or is_cancelled():
-                raise
-            self._break_off(RuntimeError(_LEAK))
-        except Exception as error:  # noqa: BLE001 - the boundary of a task
-            self._break_off(error)
-
-    def _break_off(self, error: Exception) -> None:
-        text = explained(error, self.source, self.sink)
-        if not isinstance(error, CatalogSyncError):
-            logger.error("a run broke off: %s", text, exc_info=error)
-        if self.error is None:
-            self.error = error
-        reason = text if isinstance(error, TransientError) else f"broke off: {text}"
-        if self.cancelled:  # `stop` ignores its reason now, but people should know it
-            self.recorder.add_problem(reason)
-        self.stop(reason, grace=_GRACE)
-
-
-async def _caught(work: Stage) -> Exception | None:
-    """The error, so that it is raised where the work is awaited."""
-    try:
-        await work()
-    except Exception as error:  # noqa: BLE001 - raised again by who waits
-        return error
-    return None
+        if reason := self._writer.verdict or self._find_breaker.verdict:
+            self.tasks.stop(reason)

@@ -100,7 +100,7 @@ class Run:
             grace: Seconds until the batches in flight are cancelled.
             reason: Who or what stops the run, for the report.
         """
-        self._pipeline.cancel(reason, grace)
+        self._pipeline.tasks.cancel(reason, grace)
 
     async def report(self) -> Report:
         """Wait for the end of the run.
@@ -153,7 +153,7 @@ class Run:
             async with journal.opened():
                 return await self._run_in_journal(journal)
         except BusyError as error:
-            if self._pipeline.stopped:  # while it waited for the other run
+            if self._pipeline.tasks.stopped:  # while it waited for the other run
                 return self._sum_up()
             if self._pipeline.options.when_busy is not WhenBusy.SKIP:
                 raise
@@ -196,8 +196,12 @@ class Run:
         Raises:
             CatalogSyncError: The run broke off before anything was written.
         """
-        recorder, error = self._recorder, self._pipeline.error
-        if error is not None and not recorder.touched and not self._pipeline.cancelled:
+        recorder, error = self._recorder, self._pipeline.tasks.error
+        if (
+            error is not None
+            and not recorder.touched
+            and not self._pipeline.tasks.cancelled
+        ):
             raise error
         recorder.close(
             recorder.problems[0] if recorder.problems else "the run ended early"
@@ -248,9 +252,9 @@ class Run:
 
     def _status(self) -> RunStatus:
         counts = self._recorder.counts
-        if self._pipeline.cancelled:
+        if self._pipeline.tasks.cancelled:
             return RunStatus.CANCELLED
-        if self._pipeline.error is not None:
+        if self._pipeline.tasks.error is not None:
             return RunStatus.FAILED
         if self._recorder.problems or counts.unresolved:
             return RunStatus.INCOMPLETE
