@@ -51,6 +51,7 @@ _WRITTEN = frozenset(
 )
 
 
+@attrs.define
 class _Bisect(Exception):  # noqa: N818 - a signal, not an error
     """A batch cannot be written as a whole.
 
@@ -60,13 +61,9 @@ class _Bisect(Exception):  # noqa: N818 - a signal, not an error
         unexplained: Whether the sink may be at fault instead of a product.
     """
 
-    def __init__(
-        self, changes: Sequence[Any], error: Exception, *, unexplained: bool
-    ) -> None:
-        super().__init__(str(error))
-        self.changes = changes
-        self.error = error
-        self.unexplained = unexplained
+    changes: Sequence[Any]
+    error: Exception
+    unexplained: bool = attrs.field(kw_only=True)
 
 
 @attrs.define(kw_only=True)
@@ -119,13 +116,9 @@ class Writer(Generic[ChangeT]):
             return verdict
         refused = self.recorder.refused_in_a_row
         if refused >= self.options.max_refusals:
-            last = next(
-                (o for o in reversed(self.recorder.failures) if o.status == "failed"),
-                "",
-            )
-            return (
-                f"gave up: {refused} products were refused in a row, the last: {last}"
-            )
+            failed = [o for o in self.recorder.failures if o.status == "failed"]
+            what = f"{refused} products were refused in a row"
+            return f"gave up: {what}, the last: {failed[-1] if failed else ''}"
         return ""
 
     async def write(self, batch: Sequence[ChangeT]) -> None:
