@@ -22,7 +22,13 @@ class Asking(Protocol):
     @property
     def setup(self) -> Setup[object]: ...
 
-    async def ask(self) -> None: ...
+    async def prepare(self) -> None:
+        """Make sure that there is something to ask for."""
+        ...
+
+    async def ask(self) -> None:
+        """Ask for it, and nothing else."""
+        ...
 
 
 async def _error(kit: Asking, fault: Fault) -> CatalogSyncError:
@@ -30,7 +36,7 @@ async def _error(kit: Asking, fault: Fault) -> CatalogSyncError:
     faults = kit.setup.faults
     if faults is None:
         raise NotApplicableError("the test gives no `faults`")
-    await kit.ask()
+    await kit.prepare()
     faults.add(fault)
     seen: CatalogSyncError | None = None
     try:

@@ -27,6 +27,7 @@ K = TypeVar("K")
 
 DOCS = "docs/reference/adapters.md"
 _HANGS = 60.0
+_LONGEST = 1000
 _WELL_FORMED = "well-formed"
 
 
@@ -118,8 +119,26 @@ def expect(condition: object, seen: str) -> None:
 
 
 def same(seen: object, expected: object, what: str) -> None:
-    """Say what was seen unless two values are equal."""
-    expect(seen == expected, f"{what}: {seen!r}, instead of {expected!r}")
+    """Say what was seen unless two values are equal; of two products, where they differ."""
+    if seen != expected:
+        both = _different(seen, expected)
+        broken("{}: {}, instead of {}".format(what, *map(_short, both)))
+
+
+def _different(seen: Any, expected: Any) -> tuple[object, object]:
+    """The fields of two values of one class that differ; else the values."""
+    kind: Any = type(seen)
+    if kind is not type(expected) or not attrs.has(kind):
+        return seen, expected
+    names: list[str] = [field.name for field in attrs.fields(kind)]
+    names = [n for n in names if getattr(seen, n) != getattr(expected, n)]
+    first, second = ({n: getattr(v, n) for n in names} for v in (seen, expected))
+    return first, second
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def example(key: ProductKey) -> Product:
@@ -240,6 +259,10 @@ class Suite(Generic[T, K]):
                 asyncio.run(self.check(promise, opener, fixtures))
             except NotApplicableError as why:
                 pytest.skip(f"not applicable: {why}")
+            except PromiseNotKeptError as error:
+                if error.__cause__ is not None:
+                    raise  # with the traceback of the adapter
+                pytest.fail(f"{error}", pytrace=False)
 
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         named = inspect.signature(opener).parameters.values()

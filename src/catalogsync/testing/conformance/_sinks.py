@@ -47,6 +47,10 @@ class SinkKit:
     def sink(self) -> Sink:
         return self.setup.adapter
 
+    async def prepare(self) -> None:
+        """Write the product that `ask` asks for."""
+        await self.put(self.product())
+
     async def ask(self) -> None:
         """Ask the system something."""
         await self.found(self.product())

@@ -41,6 +41,10 @@ class SourceKit:
     def source(self) -> Source:
         return self.setup.adapter
 
+    async def prepare(self) -> None:
+        """See whether the system answers."""
+        await self.ask()
+
     async def ask(self) -> None:
         """Ask the system something."""
         await promises.read(self.source, None)
