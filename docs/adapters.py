@@ -61,6 +61,7 @@ KINDS = [
             "memory": adapters.list_of_products,
             "dummyjson": adapters.dummyjson,
             "json_api": adapters.json_api,
+            "table": adapters.table,
         },
     ),
     Kind(

@@ -23,6 +23,8 @@ from catalogsync import (
 from catalogsync.adapters.dummyjson import DummyJSONSettings
 from catalogsync.adapters.medusa import MedusaSettings
 from catalogsync.adapters.sql import SQLSettings
+from catalogsync.adapters.table import TableSettings
+from catalogsync.mapping import Expression, RecordMapping
 from catalogsync.state import StateSettings
 from catalogsync.state.protocols import StateStore
 from catalogsync.testing import (
@@ -72,6 +74,25 @@ async def json_api() -> AsyncIterator[Setup[Source]]:
     ):
         secrets = [APICredentials().token]
         yield Setup(source, faults=faults, shift=shift, secrets=secrets)
+
+
+async def table() -> AsyncIterator[Setup[Source]]:
+    """A CSV file, one of whose rows is invalid."""
+    rows = "".join(f"{n},Thing {n},S{n},{n}.50\n" for n in range(12))
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "things.csv"
+        file.write_text(f"id,name,sku,price\n{rows}13,,S13,1\n")
+        map_ = RecordMapping(
+            key=Expression(from_="id"),
+            title=Expression(from_="name"),
+            sku=Expression(from_="sku"),
+            price=Expression(from_="price", currency="EUR"),
+        )
+        settings = TableSettings(
+            location=str(file), name="table", map=map_, page_size=5
+        )
+        async with settings.open() as source:
+            yield Setup(source)
 
 
 async def memory() -> AsyncIterator[Sink]:

@@ -16,6 +16,7 @@ from tests.conformance.adapters import (
     memory_state,
     sqlite_sink,
     sqlite_state,
+    table,
     too_many,
 )
 from tests.real import real_is_desired
@@ -33,6 +34,7 @@ from catalogsync.testing.conformance import (
 
 test_memory_source = source_promises(list_of_products)
 test_json_api = source_promises(json_api)
+test_table = source_promises(table)
 test_dummyjson = source_promises(dummyjson)
 test_memory_sink = sink_promises(memory)
 test_sqlite_sink = sink_promises(sqlite_sink)

@@ -84,6 +84,7 @@ class RecordMapping:
         prices: One price for each currency, by its code.
         currency: Currency of `price`, if it stands elsewhere in the record.
         stock: Pieces in stock.
+        stock_location: Location of `stock`, if it stands in the record.
         stock_at: Pieces in stock, by location.
         decimal: The decimal mark of all numbers. None: found out for each, if only one
             reading is possible.
@@ -121,6 +122,7 @@ class RecordMapping:
     )
     currency: Expression | None = None
     stock: Expression | None = None
+    stock_location: Expression | None = None
     stock_at: Mapping[str, Expression] = attrs.field(factory=dict[str, Expression])
     decimal: DecimalMark | None = None
     _parts: Parts = attrs.field(

@@ -45,6 +45,7 @@ class VariantParts:
         prices: The prices.
         currency: Currency of prices, elsewhere in the record.
         stock: The stock.
+        place: Location of the stock, in the record.
         decimal: The decimal mark of all numbers.
     """
 
@@ -58,6 +59,7 @@ class VariantParts:
     prices: Sequence[PriceLine]
     currency: Expression | None
     stock: Sequence[StockLine]
+    place: Expression | None
     decimal: DecimalMark | None
 
     @classmethod
@@ -90,6 +92,7 @@ class VariantParts:
             prices=prices,
             currency=mapping.currency,
             stock=stock,
+            place=mapping.stock_location,
             decimal=mapping.decimal,
         )
 
@@ -310,13 +313,16 @@ def _currency(parts: VariantParts, record: Record) -> str | None:
 
 
 def _add_stock(draft: _Draft, parts: VariantParts, record: Record) -> None:
-    for path, spec, place in parts.stock:
+    for path, spec, named in parts.stock:
+        place = named
         value = _value(spec, record, path)
         if is_empty(value):
             continue
         pieces = _number(value, spec, parts.decimal, path)
         if pieces != pieces.to_integral_value():
             raise InvalidValueError(path, f"must be a whole number, is {pieces}")
+        if place is None and parts.place is not None:
+            place = _text(parts.place, record, "stock_location")
         draft.stock[place] = int(pieces)
 
 

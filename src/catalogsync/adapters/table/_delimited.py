@@ -19,7 +19,7 @@ from catalogsync.errors import MisconfiguredError
 from catalogsync.mapping import RecordMapping
 
 from ._encoding import encoding_of
-from ._rows import MOST_COLUMNS, Row, Rows, check_columns, header_of, likeness
+from ._rows import MOST_COLUMNS, Row, Rows, Table, check_columns, header_of, likeness
 
 __all__ = ["Dialect", "delimited"]
 
@@ -43,6 +43,7 @@ class Dialect:
         quote: The quotation mark; empty: there is none.
         escape: The character that escapes a quotation mark; None: it is doubled.
         encoding: The encoding; None: found out.
+        fill: Whether cells may be missing at the end of a row.
         header_row: Row of the header, from 1; None: the row that has most of the
             columns that are mapped.
     """
@@ -51,27 +52,13 @@ class Dialect:
     quote: str = '"'
     escape: str | None = None
     encoding: str | None = None
+    fill: bool = False
     header_row: int | None = None
-
-
-@attrs.frozen(kw_only=True)
-class Text:
-    """A text file that has been opened.
-
-    Attributes:
-        columns: Names of the columns.
-        rows: The rows below the header.
-        facts: What was found out, for people.
-    """
-
-    columns: tuple[str, ...]
-    rows: Rows
-    facts: str
 
 
 def delimited(
     stream: IO[bytes], dialect: Dialect, mapping: RecordMapping, where: str
-) -> Text:
+) -> Table:
     """Open a delimited text.
 
     Args:
@@ -108,11 +95,13 @@ def delimited(
         row=at + 1,
         line=lines,
         encoding=encoding,
+        fill=dialect.fill,
     )
     shown = {"\t": "tab"}.get(separator, separator)
-    return Text(
+    return Table(
         columns=columns,
         rows=parser.below(len(columns)),
+        plain=True,
         facts=(
             f"{encoding}, separated by {shown}, header in row {at + 1}, "
             f"{len(columns)} columns"
@@ -232,6 +221,7 @@ class _Parser:
         row: Number of rows so far.
         line: Number of lines so far.
         encoding: The encoding, for messages.
+        fill: Whether cells may be missing at the end of a row.
     """
 
     lines: _Lines
@@ -239,6 +229,7 @@ class _Parser:
     row: int = 0
     line: int = 0
     encoding: str = ""
+    fill: bool = False
 
     def raw(self) -> Iterator[Row]:
         """All rows, with any number of cells."""
@@ -262,18 +253,21 @@ class _Parser:
             count = len(row.cells)
             if row.problem or (count == width and self._readable()):
                 yield row
-            elif not any(row.cells):
-                continue
-            elif count == width:
-                problem = f"is not {self.encoding}: set encoding, such as windows-1252"
-                yield Row(row.where, row.cells, problem)
-            elif len(self.lines.taken) > 1:
-                self.row -= 1
-                self.line -= len(self.lines.taken)
-                yield self._rejected("has a quotation mark that is not closed")
-            else:
-                problem = f"has {counted(count, 'cell')} instead of {width}"
-                yield Row(row.where, row.cells, problem)
+            elif any(row.cells):
+                yield self._judged(row, count, width)
+
+    def _judged(self, row: Row, count: int, width: int) -> Row:
+        """A row that is not as it should be."""
+        if count < width and self.fill and self._readable():
+            return Row(row.where, [*row.cells, *[""] * (width - count)])
+        if count == width or not self._readable():
+            problem = f"is not {self.encoding}: set encoding, such as windows-1252"
+            return Row(row.where, row.cells, problem)
+        if len(self.lines.taken) > 1:
+            self.row -= 1
+            self.line -= len(self.lines.taken)
+            return self._rejected("has a quotation mark that is not closed")
+        return Row(row.where, row.cells, _wrong_width(count, width))
 
     def _readable(self) -> bool:
         """Whether all bytes of the row are characters in its encoding."""
@@ -294,6 +288,13 @@ class _Parser:
         self.row += 1
         line = self.line + 1
         return f"row {self.row}" + (f" (line {line})" if line != self.row else "")
+
+
+def _wrong_width(count: int, width: int) -> str:
+    problem = f"has {counted(count, 'cell')} instead of {width}"
+    if count > width:
+        return problem
+    return f'{problem}; if its last cells are left out, set short_rows = "fill"'
 
 
 def _words(error: csv.Error) -> str:

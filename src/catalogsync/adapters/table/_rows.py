@@ -12,7 +12,7 @@ from catalogsync.catalog.checks import shortened
 from catalogsync.errors import MisconfiguredError
 from catalogsync.mapping import RecordMapping
 
-__all__ = ["Row", "Rows", "check_columns", "header_of", "likeness"]
+__all__ = ["Row", "Rows", "Table", "check_columns", "header_of", "likeness"]
 
 MOST_COLUMNS = 10_000
 _SEARCHED = 50
@@ -36,6 +36,23 @@ class Row:
 
 
 Rows: TypeAlias = Iterator[Row]
+
+
+@attrs.frozen(kw_only=True)
+class Table:
+    """A file that has been opened.
+
+    Attributes:
+        columns: Names of the columns; empty: each row has its own names.
+        rows: The rows below the header; read once.
+        facts: What was found out, for people.
+        plain: Whether all cells are texts.
+    """
+
+    columns: tuple[str, ...]
+    rows: Rows
+    facts: str
+    plain: bool
 
 
 def likeness(cells: Sequence[object], mapping: RecordMapping) -> int:

@@ -18,9 +18,9 @@ from ._source import TableSource, open_table
 
 __all__ = ["TableFormat", "TableSettings"]
 
-TableFormat: TypeAlias = Literal["csv"]
+TableFormat: TypeAlias = Literal["csv", "workbook", "jsonl", "json", "parquet"]
 
-_NEEDED = ("fsspec", "duckdb", "charset_normalizer", "zstandard")
+_NEEDED = ("fsspec", "duckdb", "charset_normalizer", "python_calamine", "zstandard")
 
 
 def _name(_: object, __: object, value: str) -> None:
@@ -44,7 +44,7 @@ def _none_or_one(_: object, __: object, value: str | None) -> None:
 
 @attrs.frozen(kw_only=True)
 class TableSettings:
-    """A table in a file as a source: delimited text.
+    """A table in a file as a source: CSV, a workbook, JSON or Parquet.
 
     Attributes:
         location: A path or an address (http, https, sftp, ftp, s3). `*` stands for any
@@ -53,12 +53,19 @@ class TableSettings:
         name: Name of the source, for product keys; never change it while a store is in
             use.
         map: Where the fields of a product come from.
+        format: `csv` (any delimited text), `workbook` (xlsx, xls, ods), `jsonl`, `json`
+            or `parquet`. None: by the content and the name of the file.
+        sheet: The sheet of a workbook. None: the one that has most of the columns that
+            are mapped.
+        items: JMESPath to the list in a JSON file. None: the file is an array.
         separator: What separates the cells. None: the one of `,`, `;`, tab and `|` with
             which the header has most of the columns that are mapped.
         quote: The quotation mark around cells. None: `"`; empty: there is none.
         escape: The character before a quotation mark in a cell; None: it is doubled.
         encoding: Such as `windows-1252`. None: by the byte order mark, UTF-8, or found
             out.
+        short_rows: What to do with rows of delimited text that have fewer cells than
+            there are columns: `reject` them, or `fill` them with empty cells.
         header_row: Row of the header, from 1. None: of the first 50 rows, the one that
             has most of the columns that are mapped.
         member: The file in a zip archive with several; `*` stands for any text.
@@ -69,10 +76,14 @@ class TableSettings:
     location: str = attrs.field(repr=lambda text: repr(shown(text)))
     name: str = attrs.field(validator=_name)
     map: RecordMapping
+    format: TableFormat | None = None
+    sheet: str | None = None
+    items: str | None = None
     separator: str | None = attrs.field(default=None, validator=_one)
     quote: str | None = attrs.field(default=None, validator=_none_or_one)
     escape: str | None = attrs.field(default=None, validator=_one)
     encoding: str | None = None
+    short_rows: Literal["reject", "fill"] = "reject"
     header_row: int | None = attrs.field(
         default=None, validator=attrs.validators.optional(attrs.validators.ge(1))
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import AsyncGenerator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ from catalogsync.errors import (
 from catalogsync.files import FoundFile, find_file
 from catalogsync.protocols import CheckResult, Cursor, Page
 
-from ._delimited import Dialect, delimited
+from ._formats import opened_table
 from ._rows import Rows
 from ._staging import Staged, Staging
 
@@ -131,24 +131,17 @@ class TableSource:
         """Read the file onto the disk; blocks."""
         settings = self.settings
         file = find_file(settings.location)
-        dialect = Dialect(
-            separator=settings.separator,
-            quote='"' if settings.quote is None else settings.quote,
-            escape=settings.escape,
-            encoding=settings.encoding,
-            header_row=settings.header_row,
-        )
-        with file.open(most=settings.max_size, member=settings.member) as stream:
-            text = delimited(stream, dialect, settings.map, file.name)
+        with ExitStack() as stack:
+            table = opened_table(file, settings, folder, stack)
             staging = Staging.of(
-                self._watched(text.rows),
-                text.columns,
+                self._watched(table.rows),
+                table.columns,
                 settings.map,
                 folder,
-                plain=True,
+                plain=table.plain,
                 page_size=settings.page_size,
             )
-        return _Read(file=file, facts=text.facts, staging=staging)
+        return _Read(file=file, facts=table.facts, staging=staging)
 
     def _watched(self, rows: Rows) -> Rows:
         """The rows, as long as the source is open."""

@@ -1,0 +1,90 @@
+"""The format of a file: set, or recognised by its content and name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from catalogsync.files import FoundFile
+
+from ._delimited import Dialect, delimited
+from ._json import json_lines, json_list
+from ._parquet import parquet
+from ._rows import Table
+from ._sheets import workbook
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+
+    from ._settings import TableSettings
+
+__all__ = ["opened_table"]
+
+_OLD_OFFICE, _ZIP, _PARQUET = b"\xd0\xcf\x11\xe0", b"PK\x03\x04", b"PAR1"
+_LINES = (".jsonl", ".ndjson")
+_PACKED = (".gz", ".zst", ".zip")
+
+
+def opened_table(
+    file: FoundFile, settings: TableSettings, folder: Path, stack: ExitStack
+) -> Table:
+    """Open a file as the table that it is.
+
+    Args:
+        file: The file.
+        settings: The settings.
+        folder: An empty folder for a copy.
+        stack: Closes what is opened.
+
+    Raises:
+        MisconfiguredError: It is not such a table.
+        TransientError: It cannot be read now.
+    """
+    most, member, name = settings.max_size, settings.member, file.name
+    kind = settings.format or _recognised(file, settings)
+    if kind in {"workbook", "parquet"}:
+        path = file.copy(folder, most=most, member=member)
+        if kind == "parquet":
+            return parquet(path, settings.map, name)
+        rows = {"sheet": settings.sheet, "header_row": settings.header_row}
+        return workbook(path, settings.map, name, **rows)  # type: ignore[arg-type]
+    stream = stack.enter_context(file.open(most=most, member=member))
+    if kind == "jsonl":
+        return json_lines(stream)
+    if kind == "json":
+        return json_list(stream, settings.items, name)
+    return delimited(stream, _dialect(settings), settings.map, name)
+
+
+def _dialect(settings: TableSettings) -> Dialect:
+    return Dialect(
+        separator=settings.separator,
+        quote='"' if settings.quote is None else settings.quote,
+        escape=settings.escape,
+        encoding=settings.encoding,
+        fill=settings.short_rows == "fill",
+        header_row=settings.header_row,
+    )
+
+
+def _recognised(file: FoundFile, settings: TableSettings) -> str:
+    """The format, by the first bytes and the name."""
+    with file.open(most=settings.max_size, member=settings.member) as stream:
+        start = _start(stream)
+    if start.startswith((_OLD_OFFICE, _ZIP)):
+        return "workbook"
+    if start.startswith(_PARQUET):
+        return "parquet"
+    name = file.name.lower()
+    for packed in _PACKED:
+        name = name.removesuffix(packed)
+    if name.endswith(_LINES):
+        return "jsonl"
+    text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if settings.items or name.endswith(".json") or text.startswith(b"["):
+        return "json"
+    return "jsonl" if text.startswith(b"{") else "csv"
+
+
+def _start(stream: IO[bytes]) -> bytes:
+    return stream.read(1000)
