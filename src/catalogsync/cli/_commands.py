@@ -15,6 +15,7 @@ from ._history import explain_product, list_failures, list_runs, retry_job
 from ._listing import adapters_text
 from ._new_adapter import new_adapter
 from ._plans import PlanOutput, apply_plan, plan_job
+from ._preview import preview_job
 from ._releasing import release_job
 from ._runs import Selection, run_job
 from ._session import Session, command, shared_options
@@ -119,6 +120,32 @@ def plan(
     output = PlanOutput(path=out, exit_code=exit_code)
     selection = Selection(keys=keys, limit=limit, max_prune=max_prune)
     return plan_job(session, session.job(job), selection, output)
+
+
+@cli.command()
+@click.argument("job")
+@click.option(
+    "--limit",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="Show at most N products.",
+)
+@click.option(
+    "--key",
+    "keys",
+    metavar="K",
+    multiple=True,
+    help="Show only this product, given as id or source:id. May be repeated.",
+)
+@command("config")
+def preview(session: Session, job: str, keys: tuple[str, ...], limit: int) -> int:
+    """Show records of JOB's source and the products they make; writes nothing.
+
+    With -v, long values are not shortened. The exit status is 1 if a record is rejected.
+    """
+    return preview_job(session, session.job(job), keys, limit)
 
 
 @cli.command()

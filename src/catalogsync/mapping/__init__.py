@@ -20,5 +20,6 @@ from __future__ import annotations
 from ._expression import Expression
 from ._mapping import RecordMapping
 from ._record import Record
+from ._sample import Sample, Sampling
 
-__all__ = ["Expression", "Record", "RecordMapping"]
+__all__ = ["Expression", "Record", "RecordMapping", "Sample", "Sampling"]

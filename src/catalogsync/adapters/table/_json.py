@@ -24,7 +24,7 @@ _decoder = json.JSONDecoder(parse_float=Decimal)
 
 
 def json_lines(stream: IO[bytes]) -> Table:
-    """One JSON object a line; a line that is none is rejected."""
+    """One JSON object a line; a line that is not one is rejected."""
     return Table(columns=(), rows=_lines(stream), facts="JSON Lines", plain=False)
 
 

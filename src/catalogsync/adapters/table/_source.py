@@ -22,6 +22,7 @@ from catalogsync.errors import (
     TransientError,
 )
 from catalogsync.files import FoundFile, find_file
+from catalogsync.mapping import Sample
 from catalogsync.protocols import CheckResult, Cursor, Page
 
 from ._formats import opened_table
@@ -97,6 +98,25 @@ class TableSource:
                 found += await asyncio.to_thread(staging.find, key.id)
         products, rejected = self._products(found)
         return Page(products=products, rejected=rejected)
+
+    async def samples(
+        self, most: int, /, *, keys: Sequence[str] = ()
+    ) -> Sequence[Sample]:
+        """The first products with their rows, or those with these ids."""
+        staging = (await self._staged()).staging
+        found: list[Staged] = []
+        if keys:
+            for key in keys:
+                found += await asyncio.to_thread(staging.find, key)
+        else:
+            for number in range(len(staging.bounds)):
+                if len(found) >= most:
+                    break
+                found += await asyncio.to_thread(staging.page, number)
+        return [
+            Sample(records=staged.records, result=self._product(staged))
+            for staged in found[:most]
+        ]
 
     async def check(self) -> Sequence[CheckResult]:
         """Read the file and say what was found."""

@@ -1,0 +1,87 @@
+"""The command `preview`: records and the products they make; writes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from typing import cast
+
+from catalogsync._lib.texts import counted
+from catalogsync.catalog.changes import Create
+from catalogsync.catalog.outcomes import Rejected
+from catalogsync.catalog.products import Field, Product
+from catalogsync.config import Job
+from catalogsync.mapping import Record, Sample, Sampling
+from catalogsync.protocols import Source
+
+from ._changes import change_text
+from ._output import shortened
+from ._runs import keys_of
+from ._session import Session
+from ._signals import InterruptHandler, interrupts
+
+__all__ = ["preview_job"]
+
+_SHORT = 100
+_WHOLE = 100_000
+
+
+def preview_job(session: Session, job: Job, keys: Sequence[str], limit: int) -> int:
+    """Print samples of a job's source; returns the exit status."""
+    return asyncio.run(_preview(session, job, keys, limit))
+
+
+async def _preview(session: Session, job: Job, keys: Sequence[str], limit: int) -> int:
+    task = cast("asyncio.Task[object]", asyncio.current_task())
+    with interrupts(InterruptHandler(task=task, say=session.terminal.err)):
+        async with job.open_source() as source:
+            samples = await _samples(source, keys, limit)
+    rejected = 0
+    for sample in samples:
+        rejected += isinstance(sample.result, Rejected)
+        session.terminal.out("\n".join(_lines(sample, whole=session.verbose)))
+    made = counted(len(samples) - rejected, "product")
+    session.terminal.out(f"{made}, {rejected} rejected")
+    return 1 if rejected else 0
+
+
+async def _samples(source: Source, keys: Sequence[str], limit: int) -> Sequence[Sample]:
+    """Samples; without records, if the source cannot show them."""
+    chosen = keys_of(keys, source.name)
+    if isinstance(source, Sampling):
+        return await source.samples(limit, keys=[key.id for key in chosen])
+    found: list[Sample] = []
+    cursors: list[str | None] = [None]
+    while cursors and len(found) < limit:
+        page = await source.read(cursors.pop(0))
+        cursors += page.next
+        results: list[Product | Rejected] = [*page.products, *page.rejected]
+        found += [
+            Sample(records=(), result=result)
+            for result in results
+            if not chosen or result.key in chosen
+        ]
+    return found[:limit]
+
+
+def _lines(sample: Sample, *, whole: bool) -> Iterator[str]:
+    most = _WHOLE if whole else _SHORT
+    for record in sample.records:
+        yield from _record_lines(record, most)
+    if isinstance(sample.result, Product):
+        yield _product_text(sample.result, whole=whole)
+    else:
+        yield f"! rejected {shortened(str(sample.result), _WHOLE)}"
+    yield ""
+
+
+def _record_lines(record: Record, most: int) -> Iterator[str]:
+    yield shortened(record.where, most)
+    for name, value in record.values.items():
+        if value is not None and value != "":
+            yield f"    {shortened(name, most)}: {shortened(str(value), most)}"
+
+
+def _product_text(product: Product, *, whole: bool) -> str:
+    created = Create(product=product, fields=frozenset(Field), last_applied="")
+    return change_text(created, whole=whole).replace("+ create", "= product", 1)
