@@ -21,8 +21,6 @@ from catalogsync.report import Report
 
 from ._output import shortened
 
-__all__ = ["change_text", "plan_summary"]
-
 _SHORT = 100
 _WHOLE = 100_000
 

@@ -15,8 +15,6 @@ from catalogsync.protocols import CheckResult, SelfChecking, abilities
 from ._session import INCOMPLETE, Session
 from ._signals import InterruptHandler, interrupts
 
-__all__ = ["check_job"]
-
 
 def check_job(session: Session, job: Job) -> int:
     """Print the results of all checks; returns the exit status."""

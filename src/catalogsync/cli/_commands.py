@@ -20,8 +20,6 @@ from ._releasing import release_job
 from ._runs import Selection, run_job
 from ._session import Session, command, shared_options
 
-__all__ = ["cli"]
-
 C = TypeVar("C", bound=Callable[..., Any])
 
 

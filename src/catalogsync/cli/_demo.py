@@ -20,8 +20,6 @@ from ._progress import progress_of
 from ._runs import RunResult, Selection, opened, run_interruptible
 from ._session import Session
 
-__all__ = ["run_demo"]
-
 
 def run_demo(session: Session, source: str | None, folder: Path, products: int) -> int:
     """Sync the demo catalog and print the steps; returns the exit status."""

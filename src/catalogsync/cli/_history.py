@@ -37,8 +37,6 @@ from ._progress import Progress
 from ._runs import STATUS, execute, keys_of
 from ._session import INCOMPLETE, Session, query
 
-__all__ = ["explain_product", "list_failures", "list_runs", "retry_job"]
-
 T = TypeVar("T")
 _LONG = 160
 _STATUS = frozenset({Field.STATUS})

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Iterator
 
 from catalogsync.config import AdapterInfo, SettingInfo
 
-__all__ = ["adapters_text"]
-
 
 def adapters_text(adapters: Iterable[AdapterInfo]) -> str:
     """All adapters and their settings, as text."""

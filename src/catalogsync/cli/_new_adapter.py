@@ -9,8 +9,6 @@ import attrs
 
 from catalogsync.errors import MisconfiguredError
 
-__all__ = ["new_adapter"]
-
 _TEMPLATES = Path(__file__).parent / "new_adapter"
 _NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 

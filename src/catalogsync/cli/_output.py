@@ -15,8 +15,6 @@ from catalogsync.catalog.products import Json
 from catalogsync.errors import CatalogSyncError
 from catalogsync.integrations.jsonlog import JsonFormatter
 
-__all__ = ["LogHandler", "Terminal", "printable", "shortened"]
-
 _KEPT = frozenset("\n\t")
 _SERVE = "catalogsync.serve"
 

@@ -20,8 +20,6 @@ from ._runs import STATUS, Selection, execute, interrupt_handler, write_report
 from ._session import INCOMPLETE, Session
 from ._signals import interrupts
 
-__all__ = ["CHANGES", "PlanOutput", "apply_plan", "plan_job"]
-
 CHANGES = 3
 _EARLIER = 20
 

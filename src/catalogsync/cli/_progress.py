@@ -33,8 +33,6 @@ from ._changes import change_text
 from ._output import Terminal, shortened
 from ._session import Session
 
-__all__ = ["Progress", "ProgressState", "progress_of"]
-
 _PAUSE = 2.0
 _WIDEST = 200
 

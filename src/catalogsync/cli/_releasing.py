@@ -17,8 +17,6 @@ from ._progress import Progress
 from ._runs import execute
 from ._session import INCOMPLETE, Session
 
-__all__ = ["release_job"]
-
 
 def release_job(session: Session, job: Job, *, sure: bool) -> int:
     """Release the products of a job after a confirmation; returns the exit status."""

@@ -23,19 +23,6 @@ from ._progress import Progress, progress_of
 from ._session import INCOMPLETE, INTERRUPTED, Session
 from ._signals import InterruptHandler, interrupts
 
-__all__ = [
-    "STATUS",
-    "RunResult",
-    "Selection",
-    "execute",
-    "interrupt_handler",
-    "keys_of",
-    "opened",
-    "run_interruptible",
-    "run_job",
-    "write_report",
-]
-
 STATUS = {
     RunStatus.SUCCEEDED: 0,
     RunStatus.SKIPPED: 0,

@@ -31,8 +31,6 @@ from catalogsync.web import AccessLogger, web_app
 from ._session import Session
 from ._signals import STOPPING, interrupts
 
-__all__ = ["serve_jobs"]
-
 _TO_FINISH = 2.0
 _ALL = ("catalogsync",)
 _LOGGERS = (

@@ -21,8 +21,6 @@ from catalogsync.state import StateSettings, StateStore
 
 from ._output import LogHandler, Terminal
 
-__all__ = ["INCOMPLETE", "INTERRUPTED", "Session", "command", "query", "shared_options"]
-
 INCOMPLETE = 2
 INTERRUPTED = 130
 

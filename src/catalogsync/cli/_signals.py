@@ -15,8 +15,6 @@ import attrs
 
 from catalogsync.engine import Run
 
-__all__ = ["STOPPING", "InterruptHandler", "interrupts"]
-
 STOPPING = "finishing in-flight batches; press Ctrl-C again to stop immediately"
 
 _MOMENT = 0.5

@@ -20,8 +20,6 @@ from catalogsync.state.stats import in_order, row, sparkline, to_csv, trends
 
 from ._session import Session, query
 
-__all__ = ["Form", "charts_text", "show_stats"]
-
 _WIDEST = 60
 
 Form = Literal["json", "csv"]

@@ -19,8 +19,6 @@ from ._problems import did_you_mean
 from ._secrets import is_secret
 from ._structure import setting_name, type_hints
 
-__all__ = ["AdapterInfo", "AdapterKind", "Adapters", "SettingInfo"]
-
 
 class AdapterKind(enum.StrEnum):
     """The two kinds of adapters."""

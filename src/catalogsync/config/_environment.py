@@ -10,8 +10,6 @@ from catalogsync._lib.texts import encodable
 
 from ._problems import Problem, joined
 
-__all__ = ["Expanded", "expand"]
-
 _PLACE = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<name>[^}]*)(?P<end>\}?))")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 

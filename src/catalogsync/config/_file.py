@@ -23,8 +23,6 @@ from ._problems import Problem, ProblemsError, did_you_mean, joined, misconfigur
 from ._serve import ServeSettings
 from ._structure import make_converter, read_settings
 
-__all__ = ["Config", "load_config", "load_serve", "load_state"]
-
 T = TypeVar("T")
 _TOP = ("jobs", "serve", "state")
 _STORE = Path(".catalogsync", "runs.db")

@@ -27,8 +27,6 @@ from catalogsync.state.protocols import RunRecord, StateStore
 
 from ._problems import joined
 
-__all__ = ["Job"]
-
 T = TypeVar("T")
 
 

@@ -9,8 +9,6 @@ import attrs
 
 from catalogsync.errors import MisconfiguredError
 
-__all__ = ["Problem", "ProblemsError", "did_you_mean", "joined", "misconfigured"]
-
 
 @attrs.frozen
 class Problem:

@@ -9,8 +9,6 @@ import attrs
 
 from catalogsync._lib.redact import has_secret_name, secrets_in_address
 
-__all__ = ["is_secret", "secrets_of"]
-
 _SHORTEST = 4
 
 

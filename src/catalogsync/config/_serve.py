@@ -18,8 +18,6 @@ from catalogsync.report import RunStatus
 
 from ._secrets import secrets_of
 
-__all__ = ["Access", "NotifySettings", "Role", "ServeSettings", "Token"]
-
 _SHORTEST_SECRET = 16
 _HIGHEST_PORT = 65535
 

@@ -24,8 +24,6 @@ from ._environment import Expanded
 from ._problems import Problem, ProblemsError, did_you_mean
 from ._secrets import is_secret
 
-__all__ = ["make_converter", "read_settings", "setting_name", "type_hints"]
-
 T = TypeVar("T")
 Hook = Callable[[Any, Any], Any]
 

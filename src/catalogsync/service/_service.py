@@ -40,8 +40,6 @@ from catalogsync.state.protocols import BusyError, StateError, StateStore, Trigg
 
 from ._feed import Feed
 
-__all__ = ["JobEvent", "JobState", "Service"]
-
 logger = logging.getLogger("catalogsync.service")
 
 Clock = Callable[[], dt.datetime]

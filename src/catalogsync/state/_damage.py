@@ -10,8 +10,6 @@ import attrs
 
 from ._sql import Row
 
-__all__ = ["Damage"]
-
 T = TypeVar("T")
 
 _MOST = 100

@@ -22,8 +22,6 @@ from ._sql import Dialect, Row, Transaction, Value, Work, explain
 from ._store import DatabaseStore
 from .protocols import StateError
 
-__all__ = ["open_postgres"]
-
 T = TypeVar("T")
 
 _PATIENCE = 30.0

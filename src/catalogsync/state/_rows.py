@@ -20,25 +20,6 @@ from .protocols import FailedProduct, HistoryEntry, Intent, RunRecord, Trigger
 if TYPE_CHECKING:
     from cattrs import Converter
 
-__all__ = [
-    "ENTRIES",
-    "FAILURES",
-    "FAILURES_ALONE",
-    "INTENTS",
-    "LISTED",
-    "RUNS",
-    "TRIGGERS",
-    "Table",
-    "dump",
-    "entry_row",
-    "failure_row",
-    "fold",
-    "key_rows",
-    "read_key",
-    "report_values",
-    "run_values",
-]
-
 T = TypeVar("T")
 _Values = dict[str, Any]
 

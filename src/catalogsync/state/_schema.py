@@ -9,8 +9,6 @@ from __future__ import annotations
 from ._sql import Transaction
 from .protocols import StateError
 
-__all__ = ["MIGRATIONS", "migrate"]
-
 MIGRATIONS = (
     """
     CREATE TABLE catalogsync_counter (value BIGINT NOT NULL);

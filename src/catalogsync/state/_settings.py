@@ -17,8 +17,6 @@ from .protocols import StateError
 if TYPE_CHECKING:
     from .protocols import StateStore
 
-__all__ = ["StateSettings"]
-
 _MEMORY = "memory:"
 _FILE = "sqlite:///"
 _SERVER = ("postgresql://", "postgres://", "postgresql+asyncpg://")

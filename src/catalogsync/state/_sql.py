@@ -13,8 +13,6 @@ from catalogsync._lib.databases import PROBLEMS, code_of, first_match
 
 from .protocols import StateError
 
-__all__ = ["Database", "Dialect", "Row", "Transaction", "Value", "Work", "explain"]
-
 T = TypeVar("T")
 
 Value: TypeAlias = str | int | float | None

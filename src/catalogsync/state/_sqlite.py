@@ -26,8 +26,6 @@ from ._sql import Dialect, Row, Transaction, Value, Work, explain
 from ._store import DatabaseStore
 from .protocols import StateError
 
-__all__ = ["open_sqlite"]
-
 T = TypeVar("T")
 
 _MEMORY = "memory:"

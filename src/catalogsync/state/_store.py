@@ -44,8 +44,6 @@ from .protocols import (
     Trigger,
 )
 
-__all__ = ["DatabaseStore"]
-
 P = ParamSpec("P")
 T = TypeVar("T")
 

@@ -19,8 +19,6 @@ from ._guard import Guard
 from ._handlers import ENDPOINTS
 from ._middleware import add_headers, answer_errors, answer_preflights, limit_requests
 
-__all__ = ["web_app"]
-
 _Answer = Callable[[Endpoint[Any], Call], Awaitable[web.StreamResponse]]
 
 # By default, the router does not match braces in a name.

@@ -17,8 +17,6 @@ from catalogsync._lib.texts import counted, duration
 from catalogsync.state.protocols import RunRecord
 from catalogsync.state.stats import trends
 
-__all__ = ["CHARTS", "Chart", "alt_text", "draw"]
-
 _WIDTH, _HEIGHT = 340, 180
 _FONT = "system-ui, sans-serif"
 _SHOWN = "%d %b %H:%M"

@@ -23,8 +23,6 @@ from ._sessions import Session
 from ._streams import Streams
 from ._webhooks import Signatures
 
-__all__ = ["Call", "Metrics", "Site"]
-
 
 class Metrics(Protocol):
     """A hook with metrics for Prometheus, such as `PrometheusHook`.

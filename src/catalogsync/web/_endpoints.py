@@ -15,8 +15,6 @@ from ._errors import RefusalError
 from ._parsing import parse_json, parse_query, structure
 from ._shapes import Tree, shape
 
-__all__ = ["Endpoint", "answer_api"]
-
 T = TypeVar("T")
 
 

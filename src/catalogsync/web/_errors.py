@@ -10,8 +10,6 @@ from aiohttp import web
 from catalogsync.errors import CatalogSyncError, TransientError
 from catalogsync.state.protocols import StateError
 
-__all__ = ["UNEXPECTED", "RefusalError", "one_line", "refusal_of"]
-
 UNEXPECTED = 500
 """Status of the response to an error that nobody foresaw."""
 

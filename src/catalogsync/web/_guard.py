@@ -19,8 +19,6 @@ from ._errors import RefusalError
 from ._rate_limit import Buckets, address_of
 from ._sessions import Caller, Session, Sessions
 
-__all__ = ["Guard", "retry_later"]
-
 _CHALLENGE = {"WWW-Authenticate": "Bearer"}
 _CSRF = "X-CSRF-Token"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})

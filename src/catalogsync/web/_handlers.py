@@ -27,15 +27,6 @@ from ._openapi import describe
 from ._parsing import product_keys, read_key
 from ._shapes import Tree
 
-__all__ = [
-    "ENDPOINTS",
-    "cancel",
-    "failed_keys",
-    "failures_after",
-    "found_run",
-    "job_parts",
-]
-
 
 async def _health(call: Call, _: None) -> object:
     """Whether the process is alive."""

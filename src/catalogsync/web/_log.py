@@ -5,8 +5,6 @@ from __future__ import annotations
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 
-__all__ = ["AccessLogger"]
-
 
 class AccessLogger(AbstractAccessLogger):
     """Logs address, method, path, status and duration of each request."""

@@ -13,13 +13,6 @@ from ._errors import UNEXPECTED, one_line, refusal_of
 from ._guard import retry_later
 from ._rate_limit import address_of
 
-__all__ = [
-    "add_headers",
-    "answer_errors",
-    "answer_preflights",
-    "limit_requests",
-]
-
 logger = logging.getLogger("catalogsync.web")
 
 _HEADERS = {

@@ -10,8 +10,6 @@ from ._answers import Error
 from ._endpoints import Endpoint
 from ._shapes import Tree, fields, schema, schemas
 
-__all__ = ["describe"]
-
 _SIGNED = {  # headers, their patterns and descriptions
     "webhook-id": ("^[!-\\-/-~]{1,256}$", "Id of the call; repeat it to call again."),
     "webhook-timestamp": ("^[0-9]{1,12}$", "Seconds since the epoch."),

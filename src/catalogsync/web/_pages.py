@@ -27,8 +27,6 @@ from ._pages_rendering import refuse, show
 from ._parsing import parse_form, read_key
 from ._shapes import shape
 
-__all__ = ["PAGES", "answer_page"]
-
 _RUNS = 50
 _FAILURES = 50
 _CHANGES = 100

@@ -17,8 +17,6 @@ from ._answers import to_text
 from ._context import Call
 from ._errors import RefusalError, one_line
 
-__all__ = ["refuse", "show"]
-
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
     " connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"

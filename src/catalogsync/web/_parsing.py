@@ -20,16 +20,6 @@ from catalogsync.errors import InvalidValueError
 from ._errors import RefusalError
 from ._shapes import Tree, fields
 
-__all__ = [
-    "parse_form",
-    "parse_json",
-    "parse_query",
-    "product_keys",
-    "read_body",
-    "read_key",
-    "structure",
-]
-
 T = TypeVar("T")
 
 _PATIENCE = 30.0

@@ -25,8 +25,6 @@ from . import _answers as api
 from ._errors import RefusalError
 from ._shapes import Tree, shape
 
-__all__ = ["Plans", "Preview"]
-
 logger = logging.getLogger("catalogsync.web")
 
 _EARLIER = 20

@@ -9,8 +9,6 @@ from itertools import islice
 
 import attrs
 
-__all__ = ["Buckets", "address_of"]
-
 _MINUTE = 60.0
 _MOST_ADDRESSES = 10_000
 _IPV6_NETWORK = 64

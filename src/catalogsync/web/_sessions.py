@@ -16,8 +16,6 @@ from catalogsync.config import Role
 
 from ._errors import RefusalError
 
-__all__ = ["Caller", "Session", "Sessions"]
-
 _COOKIE = "catalogsync_session"
 _LASTS = 12 * 3600
 _MOST = 1000

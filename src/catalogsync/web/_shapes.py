@@ -15,8 +15,6 @@ from catalogsync.report import Report
 from catalogsync.schedule import Schedule
 from catalogsync.state.protocols import FailedProduct, Trigger
 
-__all__ = ["Tree", "described", "fields", "schema", "schemas", "shape"]
-
 Tree = dict[str, Any]
 
 _PLAIN: Mapping[Any, Tree] = {

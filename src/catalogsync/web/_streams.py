@@ -14,8 +14,6 @@ from catalogsync.service import Feed, JobEvent, Reader
 from ._errors import RefusalError
 from ._sessions import Session, Sessions
 
-__all__ = ["Streams"]
-
 _PATIENCE = 30.0
 _TO_FINISH = 1.0
 _ENCODED = 256

@@ -15,8 +15,6 @@ from catalogsync._lib.standard_webhooks import ID, SIGNATURE, TIMESTAMP, signatu
 
 from ._errors import RefusalError
 
-__all__ = ["Signatures"]
-
 _ID = re.compile(r"[!-\-/-~]{1,256}")  # a dot separates the parts of what is signed
 _TIME = re.compile(r"[0-9]{1,12}")
 _WINDOW = 300

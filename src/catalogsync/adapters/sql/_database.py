@@ -25,8 +25,6 @@ from ._settings import SQLSettings, driver_of
 from ._sqlite import LeavingNothing
 from ._tables import category, metadata, product
 
-__all__ = ["Database", "open_database"]
-
 _TABLES_LOCK = 7_240_113_904  # arbitrary, but the same in all processes
 _ADD_LAST_APPLIED = sa.text("ALTER TABLE category ADD COLUMN receipt TEXT")
 _COUNT = sa.select(sa.func.count()).select_from(product)

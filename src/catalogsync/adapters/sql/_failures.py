@@ -17,8 +17,6 @@ from catalogsync.errors import (
     TransientError,
 )
 
-__all__ = ["sql_errors"]
-
 _CHANGED = ("SQLITE_CONSTRAINT_FOREIGNKEY", "SQLITE_CONSTRAINT_PRIMARYKEY", "23503")
 _TWICE = ("SQLITE_CONSTRAINT_UNIQUE", "23505")
 _OUR_KEYS = ("source_id", "location", "_pkey")

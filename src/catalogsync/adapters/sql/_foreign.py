@@ -29,8 +29,6 @@ from catalogsync.protocols import AdoptBy
 from ._reading import PRODUCT_COLUMNS, Parts, existing, read_parts
 from ._tables import IDS, product, variant
 
-__all__ = ["adopt", "find_foreign"]
-
 _AT_ONCE = 1000
 _SHOWN = 3
 

@@ -48,15 +48,6 @@ from ._tables import (
     variant_option,
 )
 
-__all__ = [
-    "PRODUCT_COLUMNS",
-    "Parts",
-    "existing",
-    "find_products",
-    "owned_page",
-    "read_parts",
-]
-
 Parts: TypeAlias = Mapping[sa.Table, Mapping[int, Sequence[sa.Row[Any]]]]
 """Rows by table, and by the id of the product or variant that they belong to."""
 

@@ -23,8 +23,6 @@ from catalogsync.errors import ConflictError
 
 from ._tables import IDS, NewRow, category, has_key, key_parameters, tag
 
-__all__ = ["find_references", "write_references"]
-
 _TAGS = sa.select(tag).where(tag.c.text.in_(IDS))
 _PLAIN = [column for column in category.c if column.key != "last_applied"]
 _CATEGORIES = {

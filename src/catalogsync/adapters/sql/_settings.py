@@ -14,8 +14,6 @@ from catalogsync.errors import MisconfiguredError, MissingExtraError
 if TYPE_CHECKING:
     from ._sink import SQLSink
 
-__all__ = ["SQLSettings", "driver_of"]
-
 _DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
     "sqlite+aiosqlite": "sqlite+aiosqlite",

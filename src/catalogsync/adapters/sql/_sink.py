@@ -32,8 +32,6 @@ from ._writing import write_changes
 if TYPE_CHECKING:
     from ._settings import SQLSettings
 
-__all__ = ["SQLSink", "open_sink"]
-
 _MOST = 2**63 - 1
 
 

@@ -7,8 +7,6 @@ from contextlib import suppress
 from typing import Any
 from weakref import WeakSet
 
-__all__ = ["LeavingNothing"]
-
 
 class LeavingNothing(sqlite3.Connection):
     """A connection whose close ends its statements and its transaction.

@@ -16,24 +16,6 @@ from sqlalchemy.types import TypeEngine
 from catalogsync.catalog.changes import Reference
 from catalogsync.catalog.products import ProductKey
 
-__all__ = [
-    "IDS",
-    "NewRow",
-    "category",
-    "has_key",
-    "image",
-    "key_parameters",
-    "metadata",
-    "price",
-    "product",
-    "product_category",
-    "product_tag",
-    "stock_level",
-    "tag",
-    "variant",
-    "variant_option",
-]
-
 NewRow: TypeAlias = dict[str, Any]
 """Values to write, by column."""
 

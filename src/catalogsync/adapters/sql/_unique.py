@@ -20,8 +20,6 @@ from catalogsync.errors import BatchRefusedError, InvalidValueError
 
 from ._tables import IDS, NewRow, product, variant
 
-__all__ = ["free", "named"]
-
 _AT_ONCE = 500
 _LABELS = {"sku": "SKU", "barcode": "barcode"}
 

@@ -41,8 +41,6 @@ from ._foreign import adopt
 from ._tables import NewRow, product, variant
 from ._unique import free
 
-__all__ = ["write_changes"]
-
 _PRODUCT_IDS = (
     sa.select(product.c.id, product.c.source, product.c.source_id)
     .where(tables.has_key(product))
