@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     from cattrs import Converter
 
 T = TypeVar("T")
+
+_MOST = 100
+_LONGEST = 60
+
+logger = logging.getLogger("catalogsync.state")
 _Values = dict[str, Any]
 
 # --- rows become values ---
@@ -167,6 +173,48 @@ TRIGGERS = Table(
     Trigger,
     _trigger,
 )
+
+# --- damaged rows are skipped and reported ---
+
+
+@attrs.frozen(eq=False)
+class Damage:
+    """Collects descriptions of unreadable rows."""
+
+    _found: dict[str, None] = attrs.field(factory=dict[str, None])
+
+    def read(
+        self, table: str, found: Iterable[Row], read: Callable[[Row], T]
+    ) -> list[T]:
+        """The values of the readable rows."""
+        values: list[T] = []
+        for row in found:
+            try:
+                values.append(read(row))
+            except (ValueError, TypeError) as error:
+                self._note(f"{table} ({_row_name(row)}): {error}")
+        return values
+
+    def _note(self, what: str) -> None:
+        text = f"the state store ignores a damaged row of {what}"
+        if text not in self._found and len(self._found) < _MOST:
+            self._found[text] = None
+            logger.warning(text)
+
+    def take(self) -> tuple[str, ...]:
+        """Descriptions of the rows found since the last call."""
+        found = tuple(self._found)
+        self._found.clear()
+        return found
+
+
+def _row_name(row: Row) -> str:
+    """A row in messages: its first two columns."""
+    return ", ".join(
+        text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+        for text in map(repr, row[:2])
+    )
+
 
 # --- values become rows ---
 

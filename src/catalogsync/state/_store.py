@@ -13,7 +13,6 @@ import attrs
 from catalogsync.catalog.products import ProductKey
 from catalogsync.report import Report
 
-from ._damage import Damage
 from ._rows import (
     ENTRIES,
     FAILURES,
@@ -22,6 +21,7 @@ from ._rows import (
     LISTED,
     RUNS,
     TRIGGERS,
+    Damage,
     Table,
     dump,
     entry_row,

@@ -12,6 +12,6 @@ from catalogsync.config import Access, Role, Token
 
 from ._app import web_app
 from ._context import Metrics
-from ._log import AccessLogger
+from ._middleware import AccessLogger
 
 __all__ = ["Access", "AccessLogger", "Metrics", "Role", "Token", "sign", "web_app"]

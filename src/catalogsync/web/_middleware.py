@@ -1,4 +1,4 @@
-"""Middleware for all requests and responses."""
+"""What happens to all requests and responses."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
+from aiohttp.abc import AbstractAccessLogger
 from aiohttp.typedefs import Handler, Middleware
 
 from ._context import Site
@@ -95,3 +96,20 @@ def answer_preflights(site: Site) -> Middleware:
         return await handler(request)
 
     return middleware
+
+
+class AccessLogger(AbstractAccessLogger):
+    """Logs each request, without its query and headers, which may contain secrets."""
+
+    def log(
+        self, request: web.BaseRequest, response: web.StreamResponse, time: float
+    ) -> None:
+        """Log address, method, path, status and duration of an answered request."""
+        self.logger.info(
+            "%s %s %s %s %.3f s",
+            request.remote,
+            request.method,
+            request.rel_url.raw_path,
+            response.status,
+            time,
+        )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractContextManager, asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+from weakref import WeakSet
 
 import attrs
 import sqlalchemy as sa
@@ -22,7 +24,6 @@ from catalogsync.errors import MisconfiguredError
 
 from ._failures import sql_errors
 from ._settings import SQLSettings, driver_of
-from ._sqlite import LeavingNothing
 from ._tables import category, metadata, product
 
 _TABLES_LOCK = 7_240_113_904  # arbitrary, but the same in all processes
@@ -193,7 +194,7 @@ def _sqlite(url: sa.URL, timeout: float, redactor: Redactor) -> Database:
     in_memory = url.database in {None, "", ":memory:"}
     engine = create_async_engine(
         url,
-        connect_args={"timeout": timeout, "factory": LeavingNothing},
+        connect_args={"timeout": timeout, "factory": _LeavingNothing},
         hide_parameters=True,
         poolclass=AsyncAdaptedQueuePool,
         # Several connections are no faster, and each would be a database of its own
@@ -245,3 +246,35 @@ def _only_once(stop: Callable[[], object]) -> Callable[[], object]:
 def _begin_sqlite(connection: sa.Connection) -> None:
     options = connection.get_execution_options()
     connection.exec_driver_sql(options.get("begin", "BEGIN"))
+
+
+class _LeavingNothing(sqlite3.Connection):
+    """A connection whose close ends its statements and its transaction.
+
+    Python does not really close a connection while one of its cursors is alive, and the
+    exception of a cancelled task keeps cursors alive until the garbage collector runs.
+    Until then, the file would stay locked.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._cursors = WeakSet[sqlite3.Cursor]()
+        super().__init__(*args, **options)
+
+    def cursor(self, *args: Any, **options: Any) -> Any:
+        """Create a cursor."""
+        made = super().cursor(*args, **options)
+        self._cursors.add(made)
+        return made
+
+    def close(self) -> None:
+        """Close all cursors, roll back, and close."""
+        with suppress(sqlite3.ProgrammingError):  # it is closed already
+            for cursor in list(self._cursors):
+                cursor.close()
+            self.rollback()
+        super().close()
+
+    def __del__(self) -> None:
+        # A task that is cancelled while it connects never gets its connection.
+        with suppress(sqlite3.Error):
+            self.close()
