@@ -38,35 +38,37 @@ def cli(ctx: click.Context, /, **shared: Any) -> None:
     ctx.default_map = dict.fromkeys(cli.commands, shared)
 
 
+def _number(name: str, what: str, default: int | None = None) -> Callable[[C], C]:
+    """An option with a number of 1 or more."""
+    return click.option(
+        *name.split(),
+        metavar="N",
+        type=click.IntRange(min=1),
+        default=default,
+        show_default=default is not None,
+        help=what,
+    )
+
+
+def _keys(verb: str) -> Callable[[C], C]:
+    """An option with keys of products."""
+    what = f"{verb} only this product, given as id or source:id. May be repeated."
+    return click.option("--key", "keys", metavar="K", multiple=True, help=what)
+
+
 _MAX_PRUNE = click.option(
     "--max-prune",
     metavar="N",
     type=click.FloatRange(min=0, min_open=True),
     help="Remove at most N products; below 1: that share of the job's products.",
 )
-
-
-def _products(function: C) -> C:
-    """The options that choose products."""
-    limit = click.option(
-        "--limit",
-        metavar="N",
-        type=click.IntRange(min=1),
-        help="Process at most N products.",
-    )
-    key = click.option(
-        "--key",
-        "keys",
-        metavar="K",
-        multiple=True,
-        help="Process only this product, given as id or source:id. May be repeated.",
-    )
-    return key(limit(function))
+_LIMIT = _number("--limit", "Process at most N products.")
 
 
 @cli.command()
 @click.argument("job")
-@_products
+@_keys("Process")
+@_LIMIT
 @_MAX_PRUNE
 @command("config", "report", "progress")
 def run(
@@ -87,7 +89,8 @@ def run(
 
 @cli.command()
 @click.argument("job")
-@_products
+@_keys("Process")
+@_LIMIT
 @_MAX_PRUNE
 @click.option(
     "--out",
@@ -159,14 +162,7 @@ def apply(session: Session, file: Path) -> int:
 
 @cli.command()
 @click.option("--job", metavar="JOB", help="Only runs of this job.")
-@click.option(
-    "--limit",
-    metavar="N",
-    type=click.IntRange(min=1),
-    default=20,
-    show_default=True,
-    help="Number of runs.",
-)
+@_number("--limit", "Number of runs.", 20)
 @command("config")
 def runs(session: Session, job: str | None, limit: int) -> int:
     """List the latest runs."""
@@ -175,15 +171,7 @@ def runs(session: Session, job: str | None, limit: int) -> int:
 
 @cli.command()
 @click.argument("job")
-@click.option(
-    "--runs",
-    "limit",
-    metavar="N",
-    type=click.IntRange(min=1),
-    default=20,
-    show_default=True,
-    help="Number of runs.",
-)
+@_number("--runs limit", "Number of runs.", 20)
 @click.option("--json", "form", flag_value="json", help="Write the runs as JSON.")
 @click.option("--csv", "form", flag_value="csv", help="Write the runs as CSV.")
 @command("config")
@@ -209,13 +197,7 @@ def failures(session: Session, job: str) -> int:
 
 @cli.command()
 @click.argument("job")
-@click.option(
-    "--key",
-    "keys",
-    metavar="K",
-    multiple=True,
-    help="Retry only this product, given as id or source:id. May be repeated.",
-)
+@_keys("Retry")
 @click.option(
     "--dry-run", is_flag=True, help="Show the changes without writing anything."
 )
@@ -322,14 +304,7 @@ def new_adapter_(session: Session, name: str, kind: str, directory: Path) -> int
     show_default=True,
     help="Directory for catalog.db and report.json.",
 )
-@click.option(
-    "--products",
-    metavar="N",
-    type=click.IntRange(min=1),
-    default=194,
-    show_default=True,
-    help="Number of products to generate.",
-)
+@_number("--products", "Number of products to generate.", 194)
 @command("progress")
 def demo(session: Session, source: str | None, directory: Path, products: int) -> int:
     """Sync a generated catalog into a SQLite file.
