@@ -198,15 +198,20 @@ async def test_the_event_loop_goes_on(kept: Path) -> None:
 
 async def test_nothing_stays_open(path: Path) -> None:
     """A closed store has no thread and no temporary files."""
+    wait_for_threads()  # of the tests before
     before = threading.active_count()
     async with StateSettings(url=f"sqlite:///{path}").open() as store:
         await store.add_trigger("nightly")
         assert threading.active_count() == before + 1
+    wait_for_threads()
+    assert threading.active_count() == before
+    assert files(path.parent) == [path.name]
+
+
+def wait_for_threads() -> None:
     for thread in threading.enumerate():
         if thread.name.startswith("catalogsync-store"):
             thread.join(timeout=30)
-    assert threading.active_count() == before
-    assert files(path.parent) == [path.name]
 
 
 def files(folder: Path) -> list[str]:

@@ -274,6 +274,8 @@ def test_a_report_comes_back(report: Report) -> None:
         ({"failures": [{"key": "a:1"}]}, "failures[0].status"),
         ({"failures": [{"key": 1, "status": "failed"}]}, "failures[0].key"),
         ({"warnings": 1}, "warnings"),
+        ({"warnings": "abc"}, "warnings"),
+        ({"failures": {"key": "a:1"}}, "failures"),
         ({"manual_edits": [{"key": "a:1"}]}, "manual_edits[0]"),
     ],
 )

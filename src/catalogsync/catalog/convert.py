@@ -72,7 +72,12 @@ def strict_converter() -> Converter:
         make = make_dict_structure_fn(cls, converter)
         return lambda tree, kind: make(_object(tree), kind)
 
+    def of_list(kind: Any) -> Callable[[Any, Any], Any]:
+        read = converter.get_structure_hook(list[get_args(kind)[0]])  # type: ignore[misc]
+        return lambda items, _: tuple(read(_list(items), list))
+
     converter.register_structure_hook_factory(attrs.has, of_object)
+    converter.register_structure_hook_factory(_is_tuple, of_list)
     converter.register_structure_hook(ProductKey, lambda text, _: _key(text))
     return converter
 
@@ -81,6 +86,12 @@ def _object(tree: Any) -> Any:
     if not isinstance(tree, Mapping):
         raise InvalidValueError("", "must be an object")
     return cast("Mapping[str, object]", tree)
+
+
+def _list(items: Any) -> Any:
+    if not isinstance(items, list | tuple):
+        raise InvalidValueError("", "must be a list")
+    return cast("list[object]", items)
 
 
 def _plain(value: Any, kind: Any) -> Any:
@@ -93,6 +104,11 @@ def _plain(value: Any, kind: Any) -> Any:
 
 def _key(text: Any) -> ProductKey:
     return ProductKey.parse(_plain(text, str))
+
+
+def _is_tuple(kind: Any) -> bool:
+    origin: Any = get_origin(kind)
+    return origin is tuple
 
 
 def _is_json(kind: Any) -> bool:
