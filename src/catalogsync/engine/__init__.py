@@ -9,7 +9,7 @@ To understand it, read the docstrings of these modules in this order:
 * `writer` (`batches`, `answers`, `suspects`, `breaker`, `grace`): writes batches,
   retries, bisects, gives up.
 * `removing`, `pruning`, `waiting`, `verifying`: what follows at the end of a run.
-* `recorder`, `journal` (`leases`): outcomes, in memory and in the state store.
+* `recorder`, `journal` (`intents`, `leases`): outcomes, in memory and in the state store.
 * `promises` (`methods`): checks of everything that adapters return.
 * `applying`, `releasing`, `retrying`: the runs of `apply`, `release` and `retry`.
 

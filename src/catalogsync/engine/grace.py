@@ -15,28 +15,28 @@ from catalogsync.catalog.changes import Change, Create
 from catalogsync.errors import ConflictError, TransientError
 
 from .batches import existing_of, is_repair
-from .journal import Journal
+from .intents import Intents
 
 __all__ = ["Grace"]
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen
 class Grace:
     """Decides how long a product is left alone.
 
     Attributes:
         seconds: How long a request that we gave up may still be carried out.
         collides: Whether a second creation is refused (`Limits.collides`).
-        journal: Knows the creations that earlier runs began.
+        intents: Know the creations that earlier runs began.
     """
 
     seconds: float
     collides: bool
-    journal: Journal
+    intents: Intents
 
     def may_be_in_flight(self, change: Change) -> bool:
         """Whether an old request may still be creating or completing a product."""
-        waits = not self.collides and self.journal.ready_in(change.key)
+        waits = not self.collides and self.intents.ready_in(change.key)
         return is_repair(change) or bool(waits)
 
     def check(self, changes: Sequence[Change], before: Sequence[Change]) -> None:
@@ -71,7 +71,7 @@ class Grace:
         if existing is None:
             if self.collides:
                 return None
-            return self.journal.ready_in(change.key) or None
+            return self.intents.ready_in(change.key) or None
         if not is_repair(change):
             return None
         if existing.age is not None and existing.age < self.seconds:

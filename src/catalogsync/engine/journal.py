@@ -3,12 +3,6 @@
 It holds the lease, loads what earlier runs left behind, notes intents before writes
 and outcomes after them. Outcomes are buffered and saved by `flush`, once for each
 page and batch.
-
-An *intent* says that a write of a product may have begun. It is stored before the
-request and dropped when the product has an outcome. If the process dies in between,
-the next run finds the intent: it does not mistake the half of an update for a manual
-edit, gives a creation the same handle again, and waits where an old request might
-still be creating the product.
 """
 
 from __future__ import annotations
@@ -20,7 +14,6 @@ from collections.abc import (
     Awaitable,
     Callable,
     Collection,
-    Mapping,
     Sequence,
 )
 from contextlib import asynccontextmanager, nullcontext
@@ -29,24 +22,23 @@ from functools import partial
 import attrs
 
 from catalogsync._lib.concurrency import uninterrupted
-from catalogsync.catalog.changes import Change, Create, Delete, Release
+from catalogsync.catalog.changes import Change, Create
 from catalogsync.catalog.convert import product_to_json
 from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
 from catalogsync.catalog.products import Product, ProductKey
 from catalogsync.diff.describe import diff
-from catalogsync.diff.ownership import OnManualEdit
 from catalogsync.report import Report
 from catalogsync.state.protocols import (
     DamageReporting,
     FailedProduct,
     HistoryEntry,
-    Intent,
     RunRecord,
     StateError,
     StateStore,
     each_failure,
 )
 
+from .intents import Intents
 from .leases import RunLease
 from .options import OnDeleted, Options
 from .owners import this_process
@@ -116,6 +108,7 @@ class Journal:
         writes: Whether the run writes; a plan leaves the store unchanged.
         partial: Whether the run takes selected products only.
         stopping: Set when the run stops, so that it no longer waits for a lease.
+        intents: Writes that may have begun.
     """
 
     store: StateStore | None
@@ -129,10 +122,7 @@ class Journal:
     partial: bool = False
     stopping: asyncio.Event = attrs.field(factory=asyncio.Event)
     _lease: RunLease | None = attrs.field(init=False)
-    _intents: dict[ProductKey, Intent] = attrs.field(
-        factory=dict[ProductKey, Intent], init=False
-    )
-    _opened_at: float = attrs.field(default=0.0, init=False)
+    intents: Intents = attrs.field(init=False)
     _failed: set[ProductKey] = attrs.field(factory=set[ProductKey], init=False)
     _missing: frozenset[ProductKey] = attrs.field(default=frozenset(), init=False)
     _fields: dict[ProductKey, tuple[str, ...]] = attrs.field(
@@ -142,6 +132,12 @@ class Journal:
 
     def __attrs_post_init__(self) -> None:
         self._lease = self._make_lease() if self.writes else None
+        self.intents = Intents(
+            store=self.store,
+            endpoint=self.endpoint,
+            run_id=self.run_id,
+            options=self.options,
+        )
 
     def _make_lease(self) -> RunLease | None:
         if self.store is None:
@@ -169,8 +165,7 @@ class Journal:
             yield
 
     async def _load(self, store: StateStore) -> None:
-        self._intents = dict(await store.intents(self.endpoint, self.source))
-        self._opened_at = time.monotonic()
+        await self.intents.load(store, self.source)
         if self.writes:
             failures = each_failure(store, self.job, endpoint=self._only_endpoint)
             source = self._only_source
@@ -253,59 +248,10 @@ class Journal:
         Raises:
             LeaseLostError: Another run took the lease.
         """
-        handles: dict[ProductKey, str] = {}
         for change in changes:
-            handle = change.handle if isinstance(change, Create) else None
-            if isinstance(change, Create) or self._tracks_updates:
-                handles[change.key] = handle or ""
             self._fields[change.key] = _fields(change)
         await self.confirm_lease()
-        if self.store is not None:
-            await self._save_intents(self.store, changes, handles)
-        for key, handle in handles.items():
-            kept = self.intended_handle(key) or handle
-            self._intents[key] = Intent(key=key, handle=kept, run_id=self.run_id)
-
-    async def _save_intents(
-        self,
-        store: StateStore,
-        changes: Collection[Change],
-        handles: Mapping[ProductKey, str],
-    ) -> None:
-        if handles:
-            await store.put_intents(self.endpoint, self.run_id, handles)
-        # If these writes break off, a product may be missing in the sink without any
-        # person having deleted it. So it no longer counts as known there.
-        leaves = self.options.on_deleted is OnDeleted.LEAVE
-        unsure = (Delete, Release, Create) if leaves else (Delete, Release)
-        if keys := [change.key for change in changes if isinstance(change, unsure)]:
-            await store.forget(self.endpoint, keys)
-
-    @property
-    def _tracks_updates(self) -> bool:
-        """Whether an interrupted update could be mistaken for a manual edit."""
-        return self.options.on_manual_edit is OnManualEdit.KEEP
-
-    def intended_handle(self, key: ProductKey) -> str:
-        """The handle of an unfinished creation; empty: there is none."""
-        intent = self._intents.get(key)
-        return intent.handle if intent else ""
-
-    def has_intent(self, key: ProductKey) -> bool:
-        """Whether a write of this product began and has no outcome."""
-        return key in self._intents
-
-    def ready_in(self, key: ProductKey) -> float:
-        """Seconds until no request of an earlier run can still create this product.
-
-        0: now. A run may have died after it sent the request, and the server may still
-        be working on it.
-        """
-        intent = self._intents.get(key)
-        if intent is None or intent.run_id == self.run_id:
-            return 0.0
-        age = intent.age + time.monotonic() - self._opened_at
-        return max(0.0, self.options.grace - age)
+        await self.intents.add(changes)
 
     async def deleted_by_people(
         self, keys: Collection[ProductKey]
@@ -343,8 +289,7 @@ class Journal:
         """
         key, pending = outcome.key, self._pending
         fields = self._fields.pop(key, ())
-        if outcome.status is not OutcomeStatus.UNRESOLVED and key in self._intents:
-            del self._intents[key]
+        if outcome.status is not OutcomeStatus.UNRESOLVED and self.intents.end(key):
             pending.finished.add(key)
         if self.store is None or not self.writes:
             return
@@ -421,20 +366,7 @@ class Journal:
         gone = {key for key in self._failed if not has_seen(key)}
         if gone:
             await self.store.drop_failures(self.job, gone, endpoint=self._only_endpoint)
-        old = [
-            intent
-            for key, intent in self._intents.items()
-            if not has_seen(key) and not self.ready_in(key)
-        ]
-        jobs = {id_: await self._job_of(id_) for id_ in {i.run_id for i in old}}
-        ours = {i.key for i in old if jobs[i.run_id] in {None, self.job}}
-        if ours:
-            await self.store.drop_intents(self.endpoint, ours)
-
-    async def _job_of(self, run_id: str) -> str | None:
-        """The job of a run; None: the store no longer has the run."""
-        record = await self.store.run(run_id) if self.store else None
-        return record.job if record else None
+        await self.intents.drop_absent(self.store, self.job, has_seen)
 
 
 def _fields(change: Change) -> tuple[str, ...]:

@@ -279,7 +279,7 @@ class Planner:
         A write that began and was not finished leaves differences that look like
         manual edits, so they do not count as such.
         """
-        begun = self.journal.has_intent(key) or self.recorder.was_attempted(key)
+        begun = key in self.journal.intents or self.recorder.was_attempted(key)
         return self._rules_after(key) if begun else self.rules
 
     def _rules_after(self, key: ProductKey) -> Rules:
@@ -297,7 +297,7 @@ class Planner:
         if isinstance(change, Create) and self._handle is not None:
             # The same handle again, even if the title has changed since: two requests
             # that create the same product must collide.
-            handle = self.journal.intended_handle(product.key) or self._handle(product)
+            handle = self.journal.intents.handle(product.key) or self._handle(product)
             change = attrs.evolve(change, handle=handle)
         return Planned(product, change)
 

@@ -98,11 +98,8 @@ class Writer(Generic[ChangeT]):
 
     def __attrs_post_init__(self) -> None:
         self._suspicion = Suspicion(self.breaker)
-        self._grace = Grace(
-            seconds=self.options.grace,
-            collides=self.sink.limits.collides,
-            journal=self.journal,
-        )
+        collides, intents = self.sink.limits.collides, self.journal.intents
+        self._grace = Grace(self.options.grace, collides, intents)
 
     @property
     def successes(self) -> int:
