@@ -308,6 +308,33 @@ async def test_suspects_are_tried_again_once_the_sink_works() -> None:
     assert sink.holds(*catalog(20))
 
 
+async def test_a_batch_of_which_the_sink_takes_nothing() -> None:
+    """Its products are tried one by one, and the sink is to blame."""
+    sink = FaultySink(rule=fails_with(everything(server_error)))
+    report = await go(sink, 100)
+    assert (report.counts.unresolved, report.counts.failed) == (100, 0)
+    assert "gave up: the sink failed 100 products in a row" in report.problem
+    assert len(sink.writes) < 120
+
+
+@given(st.integers(0, 60), st.integers(1, 60))
+async def test_an_outage_without_a_reason_is_no_products_fault(
+    first: int, length: int
+) -> None:
+    """It begins with any write and is over after so many, unless the run is before."""
+    sink = FaultySink(limits=Limits(batch=30))
+
+    def rule(_: Sequence[Change]) -> None:
+        if first < len(sink.writes) <= first + length:
+            raise server_error()
+
+    sink.rule = rule
+    report = await go(sink, 60)
+    refused = report.counts.failed
+    assert refused <= 3, "only those that failed twice by themselves"
+    assert len(sink.products) + refused + report.counts.unresolved == 60
+
+
 async def test_one_that_is_desired_again_does_not_keep_its_neighbours() -> None:
     sink = OneByOne(limits=Limits(batch=10), faults={key(3): unavailable})
     report = await go(sink, 20)

@@ -75,11 +75,13 @@ class Suspicion(Generic[ChangeT]):
     def judge(self, suspects: Suspects[ChangeT]) -> Sequence[Suspect[ChangeT]]:
         """Those to refuse; others are held, as evidence against the sink.
 
-        If the sink took other products meanwhile, it is not the sink's fault.
+        If the sink took other products meanwhile, it is not the sink's fault. Those that
+        had one try only, while it took nothing, have another one.
         """
         found = suspects.found
         if not found or self.successes > suspects.successes:
-            return found
+            self.to_retry += found[_SEVERAL:]
+            return found[:_SEVERAL]
         self._held += found
         self.breaker.failed(len(found), found[-1][1], calls=len(found))
         return []

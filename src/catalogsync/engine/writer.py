@@ -18,7 +18,7 @@ what an old request may still be doing to a product in `grace`.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Generic
 
@@ -301,9 +301,7 @@ class Writer(Generic[ChangeT]):
     def _without_culprits(
         self, changes: Sequence[ChangeT], error: RefusedError
     ) -> Sequence[ChangeT]:
-        culprits: Mapping[ProductKey, str] = {}
-        if isinstance(error, BatchRefusedError):
-            culprits = error.culprits
+        culprits = error.culprits if isinstance(error, BatchRefusedError) else {}
         rest = [change for change in changes if change.key not in culprits]
         if len(rest) == len(changes):
             raise _Bisect(changes, error, unexplained=False) from error
