@@ -301,7 +301,9 @@ class Writer(Generic[ChangeT]):
     def _without_culprits(
         self, changes: Sequence[ChangeT], error: RefusedError
     ) -> Sequence[ChangeT]:
-        culprits = error.culprits if isinstance(error, BatchRefusedError) else {}
+        culprits = frozenset(
+            error.culprits if isinstance(error, BatchRefusedError) else ()
+        )
         rest = [change for change in changes if change.key not in culprits]
         if len(rest) == len(changes):
             raise _Bisect(changes, error, unexplained=False) from error
