@@ -54,14 +54,7 @@ class Approval(Removals, Protocol):
 
 @attrs.frozen
 class PlanApproval:
-    """Allows the changes of a plan whose products are still as they were.
-
-    Attributes:
-        plan: The plan.
-        sink: The sink.
-        policy: When listing products is repeated.
-        recorder: Receives what is not removed.
-    """
+    """Allows the changes of a plan whose products are still as they were."""
 
     plan: Plan
     sink: Sink

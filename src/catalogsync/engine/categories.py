@@ -34,7 +34,6 @@ class SourceTree:
     A category is added after its parent, so there is never a cycle.
 
     Attributes:
-        source: Name of the source.
         warn: Called with a message when the source contradicts itself.
     """
 

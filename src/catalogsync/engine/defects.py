@@ -22,12 +22,7 @@ class DefectError(RuntimeError):
 
 
 def explained(error: BaseException, *adapters: object) -> str:
-    """One line for an error; a defect with its class and its place in an adapter.
-
-    Args:
-        error: The error.
-        adapters: Objects whose code is searched for the deepest place.
-    """
+    """One line for an error; a defect with its class and deepest place in an adapter."""
     message = _message(error)
     if isinstance(error, CatalogSyncError | DefectError):
         return message

@@ -42,13 +42,9 @@ class Grace:
     def check(self, changes: Sequence[Change], before: Sequence[Change]) -> None:
         """Leave products alone that an old request may still be changing.
 
-        Args:
-            changes: The changes as they are planned now.
-            before: The changes as they were planned before; more of them.
-
         Raises:
-            ConflictError: There are such products; its `retry_after` says when to try
-                again.
+            ConflictError: There are such products among those that are planned again;
+                its `retry_after` says when to try them.
         """
         known = {change.key: change for change in before}
         waits = [

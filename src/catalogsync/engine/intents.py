@@ -29,9 +29,6 @@ class Intents:
 
     Attributes:
         store: The state store; None: only those of this run are known.
-        endpoint: Endpoint of the sink.
-        run_id: Identity of the run.
-        options: Options of the run.
     """
 
     store: StateStore | None

@@ -66,8 +66,6 @@ class _Pending:
     """What is not saved in the store yet.
 
     Attributes:
-        entries: Lines of the history.
-        failures: Products that failed.
         recovered: Products that failed in an earlier run and no longer do.
         finished: Products whose intent is over.
         present: Products that the sink has now.
@@ -99,16 +97,9 @@ class Journal:
 
     Attributes:
         store: The state store; None: nothing outlives the run.
-        run_id: Identity of the run.
-        job: Name of the job.
-        endpoint: Endpoint of the sink.
-        source: Name of the source.
-        sink: Name of the sink.
-        options: Options of the run.
         writes: Whether the run writes; a plan leaves the store unchanged.
         partial: Whether the run takes selected products only.
         stopping: Set when the run stops, so that it no longer waits for a lease.
-        intents: Writes that may have begun.
     """
 
     store: StateStore | None

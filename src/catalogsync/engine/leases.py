@@ -24,10 +24,8 @@ class RunLease:
     """Takes a lease, renews it, and gives it back.
 
     Attributes:
-        store: The state store.
         name: What the lease is for.
         owner: The run and its process, as in `owners`.
-        options: Options of the run.
         stopping: Set when the run stops, so that it no longer waits.
     """
 

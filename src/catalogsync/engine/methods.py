@@ -28,12 +28,7 @@ __all__ = ["Method", "is_a", "kind_of", "named"]
 
 @attrs.frozen
 class Method:
-    """A method of an adapter, with checks whose messages name it.
-
-    Attributes:
-        adapter: The adapter.
-        name: Name of the method.
-    """
+    """A method of an adapter, with checks whose messages name it."""
 
     adapter: object
     name: str

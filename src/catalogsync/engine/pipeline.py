@@ -73,14 +73,8 @@ class Pipeline:
     """Moves the products of one run from the source to the sink.
 
     Attributes:
-        source: The source.
-        sink: The sink.
-        options: Options of the run.
-        recorder: Receives outcomes.
-        journal: The run's side of the state store.
         on_change: Receives each change instead of the sink; None: they are written.
         approval: Decides which changes may be made; None: all.
-        tasks: The tasks of the run; they say how it ended, and stop it.
     """
 
     def __init__(

@@ -82,10 +82,6 @@ class _Owned:
 
         A share applies to each writer separately: the many products of one job must
         not make room for removing all products of another.
-
-        Args:
-            gone: Number of products to remove, by writer.
-            most: `Options.max_prune`: a share if below 1, else a number.
         """
         if most >= 1:
             return _too_many(gone.total(), self.writers.total(), int(most), most)
@@ -113,10 +109,6 @@ class Pruner:
 
     Attributes:
         source: The source, which was read completely.
-        sink: The sink.
-        prune: What to do with them.
-        options: Options of the run.
-        recorder: Receives outcomes and warnings.
         journal: Knows which products earlier runs missed.
         has_seen: Whether this run saw a product at the source.
         uncertainty: Why a product that it did not see may still be there; empty: it

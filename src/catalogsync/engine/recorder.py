@@ -82,7 +82,6 @@ class Durations:
     number of calls: a few hundred steps lie between a microsecond and a day.
 
     Attributes:
-        total: The sum, in seconds.
         count: How many durations were added.
     """
 
@@ -136,9 +135,6 @@ class Recorder:
     are still open unresolved.
 
     Attributes:
-        run_id: Identity of the run.
-        emit: Receives events.
-        on_outcome: Receives each outcome, for the journal.
         touched: Whether any request that may change the sink was sent.
         refused_in_a_row: Products that the sink refused since its last success.
         unresolved_removal: Why a removal is left to the next run; empty: none is.
@@ -293,11 +289,7 @@ class Recorder:
         self.emit(RequestSent(run_id=self.run_id, request=request))
 
     def retrying(self, what: str) -> OnRetry:
-        """The callback for `RetryPolicy.tries` that counts and reports retries.
-
-        Args:
-            what: The work, such as `read page 30`.
-        """
+        """What counts and reports retries of work, such as `read page 30`."""
 
         def on_retry(error: TransientError, attempt: int, wait: float) -> None:
             self.retries += 1
@@ -315,16 +307,7 @@ class Recorder:
     async def repeated(
         self, work: Callable[[], Awaitable[T]], what: str, policy: RetryPolicy
     ) -> T:
-        """Do work until it succeeds, as long as the policy allows.
-
-        Args:
-            work: The work; it can be done again after a `TransientError`.
-            what: The work in words, such as `read page 30`.
-            policy: When the work is repeated.
-
-        Raises:
-            TransientError: The last retry failed.
-        """
+        """Do work until it succeeds; raises the `TransientError` of the last retry."""
         async for attempt in policy.tries(on_retry=self.retrying(what)):
             with attempt:
                 return await work()

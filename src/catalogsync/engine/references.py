@@ -57,10 +57,6 @@ class ReferenceResolver:
     """Creates categories and tags, and knows their ids in the sink.
 
     Attributes:
-        sink: The sink.
-        source: Name of the source.
-        policy: When finding and writing them is repeated.
-        recorder: Counts categories.
         confirm_lease: Called before each write; raises if this run lost its lease.
         keep: Whether names and parents of categories that people edited stay.
         on_change: Receives each change instead of the sink, and new references get

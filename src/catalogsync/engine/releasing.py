@@ -38,15 +38,7 @@ class EmptySource:
 
 @attrs.frozen
 class ReleaseApproval:
-    """Releases the products of a job, and allows nothing else.
-
-    Attributes:
-        job: Name of the job.
-        source: Name of the source.
-        sink: The sink.
-        policy: When listing the products is repeated.
-        recorder: Receives warnings.
-    """
+    """Releases the products of a job, and allows nothing else."""
 
     job: str
     source: str

@@ -178,10 +178,6 @@ class Remover:
     """Gives removals to the writer, once all products are written.
 
     Attributes:
-        sink: The sink.
-        options: Options of the run.
-        recorder: Receives outcomes and problems.
-        journal: Receives intents before each write.
         in_flight: Runs the work on a batch so that a stop gives it time to end.
         on_change: Receives each change instead of the sink; None: they are written.
     """

@@ -155,11 +155,7 @@ async def _from_store(
 ) -> Page:
     """Failed products as the store kept them, without those that it did not keep.
 
-    Args:
-        store: The state store.
-        job: Name of the job.
-        before: For each key, the one before it in the store.
-        keys: Keys of the products, in the order of the store.
+    *before* has the key before each one in the store, whose order *keys* have too.
     """
     products: list[Product] = []
     missing = dict.fromkeys(keys)

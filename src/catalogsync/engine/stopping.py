@@ -33,7 +33,6 @@ class RunTasks:
     """The tasks of a run, and how they stop.
 
     Attributes:
-        recorder: Receives the reason of a stop.
         adapters: Source and sink; the place of an error in them is named.
         stopping: Set when the run stops, by anybody or by an error.
         on_stop: Called once when the run stops.

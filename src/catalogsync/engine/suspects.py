@@ -31,7 +31,6 @@ class Suspects(Generic[ChangeT]):
 
     Attributes:
         successes: `Suspicion.successes` at the batch's first error without a reason.
-        found: The suspects.
     """
 
     successes: int
@@ -43,7 +42,6 @@ class Suspicion(Generic[ChangeT]):
     """The suspects of all batches.
 
     Attributes:
-        breaker: Decides when to give up the sink.
         successes: How many changes the sink applied.
         to_retry: Suspects to try once more, because the sink works.
     """

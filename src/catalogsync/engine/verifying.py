@@ -27,10 +27,7 @@ class Verifier:
     """Samples written products, and compares them with the sink at the end.
 
     Attributes:
-        sink: The sink.
-        planner: Finds and compares.
         options: Options of the run: whether to verify, and how many products.
-        recorder: Receives discrepancies.
     """
 
     sink: Sink

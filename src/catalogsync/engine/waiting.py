@@ -81,11 +81,7 @@ class LastRound:
 
     Attributes:
         room: The products that wait; those that are refused again return to it.
-        sink: The sink.
-        planner: Plans again.
         write: Writes planned changes, as in the rest of the run.
-        options: Options of the run.
-        recorder: Receives refusals.
         journal: Receives intents and outcomes of holders.
     """
 
@@ -164,10 +160,7 @@ class LastRound:
     ) -> Update | None:
         """The change that clears the needed values that a product loses or can spare.
 
-        Args:
-            existing: The product.
-            change: The change that this run still has to write to it, if any.
-            needed: The needed values, each with its name.
+        *change* is what this run still has to write to it, if anything.
         """
         last_applied = LastApplied.parse(existing.last_applied)
         leaves = _leaving(existing, change, needed)
@@ -203,12 +196,7 @@ class LastRound:
     ) -> bool:
         """Whether we wrote a value that the variant no longer needs.
 
-        Args:
-            existing: The product.
-            last_applied: Its last-applied state.
-            variant: A variant of it.
-            name: Name of the value.
-            back: Whether this run still has to write the product.
+        With *back*, this run still has to write the product.
         """
         key, job = existing.product.key, self.journal.job
         if not last_applied.has(variant.id, name, getattr(variant, name)):

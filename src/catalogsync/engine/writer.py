@@ -56,8 +56,6 @@ class _Bisect(Exception):  # noqa: N818 - a signal, not an error
     """A batch cannot be written as a whole.
 
     Attributes:
-        changes: What is left of it.
-        error: Why.
         unexplained: Whether the sink may be at fault instead of a product.
     """
 
@@ -71,13 +69,8 @@ class Writer(Generic[ChangeT]):
     """Writes batches; several calls of `write` may run at once.
 
     Attributes:
-        sink: The sink.
         plan: Finds the products of changes again and plans what is still to be done;
             others get their outcome. It may raise `TransientError`.
-        options: Options of the run.
-        recorder: Receives outcomes.
-        journal: Receives intents before each write.
-        breaker: Decides when to give up the sink.
         on_written: Records a change that the sink applied.
         on_refused: Records a change that the sink refused.
         checks_first: Whether to plan again before each write, even the first.
@@ -162,10 +155,7 @@ class Writer(Generic[ChangeT]):
     ) -> None:
         """Write a batch, and bisect it if that does not work.
 
-        Args:
-            changes: The batch.
-            suspects: Receives products that fail alone and without a reason; None: no
-                unexplained error so far.
+        Without *suspects*, there was no unexplained error so far.
         """
         parts = [changes]
         while parts and not self.verdict:
