@@ -28,6 +28,7 @@ from catalogsync import (
     RefusedError,
     Report,
     RunStatus,
+    StateSettings,
     Sync,
     TransientError,
     sync,
@@ -37,7 +38,7 @@ from catalogsync.catalog.products import Field
 from catalogsync.diff.last_applied import LastApplied
 from catalogsync.plans import PlanHead, estimate
 
-from .fakes import FAST, LookupSource, check, key, product, server_error
+from .fakes import FAST, LookupSource, PagedSource, check, key, product, server_error
 from .shop import Row, Shop, loses
 
 JOBS = ("", "cups", "pots")
@@ -545,6 +546,38 @@ async def test_a_sink_that_takes_nothing_is_tried_once_for_each_product() -> Non
     assert report.status is RunStatus.INCOMPLETE
     assert report.problem == "could not remove what left the source: 500"
     assert len(shop.writes) < 120
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                lambda: RefusedError("in an order"),
+                lambda: TransientError("busy", retry_after=0),
+                server_error,
+            ]
+        ),
+        max_size=3,
+    ),
+    st.sampled_from(Prune),
+)
+async def test_a_removal_that_failed_is_made_by_the_next_run(
+    errors: list[Callable[[], Exception]], prune: Prune
+) -> None:
+    """Also if the source cannot be asked: that it was missed twice still holds."""
+    shop = await filled(1, 2, job="cups")
+    source = PagedSource(products=catalog(1))
+    options = pruning(prune)
+    async with StateSettings().open() as store:
+        await sync(source, shop, options=options, job="cups", state=store)
+        for error in errors:
+            shop.before.clear()
+            shop.before.append(refuses(error, key(2)))
+            await sync(source, shop, options=options, job="cups", state=store)
+            assert is_visible(shop.one(key(2)))
+        shop.before.clear()
+        report = await sync(source, shop, options=options, job="cups", state=store)
+    assert report.counts.removed == 1
 
 
 async def test_a_refused_release_says_so() -> None:

@@ -269,6 +269,7 @@ class Journal:
         """
         if self.store is None or not self.writes:
             return None
+        self._missing = self._missing.difference(keys)  # they did not reappear
         return await self.store.note_absences(
             self.job, self.endpoint, self.run_id, keys, source=self._only_source
         )
