@@ -240,9 +240,9 @@ class Pipeline:
             await self._groups.put([product for product, _ in group])
 
     async def _plan(self) -> None:
-        while (
-            group := await self._groups.get()
-        ) is not None and not self.tasks.stopped:
+        while (group := await self._groups.get()) is not None:
+            if self.tasks.stopped:
+                break
             started = time.perf_counter()
             try:
                 policy = self._find_breaker.policy(self.options.retry)
@@ -303,11 +303,8 @@ class Pipeline:
         if self._references is not None:
             await self._references.close()
         await self.journal.flush()
-        if (
-            self._is_complete
-            and self.on_change is None
-            and not self._reader.uncertainty
-        ):
+        is_certain = self._is_complete and not self._reader.uncertainty
+        if is_certain and self.on_change is None:
             await self.journal.drop_absent(self._reader.has_seen)
         if (removals := self._removals()) is not None:
             await Remover(
