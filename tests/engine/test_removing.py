@@ -328,23 +328,36 @@ async def test_what_somebody_else_removed_meanwhile_does_not_count() -> None:
     assert shop.writes == [["delete 3"]]
 
 
+class Clamped(Shop):
+    """A sink that gives its last page for any page beyond."""
+
+    async def owned(self, source: str, /) -> AsyncIterator[Sequence[Existing]]:
+        page: Sequence[Existing] = ()
+        async for page in super().owned(source):
+            yield page
+        for _ in range(10_000):
+            yield page
+        raise AssertionError("it is listed for ever")
+
+
 async def test_a_sink_whose_list_does_not_end() -> None:
-    """As of a sink that gives its last page for any page beyond."""
-
-    class Clamped(Shop):
-        async def owned(self, source: str, /) -> AsyncIterator[Sequence[Existing]]:
-            page: Sequence[Existing] = ()
-            async for page in super().owned(source):
-                yield page
-            for _ in range(10_000):
-                yield page
-            raise AssertionError("it is listed for ever")
-
     shop = Clamped()
     await sync(LookupSource(products=catalog(1, 2, 3)), shop)
     report = await sync(LookupSource(products=catalog(1)), shop, options=pruning())
     assert (report.status, report.counts.removed) == (RunStatus.INCOMPLETE, 0)
     assert "the sink's list does not end" in report.problem
+
+
+async def test_nor_does_it_for_a_release_or_a_plan(tmp_path: Path) -> None:
+    shop = Clamped()
+    await sync(LookupSource(products=catalog(0, 1)), shop)
+    report = await release(shop, "")
+    assert (report.status, report.counts.removed) == (RunStatus.INCOMPLETE, 0)
+    assert "could not release products: the sink's list does not" in report.problem
+    honest = Shop(rows=shop.rows)
+    report = await apply(await planned(honest, tmp_path, Prune.DELETE), shop)
+    assert (report.status, report.counts.removed) == (RunStatus.INCOMPLETE, 0)
+    assert "could not remove products: the sink's list does not" in report.problem
 
 
 async def test_one_with_a_conflict_stays_and_is_reported() -> None:

@@ -24,9 +24,8 @@ from catalogsync.plans import Plan, fingerprint
 from catalogsync.protocols import RemovingSink, Sink
 from catalogsync.retry import RetryPolicy
 
-from . import promises
 from .recorder import Recorder
-from .removing import Removals, find_whole, is_writer, recheck, removal
+from .removing import Removals, find_whole, is_writer, owned, recheck, removal
 
 __all__ = ["Approval", "PlanApproval"]
 
@@ -98,8 +97,7 @@ class PlanApproval:
         """The removals of planned products that exist."""
         found = [
             removal(existing, removed[existing.product.key])
-            async for page in promises.owned(sink, self.plan.head.source)
-            for existing in page
+            async for existing in owned(sink, self.plan.head.source)
             if existing.product.key in removed
         ]
         deleted = [c.existing for c in found if isinstance(c, Delete)]

@@ -18,20 +18,17 @@ from catalogsync.batching import batched
 from catalogsync.catalog.changes import Existing, Removal
 from catalogsync.catalog.products import ProductKey, ProductStatus
 from catalogsync.diff.last_applied import LastApplied
-from catalogsync.errors import BrokenReplyError
 from catalogsync.protocols import LookupSource, RemovingSink, Source
 
 from . import promises
-from .hash_set import HashSet
 from .journal import Journal
 from .options import Options, Prune
 from .recorder import Recorder
-from .removing import find_whole, is_writer, recheck, removal
+from .removing import find_whole, is_writer, owned, recheck, removal
 
 __all__ = ["Pruner", "is_removable"]
 
 _LOOKUP = 50
-_MAX_IDLE_PAGES = 1000
 _ROUNDING = 1e-9  # 0.29 of 100 is 29, also in binary
 _UNREADABLE = (
     "nothing is removed: the source returned a record without a readable key, which"
@@ -130,14 +127,14 @@ class Pruner:
     async def choose(self) -> Sequence[Removal]:
         """Those that certainly left, unless something speaks against removing."""
         repeated, retry = self.recorder.repeated, self.options.retry
-        owned = await repeated(self._owned, "list our products", retry)
+        ours = await repeated(self._owned, "list our products", retry)
         if self.uncertainty:
-            if owned.writers or self.recorder.fetched:
+            if ours.writers or self.recorder.fetched:
                 self.recorder.warn(f"nothing is removed: {self.uncertainty}")
             return []
-        gone = await self._confirmed(owned)
+        gone = await self._confirmed(ours)
         writers = Counter(map(_writer, gone))
-        if excess := owned.excess(writers, self.options.max_prune):
+        if excess := ours.excess(writers, self.options.max_prune):
             self.recorder.warn(excess)
             return []
         if self.plans and self.prune is Prune.DELETE:
@@ -169,26 +166,16 @@ class Pruner:
 
     async def _owned(self) -> _Owned:
         """List the products that this job may remove."""
-        owned, listed, idle = _Owned(), HashSet(), 0
+        found = _Owned()
         with self.recorder.phase("find"):
-            async for page in promises.owned(self.sink, self.source.name):
-                new = [
-                    existing
-                    for existing in page
-                    if listed.add(hash(existing.product.key))
-                ]
-                idle = 0 if new else idle + 1
-                if idle >= _MAX_IDLE_PAGES:
-                    problem = f"{idle} pages in a row list no other product of ours"
-                    raise BrokenReplyError(f"the sink's list does not end: {problem}")
-                for existing in new:
-                    if self._is_removable(existing):
-                        owned.writers[_writer(existing)] += 1
-                        if not self.has_seen(existing.product.key):
-                            # It is found again right before it is removed.
-                            found = attrs.evolve(existing, native=None)
-                            owned.absent[existing.product.key] = found
-        return owned
+            async for existing in owned(self.sink, self.source.name):
+                if self._is_removable(existing):
+                    found.writers[_writer(existing)] += 1
+                    if not self.has_seen(existing.product.key):
+                        # It is found again right before it is removed.
+                        small = attrs.evolve(existing, native=None)
+                        found.absent[existing.product.key] = small
+        return found
 
     def _unconfirmed(self, count: int) -> str:
         what = f"{count} products of ours were not seen"
@@ -197,12 +184,12 @@ class Pruner:
             return f"nothing is removed: {what}, and {why}"
         return f"{what}; a run removes those that an earlier run missed as well"
 
-    async def _confirmed(self, owned: _Owned) -> list[Existing]:
+    async def _confirmed(self, ours: _Owned) -> list[Existing]:
         """Those that have certainly left the source.
 
         The source is not asked for more once there are too many to be removed.
         """
-        absent = owned.absent
+        absent = ours.absent
         if not isinstance(self.source, LookupSource):
             missed = await self.journal.missed_before(absent)
             if missed is None and absent:
@@ -221,7 +208,7 @@ class Pruner:
             more = [absent[key] for key in keys if key not in present]
             gone += more
             writers.update(map(_writer, more))
-            if owned.excess(writers, self.options.max_prune):
+            if ours.excess(writers, self.options.max_prune):
                 break
         return gone
 

@@ -18,9 +18,8 @@ from catalogsync.diff.last_applied import LastApplied
 from catalogsync.protocols import Cursor, Page, RemovingSink
 from catalogsync.retry import RetryPolicy
 
-from . import promises
 from .recorder import Recorder
-from .removing import is_writer, recheck
+from .removing import is_writer, owned, recheck
 
 __all__ = ["EmptySource", "ReleaseApproval"]
 
@@ -71,8 +70,7 @@ class ReleaseApproval:
         return [Release(existing=each) for each in existing if self._is_ours(each)]
 
     async def _owned(self) -> list[Existing]:
-        pages = promises.owned(self.sink, self.source)
-        return [existing async for page in pages for existing in page]
+        return [existing async for existing in owned(self.sink, self.source)]
 
     async def recheck(self, changes: Sequence[Removal], /) -> Sequence[Removal]:
         """Those that are still the job's."""

@@ -12,7 +12,7 @@ of a plan (`applying`), or all of a job (`releasing`).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -33,12 +33,13 @@ from catalogsync.catalog.changes import (
 from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
 from catalogsync.catalog.products import Field, ProductKey, ProductStatus
 from catalogsync.diff.last_applied import LastApplied
-from catalogsync.errors import TransientError
-from catalogsync.protocols import Sink
+from catalogsync.errors import BrokenReplyError, TransientError
+from catalogsync.protocols import RemovingSink, Sink
 
 from . import promises
 from .batches import cut
 from .breaker import Breaker
+from .hash_set import HashSet
 from .journal import Journal
 from .options import Options
 from .recorder import Recorder
@@ -49,10 +50,12 @@ __all__ = [
     "Remover",
     "find_whole",
     "is_writer",
+    "owned",
     "recheck",
     "removal",
 ]
 
+_MAX_IDLE_PAGES = 1000
 _STATUS = frozenset({Field.STATUS})
 
 
@@ -83,6 +86,24 @@ class Removals(Protocol):
     def close(self) -> None:
         """Report what was not removed, once everything else is."""
         ...
+
+
+async def owned(sink: RemovingSink, source: str) -> AsyncGenerator[Existing]:
+    """All products under keys of a source, each once.
+
+    Raises:
+        TransientError: The list cannot be read now.
+        BrokenReplyError: It does not end.
+    """
+    listed, idle = HashSet(), 0
+    async for page in promises.owned(sink, source):
+        new = [each for each in page if listed.add(hash(each.product.key))]
+        idle = 0 if new else idle + 1
+        if idle >= _MAX_IDLE_PAGES:
+            problem = f"{idle} pages in a row list no other product of ours"
+            raise BrokenReplyError(f"the sink's list does not end: {problem}")
+        for existing in new:
+            yield existing
 
 
 def removal(existing: Existing, action: Action) -> Removal:
