@@ -62,6 +62,7 @@ KINDS = [
             "dummyjson": adapters.dummyjson,
             "json_api": adapters.json_api,
             "table": adapters.table,
+            "xml": adapters.xml,
         },
     ),
     Kind(

@@ -37,6 +37,7 @@ __all__ = [
     "CheckResult",
     "CountsRequests",
     "Cursor",
+    "DeltaSource",
     "HandleSink",
     "HasEndpoint",
     "Limits",
@@ -113,6 +114,19 @@ class LookupSource(Source, Protocol):
 
     async def get(self, keys: Sequence[ProductKey], /) -> Page:
         """Read these products; those that do not exist are left out."""
+        ...
+
+
+@runtime_checkable
+class DeltaSource(Source, Protocol):
+    """A source that may have only what changed.
+
+    No run from it then counts as one over all products, and none may prune.
+    """
+
+    @property
+    def complete(self) -> bool:
+        """Whether it has the whole catalog."""
         ...
 
 
@@ -376,6 +390,7 @@ class CountsRequests(Protocol):
 
 _ABILITIES: dict[str, type[Any]] = {
     "get": LookupSource,
+    "complete": DeltaSource,
     "shape": NormalizingSink,
     "weigh": SizedSink,
     "handle": HandleSink,

@@ -6,13 +6,28 @@ import time
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import attrs
 import pytest
-from tests.adapters.api_runs import QUERY, api_with, run_on, settings, things
+from tests.adapters.api_runs import QUERY, STYLES, api_with, run_on, settings, things
 
-from catalogsync import MisconfiguredError, RunStatus, TransientError, UnauthorizedError
-from catalogsync.adapters.json_api import Credentials, JSONAPISettings, Paging
+from catalogsync import (
+    MemorySink,
+    MisconfiguredError,
+    Options,
+    Prune,
+    RunStatus,
+    TransientError,
+    UnauthorizedError,
+    sync,
+)
+from catalogsync.adapters.json_api import (
+    ChangedSince,
+    Credentials,
+    JSONAPISettings,
+    Paging,
+)
 from catalogsync.adapters.json_api._pace import Pace, asked_to_wait
 from catalogsync.config import load_config, secrets_of
 from catalogsync.testing.api import APIStyle
@@ -197,6 +212,34 @@ async def test_errors_of_graphql(error: str, kind: type[Exception]) -> None:
     async with api_with([], APIStyle(paging="graphql"), [fault]) as api:
         with pytest.raises(kind):
             await run_on(api)
+
+
+@pytest.mark.parametrize("paging", STYLES)
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("iso", "2027-01-15T07:50:00Z"),
+        ("date", "2027-01-15"),
+        ("unix", str(NOW - 600)),
+        ("unix_ms", str((NOW - 600) * 1000)),
+    ],
+)
+async def test_only_what_changed(paging: Any, kind: Any, value: str) -> None:
+    since = ChangedSince(parameter="changed", window=600, format=kind)
+    async with (
+        api_with(things(12), APIStyle(paging=paging)) as api,
+        settings(api, changed_since=since).open() as source,
+    ):
+        pages = getattr(source, "pages", source)
+        pages.clock = lambda: float(NOW)
+        report = await sync(source, MemorySink())
+        with pytest.raises(ValueError, match="complete: must be true with `prune`"):
+            await sync(source, MemorySink(), options=Options(prune=Prune.DELETE))
+        queries = [parse_qs(urlsplit(path).query) for _, path in api.requests]
+    assert report.counts.created == 12
+    if paging not in {"graphql", "next", "link"}:
+        assert queries
+        assert all(query["changed"] == [value] for query in queries)
 
 
 async def test_a_limit_from_settings() -> None:

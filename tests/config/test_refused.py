@@ -48,7 +48,7 @@ def job(*lines: str) -> str:
         ),
         (
             job(SOURCE, SINK, "options = { wait = 1 }"),
-            "jobs.x.options.wait: unknown key; known: `adopt`, `batch_size`, `give_up_after`",
+            "jobs.x.options.wait: unknown key; known: `adopt`, `batch_size`, `complete`",
         ),
         (job(SOURCE, SINK, "options = 3"), "jobs.x.options: must be a table,"),
         (

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 import attrs
 from tests.adapters.api_runs import record, settings, things
+from tests.adapters.xml_runs import settings as xml_settings
 
 from catalogsync import (
     MemorySink,
@@ -92,6 +93,18 @@ async def table() -> AsyncIterator[Setup[Source]]:
             location=str(file), name="table", map=map_, page_size=5
         )
         async with settings.open() as source:
+            yield Setup(source)
+
+
+async def xml() -> AsyncIterator[Setup[Source]]:
+    """An XML file with one invalid record."""
+    with TemporaryDirectory() as folder:
+        file, names = Path(folder) / "feed.xml", ["Cup", "Pot", "", "Pan", "Jug"]
+        items = (
+            f'<item id="{n}"><name>{name}</name></item>' for n, name in enumerate(names)
+        )
+        file.write_text(f"<list>{''.join(items)}</list>", encoding="utf-8")
+        async with xml_settings(file, page_size=2).open() as source:
             yield Setup(source)
 
 

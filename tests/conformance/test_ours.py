@@ -18,6 +18,7 @@ from tests.conformance.adapters import (
     sqlite_state,
     table,
     too_many,
+    xml,
 )
 from tests.real import real_is_desired
 
@@ -35,6 +36,7 @@ from catalogsync.testing.conformance import (
 test_memory_source = source_promises(list_of_products)
 test_json_api = source_promises(json_api)
 test_table = source_promises(table)
+test_xml = source_promises(xml)
 test_dummyjson = source_promises(dummyjson)
 test_memory_sink = sink_promises(memory)
 test_sqlite_sink = sink_promises(sqlite_sink)

@@ -102,6 +102,8 @@ class Options:
             state store, and knows products that were written since it was set.
         adopt: How to recognise products without our key that are to become ours; tried
             in this order. Empty: none are adopted.
+        complete: Whether the source has the whole catalog. If not, as with a file of
+            what changed, no run counts as one over all products, and none may prune.
         prune: What to do with products that left the source; None: nothing.
         max_prune: How many products may be removed in a run. Below 1 it is a share of
             the products that the job may remove. If there are more, none is removed.
@@ -134,6 +136,7 @@ class Options:
     )
     on_deleted: OnDeleted = attrs.field(default=OnDeleted.RECREATE, converter=OnDeleted)
     adopt: tuple[AdoptBy, ...] = attrs.field(default=(), converter=_adopt)
+    complete: bool = True
     prune: Prune | None = attrs.field(
         default=None, converter=attrs.converters.optional(Prune)
     )
@@ -145,11 +148,15 @@ class Options:
 
     def __attrs_post_init__(self) -> None:
         self.rules("")
+        if self.prune is not None and not self.complete:
+            problem = "must be true with `prune`: what the source leaves out would go"
+            raise InvalidValueError("complete", problem)
 
     @property
     def partial(self) -> bool:
-        """Whether only selected products are taken."""
-        return self.keys is not None or self.limit is not None
+        """Whether a run sees only some of the products."""
+        chosen = self.keys is not None or self.limit is not None
+        return chosen or not self.complete
 
     def rules(self, job: str) -> Rules:
         """What a run of this job may do to an existing product."""

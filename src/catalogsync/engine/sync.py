@@ -17,7 +17,13 @@ from catalogsync.catalog.products import ProductKey
 from catalogsync.errors import MisconfiguredError
 from catalogsync.events import EventHook, emitter
 from catalogsync.plans import Plan, PlanSource
-from catalogsync.protocols import RemovingSink, Sink, Source, endpoint_of
+from catalogsync.protocols import (
+    DeltaSource,
+    RemovingSink,
+    Sink,
+    Source,
+    endpoint_of,
+)
 from catalogsync.report import Report
 from catalogsync.state.protocols import StateStore
 
@@ -187,6 +193,9 @@ class Sync:
         run_id: str | None = None,
     ) -> Run:
         check_sides(source, self.sink)
+        options = self.options
+        if isinstance(source, DeltaSource) and not source.complete:
+            options = attrs.evolve(options, complete=False)
         try:
             ProductKey(source.name, "1")
         except ValueError as error:
@@ -199,9 +208,9 @@ class Sync:
             endpoint=endpoint_of(self.sink),
             source=source.name,
             sink=self.sink.name,
-            options=self.options,
+            options=options,
             writes=on_change is None,
-            partial=self.options.partial or approve is not None,
+            partial=options.partial or approve is not None,
         )
         recorder = Recorder(
             run_id=run_id, emit=emitter(self.hooks), on_outcome=journal.add_outcome
@@ -209,7 +218,7 @@ class Sync:
         pipeline = Pipeline(
             source=source,
             sink=self.sink,
-            options=self.options,
+            options=options,
             recorder=recorder,
             journal=journal,
             on_change=on_change,

@@ -19,10 +19,11 @@ Opening the source requires the extra `mapping`; importing this package does not
 from __future__ import annotations
 
 from ._auth import Credentials
-from ._settings import GraphQL, JSONAPISettings, Paging
+from ._settings import ChangedSince, GraphQL, JSONAPISettings, Paging
 from ._source import JSONAPISource, LookupJSONAPISource
 
 __all__ = [
+    "ChangedSince",
     "Credentials",
     "GraphQL",
     "JSONAPISettings",

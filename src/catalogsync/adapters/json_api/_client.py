@@ -20,7 +20,7 @@ from catalogsync.http import HttpClient, Reply
 from ._auth import Authorizer
 from ._pace import Pace, asked_to_wait
 
-__all__ = ["ApiClient", "Ask", "Parameters"]
+__all__ = ["ApiClient", "Ask", "Parameters", "with_parameters"]
 
 Parameters = Mapping[str, str | int]
 _LONGEST_QUOTE = 300
@@ -87,9 +87,10 @@ class ApiClient:
     async def _send(self, ask: Ask, headers: Mapping[str, str]) -> Reply:
         await self.pace.wait()
         body = None
-        query = _query(ask.query, self.auth.parameters, ask.parameters)
-        if ask.graphql:
-            query = _query(ask.query, self.auth.parameters, {})
+        query = with_parameters(ask.query, self.auth.parameters)
+        if not ask.graphql:
+            query = with_parameters(query, ask.parameters)
+        else:
             variables = {**ask.variables, **ask.parameters}
             body = strict_json.dumps({"query": ask.graphql, "variables": variables})
         reply = await self.http.send(
@@ -165,9 +166,9 @@ class ApiClient:
         return f" ({cut})"
 
 
-def _query(given: str, auth: Mapping[str, str], parameters: Parameters) -> str:
+def with_parameters(given: str, parameters: Parameters) -> str:
     """A query with parameters, which take the place of those of the same name."""
-    new = {**auth, **{name: str(value) for name, value in parameters.items()}}
+    new = {name: str(value) for name, value in parameters.items()}
     if not new:
         return given
     old = parse_qsl(given, keep_blank_values=True)

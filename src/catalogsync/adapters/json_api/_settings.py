@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from ._source import JSONAPISource, LookupJSONAPISource
 
-__all__ = ["GraphQL", "JSONAPISettings", "Paging"]
+__all__ = ["ChangedSince", "GraphQL", "JSONAPISettings", "Paging"]
 
 _NAMES = {"offset": "offset", "page": "page", "cursor": "cursor"}
 _SIZES = {"offset": "limit", "page": "per_page", "cursor": "limit"}
@@ -94,6 +95,39 @@ class Paging:
 
 
 @attrs.frozen(kw_only=True)
+class ChangedSince:
+    """Asks only for what changed a short time ago.
+
+    Attributes:
+        parameter: Parameter, or variable of a GraphQL query, for the time.
+        window: How far back to ask, in seconds. Several times the time from one run to
+            the next: the windows must overlap, also after a run that failed.
+        format: `iso`: such as `2026-05-01T12:00:00Z`; `date`: `2026-05-01`; `unix` and
+            `unix_ms`: seconds or milliseconds since 1970.
+    """
+
+    parameter: str
+    window: float = attrs.field(validator=attrs.validators.gt(0))
+    format: Literal["iso", "date", "unix", "unix_ms"] = "iso"
+
+    def parameters(self, now: float) -> Mapping[str, str | int]:
+        """The parameter with its value.
+
+        Args:
+            now: Seconds since the epoch.
+        """
+        then = max(0.0, now - self.window)
+        moment = dt.datetime.fromtimestamp(then, tz=dt.UTC)
+        values: dict[str, str | int] = {
+            "iso": f"{moment:%Y-%m-%dT%H:%M:%SZ}",
+            "date": f"{moment:%Y-%m-%d}",
+            "unix": int(then),
+            "unix_ms": int(then * 1000),
+        }
+        return {self.parameter: values[self.format]}
+
+
+@attrs.frozen(kw_only=True)
 class GraphQL:
     """A query for a GraphQL API.
 
@@ -127,6 +161,8 @@ class JSONAPISettings:
         total_header: Header with the number of all records, such as `X-Total-Count`.
         paging: How the list is divided into pages.
         graphql: A GraphQL query; None: the API is not GraphQL.
+        changed_since: Asks only for what changed a short time ago; None: for
+            everything. A run then counts as one over some products, and may not prune.
         lookup: Address of one product with `{id}`, for example
             `https://api.example.com/v2/products/{id}`; None: products cannot be
             looked up.
@@ -147,6 +183,7 @@ class JSONAPISettings:
     total_header: str | None = None
     paging: Paging = attrs.field(factory=Paging)
     graphql: GraphQL | None = None
+    changed_since: ChangedSince | None = None
     lookup: str | None = attrs.field(default=None, repr=_address_repr)
     lookup_item: str | None = None
     auth: Credentials | None = None

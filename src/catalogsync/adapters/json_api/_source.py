@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 from urllib.parse import quote
 
@@ -16,7 +17,7 @@ from catalogsync.http import Reply
 from catalogsync.mapping import Record, RecordMapping
 from catalogsync.protocols import CheckResult, Cursor, Page
 
-from ._client import ApiClient, Ask
+from ._client import ApiClient, Ask, Parameters, with_parameters
 from ._paths import JsonPath, lists_in
 from ._settings import JSONAPISettings
 from ._walks import Answer, Chain, Counting, Walk, whole
@@ -51,11 +52,19 @@ class _Paths:
 
 @attrs.define(kw_only=True)
 class JSONAPISource:
-    """Reads an API page by page; `JSONAPISettings.open` makes it."""
+    """Reads an API page by page; `JSONAPISettings.open` makes it.
+
+    Attributes:
+        settings: The settings.
+        client: Sends the requests.
+        paths: Where everything is in an answer.
+        clock: Seconds since the epoch; replaced in tests.
+    """
 
     settings: JSONAPISettings
     client: ApiClient
     paths: _Paths
+    clock: Callable[[], float] = time.time
     _walk: Walk = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -80,6 +89,11 @@ class JSONAPISource:
     def requests(self) -> int:
         """Requests for products sent so far."""
         return self.client.http.requests
+
+    @property
+    def complete(self) -> bool:
+        """Whether it asks for all products."""
+        return self.settings.changed_since is None
 
     async def read(self, cursor: Cursor | None, /) -> Page:
         """Read one page.
@@ -112,12 +126,13 @@ class JSONAPISource:
 
     def _new_walk(self) -> Walk:
         paging, graphql = self.settings.paging, self.settings.graphql
-        url = URL(self.settings.url)
+        url, since = URL(self.settings.url), self.settings.changed_since
+        more: Parameters = since.parameters(self.clock()) if since else {}
         base = Ask(
             path=url.raw_path,
-            query=url.raw_query_string,
+            query=with_parameters(url.raw_query_string, {} if graphql else more),
             graphql=graphql.query if graphql else "",
-            variables=graphql.variables if graphql else {},
+            variables={**graphql.variables, **more} if graphql else {},
         )
         if paging.style in {"offset", "page"}:
             return Counting(base=base, paging=paging, more=self.paths.more)
@@ -252,6 +267,11 @@ class LookupJSONAPISource:
     def requests(self) -> int:
         """Requests for products sent so far."""
         return self.pages.requests
+
+    @property
+    def complete(self) -> bool:
+        """Whether it asks for all products."""
+        return self.pages.complete
 
     async def read(self, cursor: Cursor | None, /) -> Page:
         """Read one page, as `JSONAPISource.read` does."""

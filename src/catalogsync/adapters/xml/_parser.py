@@ -1,0 +1,265 @@
+"""Reading records from a stream of XML, one at a time and within bounds.
+
+No DTD is read, entities are not expanded, and nothing is fetched. An element is gone from
+memory when its end was read.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
+from typing import IO, Any
+
+import attrs
+
+from catalogsync.errors import InvalidValueError, MisconfiguredError
+
+from ._problems import check_data, damaged, nothing_found
+from ._values import Element, Names, values_of
+
+__all__ = ["Parsed", "Parser", "Path"]
+
+_CHUNK = 1 << 16
+_LARGEST_RECORD = 32 << 20
+_MOST_ATTRIBUTES = 1000
+_MOST_ELEMENTS = 100_000
+_DEEPEST = 200
+_PATHS = 1000
+_CHECKED = 20
+_LONGEST_TEXT = 10_000
+
+
+@attrs.frozen
+class Path:
+    """A path of names, from the root or from anywhere.
+
+    Attributes:
+        steps: The names; `*` stands for any.
+        rooted: Whether it begins at the root.
+        attribute: The attribute at its end; empty: the text of the element.
+    """
+
+    steps: tuple[str, ...]
+    rooted: bool
+    attribute: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Path:
+        """The path that a text such as `channel/item` or `/feed/@lang` stands for."""
+        elements, _, attribute = text.partition("/@")
+        steps = tuple(elements.removeprefix("/").split("/"))
+        return cls(steps, text.startswith("/"), attribute and f"@{attribute}")
+
+    def matches(self, names: Sequence[str]) -> bool:
+        """Whether it leads to the last of these nested elements."""
+        count = len(self.steps)
+        if count > len(names) or (self.rooted and count != len(names)):
+            return False
+        pairs = zip(self.steps, names[-count:], strict=True)
+        return all(step in {"*", name} for step, name in pairs)
+
+
+@attrs.frozen
+class Parsed:
+    """A record.
+
+    Attributes:
+        where: Its position.
+        values: Its values.
+        problem: Why it cannot be used; empty: it can.
+    """
+
+    where: str
+    values: Mapping[str, object]
+    problem: str = ""
+
+
+@attrs.define(kw_only=True)
+class Parser:
+    """Reads one file.
+
+    Attributes:
+        place: The file, for messages.
+        records: Paths of the records.
+        outside: Paths of texts outside of records, by name.
+        names: Names of elements.
+        after_version: Version of the catalogue that an update must follow; None:
+            updates are refused.
+        found: The texts outside of records so far.
+    """
+
+    place: str
+    records: Sequence[Path]
+    outside: Mapping[str, Path]
+    names: Names
+    after_version: int | None = None
+    found: dict[str, str] = attrs.field(factory=dict[str, str], init=False)
+    _stack: list[str] = attrs.field(factory=list[str], init=False)
+    _inside: bool = attrs.field(default=False, init=False)
+    _depth: int = attrs.field(default=0, init=False)
+    _elements: int = attrs.field(default=0, init=False)
+    _count: int = attrs.field(default=0, init=False)
+    _begun: int = attrs.field(default=0, init=False)
+    _fed: int = attrs.field(default=0, init=False)
+    _seen: Counter[str] = attrs.field(factory=Counter[str], init=False)
+
+    def parse(self, stream: IO[bytes]) -> Iterator[Parsed]:
+        """The records, in the order of the file.
+
+        Raises:
+            MisconfiguredError: The file is damaged, a template, or an update that is
+                out of order; or it has no such records.
+        """
+        etree: Any = import_module("lxml.etree")
+        parser: Any = etree.XMLPullParser(
+            events=("start", "end"),
+            resolve_entities=False,
+            load_dtd=False,
+            no_network=True,
+            huge_tree=False,
+            remove_comments=True,
+            remove_pis=True,
+        )
+        try:
+            while chunk := stream.read(_CHUNK):
+                parser.feed(chunk)
+                self._fed += len(chunk)
+                yield from self._taken(parser)
+                self._check_size()
+            parser.close()
+            yield from self._taken(parser)
+        except etree.XMLSyntaxError as error:
+            raise damaged(self.place, error) from None
+        if not self._count:
+            paths = ["/" * path.rooted + "/".join(path.steps) for path in self.records]
+            raise nothing_found(self.place, paths, self._seen)
+
+    def _taken(self, parser: Any) -> Iterator[Parsed]:
+        for event, element in parser.read_events():
+            if event == "start":
+                self._start(element)
+            elif (record := self._end(element)) is not None:
+                yield record
+
+    def _start(self, element: Element) -> None:
+        if self._inside:
+            self._depth += 1
+            self._elements += 1
+            self._check_inside(element)
+            return
+        if not self._stack:
+            self._check_root(element)
+        self._check_attributes(element)
+        self._stack.append(self.names.of(element))
+        if len(self._stack) > _DEEPEST:
+            raise self._too_deep(element)
+        if len(self._stack) == 2:
+            self._check_version(element)
+        if any(path.matches(self._stack) for path in self.records):
+            self._inside, self._begun = True, self._fed
+            self._depth = self._elements = 0
+
+    def _end(self, element: Element) -> Parsed | None:
+        """Take a record out of the tree, or a text outside of records."""
+        if self._depth:
+            self._depth -= 1
+            return None
+        record = None
+        if self._inside:
+            self._inside = False
+            self._count += 1
+            record = self._record(element)
+        else:
+            self._note(element)
+        self._stack.pop()
+        _forget(element)
+        return record
+
+    def _record(self, element: Element) -> Parsed:
+        where = f"{self._stack[-1]} {self._count}, line {element.sourceline}"
+        try:
+            values = values_of(element, self.names)
+        except InvalidValueError as error:
+            return Parsed(where, {}, error.problem)
+        if self._count <= _CHECKED:
+            check_data(self.place, where, values)
+        return Parsed(where, values)
+
+    def _note(self, element: Element) -> None:
+        """Keep a text outside of records, and the path for messages."""
+        for name, path in self.outside.items():
+            if path.matches(self._stack):
+                text = self._text(element, path.attribute)
+                if text is not None:
+                    self.found[name] = text[:_LONGEST_TEXT]
+        if not self._count and len(self._seen) < _PATHS:
+            self._seen["/".join(self._stack)] += 1
+
+    def _text(self, element: Element, attribute: str) -> str | None:
+        if not attribute:
+            return None if element.text is None else str(element.text)
+        for name, value in element.attrib.items():
+            if self.names.of_attribute(name, element) == attribute:
+                return str(value)
+        return None
+
+    def _check_root(self, element: Element) -> None:
+        dtd = element.getroottree().docinfo.internalDTD
+        entities = [] if dtd is None else [entity.name for entity in dtd.entities()]
+        if entities:
+            problem = (
+                f"{self.place} declares entities of its own (&{entities[0]};), which are"
+                " not accepted, because they can hide any amount of data or read files"
+            )
+            raise MisconfiguredError("location", problem)
+
+    def _check_version(self, element: Element) -> None:
+        """Accept an update of a BMEcat catalogue only after the version it continues."""
+        text = element.attrib.get("prev_version")
+        if text is None:
+            return
+        kind, given = self._stack[-1], self.after_version
+        update = f"{self.place} is an update ({kind}) for version {text}"
+        if given is None:
+            problem = (
+                f"{update}, not a whole catalogue; if that version was read last, set"
+                f" `after_version = {text}`; otherwise read the whole catalogue first"
+            )
+            raise MisconfiguredError("after_version", problem)
+        if text.strip() != str(given):
+            problem = f"{update}, but version {given} was read last; read the updates"
+            raise MisconfiguredError("after_version", f"{problem} in their order")
+
+    def _check_attributes(self, element: Element) -> None:
+        if len(element.attrib) > _MOST_ATTRIBUTES:
+            raise self._too_large(f"line {element.sourceline} has too many attributes")
+
+    def _check_inside(self, element: Element) -> None:
+        if self._depth > _DEEPEST:
+            raise self._too_deep(element)
+        if self._elements > _MOST_ELEMENTS:
+            problem = f"`{self._stack[-1]}` has over {_MOST_ELEMENTS} elements"
+            raise self._too_large(problem)
+
+    def _check_size(self) -> None:
+        if self._inside and self._fed - self._begun > _LARGEST_RECORD:
+            most = _LARGEST_RECORD >> 20
+            raise self._too_large(f"`{self._stack[-1]}` has over {most} MB")
+
+    def _too_deep(self, element: Element) -> MisconfiguredError:
+        problem = f"elements nested deeper than {_DEEPEST} in line {element.sourceline}"
+        return self._too_large(problem)
+
+    def _too_large(self, problem: str) -> MisconfiguredError:
+        return MisconfiguredError("location", f"{self.place}: {problem}")
+
+
+def _forget(element: Element) -> None:
+    """Free an element that was read, and those before it."""
+    element.clear()
+    parent = element.getparent()
+    if parent is None:
+        return
+    while element.getprevious() is not None:
+        del parent[0]

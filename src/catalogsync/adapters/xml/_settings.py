@@ -1,0 +1,108 @@
+"""Settings of the source."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from importlib import import_module
+from typing import Any
+
+import attrs
+
+from catalogsync.catalog.products import ProductKey
+from catalogsync.errors import InvalidValueError, MisconfiguredError, MissingExtraError
+from catalogsync.files import shown
+from catalogsync.mapping import RecordMapping
+
+from ._source import XMLSource, open_xml
+
+__all__ = ["XMLSettings"]
+
+_NEEDED = ("fsspec", "lxml", "zstandard")
+_STEP = re.compile(r"(?:[^\W\d][\w.-]*:)?[^\W\d][\w.-]*|\*")
+
+
+def _name(_: object, __: object, value: str) -> None:
+    try:
+        ProductKey(value, "1")
+    except InvalidValueError as error:
+        raise MisconfiguredError("name", error.problem) from None
+
+
+def _paths(value: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _are_paths(_: object, __: object, value: tuple[str, ...]) -> None:
+    for path in value:
+        _check_path("records", path)
+    if not value:
+        raise MisconfiguredError("records", "must not be empty")
+
+
+def _check_path(setting: str, path: str) -> None:
+    if not all(_STEP.fullmatch(step) for step in path.removeprefix("/").split("/")):
+        problem = f"must be names separated by `/`, such as `channel/item`, is {path!r}"
+        raise MisconfiguredError(setting, problem)
+
+
+def _outside(
+    _: object, attribute: attrs.Attribute[Any], value: Mapping[str, str]
+) -> None:
+    for name, path in value.items():
+        elements, at, _last = path.rpartition("/@")
+        _check_path(f"{attribute.name}.{name}", elements if at else path)
+
+
+@attrs.frozen(kw_only=True)
+class XMLSettings:
+    """An XML file as a source.
+
+    Attributes:
+        location: A path or an address (http, https, sftp, ftp, s3). `*` stands for any
+            text; of several files, the newest is read. gzip, zip and Zstandard are
+            uncompressed.
+        name: Name of the source, for product keys; never change it while a store is in
+            use.
+        records: Path to the elements that are records, such as `channel/item`;
+            several paths are alternatives. A path that begins with `/` begins at the
+            root; `*` stands for any element.
+        map: Where the fields of a product come from.
+        namespaces: Namespaces by the prefix that `records` and `map` use. None are
+            needed if the file's own prefixes never change.
+        outside: Paths to texts outside of records, such as a currency in a header, by
+            the name under which each record has them. `/@name` at the end stands for
+            an attribute.
+        after_version: For an update of a BMEcat catalogue: number of the version that
+            was read last. None: updates are refused.
+        member: The file in a zip archive with several; `*` stands for any text.
+        page_size: Products in a page.
+        max_size: Most bytes to read, uncompressed.
+    """
+
+    location: str = attrs.field(repr=lambda text: repr(shown(text)))
+    name: str = attrs.field(validator=_name)
+    records: str | tuple[str, ...] = attrs.field(converter=_paths, validator=_are_paths)
+    map: RecordMapping
+    namespaces: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    outside: Mapping[str, str] = attrs.field(factory=dict[str, str], validator=_outside)
+    after_version: int | None = None
+    member: str | None = None
+    page_size: int = attrs.field(default=500, validator=attrs.validators.ge(1))
+    max_size: int = attrs.field(default=8_000_000_000, validator=attrs.validators.ge(1))
+
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[XMLSource]:
+        """Open the source for the length of a block; reads nothing yet.
+
+        Raises:
+            MissingExtraError: The extra `files` is not installed.
+        """
+        try:
+            for module in _NEEDED:
+                import_module(module)
+        except ImportError as error:
+            raise MissingExtraError("the source `xml`", "files") from error
+        async with open_xml(self) as source:
+            yield source
