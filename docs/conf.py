@@ -6,6 +6,7 @@ import re
 import sys
 from importlib import import_module
 from importlib.metadata import version as version_of
+from inspect import isfunction
 from pathlib import Path
 
 import attrs
@@ -57,7 +58,7 @@ nitpick_ignore_regex = [
     (r"py:class", r"catalogsync\.testing\..*"),
     (r"py:func", r"reset"),
     # Type variables.
-    (r"py:class", r"catalogsync\..*\.T(_co)?"),
+    (r"py:class", r"(catalogsync\..*\.)?[CKT](_co)?"),
 ]
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -67,7 +68,8 @@ def _show_public_homes() -> None:
     """Name each class and function by the module that users import it from."""
     for module, name in described():
         value = getattr(import_module(module), name)
-        if str(getattr(value, "__module__", "")).startswith("catalogsync"):
+        is_named = isinstance(value, type) or isfunction(value)
+        if is_named and value.__module__.startswith("catalogsync"):
             value.__module__ = module
 
 

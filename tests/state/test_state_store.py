@@ -1,8 +1,7 @@
-"""What `StateStore` promises, on every store."""
+"""What `StateStore` promises beyond the kit, on every store."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import random
 import time
@@ -17,7 +16,6 @@ from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
 from catalogsync.catalog.products import Json, ProductKey
 from catalogsync.report import Report, RunStatus, summary_of
 from catalogsync.state.protocols import (
-    BusyError,
     FailedProduct,
     HistoryEntry,
     Lease,
@@ -26,7 +24,7 @@ from catalogsync.state.protocols import (
 )
 
 from .conftest import SHARED
-from .values import A, B, C, entry, failed, key, record, report
+from .values import A, entry, failed, key, record, report
 
 pytestmark = pytest.mark.parametrize("url", ["memory", *SHARED], indirect=True)
 
@@ -45,33 +43,6 @@ async def taken(
 async def run_ids(store: StateStore, job: str | None = None, limit: int = 20) -> str:
     """The latest runs, whose names have one letter."""
     return "".join(r.run_id for r in await store.runs(job=job, limit=limit))
-
-
-# --- runs ---
-
-
-async def test_a_run_that_goes_on(store: StateStore) -> None:
-    """It has no end yet."""
-    await store.begin_run(record("r1"))
-    assert await store.run("r1") == record("r1")
-    assert await store.run("r2") is None
-
-
-async def test_a_run_that_ended(store: StateStore) -> None:
-    """Lists of runs have the same report without its lists, and say the same."""
-    await store.begin_run(record("r1"))
-    await store.end_run(report("r1"))
-    ended = record(
-        "r1",
-        finished_at=1002.5,
-        status=RunStatus.DEGRADED,
-        report=report("r1"),
-    )
-    assert await store.run("r1") == ended
-    (listed,) = await store.runs()
-    assert listed == attrs.evolve(ended, report=attrs.evolve(report("r1"), failures=()))
-    assert listed.report is not None
-    assert listed.report.reasons == report("r1").reasons
 
 
 async def test_lists_of_runs_load_no_whole_reports(store: StateStore) -> None:
@@ -100,301 +71,6 @@ async def test_lists_of_runs_load_no_whole_reports(store: StateStore) -> None:
     assert whole is not None
     assert whole.report is not None
     assert len(whole.report.failures) == products
-
-
-async def test_a_run_is_noted_with_its_end(store: StateStore) -> None:
-    """As one that was skipped; the second time changes nothing."""
-    skipped = record(
-        "r1", finished_at=1000.0, status=RunStatus.SKIPPED, report=report("r1")
-    )
-    await store.begin_run(skipped)
-    await store.begin_run(record("r1", job="other"))
-    assert await store.run("r1") == skipped
-    assert len(await store.runs()) == 1
-
-
-async def test_the_end_of_an_unknown_run(store: StateStore) -> None:
-    """The run was deleted in the meantime; this is not an error."""
-    await store.end_run(report("r1"))
-    assert await store.runs() == []
-
-
-@pytest.mark.parametrize(
-    ("job", "limit", "expected"),
-    [
-        (None, 20, "acdb"),
-        (None, 2, "ac"),
-        ("nightly", 20, "adb"),
-        ("nightly", 1, "a"),
-        ("", 20, "c"),
-        ("other", 20, ""),
-    ],
-)
-async def test_the_latest_runs(
-    store: StateStore, job: str | None, limit: int, expected: str
-) -> None:
-    """The one that began last is first; of two at once, the one noted last."""
-    await store.begin_run(record("b", started_at=1.0))
-    await store.begin_run(record("c", started_at=3.0, job=""))
-    await store.begin_run(record("d", started_at=2.0))
-    await store.begin_run(record("a", started_at=3.0))
-    assert await run_ids(store, job, limit) == expected
-
-
-# --- what became of products ---
-
-
-async def test_history(store: StateStore) -> None:
-    """Of one product in one job, the last first."""
-    notes = [
-        entry("r1", "a", fields=("title", "variants.1.prices.USD")),
-        entry("r1", "b"),
-        entry("r2", "a", at=2000.0, reason="again"),
-        entry("r3", "a", at=2000.0),
-    ]
-    await store.add_entries("nightly", notes)
-    await store.add_entries("nightly", [])
-    await store.add_entries("other", [entry("r4", "a")])
-    assert await store.history("nightly", A) == [notes[3], notes[2], notes[0]]
-    assert await store.history("nightly", A, limit=1) == [notes[3]]
-    assert await store.history("nightly", C) == []
-    assert await store.history("nightly", ProductKey("erp", "a")) == []
-
-
-async def test_failures_add_up(store: StateStore) -> None:
-    """What failed again keeps when it failed first, and a payload that is known."""
-    await store.put_failures("nightly", [failed("a", payload={"title": "Shoe"})])
-    await store.put_failures(
-        "nightly", [failed("a", reason="worse", at=2000.0, attempts=2, run_id="r2")]
-    )
-    assert await store.failures("nightly") == [
-        FailedProduct(
-            key=A,
-            reason="worse",
-            said="worse, it says",
-            payload={"title": "Shoe"},
-            attempts=3,
-            first_at=1000.0,
-            last_at=2000.0,
-            run_id="r2",
-        )
-    ]
-    await store.put_failures("nightly", [failed("a", payload=[1])])
-    assert [f.payload for f in await store.failures("nightly")] == [[1]]
-
-
-async def test_a_product_that_failed_twice_in_a_row(store: StateStore) -> None:
-    """In one call it is as in two."""
-    twice = [
-        failed("a", payload={"title": "Shoe"}),
-        failed("b"),
-        failed("a", reason="worse", at=2000.0, attempts=2),
-    ]
-    await store.put_failures("at once", twice)
-    for failure in twice:
-        await store.put_failures("in turn", [failure])
-    assert await store.failures("at once") == await store.failures("in turn")
-
-
-async def test_failures_are_in_the_order_of_their_keys(store: StateStore) -> None:
-    """By code points, as Python orders them, wherever the store is."""
-    ids = [
-        "b",
-        "B",
-        "a",
-        "Z",
-        "é",
-        "z",
-        "10",
-        "9",
-        '"',
-        " ",
-        "_",
-        "\u00df",
-        "\U0001f45f",
-    ]
-    await store.put_failures("nightly", [failed(id_) for id_ in ids])
-    await store.put_failures("other", [failed("c")])
-    found = [f.key.id for f in await store.failures("nightly")]
-    assert found == sorted(ids)
-    found = [f.key.id for f in await store.failures("nightly", limit=3)]
-    assert found == sorted(ids)[:3]
-
-
-async def test_failures_are_dropped(store: StateStore) -> None:
-    """In one job; those that did not fail are no error."""
-    for job in ("nightly", "other"):
-        await store.put_failures(job, [failed("a"), failed("b")])
-    await store.drop_failures("nightly", {A, C})
-    await store.drop_failures("nightly", [])
-    assert await store.failures("nightly") == [failed("b")]
-    assert await store.failures("other") == [failed("a"), failed("b")]
-
-
-# --- what the sink holds ---
-
-
-async def test_intents(store: StateStore) -> None:
-    """One that is there keeps its handle."""
-    await store.put_intents("shop", "r1", {A: "shoe", B: "boot"})
-    await store.put_intents("shop", "r2", {B: "other", C: "sock"})
-    await store.put_intents("shop", "r2", {ProductKey("erp", "a"): "hat"})
-    await store.put_intents("market", "r2", {A: "elsewhere"})
-    found = await store.intents("shop", "pim")
-    assert {k: (k == i.key, i.handle, i.run_id) for k, i in found.items()} == {
-        A: (True, "shoe", "r1"),
-        B: (True, "boot", "r2"),
-        C: (True, "sock", "r2"),
-    }
-    await store.drop_intents("shop", [A, B, key("unknown")])
-    assert list(await store.intents("shop", "pim")) == [C]
-    assert list(await store.intents("market", "pim")) == [A]
-
-
-async def test_what_the_sink_existing(store: StateStore) -> None:
-    """By place; remembered twice is forgotten at once."""
-    await store.remember("shop", [A, B])
-    await store.remember("shop", {B})
-    await store.remember("market", [C])
-    assert await store.remembered("shop", [A, B, C]) == {A, B}
-    assert await store.remembered("shop", [B, B]) == {B}
-    assert await store.remembered("shop", []) == frozenset()
-    await store.forget("shop", [B, C])
-    assert await store.remembered("shop", [A, B, C]) == {A}
-    assert await store.remembered("market", [A, B, C]) == {C}
-
-
-@pytest.mark.parametrize(
-    ("runs", "expected"),
-    [
-        ([("r1", "ab")], ""),
-        ([("r1", "ab"), ("r1", "ab")], ""),
-        ([("r1", "ab"), ("r2", "bc")], "b"),
-        ([("r1", "a"), ("r1", "ab"), ("r2", "ab")], "ab"),
-        ([("r1", "ab"), ("r1", "a"), ("r2", "ab")], "a"),
-        ([("r1", "a"), ("r2", "a"), ("r2", "a")], "a"),
-        ([("r1", "a"), ("r2", "a"), ("r3", "a")], "a"),
-        ([("r1", "a"), ("r2", ""), ("r3", "a")], ""),
-        ([("r1", "a"), ("r2", ""), ("r3", "a"), ("r4", "a")], "a"),
-    ],
-)
-async def test_absences(
-    store: StateStore, runs: list[tuple[str, str]], expected: str
-) -> None:
-    """Told is what an earlier run missed too, and was not seen since."""
-    await store.note_absences("other", "shop", "r0", [A, B, C])
-    await store.note_absences("nightly", "market", "r0", [A, B, C])
-    found: frozenset[ProductKey] = frozenset()
-    for run_id, ids in runs:
-        absent = [key(id_) for id_ in ids * 2]
-        found = await store.note_absences("nightly", "shop", run_id, absent)
-    assert found == {key(id_) for id_ in expected}
-
-
-async def test_absences_that_were_seen_again(store: StateStore) -> None:
-    for job, place in (("nightly", "shop"), ("nightly", "market"), ("other", "shop")):
-        await store.note_absences(job, place, "r1", [A, B, C])
-    assert await store.absences("nightly", "shop") == {A, B, C}
-    await store.drop_absences("nightly", "shop", [B, key("z")])
-    await store.drop_absences("nightly", "shop", [])
-    assert await store.absences("nightly", "shop") == {A, C}
-    assert await store.note_absences("nightly", "shop", "r2", [A, B]) == {A}
-    for job, place in (("nightly", "market"), ("other", "shop")):
-        assert await store.absences(job, place) == {A, B, C}
-    assert await store.absences("weekly", "shop") == frozenset()
-
-
-async def test_a_large_catalog(store: StateStore) -> None:
-    """More keys than a statement has parameters, in every method that takes keys."""
-    keys = [key(f"{number}") for number in range(35_000)]
-    await store.remember("shop", keys)
-    assert await store.remembered("shop", keys) == set(keys)
-    await store.forget("shop", keys[1:])
-    assert await store.remembered("shop", keys) == {keys[0]}
-
-
-# --- leases ---
-
-
-async def test_a_lease_has_one_holder(store: StateStore) -> None:
-    """The second one receives the holder, even if that is itself."""
-    lease = await taken(store, owner="job nightly on host 1")
-    assert (lease.name, lease.owner) == ("shop", "job nightly on host 1")
-    for owner in ("somebody else", lease.owner):
-        refused = await store.take_lease("shop", owner, ttl=60)
-        assert isinstance(refused, BusyError)
-        assert refused.holder == lease.owner
-        assert lease.owner in str(refused)
-    assert isinstance(await store.take_lease("market", "me", ttl=60), Lease)
-
-
-async def test_a_lease_is_given_back(store: StateStore) -> None:
-    """Then it is free, and the next one's token is larger."""
-    first = await taken(store)
-    await store.drop_lease(first)
-    assert not await store.renew_lease(first, ttl=60)
-    second = await taken(store)
-    assert second.token > first.token
-
-
-async def test_a_lease_that_ran_out_is_taken_over(store: StateStore) -> None:
-    """The earlier holder learns of it, and cannot affect the new one."""
-    first = await taken(store, ttl=0)
-    second = await taken(store)
-    assert second.token > first.token
-    assert not await store.renew_lease(first, ttl=60)
-    await store.drop_lease(first)
-    assert isinstance(await store.take_lease("shop", "me", ttl=60), BusyError)
-    assert await store.renew_lease(second, ttl=60)
-
-
-async def test_a_lease_that_ran_out_and_was_not_taken(store: StateStore) -> None:
-    """It is renewed."""
-    lease = await taken(store, ttl=0)
-    assert await store.renew_lease(lease, ttl=60)
-    assert isinstance(await store.take_lease("shop", "me", ttl=60), BusyError)
-    assert await store.renew_lease(lease, ttl=0)
-    assert await taken(store)
-
-
-async def test_the_lease_of_an_owner_that_is_dead_is_free(store: StateStore) -> None:
-    """Exactly this lease: another run that has taken it keeps it."""
-    first = await taken(store, owner="dead")
-    for other in ("", "dea", "dead ", "DEAD"):
-        refused = await store.take_lease("shop", "me", ttl=60, dead=other)
-        assert isinstance(refused, BusyError)
-        assert refused.holder == "dead"
-    second = await store.take_lease("shop", "me", ttl=60, dead="dead")
-    assert isinstance(second, Lease)
-    assert second.token > first.token
-    assert not await store.renew_lease(first, ttl=60)
-    assert isinstance(
-        await store.take_lease("shop", "me too", ttl=60, dead="dead"), BusyError
-    )
-    assert await store.renew_lease(second, ttl=60)
-
-
-# --- triggers ---
-
-
-async def test_triggers(store: StateStore) -> None:
-    """They stay in order until they are dropped; a number is never given again."""
-    first = await store.add_trigger("nightly", [A, B], by="a webhook")
-    second = await store.add_trigger("other")
-    third = await store.add_trigger("nightly")
-    assert (first.job, first.keys, first.by) == ("nightly", (A, B), "a webhook")
-    assert (third.job, third.keys, third.by) == ("nightly", (), "")
-    assert abs(first.at - time.time()) < DAY
-    assert first.id < second.id < third.id
-    assert await store.triggers() == [first, second, third]
-    assert await store.triggers("nightly") == [first, third]
-    await store.drop_triggers([third.id, second.id, 999])
-    await store.drop_triggers([])
-    assert await store.triggers() == [first]
-    assert (await store.add_trigger("nightly")).id > third.id
-
-
-# --- forgetting ---
 
 
 @pytest.mark.parametrize(
@@ -462,17 +138,6 @@ async def test_trim_leaves_what_is_not_a_run(store: StateStore) -> None:
     assert await store.note_absences("nightly", "shop", "r2", [A]) == {A}
     assert await store.renew_lease(lease, ttl=60)
     assert await store.triggers() == [trigger]
-
-
-# --- any values ---
-
-
-async def test_long_words(store: StateStore) -> None:
-    """A server that answers with a page of HTML."""
-    page = "<p>Füße &amp; \U0001f45f</p>" * 50_000
-    failures = [failed("a", reason=page, payload={"html": page})]
-    await store.put_failures("nightly", failures)
-    assert await store.failures("nightly") == failures
 
 
 anything = settings(
@@ -577,35 +242,6 @@ async def test_any_run_comes_back(
     assert listed in await store.runs(job=job, limit=1000)
 
 
-# --- several at once ---
-
-
-async def test_tasks_at_once(store: StateStore) -> None:
-    """Each call is a separate transaction."""
-    async with asyncio.TaskGroup() as group:
-        for _ in range(20):
-            group.create_task(store.put_failures("nightly", [failed("a"), failed("b")]))
-            group.create_task(store.add_trigger("nightly"))
-            group.create_task(store.failures("nightly"))
-    assert [f.attempts for f in await store.failures("nightly")] == [20, 20]
-    assert len({t.id for t in await store.triggers()}) == 20
-
-
-async def test_a_call_that_is_cancelled(store: StateStore) -> None:
-    """It is atomic, and the store keeps working."""
-    failures = [failed(f"{number}") for number in range(1000)]
-    for steps in range(5):
-        task = asyncio.get_running_loop().create_task(
-            store.put_failures(f"{steps}", failures)
-        )
-        for _ in range(steps):
-            await asyncio.sleep(0)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert len(await store.failures(f"{steps}")) in {0, 1000}
-
-
 async def test_ids_of_any_length(store: StateStore) -> None:
     """Longer than an entry of an index, and alike up to the last letter."""
     letters = random.Random(1)
@@ -632,21 +268,6 @@ async def test_ids_of_any_length(store: StateStore) -> None:
     assert list(await store.intents("shop", "pim")) == [two]
     assert await store.remembered("shop", [one, two]) == {two}
     assert await store.absences("j", "shop") == {two}
-
-
-async def test_failures_in_parts(store: StateStore) -> None:
-    """Each part starts after the last key of the previous one; payloads on request."""
-    everything = [failed(id_, payload={"title": id_}) for id_ in "abcde"]
-    await store.put_failures("j", [*everything, failed("c", payload=None)])
-    found: list[FailedProduct] = []
-    while part := await store.failures(
-        "j", limit=2, after=found[-1].key if found else None
-    ):
-        found += part
-    assert [each.payload for each in found] == [each.payload for each in everything]
-    light = await store.failures("j", payloads=False)
-    assert [each.key for each in light] == [each.key for each in everything]
-    assert not any(each.payload for each in light)
 
 
 async def test_absences_of_one_source(store: StateStore) -> None:

@@ -24,6 +24,7 @@ from catalogsync.state.protocols import StateStore
 
 from ._abilities import ABILITIES
 from ._answers import register
+from ._coordination import COORDINATION
 from ._promise import (
     NotApplicableError,
     Opener,
@@ -34,9 +35,11 @@ from ._promise import (
     Suite,
     example,
 )
-from ._sinks import SINK, SinkKit
+from ._sink_kit import SinkKit
+from ._sinks import SINK
 from ._sources import SOURCE, SourceKit
-from ._state import STATE, StateKit
+from ._state import STATE
+from ._state_kit import StateKit
 
 __all__ = [
     "SINK_SUITE",
@@ -55,6 +58,7 @@ __all__ = [
 ]
 
 SINK.extend(ABILITIES)
+STATE.extend(COORDINATION)
 register(SOURCE, SINK)
 
 SOURCE_SUITE: Suite[Source, SourceKit] = Suite(SOURCE, SourceKit)

@@ -32,7 +32,7 @@ from catalogsync.protocols import (
 )
 
 from ._promise import Promise, expect, promise, same
-from ._sinks import ALL, SinkKit
+from ._sink_kit import ALL, SinkKit
 
 ABILITIES: list[Promise[SinkKit]] = []
 

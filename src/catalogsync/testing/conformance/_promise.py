@@ -127,7 +127,7 @@ def same(seen: object, expected: object, what: str) -> None:
 
 def _different(seen: Any, expected: Any) -> tuple[object, object]:
     """The fields of two values of one class that differ; else the values."""
-    kind: Any = type(seen)
+    kind = cast("Any", type(seen))
     if kind is not type(expected) or not attrs.has(kind):
         return seen, expected
     names: list[str] = [field.name for field in attrs.fields(kind)]
