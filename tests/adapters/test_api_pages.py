@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -190,7 +191,7 @@ async def test_records_that_are_no_products() -> None:
     assert ran.report.status is RunStatus.DEGRADED
     assert ran.ids == [1, 4]
     reasons = [*map(str, ran.report.rejected), *(f.reason for f in ran.report.failures)]
-    assert any("first page, record 3: key: is missing" in each for each in reasons)
+    assert any("record 3: key: is missing" in each for each in reasons)
     assert any("price: " in each for each in reasons)
 
 
@@ -409,3 +410,32 @@ async def test_nothing_is_lost_or_the_run_says_so(
     else:
         assert ran.report.status is RunStatus.INCOMPLETE
         assert ran.report.problem
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(0, 9) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(
+                ["data", "meta", "id", "name", "products", "next", "total"]
+            ),
+            inner,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(paging=st.sampled_from(STYLES), total=st.booleans(), body=ANYTHING)
+async def test_any_answer_ends_with_a_report_or_a_clear_error(
+    paging: Any, total: bool, body: Any
+) -> None:
+    style = APIStyle(paging=paging, total=total)
+    fault = bad_json(path=PRODUCTS, body=json.dumps(body))
+    async with api_with([], style, [fault]) as api:
+        try:
+            ran = await run_on(api, pages_ahead=2)
+        except (BrokenReplyError, MisconfiguredError):
+            return
+    assert ran.report.status is not RunStatus.FAILED, str(ran.report)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from email.utils import formatdate
 from pathlib import Path
@@ -10,7 +11,16 @@ from urllib.parse import parse_qs, urlsplit
 
 import attrs
 import pytest
-from tests.adapters.api_runs import QUERY, STYLES, api_with, run_on, settings, things
+from tests.adapters.api_runs import (
+    MAPPING,
+    QUERY,
+    STYLES,
+    api_with,
+    run_on,
+    settings,
+    things,
+)
+from tests.adapters.xml_runs import settings as xml_settings
 
 from catalogsync import (
     MemorySink,
@@ -30,6 +40,7 @@ from catalogsync.adapters.json_api import (
 )
 from catalogsync.adapters.json_api._pace import Pace, asked_to_wait
 from catalogsync.config import load_config, secrets_of
+from catalogsync.errors import MissingExtraError
 from catalogsync.testing.api import APIStyle
 from catalogsync.testing.faults import bad_json
 
@@ -255,7 +266,7 @@ async def test_a_limit_from_settings() -> None:
 def test_what_a_repr_shows() -> None:
     given = JSONAPISettings(
         url="https://api.example.com/products?key=s3cret",
-        map=settings_map(),
+        map=MAPPING,
         headers={"X-Key": "s3cret"},
         auth=Credentials(token="s3cret"),
         paging=Paging(style="page"),
@@ -263,11 +274,26 @@ def test_what_a_repr_shows() -> None:
     assert "s3cret" not in repr(given)
 
 
-def settings_map() -> Any:
-    from tests.adapters.api_runs import MAPPING
-
-    return MAPPING
-
-
 def test_time_is_real_by_default() -> None:
     assert Pace().clock is time.monotonic
+
+
+@pytest.mark.parametrize(
+    ("make", "module", "extra"),
+    [
+        (lambda: settings_of("https://api.example.com").open(), "jmespath", "mapping"),
+        (lambda: xml_settings("feed.xml").open(), "lxml", "files"),
+    ],
+)
+async def test_an_extra_that_is_missing_is_named(
+    make: Any, module: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opening = make()
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingExtraError, match=rf"catalogsync\[{extra}\]"):
+        async with opening:
+            pytest.fail("must not open")
+
+
+def settings_of(url: str) -> JSONAPISettings:
+    return JSONAPISettings(url=url, map=MAPPING)

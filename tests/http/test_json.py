@@ -174,3 +174,45 @@ def test_a_byte_order_mark_in_front_is_ignored(body: bytes) -> None:
     assert without_orjson(lambda: strict_json.loads(marked)) == strict_json.loads(body)
     with pytest.raises(ValueError):
         strict_json.loads(b"\xef\xbb\xbf" + marked)
+
+
+def exact(value: Any) -> Any:
+    """The same with `Decimal` in place of `float`."""
+    match value:
+        case float():
+            return Decimal(repr(value))
+        case list():
+            return [exact(each) for each in value]
+        case dict():
+            return {name: exact(each) for name, each in value.items()}
+        case _:
+            return value
+
+
+@given(JSON)
+def test_exact_numbers(value: Any) -> None:
+    """Nothing else differs, and whole numbers are as long as they are."""
+    assert strict_json.loads_exact(json.dumps(value).encode()) == exact(value)
+
+
+@pytest.mark.parametrize(
+    ("data", "value"),
+    [
+        (b"0.10", "0.10"),
+        (b"1" * 5000, "1" * 5000),
+        (b"1e400", "1e400"),
+        (b"1e99999999999999999999", "Infinity"),
+        (b"-1e99999999999999999999", "-Infinity"),
+    ],
+)
+def test_digits_stay(data: bytes, value: str) -> None:
+    found = strict_json.loads_exact(data)
+    assert found.as_tuple() == Decimal(value).as_tuple()
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"NaN", b'"\xff"', b"[1,]", b"[" * 100_000, b"<html></html>"]
+)
+def test_exact_refuses_what_is_no_json(data: bytes) -> None:
+    with pytest.raises(ValueError):
+        strict_json.loads_exact(data)

@@ -20,7 +20,7 @@ from catalogsync.protocols import CheckResult, Cursor, Page
 from ._client import ApiClient, Ask, Parameters, with_parameters
 from ._paths import JsonPath, lists_in
 from ._settings import JSONAPISettings
-from ._walks import Answer, Chain, Counting, Walk, whole
+from ._walks import Answer, Chain, Counting, Place, Walk, whole
 
 __all__ = ["JSONAPISource", "LookupJSONAPISource"]
 
@@ -203,13 +203,15 @@ class JSONAPISource:
 
     def _is_same(self, one: object, other: object) -> bool:
         key = self._key(one)
-        return one == other if key is None else key == self._key(other)
+        try:
+            return one == other if key is None else key == self._key(other)
+        except RecursionError:  # both are nested deeply
+            return False
 
     def _page(self, walk: Walk, cursor: Cursor | None, answer: Answer) -> Page:
         following = walk.following(cursor, answer)
         known, records = walk.known(cursor), answer.records
-        what = "the first page" if cursor is None else f"page {cursor}"
-        products, rejected = self._mapped(records, known, what)
+        products, rejected = self._mapped(records, known, walk.place(cursor))
         overlaps = isinstance(walk, Counting)
         before = records[known - 1] if 0 < known <= len(records) else None
         return Page(
@@ -222,14 +224,13 @@ class JSONAPISource:
         )
 
     def _mapped(
-        self, records: Sequence[object], known: int, what: str
+        self, records: Sequence[object], known: int, place: Place
     ) -> tuple[list[Product], list[Rejected]]:
         products: list[Product] = []
         rejected: list[Rejected] = []
-        for number, record in enumerate(records[known:], 1):
-            made = made_of(
-                self.settings.map, self.name, record, f"{what}, record {number}"
-            )
+        for number, record in enumerate(records[known:], known + 1):
+            where = place.of(number)
+            made = made_of(self.settings.map, self.name, record, where)
             if isinstance(made, Product):
                 products.append(made)
             else:

@@ -17,7 +17,7 @@ from ._paths import JsonPath
 from ._settings import Paging
 from ._windows import Window, following, windows
 
-__all__ = ["Answer", "Chain", "Counting", "Walk", "whole"]
+__all__ = ["Answer", "Chain", "Counting", "Place", "Walk", "whole"]
 
 _LINK = re.compile(
     r"<([^<>]{1,8192})>((?:\s*;\s*[\w*]+\s*=\s*(?:\"[^\"]*\"|[^\s,;\"]*))*)"
@@ -46,8 +46,29 @@ class Answer:
     link: str = attrs.field(default="", repr=False)
 
 
+@attrs.frozen
+class Place:
+    """Where the records of a page are, for messages.
+
+    Attributes:
+        page: The page, such as `page 3, `; empty: records are counted from the first.
+        before: Number of records before the page, if they are.
+    """
+
+    page: str = ""
+    before: int = 0
+
+    def of(self, number: int) -> str:
+        """The position of a record, from 1."""
+        return f"{self.page}record {self.before + number}"
+
+
 class Walk(Protocol):
     """A way through the pages, for one pass."""
+
+    def place(self, cursor: Cursor | None, /) -> Place:
+        """Where the records of a page are."""
+        ...
 
     def ask(self, cursor: Cursor | None, /) -> Ask:
         """The request for a page; None: the first one."""
@@ -94,6 +115,10 @@ class Counting:
     def numbered(self) -> bool:
         """Whether pages are counted, instead of records."""
         return self.paging.style == "page"
+
+    def place(self, cursor: Cursor | None, /) -> Place:
+        """Where the records of a page are: the list has an order."""
+        return Place(before=self._window(cursor).begin)
 
     def ask(self, cursor: Cursor | None, /) -> Ask:
         """The request for a page; None: the first one."""
@@ -213,6 +238,11 @@ class Chain:
     more: JsonPath
     _places: dict[int, str] = attrs.field(factory=dict[int, str], init=False)
     _numbers: dict[str, int] = attrs.field(factory=dict[str, int], init=False)
+
+    def place(self, cursor: Cursor | None, /) -> Place:
+        """Where the records of a page are."""
+        single = self.paging.style == "none"
+        return Place() if single else Place(f"page {cursor or 1}, ")
 
     def ask(self, cursor: Cursor | None, /) -> Ask:
         """The request for a page; None: the first one."""
