@@ -6,8 +6,8 @@ To understand it, read the docstrings of these modules in this order:
 * `pipeline`, `stopping`: the stations, the queues between them, and how a run stops.
 * `reader` (`pages`, `passes`): reads the source and notices contradictions.
 * `planner` (`references`, `categories`): finds products and plans changes.
-* `writer` (`batches`, `answers`, `suspects`, `breaker`, `grace`): writes batches,
-  retries, bisects, gives up.
+* `writer` (`batches`, `answers`, `suspects`, `breaker`): writes batches, retries,
+  bisects, gives up.
 * `removing`, `pruning`, `waiting`, `verifying`: what follows at the end of a run.
 * `recorder`, `journal` (`intents`, `leases`): outcomes, in memory and in the state store.
 * `promises` (`methods`): checks of everything that adapters return.

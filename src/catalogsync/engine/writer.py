@@ -12,7 +12,7 @@ that it names are taken out. Otherwise the batch is halved until they stand alon
 While the sink takes nothing at all, its products are tried one by one.
 
 Whether an error without a reason is a product's fault is decided in `suspects`, and
-what an old request may still be doing to a product in `grace`.
+what an old request may still be doing to a product in `intents`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from catalogsync.protocols import Sink
 from .answers import error_of, refusal, send
 from .batches import ChangeT, by_action
 from .breaker import Breaker
-from .grace import Grace
+from .intents import Grace
 from .journal import Journal
 from .options import Options
 from .recorder import Recorder
