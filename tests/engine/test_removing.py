@@ -15,6 +15,7 @@ from catalogsync import (
     Action,
     BatchRefusedError,
     Change,
+    ConflictError,
     Existing,
     MemorySink,
     Options,
@@ -517,6 +518,57 @@ async def test_bad_neighbours_do_not_keep_the_others(
 
 def is_visible(row: Row) -> bool:
     return row.product.status is not ProductStatus.DRAFT
+
+
+FAULTS: dict[str, Callable[[], Exception]] = {
+    "busy": lambda: TransientError("busy", retry_after=0),
+    "500": server_error,
+    "refused": lambda: RefusedError("in an order"),
+    "culprit": lambda: BatchRefusedError("no", culprits={key(2): "in an order"}),
+    "changed": lambda: ConflictError("changed"),
+}
+
+
+def strikes(name: str) -> Callable[[Shop, Sequence[Change]], Any]:
+    """Raises once."""
+
+    async def hook(_: Shop, __: Sequence[Change]) -> None:
+        error = FAULTS[name]()
+        raise error
+
+    return hook
+
+
+steps = st.lists(st.one_of(st.none(), st.sampled_from(sorted(FAULTS))), max_size=25)
+
+
+@given(
+    steps,
+    st.lists(st.sampled_from([None, "busy", "500", "changed"]), max_size=25),
+    st.integers(1, 9),
+    st.sampled_from(Prune),
+)
+async def test_whatever_happens_to_removals(
+    before: list[str | None], after: list[str | None], batch: int, prune: Prune
+) -> None:
+    """What is counted is gone, the rest is reported, and the next run removes it."""
+    shop = await filled(*range(9))
+    source = LookupSource(products=catalog(0))
+    shop.before.extend(name and strikes(name) for name in before)
+    shop.after.extend(name and strikes(name) for name in after)
+    options = pruning(prune, batch_size=batch)
+    report = await sync(source, shop, options=options)
+    check(report)
+    gone = 9 - sum(map(is_visible, shop.rows))
+    assert report.counts.removed <= gone
+    if report.status is not RunStatus.INCOMPLETE:
+        # One whose last answer is a 500 may be gone all the same.
+        assert report.counts.removed + len(report.warnings) == 8
+    shop.before.clear()
+    shop.after.clear()
+    report = await sync(source, shop, options=options)
+    assert (report.status, report.counts.removed) == (RunStatus.SUCCEEDED, 8 - gone)
+    assert [row.key for row in shop.rows if is_visible(row)] == [key(0)]
 
 
 async def test_culprits_that_the_sink_names_are_taken_out() -> None:
