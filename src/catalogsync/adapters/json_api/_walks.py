@@ -51,7 +51,7 @@ class Place:
     """Where the records of a page are, for messages.
 
     Attributes:
-        page: The page, such as `page 3, `; empty: records are counted from the first.
+        page: The page, such as `page 3`; empty: records are counted from the first.
         before: Number of records before the page, if they are.
     """
 
@@ -60,7 +60,8 @@ class Place:
 
     def of(self, number: int) -> str:
         """The position of a record, from 1."""
-        return f"{self.page}record {self.before + number}"
+        record = f"record {self.before + number}"
+        return f"{self.page}, {record}" if self.page else record
 
 
 class Walk(Protocol):
@@ -242,7 +243,7 @@ class Chain:
     def place(self, cursor: Cursor | None, /) -> Place:
         """Where the records of a page are."""
         single = self.paging.style == "none"
-        return Place() if single else Place(f"page {cursor or 1}, ")
+        return Place() if single else Place(f"page {cursor or 1}")
 
     def ask(self, cursor: Cursor | None, /) -> Ask:
         """The request for a page; None: the first one."""
