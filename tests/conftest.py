@@ -75,12 +75,20 @@ async def api(
         yield session
 
 
-@attrs.frozen
+@attrs.define
 class RealStore:
-    """A Medusa store that ``store.mjs`` runs."""
+    """A Medusa store that ``store.mjs`` runs.
+
+    Attributes:
+        process: Its process.
+        facts: Its address and its keys.
+        token: What its server gave to the first test that logged in; making one takes a
+            tenth of a second.
+    """
 
     process: subprocess.Popen[str]
     facts: dict[str, str]
+    token: str = ""
 
     def do(self, what: str, **how: object) -> None:
         """Empty (``empty``), recreate, kill or boot it."""
@@ -106,7 +114,15 @@ def real_store() -> Iterator[RealStore]:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             Path(folder).chmod(0o755)  # as root, PostgreSQL runs as somebody else
         data = Path(folder, os.environ.get("PYTEST_XDIST_WORKER", "."))
-        command = ["node", "store.mjs", "start", "--json", "--data", f"{data}"]
+        command = [
+            "node",
+            "store.mjs",
+            "start",
+            "--hasty",
+            "--json",
+            "--data",
+            f"{data}",
+        ]
         process = stack.enter_context(
             subprocess.Popen(
                 command,
@@ -128,6 +144,13 @@ class Medusa:
 
     def __getattr__(self, name: str) -> str:
         return self.facts[name]
+
+    async def log_in(self, token: str = "") -> str:
+        """Use a token from now on, a new one if none is given."""
+        login = {"email": self.email, "password": self.password}
+        token = token or (await self.post("/auth/user/emailpass", login))["token"]
+        self.session.headers["Authorization"] = f"Bearer {token}"
+        return token
 
     async def ask(
         self, method: str, path: str, body: object = None, **options: Any
@@ -164,19 +187,23 @@ FACTS = (
 @pytest.fixture(params=["fake", "real"] if real_is_desired() else ["fake"])
 async def medusa(request: pytest.FixtureRequest) -> AsyncIterator[Medusa]:
     """An empty store, fake or real."""
-    async with contextlib.AsyncExitStack() as stack:
-        if request.param == "real":
-            store: RealStore = request.getfixturevalue("real_store")
-            store.do("empty")
-            facts = store.facts
-        else:
-            fake = await stack.enter_async_context(fake_medusa())
-            facts = {name: getattr(fake, name) for name in FACTS}
-        session = aiohttp.ClientSession(facts["url"])
-        server = Medusa(facts, await stack.enter_async_context(session))
-        login = {"email": server.email, "password": server.password}
-        token = (await server.post("/auth/user/emailpass", login))["token"]
-        session.headers["Authorization"] = f"Bearer {token}"
+    if request.param == "real":
+        async with empty_store(request.getfixturevalue("real_store")) as server:
+            yield server
+        return
+    async with fake_medusa() as fake, aiohttp.ClientSession(fake.url) as session:
+        server = Medusa({name: getattr(fake, name) for name in FACTS}, session)
+        await server.log_in()
+        yield server
+
+
+@contextlib.asynccontextmanager
+async def empty_store(store: RealStore) -> AsyncIterator[Medusa]:
+    """The real store without products."""
+    store.do("empty")
+    async with aiohttp.ClientSession(store.facts["url"]) as session:
+        server = Medusa(store.facts, session)
+        store.token = await server.log_in(store.token)
         yield server
 
 
@@ -184,14 +211,8 @@ async def medusa(request: pytest.FixtureRequest) -> AsyncIterator[Medusa]:
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A PostgreSQL server of our own; gives the URL of its one database."""
     folder = tmp_path_factory.mktemp("postgres")
-    command = [
-        "node",
-        f"{STORE}/store.mjs",
-        "postgres",
-        "--data",
-        f"{folder}",
-        "--json",
-    ]
+    script = f"{STORE}/store.mjs"
+    command = ["node", script, "postgres", "--hasty", "--json", "--data", f"{folder}"]
     log = folder / "store.log"
     with (
         log.open("w") as errors,
@@ -214,12 +235,10 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 async def _hurry(url: str) -> None:
-    """What is written need not survive a power cut, nor the password an attack."""
+    """The password need not survive an attack."""
     from sqlalchemy import make_url
 
     hand = Hand(url)
-    for setting in ("fsync", "synchronous_commit", "full_page_writes"):
-        await hand(f"ALTER SYSTEM SET {setting} = off")
     await hand("ALTER SYSTEM SET scram_iterations = 1")
     await hand("SELECT pg_reload_conf()")
     await hand(f"ALTER ROLE CURRENT_USER PASSWORD '{make_url(url).password}'")

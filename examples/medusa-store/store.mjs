@@ -11,8 +11,8 @@ import { freePort, killAll, requirePort, stopAll } from "./lib/processes.mjs";
 import { Store } from "./lib/store.mjs";
 
 const HERE = path.dirname(fileURLToPath(import.meta.url));
-const USAGE = `usage: node store.mjs start    [--port N] [--data DIR] [--database NAME] [--fresh] [--admin] [--json]
-       node store.mjs postgres [--data DIR] [--database NAME] [--json]
+const USAGE = `usage: node store.mjs start    [--port N] [--data DIR] [--database NAME] [--fresh] [--admin] [--hasty] [--json]
+       node store.mjs postgres [--data DIR] [--database NAME] [--hasty] [--json]
 
 start       a Medusa store with its own PostgreSQL (or on the server that DATABASE_URL names)
 postgres    only PostgreSQL, on a free port
@@ -21,11 +21,13 @@ postgres    only PostgreSQL, on a free port
 --database  the working database (default medusa, or catalogsync for postgres)
 --fresh     start without the products of the last time
 --admin     with Medusa's admin and catalogsync's plugin in it; built the first time
+--hasty     do not wait for the disk: faster, but a power cut may damage the databases
 --json      print one line of JSON when ready, take commands on stdin, stop when stdin closes
 `;
 const OPTIONS = {
   port: { type: "string" }, data: { type: "string" }, database: { type: "string" },
-  fresh: { type: "boolean" }, admin: { type: "boolean" }, json: { type: "boolean" }, help: { type: "boolean", short: "h" },
+  fresh: { type: "boolean" }, admin: { type: "boolean" }, hasty: { type: "boolean" }, json: { type: "boolean" },
+  help: { type: "boolean", short: "h" },
 };
 
 const DEFAULT_NAMES = { start: "medusa", postgres: "catalogsync" };
@@ -73,16 +75,16 @@ function databaseName({ database }) {
   return database;
 }
 
-async function postgres({ folder, name, json }) {
-  const server = await startPostgres(folder);
+async function postgres({ folder, name, hasty, json }) {
+  const server = await startPostgres(folder, { hasty });
   if (!(await databaseExists(server, name))) await query(server, `CREATE DATABASE "${name}"`);
   const facts = { database_url: databaseUrl(server, name) };
   process.stdout.write(json ? `${JSON.stringify(facts)}\n` : `${facts.database_url}\nStop with Ctrl-C.\n`);
 }
 
-async function start({ folder, name, port, fresh, admin, json, input }) {
+async function start({ folder, name, port, fresh, admin, hasty, json, input }) {
   const chosen = await requirePort(Number(port ?? (json ? 0 : 9000)));
-  const server = process.env.DATABASE_URL ? databaseUrl(process.env.DATABASE_URL, "postgres") : await startPostgres(folder);
+  const server = process.env.DATABASE_URL ? databaseUrl(process.env.DATABASE_URL, "postgres") : await startPostgres(folder, { hasty });
   const say = (text) => process.stderr.write(`${text}\n`);
   const project = admin ? await buildAdmin(folder, say) : undefined;
   const store = new Store({ server, folder, name, port: chosen, say, project });

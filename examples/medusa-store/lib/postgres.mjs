@@ -13,14 +13,15 @@ import { Child, freePort, processIs, run, sleep } from "./processes.mjs";
 
 const USER = "medusa";
 
-/** Starts the server in `folder`; returns the URL of its maintenance database. */
-export async function startPostgres(folder) {
+/** Starts the server in `folder`; returns the URL of its maintenance database. `hasty`: it does not wait for the disk. */
+export async function startPostgres(folder, { hasty } = {}) {
   const home = findHome(folder);
   const log = path.join(folder, "postgres.log");
   const password = await initialise(home, folder, log);
   await waitForTheLast(home.cluster);
   const port = await freePort();
   const settings = ["-c", "unix_socket_directories=", "-c", "listen_addresses=127.0.0.1"];
+  if (hasty) settings.push(...["fsync", "synchronous_commit", "full_page_writes"].flatMap((name) => ["-c", `${name}=off`]));
   const server = new Child(home.postgres, ["-D", home.cluster, "-p", String(port), ...settings], {
     ...home.identity, cwd: "/", log, stopSignal: "SIGINT",
   });
