@@ -9,12 +9,10 @@ import pytest
 from hypothesis import given
 from tests.strategies import products
 
-from catalogsync import MemorySink, Product, ProductKey, ProductStatus, Variant
+from catalogsync import MemorySink, Product, ProductKey, Variant
 from catalogsync.catalog.changes import Action, Change, Conflict, Existing
-from catalogsync.catalog.outcomes import OutcomeStatus
 from catalogsync.catalog.products import Field
 from catalogsync.diff.compare import plan
-from catalogsync.diff.last_applied import LastApplied
 from catalogsync.engine.removing import removal
 from catalogsync.errors import ConflictError
 from catalogsync.protocols import (
@@ -71,17 +69,6 @@ def test_has_these_abilities() -> None:
     assert sink.endpoint == sink.endpoint != MemorySink().endpoint
 
 
-async def test_a_second_creation_collides() -> None:
-    """Nothing is overwritten; so says `Limits.collides`."""
-    sink = await sink_with(product())
-    assert sink.limits.collides
-    change = plan(product(title="Second"), None)
-    assert change
-    with pytest.raises(ConflictError):
-        await sink.write([change])
-    assert sink.products[KEY].title == "Number 1"
-
-
 async def test_owns_what_has_a_key_of_the_source() -> None:
     """With its last-applied state; no products of others."""
     other = attrs.evolve(product(), key=ProductKey("other", "1"))
@@ -93,25 +80,6 @@ async def test_owns_what_has_a_key_of_the_source() -> None:
         sink.last_applied[product(id_).key] for id_ in "12"
     ]
     assert await owned(sink, "nobody") == []
-
-
-async def test_unpublish_makes_it_a_draft() -> None:
-    """And keeps the last-applied state of it."""
-    sink = await sink_with(product(status=ProductStatus.PUBLISHED))
-    (outcome,) = await sink.write(await pruned(sink, Action.UNPUBLISH))
-    assert outcome.status is OutcomeStatus.REMOVED
-    assert sink.products == {KEY: product(status=ProductStatus.DRAFT)}
-    assert LastApplied.parse(sink.last_applied[KEY]).unpublished
-
-
-async def test_delete_is_fine_where_it_is_gone() -> None:
-    """The same change twice is one deletion."""
-    sink = await sink_with(product())
-    changes = await pruned(sink, Action.DELETE)
-    for _ in range(2):
-        (outcome,) = await sink.write(changes)
-        assert outcome.status is OutcomeStatus.REMOVED
-        assert (sink.products, sink.last_applied, sink.foreign) == ({}, {}, [])
 
 
 @pytest.mark.parametrize("action", [Action.UPDATE, Action.UNPUBLISH, Action.RELEASE])

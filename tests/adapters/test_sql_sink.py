@@ -131,22 +131,6 @@ async def test_keeps_every_digit_of_money(
     assert ours.product.variants[0].prices == (Price(amount=amount, currency="USD"),)
 
 
-async def test_trailing_zeros_make_no_change(sink: SQLSink) -> None:
-    """9.9 and 9.90 are one price."""
-    await apply(sink, product(variants=[variant(prices=[price("9.90")])]))
-    same = product(variants=[variant(prices=[price("9.9")])])
-    assert await planned(sink, same) == []
-
-
-async def test_products_of_different_sources_do_not_meet(sink: SQLSink) -> None:
-    """The source is part of the key."""
-    other = attrs.evolve(product(), key=ProductKey("other", "1"), title="Other")
-    await apply(sink, product(), other)
-    assert (await found(sink)).product.title == "Mascara"
-    assert (await found(sink, other.key)).product.title == "Other"
-    assert await find_one(sink, ProductKey("third", "1")) is None
-
-
 async def test_what_is_not_asked_for_is_unset(sink: SQLSink) -> None:
     """A lean read leaves out what is not compared."""
     await apply(sink, product())
@@ -175,16 +159,6 @@ async def test_an_empty_size_is_no_size(sink: SQLSink) -> None:
     assert sink.shape(desired).dimensions is None
     await apply(sink, desired)
     assert await planned(sink, desired) == []
-
-
-async def test_the_last_applied_comes_back(sink: SQLSink) -> None:
-    """Word by word, after a create and after an update."""
-    (created,) = await apply(sink, product())
-    assert (await found(sink)).last_applied == created.last_applied
-    (updated,) = await apply(sink, product(title="New"))
-    assert (
-        (await found(sink)).last_applied == updated.last_applied != created.last_applied
-    )
 
 
 # --- batches ---

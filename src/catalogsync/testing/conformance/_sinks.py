@@ -11,7 +11,7 @@ import attrs
 from catalogsync.adapters.memory import as_source
 from catalogsync.catalog.changes import Change
 from catalogsync.catalog.outcomes import Again, Outcome
-from catalogsync.catalog.products import Field, Price, Product, ProductKey, Variant
+from catalogsync.catalog.products import Field, Price, Product, Variant
 from catalogsync.engine import promises
 from catalogsync.errors import (
     BatchRefusedError,
@@ -69,6 +69,9 @@ async def money_is_exact(kit: SinkKit) -> None:
         if report.counts.failed and not report.problem:
             continue  # too large for the sink, which says so
         await kit.idle(product, after=f"after a price of {text} was written")
+        equal = attrs.evolve(price, amount=Decimal(f"{text}0"))
+        only = attrs.evolve(only, prices=[equal])
+        await kit.idle(attrs.evolve(product, variants=[only]), after=f"with {text}0")
 
 
 @promise(
@@ -81,8 +84,10 @@ async def keys_are_exact(kit: SinkKit) -> None:
     products = [_with_sku(p, f"{kit.source}-{n}") for n, p in enumerate(products)]
     await kit.put(*products)
     await kit.idle(*products)
-    other = attrs.evolve(products[0], key=ProductKey(f"{kit.source}-2", "a"))
-    same(await kit.found(other), {}, "found under the same id of another source")
+    others = attrs.evolve(kit, source=f"{kit.source}-2")
+    same(await kit.found(others.product("a")), {}, "the same id of another source")
+    await others.put(others.product("a"))
+    await kit.idle(*products, after="after another source wrote the same id")
 
 
 def _with_sku(product: Product, sku: str) -> Product:
