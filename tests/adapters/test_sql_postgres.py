@@ -33,7 +33,7 @@ postgres_only = pytest.mark.parametrize("database", POSTGRES, indirect=True)
 @pytest.mark.parametrize(
     ("part", "problem"),
     [
-        ({"password": "s3cret"}, "password is not accepted"),
+        ({"password": "s3cret"}, "does not accept the user or the password"),
         ({"database": "nowhere"}, "does not exist"),
         ({"query": {"colour": "red"}}, "unknown parameter"),
         ({"query": {"sslmode": "maybe"}}, "wrong parameter"),

@@ -37,7 +37,7 @@ async def refused(url: str, error: type[Exception] = StateError) -> str:
     ("part", "message"),
     [
         ({"password": "s3cret"}, "does not accept the user or the password"),
-        ({"database": "nowhere"}, "does not exist on the server: create it"),
+        ({"database": "nowhere"}, "does not exist on the server: create the database"),
         ({"query": {"sslmode": "maybe"}}, "`sslmode` parameter must be one of"),
         ({"query": {"sslmode": "require"}}, "rejected SSL"),
         ({"port": 1}, "cannot be reached"),

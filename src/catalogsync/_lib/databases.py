@@ -38,7 +38,7 @@ PROBLEMS: Mapping[str, str] = {
     "SQLITE_ERROR": f"{_TABLES}: move it away",
     "25006": "is read-only: name the primary server",
     "28": "does not accept the user or the password: check the URL",
-    "3D000": "does not exist on the server: create it, or check the URL",
+    "3D000": "does not exist on the server: create the database, or check the URL",
     "3F000": "has no schema for its tables: create one, or set the search_path",
     "42501": "is not open to this user: grant the right to create and change tables",
     "53100": _FULL,
