@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from ._lib.texts import counted, duration
-from .catalog.convert import strict_converter, structured
+from .catalog.convert import as_json, strict_converter, structured
 from .catalog.outcomes import Outcome, Rejected
 from .catalog.products import Json, ProductKey
 from .diff.ownership import ManualEdit
@@ -32,6 +32,16 @@ __all__ = [
 _LISTS = frozenset(
     {"failures", "rejected", "warnings", "manual_edits", "discrepancies"}
 )
+_FIELDS = (
+    *("run_id", "job", "status", "summary", "reasons", "problem", "planned"),
+    *("released", "partial", "still_failing", "counts", "categories", "requests"),
+    *("writes", "writers", "retries", "started_at", "duration_s"),
+    *("products_per_second", "phases", "latency", "batch_sizes", "bytes_sent"),
+    *("bytes_received", "failures", "rejected", "warnings", "manual_edits"),
+    "discrepancies",
+)
+"""The JSON of a report, in its order."""
+
 _SHOWN = 10
 _LONGEST = 500
 
@@ -244,38 +254,20 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON types, in a stable order."""
+        tree = as_json({name: getattr(self, name) for name in _FIELDS})
+        measured = as_json(self.latency).items()
         return {
-            "run_id": self.run_id,
-            "job": self.job,
-            "status": self.status.value,
-            "summary": self.summary,
-            "reasons": list(self.reasons),
-            "problem": self.problem,
-            "planned": self.planned,
-            "released": self.released,
-            "partial": self.partial,
-            "still_failing": self.still_failing,
-            "counts": attrs.asdict(self.counts),
-            "categories": attrs.asdict(self.categories),
-            "requests": self.requests,
-            "writes": self.writes,
-            "writers": self.writers,
-            "retries": self.retries,
-            "started_at": self.started_at,
+            **tree,
             "duration_s": round(self.duration_s, 6),
             "products_per_second": round(self.products_per_second, 3),
             "phases": {name: round(s, 6) for name, s in self.phases.items()},
-            "latency": {name: _latency(each) for name, each in self.latency.items()},
-            "batch_sizes": attrs.asdict(self.batch_sizes),
-            "bytes_sent": self.bytes_sent,
-            "bytes_received": self.bytes_received,
-            "failures": [outcome.to_dict() for outcome in self.failures],
-            "rejected": [_rejected(record) for record in self.rejected],
-            "warnings": list(self.warnings),
-            "manual_edits": [_edit(edit) for edit in self.manual_edits],
-            "discrepancies": [
-                {"key": str(each.key), "fields": list(each.fields)}
-                for each in self.discrepancies
+            "latency": {
+                name: {each: round(value, 6) for each, value in latency.items()}
+                for name, latency in measured
+            },
+            "manual_edits": [
+                {"key": str(edit.key), "kept": edit.kept, **attrs.asdict(edit.diff)}
+                for edit in self.manual_edits
             ],
         }
 
@@ -413,25 +405,8 @@ def _gathered(items: Sequence[object], what: str, did: str) -> list[str]:
             raise AssertionError("unreachable")
 
 
-def _latency(latency: Latency) -> dict[str, float]:
-    return {name: round(value, 6) for name, value in attrs.asdict(latency).items()}
-
-
 def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
-
-
-def _edit(edit: ManualEdit) -> dict[str, Any]:
-    return {"key": str(edit.key), "kept": edit.kept, **attrs.asdict(edit.diff)}
-
-
-def _rejected(record: Rejected) -> dict[str, str | None]:
-    return {
-        "key": None if record.key is None else str(record.key),
-        "where": record.where,
-        "path": record.path,
-        "reason": record.reason,
-    }
 
 
 @cache

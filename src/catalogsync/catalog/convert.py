@@ -57,6 +57,23 @@ def product_from_json(tree: object) -> Product:
     return structured(_converter(), cast("Mapping[str, object]", tree), Product)
 
 
+def as_json(value: Any) -> Any:
+    """A value of ours as JSON types; what has none stays as it is."""
+    cls = cast("type[Any]", type(value))
+    if isinstance(value, Mapping):
+        items = cast("Mapping[str, object]", value).items()
+        return {name: as_json(item) for name, item in items}
+    if isinstance(value, list | tuple):
+        return [as_json(item) for item in cast("list[object]", value)]
+    if isinstance(value, ProductKey | enum.StrEnum):
+        return str(value)
+    if hasattr(cls, "to_dict"):
+        return value.to_dict()
+    if attrs.has(cls):
+        return as_json(attrs.asdict(value, recurse=False))
+    return value
+
+
 def strict_converter() -> Converter:
     """A converter that reads only values of the declared types, and keys as text."""
     # cattrs is slow to import, and most runs read nothing.

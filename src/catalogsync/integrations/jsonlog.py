@@ -7,11 +7,9 @@ import json
 import logging
 from typing import Any
 
-import attrs
-
-from catalogsync.catalog.outcomes import Outcome
-from catalogsync.events import Event, Request
-from catalogsync.report import Report, summary_of
+from catalogsync.catalog.convert import as_json
+from catalogsync.events import Event
+from catalogsync.report import summary_of
 
 __all__ = ["JsonFormatter"]
 
@@ -41,18 +39,9 @@ class JsonFormatter(logging.Formatter):
         event = getattr(record, "event", None)
         if isinstance(event, Event):
             tree["event"] = type(event).__name__
-            tree |= attrs.asdict(event, recurse=False)
+            tree |= as_json(event)
+            if tree.get("report") is not None:
+                tree["report"] = summary_of(tree["report"])
         if record.exc_info:
             tree["exception"] = self.formatException(record.exc_info)
-        return json.dumps(tree, default=_plain)
-
-
-def _plain(value: object) -> object:
-    """A value without a JSON type, as JSON types."""
-    if isinstance(value, Report):
-        return summary_of(value.to_dict())
-    if isinstance(value, Outcome):
-        return value.to_dict()
-    if isinstance(value, Request):
-        return attrs.asdict(value, recurse=False)
-    return str(value)
+        return json.dumps(tree, default=str)

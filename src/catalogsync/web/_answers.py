@@ -8,8 +8,8 @@ from typing import Any, Literal, cast
 
 import attrs
 
-from catalogsync.catalog.outcomes import Outcome
-from catalogsync.events import Request, Retrying
+from catalogsync.catalog.convert import as_json
+from catalogsync.events import Retrying
 from catalogsync.report import CategoryCounts, Counts, RunStatus
 from catalogsync.schedule import Schedule
 from catalogsync.service import JobEvent, JobState
@@ -242,11 +242,9 @@ def job_of(
 
 def event_json(item: JobEvent) -> Tree:
     """An event with its job and the counts of the run, without the report."""
-    fields = attrs.asdict(item.event, recurse=False)
-    fields.pop("report", None)
-    for name, value in fields.items():
-        if isinstance(value, Outcome):
-            fields[name] = value.to_dict()
-        elif isinstance(value, Request):
-            fields[name] = attrs.asdict(value)
-    return {**fields, "job": item.job, "counts": attrs.asdict(item.counts)}
+    fields = as_json(attrs.asdict(item.event, recurse=False, filter=_is_short))
+    return {**fields, "job": item.job, "counts": as_json(item.counts)}
+
+
+def _is_short(attribute: attrs.Attribute[Any], _: object) -> bool:
+    return attribute.name != "report"
