@@ -17,6 +17,7 @@ from __future__ import annotations
 from ._adapters import AdapterInfo, AdapterKind, Adapters, SettingInfo
 from ._file import Config, load_config, load_serve, load_state
 from ._job import Job
+from ._presets import from_preset, presets
 from ._secrets import secrets_of
 from ._serve import Access, NotifySettings, Role, ServeSettings, Token
 
@@ -32,8 +33,10 @@ __all__ = [
     "ServeSettings",
     "SettingInfo",
     "Token",
+    "from_preset",
     "load_config",
     "load_serve",
     "load_state",
+    "presets",
     "secrets_of",
 ]

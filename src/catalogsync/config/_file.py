@@ -19,6 +19,7 @@ from catalogsync.state import StateSettings
 from ._adapters import AdapterKind, Adapters
 from ._environment import expand
 from ._job import Job
+from ._presets import completed
 from ._problems import Problem, ProblemsError, did_you_mean, joined, misconfigured
 from ._serve import ServeSettings
 from ._structure import make_converter, read_settings
@@ -237,6 +238,13 @@ class _Reader:
             self.problems.append(Problem(path, text))
             return None
         settings = dict(cast("dict[str, object]", table))
+        if kind is AdapterKind.SOURCE:
+            try:
+                settings = completed(settings, self.file.absolute().parent)
+            except MisconfiguredError as error:
+                problem = Problem(joined(path, error.setting), error.problem)
+                self.problems.append(problem)
+                return None
         name = settings.pop("type", None)
         if name is None:
             known = did_you_mean("", self._names(kind), "is missing")
