@@ -147,6 +147,11 @@ class Expression:
         """
         return cls(from_=text)
 
+    @property
+    def find(self) -> Lookup:
+        """Finds the value in the values of a record, as `evaluate` does."""
+        return self._find
+
     def evaluate(self, record: Record, /) -> object:
         """The value in a record; None: it is missing.
 
@@ -187,8 +192,18 @@ def _complete(spec: Expression) -> Lookup:
     if not steps and fill is None and separator is None and joint is None:
         return _simple(find, default)
 
+    last: list[tuple[object, object]] = [(None, None)]
+
     def full(values: Mapping[str, object]) -> object:
         found = find(values)
+        before, result = last[0]  # rows of one product often repeat a text
+        if fill is None and isinstance(found, str) and found == before:
+            return result
+        done = steps_taken(values, found)
+        last[0] = (found, done)
+        return done
+
+    def steps_taken(values: Mapping[str, object], found: object) -> object:
         if separator is not None and isinstance(found, str):
             found = found.split(separator)
         found = _each(found, steps, None if fill is None else partial(fill, values))
@@ -206,6 +221,8 @@ def _simple(find: Lookup, default: object) -> Lookup:
         found = find(values)
         if isinstance(found, str):
             return found.strip() or default
+        if found is None:
+            return default
         if isinstance(found, list):
             return _or(_items(cast("list[object]", found), ()), default)
         return _or(found, default)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 import attrs
@@ -38,6 +39,7 @@ Reader: TypeAlias = Callable[[object], Any]
 Line: TypeAlias = tuple[str, Expression, Reader]
 """A field with its expression and its reader."""
 
+_CATEGORIES = 10_000
 _STATUS: Mapping[object, ProductStatus] = {
     "published": ProductStatus.PUBLISHED,
     "draft": ProductStatus.DRAFT,
@@ -68,8 +70,8 @@ def _measured(
 def _category(levels: str | None) -> Reader:
     """Reads a category; its id is its path, so that equal names do not collide."""
 
-    def read(value: object) -> Category:
-        text = as_text(value)
+    @lru_cache(_CATEGORIES)
+    def of(text: str) -> Category:
         names = [text] if levels is None else [n.strip() for n in text.split(levels)]
         found: Category | None = None
         for name in filter(None, names):
@@ -79,7 +81,7 @@ def _category(levels: str | None) -> Reader:
             raise InvalidValueError("", f'"{text}" names no category')
         return found
 
-    return read
+    return lambda value: of(as_text(value))
 
 
 def _json(value: object) -> Json:
@@ -179,10 +181,11 @@ def product_of(parts: Parts, key: ProductKey, records: Sequence[Record]) -> Prod
 def _first(line: Line, records: Iterable[Record], path: str) -> Any:
     """The value in the first record that has one; UNSET or None if there is none."""
     _, spec, reader = line
+    find = spec.find
     for record in records:
         try:
-            value = spec.evaluate(record)
-            if not is_empty(value):
+            value = find(record.values)
+            if value is not None and not is_empty(value):
                 return reader(value)
         except InvalidValueError as error:
             raise BadRecordError(record.where, error.under(path)) from None
@@ -193,9 +196,14 @@ def _together(line: Line, records: Iterable[Record]) -> tuple[Any, ...] | Unset:
     """The values of all records, without duplicates."""
     name, spec, reader = line
     found: dict[object, Any] = {}
+    before: object = None
+    find = spec.find
     for record in records:
         try:
-            value = spec.evaluate(record)
+            value = find(record.values)
+            if value is before or value == before:
+                continue
+            before = value
             for item in (
                 cast("list[object]", value) if isinstance(value, list) else [value]
             ):

@@ -41,4 +41,6 @@ def is_empty(value: object) -> bool:
         return True
     if isinstance(value, str):
         return not value or value.isspace()
+    if isinstance(value, int):
+        return False
     return isinstance(value, Mapping | Sequence) and not value

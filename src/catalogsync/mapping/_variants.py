@@ -47,6 +47,9 @@ class VariantParts:
         stock: The stock.
         place: Location of the stock, in the record.
         decimal: The decimal mark of all numbers.
+        cleared: Texts that are empty if they are missing.
+        clears_prices: Whether missing prices empty the field.
+        clears_stock: Whether a missing stock empties the field.
     """
 
     nested: Expression | None
@@ -61,6 +64,9 @@ class VariantParts:
     stock: Sequence[StockLine]
     place: Expression | None
     decimal: DecimalMark | None
+    cleared: Sequence[str]
+    clears_prices: bool
+    clears_stock: bool
 
     @classmethod
     def of(cls, mapping: RecordMapping) -> VariantParts:
@@ -77,16 +83,17 @@ class VariantParts:
         ]
         if mapping.stock is not None:
             stock.append(("stock", mapping.stock, None))
+        texts = [
+            (attribute, name, spec)
+            for attribute, name in names.items()
+            if (spec := getattr(mapping, name)) is not None
+        ]
         return cls(
             nested=mapping.variants,
             id=mapping.variant,
             only_if=mapping.variant_if,
             order=mapping.variant_order,
-            texts=[
-                (attribute, name, spec)
-                for attribute, name in names.items()
-                if (spec := getattr(mapping, name)) is not None
-            ],
+            texts=texts,
             options=mapping.options,
             pairs=cast("tuple[tuple[str, str], ...]", mapping.option_pairs),
             prices=prices,
@@ -94,6 +101,9 @@ class VariantParts:
             stock=stock,
             place=mapping.stock_location,
             decimal=mapping.decimal,
+            cleared=[a for a, _, spec in texts if spec.clears and a != "title"],
+            clears_prices=any(spec.clears for _, spec, _ in prices),
+            clears_stock=any(spec.clears for _, spec, _ in stock),
         )
 
     @property
@@ -111,8 +121,10 @@ class _Draft:
     where: str
     texts: dict[str, str] = attrs.field(factory=dict[str, str])
     options: dict[str, str] = attrs.field(factory=dict[str, str])
-    prices: dict[str, Decimal] = attrs.field(factory=dict[str, Decimal])
-    stock: dict[str | None, int] = attrs.field(factory=dict["str | None", int])
+    prices: dict[str, Price] = attrs.field(factory=dict[str, Price])
+    stock: dict[str | None, StockLevel] = attrs.field(
+        factory=dict["str | None", StockLevel]
+    )
     id: str = ""
     own: bool = True
     order: Decimal | None = None
@@ -127,14 +139,14 @@ class _Draft:
             self.texts.setdefault(name, text)
         for name, text in other.options.items():
             self.options.setdefault(name, text)
-        for code, amount in other.prices.items():
-            if self.prices.setdefault(code, amount) != amount:
-                problem = f"is {self.prices[code]} and {amount} for one variant"
+        for code, price in other.prices.items():
+            if (one := self.prices.setdefault(code, price)) != price:
+                problem = f"is {one.amount} and {price.amount} for one variant"
                 error = InvalidValueError(f"prices.{code}", problem)
                 raise BadRecordError(other.where, error)
-        for place, pieces in other.stock.items():
-            if self.stock.setdefault(place, pieces) != pieces:
-                problem = f"is {self.stock[place]} and {pieces} for one variant"
+        for place, level in other.stock.items():
+            if (has := self.stock.setdefault(place, level)) != level:
+                problem = f"is {has.quantity} and {level.quantity} for one variant"
                 raise BadRecordError(other.where, InvalidValueError("stock", problem))
 
 
@@ -228,14 +240,16 @@ def _add_options(
 
 def _value(spec: Expression, record: Record, path: str) -> object:
     try:
-        return spec.evaluate(record)
+        return spec.find(record.values)
     except InvalidValueError as error:
         raise error.under(path) from None
 
 
 def _text(spec: Expression, record: Record, path: str) -> str | None:
     try:
-        value = spec.evaluate(record)
+        value = spec.find(record.values)
+        if value is None:
+            return None
         return None if is_empty(value) else as_text(value).strip()
     except InvalidValueError as error:
         raise error.under(path) from None
@@ -283,6 +297,8 @@ def _places(
 def _add_prices(draft: _Draft, parts: VariantParts, record: Record) -> None:
     for path, spec, code in parts.prices:
         value = _value(spec, record, path)
+        if value is None:
+            continue
         items = cast("list[object]", value) if isinstance(value, list) else [value]
         for item in items:
             if is_empty(item):
@@ -293,10 +309,10 @@ def _add_prices(draft: _Draft, parts: VariantParts, record: Record) -> None:
                 amount, found = money(item, currency, mark)
                 if spec.divide_by != 1:
                     amount /= spec.divide_by
-                Price(amount=amount, currency=found)
+                price = Price(amount=amount, currency=found)
             except InvalidValueError as error:
                 raise InvalidValueError(path, error.problem) from None
-            if draft.prices.setdefault(found, amount) != amount:
+            if draft.prices.setdefault(found, price) != price:
                 raise InvalidValueError(path, f"has two amounts in {found}")
 
 
@@ -323,7 +339,7 @@ def _add_stock(draft: _Draft, parts: VariantParts, record: Record) -> None:
             raise InvalidValueError(path, f"must be a whole number, is {pieces}")
         if place is None and parts.place is not None:
             place = _text(parts.place, record, "stock_location")
-        draft.stock[place] = int(pieces)
+        draft.stock[place] = StockLevel(quantity=int(pieces), location=place)
 
 
 def _number(
@@ -352,33 +368,24 @@ def _merged(drafts: Sequence[_Draft]) -> list[_Draft]:
             found[draft.id].add(draft)
         else:
             found[draft.id] = draft
-    others = [draft for draft in drafts if not any(draft is each for each in own)]
-    for draft in others:
-        if draft.id and draft.id in found:
-            found[draft.id].add(draft)
+    if len(own) < len(drafts):
+        for draft in drafts:
+            if not draft.own and draft.id and draft.id in found:
+                found[draft.id].add(draft)
     return list(found.values())
 
 
 def _variant(parts: VariantParts, draft: _Draft) -> Variant:
     texts: dict[str, Any] = dict(draft.texts)
-    for attribute, _, spec in parts.texts:
-        if attribute not in texts and spec.clears and attribute != "title":
-            texts[attribute] = None
-    prices = tuple(
-        Price(amount=amount, currency=code) for code, amount in draft.prices.items()
-    )
-    stock = tuple(
-        StockLevel(quantity=pieces, location=place)
-        for place, pieces in draft.stock.items()
-    )
-    clear_prices = any(spec.clears for _, spec, _ in parts.prices)
-    clear_stock = any(spec.clears for _, spec, _ in parts.stock)
+    for attribute in parts.cleared:
+        texts.setdefault(attribute, None)
+    prices, stock = tuple(draft.prices.values()), tuple(draft.stock.values())
     try:
         return Variant(
             id=draft.id or _ONLY,
             options=draft.options,
-            prices=prices if prices or clear_prices else UNSET,
-            stock=stock if stock or clear_stock else UNSET,
+            prices=prices if prices or parts.clears_prices else UNSET,
+            stock=stock if stock or parts.clears_stock else UNSET,
             **texts,
         )
     except InvalidValueError as error:
