@@ -83,3 +83,20 @@ def test_a_source_that_cannot_show_its_records(
     assert result.stdout.splitlines()[-1] == "2 products, 0 rejected"
     result = call("preview", "products", "--key", "3")
     assert result.stdout.startswith("= product dummyjson:3 ")
+
+
+def test_categories_that_the_map_does_not_have(
+    configure: Configure, call: Call
+) -> None:
+    Path("shop.csv").write_text(
+        "Handle;Title;SKU;Size;Price;Group\na;A;A;S;1;Men\nb;B;B;S;1;Hats\nc;C;C;S;1;Hats\n"
+        "d;D;D;S;1;Bags\n"
+    )
+    more = (
+        'categories = "Group"\ncategory_map = { Men = "Men > All" }\n[jobs.shop.sink]'
+    )
+    text = SOURCE.replace("[jobs.shop.sink]", more)
+    Path("catalogsync.toml").write_text(text)
+    result = call("preview", "shop", "--unmapped")
+    assert result.exit_code == 1
+    assert result.stdout == "Hats: 2 products\nBags: 1 product\n2 categories unmapped\n"

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 
+import pytest
 from hypothesis import given, strategies as st
 from tests.mapping.mappings import made, mapping, product, reason, rows
 
-from catalogsync import Category, Dimensions, Product, ProductStatus, StockLevel
+from catalogsync import (
+    Category,
+    Dimensions,
+    MisconfiguredError,
+    Product,
+    ProductStatus,
+    StockLevel,
+)
 from catalogsync.catalog.outcomes import Rejected
 from catalogsync.mapping import Record
 
@@ -45,6 +54,41 @@ def test_categories_have_levels() -> None:
     men = Category(id="Men", name="Men")
     shirts = Category(id="Men > Shirts", name="Shirts", parent=men)
     assert found.categories == (shirts, Category(id="Women", name="Women"))
+
+
+CATEGORIES = 'categories = { from = "c", split = "|" }\ncategory_levels = "/"\n'
+
+
+def test_the_categories_of_the_shop(tmp_path: Path) -> None:
+    toml = (
+        CATEGORIES + 'category_map = { "Herren/Hemden" = "Men > Shirts", SALE = "" }\n'
+    )
+    record = {"c": "herren/hemden|Sale|Damen/Schuhe"}
+    shirts = "Men > Shirts"
+    for unmapped, ids in (("keep", [shirts, "Damen > Schuhe"]), ("drop", [shirts])):
+        found = product(f'{toml}unmapped_categories = "{unmapped}"', record)
+        assert [category.id for category in found.categories or ()] == ids
+    text = reason(f'{toml}unmapped_categories = "reject"', record)
+    assert text == 'row 2: categories: "Damen/Schuhe" is not in the table of categories'
+    (row,) = rows(record)
+    assert mapping(f'key = "c"\ntitle = "c"\n{toml}').unmapped(row) == ["Damen/Schuhe"]
+
+
+def test_a_file_with_the_categories_of_the_shop(tmp_path: Path) -> None:
+    file = tmp_path / "categories.csv"
+    file.write_text('Herren/Hemden;"Men > Shirts"\n\nSale;Sale\n')
+    toml = f'{CATEGORIES}category_file = "{file}"\ncategory_map = {{ Sale = "" }}'
+    found = product(toml, {"c": "Herren/Hemden|Sale"})
+    assert [category.id for category in found.categories or ()] == ["Men > Shirts"]
+    file.write_text("a;b;c\n")
+    for content, problem in ((None, "row 1 of .* has 3"), (b"\xff", "is not UTF-8")):
+        if content:
+            file.write_bytes(content)
+        with pytest.raises(MisconfiguredError, match=f"category_file: .*{problem}"):
+            product(toml, {"c": "x"})
+    file.unlink()
+    with pytest.raises(MisconfiguredError, match=r"category_file: .* cannot be read"):
+        product(toml, {"c": "x"})
 
 
 def test_weights_and_sizes_are_converted() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings as few, strategies as st
 from tests.table.tables import HEADER, SHIRTS, read, read_text, settings
 
-from catalogsync import MisconfiguredError
+from catalogsync import MemorySink, MisconfiguredError, Options, Prune, sync
 
 ROWS = HEADER + "a,Cup,A1,S,1.50,3\na,Cup,A2,M,2.50,4\nb,Pot,B1,S,9,0\n"
 
@@ -206,6 +206,21 @@ async def test_pages_and_single_products(tmp_path: Path) -> None:
             f"{file}: utf-8, separated by ,, header in row 1, 6 columns, 2 products",
         )
     ]
+
+
+async def test_a_file_with_only_what_changed_removes_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "shop.csv"
+    sink = MemorySink()
+    file.write_text(ROWS)
+    async with settings(file).open() as source:
+        await sync(source, sink)
+    file.write_text(HEADER + "b,Pan,B1,S,9,0\n")
+    async with settings(file, "complete = false").open() as source:
+        report = await sync(source, sink)
+        with pytest.raises(ValueError, match="complete"):
+            await sync(source, sink, options=Options(prune=Prune.DELETE))
+    assert report.partial
+    assert [product.title for product in sink.products.values()] == ["Cup", "Pan"]
 
 
 FIXTURE = HEADER + (

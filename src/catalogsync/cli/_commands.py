@@ -15,7 +15,7 @@ from ._history import explain_product, list_failures, list_runs, retry_job
 from ._listing import adapters_text
 from ._new_adapter import new_adapter
 from ._plans import PlanOutput, apply_plan, plan_job
-from ._preview import preview_job
+from ._preview import list_unmapped, preview_job
 from ._releasing import release_job
 from ._runs import Selection, run_job
 from ._session import Session, command, shared_options
@@ -129,9 +129,7 @@ def plan(
     "--limit",
     metavar="N",
     type=click.IntRange(min=1),
-    default=5,
-    show_default=True,
-    help="Show at most N products.",
+    help="Show at most N products. [default: 5, or all with --unmapped]",
 )
 @click.option(
     "--key",
@@ -140,13 +138,27 @@ def plan(
     multiple=True,
     help="Show only this product, given as id or source:id. May be repeated.",
 )
+@click.option(
+    "--unmapped",
+    is_flag=True,
+    help="List categories that the map does not have, by number of products.",
+)
 @command("config")
-def preview(session: Session, job: str, keys: tuple[str, ...], limit: int) -> int:
+def preview(
+    session: Session,
+    job: str,
+    keys: tuple[str, ...],
+    limit: int | None,
+    *,
+    unmapped: bool,
+) -> int:
     """Show records of JOB's source and the products they make; writes nothing.
 
     With -v, long values are not shortened. The exit status is 1 if a record is rejected.
     """
-    return preview_job(session, session.job(job), keys, limit)
+    if unmapped:
+        return list_unmapped(session, session.job(job), keys, limit)
+    return preview_job(session, session.job(job), keys, limit or 5)
 
 
 @cli.command()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import cast
 
@@ -20,7 +22,7 @@ from ._runs import keys_of
 from ._session import Session
 from ._signals import InterruptHandler, interrupts
 
-__all__ = ["preview_job"]
+__all__ = ["list_unmapped", "preview_job"]
 
 _SHORT = 100
 _WHOLE = 100_000
@@ -31,11 +33,21 @@ def preview_job(session: Session, job: Job, keys: Sequence[str], limit: int) -> 
     return asyncio.run(_preview(session, job, keys, limit))
 
 
+def list_unmapped(
+    session: Session, job: Job, keys: Sequence[str], limit: int | None
+) -> int:
+    """Print the categories that a map does not have; returns the exit status."""
+    samples = asyncio.run(_of_job(session, job, keys, limit or sys.maxsize))
+    counts = Counter(name for sample in samples for name in sample.unmapped)
+    for name, count in counts.most_common():
+        products = counted(count, "product")
+        session.terminal.out(f"{shortened(name, _WHOLE)}: {products}")
+    session.terminal.out(f"{counted(len(counts), 'category', 'categories')} unmapped")
+    return 1 if counts else 0
+
+
 async def _preview(session: Session, job: Job, keys: Sequence[str], limit: int) -> int:
-    task = cast("asyncio.Task[object]", asyncio.current_task())
-    with interrupts(InterruptHandler(task=task, say=session.terminal.err)):
-        async with job.open_source() as source:
-            samples = await _samples(source, keys, limit)
+    samples = await _of_job(session, job, keys, limit)
     rejected = 0
     for sample in samples:
         rejected += isinstance(sample.result, Rejected)
@@ -43,6 +55,15 @@ async def _preview(session: Session, job: Job, keys: Sequence[str], limit: int) 
     made = counted(len(samples) - rejected, "product")
     session.terminal.out(f"{made}, {rejected} rejected")
     return 1 if rejected else 0
+
+
+async def _of_job(
+    session: Session, job: Job, keys: Sequence[str], limit: int
+) -> Sequence[Sample]:
+    task = cast("asyncio.Task[object]", asyncio.current_task())
+    with interrupts(InterruptHandler(task=task, say=session.terminal.err)):
+        async with job.open_source() as source:
+            return await _samples(source, keys, limit)
 
 
 async def _samples(source: Source, keys: Sequence[str], limit: int) -> Sequence[Sample]:

@@ -12,6 +12,7 @@ from catalogsync.catalog.outcomes import Rejected
 from catalogsync.catalog.products import Product, ProductKey
 from catalogsync.errors import InvalidValueError
 
+from ._categories import Unmapped
 from ._expression import Expression
 from ._numbers import DecimalMark
 from ._paths import as_text
@@ -60,6 +61,11 @@ class RecordMapping:
         categories: Categories; see `category_levels`.
         category_levels: Text that separates the levels in `Men > Shirts`; None: each
             category stands alone.
+        category_map: The shop's categories by the supplier's, such as
+            `{"Herren/Hemden" = "Men > Shirts"}`; an empty text drops the category.
+        category_file: A CSV file with these two columns, in UTF-8.
+        unmapped_categories: What to do with categories that are in neither of them:
+            `keep` them as they are, `drop` them, or `reject` the product.
         tags: Tags.
         weight: Weight, converted to grams.
         length: Length, converted to millimetres.
@@ -99,6 +105,9 @@ class RecordMapping:
     images: Expression | None = None
     categories: Expression | None = None
     category_levels: str | None = None
+    category_map: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    category_file: str | None = None
+    unmapped_categories: Unmapped = "keep"
     tags: Expression | None = None
     weight: Expression | None = None
     length: Expression | None = None
@@ -168,6 +177,10 @@ class RecordMapping:
         except InvalidValueError as error:
             return _rejected(key, error, _places(records))
 
+    def unmapped(self, record: Record, /) -> Sequence[str]:
+        """The supplier's categories in a record that the tables do not have."""
+        return self._parts.unmapped(record)
+
     def expressions(self) -> Iterator[tuple[str, Expression]]:
         """All expressions with their path, such as `prices.EUR`."""
         for field in attrs.fields(type(self)):
@@ -175,8 +188,9 @@ class RecordMapping:
             if isinstance(value, Expression):
                 yield field.name, value
             elif isinstance(value, dict):
-                for name, each in cast("dict[str, Expression]", value).items():
-                    yield f"{field.name}.{name}", each
+                for name, each in cast("dict[str, object]", value).items():
+                    if isinstance(each, Expression):
+                        yield f"{field.name}.{name}", each
 
     def _key(self, source: str, record: Record) -> ProductKey:
         try:

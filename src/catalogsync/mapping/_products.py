@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 import attrs
 
 from catalogsync.catalog.products import (
     UNSET,
-    Category,
     Dimensions,
     Image,
     Json,
@@ -22,6 +20,7 @@ from catalogsync.catalog.products import (
 )
 from catalogsync.errors import InvalidValueError
 
+from ._categories import category_reader, is_in, load_table
 from ._expression import Expression
 from ._numbers import LENGTHS, WEIGHTS, DecimalMark, measure
 from ._paths import as_text
@@ -39,7 +38,6 @@ Reader: TypeAlias = Callable[[object], Any]
 Line: TypeAlias = tuple[str, Expression, Reader]
 """A field with its expression and its reader."""
 
-_CATEGORIES = 10_000
 _STATUS: Mapping[object, ProductStatus] = {
     "published": ProductStatus.PUBLISHED,
     "draft": ProductStatus.DRAFT,
@@ -67,23 +65,6 @@ def _measured(
     return lambda value: measure(value, units, spec.unit, mark)
 
 
-def _category(levels: str | None) -> Reader:
-    """Reads a category; its id is its path, so that equal names do not collide."""
-
-    @lru_cache(_CATEGORIES)
-    def of(text: str) -> Category:
-        names = [text] if levels is None else [n.strip() for n in text.split(levels)]
-        found: Category | None = None
-        for name in filter(None, names):
-            id_ = name if found is None else f"{found.id} > {name}"
-            found = Category(id=id_, name=name, parent=found)
-        if found is None:
-            raise InvalidValueError("", f'"{text}" names no category')
-        return found
-
-    return lambda value: of(as_text(value))
-
-
 def _json(value: object) -> Json:
     """A value for `attributes`; a Decimal stays exact as text."""
     match value:
@@ -109,6 +90,8 @@ class Parts:
         sides: Length, width and height.
         attributes: Lines by the name of the attribute.
         variants: What concerns variants.
+        categories: The categories.
+        table: The shop's categories by the supplier's.
     """
 
     title: Line
@@ -117,6 +100,17 @@ class Parts:
     sides: Sequence[Line]
     attributes: Sequence[Line]
     variants: VariantParts
+    categories: Expression | None
+    table: Mapping[str, str]
+
+    def unmapped(self, record: Record) -> list[str]:
+        """The supplier's categories in a record that the table does not have."""
+        if self.categories is None or not self.table:
+            return []
+        value = self.categories.evaluate(record)
+        items = cast("list[object]", value) if isinstance(value, list) else [value]
+        texts = [as_text(item) for item in items if not is_empty(item)]
+        return [text for text in texts if not is_in(self.table, text)]
 
     @classmethod
     def of(cls, mapping: RecordMapping) -> Parts:
@@ -131,7 +125,10 @@ class Parts:
             single.append(("status", mapping.status, _status))
         if weight is not None:
             single.append(("weight", weight, _measured(weight, WEIGHTS, mark)))
-        category = _category(mapping.category_levels)
+        table = load_table(mapping.category_map, mapping.category_file)
+        category = category_reader(
+            mapping.category_levels, table, mapping.unmapped_categories
+        )
         readers = {"images": _image, "categories": category, "tags": as_text}
         return cls(
             title=("title", mapping.title, as_text),
@@ -150,6 +147,8 @@ class Parts:
                 (name, spec, _json) for name, spec in mapping.attributes.items()
             ],
             variants=VariantParts.of(mapping),
+            categories=mapping.categories,
+            table=table,
         )
 
 
@@ -209,7 +208,8 @@ def _together(line: Line, records: Iterable[Record]) -> tuple[Any, ...] | Unset:
             ):
                 if not is_empty(item):
                     each = reader(item)
-                    found.setdefault(each, each)
+                    if each is not None:
+                        found.setdefault(each, each)
         except InvalidValueError as error:
             raise BadRecordError(record.where, error.under(name)) from None
     return tuple(found.values()) if found or spec.clears else UNSET

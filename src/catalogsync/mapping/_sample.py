@@ -22,10 +22,12 @@ class Sample:
     Attributes:
         records: The records of one product.
         result: The product, or why there is none.
+        unmapped: The supplier's categories that the tables of the map do not have.
     """
 
     records: Sequence[Record]
     result: Product | Rejected
+    unmapped: Sequence[str] = ()
 
 
 @runtime_checkable

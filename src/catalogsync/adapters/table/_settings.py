@@ -69,6 +69,8 @@ class TableSettings:
         header_row: Row of the header, from 1. None: of the first 50 rows, the one that
             has most of the columns that are mapped.
         member: The file in a zip archive with several; `*` stands for any text.
+        complete: Whether the file has the whole catalog. If not, no run counts as one
+            over all products, and none may prune.
         page_size: Products in a page.
         max_size: Most bytes to read, uncompressed.
     """
@@ -88,6 +90,7 @@ class TableSettings:
         default=None, validator=attrs.validators.optional(attrs.validators.ge(1))
     )
     member: str | None = None
+    complete: bool = True
     page_size: int = attrs.field(default=500, validator=attrs.validators.ge(1))
     max_size: int = attrs.field(default=8_000_000_000, validator=attrs.validators.ge(1))
 

@@ -66,6 +66,11 @@ class TableSource:
         """The namespace of its product keys."""
         return self.settings.name
 
+    @property
+    def complete(self) -> bool:
+        """Whether the file has the whole catalog."""
+        return self.settings.complete
+
     async def read(self, cursor: Cursor | None, /) -> Page:
         """Read one page; the first call reads the whole file onto the disk.
 
@@ -114,9 +119,25 @@ class TableSource:
                     break
                 found += await asyncio.to_thread(staging.page, number)
         return [
-            Sample(records=staged.records, result=self._product(staged))
+            Sample(
+                records=staged.records,
+                result=self._product(staged),
+                unmapped=self._unmapped(staged),
+            )
             for staged in found[:most]
         ]
+
+    def _unmapped(self, staged: Staged) -> list[str]:
+        """The supplier's categories of a product that the map does not have."""
+        if staged.problem:
+            return []
+        found: dict[str, None] = {}
+        for record in staged.records:
+            try:
+                found |= dict.fromkeys(self.settings.map.unmapped(record))
+            except InvalidValueError:
+                continue
+        return list(found)
 
     async def check(self) -> Sequence[CheckResult]:
         """Read the file and say what was found."""
