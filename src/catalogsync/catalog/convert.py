@@ -59,7 +59,7 @@ def product_from_json(tree: object) -> Product:
 
 def as_json(value: Any) -> Any:
     """A value of ours as JSON types; what has none stays as it is."""
-    cls: Any = type(value)
+    cls = value.__class__
     if isinstance(value, Mapping):
         items = cast("Mapping[str, object]", value).items()
         return {name: as_json(item) for name, item in items}
