@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 from tests.adapters.xml_runs import (
     ATOM,
@@ -30,6 +31,7 @@ from catalogsync import (
     RunStatus,
     sync,
 )
+from catalogsync.adapters.sql import SQLSettings
 
 
 def shared(name: str) -> Path:
@@ -275,3 +277,23 @@ async def test_a_million_bytes_outside_of_records_are_forgotten(tmp_path: Path) 
     async with settings(place, **given).open() as source:
         assert len((await source.read(None)).products) == 1
         assert source._read.outside == {"language": "de", "last": "x" * 1000}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("merchant.xml", MERCHANT), ("bmecat.xml", BMECAT)]
+)
+async def test_a_second_run_writes_nothing(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    """And one changed price updates one product."""
+    content = (OWN / name).read_bytes()
+    place = written(tmp_path, content)
+    made = job(tmp_path, place, text)
+    sink = SQLSettings(url=f"sqlite:///{tmp_path}/catalog.db")
+    first, again = [await attrs.evolve(made, sink=sink).run() for _ in range(2)]
+    assert (first.counts.created, again.counts.unchanged) == (2, 2)
+    place.write_bytes(
+        content.replace(b"12.50 EUR", b"12.40 EUR").replace(b">5<", b">6<")
+    )
+    changed = await attrs.evolve(made, sink=sink).run()
+    assert (changed.counts.updated, changed.counts.unchanged) == (1, 1)
