@@ -12,7 +12,7 @@ import attrs
 from tests.conformance.adapters import KEYS
 
 from catalogsync import MemorySource, Page, ProductKey, Rejected
-from catalogsync.protocols import Cursor
+from catalogsync.protocols import CheckResult, Cursor
 from catalogsync.testing.conformance import example
 
 PRODUCTS = [example(key) for key in KEYS]
@@ -44,6 +44,9 @@ class Pages(MemorySource):
 
     async def get(self, keys: Sequence[ProductKey], /) -> Page:
         return Page(products=[p for p in self.products if p.key in keys])
+
+    async def check(self) -> Sequence[CheckResult]:
+        return [CheckResult(ok=True, what="list", text="can be read")]
 
     async def shift(self) -> None:
         self.products = self.products[1:]
@@ -198,6 +201,11 @@ class Prefetches(Pages):
         return await super().read(cursor)
 
 
+class ChecksNothing(Pages):
+    async def check(self) -> Sequence[CheckResult]:
+        return []
+
+
 class CountsCalls(Pages):
     async def read(self, cursor: Cursor | None, /) -> Page:
         page = await super().read(cursor)
@@ -238,6 +246,7 @@ BROKEN: list[tuple[str, type[Pages]]] = [
     ("read-can-be-cancelled", Swallows),
     ("read-can-be-cancelled", StaysLocked),
     ("nothing-left-running", Prefetches),
+    ("check-explains", ChecksNothing),
     ("requests-add-up", CountsCalls),
     ("faults-lose-nothing", EachOnce),
 ]

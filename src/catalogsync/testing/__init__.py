@@ -4,6 +4,7 @@ For tests of adapters and of programs that use catalogsync: real HTTP servers on
 a local port (:func:`serve`, :func:`dummyjson_server`, :func:`fake_api`,
 :func:`fake_medusa`), planned faults (:class:`FaultPlan`) and catalogs of any size
 (:func:`generate_catalog`). Only the command ``catalogsync demo`` uses them otherwise.
+:mod:`catalogsync.testing.conformance` checks the promises of an adapter.
 
 Provisional: names and behaviour may change in any release.
 """

@@ -31,7 +31,7 @@ from catalogsync.protocols import (
     SizedSink,
 )
 
-from ._promise import Promise, expect, promise, same
+from ._promise import Promise, expect, explained, promise, same
 from ._sink_kit import ALL, SinkKit
 
 ABILITIES: list[Promise[SinkKit]] = []
@@ -173,11 +173,7 @@ async def endpoint_is_public(kit: SinkKit) -> None:
 async def check_explains(kit: SinkKit) -> None:
     """`check` passes on a working system, and each result has a text."""
     sink = kit.able(SelfChecking, "check")
-    results = await promises.findings(sink)
-    expect(results, "`check` returned no result")
-    for result in results:
-        expect(result.what and result.text.strip(), f"no explanation: {result}")
-        expect(result.ok, f"not ok on the test system: {result.what}: {result.text}")
+    explained(await promises.findings(sink))
 
 
 @promise(ABILITIES, mend="Count every request that is sent, and never start again.")

@@ -20,6 +20,7 @@ import attrs
 
 from catalogsync.catalog.products import Price, Product, ProductKey, StockLevel, Variant
 from catalogsync.errors import BrokenPromiseError
+from catalogsync.protocols import CheckResult
 from catalogsync.testing.faults import FaultPlan
 
 T = TypeVar("T")
@@ -139,6 +140,14 @@ def _different(seen: Any, expected: Any) -> tuple[object, object]:
 def _short(value: object) -> str:
     text = repr(value)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+def explained(results: Sequence[CheckResult]) -> None:
+    """Say what was seen unless all results of a `check` are good and explained."""
+    expect(results, "`check` returned no result")
+    for result in results:
+        expect(result.what and result.text.strip(), f"no explanation: {result}")
+        expect(result.ok, f"not ok on the test system: {result.what}: {result.text}")
 
 
 def example(key: ProductKey) -> Product:

@@ -24,7 +24,15 @@ from catalogsync.report import RunStatus
 from catalogsync.retry import RetryPolicy
 
 from ._faults import busy_once, interrupted, left_running
-from ._promise import NotApplicableError, Promise, Setup, expect, promise, same
+from ._promise import (
+    NotApplicableError,
+    Promise,
+    Setup,
+    expect,
+    explained,
+    promise,
+    same,
+)
 
 SOURCE: list[Promise[SourceKit]] = []
 _MOST_PAGES = 10_000
@@ -222,6 +230,16 @@ async def nothing_left_running(kit: SourceKit) -> None:
     """No task outlives a call."""
     left = await left_running(kit.pages())
     expect(not left, f"still running: {', '.join(left)}")
+
+
+@promise(
+    SOURCE, mend="Return a CheckResult for each setting, with what to do about it."
+)
+async def check_explains(kit: SourceKit) -> None:
+    """`check` passes on a working system, and each result has a text."""
+    if not isinstance(kit.source, SelfChecking):
+        raise NotApplicableError("it has no `check`")
+    explained(await promises.findings(kit.source))
 
 
 @promise(SOURCE, mend="Count every request that is sent, and never start again.")
