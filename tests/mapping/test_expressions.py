@@ -17,6 +17,8 @@ from catalogsync import UNSET, MisconfiguredError
     [
         ('"A"', {"A": " red "}, "red"),
         ('"A [x]"', {"A [x]": "1"}, "1"),
+        ('"Length (cm)"', {"Length (cm)": "12"}, "12"),
+        ('"length(a)"', {"a": ["x", "y"]}, 2),
         ('"a.b[1].c"', {"a": {"b": [{}, {"c": "deep"}]}}, "deep"),
         ('"a.b"', {"a.b": "column", "a": {"b": "path"}}, "column"),
         ('{ from = ["A", "B"] }', {"A": " ", "B": "second"}, "second"),

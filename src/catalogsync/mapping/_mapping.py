@@ -16,6 +16,7 @@ from ._categories import Unmapped
 from ._expression import Expression
 from ._numbers import DecimalMark
 from ._paths import as_text
+from ._presets import completed
 from ._products import Parts, product_of
 from ._record import BadRecordError, Record, is_empty
 
@@ -30,6 +31,13 @@ def _pairs(value: Sequence[Sequence[str]]) -> tuple[tuple[str, str], ...]:
             raise InvalidValueError(f"option_pairs[{index}]", problem)
         pairs.append((pair[0], pair[1]))
     return tuple(pairs)
+
+
+def _stars(_: object, attribute: attrs.Attribute[Any], value: tuple[str, ...]) -> None:
+    for index, name in enumerate(value):
+        if name.count("*") != 1:
+            path = f"{attribute.name}[{index}]"
+            raise InvalidValueError(path, "must contain one `*` for the currency")
 
 
 def _currency_codes(
@@ -50,6 +58,9 @@ class RecordMapping:
     records together, without duplicates.
 
     Attributes:
+        preset: A map for the files of a system, which this one completes: `shopify`,
+            `woocommerce`, `medusa`, `spree`, `google_merchant`, or a TOML file.
+            Columns of a preset may be missing, except for key and title.
         key: Id of the product; records with the same key are one product. A record
             without key and title continues the one before.
         title: The title.
@@ -88,6 +99,8 @@ class RecordMapping:
             in both stands for the same text.
         price: One price, or several in different currencies.
         prices: One price for each currency, by its code.
+        price_columns: Columns with one price for each currency; `*` stands for its
+            code, as in `Variant Price *`.
         currency: Currency of `price`, if it stands elsewhere in the record.
         stock: Pieces in stock.
         stock_location: Location of `stock`, if it stands in the record.
@@ -96,6 +109,7 @@ class RecordMapping:
             reading is possible.
     """
 
+    preset: str | None = None
     key: Expression
     title: Expression
     description: Expression | None = None
@@ -129,6 +143,7 @@ class RecordMapping:
     prices: Mapping[str, Expression] = attrs.field(
         factory=dict[str, Expression], validator=_currency_codes
     )
+    price_columns: tuple[str, ...] = attrs.field(default=(), validator=_stars)
     currency: Expression | None = None
     stock: Expression | None = None
     stock_location: Expression | None = None
@@ -140,6 +155,15 @@ class RecordMapping:
         repr=False,
         default=attrs.Factory(Parts.of, takes_self=True),
     )
+
+    @classmethod
+    def completed(cls, table: Mapping[str, object]) -> Mapping[str, object]:
+        """The table of a configuration with what its preset adds.
+
+        Raises:
+            InvalidValueError: There is no such preset.
+        """
+        return completed(table)
 
     def group_of(self, record: Record, /) -> str | None:
         """The key of the product that a record belongs to.

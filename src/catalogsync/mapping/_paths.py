@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from fnmatch import translate
+from importlib import import_module
 from typing import Any, TypeAlias, cast
 
 from catalogsync.errors import InvalidValueError, MissingExtraError
@@ -38,25 +39,29 @@ def lookup(name: str) -> Lookup:
 
 
 def _jmespath(name: str) -> Lookup | None:
+    """Follows a path; None: it is not a path, or calls a function that does not exist."""
     try:
-        import jmespath  # type: ignore[import-untyped]
-        from jmespath.exceptions import (  # type: ignore[import-untyped]
-            JMESPathError,
-        )
+        jmespath: Any = import_module("jmespath")
     except ImportError as error:
         raise MissingExtraError("a path into nested data", "mapping") from error
+    errors = jmespath.exceptions
     try:
-        compiled: Any = jmespath.compile(name)
-    except JMESPathError:
+        compiled = jmespath.compile(name)
+    except errors.JMESPathError:
         return None
+    try:
+        compiled.search({})
+    except errors.UnknownFunctionError:  # `Length (cm)` is a column
+        return None
+    except errors.JMESPathError:
+        pass  # a function that needs a value
 
     def find(values: Values) -> object:
         try:
             return cast("object", compiled.search(values))
-        except JMESPathError as error:
-            raise InvalidValueError(
-                "", f"`{name}` cannot be followed: {error}"
-            ) from None
+        except errors.JMESPathError as error:
+            problem = f"`{name}` cannot be followed: {error}"
+            raise InvalidValueError("", problem) from None
 
     return find
 

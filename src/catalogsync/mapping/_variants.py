@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
@@ -43,6 +44,7 @@ class VariantParts:
         options: Options by name.
         pairs: Pairs of columns with the name and the value of an option.
         prices: The prices.
+        price_columns: What columns with a price for each currency look like.
         currency: Currency of prices, elsewhere in the record.
         stock: The stock.
         place: Location of the stock, in the record.
@@ -60,6 +62,7 @@ class VariantParts:
     options: Mapping[str, Expression]
     pairs: Sequence[tuple[str, str]]
     prices: Sequence[PriceLine]
+    price_columns: Sequence[re.Pattern[str]]
     currency: Expression | None
     stock: Sequence[StockLine]
     place: Expression | None
@@ -97,6 +100,7 @@ class VariantParts:
             options=mapping.options,
             pairs=cast("tuple[tuple[str, str], ...]", mapping.option_pairs),
             prices=prices,
+            price_columns=[_currency_column(n) for n in mapping.price_columns],
             currency=mapping.currency,
             stock=stock,
             place=mapping.stock_location,
@@ -111,7 +115,7 @@ class VariantParts:
         """Whether the mapping says anything about variants."""
         return bool(
             self.texts or self.options or self.pairs or self.prices or self.stock
-        ) or bool(self.id or self.nested)
+        ) or bool(self.id or self.nested or self.price_columns)
 
 
 @attrs.define(kw_only=True)
@@ -212,6 +216,7 @@ def _draft(
             draft.texts[attribute] = text
     _add_options(draft, parts, record, names)
     _add_prices(draft, parts, record)
+    _add_price_columns(draft, parts, record)
     _add_stock(draft, parts, record)
     if draft.empty and parts.id is None:
         return draft
@@ -292,6 +297,24 @@ def _places(
         if column.startswith(before) and column.endswith(after):
             text = column[len(before) : len(column) - len(after)]
             yield name_column.replace("*", text), column
+
+
+def _currency_column(name: str) -> re.Pattern[str]:
+    before, _, after = name.partition("*")
+    return re.compile(f"{re.escape(before)}([A-Z]{{3}}){re.escape(after)}")
+
+
+def _add_price_columns(draft: _Draft, parts: VariantParts, record: Record) -> None:
+    for pattern in parts.price_columns:
+        for column, value in record.values.items():
+            found = pattern.fullmatch(column)
+            if found is None or is_empty(value):
+                continue
+            try:
+                amount, code = money(value, check_currency(found[1]), parts.decimal)
+                draft.prices.setdefault(code, Price(amount=amount, currency=code))
+            except InvalidValueError as error:
+                raise InvalidValueError(column, error.problem) from None
 
 
 def _add_prices(draft: _Draft, parts: VariantParts, record: Record) -> None:

@@ -1,0 +1,141 @@
+"""Presets: the files of well-known systems, as they export them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.table.tables import read, read_text, settings
+from tests.table.test_feeds import FEEDS
+
+from catalogsync import MisconfiguredError, Product, ProductStatus
+
+SHOPIFY = """Handle,Title,Body (HTML),Vendor,Product Category,Type,Tags,Published,Option1 Name,\
+Option1 Value,Option2 Name,Option2 Value,Variant SKU,Variant Grams,Variant Inventory Qty,\
+Variant Price,Variant Barcode,Image Src,Status
+shirt,Shirt,<p>Fine</p>,Acme,Apparel > Shirts,,"a, b",TRUE,Size,S,Color,Red,'001,200.0,3,19.90,'40,\
+https://img.example.com/1.jpg,active
+shirt,,,,,,,,,M,,Red,002,200.0,0,21.90,,https://img.example.com/2.jpg,
+shirt,,,,,,,,,,,,,,,,,https://img.example.com/3.jpg,
+mug,Mug,,Acme,,Cups,,FALSE,Title,Default Title,,,,0.0,7,5.00,,,draft
+"""
+WOO = """ID,Type,SKU,Name,Published,Description,Stock,Weight (kg),Regular price,Categories,Images,\
+Parent,Attribute 1 name,Attribute 1 value(s)
+10,variable,SHIRT,Shirt,1,"Fine\\nsoft",,0.2,,"Clothing > Shirts, Sale","a.jpg, b.jpg",,Size,"S, M"
+11,variation,SHIRT-S,Shirt - S,1,,3,,19.90,,,SHIRT,Size,S
+12,variation,SHIRT-M,Shirt - M,1,,4,,21.90,,,SHIRT,Size,M
+20,variable,,Hat,0,,,,,,,,Size,"S, M"
+21,variation,,Hat - S,1,,3,,9,,,id:20,Size,S
+30,simple,MUG,Mug,-1,,7,,5,Cups,,,,
+"""
+GOOGLE = """id\ttitle\tdescription\titem_group_id\tprice\tcolor\tsize\tproduct_type\timage_link\t\
+shipping_weight
+S-1\tShirt red\tFine\tS\t19.90 EUR\tred\tM\tClothing > Shirts\ta.jpg\t0.2 kg
+S-2\tShirt blue\tFine\tS\t19.90 EUR\tblue\tM\tClothing > Shirts\tb.jpg\t0.2 kg
+M\tMug\t\t\t5 EUR\t\t\tCups\t\t
+"""
+
+
+def facts(product: Product) -> list[tuple[str, dict[str, str], dict[str, str]]]:
+    """Id, options and prices of each variant."""
+    return [
+        (
+            variant.id,
+            dict(variant.options),
+            {price.currency: str(price.amount) for price in variant.prices or ()},
+        )
+        for variant in product.variants or ()
+    ]
+
+
+async def test_shopify(tmp_path: Path) -> None:
+    preset = 'preset = "shopify"\ncurrency = { value = "EUR" }'
+    (shirt, mug), rejected = await read_text(tmp_path, SHOPIFY, mapping=preset)
+    assert rejected == []
+    assert facts(shirt) == [
+        ("001", {"Size": "S", "Color": "Red"}, {"EUR": "19.90"}),
+        ("002", {"Size": "M", "Color": "Red"}, {"EUR": "21.90"}),
+    ]
+    assert len(shirt.images or ()) == 3
+    assert (shirt.status, shirt.tags) == (ProductStatus.PUBLISHED, ("a", "b"))
+    assert shirt.weight == 200
+    assert facts(mug) == [
+        ("Default Title", {"Title": "Default Title"}, {"EUR": "5.00"})
+    ]
+    assert mug.status == ProductStatus.DRAFT
+    _, rejected = await read_text(tmp_path, SHOPIFY, mapping='preset = "shopify"')
+    assert "has no currency" in rejected[0].reason
+
+
+async def test_woocommerce(tmp_path: Path) -> None:
+    preset = 'preset = "woocommerce"\ncurrency = { value = "EUR" }'
+    (shirt, hat, mug), rejected = await read_text(tmp_path, WOO, mapping=preset)
+    assert rejected == []
+    assert facts(shirt) == [
+        ("SHIRT-S", {"Size": "S"}, {"EUR": "19.90"}),
+        ("SHIRT-M", {"Size": "M"}, {"EUR": "21.90"}),
+    ]
+    assert (shirt.title, shirt.description) == ("Shirt", "Fine\nsoft")
+    assert [each.id for each in shirt.categories or ()] == ["Clothing > Shirts", "Sale"]
+    assert facts(hat) == [("21", {"Size": "S"}, {"EUR": "9"})]
+    assert facts(mug) == [("MUG", {}, {"EUR": "5"})]
+
+
+async def test_google_merchant(tmp_path: Path) -> None:
+    preset = 'preset = "google_merchant"'
+    (shirt, mug), rejected = await read_text(tmp_path, GOOGLE, mapping=preset)
+    assert rejected == []
+    assert facts(shirt) == [
+        ("S-1", {"Color": "red", "Size": "M"}, {"EUR": "19.90"}),
+        ("S-2", {"Color": "blue", "Size": "M"}, {"EUR": "19.90"}),
+    ]
+    assert shirt.weight == 200
+    assert facts(mug) == [("M", {}, {"EUR": "5"})]
+
+
+@pytest.mark.skipif(not FEEDS.is_dir(), reason="needs ../shared/feeds")
+@pytest.mark.parametrize(
+    ("name", "preset", "toml", "products", "variants"),
+    [
+        ("medusa-export-semicolon.csv", "medusa", "", 2, 3),
+        ("medusa-prices-with-region.csv", "medusa", "", 1, 1),
+        ("medusa-v1-template.csv", "medusa", "", 3, 5),
+        ("spree-products.csv", "spree", "", 37, 87),
+        ("spree-import.csv", "spree", 'short_rows = "fill"', 2, 15),
+    ],
+)
+async def test_real_files(
+    name: str, preset: str, toml: str, products: int, variants: int
+) -> None:
+    found, rejected = await read(settings(FEEDS / name, toml, f'preset = "{preset}"'))
+    assert rejected == []
+    assert len(found) == products
+    assert sum(len(product.variants or ()) for product in found) == variants
+    currencies = {
+        currency for p in found for *_, prices in facts(p) for currency in prices
+    }
+    assert "USD" in currencies
+
+
+async def test_a_key_of_the_map_replaces_that_of_the_preset(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text('key = "Handle"\ntitle = "Vendor"\nbrand = "None"\n')
+    mapping = f'preset = "{own}"\ntitle = "Title"'
+    found, _ = await read_text(tmp_path, SHOPIFY, mapping=mapping)
+    assert [product.title for product in found] == ["Shirt", "Mug"]
+
+
+def test_presets_that_do_not_exist(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.toml"
+    bad.write_text("key = ")
+    for name, problem in (
+        ("shopfy", "map.preset: unknown preset; did you mean `shopify`?"),
+        ("x", "known: google_merchant, medusa, shopify, spree, woocommerce"),
+        ("none.toml", "map.preset: none.toml cannot be read"),
+        (str(bad), "is not TOML"),
+    ):
+        with pytest.raises(MisconfiguredError) as caught:
+            settings("shop.csv", mapping=f'preset = "{name}"')
+        assert problem in str(caught.value)
+    with pytest.raises(MisconfiguredError, match=r"price_columns\[0\]: must contain"):
+        settings("shop.csv", mapping='preset = "medusa"\nprice_columns = ["Price"]')
