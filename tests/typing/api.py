@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Literal, assert_type
 
@@ -103,6 +103,12 @@ from catalogsync.protocols import (
 )
 from catalogsync.report import CategoryCounts, Counts, Discrepancy
 from catalogsync.state import FailedProduct, RunRecord, StateStore
+from catalogsync.testing.conformance import (
+    Setup,
+    sink_promises,
+    source_promises,
+    state_promises,
+)
 
 
 @attrs.frozen
@@ -395,3 +401,22 @@ def errors(error: CatalogSyncError) -> Literal["repeat", "set aside", "stop"]:
         case UnauthorizedError() | MissingExtraError() | _:
             pass
     return "stop"
+
+
+@source_promises
+async def csv_keeps_its_promises(file: str) -> AsyncIterator[CsvSource]:
+    yield CsvSource([{"file": file}])
+
+
+@sink_promises
+async def dict_keeps_its_promises() -> AsyncIterator[Setup[DictSink]]:
+    yield Setup(DictSink(), refused=lambda key: Product(key=key, title="!"))
+
+
+@state_promises
+async def state_keeps_its_promises() -> AsyncIterator[StateStore]:
+    async with StateSettings().open() as store:
+        yield store
+
+
+assert_type(csv_keeps_its_promises, Callable[..., None])

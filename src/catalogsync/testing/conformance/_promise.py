@@ -24,6 +24,7 @@ from catalogsync.protocols import CheckResult
 from catalogsync.testing.faults import FaultPlan
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 K = TypeVar("K")
 
 DOCS = "docs/reference/adapters.md"
@@ -164,7 +165,7 @@ def example(key: ProductKey) -> Product:
 
 
 @attrs.frozen
-class Setup(Generic[T]):
+class Setup(Generic[T_co]):
     """An adapter, and what a test can do to the system behind it.
 
     Attributes:
@@ -179,7 +180,7 @@ class Setup(Generic[T]):
         secrets: Texts that must not appear in names, endpoints and errors.
     """
 
-    adapter: T
+    adapter: T_co
     faults: FaultPlan | None = attrs.field(default=None, kw_only=True)
     shift: Callable[[], Awaitable[object]] | None = attrs.field(
         default=None, kw_only=True
