@@ -29,10 +29,12 @@ from catalogsync import (
     LookupSource,
     MisconfiguredError,
     ProductKey,
+    Rejected,
     RunStatus,
     UnauthorizedError,
 )
 from catalogsync.adapters.json_api import Paging
+from catalogsync.mapping import Sampling
 from catalogsync.testing.api import APIStyle
 from catalogsync.testing.faults import (
     Fault,
@@ -178,6 +180,21 @@ async def test_another_product_than_the_one_asked_for() -> None:
         assert isinstance(source, LookupSource)
         (rejected,) = (await source.get([ProductKey("api", "7")])).rejected
     assert "product api:8 instead of api:7" in rejected.reason
+
+
+@each_style
+async def test_samples_show_records(paging: Any) -> None:
+    records = [*things(8), record(9, name=None)]
+    async with api_with(records, APIStyle(paging=paging)) as api:
+        for given in ({}, {"lookup": "", "graphql": None}):
+            if given and paging == "graphql":
+                continue
+            async with settings(api, **given).open() as source:
+                assert isinstance(source, Sampling)
+                assert len(await source.samples(7)) == 7
+                (last,) = await source.samples(5, keys=["9", "99"])
+            assert isinstance(last.result, Rejected)
+            assert last.records[0].values["id"] == 9
 
 
 async def test_without_a_setting_there_is_no_lookup() -> None:

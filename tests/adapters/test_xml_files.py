@@ -28,10 +28,12 @@ from catalogsync import (
     MisconfiguredError,
     Options,
     ProductKey,
+    Rejected,
     RunStatus,
     sync,
 )
 from catalogsync.adapters.sql import SQLSettings
+from catalogsync.mapping import Sampling
 
 
 def shared(name: str) -> Path:
@@ -297,3 +299,17 @@ async def test_a_second_run_writes_nothing(
     )
     changed = await attrs.evolve(made, sink=sink).run()
     assert (changed.counts.updated, changed.counts.unchanged) == (1, 1)
+
+
+async def test_samples_show_records(tmp_path: Path) -> None:
+    place = written(
+        tmp_path, items(5).replace("N 3", "").replace("<list>", "<list><v>7</v>")
+    )
+    given = {"outside": {"version": "v"}, "complete": False}
+    async with settings(place, **given).open() as source:
+        assert isinstance(source, Sampling)
+        assert not source.complete
+        assert len(await source.samples(3)) == 3
+        (sample,) = await source.samples(3, keys=["3", "9"])
+    assert isinstance(sample.result, Rejected)
+    assert sample.records[0].values == {"@id": "3", "name": "", "version": "7"}

@@ -14,7 +14,7 @@ from catalogsync.catalog.outcomes import Rejected
 from catalogsync.catalog.products import Product, ProductKey
 from catalogsync.errors import BrokenReplyError, InvalidValueError, MisconfiguredError
 from catalogsync.http import Reply
-from catalogsync.mapping import Record, RecordMapping
+from catalogsync.mapping import Record, RecordMapping, Sample
 from catalogsync.protocols import CheckResult, Cursor, Page
 
 from ._client import ApiClient, Ask, Parameters, with_parameters
@@ -113,6 +113,34 @@ class JSONAPISource:
         if cursor is None and isinstance(walk, Counting):
             await self._try_overlap(walk, answer)
         return self._page(walk, cursor, answer)
+
+    async def samples(
+        self, most: int, /, *, keys: Sequence[str] = ()
+    ) -> Sequence[Sample]:
+        """The first products with their records, or those with these ids."""
+        walk, chosen = self._new_walk(), frozenset(keys)
+        cursors: list[Cursor | None] = [None]
+        found: list[Sample] = []
+        while cursors and len(found) < most:
+            cursor = cursors.pop(0)
+            answer = await self._answer(walk.ask(cursor), first=cursor is None)
+            cursors += walk.following(cursor, answer)
+            known, place = walk.known(cursor), walk.place(cursor)
+            for number, record in enumerate(answer.records[known:], known + 1):
+                key = self._key(record)
+                if not chosen or (key and key.id in chosen):
+                    found.append(self.sample(record, place.of(number)))
+        return found[:most]
+
+    def sample(self, record: object, where: str) -> Sample:
+        """A record with the product that it makes."""
+        mapping = self.settings.map
+        result = made_of(mapping, self.name, record, where)
+        if not isinstance(record, Mapping):
+            return Sample(records=(), result=result)
+        raw = Record(where=where, values=cast("Mapping[str, object]", record))
+        unmapped = mapping.unmapped(raw) if isinstance(result, Product) else ()
+        return Sample(records=[raw], result=result, unmapped=unmapped)
 
     async def check(self) -> Sequence[CheckResult]:
         """Connect to the API and read the first page."""
@@ -299,8 +327,32 @@ class LookupJSONAPISource:
                 rejected.append(made)
         return Page(products=products, rejected=rejected)
 
+    async def samples(
+        self, most: int, /, *, keys: Sequence[str] = ()
+    ) -> Sequence[Sample]:
+        """The first products with their records, or those with these ids."""
+        if not keys:
+            return await self.pages.samples(most)
+        found: list[Sample] = []
+        for id_ in keys[:most]:
+            record = await self._record(ProductKey(self.name, id_))
+            if record is not None:
+                found.append(self.pages.sample(record, f"product {id_}"))
+        return found
+
     async def _single(self, key: ProductKey) -> Product | Rejected | None:
         """The product or why it is rejected; None: it does not exist."""
+        source, where = self.pages, f"product {key.id}"
+        if (record := await self._record(key)) is None:
+            return None
+        made = made_of(source.settings.map, source.name, record, where)
+        if made.key not in {None, key}:
+            reason = f"the API answers with product {made.key} instead of {key}"
+            return Rejected(key=key, reason=reason, where=where, path="key")
+        return made if made.key else attrs.evolve(cast("Rejected", made), key=key)
+
+    async def _record(self, key: ProductKey) -> object:
+        """The record of a product; None: it does not exist."""
         source = self.pages
         ask = self._ask(key)
         reply = await source.client.ask(ask)
@@ -310,15 +362,8 @@ class LookupJSONAPISource:
         record = source.paths.item.search(body)
         if isinstance(record, list):
             found = cast("list[object]", record)
-            record = found[0] if found else None
-        if record is None:
-            return None
-        where = f"product {key.id}"
-        made = made_of(source.settings.map, source.name, record, where)
-        if made.key not in {None, key}:
-            reason = f"the API answers with product {made.key} instead of {key}"
-            return Rejected(key=key, reason=reason, where=where, path="key")
-        return made if made.key else attrs.evolve(cast("Rejected", made), key=key)
+            return found[0] if found else None
+        return record
 
     def _ask(self, key: ProductKey) -> Ask:
         settings = self.pages.settings

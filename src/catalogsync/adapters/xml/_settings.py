@@ -74,6 +74,8 @@ class XMLSettings:
         outside: Paths to texts outside of records, such as a currency in a header, by
             the name under which each record has them. `/@name` at the end stands for
             an attribute.
+        complete: Whether the file has the whole catalog. If not, no run counts as one
+            over all products, and none may prune.
         after_version: For an update of a BMEcat catalogue: number of the version that
             was read last. None: updates are refused.
         member: The file in a zip archive with several; `*` stands for any text.
@@ -87,6 +89,7 @@ class XMLSettings:
     map: RecordMapping
     namespaces: Mapping[str, str] = attrs.field(factory=dict[str, str])
     outside: Mapping[str, str] = attrs.field(factory=dict[str, str], validator=_outside)
+    complete: bool = True
     after_version: int | None = None
     member: str | None = None
     page_size: int = attrs.field(default=500, validator=attrs.validators.ge(1))

@@ -17,7 +17,7 @@ from catalogsync.catalog.outcomes import Rejected
 from catalogsync.catalog.products import Product, ProductKey
 from catalogsync.errors import BrokenReplyError, TransientError
 from catalogsync.files import FoundFile, find_file
-from catalogsync.mapping import Record
+from catalogsync.mapping import Record, Sample
 from catalogsync.protocols import CheckResult, Cursor, Page
 
 from ._parser import Parsed, Parser, Path
@@ -71,7 +71,7 @@ class XMLSource:
     @property
     def complete(self) -> bool:
         """Whether the file is a whole catalogue, and not an update."""
-        return self.settings.after_version is None
+        return self.settings.complete and self.settings.after_version is None
 
     async def read(self, cursor: Cursor | None, /) -> Page:
         """Read one page; the first call reads the whole file onto the disk.
@@ -102,6 +102,27 @@ class XMLSource:
         )
         products, rejected = self._products(read, found)
         return Page(products=products, rejected=rejected)
+
+    async def samples(
+        self, most: int, /, *, keys: Sequence[str] = ()
+    ) -> Sequence[Sample]:
+        """The first products with their records, or those with these ids."""
+
+        def find(spool: Spool) -> list[Spooled]:
+            if not keys:
+                return spool.page(0, most)
+            return [each for key in keys for each in spool.find(key)]
+
+        read, found = await self._spooled(find)
+        return [self._sample(read, each) for each in found[:most]]
+
+    def _sample(self, read: _Read, found: Spooled) -> Sample:
+        records, result = _records(read, found), self._product(read, found)
+        made = records if isinstance(result, Product) else ()
+        unmapped = [name for each in made for name in self.settings.map.unmapped(each)]
+        return Sample(
+            records=records, result=result, unmapped=tuple(dict.fromkeys(unmapped))
+        )
 
     async def check(self) -> Sequence[CheckResult]:
         """Read the file and count its products."""
@@ -184,13 +205,17 @@ class XMLSource:
     def _product(self, read: _Read, found: Spooled) -> Product | Rejected:
         if found.problem:
             return Rejected(key=None, reason=found.problem, where=found.where)
-        records = found.records
-        if read.outside:
-            records = tuple(
-                Record(where=each.where, values={**read.outside, **each.values})
-                for each in records
-            )
-        return self.settings.map.product(self.name, records)
+        return self.settings.map.product(self.name, _records(read, found))
+
+
+def _records(read: _Read, found: Spooled) -> Sequence[Record]:
+    """The records of a product, with the texts outside of records."""
+    if not read.outside:
+        return found.records
+    return [
+        Record(where=each.where, values={**read.outside, **each.values})
+        for each in found.records
+    ]
 
 
 def _first(cursor: Cursor) -> int:
