@@ -162,6 +162,25 @@ def preview(
 
 
 @cli.command()
+@click.argument("location", metavar="FILE")
+@click.option(
+    "--out",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the proposed configuration to a new FILE instead of showing it.",
+)
+@command()
+def sniff(session: Session, location: str, out: Path | None) -> int:
+    """Examine FILE, a path or an address, and propose a configuration for it.
+
+    It shows the first products that the proposal makes.
+    """
+    from ._sniff import sniff_file
+
+    return sniff_file(session, location, out)
+
+
+@cli.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @command("config", "report", "progress")
 def apply(session: Session, file: Path) -> int:

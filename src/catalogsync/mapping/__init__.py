@@ -19,7 +19,17 @@ from __future__ import annotations
 
 from ._expression import Expression
 from ._mapping import RecordMapping
+from ._numbers import number_marks
+from ._presets import presets
 from ._record import Record
 from ._sample import Sample, Sampling
 
-__all__ = ["Expression", "Record", "RecordMapping", "Sample", "Sampling"]
+__all__ = [
+    "Expression",
+    "Record",
+    "RecordMapping",
+    "Sample",
+    "Sampling",
+    "number_marks",
+    "presets",
+]

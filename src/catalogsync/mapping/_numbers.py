@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import Literal, TypeAlias
@@ -20,6 +21,7 @@ __all__ = [
     "measure",
     "money",
     "number",
+    "number_marks",
 ]
 
 DecimalMark: TypeAlias = Literal[".", ","]
@@ -184,6 +186,38 @@ def _mark(body: str, value: str) -> DecimalMark:
         f"{_quoted(value)} may be {whole}{fraction} or {whole}.{fraction}: "
         'set decimal = "." or decimal = ","',
     )
+
+
+def number_marks(values: Iterable[object]) -> tuple[DecimalMark | None, bool]:
+    """The decimal mark of prices, and whether each has a currency.
+
+    Returns:
+        The mark, if a value shows it and none contradicts; None: none shows it, or each
+        can be read on its own.
+
+    Raises:
+        InvalidValueError: A value is no price.
+    """
+    marks: set[DecimalMark] = set()
+    count = with_currency = 0
+    for value in values:
+        if value is None or value == "":
+            continue
+        count += 1
+        if not isinstance(value, str) or not value.strip():
+            continue
+        found = _NUMBER.fullmatch(_NO_CENTS.sub("", value.strip()))
+        if found is None:
+            raise InvalidValueError("", f"{_quoted(value)} is not a number")
+        with_currency += bool(found["before"].strip() or found["after"].strip())
+        body = found["number"]
+        if "." in body or "," in body:
+            try:
+                marks.add(_mark(body, value))
+            except InvalidValueError:
+                continue
+    mark = next(iter(marks)) if len(marks) == 1 else None
+    return mark, 0 < count == with_currency
 
 
 def check_unit(unit: str, units: dict[str, Decimal] | None = None) -> str:

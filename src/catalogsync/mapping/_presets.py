@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 from catalogsync.errors import InvalidValueError
 
-__all__ = ["completed"]
+__all__ = ["completed", "presets"]
 
 _FOLDER = Path(__file__).parent / "presets"
 
@@ -34,6 +35,29 @@ def completed(table: Mapping[str, object]) -> Mapping[str, object]:
     except ValueError as error:
         raise InvalidValueError("preset", f"{file} is not TOML: {error}") from None
     return {**preset, **table}
+
+
+def presets() -> Mapping[str, Sequence[str]]:
+    """The columns that each preset names, by its name."""
+    found: dict[str, Sequence[str]] = {}
+    for file in sorted(_FOLDER.glob("*.toml")):
+        tree = tomllib.loads(file.read_text(encoding="utf-8"))
+        found[file.stem] = sorted(set(_columns(tree)))
+    return found
+
+
+def _columns(tree: object) -> Iterator[str]:
+    """The names of columns in a preset."""
+    for key, value in cast("dict[str, object]", tree).items():
+        if isinstance(value, str) and key not in {"category_levels", "decimal"}:
+            yield value
+        elif isinstance(value, dict):
+            inner = cast("dict[str, object]", value)
+            named = {k: v for k, v in inner.items() if k in {"from", "all"}} or (
+                inner if key == "options" else {}
+            )
+            for each in named.values():
+                yield from [each] if isinstance(each, str) else cast("list[str]", each)
 
 
 def _shipped(name: str) -> Path:

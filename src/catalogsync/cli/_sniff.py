@@ -1,0 +1,48 @@
+"""The command `sniff`: examines a file and proposes a configuration."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+
+from catalogsync.adapters.table import sniff
+from catalogsync.config import load_config
+from catalogsync.errors import MisconfiguredError
+from catalogsync.files import shown
+
+from ._preview import preview_job
+from ._session import Session
+
+__all__ = ["sniff_file"]
+
+_SHOWN = 2
+
+
+def sniff_file(session: Session, location: str, out: Path | None) -> int:
+    """Print or write what `sniff` proposes, and a preview; returns the exit status."""
+    if out is not None and out.exists():
+        raise MisconfiguredError("--out", f"{out} exists already")
+    proposal = sniff(location)
+    job = _job_name(location)
+    text = proposal.toml(job, location)
+    for line in (*proposal.facts, *(f"? {each}" for each in proposal.questions)):
+        session.terminal.out(line)
+    session.terminal.out("")
+    if out is None:
+        session.terminal.out(text)
+    else:
+        out.write_text(text, encoding="utf-8")
+        session.terminal.out(f"wrote {out}; next: catalogsync check {job}\n")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "catalogsync.toml"
+        file.write_text(text, encoding="utf-8")
+        proposed = load_config(file, only=job).job(job)
+        preview_job(session, proposed, (), _SHOWN)
+    return 0
+
+
+def _job_name(location: str) -> str:
+    """A name for the job, from that of the file."""
+    stem = shown(location).rpartition("/")[2].partition(".")[0].lower()
+    return re.sub(r"[^a-z0-9]+", "-", stem).strip("-") or "shop"

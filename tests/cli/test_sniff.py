@@ -1,0 +1,80 @@
+"""The command `sniff`: a proposal that works, and questions instead of guesses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from catalogsync.config import load_config
+
+from .conftest import Configure
+
+Call = Callable[..., Result]
+
+ROWS = """Price list
+Handle;Title;SKU;Size;Price;Stock
+cup;Cup;C-S;S;1,50;3
+cup;;C-M;M;2,50;4
+"""
+
+
+def test_a_proposal_with_a_question(configure: Configure, call: Call) -> None:
+    Path("Our cups.csv").write_text(ROWS)
+    result = call("sniff", "Our cups.csv", "--out", "proposed.toml")
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert lines[:6] == [
+        "Our cups.csv: utf-8, separated by ;, header in row 2, 6 columns",
+        'key: column "Handle"',
+        'title: column "Title"',
+        'sku: column "SKU"',
+        'stock: column "Stock"',
+        'options.Size: column "Size"',
+    ]
+    example = 'price = { from = "Price", currency = "EUR", decimal = "," }'
+    assert lines[6] == f"? which currency? for example: {example}"
+    assert "= product our-cups:cup  Cup" in result.stdout
+    assert load_config("proposed.toml").job("our-cups").source_name == "our-cups"
+    again = call("sniff", "Our cups.csv", "--out", "proposed.toml")
+    assert again.exit_code == 2
+    assert "proposed.toml exists already" in again.stderr
+
+
+@pytest.mark.parametrize("price", ["1,50 €", "EUR 2.50"])
+def test_a_currency_in_the_cells_needs_no_question(
+    configure: Configure, call: Call, price: str
+) -> None:
+    Path("cups.csv").write_text(f"id;name;price\n1;Cup;{price}\n")
+    result = call("sniff", "cups.csv")
+    assert "?" not in result.stdout
+    assert "prices.EUR" in result.stdout
+
+
+def test_a_preset_is_recognised(configure: Configure, call: Call) -> None:
+    Path("export.csv").write_text(
+        "Handle,Title,Body (HTML),Vendor,Option1 Name,Option1 Value,Variant SKU,"
+        "Variant Price\nmug,Mug,,Acme,Title,Default Title,M,5.00\n"
+    )
+    result = call("sniff", "export.csv")
+    assert "it looks like shopify: " in result.stdout
+    assert 'preset = "shopify"' in result.stdout
+    assert "? which currency?" in result.stdout
+
+
+def test_files_that_nobody_can_make_sense_of(configure: Configure, call: Call) -> None:
+    Path("numbers.csv").write_text("a,b\n1,2\n")
+    result = call("sniff", "numbers.csv")
+    assert result.exit_code == 2
+    assert "`a`, `b`" in result.stderr
+    assert call("sniff", "none.csv").exit_code == 2
+
+
+def test_json_has_columns_too(configure: Configure, call: Call) -> None:
+    Path("cups.json").write_text('[{"id": 1, "name": "Cup", "price": 1.5}]')
+    result = call("sniff", "cups.json")
+    assert result.exit_code == 0
+    assert 'title = "name"' in result.stdout
+    assert "? which currency?" in result.stdout
