@@ -63,6 +63,7 @@ def check(secret: str, text: str) -> None:
 
 @given(inner=names, outer=names, secret=texts)
 @example(inner="ascii", outer="latin-1", secret="000\xc3")
+@example(inner="plain", outer="repr of bytes", secret="000\xc3")
 @settings(max_examples=300, deadline=None)
 def test_any_secret_in_any_form_of_any_form(
     inner: str, outer: str, secret: str

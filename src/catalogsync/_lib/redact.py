@@ -195,7 +195,8 @@ def _char(char: str, before: str = "char") -> str:
     if name := codepoint2name.get(code, "apos" if char == "'" else ""):
         plain.append(f"{_AMPERSAND}{name}{_SEMICOLON}")
     if code >= 0x80:
-        escaped.append(more.join(f"x{byte:02x}" for byte in data))
+        # First: the code of "Ã" is also the first of its bytes.
+        escaped.insert(0, more.join(f"x{byte:02x}" for byte in data))
         plain.append(re.escape(data.decode("latin-1")))
     plain.append(re.escape(char))
     if char == " ":
