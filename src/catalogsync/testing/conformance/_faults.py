@@ -129,8 +129,11 @@ async def interrupted(call: Coroutine[Any, Any, object], at: int) -> str:
         `cancelled`, `swallowed` if the call went on as if nothing had happened, or
         `done` if it does not wait so often.
     """
-    stepped = cast("Coroutine[Any, Any, object]", _cancelled(call, at))
-    task = asyncio.get_running_loop().create_task(stepped)
+
+    async def stepped() -> object:
+        return await _cancelled(call, at)
+
+    task = asyncio.get_running_loop().create_task(stepped())
     await asyncio.wait([task])
     if task.cancelled():
         return "cancelled"
