@@ -15,6 +15,7 @@ from collections.abc import (
 from typing import TypeVar
 
 from .catalog.changes import Change
+from .catalog.drafts import Draft
 from .catalog.outcomes import Again, Outcome
 from .catalog.products import Json, Product, ProductKey
 from .errors import BatchRefusedError, RefusedError, TransientError
@@ -108,8 +109,10 @@ def batched(
         yield rest
 
 
-def weight_of(product: Product) -> int:
+def weight_of(product: Product | Draft) -> int:
     """Size of a product in memory in bytes, about."""
+    if isinstance(product, Draft):
+        return product.size
     total = _PRODUCT + _size(product.title) + _size(product.description)
     total += _size(product.brand) + _size(product.thumbnail)
     for image in product.images or ():

@@ -27,6 +27,7 @@ from .catalog.changes import (
     ReferenceOutcome,
     Write,
 )
+from .catalog.drafts import Draft, Fingerprint
 from .catalog.outcomes import Again, Outcome, Rejected
 from .catalog.products import Field, Product, ProductKey
 from .errors import InvalidValueError
@@ -38,6 +39,7 @@ __all__ = [
     "CountsRequests",
     "Cursor",
     "DeltaSource",
+    "FingerprintingSink",
     "HandleSink",
     "HasEndpoint",
     "Limits",
@@ -63,7 +65,8 @@ class Page:
     """One page of a source.
 
     Attributes:
-        products: Complete products. A key appears only once in the whole source.
+        products: Complete products, or drafts that become products. A key appears only
+            once in the whole source.
         rejected: Records that are not valid products.
         next: Cursors of the pages that follow. Empty: this is the last page. One: the
             next page. Several: all remaining pages, which may be read in parallel. They
@@ -75,7 +78,7 @@ class Page:
         last: Key of the last record of this page, for a source that gives `before`.
     """
 
-    products: Sequence[Product]
+    products: Sequence[Product | Draft]
     rejected: Sequence[Rejected] = ()
     next: Sequence[Cursor] = ()
     total: int | None = None
@@ -286,6 +289,48 @@ class HandleSink(Sink, Protocol):
 
 
 @runtime_checkable
+class FingerprintingSink(Sink, Protocol):
+    """A sink that can say cheaply whether a product is still as it was.
+
+    With a state store and a source that returns drafts, products that need no change
+    are recognised without building them.
+    """
+
+    def fingerprint(
+        self, existing: Existing, /, *, fields: frozenset[Field]
+    ) -> Fingerprint | None:
+        """Digest of what `find` has just read; None: it is not known. Pure.
+
+        Two equal digests mean that `find` and `shape` would give equal results, so the
+        digest covers the sink's settings and the version of its code, too.
+
+        Args:
+            existing: A result of `find`.
+            fields: The fields that `find` was called with.
+        """
+        ...
+
+    async def fingerprints(
+        self, keys: Sequence[ProductKey], /, *, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, str]:
+        """Digests of these products as they are now; changes nothing.
+
+        Args:
+            keys: Products to look for, at most `Limits.find`.
+            fields: The fields of an earlier `Fingerprint`.
+
+        Returns:
+            The digest for each product that `find` would return as `Existing`; others
+            may be left out.
+
+        Raises:
+            TransientError: It is retried.
+            UnauthorizedError, MisconfiguredError: The run stops.
+        """
+        ...
+
+
+@runtime_checkable
 class RemovingSink(Sink, Protocol):
     """A sink in which products can be unpublished, deleted and released."""
 
@@ -397,6 +442,7 @@ _ABILITIES: dict[str, type[Any]] = {
     "owned": RemovingSink,
     "find_foreign": AdoptingSink,
     "find_references": ReferencingSink,
+    "fingerprints": FingerprintingSink,
     "endpoint": HasEndpoint,
     "check": SelfChecking,
     "requests": CountsRequests,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +21,7 @@ from catalogsync import (
     InvalidValueError,
     Price,
     Product,
+    Rejected,
     RunStatus,
     StockLevel,
     Variant,
@@ -389,6 +391,16 @@ async def test_deep_attributes(depth: int) -> None:
         assert "deeper than 32 levels" in ran.reasons["2"]
 
 
+def sorted_out(
+    mapper: Mapper, records: Sequence[object]
+) -> tuple[list[Product], list[Rejected]]:
+    """The products of a page, and why other records are not."""
+    drafts, rejected = _sorted_out(mapper, records, "page")
+    built = [draft.build() for draft in drafts]
+    products = [item for item in built if isinstance(item, Product)]
+    return products, rejected + [item for item in built if isinstance(item, Rejected)]
+
+
 def fine(products: list[Product]) -> None:
     """No product claims what no record says."""
     for product in products:
@@ -400,7 +412,7 @@ def fine(products: list[Product]) -> None:
 def test_anything_in_place_of_a_record(nothing: object) -> None:
     mapper = Mapper(source="dummyjson", currency="USD")
     page = [record(-1), nothing, record(-3)]
-    products, rejected = _sorted_out(mapper, page, "page")
+    products, rejected = sorted_out(mapper, page)
     assert [products[0].key, products[-1].key] == [key(-1), key(-3)]
     assert len(products) + len(rejected) == 3
     fine(products)
@@ -416,7 +428,7 @@ def test_anything_in_place_of_a_record(nothing: object) -> None:
 def test_anything_in_place_of_a_field(fields: Record) -> None:
     mapper = Mapper(source="dummyjson", currency="USD")
     page = [record(-1), record(-2, **fields), record(-3)]
-    products, rejected = _sorted_out(mapper, page, "page")
+    products, rejected = sorted_out(mapper, page)
     assert [products[0].key, products[-1].key] == [key(-1), key(-3)]
     assert len(products) + len(rejected) == 3
     fine(products)

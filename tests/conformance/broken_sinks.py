@@ -38,6 +38,7 @@ from catalogsync.catalog.changes import (
     ReferenceChange,
     ReferenceOutcome,
 )
+from catalogsync.catalog.drafts import Fingerprint
 from catalogsync.protocols import AdoptBy, CheckResult
 
 REFUSED = "a title that is refused"
@@ -81,6 +82,16 @@ class Shelf(MemorySink):
 
     def weigh(self, change: Any, /) -> int:
         return len(repr(change.product))
+
+    def fingerprint(
+        self, existing: Existing, /, *, fields: frozenset[Field]
+    ) -> Fingerprint:
+        return Fingerprint(repr(existing.product), fields)
+
+    async def fingerprints(
+        self, keys: Sequence[ProductKey], /, *, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, str]:
+        return {k: repr(self.products[k]) for k in keys if k in self.products}
 
     def handle(self, product: Product, /) -> str:
         return f"{product.title}-{product.key}"
@@ -560,6 +571,18 @@ class NeverInCategories(Shelf):
         return attrs.evolve(linked, references={})
 
 
+class TitlesAgree(Shelf):
+    def fingerprint(
+        self, existing: Existing, /, *, fields: frozenset[Field]
+    ) -> Fingerprint:
+        return Fingerprint(existing.product.title, fields)
+
+    async def fingerprints(
+        self, keys: Sequence[ProductKey], /, *, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, str]:
+        return {k: self.products[k].title for k in keys if k in self.products}
+
+
 BROKEN: list[tuple[str, type[Shelf]]] = [
     ("well-formed", FindsList),
     ("well-formed", FindsNone),
@@ -593,6 +616,7 @@ BROKEN: list[tuple[str, type[Shelf]]] = [
     ("shape-is-stable", CutsWords),
     ("weight-grows", WeighsOne),
     ("handles-are-unique", TitleHandle),
+    ("fingerprints-follow", TitlesAgree),
     ("owned-lists-all", FirstPage),
     ("owned-lists-all", OwnsAll),
     ("deletes", DeletesOnce),

@@ -6,12 +6,14 @@ import asyncio
 import itertools
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import attrs
 from tests.conformance.adapters import KEYS
 
-from catalogsync import MemorySource, Page, ProductKey, Rejected
+from catalogsync import MemorySource, Page, Product, ProductKey, Rejected
+from catalogsync.catalog.drafts import Draft
 from catalogsync.protocols import CheckResult, Cursor
 from catalogsync.testing.conformance import example
 
@@ -227,6 +229,22 @@ class EachOnce(Pages):
         return page
 
 
+class Numbered(Pages):
+    async def read(self, cursor: Cursor | None, /) -> Page:
+        page = await super().read(cursor)
+        drafts = [
+            Draft(
+                key=each.key,
+                digest=f"{self.requests}".encode(),
+                size=1,
+                build=partial(attrs.evolve, each),
+            )
+            for each in page.products
+            if isinstance(each, Product)
+        ]
+        return attrs.evolve(page, products=drafts)
+
+
 BROKEN: list[tuple[str, type[Pages]]] = [
     ("well-formed", AsList),
     ("well-formed", ListsOthers),
@@ -237,6 +255,7 @@ BROKEN: list[tuple[str, type[Pages]]] = [
     ("same-again", Timed),
     ("second-run-is-idle", Timed),
     ("page-again", Forward),
+    ("digests-repeat", Numbered),
     ("pages-at-once", OneBuffer),
     ("before-is-last", BeforeIsFirst),
     ("moves-are-noticed", Blind),

@@ -201,6 +201,16 @@ def _all_absent(store: StateStore) -> StateStore:
     return replaced(store, note_absences=note_absences)
 
 
+def _unchanged_everywhere(store: StateStore) -> StateStore:
+    async def put_unchanged(_: str, products: Any, /) -> None:
+        await store.put_unchanged("", products)
+
+    async def unchanged(_: str, keys: Any, /) -> Any:
+        return await store.unchanged("", keys)
+
+    return replaced(store, put_unchanged=put_unchanged, unchanged=unchanged)
+
+
 BROKEN: list[tuple[str, Break]] = [
     ("runs-come-back", _nothing("end_run")),
     ("runs-once", _runs_again),
@@ -214,6 +224,7 @@ BROKEN: list[tuple[str, Break]] = [
     ("failures-are-dropped", _instead("drop_failures", lambda *a: a, endpoint=None)),
     ("intents-keep-handles", _new_intent),
     ("remembers", _nothing("forget")),
+    ("keeps-unchanged", _unchanged_everywhere),
     ("absences-need-two-runs", _all_absent),
     ("one-lease-holder", _any_holder),
     ("expired-leases-are-free", _for_ever),

@@ -7,8 +7,8 @@ still there, the next run writes nothing, and no product is stuck.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -21,21 +21,29 @@ from tests.real import real_is_desired
 from catalogsync.testing.medusa import fake_medusa
 
 from .story import Chapter, Event, stories
-from .world import World, world
+from .world import Memory, World, kept, world
 
 if TYPE_CHECKING:
     from tests.conftest import RealStore
 
 
-async def tell(facts: dict[str, str], story: Sequence[Chapter]) -> None:
-    """Let a story happen in an empty store."""
-    async with AsyncExitStack() as stack:
-        session = aiohttp.ClientSession(facts["url"])
-        medusa = Medusa(facts, await stack.enter_async_context(session))
+@asynccontextmanager
+async def empty_world(
+    facts: dict[str, str], memory: Memory = kept
+) -> AsyncGenerator[World]:
+    """An empty store, its people, and our way to it."""
+    async with aiohttp.ClientSession(facts["url"]) as session:
+        medusa = Medusa(facts, session)
         login = {"email": medusa.email, "password": medusa.password}
         token = (await medusa.post("/auth/user/emailpass", login))["token"]
         session.headers["Authorization"] = f"Bearer {token}"
-        place: World = await stack.enter_async_context(world(medusa))
+        async with world(medusa, memory) as place:
+            yield place
+
+
+async def tell(facts: dict[str, str], story: Sequence[Chapter]) -> None:
+    """Let a story happen in an empty store."""
+    async with empty_world(facts) as place:
         try:
             await place.live(story)
         except BaseException:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from hashlib import blake2b
+from typing import Any, TypeAlias
 
 import attrs
 from aiohttp import web
@@ -22,6 +23,7 @@ from catalogsync import (
     Options,
     Owner,
     Page,
+    Product,
     ProductKey,
     Prune,
     Report,
@@ -32,6 +34,7 @@ from catalogsync import (
     sync,
 )
 from catalogsync.adapters.medusa import MedusaSettings
+from catalogsync.catalog.drafts import Draft, Unchanged
 from catalogsync.state import StateStore
 from catalogsync.testing import FaultPlan
 from catalogsync.testing.faults import Fault, When, bad_gateway, lost, reset
@@ -82,11 +85,40 @@ class Listed:
     name: str = SOURCE
 
     async def read(self, _: str | None, /) -> Page:
-        products = tuple(self.catalog.values())
-        return Page(products=products, total=len(products))
+        drafts = tuple(map(draft, self.catalog.values()))
+        return Page(products=drafts, total=len(drafts))
 
     async def get(self, keys: Sequence[ProductKey], /) -> Page:
         return Page(products=[self.catalog[k.id] for k in keys if k.id in self.catalog])
+
+
+Kept: TypeAlias = Mapping[ProductKey, Unchanged]
+Memory: TypeAlias = Callable[[Kept], Kept]
+
+
+def kept(found: Kept) -> Kept:
+    """What was kept."""
+    return found
+
+
+@attrs.define
+class Remembering:
+    """A state store that may be wrong about products that need no change."""
+
+    store: StateStore
+    memory: Memory
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+    async def unchanged(self, endpoint: str, keys: Sequence[ProductKey], /) -> Kept:
+        return self.memory(await self.store.unchanged(endpoint, keys))
+
+
+def draft(product: Product) -> Draft:
+    """A product that is not built yet."""
+    digest = blake2b(repr(product).encode(), digest_size=16).digest()
+    return Draft(key=product.key, digest=digest, size=2000, build=lambda: product)
 
 
 @attrs.define
@@ -117,6 +149,7 @@ class World:
         state: What outlives a run.
         families: The products at the source.
         theirs: What people added: id of the product, what, and its value.
+        reports: The reports of all runs.
     """
 
     medusa: Medusa
@@ -126,6 +159,7 @@ class World:
     families: dict[str, Catalog] = attrs.field(factory=dict[str, Catalog])
     theirs: list[tuple[str, str, str]] = attrs.field(factory=list[tuple[str, str, str]])
     told: list[str] = attrs.field(factory=list[str])
+    reports: list[Report] = attrs.field(factory=list[Report])
 
     @property
     def catalog(self) -> Catalog:
@@ -194,6 +228,7 @@ class World:
             source, self.sink, options=options, state=self.state, job="shop"
         )
         self.told.append(str(report))
+        self.reports.append(report)
         check(report)
         return report
 
@@ -210,7 +245,7 @@ class World:
             assert holder, failure
             may_stay = keeps_variants or holder[1] in failed
             assert holder[1] not in self.catalog or may_stay, failure
-        rows = await self._rows()
+        rows = await self.rows()
         kept = {(e.key.id, e.diff.path) for e in report.manual_edits if e.kept}
         for id_, product in self.catalog.items():
             found = rows.get(id_, [])
@@ -232,7 +267,7 @@ class World:
             if id_ in by_id:
                 assert value in holds(by_id[id_], what), (what, value, by_id[id_])
 
-    async def _rows(self) -> dict[str, list[Any]]:
+    async def rows(self) -> dict[str, list[Any]]:
         path = f"/admin/products?limit=1000&fields={_FIELDS}"
         found: dict[str, list[Any]] = {}
         for row in (await self.medusa.get(path))["products"]:
@@ -244,13 +279,13 @@ class World:
     # --- people ---
 
     async def _deed(self, family: str, event: Event, new: str) -> None:
-        found = (await self._rows()).items()
+        found = (await self.rows()).items()
         rows = [row for id_, some in found if family_of(id_) == family for row in some]
         rows.sort(key=lambda row: str(row["external_id"]))
         if not rows:
             return
         row = rows[event.a % len(rows)]
-        variants = sorted(row["variants"] or (), key=lambda v: str(v["id"]))
+        variants = sorted(row["variants"] or (), key=_in_order)
         variant = variants[event.b % len(variants)] if variants else None
         await getattr(self, f"_{event.what}")(row, variant, new)
 
@@ -439,18 +474,29 @@ class World:
                 await self.medusa.ask("DELETE", f"/admin/products/{row['id']}")
 
 
+def _in_order(variant: Any) -> list[str]:
+    """The same order in all stores, whatever ids these give."""
+    return [str(variant[name]) for name in ("metadata", "sku", "title", "id")]
+
+
 def _items(variant: Any) -> list[Any]:
     """What the store counts for a variant."""
     return [] if variant is None else variant.get("inventory_items") or []
 
 
 @asynccontextmanager
-async def world(medusa: Medusa) -> AsyncGenerator[World]:
-    """An empty store, and the way to it."""
+async def world(medusa: Medusa, memory: Memory = kept) -> AsyncGenerator[World]:
+    """An empty store, and the way to it.
+
+    Args:
+        medusa: The store.
+        memory: What the state store makes of the products that need no change.
+    """
     plan = FaultPlan()
     async with proxy(medusa.url, plan) as line:
         settings = MedusaSettings(
             url=line.url, email=medusa.email, password=medusa.password
         )
         async with settings.open() as sink, StateSettings().open() as state:
-            yield World(medusa, sink, plan, state)
+            remembering: Any = Remembering(state, memory)
+            yield World(medusa, sink, plan, remembering)

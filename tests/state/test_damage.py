@@ -17,6 +17,7 @@ from tests.engine.fakes import fast, product
 from catalogsync import (
     BatchRefusedError,
     Change,
+    Field,
     MemorySink,
     OnDeleted,
     Outcome,
@@ -27,6 +28,7 @@ from catalogsync import (
     as_source,
     sync,
 )
+from catalogsync.catalog.drafts import Outline, Unchanged
 from catalogsync.state import StateStore
 from catalogsync.state.protocols import BusyError, DamageReporting
 
@@ -43,6 +45,7 @@ TABLES = {
     "catalogsync_lease": "name owner token ends_at ttl",
     "catalogsync_run": "number run_id job source sink started_at partial finished_at"
     " status report summary",
+    "catalogsync_unchanged": "endpoint source id record existing outline noted_at",
     "catalogsync_trigger": "number job keys asked_at asked_by",
 }
 NUMBERS = {"value", "number", "noted", "attempts", "partial", "token"}
@@ -94,11 +97,14 @@ async def fill(url: str) -> MemorySink:
         await store.add_trigger("j", [key])
         await store.put_intents(sink.endpoint, "r", {key: "h"})
         await store.note_absences("j", sink.endpoint, "r", [product("9").key])
+        outline = Outline(fields=frozenset({Field.TITLE}), tags=("new",))
+        unchanged = Unchanged(record="1f", row="2e", outline=outline)
+        await store.put_unchanged(sink.endpoint, {key: unchanged})
         await store.take_lease("other", "somebody", ttl=60)
     return sink
 
 
-async def read_all(store: StateStore) -> None:
+async def read_all(store: StateStore, endpoint: str) -> None:
     """What the command line, the dashboard and the service read."""
     for run in await store.runs():
         await store.run(run.run_id)
@@ -109,6 +115,7 @@ async def read_all(store: StateStore) -> None:
     await store.history("j", product("bad").key)
     taken = await store.take_lease("other", "me", ttl=60)
     assert isinstance(taken, BusyError) or taken.token > 0
+    await store.unchanged(endpoint, [product("1").key])
     await store.trim(days=1, runs=1)
 
 
@@ -144,12 +151,12 @@ async def test_any_value_in_any_column(
     except (sqlite3.IntegrityError, IntegrityError):
         reject()  # it is the value of another row
     async with StateSettings(url=url).open() as store:
-        await read_all(store)
+        await read_all(store, sink.endpoint)
         for title in ("second", "third"):
             report = await one_run(store, sink, title)
             assert report.status is RunStatus.DEGRADED, report.summary
             assert {each.title for each in sink.products.values()} == {title}
-        await read_all(store)
+        await read_all(store, sink.endpoint)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from tests.strategies import json_values, product_keys, reports
 
+from catalogsync.catalog.drafts import Outline, Unchanged
 from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
 from catalogsync.catalog.products import Json, ProductKey
 from catalogsync.report import Report, RunStatus, summary_of
@@ -280,3 +281,13 @@ async def test_absences_of_one_source(store: StateStore) -> None:
     assert await store.note_absences("", "shop", "r3", [A], source="pim") == {A}
     assert await store.note_absences("", "shop", "r4", [], source="erp") == set()
     assert await store.absences("", "shop") == {A}
+
+
+async def test_trim_deletes_old_unchanged_products(store: StateStore) -> None:
+    """Otherwise those that left the source would stay for ever."""
+    unchanged = Unchanged(record="1", row="2", outline=Outline(fields=frozenset()))
+    await store.put_unchanged("shop", {A: unchanged})
+    await store.trim(days=1, runs=1)
+    assert await store.unchanged("shop", [A]) == {A: unchanged}
+    await store.trim(days=0, runs=1)
+    assert await store.unchanged("shop", [A]) == {}

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 from tests.adapters.sql_databases import Hand
 
+from catalogsync.catalog.drafts import Outline, Unchanged
 from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
-from catalogsync.catalog.products import ProductKey
+from catalogsync.catalog.products import Category, Field, ProductKey
 from catalogsync.report import Counts, Report, RunStatus
 from catalogsync.state import StateSettings, _schema
 from catalogsync.state.protocols import (
@@ -126,6 +127,18 @@ async def test_an_older_store_is_read(version: Path, url: str, hand: Hand) -> No
             (intent,) = (await store.intents("shop", "pim")).values()
             assert (intent.key, intent.handle, intent.run_id) == (A, "shoe", "r2")
             assert await store.remembered("shop", [A, B]) == {A}
+            if version.stem >= "v5":
+                pans = Category(
+                    id="pans", name="Pans", parent=Category(id="pots", name="Pots")
+                )
+                outline = Outline(
+                    fields=frozenset({Field.TAGS, Field.TITLE}),
+                    categories=(pans,),
+                    tags=("new",),
+                )
+                assert await store.unchanged("shop", [A, B]) == {
+                    A: Unchanged(record="1f", row="2e", outline=outline)
+                }
             asked = {"job": "nightly", "at": 1795519134.5}
             assert await store.triggers() == [
                 Trigger(id=7, keys=(A, B), by="a webhook", **asked),

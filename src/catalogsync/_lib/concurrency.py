@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
-__all__ = ["each", "ended", "uninterrupted"]
+__all__ = ["each", "ended", "is_cancelled", "uninterrupted"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -83,3 +83,9 @@ async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
     task = asyncio.get_running_loop().create_task(work)
     await ended(task)
     return task.result()
+
+
+def is_cancelled() -> bool:
+    """Whether the current task itself was cancelled, not only something it awaits."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

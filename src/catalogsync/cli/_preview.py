@@ -10,6 +10,7 @@ from typing import cast
 
 from catalogsync._lib.texts import counted
 from catalogsync.catalog.changes import Create
+from catalogsync.catalog.drafts import Draft
 from catalogsync.catalog.outcomes import Rejected
 from catalogsync.catalog.products import Field, Product
 from catalogsync.config import Job
@@ -76,13 +77,17 @@ async def _samples(source: Source, keys: Sequence[str], limit: int) -> Sequence[
     while cursors and len(found) < limit:
         page = await source.read(cursors.pop(0))
         cursors += page.next
-        results: list[Product | Rejected] = [*page.products, *page.rejected]
         found += [
-            Sample(records=(), result=result)
-            for result in results
+            Sample(records=(), result=_built(result))
+            for result in (*page.products, *page.rejected)
             if not chosen or result.key in chosen
         ]
     return found[:limit]
+
+
+def _built(item: Product | Draft | Rejected) -> Product | Rejected:
+    """What a record becomes."""
+    return item.build() if isinstance(item, Draft) else item
 
 
 def _lines(sample: Sample, *, whole: bool) -> Iterator[str]:

@@ -14,6 +14,7 @@ from collections.abc import (
     Awaitable,
     Callable,
     Collection,
+    Mapping,
     Sequence,
 )
 from contextlib import asynccontextmanager, nullcontext
@@ -24,6 +25,7 @@ import attrs
 from catalogsync._lib.concurrency import uninterrupted
 from catalogsync.catalog.changes import Change, Create
 from catalogsync.catalog.convert import product_to_json
+from catalogsync.catalog.drafts import Unchanged
 from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
 from catalogsync.catalog.products import Product, ProductKey
 from catalogsync.diff.describe import diff
@@ -70,6 +72,7 @@ class _Pending:
         finished: Products whose intent is over.
         present: Products that the sink has now.
         reappeared: Products that an earlier run missed at the source.
+        unchanged: Products that needed no change, with both sides.
     """
 
     entries: list[HistoryEntry] = attrs.field(factory=list[HistoryEntry])
@@ -78,6 +81,9 @@ class _Pending:
     finished: set[ProductKey] = attrs.field(factory=set[ProductKey])
     present: set[ProductKey] = attrs.field(factory=set[ProductKey])
     reappeared: set[ProductKey] = attrs.field(factory=set[ProductKey])
+    unchanged: dict[ProductKey, Unchanged] = attrs.field(
+        factory=dict[ProductKey, Unchanged]
+    )
 
     def add(self, other: _Pending) -> None:
         """Add all that is in another one."""
@@ -87,6 +93,7 @@ class _Pending:
         self.finished |= other.finished
         self.present |= other.present
         self.reappeared |= other.reappeared
+        self.unchanged |= other.unchanged
 
 
 @attrs.define(kw_only=True)
@@ -299,6 +306,18 @@ class Journal:
         if outcome.status is not OutcomeStatus.REMOVED and key in self._missing:
             pending.reappeared.add(key)
 
+    async def unchanged(
+        self, keys: Collection[ProductKey]
+    ) -> Mapping[ProductKey, Unchanged]:
+        """Both sides of those of these products that needed no change before."""
+        if self.store is None or not keys:
+            return {}
+        return await self.store.unchanged(self.endpoint, keys)
+
+    def keep_unchanged(self, key: ProductKey, unchanged: Unchanged) -> None:
+        """Buffer both sides of a product that needs no change; `flush` saves them."""
+        self._pending.unchanged[key] = unchanged
+
     def _failure(self, outcome: Outcome, product: Product | None) -> FailedProduct:
         now = time.time()
         return FailedProduct(
@@ -332,6 +351,9 @@ class Journal:
             put = partial(store.put_failures, job, pending.failures)
             await (put() if job else put(endpoint=endpoint))
             pending.failures.clear()
+        if pending.unchanged:
+            await store.put_unchanged(endpoint, pending.unchanged)
+            pending.unchanged.clear()
         # Intents go last: if this breaks off, the next run checks once too often.
         keyed: tuple[tuple[set[ProductKey], _SaveKeys], ...] = (
             (

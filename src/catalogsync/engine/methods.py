@@ -16,12 +16,12 @@ from typing import Any, cast
 
 import attrs
 
+from catalogsync._lib.concurrency import is_cancelled
 from catalogsync.catalog.changes import Reference
 from catalogsync.catalog.products import ProductKey
 from catalogsync.errors import BrokenPromiseError
 
 from .defects import DefectError, explained
-from .pages import is_cancelled
 
 __all__ = ["Method", "is_a", "kind_of", "named"]
 
@@ -65,14 +65,14 @@ class Method:
                 raise self.broke(problem)
             return await answer
 
-    def called(self, *args: Any) -> Any:
+    def called(self, *args: Any, **named: Any) -> Any:
         """Call a method that must be a plain `def`.
 
         Raises:
             DefectError: It raised an error that would act as a signal.
         """
         try:
-            answer = getattr(self.adapter, self.name)(*args)
+            answer = getattr(self.adapter, self.name)(*args, **named)
         except BaseException:
             with self.guarded():
                 raise

@@ -20,12 +20,15 @@ from collections.abc import (
 import attrs
 
 from catalogsync.batching import ROOM, weight_of
+from catalogsync.catalog.products import Product
 from catalogsync.errors import BrokenReplyError
 from catalogsync.protocols import Cursor, Page
 
+from . import promises
 from .hash_set import HashSet
+from .recognizing import Fetched, Recognizer, unique_drafts
 
-__all__ = ["Read", "is_cancelled", "read_ahead"]
+__all__ = ["Read", "read_ahead"]
 
 _MAX_AHEAD = 4 * ROOM
 
@@ -35,17 +38,32 @@ class Read:
     """A page and the size of its products.
 
     Attributes:
-        page: The page.
+        page: The page, with drafts of known products only.
+        items: The products, as the planner gets them.
         weights: Size of each product in memory, in bytes, about.
     """
 
     page: Page
+    items: Sequence[Fetched]
     weights: Sequence[int]
 
     @classmethod
-    def of(cls, page: Page) -> Read:
-        """Weigh the products of a page."""
-        return cls(page, [weight_of(product) for product in page.products])
+    async def of(cls, page: Page, recognizer: Recognizer) -> Read:
+        """Build the products of a page that are not known, and weigh all."""
+        drafts = unique_drafts(page)
+        known = await recognizer.known(drafts.values())
+        page = promises.built(page, known)
+        items = [
+            Fetched(
+                key=item.key,
+                product=item if isinstance(item, Product) else None,
+                draft=drafts.get(item.key),
+                known=known.get(item.key),
+            )
+            for item in page.products
+        ]
+        weights = [weight_of(item) for item in page.products]
+        return cls(page, items, weights)
 
 
 ReadPage = Callable[[Cursor | None], Awaitable[Read | None]]
@@ -137,9 +155,3 @@ async def _caught(read: ReadPage, cursor: Cursor) -> Read | Exception | None:
         return await read(cursor)
     except Exception as error:  # noqa: BLE001 - raised again by the reader
         return error
-
-
-def is_cancelled() -> bool:
-    """Whether the current task itself was cancelled, not only something it awaits."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

@@ -35,7 +35,6 @@ from catalogsync.catalog.changes import (
     Write,
 )
 from catalogsync.catalog.outcomes import Outcome
-from catalogsync.catalog.products import Product
 from catalogsync.diff.ownership import OnManualEdit
 from catalogsync.errors import CatalogSyncError, TransientError
 from catalogsync.events import Compared
@@ -54,6 +53,7 @@ from .options import Options
 from .planner import Planner, conflict_text, no_objection
 from .pruning import Pruner
 from .reader import Reader
+from .recognizing import Fetched, Recognizer
 from .recorder import Recorder
 from .references import ReferenceResolver, allow_all
 from .removing import Removals, Remover
@@ -65,7 +65,7 @@ from .writer import Writer
 __all__ = ["OnChange", "Pipeline"]
 
 OnChange = Callable[[Change | ReferenceChange], None]
-_Weighed = tuple[Product, int]
+_Weighed = tuple[Fetched, int]
 _Collector = Generator[list[_Weighed] | None, _Weighed | None, None]
 
 
@@ -101,13 +101,6 @@ class Pipeline:
             stopping=journal.stopping,
             on_stop=self._empty_queue,
         )
-        self._reader = Reader(
-            source=source,
-            options=options,
-            recorder=recorder,
-            deliver=self._deliver,
-            on_page=self._end_page,
-        )
         self._references = self._make_references()
         self._planner = Planner(
             sink=sink,
@@ -115,8 +108,17 @@ class Pipeline:
             options=options,
             recorder=recorder,
             journal=journal,
+            recognizer=self._make_recognizer(),
             rules=options.rules(journal.job),
             objection=no_objection if approval is None else approval.objection,
+        )
+        self._reader = Reader(
+            source=source,
+            options=options,
+            recorder=recorder,
+            recognizer=self._planner.recognizer,
+            deliver=self._deliver,
+            on_page=self._end_page,
         )
         self._verifier = Verifier(
             sink=sink, planner=self._planner, options=options, recorder=recorder
@@ -140,7 +142,7 @@ class Pipeline:
         self._collected = 0
         self._enough = 1
         # None in a queue is the end marker, for each of the tasks that take from it.
-        self._groups: asyncio.Queue[list[Product] | None] = asyncio.Queue(maxsize=1)
+        self._groups: asyncio.Queue[list[Fetched] | None] = asyncio.Queue(maxsize=1)
         self._batches: asyncio.Queue[list[Write] | None] = asyncio.Queue(
             maxsize=self.width
         )
@@ -160,6 +162,16 @@ class Pipeline:
             keep=self.options.on_manual_edit is not OnManualEdit.OVERWRITE,
             on_change=self.on_change,
             is_allowed=allow_all if approval is None else approval.allows_reference,
+        )
+
+    def _make_recognizer(self) -> Recognizer:
+        options, journal = self.options, self.journal
+        return Recognizer.of(
+            self.sink,
+            journal,
+            self._references,
+            options.rules(journal.job),
+            transforms=options.transform is not None,
         )
 
     @property
@@ -219,9 +231,9 @@ class Pipeline:
         for _ in range(self.sink.limits.finders):
             await self._groups.put(None)
 
-    async def _deliver(self, product: Product, weight: int) -> None:
+    async def _deliver(self, item: Fetched, weight: int) -> None:
         self._collected += 1
-        await self._hand_over(self._collect.send((product, weight)))
+        await self._hand_over(self._collect.send((item, weight)))
 
     async def _end_page(self) -> None:
         """Hand over what the first pages brought, instead of waiting for a full group.
@@ -237,7 +249,7 @@ class Pipeline:
     async def _hand_over(self, group: list[_Weighed] | None) -> None:
         if group:
             self._collected -= len(group)
-            await self._groups.put([product for product, _ in group])
+            await self._groups.put([item for item, _ in group])
 
     async def _plan(self) -> None:
         while (group := await self._groups.get()) is not None:
@@ -249,7 +261,7 @@ class Pipeline:
                 planned = await self._planner.plan(group, policy)
             except TransientError as error:
                 problem = TransientError(f"could not ask the sink: {error}")
-                self._writer.leave_unresolved([p.key for p in group], problem)
+                self._writer.leave_unresolved([item.key for item in group], problem)
                 self._find_breaker.failed(len(group), problem)
                 self._stop_if_hopeless()
                 continue

@@ -14,8 +14,9 @@ does not know what an earlier write did.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 
 import attrs
 
@@ -27,8 +28,9 @@ from catalogsync.catalog.changes import (
     Write,
 )
 from catalogsync.catalog.checks import shortened
-from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
-from catalogsync.catalog.products import UNSET, Field, Product, ProductKey
+from catalogsync.catalog.drafts import Outline
+from catalogsync.catalog.outcomes import Outcome, OutcomeStatus, Rejected
+from catalogsync.catalog.products import UNSET, Field, Product, ProductKey, Variant
 from catalogsync.diff.compare import Comparison, compare, supplied
 from catalogsync.diff.describe import normalized
 from catalogsync.diff.ownership import Rules
@@ -40,6 +42,7 @@ from . import promises
 from .hash_set import HashSet
 from .journal import Journal
 from .options import OnDeleted, Options
+from .recognizing import Fetched, Recognizer
 from .recorder import Recorder
 from .references import ReferenceResolver
 
@@ -85,6 +88,7 @@ class Planner:
         options: Options of the run.
         recorder: Receives outcomes, warnings and manual edits.
         journal: Knows which writes of earlier runs were not finished.
+        recognizer: Recognises products that need no change.
         rules: Which fields a change may write.
         objection: Asked about each change.
         dropped: Hashes of what `Comparison.dropped` lists, with the product's key.
@@ -95,9 +99,12 @@ class Planner:
     options: Options
     recorder: Recorder
     journal: Journal
+    recognizer: Recognizer
     rules: Rules
     objection: Objection = no_objection
     dropped: HashSet = attrs.field(factory=HashSet, init=False)
+    # Products about which the next run has to say something again.
+    _noteworthy: HashSet = attrs.field(factory=HashSet, init=False)
     _warned: bool = attrs.field(default=False, init=False)
     _shape: Callable[[Product], Product] | None = attrs.field(init=False)
     _handle: Callable[[Product], str] | None = attrs.field(init=False)
@@ -117,38 +124,88 @@ class Planner:
             self.recorder.warn("`on_deleted = leave` ignored: it needs a state store")
 
     async def plan(
-        self, products: Sequence[Product], policy: RetryPolicy
+        self, group: Sequence[Fetched], policy: RetryPolicy
     ) -> list[Planned]:
         """Plan a group of fetched products.
 
         Args:
-            products: As they come from the source.
+            group: As the reader delivers them.
             policy: When finding them is repeated.
 
         Raises:
             TransientError: The last retry failed.
         """
-        desired = [p for product in products if (p := self._normalize(product))]
+        shapes = [self._shape_of(item) for item in group]
         if self.references is not None:
-            await self.references.ensure_for(desired)
+            await self.references.ensure_for(shape for shape in shapes if shape)
+        confirmed = await self._confirmed(group, policy)
+        drafts: dict[ProductKey, Fetched] = {}
+        desired: list[Product] = []
+        for item, shape in zip(group, shapes, strict=True):
+            if item.key in confirmed:
+                self.recorder.record(Outcome(item.key, OutcomeStatus.UNCHANGED))
+                continue
+            product = shape if isinstance(shape, Product) else self._build(item)
+            if product is not None:
+                desired.append(product)
+                drafts[item.key] = item
+        if self.references is not None:
+            await self.references.ensure_for(desired)  # what was known may be wrong
         on_retry = self.recorder.retrying("find products")
         async for attempt in policy.tries(on_retry=on_retry):
             with attempt:
-                return await self.plan_once(desired)
+                return await self.plan_once(desired, drafts)
         raise AssertionError("unreachable")
 
-    async def plan_once(self, desired: Sequence[Product]) -> list[Planned]:
+    def _shape_of(self, item: Fetched) -> Product | Outline | None:
+        """What is to be in the sink; an outline if the product is not built yet."""
+        if item.product is not None:
+            return self._normalize(item.product)
+        return item.known.outline if item.known else None
+
+    async def _confirmed(
+        self, group: Sequence[Fetched], policy: RetryPolicy
+    ) -> Collection[ProductKey]:
+        """The products that need no change, as far as this is known."""
+        known = [item for item in group if item.product is None]
+        if not known:
+            return ()
+        on_retry = self.recorder.retrying("find products")
+        async for attempt in policy.tries(on_retry=on_retry):
+            with attempt, self.recorder.phase("find"):
+                return await self.recognizer.confirmed(known)
+        raise AssertionError("unreachable")
+
+    def _build(self, item: Fetched) -> Product | None:
+        """The product of a known record that has to be compared after all."""
+        if item.product is not None or item.draft is None:
+            return None  # it has its outcome
+        product = promises.build(item.draft)
+        if isinstance(product, Rejected):
+            reason = f"{product.reason} ({product.where})"
+            self.recorder.record(Outcome(item.key, OutcomeStatus.FAILED, reason))
+            return None
+        self.recorder.record_built(product)
+        return self._normalize(product)
+
+    async def plan_once(
+        self,
+        desired: Sequence[Product],
+        fetched: Mapping[ProductKey, Fetched] = MappingProxyType({}),
+    ) -> list[Planned]:
         """Find products and plan them, without retries.
 
         Args:
             desired: Open products, as the sink can hold them.
+            fetched: As the reader delivered them, to keep those that need no change.
 
         Raises:
             TransientError: The sink cannot be asked now.
         """
         if not desired:
             return []
-        found = await self.find(desired)
+        fields = self._fields(desired)
+        found = await self.find(desired, fields)
         absent = [p.key for p in desired if p.key not in found]
         deleted = await self.journal.deleted_by_people(absent)
         for key in deleted:
@@ -156,22 +213,33 @@ class Planner:
                 "a person deleted it in the sink, and `on_deleted` says to leave it"
             )
             self.recorder.record(Outcome(key, OutcomeStatus.SKIPPED, reason))
+        planned: list[Planned] = []
         with self.recorder.phase("plan"):
-            planned = [
-                self._plan(product, found.get(product.key))
-                for product in desired
-                if product.key not in deleted
-            ]
-        return [item for item in planned if item is not None]
+            for product in desired:
+                if product.key in deleted:
+                    continue
+                existing, item = found.get(product.key), fetched.get(product.key)
+                change = self._plan(product, existing)
+                if change is not None:
+                    planned.append(change)
+                elif item is not None and isinstance(existing, Existing):
+                    self._keep(item, product, existing, fields)
+        return planned
 
-    async def find(self, desired: Sequence[Product]) -> Mapping[ProductKey, Found]:
+    def _fields(self, desired: Sequence[Product]) -> frozenset[Field]:
+        """The fields to read in the sink."""
+        # A product that we unpublished is published again, whatever the source says.
+        return frozenset({Field.STATUS}).union(*map(supplied, desired))
+
+    async def find(
+        self, desired: Sequence[Product], fields: frozenset[Field] | None = None
+    ) -> Mapping[ProductKey, Found]:
         """Ask the sink for products under our key, and for those to adopt.
 
         Raises:
             TransientError: The sink cannot be asked now.
         """
-        # A product that we unpublished is published again, whatever the source says.
-        fields = frozenset({Field.STATUS}).union(*map(supplied, desired))
+        fields = fields or self._fields(desired)
         with self.recorder.phase("find"):
             found = await promises.find(self.sink, desired, fields)
             missing = [p for p in desired if not isinstance(found.get(p.key), Existing)]
@@ -192,6 +260,7 @@ class Planner:
 
     def _normalize(self, product: Product) -> Product | None:
         """The product as the sink can hold it; None: it failed."""
+        product = self._without_negative_stock(product)
         never = self.rules.without(creating=True) & _REFERRING
         if never:
             # Otherwise categories and tags would be created that no product gets.
@@ -212,6 +281,15 @@ class Planner:
             return shaped
         return None
 
+    def _without_negative_stock(self, product: Product) -> Product:
+        """The product with stock of 0 where more was sold than there was."""
+        variants = product.variants or ()
+        if not any(map(_is_oversold, variants)):
+            return product
+        self._noteworthy.add(hash(product.key))
+        self.recorder.count_warning("stock below 0 counts as 0", str(product.key))
+        return attrs.evolve(product, variants=[*map(_not_below_zero, variants)])
+
     def _warn_of_normalized(self, product: Product, shaped: Product) -> None:
         """Warn of values that the sink keeps differently, once for each field."""
         fields = set[str]()
@@ -221,6 +299,7 @@ class Planner:
                 field = "stock" if item.path.endswith(".stock") else "prices"
             if field not in fields:
                 fields.add(field)
+                self._noteworthy.add(hash(product.key))
                 values = f"{shortened(item.old)} becomes {shortened(item.new)}"
                 example = f"{product.key} {item.path} ({values})"
                 self.recorder.count_warning(
@@ -237,6 +316,8 @@ class Planner:
         except RefusedError as error:
             self._fail(product, error.reason, error.said)
             return None
+        if result.conflicts or result.manual_edits or result.dropped:
+            self._noteworthy.add(hash(product.key))
         for conflict in result.conflicts:
             self.recorder.warn(conflict_text(product.key, conflict))
         self.recorder.record_manual_edits(product.key, result.manual_edits)
@@ -247,6 +328,19 @@ class Planner:
             self.recorder.record(Outcome(product.key, OutcomeStatus.UNCHANGED))
             return None
         return self._approved(product, result.change)
+
+    def _keep(
+        self,
+        item: Fetched,
+        desired: Product,
+        existing: Existing,
+        fields: frozenset[Field],
+    ) -> None:
+        """Let the next run recognise a product that needed no change."""
+        is_new = existing.last_applied is None or existing.foreign
+        begun = item.key in self.journal.intents or hash(item.key) in self._noteworthy
+        if not is_new and not begun:
+            self.recognizer.keep(item, desired, existing, fields)
 
     def compare_written(self, product: Product, existing: Existing) -> Comparison:
         """Compare a product that this run wrote with what the sink has now.
@@ -303,3 +397,20 @@ class Planner:
 
     def _fail(self, product: Product, reason: str, said: str = "") -> None:
         self.recorder.record(Outcome(product.key, OutcomeStatus.FAILED, reason, said))
+
+
+def _is_oversold(variant: Variant) -> bool:
+    for level in variant.stock or ():  # noqa: SIM110 - twice as fast as `any`
+        if level.quantity < 0:
+            return True
+    return False
+
+
+def _not_below_zero(variant: Variant) -> Variant:
+    if not _is_oversold(variant):
+        return variant
+    stock = [
+        attrs.evolve(level, quantity=max(level.quantity, 0))
+        for level in variant.stock or ()
+    ]
+    return attrs.evolve(variant, stock=stock)

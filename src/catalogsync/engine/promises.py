@@ -20,6 +20,8 @@ from collections.abc import (
 from itertools import islice
 from typing import Any, cast
 
+import attrs
+
 from catalogsync.catalog.changes import (
     Change,
     Conflict,
@@ -31,6 +33,7 @@ from catalogsync.catalog.changes import (
     ReferenceOutcome,
     Write,
 )
+from catalogsync.catalog.drafts import Draft, Fingerprint
 from catalogsync.catalog.outcomes import Again, Outcome, OutcomeStatus, Rejected
 from catalogsync.catalog.products import Field, Product, ProductKey
 from catalogsync.errors import BatchRefusedError, BrokenPromiseError, TransientError
@@ -40,6 +43,7 @@ from catalogsync.protocols import (
     CheckResult,
     CountsRequests,
     Cursor,
+    FingerprintingSink,
     HandleSink,
     HasEndpoint,
     Limits,
@@ -57,11 +61,15 @@ from catalogsync.protocols import (
 from .methods import Method, is_a, kind_of, named
 
 __all__ = [
+    "build",
+    "built",
     "check_sides",
     "find",
     "find_foreign",
     "find_references",
     "findings",
+    "fingerprint",
+    "fingerprints",
     "get",
     "handle",
     "owned",
@@ -107,12 +115,43 @@ async def get(source: LookupSource, keys: Sequence[ProductKey]) -> Page:
     return page
 
 
+def build(draft: Draft) -> Product | Rejected:
+    """`Draft.build`, checked."""
+    method = Method(draft, "build")
+    item = method.called()
+    method.must_be(item, (Product, Rejected))
+    if item.key != draft.key:
+        raise method.broke(f"built {item.key} from the draft of {draft.key}")
+    return cast("Product | Rejected", item)
+
+
+def built(page: Page, known: Collection[ProductKey] = ()) -> Page:
+    """A page with products in place of its drafts, except for the known ones."""
+    if not any(isinstance(item, Draft) for item in page.products):
+        return page
+    products: list[Product | Draft] = []
+    rejected = [*page.rejected]
+    for item in page.products:
+        made: Product | Draft | Rejected = item
+        if isinstance(item, Draft) and item.key not in known:
+            made = build(item)
+        if isinstance(made, Rejected):
+            rejected.append(made)
+        else:
+            products.append(made)
+    return attrs.evolve(page, products=products, rejected=rejected)
+
+
 def _page(method: Method, name: str, page: object) -> Page:
     method.must_be(page, Page)
     page = cast("Page", page)
     for product in method.listed(page.products, "Page.products"):
-        method.must_be(product, Product, "each of Page.products")
+        method.must_be(product, (Product, Draft), "each of Page.products")
+        method.must_be(product.key, ProductKey, "each key")
         method.of_source(product.key, name)
+        if isinstance(product, Draft):
+            method.must_be(product.digest, bytes, "Draft.digest")
+            method.must_be(product.size, int, "Draft.size")
     for record in method.listed(page.rejected, "Page.rejected"):
         method.must_be(record, Rejected, "each of Page.rejected")
         method.must_be(record.key, (ProductKey, type(None)), "Rejected.key")
@@ -139,6 +178,29 @@ async def find(
     method = Method(sink, "find")
     found = await method.awaited(desired, fields=fields)
     return _found(method, desired, found, foreign=False)
+
+
+def fingerprint(
+    sink: FingerprintingSink, existing: Existing, fields: frozenset[Field]
+) -> Fingerprint | None:
+    """`FingerprintingSink.fingerprint`, checked."""
+    method = Method(sink, "fingerprint")
+    answer = method.called(existing, fields=fields)
+    method.must_be(answer, (Fingerprint, type(None)))
+    return cast("Fingerprint | None", answer)
+
+
+async def fingerprints(
+    sink: FingerprintingSink, keys: Sequence[ProductKey], fields: frozenset[Field]
+) -> Mapping[ProductKey, str]:
+    """`FingerprintingSink.fingerprints`, checked."""
+    method = Method(sink, "fingerprints")
+    asked = frozenset(keys)
+    found = method.mapped(await method.awaited(keys, fields=fields))
+    for key, digest in found.items():
+        method.asked_for(key, asked, ProductKey)
+        method.must_be(digest, str, f"the digest of {key}")
+    return found
 
 
 async def find_foreign(

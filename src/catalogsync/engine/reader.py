@@ -25,7 +25,7 @@ import attrs
 
 from catalogsync.batching import ROOM, weight_of
 from catalogsync.catalog.outcomes import Outcome, OutcomeStatus, Rejected
-from catalogsync.catalog.products import Product, ProductKey, Variant
+from catalogsync.catalog.products import Product, ProductKey
 from catalogsync.errors import BrokenReplyError, MisconfiguredError, TransientError
 from catalogsync.events import PageRead, PassRepeated
 from catalogsync.protocols import Cursor, LookupSource, Page, Source
@@ -35,6 +35,7 @@ from .hash_set import HashSet
 from .options import Options
 from .pages import Read, read_ahead
 from .passes import Pass
+from .recognizing import Fetched, Recognizer
 from .recorder import Recorder
 
 __all__ = ["Reader"]
@@ -55,6 +56,7 @@ class Reader:
         source: The source.
         options: Options of the run: pages ahead, retries, transform, limit and keys.
         recorder: Receives every product and record.
+        recognizer: Knows the records that need not be built.
         deliver: Takes a product and its size in bytes; waits while the queue is full.
         on_page: Called when all products of a page are delivered.
     """
@@ -62,7 +64,8 @@ class Reader:
     source: Source
     options: Options
     recorder: Recorder
-    deliver: Callable[[Product, int], Awaitable[None]]
+    recognizer: Recognizer
+    deliver: Callable[[Fetched, int], Awaitable[None]]
     on_page: Callable[[], Awaitable[None]]
     _earlier: HashSet = attrs.field(factory=HashSet, init=False)
     _seen: HashSet = attrs.field(factory=HashSet, init=False)
@@ -192,8 +195,10 @@ class Reader:
                 with attempt:
                     with self.recorder.phase("read"):
                         page = await read()
-                    self._emit(page, time.perf_counter() - started)
-                    return Read.of(page)
+                    seconds = time.perf_counter() - started
+                    found = await Read.of(page, self.recognizer)
+                    self._emit(found.page, seconds)
+                    return found
         except TransientError as error:
             if not self._has_begun():
                 raise
@@ -233,10 +238,10 @@ class Reader:
         seen.begin(page)
         for record in page.rejected:
             self._reject(record, seen)
-        for product, weight in zip(page.products, read.weights, strict=True):
+        for item, weight in zip(read.items, read.weights, strict=True):
             # A product counts more than a rejected record with the same key.
-            if seen.add_key(product.key) or product.key in self._rejected:
-                await self._accept(product, weight)
+            if seen.add_key(item.key) or item.key in self._rejected:
+                await self._accept(item, weight)
         await self.on_page()
 
     def _reject(self, record: Rejected, seen: Pass) -> None:
@@ -261,25 +266,19 @@ class Reader:
         self._rejected.clear()
         self._set_aside.clear()
 
-    async def _accept(self, product: Product, weight: int) -> None:
-        if not self._is_selected(product.key):
+    async def _accept(self, item: Fetched, weight: int) -> None:
+        if not self._is_selected(item.key):
             return
-        self._rejected.pop(product.key, None)
-        self.recorder.record_fetched(product.key, product)
-        after = self._transform(product)
-        if after is not None:
-            after = self._without_negative_stock(after)
-            known = weight if after is product else weight_of(after)
-            await self.deliver(after, known)
+        self._rejected.pop(item.key, None)
+        self.recorder.record_fetched(item.key, item.product)
+        if item.product is not None and self.options.transform is not None:
+            after = self._transform(item.product)
+            if after is not None and after is not item.product:
+                weight = weight_of(after)
+            item = attrs.evolve(item, product=after, draft=None)
+        if item.product is not None or item.known is not None:
+            await self.deliver(item, weight)
         self._check_limit()
-
-    def _without_negative_stock(self, product: Product) -> Product:
-        """The product with stock of 0 where more was sold than there was."""
-        variants = product.variants or ()
-        if not any(map(_is_oversold, variants)):
-            return product
-        self.recorder.count_warning("stock below 0 counts as 0", str(product.key))
-        return attrs.evolve(product, variants=[*map(_not_below_zero, variants)])
 
     def _check_limit(self) -> None:
         taken = self.recorder.fetched + len(self._rejected) + len(self._set_aside)
@@ -293,11 +292,12 @@ class Reader:
 
     def _transform(self, product: Product) -> Product | None:
         """The product after the user's transform; None: it has its outcome."""
-        if self.options.transform is None:
+        transform = self.options.transform
+        if transform is None:
             return product
         status, reason = OutcomeStatus.SKIPPED, "vetoed by the transform"
         try:
-            after = self.options.transform(product)
+            after = transform(product)
         except Exception as error:  # noqa: BLE001 - the user's code, one product
             status = OutcomeStatus.FAILED
             after, reason = None, f"the transform raised {error!r}"
@@ -307,23 +307,6 @@ class Reader:
         if after is None:
             self.recorder.record(Outcome(product.key, status, reason))
         return after
-
-
-def _is_oversold(variant: Variant) -> bool:
-    for level in variant.stock or ():  # noqa: SIM110 - twice as fast as `any`
-        if level.quantity < 0:
-            return True
-    return False
-
-
-def _not_below_zero(variant: Variant) -> Variant:
-    if not _is_oversold(variant):
-        return variant
-    stock = [
-        attrs.evolve(level, quantity=max(level.quantity, 0))
-        for level in variant.stock or ()
-    ]
-    return attrs.evolve(variant, stock=stock)
 
 
 def _transform_problem(before: Product, after: object) -> str:

@@ -64,7 +64,8 @@ class _Open:
     """A product that has no outcome yet.
 
     Attributes:
-        product: As the source gave it; None for a rejected record or a removal.
+        product: As the source gave it; None for a rejected record, a removal, and a
+            product that is not built yet.
         removal: How it is removed; None: it was fetched.
         attempted: The outcome that its first write would have; None: no write yet.
     """
@@ -174,9 +175,15 @@ class Recorder:
     _batches: Counter[int] = attrs.field(factory=Counter[int])
 
     def record_fetched(self, key: ProductKey, product: Product | None = None) -> None:
-        """Open a product; None: a record with a readable key that is not a product."""
+        """Open a product; None: it is not built yet, or its record is not valid."""
         self.fetched += 1
         self._open[key] = _Open(product)
+
+    def record_built(self, product: Product) -> None:
+        """Add the product of an open record that was not built before."""
+        found = self._open.get(product.key)
+        if found is not None:
+            found.product = product
 
     def open_removal(self, change: Removal) -> None:
         """Open a product that is to be removed; it was not fetched."""

@@ -22,6 +22,7 @@ from catalogsync.catalog.changes import (
     ReferenceKind,
     ReferenceOutcome,
 )
+from catalogsync.catalog.drafts import Outline
 from catalogsync.catalog.products import Field, Product, Unset
 from catalogsync.diff.compare import References
 from catalogsync.errors import RefusedError, TransientError
@@ -96,7 +97,7 @@ class ReferenceResolver:
         factory=dict[Reference, ExistingReference], init=False
     )
 
-    async def ensure_for(self, products: Iterable[Product]) -> None:
+    async def ensure_for(self, products: Iterable[Product | Outline]) -> None:
         """Make sure that all categories and tags of these products exist.
 
         Raises:
@@ -133,7 +134,7 @@ class ReferenceResolver:
         for problem in self._stuck.values():
             self.recorder.warn(problem)
 
-    def resolve(self, product: Product) -> References:
+    def resolve(self, product: Product | Outline) -> References:
         """The ids of a product's categories and tags in the sink.
 
         Raises:
@@ -155,7 +156,9 @@ class ReferenceResolver:
             reason = f"the sink refused its {kind.value} {name[1]!r}"
             raise RefusedError(reason, said=self._refused.get(name, "")) from None
 
-    def _collect(self, product: Product, unknown: dict[_Name, Reference]) -> None:
+    def _collect(
+        self, product: Product | Outline, unknown: dict[_Name, Reference]
+    ) -> None:
         for category in product.categories or ():
             self._collect_path(self._source_tree.add(category), unknown)
         for tag in product.tags or ():

@@ -10,6 +10,7 @@ import attrs
 
 from catalogsync.batching import ROOM, weight_of
 from catalogsync.catalog.convert import product_from_json
+from catalogsync.catalog.drafts import Draft
 from catalogsync.catalog.outcomes import Rejected
 from catalogsync.catalog.products import Product, ProductKey
 from catalogsync.errors import InvalidValueError
@@ -45,7 +46,7 @@ class RetrySource:
     gone: Sequence[ProductKey] = ()
     lost: Sequence[ProductKey] = ()
     _fetch: _Fetch = attrs.field(alias="fetch", repr=False, eq=False)
-    _kept: Mapping[ProductKey, Product | Rejected] = attrs.field(
+    _kept: Mapping[ProductKey, Product | Draft | Rejected] = attrs.field(
         alias="kept", repr=False, eq=False
     )
     _size: int = attrs.field(default=_LOOKUP, alias="size", repr=False, eq=False)
@@ -59,7 +60,10 @@ class RetrySource:
         page = await self._fetch(unknown) if unknown else Page(products=())
         known = [self._kept[key] for key in keys if key in self._kept]
         return Page(
-            products=[*(k for k in known if isinstance(k, Product)), *page.products],
+            products=[
+                *(k for k in known if not isinstance(k, Rejected)),
+                *page.products,
+            ],
             rejected=[*(k for k in known if isinstance(k, Rejected)), *page.rejected],
             next=(str(end),) if end < len(self.keys) else (),
         )
@@ -107,7 +111,7 @@ async def _found(
     name: str, desired: Sequence[ProductKey], fetch: _Fetch
 ) -> RetrySource:
     """Look up all of these, and keep as many as fit into a bounded amount of memory."""
-    kept: dict[ProductKey, Product | Rejected] = {}
+    kept: dict[ProductKey, Product | Draft | Rejected] = {}
     found: set[ProductKey] = set()
     at, size, heaviest, room, keyless = 0, 1, 1, ROOM, False
     while some := desired[at : at + size]:

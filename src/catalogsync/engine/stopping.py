@@ -13,11 +13,11 @@ from typing import Any
 
 import attrs
 
+from catalogsync._lib.concurrency import is_cancelled
 from catalogsync.errors import CatalogSyncError, TransientError
 from catalogsync.events import RunStopping, logger
 
 from .defects import explained
-from .pages import is_cancelled
 from .recorder import Recorder
 
 __all__ = ["RunTasks", "Stage"]

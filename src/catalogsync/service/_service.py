@@ -19,10 +19,10 @@ from typing import Protocol, Self
 
 import attrs
 
+from catalogsync._lib.concurrency import is_cancelled
 from catalogsync.catalog.products import ProductKey
 from catalogsync.config import Job
 from catalogsync.engine import Run
-from catalogsync.engine.pages import is_cancelled
 from catalogsync.errors import CatalogSyncError, MisconfiguredError
 from catalogsync.events import (
     BatchWritten,

@@ -18,6 +18,7 @@ from .protocols import (
     StateError,
     StateStore,
     Trigger,
+    UnchangedProducts,
 )
 
 __all__ = [
@@ -38,4 +39,5 @@ __all__ = [
     "StateSettings",
     "StateStore",
     "Trigger",
+    "UnchangedProducts",
 ]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import attrs
 
 from catalogsync.catalog.convert import strict_converter, structured
-from catalogsync.catalog.products import ProductKey
+from catalogsync.catalog.drafts import Outline, Unchanged
+from catalogsync.catalog.products import UNSET, Category, Field, ProductKey, Unset
 from catalogsync.errors import InvalidValueError
 from catalogsync.report import Report, summary_of
 
@@ -275,3 +276,64 @@ def _joined(old: FailedProduct, new: FailedProduct) -> FailedProduct:
         attempts=old.attempts + new.attempts,
         first_at=old.first_at,
     )
+
+
+def unchanged_row(key: ProductKey, product: Unchanged) -> Sequence[Value]:
+    """Key, digests and outline of an unchanged product."""
+    outline = _dump_outline(product.outline)
+    return (key.source, key.id, product.record, product.row, outline)
+
+
+def read_unchanged(row: Row) -> tuple[ProductKey, Unchanged]:
+    """A key and its unchanged product, from the columns of `unchanged_row`."""
+    key, (record, existing, outline) = read_key(row), row[2:]
+    unchanged = Unchanged(record=record, row=existing, outline=_read_outline(outline))
+    return key, unchanged
+
+
+# Most products of a catalog share their outline with others.
+
+
+@lru_cache(maxsize=4096)
+def _dump_outline(outline: Outline) -> str:
+    tree: _Values = {"fields": sorted(outline.fields)}
+    if not isinstance(outline.categories, Unset):
+        tree["categories"] = [_line(category) for category in outline.categories]
+    if not isinstance(outline.tags, Unset):
+        tree["tags"] = outline.tags
+    return dump(tree)
+
+
+def _line(category: Category) -> list[tuple[str, str]]:
+    """Ids and names, from the top level down to the category."""
+    above = _line(category.parent) if category.parent else []
+    return [*above, (category.id, category.name)]
+
+
+@lru_cache(maxsize=4096)
+def _read_outline(text: str) -> Outline:
+    try:
+        tree = json.loads(text)
+        lines, tags = tree.get("categories"), tree.get("tags")
+        return Outline(
+            fields=frozenset(map(Field, tree["fields"])),
+            categories=UNSET if lines is None else tuple(map(_category, lines)),
+            tags=UNSET if tags is None else tuple(map(_text, tags)),
+        )
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+        raise InvalidValueError("outline", "is not an outline") from None
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise InvalidValueError("", "is not text")
+    return value
+
+
+def _category(line: Iterable[tuple[str, str]]) -> Category:
+    found: Category | None = None
+    for id_, name in line:
+        found = Category(id=id_, name=name, parent=found)
+    if found is None:
+        raise InvalidValueError("", "is not a category")
+    return found

@@ -212,6 +212,21 @@ MIGRATIONS = (
         summary = REPLACE(REPLACE(REPLACE(summary, '"retired":', '"removed":'),
             '"unsettled"', '"unresolved"'), '"rehearsal":', '"planned":')
     """,
+    # Both sides of products that need no change.
+    """
+    CREATE TABLE catalogsync_unchanged (
+        endpoint {text} NOT NULL,
+        source {text} NOT NULL,
+        id {text} NOT NULL,
+        record {text} NOT NULL,
+        existing {text} NOT NULL,
+        outline {text} NOT NULL,
+        noted_at DOUBLE PRECISION NOT NULL
+    );
+
+    CREATE UNIQUE INDEX catalogsync_unchanged_key
+        ON catalogsync_unchanged (endpoint, source, {key})
+    """,
 )
 """SQL scripts for all databases; the one at index n migrates to version n + 1."""
 

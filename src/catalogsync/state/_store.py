@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from functools import partial, wraps
+from itertools import starmap
 from types import CoroutineType
 from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar, cast
 
 import attrs
 
+from catalogsync.catalog.drafts import Unchanged
 from catalogsync.catalog.products import ProductKey
 from catalogsync.report import Report
 
@@ -29,8 +31,10 @@ from ._rows import (
     fold,
     key_rows,
     read_key,
+    read_unchanged,
     report_values,
     run_values,
+    unchanged_row,
 )
 from ._sql import Database, Transaction, Value
 from .protocols import (
@@ -189,6 +193,11 @@ class DatabaseStore:
         for table in ("catalogsync_entry", "catalogsync_run"):
             where = "WHERE run_id IN (SELECT {0} FROM {rows})"
             await self.sql(f"DELETE FROM {table} {where}", forgotten)
+        await self.sql(
+            "DELETE FROM catalogsync_unchanged WHERE noted_at"
+            " < {now} - CAST(:seconds AS DOUBLE PRECISION)",
+            seconds=days * _DAY,
+        )
         return len(old)
 
     # --- outcomes of products ---
@@ -326,6 +335,32 @@ class DatabaseStore:
     @_writing
     async def forget(self, endpoint: str, keys: Collection[ProductKey], /) -> None:
         await self._drop("catalogsync_known", endpoint, keys)
+
+    @_writing
+    async def put_unchanged(
+        self, endpoint: str, products: Mapping[ProductKey, Unchanged], /
+    ) -> None:
+        await self.sql(
+            "INSERT INTO catalogsync_unchanged (endpoint, source, id, record, existing,"
+            " outline, noted_at) SELECT :endpoint, {0}, {1}, {2}, {3}, {4}, {now}"
+            " FROM {rows} WHERE true ON CONFLICT (endpoint, source, {key}) DO UPDATE"
+            " SET record = excluded.record, existing = excluded.existing,"
+            " outline = excluded.outline, noted_at = excluded.noted_at",
+            starmap(unchanged_row, products.items()),
+            endpoint=endpoint,
+        )
+
+    @_reading
+    async def unchanged(
+        self, endpoint: str, keys: Collection[ProductKey], /
+    ) -> Mapping[ProductKey, Unchanged]:
+        found = await self.sql(
+            "SELECT source, id, record, existing, outline FROM catalogsync_unchanged"
+            f" WHERE endpoint = :endpoint AND {_IN_ROWS}",
+            key_rows(keys),
+            endpoint=endpoint,
+        )
+        return dict(self._damage.read("catalogsync_unchanged", found, read_unchanged))
 
     @_writing
     async def note_absences(

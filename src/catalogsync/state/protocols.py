@@ -16,6 +16,7 @@ from typing import Protocol, runtime_checkable
 
 import attrs
 
+from catalogsync.catalog.drafts import Unchanged
 from catalogsync.catalog.outcomes import Outcome
 from catalogsync.catalog.products import Json, ProductKey
 from catalogsync.errors import CatalogSyncError
@@ -38,6 +39,7 @@ __all__ = [
     "StateError",
     "StateStore",
     "Trigger",
+    "UnchangedProducts",
     "each_failure",
 ]
 
@@ -252,7 +254,8 @@ class RunHistory(Protocol):
         """Delete old runs and their history.
 
         The latest run of each job stays, and so do its `last_whole` run, failed
-        products, intents, leases and triggers.
+        products, intents, leases and triggers. What `put_unchanged` saved longer ago
+        is deleted, too.
 
         Args:
             days: Delete runs that started longer ago.
@@ -386,6 +389,25 @@ class ProductMemory(Protocol):
         ...
 
 
+class UnchangedProducts(Protocol):
+    """The part of a `StateStore` that recognises products which need no change.
+
+    Losing any of it costs time only: the products are compared again.
+    """
+
+    async def put_unchanged(
+        self, endpoint: str, products: Mapping[ProductKey, Unchanged], /
+    ) -> None:
+        """Save both sides of products that need no change, in place of earlier ones."""
+        ...
+
+    async def unchanged(
+        self, endpoint: str, keys: Collection[ProductKey], /
+    ) -> Mapping[ProductKey, Unchanged]:
+        """Both sides of these products, of those that were saved."""
+        ...
+
+
 class Coordination(Protocol):
     """The part of a `StateStore` that keeps leases and requests for runs."""
 
@@ -436,10 +458,17 @@ class Coordination(Protocol):
         ...
 
 
-class StateStore(RunHistory, FailureStore, ProductMemory, Coordination, Protocol):
+class StateStore(
+    RunHistory,
+    FailureStore,
+    ProductMemory,
+    UnchangedProducts,
+    Coordination,
+    Protocol,
+):
     """Keeps what outlives a run.
 
-    The methods are those of its four parts; name one part where it is enough. All
+    The methods are those of its five parts; name one part where it is enough. All
     methods raise `StateError` if the store cannot be used. Each is atomic and safe
     to call from several processes at the same time.
     """

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import attrs
 
+from catalogsync._lib.digests import digest_of
 from catalogsync.catalog.checks import check_number_of_items, check_text, described
 from catalogsync.catalog.products import (
     UNSET,
@@ -40,6 +41,7 @@ _ATTRIBUTES = (
     "warrantyInformation",
 )
 _ONLY_VARIANT = "default"
+_VERSION = "1"  # of this conversion: it changes when equal records give other products
 _KINDS: dict[type, str] = {
     type(None): "null",
     bool: "true or false",
@@ -186,11 +188,18 @@ class Mapper:
         currency: Currency of all prices.
         categories: Categories by slug. The name of any other category is derived from
             its slug.
+        context: Digest of all that a product depends on beside its record.
     """
 
     source: str
     currency: str
     categories: dict[str, Category] = attrs.field(factory=dict[str, Category])
+    context: bytes = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        parts = (_VERSION, self.currency, repr(self.categories))
+        context = digest_of(*(part.encode(errors="surrogatepass") for part in parts))
+        object.__setattr__(self, "context", context)
 
     def key(self, record: object) -> ProductKey:
         """The key of a record.

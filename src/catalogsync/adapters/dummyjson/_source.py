@@ -15,12 +15,15 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast, overload
 from urllib.parse import quote
 
 import attrs
 
+from catalogsync._lib.digests import digest_of, json_bytes
 from catalogsync.catalog.checks import shortened
+from catalogsync.catalog.drafts import Draft
 from catalogsync.catalog.outcomes import Rejected
 from catalogsync.catalog.products import Category, Price, Product, ProductKey
 from catalogsync.errors import (
@@ -143,9 +146,9 @@ class DummyJSONSource:
         skip = int(cursor or 0)
         before, records, total = await self._records(skip, overlap=min(skip, 1))
         following = _Skips(range(size, total, size)) if cursor is None else ()
-        products, rejected = _sorted_out(mapper, records, f"page skip={skip}")
+        drafts, rejected = _sorted_out(mapper, records, f"page skip={skip}")
         return Page(
-            products=products,
+            products=drafts,
             rejected=rejected,
             next=following,
             total=total,
@@ -213,9 +216,11 @@ class DummyJSONSource:
         if self._mapper is None or restart:
             reply = await self.client.send("GET", "/products/categories")
             _check_status(reply)
-            mapper = Mapper(source=self.name, currency=self.settings.currency)
-            mapper.categories.update(_categories(reply))
-            self._mapper = mapper
+            self._mapper = Mapper(
+                source=self.name,
+                currency=self.settings.currency,
+                categories=_categories(reply),
+            )
         return self._mapper
 
 
@@ -324,18 +329,36 @@ def _check_count(
 
 def _sorted_out(
     mapper: Mapper, records: Sequence[object], place: str
-) -> tuple[list[Product], list[Rejected]]:
-    products: list[Product] = []
+) -> tuple[list[Draft], list[Rejected]]:
+    drafts: list[Draft] = []
     rejected: list[Rejected] = []
     for number, record in enumerate(records):
         where = f"{place}, record {number}"
-        key = None
         try:
             key = mapper.key(record)
-            products.append(mapper.product(key, cast("Mapping[str, Any]", record)))
         except InvalidValueError as error:
-            rejected.append(_rejected(key, error, where))
-    return products, rejected
+            rejected.append(_rejected(None, error, where))
+            continue
+        fields = cast("Mapping[str, Any]", record)
+        text = json_bytes(fields)
+        drafts.append(
+            Draft(
+                key=key,
+                digest=digest_of(mapper.context, text),
+                size=3 * len(text),
+                build=partial(_built, mapper, key, fields, where),
+            )
+        )
+    return drafts, rejected
+
+
+def _built(
+    mapper: Mapper, key: ProductKey, record: Mapping[str, Any], where: str
+) -> Product | Rejected:
+    try:
+        return mapper.product(key, record)
+    except InvalidValueError as error:
+        return _rejected(key, error, where)
 
 
 def _rejected(key: ProductKey | None, error: InvalidValueError, where: str) -> Rejected:

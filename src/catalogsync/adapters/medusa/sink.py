@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import attrs
 
+from catalogsync._lib.digests import digest_of, json_bytes
 from catalogsync.catalog.changes import (
     Change,
     Conflict,
@@ -22,6 +23,7 @@ from catalogsync.catalog.changes import (
     Update,
     Write,
 )
+from catalogsync.catalog.drafts import Fingerprint
 from catalogsync.catalog.outcomes import Again, Outcome
 from catalogsync.catalog.products import Field, Product, ProductKey
 from catalogsync.errors import (
@@ -83,6 +85,10 @@ class MedusaSink:
     name: str
     client: MedusaClient
     places: Places
+    _settings: bytes = attrs.field(
+        default=attrs.Factory(lambda self: self.places.digest(), takes_self=True),
+        init=False,
+    )
     _default_option: Raw | None = attrs.field(default=None, init=False)
     _option_pool: OptionPool = attrs.field(
         default=attrs.Factory(lambda self: OptionPool(self.client), takes_self=True),
@@ -164,6 +170,27 @@ class MedusaSink:
             key: self._existing(by_key[key], raws, fields)
             for key, raws in found.items()
         }
+
+    def fingerprint(
+        self, existing: Existing, /, *, fields: frozenset[Field]
+    ) -> Fingerprint:
+        """Digest of the columns that `find` read for a product, options or not."""
+        raw = cast("Raw", existing.native)
+        with_options = Field.OPTIONS in fields and "options" in raw
+        read = fields if with_options else fields - {Field.OPTIONS}
+        return Fingerprint(self._digest(raw), read)
+
+    async def fingerprints(
+        self, keys: Sequence[ProductKey], /, *, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, str]:
+        """Digests of these columns; none for a key that several products have."""
+        found = await self._list({str(key): key for key in keys}, fields)
+        return {
+            key: self._digest(raws[0]) for key, raws in found.items() if len(raws) == 1
+        }
+
+    def _digest(self, raw: Raw) -> str:
+        return digest_of(self._settings, json_bytes(raw)).hex()
 
     async def find_foreign(
         self, desired: Sequence[Product], /, *, by: AdoptBy, fields: frozenset[Field]

@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 
 from catalogsync._lib.concurrency import each
+from catalogsync._lib.digests import digest_of
 from catalogsync.errors import MisconfiguredError
 from catalogsync.protocols import CheckResult
 
@@ -53,6 +54,12 @@ class Places:
     currencies: frozenset[str]
     linked: bool
     names: Mapping[str, str]
+
+    def digest(self) -> bytes:
+        """A digest that changes with anything that products refer to."""
+        locations, currencies = sorted(self.locations.items()), sorted(self.currencies)
+        ids = (self.channel, self.profile, self.location, locations, currencies)
+        return digest_of(repr(ids).encode(errors="surrogatepass"))
 
     def checks(self) -> Sequence[CheckResult]:
         """The chosen resources, for `catalogsync check`."""

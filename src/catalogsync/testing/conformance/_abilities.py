@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 import attrs
 
@@ -22,6 +23,7 @@ from catalogsync.protocols import (
     AdoptBy,
     AdoptingSink,
     CountsRequests,
+    FingerprintingSink,
     HandleSink,
     HasEndpoint,
     NormalizingSink,
@@ -31,7 +33,14 @@ from catalogsync.protocols import (
     SizedSink,
 )
 
-from ._promise import Promise, expect, explained, promise, same
+from ._promise import (
+    NotApplicableError,
+    Promise,
+    expect,
+    explained,
+    promise,
+    same,
+)
 from ._sink_kit import ALL, SinkKit
 
 ABILITIES: list[Promise[SinkKit]] = []
@@ -68,6 +77,30 @@ async def handles_are_unique(kit: SinkKit) -> None:
     handles = [promises.handle(sink, each) for each in (one, one, two)]
     same(handles[1], handles[0], "the handle, asked for again")
     expect(handles[2] != handles[0], f"two products have the handle {handles[0]!r}")
+
+
+@promise(ABILITIES, mend="Digest the same columns in both methods, and all of them.")
+async def fingerprints_follow(kit: SinkKit) -> None:
+    """`fingerprints` agrees with what `find` returned, until the product changes."""
+    sink = kit.able(FingerprintingSink, "fingerprints")
+    product = kit.product()
+    variant = next(iter(product.variants or ()))
+    price = attrs.evolve(next(iter(variant.prices or ())), amount=Decimal("47.11"))
+    changed = attrs.evolve(variant, prices=[price])
+    await kit.put(product)
+    for after in (
+        attrs.evolve(product, variants=[changed]),
+        attrs.evolve(product, variants=[changed], title="Another title"),
+    ):
+        found = promises.fingerprint(sink, await kit.existing(product), ALL)
+        if found is None:
+            raise NotApplicableError("it has no fingerprint of a complete product")
+        keys = [product.key, kit.key("unknown")]
+        now = await promises.fingerprints(sink, keys, found.fields)
+        same(dict(now), {product.key: found.digest}, "fingerprints")
+        await kit.put(after)
+        then = await promises.fingerprints(sink, keys, found.fields)
+        expect(then != now, "the digest is the same after an update")
 
 
 async def _owned(kit: SinkKit, source: str | None = None) -> list[Existing]:

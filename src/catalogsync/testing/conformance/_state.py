@@ -6,7 +6,8 @@ import time
 
 import attrs
 
-from catalogsync.catalog.products import ProductKey
+from catalogsync.catalog.drafts import Outline, Unchanged
+from catalogsync.catalog.products import Category, Field, ProductKey
 from catalogsync.report import RunStatus
 from catalogsync.state.protocols import (
     FailedProduct,
@@ -213,6 +214,26 @@ async def remembers(kit: StateKit) -> None:
     await store.forget(kit.shop, [B, C])
     same(await store.remembered(kit.shop, [A, B, C]), {A}, "after `forget`")
     same(await store.remembered("elsewhere", [C]), {C}, "remembered elsewhere")
+
+
+@promise(STATE, mend="Keep one row for each endpoint and key, and replace it.")
+async def keeps_unchanged(kit: StateKit) -> None:
+    """What is saved last about an unchanged product counts, by endpoint."""
+    pots = Category(id="pots", name="Pots")
+    outline = Outline(
+        fields=frozenset({Field.TITLE, Field.STOCK}),
+        categories=(Category(id="pans", name="Pans", parent=pots),),
+        tags=("new",),
+    )
+    first = Unchanged(record="1", row="2", outline=outline)
+    second = attrs.evolve(first, record="3", outline=Outline(fields=frozenset()))
+    await kit.store.put_unchanged(kit.shop, {A: first, B: first})
+    await kit.store.put_unchanged(kit.shop, {B: second})
+    await kit.store.put_unchanged("elsewhere", {A: second})
+    found = await kit.store.unchanged(kit.shop, [A, B, C])
+    same(dict(found), {A: first, B: second}, "unchanged products")
+    found = await kit.store.unchanged("elsewhere", [A, B])
+    same(dict(found), {A: second}, "unchanged products elsewhere")
 
 
 @promise(
