@@ -38,7 +38,7 @@ from catalogsync.mapping import Sampling
 
 def shared(name: str) -> Path:
     if not (SHARED / name).exists():
-        pytest.skip(f"{name} is not there")
+        pytest.skip("needs the sample feeds")
     return SHARED / name
 
 

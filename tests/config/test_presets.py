@@ -51,7 +51,7 @@ async def test_google_merchant() -> None:
 )
 async def test_the_shared_merchant_feeds(name: str, price: str) -> None:
     if not (SHARED / name).exists():
-        pytest.skip(f"{name} is not there")
+        pytest.skip("needs the sample feeds")
     given = {"location": str(SHARED / name), "name": "shop"}
     (product,) = await products_of("google-merchant", given)
     assert {*prices(product)} == {price}
@@ -60,7 +60,7 @@ async def test_the_shared_merchant_feeds(name: str, price: str) -> None:
 @pytest.mark.parametrize("name", ["bmecat-1.2.xml", "bmecat-2005.xml"])
 async def test_the_shared_catalogues(name: str) -> None:
     if not (SHARED / name).exists():
-        pytest.skip(f"{name} is not there")
+        pytest.skip("needs the sample feeds")
     given = {"location": str(SHARED / name), "name": "supplier"}
     (product,) = await products_of("bmecat", given)
     assert prices(product) == ["1499.5 EUR"]

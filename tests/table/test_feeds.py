@@ -18,7 +18,7 @@ from catalogsync import (
 )
 
 FEEDS = Path(__file__).parents[3] / "shared" / "feeds"
-pytestmark = pytest.mark.skipif(not FEEDS.is_dir(), reason="needs ../shared/feeds")
+pytestmark = pytest.mark.skipif(not FEEDS.is_dir(), reason="needs the sample feeds")
 
 MEDUSA = """
 key = "Product Handle"

@@ -93,7 +93,7 @@ async def test_google_merchant(tmp_path: Path) -> None:
     assert facts(mug) == [("M", {}, {"EUR": "5"})]
 
 
-@pytest.mark.skipif(not FEEDS.is_dir(), reason="needs ../shared/feeds")
+@pytest.mark.skipif(not FEEDS.is_dir(), reason="needs the sample feeds")
 @pytest.mark.parametrize(
     ("name", "preset", "toml", "products", "variants"),
     [
