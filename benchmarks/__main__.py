@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from . import engine, imports, processes, store, waiting
+from . import engine, files, imports, processes, store, waiting
 
 
 def main() -> None:
@@ -31,16 +31,20 @@ def main() -> None:
         if "engine" in options.parts:
             for products in sizes:
                 engine.measure(products, rounds, folder)
+        if "files" in options.parts:
+            default = 10_000 if options.quick else 1_000_000
+            files.measure(options.rows or default, rounds, folder)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     add = parser.add_argument
-    parts = ["imports", "waiting", "store", "engine"]
+    parts = ["imports", "waiting", "store", "engine", "files"]
     add("parts", nargs="*", default=parts, metavar="PART", help=f"of {parts}")
     add("--quick", action="store_true", help="smaller sizes and one round")
     add("--rounds", type=int, help="how often everything is measured")
     add("--products", type=int, action="append", help="a size for the engine")
+    add("--rows", type=int, help="rows of the file")
     add("--batch-size", type=int, default=100, help="for the real Medusa (100)")
     add("--file", type=Path, help="products for the real Medusa, as DummyJSON has them")
     add("--data", type=Path, help="folder that keeps the real Medusa's database")

@@ -169,6 +169,15 @@ async def test_cells_and_headers_beyond_all_measure(tmp_path: Path) -> None:
         "row 3: is longer than 8 million characters",
         "row 4: has a cell of more than 4 million characters",
     ]
+    wide = '"' + "\u4e00" * 4_000_000 + '"'
+    file.write_text(f"{TEXT}b,{wide},{wide},{wide},1,1\nc,Pan,C,S,1,1\n")
+    products, rejected = await read(settings(file))
+    assert [product.title for product in products] == ["Cup", "Pan"]
+    assert [each.reason for each in rejected] == ["is longer than 8 million characters"]
+    many = ",".join(wide[:1_500_000] + '"' for _ in range(5))
+    file.write_text(f"{TEXT}b,{many}\nc,Pan,C,S,1,1\n")
+    products, _ = await read(settings(file))
+    assert [product.title for product in products] == ["Cup", "Pan"]
     file.write_text("," * 1_000_000 + "\n" + TEXT)
     with pytest.raises(MisconfiguredError, match="columns, more than 10000"):
         await read(settings(file, "header_row = 1"))

@@ -16,18 +16,20 @@ from typing import Any, cast
 import attrs
 
 from catalogsync._lib.strict_json import dumps, loads
-from catalogsync.errors import InvalidValueError, MissingExtraError
+from catalogsync.errors import InvalidValueError, MissingExtraError, TransientError
 from catalogsync.mapping import Record, RecordMapping
 
 from ._rows import Row, Rows
 
 __all__ = ["Staged", "Staging"]
 
-_SETTINGS = {"memory_limit": "80MB", "threads": "1", "preserve_insertion_order": "true"}
+_SETTINGS = {"threads": "1", "preserve_insertion_order": "true"}
 _SEPARATOR = "\x1f"
 _NUMBER = "\x1e"
-_LONGEST_CELLS = 1 << 24
+_LONGEST_CELLS = 32_000_000
 _NO_CELLS = "[]"
+_LEAST_BUFFER = 4 << 20
+_MEMORY = 64 << 20
 
 
 @attrs.frozen
@@ -88,23 +90,32 @@ class Staging:
 
         Raises:
             MissingExtraError: The extra `files` is not installed.
+            TransientError: There is no room for them now.
         """
         try:
             import duckdb
         except ImportError as error:
             raise MissingExtraError("reading tables", "files") from error
         file = folder / "rows"
-        _write(rows, columns, mapping, plain, file)
-        connection: Any = duckdb.connect(
-            str(folder / "rows.duckdb"),
-            config={**_SETTINGS, "temp_directory": str(folder / "temp")},
-        )
-        connection.execute(_LOAD, [str(file)])
-        file.unlink()
-        connection.execute(_ORDER)
-        connection.execute("DROP TABLE loaded")
-        (products,) = connection.execute("SELECT count(*) FROM firsts").fetchone()
-        found = connection.execute(_BOUNDS, [page_size]).fetchall()
+        longest = max(_LEAST_BUFFER, 2 * _write(rows, columns, mapping, plain, file))
+        try:
+            connection: Any = duckdb.connect(
+                str(folder / "rows.duckdb"),
+                config={
+                    **_SETTINGS,
+                    "memory_limit": f"{_MEMORY + 4 * longest}B",
+                    "temp_directory": str(folder / "temp"),
+                },
+            )
+            connection.execute(_LOAD.replace("LINE", str(longest)), [str(file)])
+            file.unlink()
+            connection.execute(_ORDER)
+            connection.execute("DROP TABLE loaded")
+            (products,) = connection.execute("SELECT count(*) FROM firsts").fetchone()
+            found = connection.execute(_BOUNDS, [page_size]).fetchall()
+        except duckdb.Error as error:
+            first = str(error).partition("\n")[0]
+            raise TransientError(f"rows cannot be kept on the disk: {first}") from error
         return cls(
             folder=folder,
             columns=columns,
@@ -160,7 +171,7 @@ class Staging:
 _LOAD = """
 CREATE TABLE loaded AS SELECT * FROM read_csv(
     ?, header = false, delim = '\x1f', quote = '', escape = '', auto_detect = false,
-    max_line_size = 33554432, buffer_size = 33554432,
+    max_line_size = LINE, buffer_size = LINE,
     columns = {
         'n': 'BIGINT', 'k': 'VARCHAR', 'place': 'VARCHAR', 'problem': 'VARCHAR',
         'cells': 'VARCHAR'
@@ -186,15 +197,20 @@ _FIND = "SELECT first, place, problem, cells FROM staged WHERE k = ? ORDER BY n"
 
 def _write(
     rows: Rows, columns: Sequence[str], mapping: RecordMapping, plain: bool, file: Path
-) -> None:
-    """Write rows as lines: number, key, position, problem, cells."""
+) -> int:
+    """Write rows as lines: number, key, position, problem, cells.
+
+    Returns:
+        About the length of the longest line, in bytes.
+    """
+    longest = 0
     values_for_key = _values_for_key(columns, mapping)
     key = ""
     with file.open("w", encoding="utf-8", newline="\n", buffering=1 << 20) as target:
         for number, row in enumerate(rows):
             group, problem = _group(row, values_for_key, mapping)
             cells = _dumped(row.cells, plain=plain)
-            if len(cells) > _LONGEST_CELLS:
+            if _size(cells) > _LONGEST_CELLS:
                 group, problem, cells = None, "has too much text", _NO_CELLS
             if group is not None:
                 written = json.dumps(group)
@@ -205,7 +221,10 @@ def _write(
             else:
                 written = key
             parts = (str(number), written, row.where, _one_line(problem), cells)
-            target.write(_SEPARATOR.join(parts) + "\n")
+            line = _SEPARATOR.join(parts)
+            longest = max(longest, len(line) if line.isascii() else 4 * len(line))
+            target.write(line + "\n")
+    return longest
 
 
 def _group(
@@ -254,6 +273,13 @@ def _named(
     if isinstance(cells, Mapping):
         return cells
     return dict(zip(columns, cells, strict=False))
+
+
+def _size(text: str) -> int:
+    """Bytes of a text in UTF-8; a short one is not measured exactly."""
+    if text.isascii() or len(text) < _LONGEST_CELLS // 4:
+        return len(text)
+    return len(text.encode())
 
 
 def _one_line(text: str) -> str:
