@@ -22,11 +22,10 @@ from catalogsync import (
     Product,
     ProductKey,
     Variant,
-    Write,
     as_source,
     sync,
 )
-from catalogsync.catalog.changes import Found
+from catalogsync.catalog.changes import Found, Write
 
 
 class PriceListSink:

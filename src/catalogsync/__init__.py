@@ -14,20 +14,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     __version__: str
 
-    from .adapters.memory import MemorySink, MemorySource, as_source
+    from .adapters.memory import MemorySink, as_source
     from .batching import batcher, one_by_one
     from .catalog.changes import (
         Action,
-        Adopt,
         Change,
         Conflict,
         Create,
-        Delete,
         Existing,
-        Release,
-        Unpublish,
         Update,
-        Write,
     )
     from .catalog.outcomes import Outcome, OutcomeStatus, Rejected
     from .catalog.products import (
@@ -69,8 +64,8 @@ if TYPE_CHECKING:
         UnauthorizedError,
     )
     from .events import EventHook
-    from .plans import Plan, PlanWriter
-    from .protocols import AdoptBy, Limits, LookupSource, Page, Sink, Source
+    from .plans import Plan
+    from .protocols import Limits, LookupSource, Page, Sink, Source
     from .report import Report, RunStatus
     from .retry import RetryPolicy
     from .schedule import Schedule
@@ -78,9 +73,9 @@ if TYPE_CHECKING:
     from .state.protocols import BusyError
 
 _HOMES = {
-    "adapters.memory": "MemorySink MemorySource as_source",
+    "adapters.memory": "MemorySink as_source",
     "batching": "batcher one_by_one",
-    "catalog.changes": "Action Adopt Change Conflict Create Delete Existing Release Unpublish Update Write",
+    "catalog.changes": "Action Change Conflict Create Existing Update",
     "catalog.outcomes": "Outcome OutcomeStatus Rejected",
     "catalog.products": "Category Dimensions Field Image Price Product ProductKey ProductStatus StockLevel UNSET Variant",
     "config": "Job load_config",
@@ -88,8 +83,8 @@ _HOMES = {
     "engine": "OnDeleted Options Prune Run Sync Transform WhenBusy run_blocking sync",
     "errors": "BatchRefusedError BrokenReplyError CatalogSyncError ConflictError InvalidValueError MisconfiguredError RefusedError RunFailedError TransientError UnauthorizedError",
     "events": "EventHook",
-    "plans": "Plan PlanWriter",
-    "protocols": "AdoptBy Limits LookupSource Page Sink Source",
+    "plans": "Plan",
+    "protocols": "Limits LookupSource Page Sink Source",
     "report": "Report RunStatus",
     "retry": "RetryPolicy",
     "schedule": "Schedule",
@@ -101,8 +96,6 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split
 __all__ = [
     "UNSET",
     "Action",
-    "Adopt",
-    "AdoptBy",
     "BatchRefusedError",
     "BrokenReplyError",
     "BusyError",
@@ -112,7 +105,6 @@ __all__ = [
     "Conflict",
     "ConflictError",
     "Create",
-    "Delete",
     "Dimensions",
     "EventHook",
     "Existing",
@@ -123,7 +115,6 @@ __all__ = [
     "Limits",
     "LookupSource",
     "MemorySink",
-    "MemorySource",
     "MisconfiguredError",
     "OnDeleted",
     "OnManualEdit",
@@ -133,7 +124,6 @@ __all__ = [
     "Owner",
     "Page",
     "Plan",
-    "PlanWriter",
     "Price",
     "Product",
     "ProductKey",
@@ -141,7 +131,6 @@ __all__ = [
     "Prune",
     "RefusedError",
     "Rejected",
-    "Release",
     "Report",
     "RetryPolicy",
     "Run",
@@ -156,11 +145,9 @@ __all__ = [
     "Transform",
     "TransientError",
     "UnauthorizedError",
-    "Unpublish",
     "Update",
     "Variant",
     "WhenBusy",
-    "Write",
     "as_source",
     "batcher",
     "load_config",

@@ -33,7 +33,6 @@ from catalogsync import (
     OnManualEdit,
     Options,
     Plan,
-    PlanWriter,
     Price,
     Product,
     ProductKey,
@@ -49,7 +48,7 @@ from catalogsync import (
 )
 from catalogsync.adapters.medusa import MedusaSettings
 from catalogsync.catalog.changes import ReferenceChange
-from catalogsync.plans import PlanHead, estimate
+from catalogsync.plans import PlanHead, PlanWriter, estimate
 from catalogsync.testing import FaultPlan
 from catalogsync.testing.faults import lost, reset
 

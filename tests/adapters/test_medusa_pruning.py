@@ -18,7 +18,6 @@ from catalogsync import (
     OutcomeStatus,
     Page,
     Plan,
-    PlanWriter,
     Price,
     Product,
     ProductKey,
@@ -35,7 +34,7 @@ from catalogsync.catalog.changes import Action
 from catalogsync.diff.compare import plan, supplied
 from catalogsync.diff.last_applied import LastApplied
 from catalogsync.engine.removing import removal
-from catalogsync.plans import PlanHead, estimate
+from catalogsync.plans import PlanHead, PlanWriter, estimate
 from catalogsync.protocols import HandleSink, HasEndpoint, RemovingSink
 
 COLUMNS = (

@@ -8,16 +8,9 @@ import pytest
 from tests.engine.fakes import fast, product
 from tests.pooler import pooled
 
-from catalogsync import (
-    AdoptBy,
-    Category,
-    Options,
-    RunStatus,
-    StateSettings,
-    as_source,
-    sync,
-)
+from catalogsync import Category, Options, RunStatus, StateSettings, as_source, sync
 from catalogsync.adapters.sql import SQLSettings
+from catalogsync.protocols import AdoptBy
 
 
 async def one_process(url: str, *, title: str, options: Options) -> None:

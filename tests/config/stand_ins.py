@@ -10,14 +10,8 @@ from typing import Literal
 
 import attrs
 
-from catalogsync import (
-    MemorySink,
-    MemorySource,
-    MisconfiguredError,
-    Product,
-    ProductKey,
-    as_source,
-)
+from catalogsync import MemorySink, MisconfiguredError, Product, ProductKey, as_source
+from catalogsync.adapters.memory import MemorySource
 from catalogsync.config import Adapters
 
 

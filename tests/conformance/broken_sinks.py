@@ -17,7 +17,6 @@ from catalogsync import (
     Change,
     ConflictError,
     Create,
-    Delete,
     Existing,
     Field,
     Limits,
@@ -26,17 +25,18 @@ from catalogsync import (
     Product,
     ProductKey,
     RefusedError,
-    Release,
-    Unpublish,
     Update,
 )
 from catalogsync.catalog.changes import (
     Adopt,
+    Delete,
     ExistingReference,
     Found,
     Reference,
     ReferenceChange,
     ReferenceOutcome,
+    Release,
+    Unpublish,
 )
 from catalogsync.catalog.drafts import Fingerprint
 from catalogsync.protocols import AdoptBy, CheckResult

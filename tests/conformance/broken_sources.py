@@ -12,7 +12,8 @@ from typing import Any
 import attrs
 from tests.conformance.adapters import KEYS
 
-from catalogsync import MemorySource, Page, Product, ProductKey, Rejected
+from catalogsync import Page, Product, ProductKey, Rejected
+from catalogsync.adapters.memory import MemorySource
 from catalogsync.catalog.drafts import Draft
 from catalogsync.protocols import CheckResult, Cursor
 from catalogsync.testing.conformance import example

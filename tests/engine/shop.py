@@ -15,7 +15,6 @@ from catalogsync import (
     Change,
     ConflictError,
     Create,
-    Delete,
     Existing,
     Field,
     Limits,
@@ -24,10 +23,9 @@ from catalogsync import (
     ProductKey,
     ProductStatus,
     TransientError,
-    Unpublish,
     Update,
 )
-from catalogsync.catalog.changes import Found
+from catalogsync.catalog.changes import Delete, Found, Unpublish
 
 Hook = Callable[["Shop", Sequence[Change]], Awaitable[None]]
 

@@ -16,7 +16,6 @@ from catalogsync import (
     OnManualEdit,
     Options,
     Plan,
-    PlanWriter,
     Product,
     ProductKey,
     Report,
@@ -28,7 +27,7 @@ from catalogsync import (
 from catalogsync.catalog.changes import ReferenceChange
 from catalogsync.cli._changes import change_text
 from catalogsync.engine.categories import SourceTree
-from catalogsync.plans import PlanHead, estimate
+from catalogsync.plans import PlanHead, PlanWriter, estimate
 
 from .fakes import fast
 

@@ -13,7 +13,6 @@ import attrs
 import pytest
 
 from catalogsync import (
-    AdoptBy,
     Change,
     Existing,
     Field,
@@ -37,7 +36,7 @@ from catalogsync.catalog.changes import (
 )
 from catalogsync.catalog.outcomes import Again
 from catalogsync.events import Event, RunFinished
-from catalogsync.protocols import Cursor
+from catalogsync.protocols import AdoptBy, Cursor
 
 from .fakes import catalog, fast, key, product, running
 

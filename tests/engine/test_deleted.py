@@ -12,7 +12,6 @@ from hypothesis import given, settings, strategies as st
 from tests import strategies  # noqa: F401 - settings of Hypothesis
 
 from catalogsync import (
-    AdoptBy,
     Change,
     OnDeleted,
     Options,
@@ -25,6 +24,7 @@ from catalogsync import (
     as_source,
     sync,
 )
+from catalogsync.protocols import AdoptBy
 from catalogsync.state import StateStore
 
 from .fakes import FAST, LookupSource, check, key, product

@@ -14,7 +14,6 @@ import pytest
 import pytest_asyncio
 
 from catalogsync import (
-    AdoptBy,
     Category,
     Existing,
     Image,
@@ -23,7 +22,6 @@ from catalogsync import (
     OnManualEdit,
     Options,
     Plan,
-    PlanWriter,
     Product,
     ProductStatus,
     Prune,
@@ -35,7 +33,8 @@ from catalogsync import (
 )
 from catalogsync.adapters.sql import SQLSettings, SQLSink
 from catalogsync.events import BatchWritten, Event
-from catalogsync.plans import Estimate, PlanHead
+from catalogsync.plans import Estimate, PlanHead, PlanWriter
+from catalogsync.protocols import AdoptBy
 
 from .fakes import HANGS, FaultySink, LookupSource, check, fast, key, priced, product
 

@@ -21,7 +21,6 @@ from catalogsync import (
     Options,
     Page,
     Plan,
-    PlanWriter,
     Product,
     ProductKey,
     ProductStatus,
@@ -37,7 +36,7 @@ from catalogsync import (
 from catalogsync.catalog.changes import Found
 from catalogsync.catalog.products import Field
 from catalogsync.diff.last_applied import LastApplied
-from catalogsync.plans import PlanHead, estimate
+from catalogsync.plans import PlanHead, PlanWriter, estimate
 
 from .fakes import FAST, LookupSource, PagedSource, check, key, product, server_error
 from .shop import Row, Shop, loses

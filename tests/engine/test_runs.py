@@ -18,7 +18,6 @@ from catalogsync import (
     Field,
     Limits,
     MemorySink,
-    MemorySource,
     Options,
     OutcomeStatus,
     Page,
@@ -31,6 +30,7 @@ from catalogsync import (
     run_blocking,
     sync,
 )
+from catalogsync.adapters.memory import MemorySource
 from catalogsync.diff.describe import diff
 from catalogsync.events import (
     BatchWritten,

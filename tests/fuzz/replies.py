@@ -13,7 +13,6 @@ from tests.chaos.things import Found, Thing, desired, existing_by_medusa, once
 from tests.engine.fakes import fast
 
 from catalogsync import (
-    AdoptBy,
     MemorySink,
     Options,
     Product,
@@ -23,6 +22,7 @@ from catalogsync import (
     sync,
 )
 from catalogsync.adapters.medusa import MedusaSettings, MedusaSink
+from catalogsync.protocols import AdoptBy
 from catalogsync.testing.medusa import _STATE, State, medusa_app
 from catalogsync.testing.medusa._accidents import Stage, interrupt
 

@@ -12,7 +12,6 @@ import attrs
 from catalogsync import (
     UNSET,
     Action,
-    AdoptBy,
     BatchRefusedError,
     BrokenReplyError,
     CatalogSyncError,
@@ -29,7 +28,6 @@ from catalogsync import (
     Limits,
     LookupSource,
     MemorySink,
-    MemorySource,
     MisconfiguredError,
     OnDeleted,
     OnManualEdit,
@@ -67,6 +65,7 @@ from catalogsync import (
     run_blocking,
     sync,
 )
+from catalogsync.adapters.memory import MemorySource
 from catalogsync.batching import batched
 from catalogsync.catalog.changes import (
     ExistingReference,
@@ -90,6 +89,7 @@ from catalogsync.engine.retrying import find_failed
 from catalogsync.errors import MissingExtraError
 from catalogsync.events import Event
 from catalogsync.protocols import (
+    AdoptBy,
     AdoptingSink,
     CheckResult,
     CountsRequests,

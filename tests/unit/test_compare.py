@@ -13,7 +13,6 @@ from tests.strategies import Additions, additions, histories, products
 from catalogsync import (
     UNSET,
     Action,
-    Adopt,
     Category,
     Change,
     Create,
@@ -30,6 +29,7 @@ from catalogsync import (
     Variant,
 )
 from catalogsync.catalog import lenient
+from catalogsync.catalog.changes import Adopt
 from catalogsync.catalog.convert import product_to_json
 from catalogsync.catalog.products import evolve_unchecked, unchecked
 from catalogsync.diff.compare import References, compare, own_references, plan, supplied

@@ -19,11 +19,11 @@ from catalogsync import (
     RefusedError,
     TransientError,
     UnauthorizedError,
-    Write,
     as_source,
     one_by_one,
     sync,
 )
+from catalogsync.catalog.changes import Write
 from catalogsync.catalog.outcomes import Again
 
 

@@ -27,7 +27,6 @@ from catalogsync import (
     Outcome,
     OutcomeStatus,
     Plan,
-    PlanWriter,
     Product,
     ProductKey,
     ProductStatus,
@@ -43,7 +42,14 @@ from catalogsync.catalog.changes import (
 )
 from catalogsync.diff.compare import plan
 from catalogsync.engine.removing import removal
-from catalogsync.plans import Estimate, PlanHead, PlanSource, estimate, fingerprint
+from catalogsync.plans import (
+    Estimate,
+    PlanHead,
+    PlanSource,
+    PlanWriter,
+    estimate,
+    fingerprint,
+)
 from catalogsync.report import CategoryCounts, Counts
 from catalogsync.state import RunRecord
 
