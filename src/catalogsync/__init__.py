@@ -4,6 +4,9 @@ The names that most programs need. The others are in `catalogsync.catalog`,
 `.protocols`, `.events`, `.errors`, `.report`, `.plans`, `.state`, `.config`, `.http`
 and `.diff`. A name is loaded on first use, so that the import is quick and needs no
 optional dependency.
+
+To read the code, begin with `protocols` (what sources and sinks are) and the docstring
+of `engine` (what a run does with them).
 """
 
 from __future__ import annotations

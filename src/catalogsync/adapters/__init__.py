@@ -1,1 +1,1 @@
-"""Sources and sinks: one module or folder for each system."""
+"""Sources and sinks: one module or folder for each system or format."""

@@ -2,18 +2,26 @@
 
 To understand it, read the docstrings of these modules in this order:
 
-* `sync`, `run`: how a run is started, watched and reported.
+* `sync`, `run` (`opening`, `options`): how a run is started, watched and reported.
 * `pipeline`, `stopping`: the stations, the queues between them, and how a run stops.
-* `reader` (`pages`, `passes`): reads the source and notices contradictions.
+* `reader` (`pages`, `passes`, `hash_set`): reads the source, builds products, notices
+  contradictions.
+* `recognizing`: which products need not be built or compared at all.
 * `planner` (`references`, `categories`): finds products and plans changes.
 * `writer` (`batches`, `answers`, `suspects`, `breaker`): writes batches, retries,
   bisects, gives up.
-* `removing`, `pruning`, `waiting`, `verifying`: what follows at the end of a run.
-* `recorder`, `journal` (`intents`, `leases`): outcomes, in memory and in the state store.
-* `promises` (`methods`): checks of everything that adapters return.
+* `removing` (`pruning`), `waiting`, `verifying`: what follows at the end of a run.
+* `recorder`, `journal` (`intents`, `leases`, `owners`): outcomes, in memory and in the
+  state store.
+* `promises` (`methods`, `defects`): calls of adapters, and checks of what they return.
 * `applying`, `releasing`, `retrying`: the runs of `apply`, `release` and `retry`.
 
-The engine sees protocols only. It knows no system and no wire format.
+Four words run through all of them. A *group* is the products of one `find`, a *batch*
+the changes of one `write`. *References* are categories and tags. A product is *open*
+until it has an outcome.
+
+The engine sees protocols only. It knows no system and no wire format. Comparing is not
+here either: it is pure, and is in `catalogsync.diff`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""A sink's answers to the changes of one write."""
+"""A sink's answers to the changes of one write: sent, sorted and completed.
+
+A change is answered by an `Outcome`, or by `Again` if it has to be tried again. One
+that got no answer is unresolved.
+"""
 
 from __future__ import annotations
 

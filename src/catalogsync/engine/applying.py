@@ -1,4 +1,9 @@
-"""Approving what a saved plan contains, and nothing else."""
+"""Approving what a saved plan contains, and nothing else.
+
+An `Approval` restricts a run: the planner asks it about each change of a product, the
+references about each of theirs, and at the end it says what is removed. A run of
+`apply` has a `PlanApproval`, one of `release` a `ReleaseApproval`, others none.
+"""
 
 from __future__ import annotations
 

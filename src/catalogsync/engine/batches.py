@@ -1,4 +1,8 @@
-"""Cuts changes into batches that a sink accepts."""
+"""Cuts changes into batches that a sink accepts.
+
+A batch has one action, and repairs are kept apart from other updates. It is within the
+limits of the sink, by number and by weight on the wire.
+"""
 
 from __future__ import annotations
 

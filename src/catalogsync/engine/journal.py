@@ -1,8 +1,9 @@
 """The journal: one run's side of the state store.
 
-It holds the lease, loads what earlier runs left behind, notes intents before writes
-and outcomes after them. Outcomes are buffered and saved by `flush`, once for each
-page and batch.
+It holds the lease, loads what earlier runs left behind, and notes intents before
+writes, outcomes after them, and products that needed no change. All but intents is
+buffered and saved by `flush`, once for each page, group and batch. Without a state
+store it knows the intents of this run only, and keeps nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""A method of an adapter: called, and its answer checked."""
+"""A method of an adapter: called, and its answer checked.
+
+`promises` uses it for each call. The messages name the method; an error that would act
+as a signal in the engine, such as a stray `CancelledError`, becomes a `DefectError`.
+"""
 
 from __future__ import annotations
 

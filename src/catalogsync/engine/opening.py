@@ -1,4 +1,8 @@
-"""Opens the adapters of a run, and reports a run that could not open them."""
+"""Opens the adapters of a run, and reports a run that could not open them.
+
+The engine is given open adapters and closes none. Whoever starts a run from settings
+opens them here: `run_blocking`, and jobs.
+"""
 
 from __future__ import annotations
 

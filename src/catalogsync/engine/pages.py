@@ -2,6 +2,9 @@
 
 A source names the pages that follow in `Page.next`. One name is a chain that is read
 page by page; several names may be read at once.
+
+Here drafts become products, except those that the `Recognizer` knows, and each product
+is weighed: its *weight* is its size in memory, which bounds what is read ahead.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""What one pass over a source saw, and whether it was consistent."""
+"""What one pass over a source saw, and whether it was consistent.
+
+A pass keeps the hash of each key. The `reader` asks for its verdict and decides whether
+there is a second one.
+"""
 
 from __future__ import annotations
 

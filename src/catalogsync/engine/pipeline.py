@@ -2,15 +2,16 @@
 
     reader --groups--> planner --batches--> writers --outcomes--> recorder
                                                                       |
-    when all is written:  prune, write what waited, verify        journal
+    when all is written:  remove, write what waited, verify       journal
 
-A product moves forward only. The *reader* reads pages ahead and collects the products
-of one `find`. The *planner* finds them in the sink and plans their changes, several
+A product moves forward only. The *reader* reads pages ahead and delivers products one
+by one; here they are collected into groups for one `find`. The *planner* finds them in the sink and plans their changes, several
 groups at once. *Writers* apply batches of changes, several at once. Whoever knows the
 outcome of a product gives it to the *recorder*, which passes it on to the *journal*.
 Each station waits for the next, so memory is bounded by the pages ahead and the batches
 in flight, by number and by size. Only a write whose result is unknown goes back: its
-products are found and planned again (see `writer`).
+products are found and planned again (see `writer`). A run that only plans has no
+`Writer`: its changes go to `on_change`.
 
 When the run stops (see `stopping`), the queue of batches is emptied, and each writer
 finds the end marker. A product without an outcome is unresolved in the report.
@@ -216,7 +217,7 @@ class Pipeline:
         except CatalogSyncError as error:
             self.tasks.break_off(error)
 
-    # The three stages, each a task or several.
+    # The tasks of reader, planner and writers: one, or several.
 
     async def _read(self, group: asyncio.TaskGroup) -> None:
         if self.approval is not None and self._references is not None:

@@ -3,7 +3,8 @@
 An answer that breaks its protocol raises `BrokenPromiseError`, which names the
 adapter, the method and the rule. Without these checks, a wrong answer could pass for a
 right one: a product that `find` returns under a wrong key would be created again by
-every run. The engine calls adapters through this module only.
+every run. The engine calls adapters through this module only; `methods` has the checks
+that all of them share.
 """
 
 from __future__ import annotations

@@ -1,5 +1,8 @@
 """The reader: reads the source, and notices when the source contradicts itself.
 
+Pages come from `pages`, already built. The reader applies the transform, selects the
+products that the options ask for, and delivers each of them once.
+
 One pass reads every page once. If a pass is inconsistent (the total or the list
 moved, a key appeared twice, records are missing, it does not end), the source is read
 once more; products that were delivered already are not delivered again. If the second

@@ -4,7 +4,8 @@ Planning is pure: the same record, the same row in the sink, the same rules and 
 version give the same answer. So the answer "unchanged" is kept in the state store, with
 digests of both sides, and holds as long as both digests do. The reader builds only the
 products whose records are new to it (`Recognizer.known`), and the planner asks the sink
-only for the digests of the others (`Recognizer.confirmed`).
+only for the digests of the others (`Recognizer.confirmed`). The two digests are called
+*record* and *row*: of what the source has, and of what the sink has.
 
 A product is kept only if the run had nothing to say about it: no warning, no manual
 edit, nothing that stays in the way. Losing what is kept costs time, never correctness.

@@ -1,4 +1,7 @@
-"""Releasing products: our key is removed, and everything else stays."""
+"""Releasing products: our key is removed, and everything else stays.
+
+Such a run reads an `EmptySource`, and its `Approval` allows nothing but releases.
+"""
 
 from __future__ import annotations
 

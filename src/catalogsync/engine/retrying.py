@@ -1,4 +1,8 @@
-"""A source of failed products, to try them again."""
+"""A source of failed products, to try them again.
+
+They are looked up at the source if it can do that (`LookupSource`); else they come from
+the state store, as they were when they failed.
+"""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ class RunTasks:
             raise error
 
     async def guarded(self, work: Stage) -> None:
-        """Turn an error of a stage into an orderly stop of the run."""
+        """Turn an error of a station into an orderly stop of the run."""
         try:
             await work()
         except asyncio.CancelledError:

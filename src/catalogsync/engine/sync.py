@@ -1,7 +1,8 @@
 """`Sync`: the one way to start a run, of any kind.
 
-All kinds of runs are the same pipeline. `plan` shows its changes instead of writing them,
-`apply` and `release` restrict it by an `Approval`, and `retry` gives it another source.
+`Sync` puts the parts of a run together and returns a `Run`. All kinds of runs are the
+same `Pipeline`: `plan` shows its changes instead of writing them, `apply` and `release`
+restrict it by an `Approval`, and `retry` gives it another source.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What catalogsync keeps from one run to the next.
 
 A state store keeps runs with their reports, the history of products, failed products
-with the data to retry them, intents for creations in flight, leases that keep two
+with the data to retry them, intents of writes in flight, leases that keep two
 runs from writing the same products, and triggers that request a run. It contains no
 settings and no secrets.
 
