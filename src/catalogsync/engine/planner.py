@@ -2,7 +2,7 @@
 
 For each group of products it
 
-1. reduces them to what the sink can hold (`NormalizingSink.shape`),
+1. reduces them to what the sink can hold (`normalizing`),
 2. makes sure that their categories and tags exist (`references`),
 3. asks the sink for them (`find`, which has no side effects), and
 4. compares both sides (`catalogsync.diff.compare`, which is pure).
@@ -31,20 +31,19 @@ from catalogsync.catalog.changes import (
     Found,
     Write,
 )
-from catalogsync.catalog.checks import shortened
 from catalogsync.catalog.drafts import Outline
 from catalogsync.catalog.outcomes import Outcome, OutcomeStatus, Rejected
-from catalogsync.catalog.products import UNSET, Field, Product, ProductKey, Variant
+from catalogsync.catalog.products import Field, Product, ProductKey
 from catalogsync.diff.compare import Comparison, compare, supplied
-from catalogsync.diff.describe import normalized
 from catalogsync.diff.ownership import Rules
-from catalogsync.errors import BrokenPromiseError, InvalidValueError, RefusedError
-from catalogsync.protocols import AdoptingSink, HandleSink, NormalizingSink, Sink
+from catalogsync.errors import RefusedError
+from catalogsync.protocols import AdoptingSink, HandleSink, Sink
 from catalogsync.retry import RetryPolicy
 
 from . import promises
 from .hash_set import HashSet
 from .journal import Journal
+from .normalizing import Normalizer
 from .options import OnDeleted, Options
 from .recognizing import Fetched, Recognizer
 from .recorder import Recorder
@@ -107,17 +106,15 @@ class Planner:
     rules: Rules
     objection: Objection = no_objection
     dropped: HashSet = attrs.field(factory=HashSet, init=False)
-    # Products about which the next run has to say something again.
-    _noteworthy: HashSet = attrs.field(factory=HashSet, init=False)
+    _normalizer: Normalizer = attrs.field(init=False)
     _warned: bool = attrs.field(default=False, init=False)
-    _shape: Callable[[Product], Product] | None = attrs.field(init=False)
     _handle: Callable[[Product], str] | None = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         # isinstance() with a protocol is slow, and this is needed for every product.
         sink = self.sink
-        self._shape = (
-            partial(promises.shape, sink) if isinstance(sink, NormalizingSink) else None
+        self._normalizer = Normalizer(
+            sink=sink, recorder=self.recorder, rules=self.rules
         )
         self._handle = (
             partial(promises.handle, sink) if isinstance(sink, HandleSink) else None
@@ -164,7 +161,7 @@ class Planner:
     def _shape_of(self, item: Fetched) -> Product | Outline | None:
         """What is to be in the sink; an outline if the product is not built yet."""
         if item.product is not None:
-            return self._normalize(item.product)
+            return self._normalizer.normalize(item.product)
         return item.known.outline if item.known else None
 
     async def _confirmed(
@@ -190,7 +187,7 @@ class Planner:
             self.recorder.record(Outcome(item.key, OutcomeStatus.FAILED, reason))
             return None
         self.recorder.record_built(product)
-        return self._normalize(product)
+        return self._normalizer.normalize(product)
 
     async def plan_once(
         self,
@@ -262,54 +259,6 @@ class Planner:
                 found.update(await promises.find_foreign(sink, rest, by, fields))
         return found
 
-    def _normalize(self, product: Product) -> Product | None:
-        """The product as the sink can hold it; None: it failed."""
-        product = self._without_negative_stock(product)
-        never = self.rules.without(creating=True) & _REFERRING
-        if never:
-            # Otherwise categories and tags would be created that no product gets.
-            product = attrs.evolve(product, **dict.fromkeys(never, UNSET))  # type: ignore[arg-type]
-        if self._shape is None:
-            return product
-        try:
-            shaped = self._shape(product)
-        except RefusedError as error:
-            self._fail(product, error.reason, error.said)
-        except InvalidValueError as error:
-            self._fail(product, f"the sink cannot hold it: {error}")
-        except BrokenPromiseError as error:
-            self._fail(product, str(error))
-        else:
-            if shaped is not product:
-                self._warn_of_normalized(product, shaped)
-            return shaped
-        return None
-
-    def _without_negative_stock(self, product: Product) -> Product:
-        """The product with stock of 0 where more was sold than there was."""
-        variants = product.variants or ()
-        if not any(map(_is_oversold, variants)):
-            return product
-        self._noteworthy.add(hash(product.key))
-        self.recorder.count_warning("stock below 0 counts as 0", str(product.key))
-        return attrs.evolve(product, variants=[*map(_not_below_zero, variants)])
-
-    def _warn_of_normalized(self, product: Product, shaped: Product) -> None:
-        """Warn of values that the sink keeps differently, once for each field."""
-        fields = set[str]()
-        for item in normalized(product, shaped):
-            field = item.path.split(".", 1)[0]
-            if field == "variants":
-                field = "stock" if item.path.endswith(".stock") else "prices"
-            if field not in fields:
-                fields.add(field)
-                self._noteworthy.add(hash(product.key))
-                values = f"{shortened(item.old)} becomes {shortened(item.new)}"
-                example = f"{product.key} {item.path} ({values})"
-                self.recorder.count_warning(
-                    f"the sink cannot keep {field} as supplied", example
-                )
-
     def _plan(self, product: Product, found: Found | None) -> Planned | None:
         """The change of a product; None: it has its outcome."""
         if isinstance(found, Conflict):
@@ -321,7 +270,7 @@ class Planner:
             self._fail(product, error.reason, error.said)
             return None
         if result.conflicts or result.manual_edits or result.dropped:
-            self._noteworthy.add(hash(product.key))
+            self._normalizer.noteworthy.add(hash(product.key))
         for conflict in result.conflicts:
             self.recorder.warn(conflict_text(product.key, conflict))
         self.recorder.record_manual_edits(product.key, result.manual_edits)
@@ -342,7 +291,10 @@ class Planner:
     ) -> None:
         """Let the next run recognise a product that needed no change."""
         is_new = existing.last_applied is None or existing.foreign
-        begun = item.key in self.journal.intents or hash(item.key) in self._noteworthy
+        begun = (
+            item.key in self.journal.intents
+            or hash(item.key) in self._normalizer.noteworthy
+        )
         if not is_new and not begun:
             self.recognizer.keep(item, desired, existing, fields)
 
@@ -401,20 +353,3 @@ class Planner:
 
     def _fail(self, product: Product, reason: str, said: str = "") -> None:
         self.recorder.record(Outcome(product.key, OutcomeStatus.FAILED, reason, said))
-
-
-def _is_oversold(variant: Variant) -> bool:
-    for level in variant.stock or ():  # noqa: SIM110 - twice as fast as `any`
-        if level.quantity < 0:
-            return True
-    return False
-
-
-def _not_below_zero(variant: Variant) -> Variant:
-    if not _is_oversold(variant):
-        return variant
-    stock = [
-        attrs.evolve(level, quantity=max(level.quantity, 0))
-        for level in variant.stock or ()
-    ]
-    return attrs.evolve(variant, stock=stock)

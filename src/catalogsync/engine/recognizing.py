@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from importlib.metadata import version
 
 import attrs
 
@@ -66,8 +65,8 @@ class Recognizer:
 
     journal: Journal
     references: ReferenceResolver | None
-    _sink: FingerprintingSink | None
-    _context: str
+    _sink: FingerprintingSink | None = None
+    _context: str = ""
     _ids: dict[Outline, str] = attrs.field(factory=dict[Outline, str], init=False)
 
     @classmethod
@@ -90,14 +89,13 @@ class Recognizer:
             transforms: Whether there is a transform. What it does is not known, so
                 nothing is recognised.
         """
-        able = not transforms and journal.store is not None
+        recognizes = not transforms and journal.store is not None
+        if not recognizes or not isinstance(sink, FingerprintingSink):
+            return cls(journal, references)
+        from importlib.metadata import version  # takes long to import
+
         context = f"{version('catalogsync')} {rules!r}".encode()
-        return cls(
-            journal,
-            references,
-            sink if able and isinstance(sink, FingerprintingSink) else None,
-            digest_of(context).hex(),
-        )
+        return cls(journal, references, sink, digest_of(context).hex())
 
     async def known(self, drafts: Collection[Draft]) -> Mapping[ProductKey, Unchanged]:
         """What was kept about those of these drafts that are still the same."""
