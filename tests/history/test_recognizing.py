@@ -19,7 +19,7 @@ from hypothesis import example, given, settings
 from tests import strategies  # noqa: F401 # pyright: ignore[reportUnusedImport] - settings of Hypothesis
 from tests.conftest import FACTS
 
-from catalogsync import ProductKey, Report
+from catalogsync import Category, ProductKey, Report
 from catalogsync.catalog.drafts import Unchanged
 from catalogsync.testing.medusa import fake_medusa
 
@@ -29,6 +29,7 @@ from .world import Kept, Memory, kept
 
 _ID = re.compile(r"\b[a-z]+_[0-9A-Za-z]{20,}\b")
 _DIGESTS_OF_IDS = re.compile(r'"(categories|tags)":\[[^\]]*\]')
+_CATEGORIES = "/admin/product-categories?limit=1000&fields=id,name"
 _MEASURED = {
     *("run_id", "requests", "started_at", "duration_s", "phases", "latency"),
     *("bytes_sent", "bytes_received", "summary", "products_per_second"),
@@ -76,6 +77,24 @@ def garbled() -> Memory:
     return memory
 
 
+def mislabelled() -> Memory:
+    """All products have the tags and the category of nobody."""
+    nobody = Category(id="nobody", name="Nobody")
+
+    def memory(found: Kept) -> Kept:
+        return {
+            key: attrs.evolve(
+                each,
+                outline=attrs.evolve(
+                    each.outline, categories=(nobody,), tags=("wrong",)
+                ),
+            )
+            for key, each in found.items()
+        }
+
+    return memory
+
+
 def intact() -> Memory:
     return kept
 
@@ -105,7 +124,9 @@ async def _lived(story: Sequence[Chapter], memory: Memory) -> list[Any]:
         async with empty_world(facts, memory) as place:
             await place.live(story)
             rows = await place.rows()
-            return [*map(_told, place.reports), _anonymous(rows)]
+            categories = await place.medusa.get(_CATEGORIES)
+            names = sorted(each["name"] for each in categories["product_categories"])
+            return [*map(_told, place.reports), _anonymous(rows), names]
 
 
 def _undisturbed(story: Sequence[Chapter]) -> list[Chapter]:
@@ -122,7 +143,7 @@ def _undisturbed(story: Sequence[Chapter]) -> list[Chapter]:
     ]
 
 
-@pytest.mark.parametrize("memory", [intact, the_first, anothers, garbled])
+@pytest.mark.parametrize("memory", [intact, the_first, anothers, garbled, mislabelled])
 @settings(max_examples=25, deadline=None)
 @given(story=stories(families=2))
 @example([Chapter([[Event("rename_category")]], Event("run"))])

@@ -69,7 +69,8 @@ class Unchanged:
     As long as both digests stay the same, it needs none.
 
     Attributes:
-        record: Digest of the source's record, and of the rules for comparing it.
+        record: Digests of the source's record, of its outline, and of the rules for
+            comparing it.
         row: Digest of what the sink has, and of the ids of its categories and tags.
         outline: What the next run has to know without building the product.
     """

@@ -67,6 +67,8 @@ class Recognizer:
     references: ReferenceResolver | None
     _sink: FingerprintingSink | None = None
     _context: str = ""
+    # Digests of outlines, and of the ids of their references.
+    _outlines: dict[Outline, str] = attrs.field(factory=dict[Outline, str], init=False)
     _ids: dict[Outline, str] = attrs.field(factory=dict[Outline, str], init=False)
 
     @classmethod
@@ -106,7 +108,7 @@ class Recognizer:
             draft.key: found
             for draft in drafts
             if (found := kept.get(draft.key)) is not None
-            and found.record == self._record(draft)
+            and found.record == self._record(draft, found.outline)
             and draft.key not in self.journal.intents
         }
 
@@ -159,13 +161,17 @@ class Recognizer:
         )
         row = self._row(found.digest, outline)
         if row is not None:
-            unchanged = Unchanged(
-                record=self._record(item.draft), row=row, outline=outline
-            )
+            record = self._record(item.draft, outline)
+            unchanged = Unchanged(record=record, row=row, outline=outline)
             self.journal.keep_unchanged(item.key, unchanged)
 
-    def _record(self, draft: Draft) -> str:
-        return self._context + draft.digest.hex()
+    def _record(self, draft: Draft, outline: Outline) -> str:
+        """A record as text, with its outline: a damaged one must not pass for it."""
+        text = self._outlines.get(outline)
+        if text is None:
+            parts = (sorted(outline.fields), outline.categories, outline.tags)
+            text = self._cached(self._outlines, outline, parts)
+        return self._context + text + draft.digest.hex()
 
     def _row(self, digest: str, outline: Outline) -> str | None:
         """A row and the ids of its references as text; None: one was refused."""
@@ -177,11 +183,17 @@ class Recognizer:
                     found = self.references.resolve(outline)
             except RefusedError:
                 return None
-            if len(self._ids) == _MOST_OUTLINES:
-                self._ids.clear()
-            text = repr(sorted(found.items())).encode(errors="surrogatepass")
-            ids = self._ids[outline] = digest_of(text).hex()
+            ids = self._cached(self._ids, outline, sorted(found.items()))
         return ids + digest
+
+    @staticmethod
+    def _cached(cache: dict[Outline, str], outline: Outline, value: object) -> str:
+        """Keep the digest of a value that is the same for each product of an outline."""
+        if len(cache) == _MOST_OUTLINES:
+            cache.clear()
+        digest = digest_of(repr(value).encode(errors="surrogatepass")).hex()
+        cache[outline] = digest
+        return digest
 
 
 def unique_drafts(page: Page) -> dict[ProductKey, Draft]:
