@@ -169,7 +169,7 @@ class RecordMapping:
         """The key of the product that a record belongs to.
 
         Returns:
-            The key; None: it continues the record before it.
+            The key, or None if it continues the record before it.
 
         Raises:
             InvalidValueError: The key is a list or a mapping, a step fails, or it is

@@ -192,8 +192,8 @@ def number_marks(values: Iterable[object]) -> tuple[DecimalMark | None, bool]:
     """The decimal mark of prices, and whether each has a currency.
 
     Returns:
-        The mark, if a value shows it and none contradicts; None: none shows it, or each
-        can be read on its own.
+        The mark if a value shows it and none contradicts, or None if none shows it or
+        each can be read on its own.
 
     Raises:
         InvalidValueError: A value is no price.

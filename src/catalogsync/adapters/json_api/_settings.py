@@ -88,7 +88,7 @@ class Paging:
 
     @property
     def size_name(self) -> str:
-        """The parameter for the size; empty: none is sent."""
+        """The parameter for the size, or an empty text if none is sent."""
         if self.size_parameter is None:
             return _SIZES.get(self.style, "")
         return self.size_parameter
