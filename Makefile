@@ -7,7 +7,7 @@ INSTALLED = $(VENV)/.installed
 FROM_NPM = $(STORE)/node_modules/.installed tests/browser/node_modules/.installed
 SOURCE ?=
 
-.PHONY: help demo medusa test test-fast test-pythons chaos fuzz messages schedulers lint types docs bench clean
+.PHONY: help demo medusa test test-fast test-pythons chaos fuzz messages schedulers lint types docs bench costs clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -74,6 +74,12 @@ docs: $(INSTALLED)  ## The documentation, into docs/_build/html
 
 bench: $(INSTALLED)  ## Engine cost, memory and real syncs, beside a replay and a script
 	$(BIN)/python -m benchmarks
+
+ROUNDS ?= 3
+costs: $(INSTALLED)  ## Costs beside a script and dlt, into docs/reference/performance.md (ROUNDS=N)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --group benchmarks
+	$(BIN)/python -m benchmarks costs --rounds $(ROUNDS) --write docs/reference/performance.md
 
 clean:  ## Forget everything that was made
 	rm -rf $(VENV) .pythons build dist demo docs/_build .coverage* .mypy_cache .pytest_cache .ruff_cache

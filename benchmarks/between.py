@@ -14,7 +14,6 @@ from typing import Any
 import attrs
 
 from catalogsync import (
-    Change,
     Existing,
     Field,
     Limits,
@@ -26,6 +25,7 @@ from catalogsync import (
     sync,
 )
 from catalogsync.adapters.dummyjson import DummyJSONSettings
+from catalogsync.catalog.changes import Write
 from catalogsync.protocols import Cursor
 
 
@@ -86,7 +86,7 @@ class _Remembering:
         found = ((product.key, self.existing.get(product.key)) for product in desired)
         return {key: existing for key, existing in found if existing is not None}
 
-    async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
+    async def write(self, changes: Sequence[Write], /) -> Sequence[Outcome]:
         await asyncio.sleep(0)
         for change in changes:
             ours = Existing(product=change.product, last_applied=change.last_applied)

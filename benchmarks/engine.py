@@ -1,4 +1,4 @@
-"""What a product costs our own process, beside the floor and a plain script."""
+"""What a product costs our own process, beside the floor."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ _ALONE = 10_000
 _HEAD = ["", "CPU us/product", "x replay", "seconds", "peak MB", "of it imports"]
 _FIRST = {
     "replay of the same requests": "replay, first run",
-    "hand-written script": "script",
     "catalogsync": "library, first run",
     "catalogsync without orjson": "library without orjson, first run",
 }
@@ -96,7 +95,6 @@ class _Bench:
             "engine alone": lambda: processes.work(
                 "between", self._job("first", **alone)
             ),
-            "script": lambda: self._first("script"),
             "replay, first run": lambda: self._first("replay"),
             "library without orjson, first run": lambda: self._first(
                 "library", orjson=False

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def _line(process: subprocess.Popen[str]) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _running(command: list[str]) -> Iterator[Server]:
+def _running(command: list[str]) -> Generator[Server]:
     with subprocess.Popen(  # noqa: S603 - only our own commands
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -65,7 +66,7 @@ def _running(command: list[str]) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def source(products: int, file: Path | None = None) -> Iterator[Server]:
+def source(products: int, file: Path | None = None) -> Generator[Server]:
     """A DummyJSON server."""
     command = [sys.executable, "-m", "benchmarks.serving", "source"]
     command += ["--file", str(file.resolve())] if file else []
@@ -74,14 +75,14 @@ def source(products: int, file: Path | None = None) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def fake_store() -> Iterator[Server]:
+def fake_store() -> Generator[Server]:
     """The fake Medusa, which is fast."""
     with _running([sys.executable, "-m", "benchmarks.serving", "store"]) as server:
         yield server
 
 
 @contextlib.contextmanager
-def real_store(data: Path) -> Iterator[Server]:
+def real_store(data: Path) -> Generator[Server]:
     """A real Medusa with its database; the first start takes half a minute."""
     command = ["node", str(_STORE), "start", "--json", "--data", str(data.resolve())]
     with _running(command) as server:
@@ -94,8 +95,13 @@ def work(kind: str, job: dict[str, Any]) -> dict[str, Any]:
 
 
 def run(arguments: list[str], told: dict[str, Any]) -> dict[str, Any]:
-    """Run a Python process that reads JSON and prints some; adds its `seconds`."""
-    started = time.perf_counter()
+    """Run a Python process that reads JSON and prints some.
+
+    Returns:
+        What it printed, and what the whole process took, from its start to its end:
+        `seconds`, and `cpu_seconds` of user and system.
+    """
+    started, used = time.perf_counter(), _used()
     done = subprocess.run(  # noqa: S603 - only our own commands
         [sys.executable, *arguments],
         cwd=ROOT,
@@ -105,9 +111,15 @@ def run(arguments: list[str], told: dict[str, Any]) -> dict[str, Any]:
         text=True,
         check=True,
     )
-    seconds = time.perf_counter() - started
+    seconds, cpu = time.perf_counter() - started, _used() - used
     result: dict[str, Any] = json.loads(done.stdout)
-    return {**result, "seconds": seconds}
+    return {**result, "seconds": seconds, "cpu_seconds": cpu}
+
+
+def _used() -> float:
+    """CPU seconds of all processes that we started and that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def import_times(code: str) -> str:

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
@@ -95,12 +95,13 @@ def _marked(text: bytes, numbers: dict[bytes, int]) -> bytes:
 def named_ids(value: Any, label: str = "") -> Iterator[tuple[str, str]]:
     """The ids in an answer, with a label that the next answer will have, too."""
     if isinstance(value, list):
-        for item in value:
+        for item in cast("list[object]", value):
             yield from named_ids(item, label)
     elif isinstance(value, dict):
-        known = {**value, **(value.get("metadata") or {})}
+        row = cast("dict[str, Any]", value)
+        known: dict[str, Any] = {**row, **(row.get("metadata") or {})}
         name = next((str(known[n]) for n in _LABELS if known.get(n)), "")
-        for key, item in value.items():
+        for key, item in row.items():
             place = f"{label}/{name}.{key}"
             if not isinstance(item, str):
                 yield from named_ids(item, place)

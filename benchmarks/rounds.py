@@ -32,10 +32,12 @@ def median(results: Results, name: str, value: str) -> float:
 
 
 def progress(text: str) -> None:
-    """Say on a terminal what goes on."""
+    """Say what goes on: on a terminal in one line, else a line each."""
     if sys.stderr.isatty():
         sys.stderr.write(f"\r\x1b[K{text}")
-        sys.stderr.flush()
+    elif text:
+        sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
 
 
 def table(title: str, head: list[str], rows: list[list[str]]) -> None:

@@ -12,7 +12,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from catalogsync.testing import dummyjson_app, iter_catalog, serve
 from catalogsync.testing.medusa import fake_medusa
@@ -39,10 +39,9 @@ async def _source(products: int, file: Path | None) -> None:
 def _of_file(file: Path) -> list[dict[str, Any]]:
     """Products, or an answer of DummyJSON that holds them."""
     content: Any = json.loads(file.read_text(encoding="utf-8"))
-    records: list[dict[str, Any]] = (
-        content if isinstance(content, list) else content["products"]
+    return cast(
+        "list[Any]", content if isinstance(content, list) else content["products"]
     )
-    return records
 
 
 async def _store() -> None:

@@ -17,7 +17,7 @@ from importlib import import_module
 from typing import Any
 
 Job = dict[str, Any]
-KINDS = ("between", "library", "record", "replay", "script")
+KINDS = ("between", "library", "record", "replay", "script", "with_dlt")
 
 
 def main() -> None:
