@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
 from pathlib import Path
@@ -50,6 +51,17 @@ def test_every_folder_of_the_layout_exists() -> None:
         r"^\| `([\w./]+)` \|", TEXT.split("## The rooms")[0], re.MULTILINE
     )
     assert [f for f in folders if not (ROOT / f).exists()] == []
+
+
+@pytest.mark.parametrize("package", ["engine", "adapters/medusa"])
+def test_the_docstring_of_a_large_package_names_exactly_its_modules(
+    package: str,
+) -> None:
+    folder = PACKAGE / package
+    text = ast.get_docstring(ast.parse((folder / "__init__.py").read_text("utf-8")))
+    modules = {file.stem for file in folder.glob("*.py")} - {"__init__"}
+    named = set(re.findall(r"`(\w+)`", text or ""))
+    assert named - {"find", "write", "apply", "release", "retry"} == modules
 
 
 def test_every_test_that_a_promise_names_exists() -> None:

@@ -7,7 +7,8 @@ To understand it, read the docstrings of these modules in this order:
 * `reader` (`pages`, `passes`, `hash_set`): reads the source, builds products, notices
   contradictions.
 * `recognizing`: which products need not be built or compared at all.
-* `planner` (`references`, `categories`): finds products and plans changes.
+* `planner` (`normalizing`, `references`, `categories`): finds products and plans
+  changes.
 * `writer` (`batches`, `answers`, `suspects`, `breaker`): writes batches, retries,
   bisects, gives up.
 * `removing` (`pruning`), `waiting`, `verifying`: what follows at the end of a run.

@@ -9,7 +9,7 @@ For each group of products it
 
 Products that are not built, because their records are known, join after step 2: the
 sink is asked for their digests only (`recognizing`). Those that are as they were are
-unchanged; the others are built and go on like all.
+unchanged; the others are built, and go through the steps like all.
 
 Products that need no change, or cannot have one, get their outcome here. The others
 leave as `Planned`. The writer comes back for steps 3 and 4 (`plan_once`) whenever it

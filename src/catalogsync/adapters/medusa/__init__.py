@@ -1,11 +1,17 @@
 """Medusa v2 as a sink, through its Admin API.
 
-`client` sends requests and `schema` checks the replies. `store_context` finds the sales
-channel, shipping profile and stock location. `mapping`, `normalize` and `payloads`
-convert between the model and Medusa. `queries` reads products, `references` handles
-categories and tags, `updating` and `stock` write changes, `repair` completes products
-that a killed server left incomplete, `removal` lists and removes managed products,
-`adoption` takes over existing ones, and `sink` combines them.
+`settings` opens the sink, and `sink` combines the other modules:
+
+* `client` sends requests, `schema` and `served` check the replies, `errors` finds the
+  product that a refusal is about, and `server` checks flags, version and permissions.
+* `store_context` finds the sales channel, shipping profile and stock location.
+* `mapping`, `normalize`, `handles` and `payloads` convert between the model and Medusa.
+* `queries` reads products, and `references` handles categories and tags.
+* `options`, `updating`, `reshaping`, `choosing`, `replacing`, `inventory` and `stock`
+  write changes: new options, fields, other options and variants, their option values,
+  variants with other ids, inventory items, and stock levels.
+* `repair` completes products that a killed server left incomplete, `removal` lists and
+  removes managed products, and `adoption` takes over existing ones.
 """
 
 from __future__ import annotations
