@@ -257,11 +257,11 @@ def test_owners_and_edits_stand_in_the_configuration(
         record["title"] = "Other"
     result = call("run", "products")
     assert "5 fetched = 5 unchanged" in result.stdout
-    assert "kept an edit: dummyjson:1 description: 'B' (" in result.stdout
+    assert "keeps an edit: dummyjson:1 description: 'B' (" in result.stdout
     assert "title" not in result.stdout
     assert titles()["1"] == "A"
     plan = call("plan", "products", "--exit-code")
-    assert (plan.exit_code, "kept an edit: dummyjson:1" in plan.stdout) == (0, True)
+    assert (plan.exit_code, "keeps an edit: dummyjson:1" in plan.stdout) == (0, True)
 
 
 # runs, failures, retry, explain

@@ -166,7 +166,7 @@ async def test_a_move_that_a_persons_move_makes_impossible(
         ),
     )
     assert [str(edit) for edit in report.manual_edits] == [
-        "kept an edit: shop:a category.parent: 'B' (None)"
+        "keeps an edit: shop:a category.parent: 'B' (None)"
     ]
     shop.categories[ids["a"]] = a
     report = await put(shop, tree("a"), tree("a", "b"), tree("c"), options=options)

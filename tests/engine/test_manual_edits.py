@@ -164,7 +164,7 @@ async def test_an_edit_is_kept_run_after_run(
         assert edits(report) == {path: (*both, True) for path, both in expected.items()}
         assert await store.product() == theirs
     assert len(report.to_dict()["manual_edits"]) == 1
-    assert "kept an edit: shop:1 " in str(report)
+    assert "keeps an edit: shop:1 " in str(report)
 
 
 @pytest.mark.parametrize(("statement", "expected"), BY_HAND.values(), ids=BY_HAND)

@@ -615,10 +615,10 @@ def test_edits_of_references_are_reported_by_name() -> None:
 def test_an_edit_says_what_it_is() -> None:
     diff = FieldDiff(path="title", old="Mug", new="Cup")
     assert str(ManualEdit(key=KEY, diff=diff, kept=True)) == (
-        "kept an edit: shop:1 title: 'Mug' ('Cup')"
+        "keeps an edit: shop:1 title: 'Mug' ('Cup')"
     )
     assert str(ManualEdit(key=KEY, diff=diff, kept=False)).startswith(
-        "overwrote an edit: "
+        "overwrites an edit: "
     )
 
 

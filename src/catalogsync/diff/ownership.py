@@ -61,7 +61,7 @@ class ManualEdit:
     kept: bool
 
     def __str__(self) -> str:
-        what = "kept" if self.kept else "overwrote"
+        what = "keeps" if self.kept else "overwrites"  # of a plan, too
         diff = self.diff
         return f"{what} an edit: {self.key} {diff.path}: {diff.old!r} ({diff.new!r})"
 
