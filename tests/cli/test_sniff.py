@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import Result
@@ -58,10 +60,33 @@ def test_a_preset_is_recognised(configure: Configure, call: Call) -> None:
         "Handle,Title,Body (HTML),Vendor,Option1 Name,Option1 Value,Variant SKU,"
         "Variant Price\nmug,Mug,,Acme,Title,Default Title,M,5.00\n"
     )
-    result = call("sniff", "export.csv")
-    assert "it looks like shopify: " in result.stdout
-    assert 'preset = "shopify"' in result.stdout
+    result = call("sniff", "export.csv", "--out", "proposed.toml")
+    assert "it looks like shopify-csv: " in result.stdout
     assert "? which currency?" in result.stdout
+    proposed = Path("proposed.toml")
+    text = proposed.read_text()
+    assert '[jobs.export.source]\npreset = "shopify-csv"\nname = "export"\n' in text
+    assert 'type = "table"' not in text
+    answer = 'currency = { value = "EUR" }'
+    assert f"# which currency? for example: {answer}" in text
+    proposed.write_text(re.sub(r"(?m)^# which.*: (?=currency)", "", text))
+    source: Any = load_config(proposed).job("export").source
+    assert source.map.currency.value == "EUR"
+    assert source.map.sku.columns == ("Variant SKU",)
+
+
+@pytest.mark.parametrize("price", ["5.00 EUR", "5.00"])
+def test_a_preset_asks_only_for_what_the_cells_do_not_say(
+    configure: Configure, call: Call, price: str
+) -> None:
+    Path("feed.tsv").write_text(
+        "id\ttitle\titem_group_id\tprice\tcolor\timage_link\n"
+        f"M\tMug\t\t{price}\tred\t\n"
+    )
+    result = call("sniff", "feed.tsv")
+    assert 'preset = "google-merchant-tsv"' in result.stdout
+    assert ("? which currency?" in result.stdout) is ("EUR" not in price)
+    assert ("prices.EUR" in result.stdout) is ("EUR" in price)
 
 
 def test_files_that_nobody_can_make_sense_of(configure: Configure, call: Call) -> None:

@@ -16,13 +16,26 @@ from catalogsync.testing.api import APIStyle, fake_api
 NEEDED: Mapping[str, Mapping[str, object]] = {
     "xml": {"location": "feed.xml", "name": "shop"},
     "json_api": {"url": "https://shop.example/graphql"},
+    "table": {"location": "shop.csv", "name": "shop"},
 }
+KINDS = [(kind, name) for kind in NEEDED for name in presets(kind)]
 
 
-@pytest.mark.parametrize("name", presets())
-def test_each_preset_is_valid(name: str) -> None:
-    given = NEEDED["json_api" if name in {"saleor", "shopify"} else "xml"]
-    assert from_preset(name, given).map.key
+@pytest.mark.parametrize(("kind", "name"), KINDS)
+def test_each_preset_is_valid(kind: str, name: str) -> None:
+    assert from_preset(name, {**NEEDED[kind], "type": kind}).map.key
+
+
+def test_each_preset_is_for_one_source() -> None:
+    assert sorted(name for _, name in KINDS) == [*presets()]
+    assert presets("table") == (
+        "google-merchant-tsv",
+        "medusa-csv",
+        "shopify-csv",
+        "spree-csv",
+        "woocommerce-csv",
+    )
+    assert presets("none") == ()
 
 
 async def products_of(name: str, given: Mapping[str, object]) -> list[Product]:
@@ -159,13 +172,26 @@ def test_a_preset_of_ones_own(tmp_path: Path) -> None:
             'preset = "google-merchand"',
             "unknown preset; did you mean `google-merchant`?",
         ),
+        (
+            'preset = "shopify-cvs"',
+            "did you mean `shopify-csv`?",
+        ),
+        ('preset = "x"', "known: `bmecat`, `google-merchant`, `google-merchant-tsv`, "),
+        ('preset = "x"', "`woocommerce-csv`, or a file NAME.toml"),
         ("preset = 7", "preset: must be text"),
-        ('preset = "none.toml"', "preset: cannot be read"),
+        ('preset = "none.toml"', "preset: cannot be read: none.toml: No such file"),
+        ('preset = "bad.toml"', "preset: bad.toml is not TOML: "),
+        ('type = "table"\npreset = "shopify"', "is for the source `json_api`"),
+        (
+            'preset = "bmecat"\nname = "s"\nmap = { preset = "shopify" }',
+            "source.map.preset: unknown key",
+        ),
         ('type = "json_api"\npreset = "bmecat"', "preset: is for the source `xml`"),
         ('preset = "bmecat"\nlocation = "f.xml"', "source.name: is missing"),
     ],
 )
 def test_what_is_wrong_with_a_preset(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "bad.toml").write_text("key = ")
     with pytest.raises(MisconfiguredError) as caught:
         load_config(config(tmp_path, text))
     assert message in str(caught.value)

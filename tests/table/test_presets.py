@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.table.tables import read, read_text, settings
+from tests.table.tables import read
 from tests.table.test_feeds import FEEDS
 
 from catalogsync import MisconfiguredError, Product, ProductStatus
+from catalogsync.adapters.table import TableSettings
+from catalogsync.catalog.outcomes import Rejected
+from catalogsync.config import from_preset, presets
 
 SHOPIFY = """Handle,Title,Body (HTML),Vendor,Product Category,Type,Tags,Published,Option1 Name,\
 Option1 Value,Option2 Name,Option2 Value,Variant SKU,Variant Grams,Variant Inventory Qty,\
@@ -36,6 +39,25 @@ M\tMug\t\t\t5 EUR\t\t\tCups\t\t
 """
 
 
+EURO = {"value": "EUR"}
+
+
+def settings_of(location: object, preset: str, **mapping: object) -> TableSettings:
+    """Settings of a preset, with what the map of a job adds."""
+    given = {"location": str(location), "name": "shop", "map": mapping}
+    found: TableSettings = from_preset(preset, given)
+    return found
+
+
+async def read_preset(
+    folder: Path, text: str, preset: str, **mapping: object
+) -> tuple[list[Product], list[Rejected]]:
+    """The products of a file with this content."""
+    file = folder / "shop.csv"
+    file.write_text(text, encoding="utf-8")
+    return await read(settings_of(file, preset, **mapping))
+
+
 def facts(product: Product) -> list[tuple[str, dict[str, str], dict[str, str]]]:
     """Id, options and prices of each variant."""
     return [
@@ -49,8 +71,9 @@ def facts(product: Product) -> list[tuple[str, dict[str, str], dict[str, str]]]:
 
 
 async def test_shopify(tmp_path: Path) -> None:
-    preset = 'preset = "shopify"\ncurrency = { value = "EUR" }'
-    (shirt, mug), rejected = await read_text(tmp_path, SHOPIFY, mapping=preset)
+    (shirt, mug), rejected = await read_preset(
+        tmp_path, SHOPIFY, "shopify-csv", currency=EURO
+    )
     assert rejected == []
     assert facts(shirt) == [
         ("001", {"Size": "S", "Color": "Red"}, {"EUR": "19.90"}),
@@ -63,13 +86,14 @@ async def test_shopify(tmp_path: Path) -> None:
         ("Default Title", {"Title": "Default Title"}, {"EUR": "5.00"})
     ]
     assert mug.status == ProductStatus.DRAFT
-    _, rejected = await read_text(tmp_path, SHOPIFY, mapping='preset = "shopify"')
+    _, rejected = await read_preset(tmp_path, SHOPIFY, "shopify-csv")
     assert "has no currency" in rejected[0].reason
 
 
 async def test_woocommerce(tmp_path: Path) -> None:
-    preset = 'preset = "woocommerce"\ncurrency = { value = "EUR" }'
-    (shirt, hat, mug), rejected = await read_text(tmp_path, WOO, mapping=preset)
+    (shirt, hat, mug), rejected = await read_preset(
+        tmp_path, WOO, "woocommerce-csv", currency=EURO
+    )
     assert rejected == []
     assert facts(shirt) == [
         ("SHIRT-S", {"Size": "S"}, {"EUR": "19.90"}),
@@ -82,8 +106,7 @@ async def test_woocommerce(tmp_path: Path) -> None:
 
 
 async def test_google_merchant(tmp_path: Path) -> None:
-    preset = 'preset = "google_merchant"'
-    (shirt, mug), rejected = await read_text(tmp_path, GOOGLE, mapping=preset)
+    (shirt, mug), rejected = await read_preset(tmp_path, GOOGLE, "google-merchant-tsv")
     assert rejected == []
     assert facts(shirt) == [
         ("S-1", {"Color": "red", "Size": "M"}, {"EUR": "19.90"}),
@@ -95,19 +118,20 @@ async def test_google_merchant(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not FEEDS.is_dir(), reason="needs the sample feeds")
 @pytest.mark.parametrize(
-    ("name", "preset", "toml", "products", "variants"),
+    ("name", "preset", "more", "products", "variants"),
     [
-        ("medusa-export-semicolon.csv", "medusa", "", 2, 3),
-        ("medusa-prices-with-region.csv", "medusa", "", 1, 1),
-        ("medusa-v1-template.csv", "medusa", "", 3, 5),
-        ("spree-products.csv", "spree", "", 37, 87),
-        ("spree-import.csv", "spree", 'short_rows = "fill"', 2, 15),
+        ("medusa-export-semicolon.csv", "medusa-csv", {}, 2, 3),
+        ("medusa-prices-with-region.csv", "medusa-csv", {}, 1, 1),
+        ("medusa-v1-template.csv", "medusa-csv", {}, 3, 5),
+        ("spree-products.csv", "spree-csv", {}, 37, 87),
+        ("spree-import.csv", "spree-csv", {"short_rows": "fill"}, 2, 15),
     ],
 )
 async def test_real_files(
-    name: str, preset: str, toml: str, products: int, variants: int
+    name: str, preset: str, more: dict[str, str], products: int, variants: int
 ) -> None:
-    found, rejected = await read(settings(FEEDS / name, toml, f'preset = "{preset}"'))
+    given = {"location": str(FEEDS / name), "name": "shop", **more}
+    found, rejected = await read(from_preset(preset, given))
     assert rejected == []
     assert len(found) == products
     assert sum(len(product.variants or ()) for product in found) == variants
@@ -117,25 +141,36 @@ async def test_real_files(
     assert "USD" in currencies
 
 
-async def test_a_key_of_the_map_replaces_that_of_the_preset(tmp_path: Path) -> None:
+async def test_an_entry_of_the_map_replaces_that_of_the_preset(tmp_path: Path) -> None:
     own = tmp_path / "own.toml"
-    own.write_text('key = "Handle"\ntitle = "Vendor"\nbrand = "None"\n')
-    mapping = f'preset = "{own}"\ntitle = "Title"'
-    found, _ = await read_text(tmp_path, SHOPIFY, mapping=mapping)
+    own.write_text(
+        'type = "table"\n[map]\noptional_columns = true\n'
+        'key = "Handle"\ntitle = "Vendor"\nbrand = "None"\n'
+    )
+    found, _ = await read_preset(tmp_path, SHOPIFY, str(own), title="Title")
     assert [product.title for product in found] == ["Shirt", "Mug"]
 
 
-def test_presets_that_do_not_exist(tmp_path: Path) -> None:
-    bad = tmp_path / "bad.toml"
-    bad.write_text("key = ")
-    for name, problem in (
-        ("shopfy", "map.preset: unknown preset; did you mean `shopify`?"),
-        ("x", "known: google_merchant, medusa, shopify, spree, woocommerce"),
-        ("none.toml", "map.preset: none.toml cannot be read"),
-        (str(bad), "is not TOML"),
-    ):
-        with pytest.raises(MisconfiguredError) as caught:
-            settings("shop.csv", mapping=f'preset = "{name}"')
-        assert problem in str(caught.value)
+def test_what_a_job_sets_is_checked_like_the_rest() -> None:
     with pytest.raises(MisconfiguredError, match=r"price_columns\[0\]: must contain"):
-        settings("shop.csv", mapping='preset = "medusa"\nprice_columns = ["Price"]')
+        settings_of("shop.csv", "medusa-csv", price_columns=["Price"])
+
+
+@pytest.mark.parametrize("name", presets("table"))
+async def test_only_key_and_title_must_be_there(tmp_path: Path, name: str) -> None:
+    mapping = settings_of("shop.csv", name).map
+    key, title = (
+        next(n for n in spec.columns if "*" not in n)
+        for spec in (mapping.key, mapping.title)
+    )
+    (product,), rejected = await read_preset(
+        tmp_path, f"{key},{title}\nmug,Mug\n", name
+    )
+    assert (product.key.id, product.title, rejected) == ("mug", "Mug", [])
+    for text, field in ((f"{key},X\nmug,Mug\n", "title"), (f"X,{title}\n1,M\n", "key")):
+        with pytest.raises(MisconfiguredError, match=rf"map\.{field}: .* no column"):
+            await read_preset(tmp_path, text, name)
+    with pytest.raises(MisconfiguredError, match="no column"):
+        await read_preset(
+            tmp_path, f"{key},{title}\nmug,Mug\n", name, optional_columns=False
+        )

@@ -7,9 +7,10 @@ import tempfile
 from pathlib import Path
 
 from catalogsync.adapters.table import sniff
-from catalogsync.config import load_config
+from catalogsync.config import from_preset, load_config, presets
 from catalogsync.errors import MisconfiguredError
 from catalogsync.files import shown
+from catalogsync.mapping import RecordMapping
 
 from ._preview import preview_job
 from ._session import Session
@@ -23,7 +24,7 @@ def sniff_file(session: Session, location: str, out: Path | None) -> int:
     """Print or write what `sniff` proposes, and a preview; returns the exit status."""
     if out is not None and out.exists():
         raise MisconfiguredError("--out", f"{out} exists already")
-    proposal = sniff(location)
+    proposal = sniff(location, _maps())
     job = _job_name(location)
     text = proposal.toml(job, location)
     for line in (*proposal.facts, *(f"? {each}" for each in proposal.questions)):
@@ -40,6 +41,12 @@ def sniff_file(session: Session, location: str, out: Path | None) -> int:
         proposed = load_config(file, only=job).job(job)
         preview_job(session, proposed, (), _SHOWN)
     return 0
+
+
+def _maps() -> dict[str, RecordMapping]:
+    """The maps of the presets for tables, by name."""
+    given = {"location": "", "name": "sniff"}
+    return {name: from_preset(name, given).map for name in presets("table")}
 
 
 def _job_name(location: str) -> str:

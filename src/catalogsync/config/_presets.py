@@ -9,6 +9,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,12 +24,15 @@ __all__ = ["completed", "from_preset", "presets"]
 _SUFFIX = ".toml"
 
 
-def presets() -> tuple[str, ...]:
-    """The names of the presets that are shipped."""
-    found = (
-        each.name for each in files("catalogsync.config").joinpath("presets").iterdir()
-    )
-    return tuple(sorted(n.removesuffix(_SUFFIX) for n in found if n.endswith(_SUFFIX)))
+def presets(kind: str | None = None) -> tuple[str, ...]:
+    """The names of the presets that are shipped.
+
+    Args:
+        kind: The `type` of a source, such as `table`; None: presets of all sources.
+    """
+    found = (each.name for each in _shipped().iterdir() if each.name.endswith(_SUFFIX))
+    names = sorted(name.removesuffix(_SUFFIX) for name in found)
+    return tuple(n for n in names if kind in {None, _read(n)["type"]})
 
 
 def from_preset(
@@ -90,9 +94,21 @@ def _load(name: object, folder: Path) -> dict[str, object]:
         if name.endswith(_SUFFIX):
             return tomllib.loads((folder / name).read_text(encoding="utf-8"))
         if name in presets():
-            place = files("catalogsync.config").joinpath("presets", f"{name}{_SUFFIX}")
-            return tomllib.loads(place.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise MisconfiguredError("preset", f"cannot be read: {error}") from None
+            return _read(name)
+    except OSError as error:
+        problem = f"cannot be read: {name}: {error.strerror}"
+        raise MisconfiguredError("preset", problem) from None
+    except ValueError as error:
+        raise MisconfiguredError("preset", f"{name} is not TOML: {error}") from None
     problem = did_you_mean(name, presets(), "unknown preset", listed=True)
-    raise MisconfiguredError("preset", problem)
+    raise MisconfiguredError("preset", f"{problem}, or a file NAME{_SUFFIX}")
+
+
+def _shipped() -> Traversable:
+    return files("catalogsync.config").joinpath("presets")
+
+
+def _read(name: str) -> dict[str, object]:
+    """The settings in a preset that is shipped."""
+    file = _shipped().joinpath(f"{name}{_SUFFIX}")
+    return tomllib.loads(file.read_text(encoding="utf-8"))

@@ -197,7 +197,7 @@ class _ClassReader:
             return self._short(value, from_text)
         if not isinstance(value, Mapping):
             raise _wrong_type(dict, value)
-        table = self._completed(cast("Mapping[str, object]", value))
+        table = cast("Mapping[str, object]", value)
         problems = [
             Problem(name, did_you_mean(name, self.fields, "unknown key"))
             for name in table
@@ -214,18 +214,6 @@ class _ClassReader:
         plain = {n for n, v in values.items() if isinstance(v, int | float)} - secret
         texts = {n: v for n, v in table.items() if n not in plain}
         raise ProblemsError(_redacted(problems, texts, secret))
-
-    def _completed(self, table: Mapping[str, object]) -> Mapping[str, object]:
-        """The table with what the class itself adds, such as a preset."""
-        completed = getattr(self.cls, "completed", None)
-        if completed is None:
-            return table
-        try:
-            found: Mapping[str, object] = completed(table)
-        except InvalidValueError as error:
-            problem = Problem(error.path, error.problem, quotes=True)
-            raise ProblemsError(_redacted([problem], table, set())) from None
-        return found
 
     def _made(self, values: Mapping[str, object]) -> object:
         """The object, from values by the names in TOML."""

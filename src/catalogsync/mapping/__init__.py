@@ -20,7 +20,6 @@ from __future__ import annotations
 from ._expression import Expression
 from ._mapping import RecordMapping
 from ._numbers import number_marks
-from ._presets import presets
 from ._record import Record
 from ._sample import Sample, Sampling
 
@@ -31,5 +30,4 @@ __all__ = [
     "Sample",
     "Sampling",
     "number_marks",
-    "presets",
 ]

@@ -16,7 +16,6 @@ from ._categories import Unmapped
 from ._expression import Expression
 from ._numbers import DecimalMark
 from ._paths import as_text
-from ._presets import completed
 from ._products import Parts, product_of
 from ._record import BadRecordError, Record, is_empty
 
@@ -58,9 +57,6 @@ class RecordMapping:
     records together, without duplicates.
 
     Attributes:
-        preset: A map for the files of a system, which this one completes: `shopify`,
-            `woocommerce`, `medusa`, `spree`, `google_merchant`, or a TOML file.
-            Columns of a preset may be missing, except for key and title.
         key: Id of the product; records with the same key are one product. A record
             without key and title continues the one before.
         title: The title.
@@ -107,9 +103,10 @@ class RecordMapping:
         stock_at: Pieces in stock, by location.
         decimal: The decimal mark of all numbers. None: found out for each, if only one
             reading is possible.
+        optional_columns: Whether a table may lack columns that are mapped, except for
+            those of key and title; if not, a missing column is an error.
     """
 
-    preset: str | None = None
     key: Expression
     title: Expression
     description: Expression | None = None
@@ -149,21 +146,13 @@ class RecordMapping:
     stock_location: Expression | None = None
     stock_at: Mapping[str, Expression] = attrs.field(factory=dict[str, Expression])
     decimal: DecimalMark | None = None
+    optional_columns: bool = False
     _parts: Parts = attrs.field(
         init=False,
         eq=False,
         repr=False,
         default=attrs.Factory(Parts.of, takes_self=True),
     )
-
-    @classmethod
-    def completed(cls, table: Mapping[str, object]) -> Mapping[str, object]:
-        """The table of a configuration with what its preset adds.
-
-        Raises:
-            InvalidValueError: There is no such preset.
-        """
-        return completed(table)
 
     def group_of(self, record: Record, /) -> str | None:
         """The key of the product that a record belongs to.

@@ -113,8 +113,8 @@ def _names(cells: Sequence[object], where: str) -> tuple[str, ...]:
 def check_columns(columns: Sequence[str], mapping: RecordMapping, where: str) -> None:
     """Check that the columns that a mapping needs exist.
 
-    Of several alternatives, one is enough. With a preset, only key and title must
-    exist.
+    Of several alternatives, one is enough. With `optional_columns`, only key and title
+    must exist.
 
     Raises:
         MisconfiguredError: One is missing; the error suggests the nearest name.
@@ -123,7 +123,7 @@ def check_columns(columns: Sequence[str], mapping: RecordMapping, where: str) ->
         names = [name for name in spec.columns if "*" not in name]
         if not names or any(name in columns for name in names):
             continue
-        if mapping.preset is not None and path not in {"key", "title"}:
+        if mapping.optional_columns and path not in {"key", "title"}:
             continue
         nearest = difflib.get_close_matches(names[0], columns, n=1, cutoff=0.5)
         hint = f"did you mean `{nearest[0]}`?" if nearest else _listed(columns)

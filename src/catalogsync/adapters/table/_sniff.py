@@ -14,7 +14,7 @@ import attrs
 
 from catalogsync.errors import InvalidValueError, MisconfiguredError
 from catalogsync.files import find_file
-from catalogsync.mapping import Expression, RecordMapping, number_marks, presets
+from catalogsync.mapping import Expression, RecordMapping, number_marks
 
 from ._formats import opened_table
 from ._settings import TableSettings
@@ -63,18 +63,21 @@ class Proposal:
         questions: What only a person can know; without the answers, the proposed
             settings leave it out.
         map: The lines of the proposed map, in TOML.
+        preset: Name of the preset that makes the map; None: there is none.
     """
 
     facts: tuple[str, ...]
     questions: tuple[str, ...]
     map: tuple[str, ...]
+    preset: str | None = None
 
     def toml(self, job: str, location: str) -> str:
         """A configuration with the proposal, for a SQLite file."""
         asked = [f"# {question}" for question in self.questions]
+        kind = f"preset = {_text(self.preset)}" if self.preset else 'type = "table"'
         lines = [
             f"[jobs.{job}.source]",
-            'type = "table"',
+            kind,
             f"name = {_text(job)}",
             f"location = {_text(location)}",
             "",
@@ -89,18 +92,21 @@ class Proposal:
         return "\n".join(lines) + "\n"
 
 
-def sniff(location: str) -> Proposal:
+def sniff(location: str, presets: Mapping[str, RecordMapping]) -> Proposal:
     """Examine a file; blocks.
 
     Args:
         location: A path or an address.
+        presets: Maps of presets, by name: `from_preset(name, settings).map` for each of
+            `catalogsync.config.presets("table")`. A file with enough of the columns of
+            one gets this preset as the proposal.
 
     Raises:
         MisconfiguredError: It cannot be read, or has no column that could be a key or a
             title; the error lists its columns.
         TransientError: It cannot be read now.
     """
-    probe = _probe()
+    probe = _probe(presets)
     settings = TableSettings(location=location, name="sniff", map=probe)
     file = find_file(location)
     with ExitStack() as stack:
@@ -113,10 +119,11 @@ def sniff(location: str) -> Proposal:
         dict(zip(columns, row, strict=False)) if not isinstance(row, Mapping) else row
         for row in rows
     ]
-    if (preset := _preset(columns)) is not None:
-        name, count = preset
+    if (found := _preset(columns, presets)) is not None:
+        name, count = found
         facts.append(f"it looks like {name}: {count} of its columns are there")
-        return _with_preset(name, facts)
+        asked = _currency_of(presets[name], columns, records)
+        return Proposal(facts=tuple(facts), questions=asked, map=(), preset=name)
     return _guessed(columns, records, facts)
 
 
@@ -128,15 +135,15 @@ def _forms(name: str) -> tuple[str, ...]:
     return (name, name.capitalize(), name.title(), name.upper())
 
 
-def _probe() -> RecordMapping:
+def _probe(presets: Mapping[str, RecordMapping]) -> RecordMapping:
     """A mapping with all names that are known, for finding the header."""
     known = {
         field: [f for n in names for f in _forms(n)] for field, names in _NAMES.items()
     }
-    columns = {name for each in presets().values() for name in each}
+    columns = {name for each in presets.values() for name in _columns_in(each)}
     everything = [*columns, *(name for names in known.values() for name in names)]
     return RecordMapping(
-        preset="sniff",
+        optional_columns=True,
         key=Expression(from_=tuple(everything)),
         title=Expression(from_=tuple(everything)),
         attributes={"any": Expression(from_=tuple(everything))},
@@ -152,19 +159,40 @@ def _columns_of(rows: Iterable[object]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _preset(columns: Sequence[str]) -> tuple[str, int] | None:
+def _columns_in(mapping: RecordMapping) -> frozenset[str]:
+    """The columns that a map names."""
+    return frozenset(name for _, spec in mapping.expressions() for name in spec.columns)
+
+
+def _preset(
+    columns: Sequence[str], presets: Mapping[str, RecordMapping]
+) -> tuple[str, int] | None:
     """The preset most of whose columns exist, and how many; None: there is none."""
-    best = max(
-        ((sum(n in columns for n in names), name) for name, names in presets().items())
+    counts = (
+        (len(_columns_in(m).intersection(columns)), n) for n, m in presets.items()
     )
-    return (best[1], best[0]) if best[0] >= _ENOUGH else None
+    count, name = max(counts, default=(0, ""))
+    return (name, count) if count >= _ENOUGH else None
 
 
-def _with_preset(name: str, facts: Sequence[str]) -> Proposal:
-    lines, questions = [f"preset = {_text(name)}"], list[str]()
-    if name in {"shopify", "woocommerce"}:
-        questions.append('which currency? for example: currency = { value = "EUR" }')
-    return Proposal(facts=tuple(facts), questions=tuple(questions), map=tuple(lines))
+def _currency_of(
+    mapping: RecordMapping,
+    columns: Sequence[str],
+    records: Sequence[Mapping[str, object]],
+) -> tuple[str, ...]:
+    """The question which currency a map's price is in, unless map or cells say it."""
+    price = mapping.price
+    if price is None or price.currency is not None or mapping.currency is not None:
+        return ()
+    column = next((name for name in price.columns if name in columns), None)
+    if column is None:
+        return ()
+    try:
+        _, named = number_marks(record.get(column) for record in records)
+    except InvalidValueError:
+        named = False
+    question = 'which currency? for example: currency = { value = "EUR" }'
+    return () if named else (question,)
 
 
 def _guessed(
