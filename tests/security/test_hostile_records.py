@@ -24,6 +24,7 @@ from catalogsync.catalog.products import (
     Variant,
 )
 from catalogsync.diff.last_applied import digest
+from catalogsync.engine.promises import built
 from catalogsync.errors import BrokenReplyError, InvalidValueError
 from catalogsync.protocols import Page
 
@@ -49,7 +50,7 @@ async def read(record: str, categories: bytes = b"[]") -> Page:
         writer.write(reply(page.encode() if is_page else categories))
 
     async with raw_server(answer) as url, DummyJSONSettings(url=url).open() as source:
-        return await source.read(None)
+        return built(await source.read(None))
 
 
 @pytest.mark.parametrize(
