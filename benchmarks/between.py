@@ -26,6 +26,7 @@ from catalogsync import (
 )
 from catalogsync.adapters.dummyjson import DummyJSONSettings
 from catalogsync.catalog.changes import Write
+from catalogsync.engine.promises import built
 from catalogsync.protocols import Cursor
 
 
@@ -51,7 +52,7 @@ async def _read(job: dict[str, Any]) -> _Ready:
     )
     cursors = [str(n) for n in range(0, job["products"], job["page_size"])]
     async with settings.open() as source:
-        pages = [await source.read(cursor) for cursor in cursors]
+        pages = [built(await source.read(cursor)) for cursor in cursors]
     return _Ready(name=source.name, pages=dict(zip(cursors, pages, strict=True)))
 
 
