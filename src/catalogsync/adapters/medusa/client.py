@@ -35,6 +35,7 @@ from .schema import Body, shaped
 
 __all__ = ["ApiKey", "Auth", "Login", "MedusaClient", "MedusaRefusedError"]
 
+_BATCHES = ("/products/batch", "/variants/batch")
 _SPARE = 300.0
 _TRIES = 3
 _MOST_ROWS = 1_000_000
@@ -260,6 +261,8 @@ class MedusaClient:
         """Send a POST request; raises as `get` does."""
         data = body if isinstance(body, bytes) else strict_json.dumps(body)
         answer, _ = await self._send("POST", path, query, data)
+        if not isinstance(body, bytes) and path.endswith(_BATCHES):
+            _check_updated(f"POST {path}", body, answer)
         return answer
 
     async def delete(self, path: str) -> None:
@@ -333,3 +336,17 @@ def _unknown_error(reply: Reply) -> Exception:
             f"{reply.what}: HTTP {reply.status}", unexplained=reply.status == 500
         )
     return MedusaRefusedError(reply.what, reply.status, "", "")
+
+
+def _check_updated(
+    what: str, body: Mapping[str, Any], answer: Mapping[str, Any]
+) -> None:
+    """Check that an answer names the rows that were to be updated.
+
+    Another JSON object, such as one from a proxy, must not pass for success.
+    """
+    asked = [row["id"] for row in body.get("update") or ()]
+    if asked:
+        told = {row["id"] for row in answer.get("updated") or ()}
+        if missing := [id_ for id_ in asked if id_ not in told]:
+            raise BrokenReplyError(f"{what}: {missing[0]} is missing in `updated`")
