@@ -196,7 +196,7 @@ def number_marks(values: Iterable[object]) -> tuple[DecimalMark | None, bool]:
         each can be read on its own.
 
     Raises:
-        InvalidValueError: A value is no price.
+        InvalidValueError: A value is not a price.
     """
     marks: set[DecimalMark] = set()
     count = with_currency = 0
@@ -251,7 +251,7 @@ def measure(
         decimal: As in `number`.
 
     Raises:
-        InvalidValueError: It is no such measure, or its unit is not known.
+        InvalidValueError: It is not such a measure, or its unit is not known.
     """
     amount, before, after = _parts(value, decimal)
     if before:
@@ -262,7 +262,7 @@ def measure(
         problem = f'{_quoted(value)} has no unit: set unit = "{base}" or another one'
         raise InvalidValueError("", problem)
     if name not in units:
-        problem = f"`{name}` is no unit here; known: {', '.join(units)}"
+        problem = f"`{name}` is not a unit here; known: {', '.join(units)}"
         raise InvalidValueError("unit", problem)
     return amount * units[name]
 
@@ -278,7 +278,7 @@ def money(
         decimal: As in `number`.
 
     Raises:
-        InvalidValueError: It is no price, or its currency is not known or another one.
+        InvalidValueError: It is not a price, or its currency is not known or another one.
     """
     amount, before, after = _parts(value, decimal)
     if before and after:

@@ -382,7 +382,7 @@ def _merged(drafts: Sequence[_Draft]) -> list[_Draft]:
         where = next(draft.where for draft in own if not draft.id)
         problem = (
             "cannot be told from the other variants: set `variant` to a column that "
-            "differs, or `variant_if` if this is no variant"
+            "differs, or `variant_if` if this is not a variant"
         )
         raise BadRecordError(where, InvalidValueError("variant", problem))
     found: dict[str, _Draft] = {}

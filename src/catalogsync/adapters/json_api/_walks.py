@@ -251,7 +251,7 @@ class Chain:
             return attrs.evolve(self.base, parameters=self._size())
         place = self._places.get(int(cursor)) if cursor.isdecimal() else None
         if place is None:
-            raise BrokenReplyError(f"{cursor!r} is no page of this source")
+            raise BrokenReplyError(f"{cursor!r} is not a page of this source")
         if self.paging.style == "cursor":
             parameters = {**self._size(), self.paging.name: place}
             return attrs.evolve(self.base, parameters=parameters)

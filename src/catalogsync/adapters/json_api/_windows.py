@@ -46,7 +46,7 @@ class Window:
         try:
             begin, size, known = map(int, cursor.split(":"))
         except ValueError:
-            raise BrokenReplyError(f"{cursor!r} is no page of this source") from None
+            raise BrokenReplyError(f"{cursor!r} is not a page of this source") from None
         return cls(begin, size, known)
 
 

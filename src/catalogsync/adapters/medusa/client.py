@@ -347,6 +347,6 @@ def _check_updated(
     """
     asked = [row["id"] for row in body.get("update") or ()]
     if asked:
-        told = {row["id"] for row in answer.get("updated") or ()}
-        if missing := [id_ for id_ in asked if id_ not in told]:
+        updated = {row["id"] for row in answer.get("updated") or ()}
+        if missing := [id_ for id_ in asked if id_ not in updated]:
             raise BrokenReplyError(f"{what}: {missing[0]} is missing in `updated`")

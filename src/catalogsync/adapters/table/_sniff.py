@@ -232,7 +232,7 @@ def _add_price(
     try:
         marks, named = number_marks(cells)
     except InvalidValueError as error:
-        questions.append(f"column {_text(column)} is no price: {error.problem}")
+        questions.append(f"column {_text(column)} is not a price: {error.problem}")
         return
     decimal = f", decimal = {_text(marks)}" if marks else ""
     if named:

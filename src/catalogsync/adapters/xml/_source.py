@@ -220,7 +220,7 @@ def _records(read: _Read, found: Spooled) -> Sequence[Record]:
 
 def _first(cursor: Cursor) -> int:
     if not cursor.isdecimal():
-        raise BrokenReplyError(f"{cursor!r} is no page of this source")
+        raise BrokenReplyError(f"{cursor!r} is not a page of this source")
     return int(cursor)
 
 

@@ -223,7 +223,7 @@ async def lookup_finds(kit: SourceKit) -> None:
 
 @promise(SOURCE, mend="Leave out of `get` what does not exist, for example on a 404.")
 async def lookup_leaves_out(kit: SourceKit) -> None:
-    """`get` leaves out products that do not exist; that is no error."""
+    """`get` leaves out products that do not exist; that is not an error."""
     source, known = kit.lookup(), (await kit.products())[0].key
     unknown = ProductKey(source.name, "987654321987")
     page = await promises.get(source, [unknown, known])

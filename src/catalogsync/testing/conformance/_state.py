@@ -38,7 +38,7 @@ async def runs_come_back(kit: StateKit) -> None:
     STATE, mend="Ignore a run that is there already, and the end of an unknown one."
 )
 async def runs_once(kit: StateKit) -> None:
-    """A run that is saved twice stays as it was, and an end without a run is no error."""
+    """A run that is saved twice stays as it was, and an end without a run is not an error."""
     await kit.store.end_run(ended("unknown"))
     same(await kit.store.run("unknown"), None, "a run that only ended")
     end, status = ended("r1"), RunStatus.SKIPPED
