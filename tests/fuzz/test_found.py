@@ -20,6 +20,7 @@ SECOND = attrs.evolve(FIRST, size=3, second=True)
 
 _CATEGORIES = "GET /admin/product-categories"
 _PRODUCTS = "GET /admin/products"
+_WRITTEN = "POST /admin/products/batch"
 
 
 def outcome(
@@ -162,18 +163,25 @@ def test_a_category_that_is_denied_for_a_moment_is_not_made_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("case", "address"),
+    ("case", "address", "times"),
     [
-        (FIRST, "POST /admin/products/batch"),
-        (attrs.evolve(SECOND, damage="variants"), "/variants/batch"),
-        (attrs.evolve(SECOND, damage="links"), "/variants/batch"),
+        (FIRST, _WRITTEN, 1),
+        (attrs.evolve(SECOND, damage="variants"), "/variants/batch", ALWAYS),
+        (attrs.evolve(SECOND, damage="links"), "/variants/batch", ALWAYS),
     ],
 )
 def test_a_created_product_that_is_not_reported_gets_its_stock(
-    case: RepliesCase, address: str
+    case: RepliesCase, address: str, times: int
 ) -> None:
     """It was counted as done, without its stock level."""
-    assert outcome(case, address, "forget", 0, ALWAYS).startswith("succeeded")
+    assert outcome(case, address, "forget", 0, times).startswith("succeeded")
+
+
+def test_an_update_that_is_never_reported_does_not_count_as_done() -> None:
+    """It did; and the update that follows a lost creation is the same request."""
+    message = outcome(FIRST, _WRITTEN, "forget", 0, ALWAYS)
+    assert message.startswith("incomplete")
+    assert "is missing in `updated`" in message
 
 
 def test_a_location_of_a_deleted_channel() -> None:
