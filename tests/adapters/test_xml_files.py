@@ -187,8 +187,7 @@ async def test_values(tmp_path: Path) -> None:
     )
     source_settings = settings(place, namespaces={"q": "urn:y"}, records="/a/item")
     async with source_settings.open() as source:
-        await source.read(None)
-        (found,) = source._read.spool.find("1") or source._read.spool.page(0, 1)
+        (found,) = await source.samples(1)
     (record,) = found.records
     assert record.values == {
         "@id": " 1 ",

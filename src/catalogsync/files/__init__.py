@@ -6,11 +6,31 @@ with file.open(most=1 << 30) as stream:
     first = stream.read(1000)
 ```
 
-Requires the extra `files`. All functions block: call them in a thread.
+`open_source` makes a source of products from a function that opens the records of a file
+of some format: it stages them on disk, so that memory stays bounded and the records of a
+product may stand anywhere in the file.
+
+Requires the extra `files`. `find_file` and `FoundFile` block: use them in a thread.
 """
 
 from __future__ import annotations
 
 from ._location import FoundFile, find_file, shown
+from ._records import Records, Row, Rows
+from ._settings import FileSettings, check_installed, check_name
+from ._source import FileSource, OpenRecords, open_source
 
-__all__ = ["FoundFile", "find_file", "shown"]
+__all__ = [
+    "FileSettings",
+    "FileSource",
+    "FoundFile",
+    "OpenRecords",
+    "Records",
+    "Row",
+    "Rows",
+    "check_installed",
+    "check_name",
+    "find_file",
+    "open_source",
+    "shown",
+]

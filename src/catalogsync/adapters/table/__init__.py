@@ -7,6 +7,5 @@ from __future__ import annotations
 
 from ._settings import TableSettings
 from ._sniff import Proposal, sniff
-from ._source import TableSource
 
-__all__ = ["Proposal", "TableSettings", "TableSource", "sniff"]
+__all__ = ["Proposal", "TableSettings", "sniff"]

@@ -16,10 +16,11 @@ import attrs
 
 from catalogsync._lib.texts import counted
 from catalogsync.errors import MisconfiguredError
+from catalogsync.files import Records, Row, Rows
 from catalogsync.mapping import RecordMapping
 
 from ._encoding import encoding_of
-from ._rows import MOST_COLUMNS, Row, Rows, Table, check_columns, header_of, likeness
+from ._header import MOST_COLUMNS, check_columns, header_of, likeness
 
 __all__ = ["Dialect", "delimited"]
 
@@ -58,7 +59,7 @@ class Dialect:
 
 def delimited(
     stream: IO[bytes], dialect: Dialect, mapping: RecordMapping, where: str
-) -> Table:
+) -> Records:
     """Open a delimited text.
 
     Args:
@@ -98,7 +99,7 @@ def delimited(
         fill=dialect.fill,
     )
     shown = {"\t": "tab"}.get(separator, separator)
-    return Table(
+    return Records(
         columns=columns,
         rows=parser.below(len(columns)),
         plain=True,

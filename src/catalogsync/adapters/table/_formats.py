@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from catalogsync.files import FoundFile
+from catalogsync.files import FoundFile, Records
 
 from ._delimited import Dialect, delimited
 from ._json import json_lines, json_list
 from ._parquet import parquet
-from ._rows import Table
 from ._sheets import workbook
 
 if TYPE_CHECKING:
@@ -26,13 +25,13 @@ _PACKED = (".gz", ".zst", ".zip")
 
 
 def opened_table(
-    file: FoundFile, settings: TableSettings, folder: Path, stack: ExitStack
-) -> Table:
+    settings: TableSettings, file: FoundFile, folder: Path, stack: ExitStack
+) -> Records:
     """Open a file as the table that it is.
 
     Args:
-        file: The file.
         settings: The settings.
+        file: The file.
         folder: An empty folder for a copy.
         stack: Closes what is opened.
 

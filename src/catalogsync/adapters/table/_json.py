@@ -12,8 +12,7 @@ from typing import IO, Any, cast
 import attrs
 
 from catalogsync.errors import MisconfiguredError, MissingExtraError
-
-from ._rows import Row, Rows, Table
+from catalogsync.files import Records, Row, Rows
 
 __all__ = ["json_lines", "json_list"]
 
@@ -23,9 +22,9 @@ _MOST_WHOLE = 256 << 20
 _decoder = json.JSONDecoder(parse_float=Decimal)
 
 
-def json_lines(stream: IO[bytes]) -> Table:
+def json_lines(stream: IO[bytes]) -> Records:
     """One JSON object a line; a line that is not one is rejected."""
-    return Table(columns=(), rows=_lines(stream), facts="JSON Lines", plain=False)
+    return Records(columns=(), rows=_lines(stream), facts="JSON Lines", plain=False)
 
 
 def _lines(stream: IO[bytes]) -> Rows:
@@ -59,7 +58,7 @@ def _checked(where: str, value: object) -> Row:
     return Row(where, {}, "is not an object")
 
 
-def json_list(stream: IO[bytes], items: str | None, where: str) -> Table:
+def json_list(stream: IO[bytes], items: str | None, where: str) -> Records:
     """A JSON array, read piece by piece, or the list at a path in a JSON object.
 
     Args:
@@ -73,13 +72,13 @@ def json_list(stream: IO[bytes], items: str | None, where: str) -> Table:
     """
     if items is not None:
         rows = _listed(_at(stream, items, where))
-        return Table(columns=(), rows=rows, facts=f"JSON, list {items}", plain=False)
+        return Records(columns=(), rows=rows, facts=f"JSON, list {items}", plain=False)
     text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape")
     start = text.read(_PIECE).lstrip()
     if not start.startswith("["):
         raise MisconfiguredError("items", _where_lists_are(start + text.read(_LONGEST)))
     rows = _Array(text, start[1:]).rows(where)
-    return Table(columns=(), rows=rows, facts="JSON array", plain=False)
+    return Records(columns=(), rows=rows, facts="JSON array", plain=False)
 
 
 def _listed(found: list[object]) -> Rows:

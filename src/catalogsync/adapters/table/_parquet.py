@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Any, cast
 
 from catalogsync.errors import MisconfiguredError, MissingExtraError
+from catalogsync.files import Records, Row, Rows
 from catalogsync.mapping import RecordMapping
 
-from ._rows import Row, Rows, Table, check_columns
+from ._header import check_columns
 
 __all__ = ["parquet"]
 
 _AT_ONCE = 1000
 
 
-def parquet(path: Path, mapping: RecordMapping, where: str) -> Table:
+def parquet(path: Path, mapping: RecordMapping, where: str) -> Records:
     """Open a Parquet file.
 
     Args:
@@ -43,7 +44,7 @@ def parquet(path: Path, mapping: RecordMapping, where: str) -> Table:
         raise MisconfiguredError("location", problem) from None
     columns = tuple(str(each[0]) for each in cursor.description)
     check_columns(columns, mapping, where)
-    return Table(
+    return Records(
         columns=columns,
         rows=_rows(cursor),
         facts=f"Parquet, {len(columns)} columns",

@@ -4,30 +4,28 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from importlib import import_module
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 import attrs
 
-from catalogsync.catalog.products import ProductKey
-from catalogsync.errors import InvalidValueError, MisconfiguredError, MissingExtraError
-from catalogsync.files import shown
+from catalogsync.errors import MisconfiguredError
+from catalogsync.files import (
+    FileSource,
+    check_installed,
+    check_name,
+    open_source,
+    shown,
+)
 from catalogsync.mapping import RecordMapping
 
-from ._source import TableSource, open_table
+from ._formats import opened_table
 
 __all__ = ["TableFormat", "TableSettings"]
 
 TableFormat: TypeAlias = Literal["csv", "workbook", "jsonl", "json", "parquet"]
 
 _NEEDED = ("fsspec", "duckdb", "charset_normalizer", "python_calamine", "zstandard")
-
-
-def _name(_: object, __: object, value: str) -> None:
-    try:
-        ProductKey(value, "1")
-    except InvalidValueError as error:
-        raise MisconfiguredError("name", error.problem) from None
 
 
 def _one(_: object, attribute: attrs.Attribute[Any], value: str | None) -> None:
@@ -76,7 +74,7 @@ class TableSettings:
     """
 
     location: str = attrs.field(repr=lambda text: repr(shown(text)))
-    name: str = attrs.field(validator=_name)
+    name: str = attrs.field(validator=check_name)
     map: RecordMapping
     format: TableFormat | None = None
     sheet: str | None = None
@@ -95,16 +93,13 @@ class TableSettings:
     max_size: int = attrs.field(default=8_000_000_000, validator=attrs.validators.ge(1))
 
     @asynccontextmanager
-    async def open(self) -> AsyncGenerator[TableSource]:
+    async def open(self) -> AsyncGenerator[FileSource]:
         """Open the source for the length of a block; reads nothing yet.
 
         Raises:
             MissingExtraError: The extra `files` is not installed.
         """
-        try:
-            for module in _NEEDED:
-                import_module(module)
-        except ImportError as error:
-            raise MissingExtraError("the source `table`", "files") from error
-        async with open_table(self) as source:
+        check_installed("the source `table`", _NEEDED)
+        records = partial(opened_table, self)
+        async with open_source(self, records, complete=self.complete) as source:
             yield source

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from catalogsync.errors import MisconfiguredError, MissingExtraError
+from catalogsync.files import Records, Row, Rows
 from catalogsync.mapping import RecordMapping
 
-from ._rows import Row, Rows, Table, check_columns, header_of, likeness
+from ._header import check_columns, header_of, likeness
 
 __all__ = ["workbook"]
 
@@ -34,7 +35,7 @@ def workbook(
     *,
     sheet: str | None,
     header_row: int | None,
-) -> Table:
+) -> Records:
     """Open a workbook.
 
     Args:
@@ -60,7 +61,7 @@ def workbook(
     rows, merged = _cells(book, name, where)
     at, columns = header_of(rows, mapping, row=header_row, where=where)
     check_columns(columns, mapping, where)
-    return Table(
+    return Records(
         columns=columns,
         rows=_below(rows, at, len(columns), merged),
         facts=f"sheet {name}, header in row {at + 1}, {len(columns)} columns",

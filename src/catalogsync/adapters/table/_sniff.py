@@ -111,7 +111,7 @@ def sniff(location: str, presets: Mapping[str, RecordMapping]) -> Proposal:
     file = find_file(location)
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
-        table = opened_table(file, settings, Path(folder), stack)
+        table = opened_table(settings, file, Path(folder), stack)
         rows = [row.cells for row in islice(table.rows, _SAMPLE) if not row.problem]
         columns = table.columns or _columns_of(rows)
     facts = [f"{file.place}: {table.facts}"]

@@ -17,6 +17,5 @@ Opening the source requires the extra `files`; importing this package does not.
 from __future__ import annotations
 
 from ._settings import XMLSettings
-from ._source import XMLSource
 
-__all__ = ["XMLSettings", "XMLSource"]
+__all__ = ["XMLSettings"]

@@ -14,11 +14,12 @@ from typing import IO, Any
 import attrs
 
 from catalogsync.errors import InvalidValueError, MisconfiguredError
+from catalogsync.files import Row
 
 from ._problems import check_data, damaged, nothing_found
 from ._values import Element, Names, values_of
 
-__all__ = ["Parsed", "Parser", "Path"]
+__all__ = ["Parser", "Path"]
 
 _CHUNK = 1 << 16
 _LARGEST_RECORD = 32 << 20
@@ -60,21 +61,6 @@ class Path:
         return all(step in {"*", name} for step, name in pairs)
 
 
-@attrs.frozen
-class Parsed:
-    """A record.
-
-    Attributes:
-        where: Its position.
-        values: Its values.
-        problem: Why it cannot be used; empty: it can.
-    """
-
-    where: str
-    values: Mapping[str, object]
-    problem: str = ""
-
-
 @attrs.define(kw_only=True)
 class Parser:
     """Reads one file.
@@ -104,7 +90,7 @@ class Parser:
     _fed: int = attrs.field(default=0, init=False)
     _seen: Counter[str] = attrs.field(factory=Counter[str], init=False)
 
-    def parse(self, stream: IO[bytes]) -> Iterator[Parsed]:
+    def parse(self, stream: IO[bytes]) -> Iterator[Row]:
         """The records, in the order of the file.
 
         Raises:
@@ -135,7 +121,7 @@ class Parser:
             paths = ["/" * path.rooted + "/".join(path.steps) for path in self.records]
             raise nothing_found(self.place, paths, self._seen)
 
-    def _taken(self, parser: Any) -> Iterator[Parsed]:
+    def _taken(self, parser: Any) -> Iterator[Row]:
         for event, element in parser.read_events():
             if event == "start":
                 self._start(element)
@@ -160,7 +146,7 @@ class Parser:
             self._inside, self._begun = True, self._fed
             self._depth = self._elements = 0
 
-    def _end(self, element: Element) -> Parsed | None:
+    def _end(self, element: Element) -> Row | None:
         """Take a record out of the tree, or a text outside of records."""
         if self._depth:
             self._depth -= 1
@@ -176,15 +162,15 @@ class Parser:
         _forget(element)
         return record
 
-    def _record(self, element: Element) -> Parsed:
+    def _record(self, element: Element) -> Row:
         where = f"{self._stack[-1]} {self._count}, line {element.sourceline}"
         try:
             values = values_of(element, self.names)
         except InvalidValueError as error:
-            return Parsed(where, {}, error.problem)
+            return Row(where, {}, error.problem)
         if self._count <= _CHECKED:
             check_data(self.place, where, values)
-        return Parsed(where, values)
+        return Row(where, values)
 
     def _note(self, element: Element) -> None:
         """Keep a text outside of records, and the path for messages."""

@@ -5,29 +5,27 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from importlib import import_module
+from functools import partial
 from typing import Any
 
 import attrs
 
-from catalogsync.catalog.products import ProductKey
-from catalogsync.errors import InvalidValueError, MisconfiguredError, MissingExtraError
-from catalogsync.files import shown
+from catalogsync.errors import MisconfiguredError
+from catalogsync.files import (
+    FileSource,
+    check_installed,
+    check_name,
+    open_source,
+    shown,
+)
 from catalogsync.mapping import RecordMapping
 
-from ._source import XMLSource, open_xml
+from ._opening import opened_xml
 
 __all__ = ["XMLSettings"]
 
-_NEEDED = ("fsspec", "lxml", "zstandard")
+_NEEDED = ("fsspec", "duckdb", "lxml", "zstandard")
 _STEP = re.compile(r"(?:[^\W\d][\w.-]*:)?[^\W\d][\w.-]*|\*")
-
-
-def _name(_: object, __: object, value: str) -> None:
-    try:
-        ProductKey(value, "1")
-    except InvalidValueError as error:
-        raise MisconfiguredError("name", error.problem) from None
 
 
 def _paths(value: str | tuple[str, ...]) -> tuple[str, ...]:
@@ -84,7 +82,7 @@ class XMLSettings:
     """
 
     location: str = attrs.field(repr=lambda text: repr(shown(text)))
-    name: str = attrs.field(validator=_name)
+    name: str = attrs.field(validator=check_name)
     records: str | tuple[str, ...] = attrs.field(converter=_paths, validator=_are_paths)
     map: RecordMapping
     namespaces: Mapping[str, str] = attrs.field(factory=dict[str, str])
@@ -96,16 +94,14 @@ class XMLSettings:
     max_size: int = attrs.field(default=8_000_000_000, validator=attrs.validators.ge(1))
 
     @asynccontextmanager
-    async def open(self) -> AsyncGenerator[XMLSource]:
+    async def open(self) -> AsyncGenerator[FileSource]:
         """Open the source for the length of a block; reads nothing yet.
 
         Raises:
             MissingExtraError: The extra `files` is not installed.
         """
-        try:
-            for module in _NEEDED:
-                import_module(module)
-        except ImportError as error:
-            raise MissingExtraError("the source `xml`", "files") from error
-        async with open_xml(self) as source:
+        check_installed("the source `xml`", _NEEDED)
+        whole = self.complete and self.after_version is None
+        records = partial(opened_xml, self)
+        async with open_source(self, records, complete=whole) as source:
             yield source

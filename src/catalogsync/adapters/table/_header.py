@@ -1,58 +1,18 @@
-"""Rows as every format delivers them."""
+"""The header of a table: where it is, and whether it has the columns that are mapped."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeAlias
-
-import attrs
+from collections.abc import Sequence
 
 from catalogsync.catalog.checks import shortened
 from catalogsync.errors import MisconfiguredError
 from catalogsync.mapping import RecordMapping
 
-__all__ = ["Row", "Rows", "Table", "check_columns", "header_of", "likeness"]
+__all__ = ["MOST_COLUMNS", "check_columns", "header_of", "likeness"]
 
 MOST_COLUMNS = 10_000
 _SEARCHED = 50
-
-
-@attrs.frozen
-class Row:
-    """One row below the header.
-
-    Attributes:
-        where: Its position, such as `row 17`.
-        cells: Its cells in the order of the columns; a mapping, if the format has
-            names in each row.
-        problem: Why it is no row; empty: it is one. The cells are then those that
-            could be read.
-    """
-
-    where: str
-    cells: Sequence[object] | Mapping[str, object]
-    problem: str = ""
-
-
-Rows: TypeAlias = Iterator[Row]
-
-
-@attrs.frozen(kw_only=True)
-class Table:
-    """A file that has been opened.
-
-    Attributes:
-        columns: Names of the columns; empty: each row has its own names.
-        rows: The rows below the header; read once.
-        facts: What was found out, for people.
-        plain: Whether all cells are texts.
-    """
-
-    columns: tuple[str, ...]
-    rows: Rows
-    facts: str
-    plain: bool
 
 
 def likeness(cells: Sequence[object], mapping: RecordMapping) -> int:

@@ -19,7 +19,7 @@ from catalogsync._lib.strict_json import dumps, loads
 from catalogsync.errors import InvalidValueError, MissingExtraError, TransientError
 from catalogsync.mapping import Record, RecordMapping
 
-from ._rows import Row, Rows
+from ._records import Records, Row
 
 __all__ = ["Staged", "Staging"]
 
@@ -54,7 +54,7 @@ class Staging:
     Attributes:
         folder: The folder for its files.
         columns: Names of the columns; empty: each row has its own names.
-        plain: Whether all cells are texts.
+        plain: Whether all values are texts, or lists and mappings of texts.
         connection: The database.
         bounds: Number of the first row of each page.
         products: Number of products, invalid rows included.
@@ -70,22 +70,18 @@ class Staging:
     @classmethod
     def of(
         cls,
-        rows: Rows,
-        columns: Sequence[str],
+        records: Records,
         mapping: RecordMapping,
         folder: Path,
         *,
-        plain: bool,
         page_size: int,
     ) -> Staging:
-        """Stage rows.
+        """Stage the records of a file.
 
         Args:
-            rows: The rows; read once.
-            columns: Names of the columns; empty: each row has its own names.
+            records: The records; read once.
             mapping: Says which rows belong together.
             folder: An empty folder for temporary files.
-            plain: Whether all cells are texts.
             page_size: Products in a page.
 
         Raises:
@@ -95,9 +91,9 @@ class Staging:
         try:
             import duckdb
         except ImportError as error:
-            raise MissingExtraError("reading tables", "files") from error
+            raise MissingExtraError("reading files", "files") from error
         file = folder / "rows"
-        longest = max(_LEAST_BUFFER, 2 * _write(rows, columns, mapping, plain, file))
+        longest = max(_LEAST_BUFFER, 2 * _write(records, mapping, file))
         try:
             connection: Any = duckdb.connect(
                 str(folder / "rows.duckdb"),
@@ -118,8 +114,8 @@ class Staging:
             raise TransientError(f"rows cannot be kept on the disk: {first}") from error
         return cls(
             folder=folder,
-            columns=columns,
-            plain=plain,
+            columns=records.columns,
+            plain=records.plain,
             connection=connection,
             bounds=[bound for (bound,) in found],
             products=products,
@@ -164,7 +160,7 @@ class Staging:
 
     def _values(self, cells: str) -> Mapping[str, object]:
         if self.plain:
-            return dict(zip(self.columns, loads(cells.encode()), strict=False))
+            return _named(self.columns, loads(cells.encode()))
         return _named(self.columns, json.loads(cells, object_hook=_untagged))
 
 
@@ -195,21 +191,19 @@ ORDER BY first, n
 _FIND = "SELECT first, place, problem, cells FROM staged WHERE k = ? ORDER BY n"
 
 
-def _write(
-    rows: Rows, columns: Sequence[str], mapping: RecordMapping, plain: bool, file: Path
-) -> int:
+def _write(records: Records, mapping: RecordMapping, file: Path) -> int:
     """Write rows as lines: number, key, position, problem, cells.
 
     Returns:
         About the length of the longest line, in bytes.
     """
     longest = 0
-    values_for_key = _values_for_key(columns, mapping)
+    values_for_key = _values_for_key(records.columns, mapping)
     key = ""
     with file.open("w", encoding="utf-8", newline="\n", buffering=1 << 20) as target:
-        for number, row in enumerate(rows):
+        for number, row in enumerate(records.rows):
             group, problem = _group(row, values_for_key, mapping)
-            cells = _dumped(row.cells, plain=plain)
+            cells = _dumped(row.cells, plain=records.plain)
             if _size(cells) > _LONGEST_CELLS:
                 group, problem, cells = None, "has too much text", _NO_CELLS
             if group is not None:

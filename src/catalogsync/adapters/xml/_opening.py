@@ -1,0 +1,46 @@
+"""Opening a file as the records that its settings select."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path as Folder
+from typing import TYPE_CHECKING
+
+from catalogsync.files import FoundFile, Records
+
+from ._parser import Parser, Path
+from ._values import Names
+
+if TYPE_CHECKING:
+    from ._settings import XMLSettings
+
+__all__ = ["opened_xml"]
+
+
+def opened_xml(
+    settings: XMLSettings, file: FoundFile, _: Folder, stack: ExitStack
+) -> Records:
+    """Open a file; its records are read as they are taken.
+
+    Args:
+        settings: The settings.
+        file: The file.
+        stack: Closes what is opened.
+
+    Raises:
+        MisconfiguredError: The file is an archive without the member.
+        TransientError: It cannot be read now.
+    """
+    parser = Parser(
+        place=file.place,
+        records=[Path.parse(path) for path in settings.records],
+        outside={name: Path.parse(path) for name, path in settings.outside.items()},
+        names=Names({uri: name for name, uri in settings.namespaces.items()}),
+        after_version=settings.after_version,
+    )
+    stream = stack.enter_context(
+        file.open(most=settings.max_size, member=settings.member)
+    )
+    return Records(
+        columns=(), rows=parser.parse(stream), plain=True, outside=parser.found
+    )
