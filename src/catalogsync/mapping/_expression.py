@@ -15,7 +15,7 @@ from catalogsync.errors import InvalidValueError
 from ._functions import load_function
 from ._html import Html, sanitized, stripped
 from ._numbers import DecimalMark, check_currency, check_unit
-from ._paths import Lookup, all_of, as_text, first_of, template
+from ._paths import Lookup, all_of, as_text, first_of, is_column, template
 from ._record import Record, is_empty
 
 __all__ = ["Constant", "Empty", "Expression"]
@@ -190,6 +190,9 @@ def _complete(spec: Expression) -> Lookup:
         None if spec.template is None or not spec.columns else template(spec.template)
     )
     if not steps and fill is None and separator is None and joint is None:
+        names = _names(spec.from_ or ())
+        if len(names) == 1 and is_column(names[0]):
+            return _column(names[0], default)
         return _simple(find, default)
 
     last: list[tuple[object, object]] = [(None, None)]
@@ -212,6 +215,19 @@ def _complete(spec: Expression) -> Lookup:
         return _or(found, default)
 
     return full
+
+
+def _column(name: str, default: object) -> Lookup:
+    """A column as it is."""
+    simple = _simple(lambda values: values.get(name), default)
+
+    def column(values: Mapping[str, object]) -> object:
+        found = values.get(name)
+        if type(found) is str:
+            return found.strip() or default
+        return simple(values)
+
+    return column
 
 
 def _simple(find: Lookup, default: object) -> Lookup:

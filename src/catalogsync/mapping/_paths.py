@@ -13,7 +13,7 @@ from catalogsync.errors import InvalidValueError, MissingExtraError
 
 from ._record import is_empty
 
-__all__ = ["Lookup", "all_of", "as_text", "first_of", "lookup", "template"]
+__all__ = ["Lookup", "all_of", "as_text", "first_of", "is_column", "lookup", "template"]
 
 Values: TypeAlias = Mapping[str, object]
 Lookup: TypeAlias = Callable[[Values], object]
@@ -21,6 +21,11 @@ Lookup: TypeAlias = Callable[[Values], object]
 
 _PATH_MARKS = re.compile(r"[.\[\]|&@`*{}()\"']")
 _PLACE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
+
+
+def is_column(name: str) -> bool:
+    """Whether a name can only be that of a column."""
+    return not _PATH_MARKS.search(name)
 
 
 def lookup(name: str) -> Lookup:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 import attrs
@@ -17,6 +18,7 @@ from catalogsync.catalog.products import (
     ProductKey,
     ProductStatus,
     Unset,
+    unchecked,
 )
 from catalogsync.errors import InvalidValueError
 
@@ -38,6 +40,15 @@ Reader: TypeAlias = Callable[[object], Any]
 Line: TypeAlias = tuple[str, Expression, Reader]
 """A field with its expression and its reader."""
 
+_FIELDS: Sequence[tuple[str, Any, Any]] = [
+    (
+        field.name,
+        field.converter,
+        field.validator and partial(field.validator, None, field),
+    )
+    for field in attrs.fields(Product)
+]
+"""Name, converter and validator of each field, in the order of the fields."""
 _STATUS: Mapping[object, ProductStatus] = {
     "published": ProductStatus.PUBLISHED,
     "draft": ProductStatus.DRAFT,
@@ -162,9 +173,9 @@ def product_of(parts: Parts, key: ProductKey, records: Sequence[Record]) -> Prod
     title = _first(parts.title, records, "title")
     if not isinstance(title, str):
         raise InvalidValueError("title", "is missing")
-    found: dict[str, Any] = {
-        name: _first(line, records, name) for line in parts.single for name in line[:1]
-    }
+    found: dict[str, Any] = {"key": key, "title": title}
+    for line in parts.single:
+        found[line[0]] = _first(line, records, line[0])
     if found.get("status", UNSET) is None:
         found["status"] = UNSET
     for line in parts.lists:
@@ -173,8 +184,21 @@ def product_of(parts: Parts, key: ProductKey, records: Sequence[Record]) -> Prod
         found["dimensions"] = _dimensions(parts.sides, records)
     if parts.attributes:
         found["attributes"] = _attributes(parts.attributes, records)
-    variants = variants_of(parts.variants, records)
-    return Product(key=key, title=title, variants=variants, **found)
+    found["variants"] = variants_of(parts.variants, records)
+    return _checked(
+        {name: value for name, value in found.items() if value is not UNSET}
+    )
+
+
+def _checked(found: dict[str, Any]) -> Product:
+    """The product with these fields; `Product` itself would check the others, too."""
+    for name, convert, _ in _FIELDS:
+        if convert is not None and name in found:
+            found[name] = convert(found[name])
+    for name, _, check in _FIELDS:
+        if check is not None and name in found:
+            check(found[name])
+    return unchecked(Product, **found)
 
 
 def _first(line: Line, records: Iterable[Record], path: str) -> Any:

@@ -15,6 +15,7 @@ from catalogsync.errors import InvalidValueError
 from ._expression import Expression
 from ._numbers import DecimalMark, check_currency, money, number
 from ._paths import as_text
+from ._quick import ONLY, Quick, quick_reader
 from ._record import BadRecordError, Record, is_empty
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ PriceLine: TypeAlias = tuple[str, Expression, str | None]
 StockLine: TypeAlias = tuple[str, Expression, str | None]
 """Path, expression and location of a stock."""
 
-_ONLY = "default"
 _FALSE = frozenset({"false", "no", "0"})
 
 
@@ -52,6 +52,7 @@ class VariantParts:
         cleared: Texts that are empty if they are missing.
         clears_prices: Whether missing prices empty the field.
         clears_stock: Whether a missing stock empties the field.
+        quick: Reads the variants of plain records; None: there are none.
     """
 
     nested: Expression | None
@@ -70,6 +71,9 @@ class VariantParts:
     cleared: Sequence[str]
     clears_prices: bool
     clears_stock: bool
+    quick: Quick | None = attrs.field(
+        eq=False, repr=False, default=attrs.Factory(quick_reader, takes_self=True)
+    )
 
     @classmethod
     def of(cls, mapping: RecordMapping) -> VariantParts:
@@ -163,6 +167,8 @@ def variants_of(
         BadRecordError: A record has a value that is not valid.
         InvalidValueError: The records together make no valid variants.
     """
+    if parts.quick is not None and (quick := parts.quick(records)) is not None:
+        return quick
     if not parts.supplied:
         return UNSET
     drafts: list[_Draft] = []
@@ -405,7 +411,7 @@ def _variant(parts: VariantParts, draft: _Draft) -> Variant:
     prices, stock = tuple(draft.prices.values()), tuple(draft.stock.values())
     try:
         return Variant(
-            id=draft.id or _ONLY,
+            id=draft.id or ONLY,
             options=draft.options,
             prices=prices if prices or parts.clears_prices else UNSET,
             stock=stock if stock or parts.clears_stock else UNSET,

@@ -1,0 +1,210 @@
+"""Variants of plain records, quickly.
+
+Most records are plain: each is a variant of its own with an id, its cells are texts, and
+prices and stock repeat from record to record. Those are read here. For anything else the
+answer is None, and `_variants` decides, slowly and with messages; both agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from catalogsync.catalog.products import UNSET, Price, StockLevel, Variant, unchecked
+from catalogsync.errors import InvalidValueError
+
+from ._expression import Expression
+from ._numbers import check_currency, money, number
+from ._paths import as_text
+from ._record import Record
+
+if TYPE_CHECKING:
+    from ._variants import PriceLine, StockLine, VariantParts
+
+__all__ = ["ONLY", "Quick", "quick_reader"]
+
+Values: TypeAlias = Mapping[str, object]
+Quick: TypeAlias = Callable[[Sequence[Record]], tuple[Variant, ...] | None]
+"""The variants of these records; None: they are not plain."""
+
+ONLY = "default"
+"""Id of the only variant of a product, if it has no other."""
+
+_CACHED = 4096
+_LONGEST_CACHED = 40
+_LONGEST = 100_000
+_MOST = 100
+
+
+class _NotPlainError(Exception):
+    """A value is not plain."""
+
+
+def quick_reader(parts: VariantParts) -> Quick | None:
+    """Reads the variants of plain records; None: with this mapping, none are plain."""
+    special = (parts.nested, parts.only_if, parts.order)
+    if any(each is not None for each in special) or parts.pairs or parts.price_columns:
+        return None
+    lines = (parts.texts, parts.options, parts.prices, parts.stock)
+    if any(len(each) > _MOST for each in lines):
+        return None
+    if not all(name and _is_good(name) for name in parts.options):
+        return None
+    return _reader(parts)
+
+
+def _reader(parts: VariantParts) -> Quick:
+    texts = [(attribute, _text(spec)) for attribute, _, spec in parts.texts]
+    options = [(name, _text(spec)) for name, spec in parts.options.items()]
+    prices = [_price(line, parts) for line in parts.prices]
+    stock = [_stock(line, parts) for line in parts.stock]
+    own_id = None if parts.id is None else _text(parts.id)
+    cleared: dict[str, Any] = dict.fromkeys(parts.cleared)
+    no_prices: Any = () if parts.clears_prices else UNSET
+    no_stock: Any = () if parts.clears_stock else UNSET
+
+    def variant(values: Values, ids: Mapping[str, Variant], *, only: bool) -> Variant:
+        found = {name: text for name, read in texts if (text := read(values))}
+        chosen = {name: text for name, read in options if (text := read(values))}
+        costs = _distinct([price for read in prices if (price := read(values))])
+        levels = _levels([level for read in stock if (level := read(values))])
+        if own_id is not None:
+            id_ = own_id(values)
+        else:
+            id_ = found.get("sku") or " / ".join(chosen.values())
+        id_ = id_ or (ONLY if only and (found or chosen or costs or levels) else "")
+        if not id_ or id_ in ids:
+            raise _NotPlainError
+        return unchecked(
+            Variant,
+            id=id_,
+            options=chosen,
+            prices=costs or no_prices,
+            stock=levels or no_stock,
+            **({**cleared, **found} if cleared else found),
+        )
+
+    def variants(records: Sequence[Record]) -> tuple[Variant, ...] | None:
+        found: dict[str, Variant] = {}
+        only = len(records) == 1
+        try:
+            for record in records:
+                made = variant(record.values, found, only=only)
+                found[made.id] = made
+        except (_NotPlainError, InvalidValueError):
+            return None
+        return tuple(found.values())
+
+    return variants
+
+
+def _is_good(text: str) -> bool:
+    """Whether a text needs no further check."""
+    if "\0" in text or len(text) > _LONGEST:
+        return False
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _text(spec: Expression) -> Callable[[Values], str | None]:
+    """Reads a text; None or empty: it is missing."""
+    find = spec.find
+
+    def read(values: Values) -> str | None:
+        value = find(values)
+        if value is None:
+            return None
+        text = (value if type(value) is str else as_text(value)).strip()
+        if not _is_good(text):
+            raise _NotPlainError
+        return text
+
+    return read
+
+
+def _distinct(prices: list[Price]) -> tuple[Price, ...]:
+    if len(prices) > 1 and len({price.currency for price in prices}) < len(prices):
+        raise _NotPlainError
+    return tuple(prices)
+
+
+def _levels(levels: list[StockLevel]) -> tuple[StockLevel, ...]:
+    if len(levels) > 1 and len({level.location for level in levels}) < len(levels):
+        raise _NotPlainError
+    return tuple(levels)
+
+
+def _price(line: PriceLine, parts: VariantParts) -> Callable[[Values], Price | None]:
+    """Reads a price; texts that repeat are read once."""
+    _, spec, code = line
+    find, fixed, mark = spec.find, code or spec.currency, spec.decimal or parts.decimal
+    elsewhere = None if fixed or parts.currency is None else _text(parts.currency)
+    divisor = spec.divide_by
+
+    def price(value: object, currency: str | None) -> Price:
+        if elsewhere is not None and currency:
+            currency = check_currency(currency)
+        amount, found = money(value, currency or None, mark)
+        if divisor != 1:
+            amount /= divisor
+        return Price(amount=amount, currency=found)
+
+    cached = lru_cache(_CACHED)(price)
+
+    def read(values: Values) -> Price | None:
+        value = find(values)
+        if value is None:
+            return None
+        currency = fixed if elsewhere is None else elsewhere(values)
+        if type(value) is not str:
+            return price(_plain_number(value), currency)
+        if not value or value.isspace():
+            return None
+        short = len(value) <= _LONGEST_CACHED
+        return cached(value, currency) if short else price(value, currency)
+
+    return read
+
+
+def _stock(
+    line: StockLine, parts: VariantParts
+) -> Callable[[Values], StockLevel | None]:
+    """Reads a stock; texts that repeat are read once."""
+    _, spec, named = line
+    find, mark = spec.find, spec.decimal or parts.decimal
+    elsewhere = None if named or parts.place is None else _text(parts.place)
+
+    def level(value: object, place: str | None) -> StockLevel:
+        pieces = number(value, mark)
+        if pieces != pieces.to_integral_value():
+            raise _NotPlainError
+        return StockLevel(quantity=int(pieces), location=place)
+
+    cached = lru_cache(_CACHED)(level)
+
+    def read(values: Values) -> StockLevel | None:
+        value = find(values)
+        if value is None:
+            return None
+        place = named if elsewhere is None else elsewhere(values) or None
+        if type(value) is not str:
+            return level(_plain_number(value), place)
+        if not value or value.isspace():
+            return None
+        short = len(value) + len(place or "") <= _LONGEST_CACHED
+        return cached(value, place) if short else level(value, place)
+
+    return read
+
+
+def _plain_number(value: object) -> int | Decimal:
+    if not isinstance(value, int | Decimal):
+        raise _NotPlainError
+    return value
