@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -31,12 +30,12 @@ from catalogsync.catalog.products import (
     Product,
     ProductKey,
     ProductStatus,
-    Unset,
     Variant,
 )
 from catalogsync.errors import ConflictError
 
 from . import _tables as tables
+from ._creating import attributes_text, create, given
 from ._foreign import adopt
 from ._tables import NewRow, product, variant
 from ._unique import free
@@ -58,6 +57,15 @@ async def write_changes(connection: AsyncConnection, changes: Sequence[Change]) 
     Raises:
         ConflictError: A product or variant has been removed or replaced.
     """
+    created = [change for change in changes if isinstance(change, Create)]
+    if len(created) == len(changes) and connection.dialect.name == "sqlite":
+        await create(connection, created)
+    else:
+        await _write_any(connection, changes)
+
+
+async def _write_any(connection: AsyncConnection, changes: Sequence[Change]) -> None:
+    """Write changes of any kind, reading back the ids of new products."""
     rows = _Rows()
     for change in changes:
         if isinstance(change, Create):
@@ -175,16 +183,12 @@ def _changed_columns(change: Unpublish | Release | Update) -> NewRow:
 
 def _product_columns(desired: Product, fields: frozenset[Field]) -> NewRow:
     """The columns of these fields; NULL if the source supplies no value."""
-    row = {name: _given(getattr(desired, name)) for name in _PLAIN if name in fields}
+    row = {name: given(getattr(desired, name)) for name in _PLAIN if name in fields}
     if Field.DIMENSIONS in fields:
         size = desired.dimensions or Dimensions()
         row |= {"length": size.length, "width": size.width, "height": size.height}
     if Field.ATTRIBUTES in fields:
-        # `default=dict` is for nested mappings that are not dicts.
-        text = json.dumps(desired.attributes or {}, ensure_ascii=False, default=dict)
-        # An attribute added in the store may contain an unpaired surrogate.
-        text = text.encode(errors="backslashreplace").decode()
-        row["attributes"] = text if desired.attributes else None
+        row["attributes"] = attributes_text(desired)
     return row
 
 
@@ -192,14 +196,10 @@ def _variant_columns(change: VariantChange) -> NewRow:
     """The columns that change; for a new variant, all of them."""
     is_new = change.action is Action.ADD
     return {
-        name: _given(getattr(change.variant, name))
+        name: given(getattr(change.variant, name))
         for field, name in VARIANT_TEXTS.items()
         if is_new or field in change.fields
     }
-
-
-def _given(value: Any) -> Any:
-    return None if isinstance(value, Unset) else value
 
 
 # --- lists ---
