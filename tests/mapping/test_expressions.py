@@ -25,6 +25,10 @@ from catalogsync import UNSET, MisconfiguredError
         ('{ all = ["A", "B", "C"] }', {"A": "1", "B": "", "C": "3"}, ["1", "3"]),
         ('{ all = "Image *" }', {"Image 1": "a", "Image 2": "b", "X": "c"}, ["a", "b"]),
         ('{ all = "P * [USD]" }', {"P 1 [USD]": "a", "P 1 U": "b"}, ["a"]),
+        ('"Weight (*)"', {"Weight (lb)": "", "Weight (kg)": "3"}, "3"),
+        ('{ from = "W *", unit = "*" }', {"W kg": "3"}, "3 kg"),
+        ('{ from = "W *", unit = "*" }', {"W": "3"}, None),
+        ('{ from = "W *", unit = "*", blank = ["0"] }', {"W kg": "0"}, None),
         ('{ value = "always" }', {}, "always"),
         ("{ value = true }", {}, True),
         ('{ template = "{A}-{B}" }', {"A": " 1 ", "B": "2"}, "1-2"),
@@ -95,6 +99,10 @@ def test_a_function_receives_the_record(monkeypatch: pytest.MonkeyPatch) -> None
         (
             'title = "A"\nweight = { from = "W", unit = "kgg" }',
             'weight.unit: unknown unit "kgg"; did you mean `kg`?',
+        ),
+        (
+            'title = "A"\nweight = { from = "W", unit = "*" }',
+            'weight.unit: "*" needs one column with `*` in its name',
         ),
         (
             'title = "A"\nprice = { from = "P", currency = "eur" }',

@@ -10,6 +10,7 @@ from hypothesis import given, strategies as st
 from tests.mapping.mappings import made, mapping, product, reason, rows
 
 from catalogsync import (
+    UNSET,
     Category,
     Dimensions,
     MisconfiguredError,
@@ -98,6 +99,44 @@ def test_weights_and_sizes_are_converted() -> None:
     )
     assert found.weight == 2500
     assert found.dimensions == Dimensions(length=Decimal(254))
+
+
+@pytest.mark.parametrize(
+    ("column", "grams"),
+    [
+        ("Weight (kg)", 500),
+        ("Weight (lbs)", Decimal("226.796185")),
+        ("Weight (g)", None),
+    ],
+)
+def test_the_unit_of_a_weight_is_in_the_header(
+    column: str, grams: Decimal | int | None
+) -> None:
+    cell = ".5" if grams else ""
+    found = product('weight = { from = "Weight (*)", unit = "*" }', {column: cell})
+    assert found.weight == (grams or UNSET)
+
+
+def test_options_from_two_lists_and_values_that_stand_for_no_option() -> None:
+    toml = (
+        'option_pairs = [["o[].name", "o[].value"]]\noption_blank = ["Default Title"]\n'
+        'sku = "sku"\nvariants = "v"\n'
+    )
+    size = [{"name": "Size", "value": "S"}, {"name": "Color", "value": "Red"}]
+    none = [{"name": "Title", "value": "default title "}]
+    found = [
+        product(toml, {"v": [{"sku": "1", "o": options}]}) for options in (size, none)
+    ]
+    assert [dict(v.options) for each in found for v in each.variants or ()] == [
+        {"Size": "S", "Color": "Red"},
+        {},
+    ]
+
+
+def test_two_lists_of_options_that_do_not_fit() -> None:
+    toml = 'option_pairs = [["n", "v"]]\nsku = "sku"'
+    found = reason(toml, {"sku": "1", "n": ["a"], "v": ["1", "2"]})
+    assert "`n` and `v` have different numbers of items" in found
 
 
 def test_variants_with_options_from_pairs_of_columns() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from tests.table.tables import read
 from tests.table.test_feeds import FEEDS
 
-from catalogsync import MisconfiguredError, Product, ProductStatus
+from catalogsync import Dimensions, MisconfiguredError, Product, ProductStatus
 from catalogsync.adapters.table import TableSettings
 from catalogsync.catalog.outcomes import Rejected
 from catalogsync.config import from_preset, presets
@@ -82,9 +83,7 @@ async def test_shopify(tmp_path: Path) -> None:
     assert len(shirt.images or ()) == 3
     assert (shirt.status, shirt.tags) == (ProductStatus.PUBLISHED, ("a", "b"))
     assert shirt.weight == 200
-    assert facts(mug) == [
-        ("Default Title", {"Title": "Default Title"}, {"EUR": "5.00"})
-    ]
+    assert facts(mug) == [("default", {}, {"EUR": "5.00"})]
     assert mug.status == ProductStatus.DRAFT
     _, rejected = await read_preset(tmp_path, SHOPIFY, "shopify-csv")
     assert "has no currency" in rejected[0].reason
@@ -103,6 +102,14 @@ async def test_woocommerce(tmp_path: Path) -> None:
     assert [each.id for each in shirt.categories or ()] == ["Clothing > Shirts", "Sale"]
     assert facts(hat) == [("21", {"Size": "S"}, {"EUR": "9"})]
     assert facts(mug) == [("MUG", {}, {"EUR": "5"})]
+    assert shirt.weight == 200
+
+
+async def test_woocommerce_in_pounds_and_inches(tmp_path: Path) -> None:
+    text = "ID,Type,SKU,Name,Weight (lbs),Length (in)\n30,simple,MUG,Mug,.5,10\n"
+    (mug,), _ = await read_preset(tmp_path, text, "woocommerce-csv")
+    assert mug.weight == Decimal("226.796185")
+    assert mug.dimensions == Dimensions(length=Decimal(254))
 
 
 async def test_google_merchant(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from catalogsync.errors import InvalidValueError
 from ._functions import load_function
 from ._html import Html, sanitized, stripped
 from ._numbers import DecimalMark, check_currency, check_unit
-from ._paths import Lookup, all_of, as_text, first_of, is_column, template
+from ._paths import Lookup, all_of, as_text, first_of, is_column, starred, template
 from ._record import Record, is_empty
 
 __all__ = ["Constant", "Empty", "Expression"]
@@ -24,6 +24,7 @@ Constant: TypeAlias = str | int | bool
 Empty: TypeAlias = Literal["keep", "clear"]
 Step: TypeAlias = Callable[[str], object]
 
+_IN_HEADER = "*"
 _ESCAPES = {"\\n": "\n", "\\r": "", "\\t": "\t", "\\\\": "\\"}
 _ESCAPED = re.compile(r"\\[nrt\\]")
 
@@ -57,8 +58,8 @@ def _currency(_: object, attribute: attrs.Attribute[Any], value: str | None) -> 
 
 
 def _unit(value: str | None) -> str | None:
-    if value is None:
-        return None
+    if value is None or value == _IN_HEADER:
+        return value
     try:
         return check_unit(value)
     except InvalidValueError as error:
@@ -74,8 +75,8 @@ class Expression:
     `blank`, `words`, `html`, `template`, `join`, `default`.
 
     Attributes:
-        from_: A column or a JMESPath; several: the first that is not empty. In TOML,
-            `from`.
+        from_: A column or a JMESPath; several: the first that is not empty. In the name
+            of a column, as in `Weight (*)`, `*` stands for any text. In TOML, `from`.
         all: Columns or paths whose values together are a list; `*` in the name of a
             column stands for any text.
         template: Text with `{column}` and `{path}`; missing if one of them is. With
@@ -95,7 +96,8 @@ class Expression:
         default: The value if it is missing otherwise.
         empty: What a missing value does: `keep` leaves the field as it is in the sink,
             `clear` empties it.
-        unit: Unit of numbers without one, such as `kg` or `in`.
+        unit: Unit of numbers without one, such as `kg` or `in`; `*`: what `*` stands
+            for in the name of the column.
         decimal: The decimal mark; None: that of the mapping.
         currency: ISO 4217 code of amounts without one.
         divide_by: What an amount is divided by; 100 for prices in cents.
@@ -161,6 +163,11 @@ class Expression:
         return self._find(record.values)
 
     @property
+    def unit_of_numbers(self) -> str | None:
+        """The unit of numbers without one; None: each has one."""
+        return None if self.unit == _IN_HEADER else self.unit
+
+    @property
     def clears(self) -> bool:
         """Whether a missing value empties the field."""
         return self.empty == "clear"
@@ -186,9 +193,7 @@ def _complete(spec: Expression) -> Lookup:
     """All steps of an expression as one function."""
     find, steps = _found(spec), _per_text(spec)
     separator, joint, default = spec.split, spec.join, spec.default
-    fill = (
-        None if spec.template is None or not spec.columns else template(spec.template)
-    )
+    fill = _last_step(spec)
     if not steps and fill is None and separator is None and joint is None:
         names = _names(spec.from_ or ())
         if len(names) == 1 and is_column(names[0]):
@@ -228,6 +233,32 @@ def _column(name: str, default: object) -> Lookup:
         return simple(values)
 
     return column
+
+
+def _last_step(
+    spec: Expression,
+) -> Callable[[Mapping[str, object], object], str | None] | None:
+    """What is done to a value at the end, given all values of the record."""
+    if spec.unit == _IN_HEADER:
+        return _with_unit(spec)
+    if spec.template is None or not spec.columns:
+        return None
+    return template(spec.template)
+
+
+def _with_unit(spec: Expression) -> Callable[[Mapping[str, object], object], str]:
+    """Appends the unit in the header to a value."""
+    name = "".join(_names(spec.from_ or ()))
+    if "*" not in name or len(_names(spec.from_ or ())) != 1 or spec.template:
+        problem = '"*" needs one column with `*` in its name, such as "Weight (*)"'
+        raise InvalidValueError("unit", problem)
+    find = starred(name)
+
+    def with_unit(values: Mapping[str, object], value: object) -> str:
+        found = find(values)
+        return f"{as_text(value)} {found[1] if found else ''}"
+
+    return with_unit
 
 
 def _simple(find: Lookup, default: object) -> Lookup:

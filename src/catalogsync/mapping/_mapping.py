@@ -92,7 +92,8 @@ class RecordMapping:
         barcode: Any barcode.
         options: Value of each option, by its name.
         option_pairs: Pairs of columns with the name and the value of an option; `*`
-            in both stands for the same text.
+            in both stands for the same text. Two paths to lists give several options.
+        option_blank: Values that stand for no option, such as `Default Title`.
         price: One price, or several in different currencies.
         prices: One price for each currency, by its code.
         price_columns: Columns with one price for each currency; `*` stands for its
@@ -136,6 +137,7 @@ class RecordMapping:
     option_pairs: tuple[tuple[str, ...], ...] = attrs.field(
         default=(), converter=_pairs
     )
+    option_blank: tuple[str, ...] = ()
     price: Expression | None = None
     prices: Mapping[str, Expression] = attrs.field(
         factory=dict[str, Expression], validator=_currency_codes

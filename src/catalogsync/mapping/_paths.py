@@ -13,7 +13,16 @@ from catalogsync.errors import InvalidValueError, MissingExtraError
 
 from ._record import is_empty
 
-__all__ = ["Lookup", "all_of", "as_text", "first_of", "is_column", "lookup", "template"]
+__all__ = [
+    "Lookup",
+    "all_of",
+    "as_text",
+    "first_of",
+    "is_column",
+    "lookup",
+    "starred",
+    "template",
+]
 
 Values: TypeAlias = Mapping[str, object]
 Lookup: TypeAlias = Callable[[Values], object]
@@ -31,9 +40,13 @@ def is_column(name: str) -> bool:
 def lookup(name: str) -> Lookup:
     """Finds a column of this name or, if there is none, follows the JMESPath.
 
-    A name that is not a valid JMESPath, such as `Price [USD]`, can only be a column.
+    A name that is not a valid JMESPath, such as `Price [USD]`, can only be a column. In
+    one such as `Weight (*)`, `*` stands for any text.
     """
     path = _jmespath(name) if _PATH_MARKS.search(name) else None
+    if path is None and "*" in name:
+        find_column = starred(name)
+        return lambda values: (found := find_column(values)) and found[0]
     if path is None:
         return lambda values: values.get(name)
 
@@ -81,6 +94,21 @@ def first_of(names: tuple[str, ...]) -> Lookup:
         for each in lookups:
             if not is_empty(found := each(values)):
                 return found
+        return None
+
+    return find
+
+
+def starred(name: str) -> Callable[[Values], tuple[object, str] | None]:
+    """Finds the first column that has a value, and what `*` stands for in its name."""
+    before, _, after = name.partition("*")
+    size = len(before) + len(after)
+
+    def find(values: Values) -> tuple[object, str] | None:
+        for column, value in values.items():
+            fits = column.startswith(before) and column.endswith(after)
+            if fits and len(column) > size and not is_empty(value):
+                return value, column[len(before) : len(column) - len(after)]
         return None
 
     return find

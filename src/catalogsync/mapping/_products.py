@@ -73,7 +73,7 @@ def _measured(
     spec: Expression, units: dict[str, Decimal], decimal: DecimalMark | None
 ) -> Reader:
     mark = spec.decimal or decimal
-    return lambda value: measure(value, units, spec.unit, mark)
+    return lambda value: measure(value, units, spec.unit_of_numbers, mark)
 
 
 def _json(value: object) -> Json:

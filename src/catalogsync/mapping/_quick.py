@@ -44,20 +44,22 @@ class _NotPlainError(Exception):
 
 def quick_reader(parts: VariantParts) -> Quick | None:
     """Reads the variants of plain records; None: with this mapping, none are plain."""
-    special = (parts.nested, parts.only_if, parts.order)
-    if any(each is not None for each in special) or parts.pairs or parts.price_columns:
+    special, options = (parts.nested, parts.only_if, parts.order), parts.options
+    if any(each is not None for each in special) or parts.price_columns:
         return None
-    lines = (parts.texts, parts.options, parts.prices, parts.stock)
+    if options.pairs or options.blank:
+        return None
+    lines = (parts.texts, options.named, parts.prices, parts.stock)
     if any(len(each) > _MOST for each in lines):
         return None
-    if not all(name and _is_good(name) for name in parts.options):
+    if not all(name and _is_good(name) for name in options.named):
         return None
     return _reader(parts)
 
 
 def _reader(parts: VariantParts) -> Quick:
     texts = [(attribute, _text(spec)) for attribute, _, spec in parts.texts]
-    options = [(name, _text(spec)) for name, spec in parts.options.items()]
+    options = [(name, _text(spec)) for name, spec in parts.options.named.items()]
     prices = [_price(line, parts) for line in parts.prices]
     stock = [_stock(line, parts) for line in parts.stock]
     own_id = None if parts.id is None else _text(parts.id)

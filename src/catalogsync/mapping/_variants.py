@@ -14,6 +14,7 @@ from catalogsync.errors import InvalidValueError
 
 from ._expression import Expression
 from ._numbers import DecimalMark, check_currency, money, number
+from ._options import OptionNames, OptionParts
 from ._paths import as_text
 from ._quick import ONLY, Quick, quick_reader
 from ._record import BadRecordError, Record, is_empty
@@ -41,8 +42,7 @@ class VariantParts:
         only_if: Whether a record is a variant.
         order: Number by which variants are sorted.
         texts: Title, SKU and barcode, by the name in `Variant`.
-        options: Options by name.
-        pairs: Pairs of columns with the name and the value of an option.
+        options: The options.
         prices: The prices.
         price_columns: What columns with a price for each currency look like.
         currency: Currency of prices, elsewhere in the record.
@@ -60,8 +60,7 @@ class VariantParts:
     only_if: Expression | None
     order: Expression | None
     texts: Sequence[tuple[str, str, Expression]]
-    options: Mapping[str, Expression]
-    pairs: Sequence[tuple[str, str]]
+    options: OptionParts
     prices: Sequence[PriceLine]
     price_columns: Sequence[re.Pattern[str]]
     currency: Expression | None
@@ -101,8 +100,9 @@ class VariantParts:
             only_if=mapping.variant_if,
             order=mapping.variant_order,
             texts=texts,
-            options=mapping.options,
-            pairs=cast("tuple[tuple[str, str], ...]", mapping.option_pairs),
+            options=OptionParts.of(
+                mapping.options, mapping.option_pairs, mapping.option_blank
+            ),
             prices=prices,
             price_columns=[_currency_column(n) for n in mapping.price_columns],
             currency=mapping.currency,
@@ -117,9 +117,9 @@ class VariantParts:
     @property
     def supplied(self) -> bool:
         """Whether the mapping says anything about variants."""
-        return bool(
-            self.texts or self.options or self.pairs or self.prices or self.stock
-        ) or bool(self.id or self.nested or self.price_columns)
+        return bool(self.texts or self.options or self.prices or self.stock) or bool(
+            self.id or self.nested or self.price_columns
+        )
 
 
 @attrs.define(kw_only=True)
@@ -172,7 +172,7 @@ def variants_of(
     if not parts.supplied:
         return UNSET
     drafts: list[_Draft] = []
-    names: dict[tuple[str, str], str] = {}
+    names: OptionNames = {}
     for record in _rows(parts, records):
         try:
             draft = _draft(parts, record, names)
@@ -212,15 +212,13 @@ def _object(item: object, index: int) -> Mapping[str, object]:
     return cast("Mapping[str, object]", item)
 
 
-def _draft(
-    parts: VariantParts, record: Record, names: dict[tuple[str, str], str]
-) -> _Draft:
+def _draft(parts: VariantParts, record: Record, names: OptionNames) -> _Draft:
     """What one record says; *names* are the option names seen so far, by pair."""
     draft = _Draft(where=record.where)
     for attribute, path, spec in parts.texts:
         if (text := _text(spec, record, path)) is not None:
             draft.texts[attribute] = text
-    _add_options(draft, parts, record, names)
+    draft.options.update(parts.options.find(record, names))
     _add_prices(draft, parts, record)
     _add_price_columns(draft, parts, record)
     _add_stock(draft, parts, record)
@@ -234,19 +232,6 @@ def _draft(
         if not is_empty(value):
             draft.order = _number(value, parts.order, parts.decimal, "variant_order")
     return draft
-
-
-def _add_options(
-    draft: _Draft,
-    parts: VariantParts,
-    record: Record,
-    names: dict[tuple[str, str], str],
-) -> None:
-    for name, spec in parts.options.items():
-        if (text := _text(spec, record, f"options.{name}")) is not None:
-            draft.options[name] = text
-    for name_column, value_column in parts.pairs:
-        draft.options.update(_paired(record, name_column, value_column, names))
 
 
 def _value(spec: Expression, record: Record, path: str) -> object:
@@ -274,35 +259,6 @@ def _id(parts: VariantParts, record: Record, draft: _Draft) -> str:
     if parts.id is not None:
         return _text(parts.id, record, "variant") or ""
     return draft.texts.get("sku") or " / ".join(draft.options.values())
-
-
-def _paired(
-    record: Record,
-    name_column: str,
-    value_column: str,
-    names: dict[tuple[str, str], str],
-) -> Iterator[tuple[str, str]]:
-    """Options from two columns; a missing name is that of the record before."""
-    for place in _places(record, name_column, value_column):
-        name, value = (record.values.get(column) for column in place)
-        if not is_empty(name):
-            names[place] = as_text(name).strip()
-        if not is_empty(value) and place in names:
-            yield names[place], as_text(value).strip()
-
-
-def _places(
-    record: Record, name_column: str, value_column: str
-) -> Iterator[tuple[str, str]]:
-    """The pairs of columns; `*` stands for the same text in both."""
-    before, star, after = value_column.partition("*")
-    if not star:
-        yield name_column, value_column
-        return
-    for column in record.values:
-        if column.startswith(before) and column.endswith(after):
-            text = column[len(before) : len(column) - len(after)]
-            yield name_column.replace("*", text), column
 
 
 def _currency_column(name: str) -> re.Pattern[str]:
