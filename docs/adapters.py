@@ -61,6 +61,7 @@ KINDS = [
             "memory": adapters.list_of_products,
             "dummyjson": adapters.dummyjson,
             "json_api": adapters.json_api,
+            "jsonl": adapters.jsonl_source,
             "table": adapters.table,
             "xml": adapters.xml,
         },
@@ -70,6 +71,7 @@ KINDS = [
         SINK_SUITE,
         {
             "memory": adapters.memory,
+            "jsonl": adapters.jsonl_sink,
             "sql": adapters.sqlite_sink,
             "medusa": adapters.medusa_fake,
         },

@@ -20,8 +20,10 @@ from catalogsync import (
     StockLevel,
     Variant,
     as_source,
+    sync,
 )
 from catalogsync.adapters.dummyjson import DummyJSONSettings
+from catalogsync.adapters.jsonl import JSONLSinkSettings, JSONLSourceSettings
 from catalogsync.adapters.medusa import MedusaSettings
 from catalogsync.adapters.sql import SQLSettings
 from catalogsync.adapters.table import TableSettings
@@ -106,6 +108,28 @@ async def xml() -> AsyncIterator[Setup[Source]]:
         file.write_text(f"<list>{''.join(items)}</list>", encoding="utf-8")
         async with xml_settings(file, page_size=2).open() as source:
             yield Setup(source)
+
+
+async def jsonl_source() -> AsyncIterator[Setup[Source]]:
+    """A file of lines, one of which is damaged."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "backup.jsonl"
+        settings = JSONLSinkSettings(path=str(file))
+        products = [example(key) for key in KEYS]
+        async with settings.open() as sink:
+            await sync(as_source(products, name="kit"), sink)
+        file.write_bytes(file.read_bytes() + b'{"key":"kit:damaged"')
+        opened = JSONLSourceSettings(path=str(file), name="kit", page_size=3).open()
+        async with opened as source:
+            yield Setup(source)
+
+
+async def jsonl_sink() -> AsyncIterator[Setup[Sink]]:
+    """A file that does not exist yet."""
+    with TemporaryDirectory() as folder:
+        settings = JSONLSinkSettings(path=f"{folder}/backup.jsonl")
+        async with settings.open() as sink:
+            yield Setup(sink)
 
 
 async def memory() -> AsyncIterator[Sink]:

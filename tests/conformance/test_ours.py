@@ -9,6 +9,8 @@ import pytest
 from tests.conformance.adapters import (
     dummyjson,
     json_api,
+    jsonl_sink,
+    jsonl_source,
     list_of_products,
     medusa_fake,
     medusa_setup,
@@ -35,10 +37,12 @@ from catalogsync.testing.conformance import (
 
 test_memory_source = source_promises(list_of_products)
 test_json_api = source_promises(json_api)
+test_jsonl_source = source_promises(jsonl_source)
 test_table = source_promises(table)
 test_xml = source_promises(xml)
 test_dummyjson = source_promises(dummyjson)
 test_memory_sink = sink_promises(memory)
+test_jsonl_sink = sink_promises(jsonl_sink)
 test_sqlite_sink = sink_promises(sqlite_sink)
 test_medusa_fake = sink_promises(medusa_fake)
 test_memory_state = state_promises(memory_state)
