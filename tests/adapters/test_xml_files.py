@@ -56,7 +56,7 @@ def test_mappings_have_at_most_25_lines(text: str) -> None:
 
 async def test_a_merchant_feed(tmp_path: Path) -> None:
     """Variants are joined by their group, wherever they stand."""
-    opening = job(tmp_path, OWN / "merchant.xml", MERCHANT).open_source()
+    opening = job(tmp_path, OWN / "google-merchant-rss.xml", MERCHANT).open_source()
     (cup, pot), rejected = await read_all(opening)
     assert rejected == []
     assert (cup.key.id, cup.title, pot.key.id) == ("cup", "Cup", "pot")
@@ -76,7 +76,7 @@ async def test_a_merchant_feed(tmp_path: Path) -> None:
 
 async def test_a_catalogue_in_bmecat(tmp_path: Path) -> None:
     """The DTD is not fetched; texts of the header reach each product."""
-    opening = job(tmp_path, OWN / "bmecat.xml", BMECAT).open_source()
+    opening = job(tmp_path, OWN / "bmecat-2005.xml", BMECAT).open_source()
     (key, pliers), rejected = await read_all(opening)
     assert rejected == []
     assert key.title == 'Schlüssel 13"'
@@ -86,11 +86,11 @@ async def test_a_catalogue_in_bmecat(tmp_path: Path) -> None:
 
 
 async def test_a_template_is_refused(tmp_path: Path) -> None:
-    opening = job(tmp_path, OWN / "template.xml", SKROUTZ).open_source()
+    opening = job(tmp_path, OWN / "skroutz-template.xml", SKROUTZ).open_source()
     with pytest.raises(MisconfiguredError) as caught:
         await read_all(opening)
     assert caught.value.problem == (
-        f"{OWN / 'template.xml'} is a template, not data: in product 1, line 5, `@id`"
+        f"{OWN / 'skroutz-template.xml'} is a template, not data: in product 1, line 5, `@id`"
         " is '#product_id#', a placeholder for a value; ask for the file that is made"
         " from this template"
     )
@@ -281,7 +281,8 @@ async def test_a_million_bytes_outside_of_records_are_forgotten(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("merchant.xml", MERCHANT), ("bmecat.xml", BMECAT)]
+    ("name", "text"),
+    [("google-merchant-rss.xml", MERCHANT), ("bmecat-2005.xml", BMECAT)],
 )
 async def test_a_second_run_writes_nothing(
     tmp_path: Path, name: str, text: str

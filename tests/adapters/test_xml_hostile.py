@@ -103,7 +103,11 @@ async def test_a_reader_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
                 await source.read(None)
 
 
-FIXTURES = {"merchant.xml": MERCHANT, "bmecat.xml": BMECAT, "template.xml": SKROUTZ}
+FIXTURES = {
+    "google-merchant-rss.xml": MERCHANT,
+    "bmecat-2005.xml": BMECAT,
+    "skroutz-template.xml": SKROUTZ,
+}
 
 
 def originals() -> list[tuple[bytes, str]]:

@@ -53,7 +53,7 @@ def prices(product: Product) -> list[str]:
 
 
 async def test_google_merchant() -> None:
-    given = {"location": str(OWN / "merchant.xml"), "name": "shop"}
+    given = {"location": str(OWN / "google-merchant-rss.xml"), "name": "shop"}
     cup, pot = await products_of("google-merchant", given)
     assert (prices(cup), prices(pot)) == (["12.50 EUR", "13.50 EUR"], ["40 EUR"])
 
@@ -80,13 +80,13 @@ async def test_the_shared_catalogues(name: str) -> None:
 
 
 async def test_bmecat() -> None:
-    given = {"location": str(OWN / "bmecat.xml"), "name": "supplier"}
+    given = {"location": str(OWN / "bmecat-2005.xml"), "name": "supplier"}
     key, pliers = await products_of("bmecat", given)
     assert (prices(key), prices(pliers)) == (["1499.5 EUR"], ["5 EUR"])
 
 
 async def test_prices_for_groups_of_customers_are_not_guessed(tmp_path: Path) -> None:
-    text = (OWN / "bmecat.xml").read_text(encoding="iso-8859-1")
+    text = (OWN / "bmecat-2005.xml").read_text(encoding="iso-8859-1")
     place = written(tmp_path, text.replace(">100<", ">1<").encode("iso-8859-1"))
     given = {"location": str(place), "name": "supplier"}
     products, (rejected,) = await read_all(from_preset("bmecat", given).open())

@@ -19,7 +19,7 @@ from catalogsync._lib.strict_json import dumps, loads
 from catalogsync.errors import InvalidValueError, MissingExtraError, TransientError
 from catalogsync.mapping import Record, RecordMapping
 
-from ._records import Records, Row
+from ._records import Records, Row, Rows
 
 __all__ = ["Staged", "Staging"]
 
@@ -92,7 +92,10 @@ class Staging:
             import duckdb
         except ImportError as error:
             raise MissingExtraError("reading files", "files") from error
-        file = folder / "rows"
+        file, members = folder / "rows", folder / "members"
+        if mapping.members is not None:
+            rows = _noting_members(records, mapping, members)
+            records = attrs.evolve(records, rows=rows)
         longest = max(_LEAST_BUFFER, 2 * _write(records, mapping, file))
         try:
             connection: Any = duckdb.connect(
@@ -105,6 +108,10 @@ class Staging:
             )
             connection.execute(_LOAD.replace("LINE", str(longest)), [str(file)])
             file.unlink()
+            if members.exists():
+                connection.execute(_MEMBERS, [str(members)])
+                connection.execute(_MOVE)
+                members.unlink()
             connection.execute(_ORDER)
             connection.execute("DROP TABLE loaded")
             (products,) = connection.execute("SELECT count(*) FROM firsts").fetchone()
@@ -174,6 +181,17 @@ CREATE TABLE loaded AS SELECT * FROM read_csv(
     }
 )
 """
+_MEMBERS = """
+CREATE TABLE member AS
+SELECT k, first(parent ORDER BY n) AS parent FROM read_json(
+    ?, format = 'newline_delimited',
+    columns = {'n': 'BIGINT', 'k': 'VARCHAR', 'parent': 'VARCHAR'}
+) WHERE k != parent GROUP BY k
+"""
+_MOVE = """
+UPDATE loaded SET n = n + (1::BIGINT << 40), k = member.parent
+FROM member WHERE loaded.k = member.k
+"""
 _ORDER = """
 CREATE TABLE firsts AS SELECT k, min(n) AS first FROM loaded GROUP BY k;
 CREATE TABLE staged AS
@@ -219,6 +237,26 @@ def _write(records: Records, mapping: RecordMapping, file: Path) -> int:
             longest = max(longest, len(line) if line.isascii() else 4 * len(line))
             target.write(line + "\n")
     return longest
+
+
+def _noting_members(records: Records, mapping: RecordMapping, file: Path) -> Rows:
+    """The rows; which others belong to their products is written as lines of JSON."""
+    with file.open("w", encoding="utf-8") as target:
+        for number, row in enumerate(records.rows):
+            if row.problem:
+                yield row
+                continue
+            record = Record(where=row.where, values=_named(records.columns, row.cells))
+            try:
+                parent, keys = mapping.group_of(record), mapping.members_of(record)
+            except InvalidValueError as error:
+                of_key = not error.path.startswith("members")
+                yield row if of_key else attrs.evolve(row, problem=str(error))
+                continue
+            for key in keys if parent is not None else ():
+                line = {"n": number, "k": json.dumps(key), "parent": json.dumps(parent)}
+                target.write(json.dumps(line) + "\n")
+            yield row
 
 
 def _group(

@@ -81,6 +81,8 @@ class RecordMapping:
         attributes: Anything else, by name.
         variants: Path to a list with the variants of the record, whose fields are then
             looked up in its items. None: the records themselves are variants.
+        members: Keys of other records of the source, which are then variants of this
+            record's product and no products of their own.
         variant: Id of a variant; records with the same id are one variant. None: the
             SKU, or else the options.
         variant_if: Whether a record is a variant of its own: yes unless missing or
@@ -127,6 +129,7 @@ class RecordMapping:
     height: Expression | None = None
     attributes: Mapping[str, Expression] = attrs.field(factory=dict[str, Expression])
     variants: Expression | None = None
+    members: Expression | None = None
     variant: Expression | None = None
     variant_if: Expression | None = None
     variant_order: Expression | None = None
@@ -172,6 +175,21 @@ class RecordMapping:
         if not self.title.constant and not is_empty(self.title.evaluate(record)):
             raise InvalidValueError("", "is missing")
         return None
+
+    def members_of(self, record: Record, /) -> Sequence[str]:
+        """The keys of other records that belong to the product of this one.
+
+        Raises:
+            InvalidValueError: A step fails, or a key is a list or a mapping.
+        """
+        if self.members is None:
+            return ()
+        try:
+            found = self.members.evaluate(record)
+            keys = cast("list[object]", found) if isinstance(found, list) else [found]
+            return [as_text(key) for key in keys if not is_empty(key)]
+        except InvalidValueError as error:
+            raise error.under("members") from None
 
     def product(self, source: str, records: Sequence[Record], /) -> Product | Rejected:
         """Make one product.

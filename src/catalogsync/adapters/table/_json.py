@@ -7,11 +7,12 @@ import io
 import json
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import IO, Any, cast
+from typing import IO, cast
 
 import attrs
 
-from catalogsync.errors import MisconfiguredError, MissingExtraError
+from catalogsync._lib.json_joins import search_whole
+from catalogsync.errors import MisconfiguredError
 from catalogsync.files import Records, Row, Rows
 
 __all__ = ["json_lines", "json_list"]
@@ -87,17 +88,13 @@ def _listed(found: list[object]) -> Rows:
 
 
 def _at(stream: IO[bytes], items: str, where: str) -> list[object]:
-    try:
-        import jmespath  # type: ignore[import-untyped]
-    except ImportError as error:
-        raise MissingExtraError("a path into JSON", "files") from error
     content = stream.read(_MOST_WHOLE + 1)
     if len(content) > _MOST_WHOLE:
         problem = f"{where} is too large for `items`: make it an array or JSON Lines"
         raise MisconfiguredError("items", problem)
     try:
         tree = _decoder.decode(content.decode("utf-8-sig"))
-        found: Any = jmespath.search(items, tree)
+        found = search_whole(items, tree)
     except (ValueError, RecursionError) as error:
         problem = f"{where} is not JSON, or `{items}` no path: {error}"
         raise MisconfiguredError("items", problem) from None

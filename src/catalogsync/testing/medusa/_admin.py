@@ -315,6 +315,15 @@ def _add_settings(api: Api, state: State) -> None:
         table = getattr(state, f"{kind}s")
         listing = Listing(kind, _SETTING_FILTERS, limit)
         Resource(path=path, table=table, listing=listing, absent=absent).add_to(api)
+
+    def set_store(call: Call) -> Row:
+        store = state.stores[call.id]
+        codes = call.body.get("supported_currencies")
+        if codes is not None:
+            store["supported_currencies"] = [state.currency(code) for code in codes]
+        return {"store": store}
+
+    api.post("/admin/stores/{id}", bodies.store_change, set_store)
     Resource(
         path="stock-locations",
         table=state.locations,

@@ -148,6 +148,18 @@ levels_batch = shape({**_batch(_any_level, _any_level), "force": boolean})
 level = shape(_LEVEL, "location_id")
 _new_level = shape(_LEVEL, "location_id", strict=False)
 new_location = shape({"name": string, "metadata": _metadata}, "name")
+store_change = shape(
+    {
+        "name": string,
+        "supported_currencies": array(
+            shape(
+                {"currency_code": string, "is_default": boolean},
+                "currency_code",
+                strict=False,
+            )
+        ),
+    }
+)
 _ITEM = {
     **_each("sku title description thumbnail", _text),
     **_SIZES,

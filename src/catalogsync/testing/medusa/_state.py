@@ -77,7 +77,7 @@ class State:
             default_region_id=region["id"],
             default_location_id=location["id"],
             supported_currencies=[
-                self._row("stocur", currency_code="usd", is_default=True)
+                self.currency({"currency_code": "usd", "is_default": True})
             ],
         )
         self.stores: Table = {store["id"]: store}
@@ -102,6 +102,12 @@ class State:
             revoked_at=None,
             sales_channels=channels,
         )
+
+    def currency(self, chosen: Row) -> Row:
+        """A currency that the store supports, as the store's settings have it."""
+        is_default = bool(chosen.get("is_default"))
+        code = chosen["currency_code"]
+        return self._row("stocur", currency_code=code, is_default=is_default)
 
     def _row(self, prefix: str, **columns: object) -> Row:
         return {**columns, **self.stamp(prefix)}
