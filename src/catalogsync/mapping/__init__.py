@@ -18,16 +18,22 @@ Paths into nested data, currency symbols and HTML require the extra `mapping`.
 from __future__ import annotations
 
 from ._expression import Expression
+from ._guess import Guess, guess, paths_of
 from ._mapping import RecordMapping
+from ._names import NAMES
 from ._numbers import number_marks
 from ._record import Record
 from ._sample import Sample, Sampling
 
 __all__ = [
+    "NAMES",
     "Expression",
+    "Guess",
     "Record",
     "RecordMapping",
     "Sample",
     "Sampling",
+    "guess",
     "number_marks",
+    "paths_of",
 ]

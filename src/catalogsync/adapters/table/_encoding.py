@@ -8,6 +8,7 @@ from catalogsync.errors import MisconfiguredError, MissingExtraError
 
 __all__ = ["encoding_of"]
 
+_WESTERN = "windows-1252"
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -64,4 +65,8 @@ def _detected(sample: bytes) -> str:
     if best is None:
         problem = "cannot be found out; set it, such as windows-1252"
         raise MisconfiguredError("encoding", problem)
-    return best.encoding
+    try:
+        is_western = sample.decode(_WESTERN) == sample.decode(best.encoding)
+    except UnicodeDecodeError:  # the last character may be cut
+        is_western = False
+    return _WESTERN if is_western else best.encoding

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -14,7 +15,14 @@ import attrs
 
 from catalogsync.errors import InvalidValueError, MisconfiguredError
 from catalogsync.files import find_file
-from catalogsync.mapping import Expression, RecordMapping, number_marks
+from catalogsync.mapping import (
+    NAMES,
+    Expression,
+    RecordMapping,
+    guess,
+    number_marks,
+    paths_of,
+)
 
 from ._formats import opened_table
 from ._settings import TableSettings
@@ -23,35 +31,7 @@ __all__ = ["Proposal", "sniff"]
 
 _SAMPLE = 500
 _ENOUGH = 4
-_NAMES: Mapping[str, tuple[str, ...]] = {
-    "key": (
-        "handle",
-        "slug",
-        "parent sku",
-        "parent_sku",
-        "item_group_id",
-        "group",
-        "style no",
-        "product id",
-        "product_id",
-        "id",
-        "sku",
-        "article number",
-        "artikelnummer",
-    ),
-    "title": ("title", "name", "product name", "product title", "bezeichnung", "titel"),
-    "description": ("description", "body", "beschreibung", "text"),
-    "brand": ("brand", "vendor", "manufacturer", "hersteller", "marke"),
-    "categories": ("category", "categories", "kategorie", "product type"),
-    "tags": ("tags", "keywords"),
-    "images": ("image", "image url", "image_link", "picture", "bild"),
-    "sku": ("sku", "variant sku", "item number", "artikelnummer"),
-    "barcode": ("barcode", "ean", "gtin", "upc"),
-    "stock": ("stock", "qty", "quantity", "stock qty", "inventory", "bestand"),
-    "price": ("price", "list price", "preis", "regular price", "retail price"),
-    "options.Size": ("size", "größe"),
-    "options.Color": ("color", "colour", "farbe"),
-}
+_TELLING = 2
 
 
 @attrs.frozen(kw_only=True)
@@ -137,11 +117,9 @@ def _forms(name: str) -> tuple[str, ...]:
 
 def _probe(presets: Mapping[str, RecordMapping]) -> RecordMapping:
     """A mapping with all names that are known, for finding the header."""
-    known = {
-        field: [f for n in names for f in _forms(n)] for field, names in _NAMES.items()
-    }
     columns = {name for each in presets.values() for name in _columns_in(each)}
-    everything = [*columns, *(name for names in known.values() for name in names)]
+    known = (form for names in NAMES.values() for n in names for form in _forms(n))
+    everything = [*columns, *known]
     return RecordMapping(
         optional_columns=True,
         key=Expression(from_=tuple(everything)),
@@ -168,11 +146,13 @@ def _preset(
     columns: Sequence[str], presets: Mapping[str, RecordMapping]
 ) -> tuple[str, int] | None:
     """The preset most of whose columns exist, and how many; None: there is none."""
-    counts = (
-        (len(_columns_in(m).intersection(columns)), n) for n, m in presets.items()
-    )
-    count, name = max(counts, default=(0, ""))
-    return (name, count) if count >= _ENOUGH else None
+    shared = {n: _columns_in(m).intersection(columns) for n, m in presets.items()}
+    name = max(shared, key=lambda name: len(shared[name]), default="")
+    found = shared.get(name, frozenset[str]())
+    # `title` and `price` are in many files; a name of several words is more telling.
+    telling = [column for column in found if re.search(r"[\W_]", column)]
+    is_enough = len(found) >= _ENOUGH and len(telling) >= _TELLING
+    return (name, len(found)) if is_enough else None
 
 
 def _currency_of(
@@ -198,45 +178,13 @@ def _currency_of(
 def _guessed(
     columns: Sequence[str], records: Sequence[Mapping[str, object]], facts: list[str]
 ) -> Proposal:
-    found = {field: _column(columns, names) for field, names in _NAMES.items()}
-    lines: list[str] = []
-    questions: list[str] = []
-    for field, column in found.items():
-        if column is None or field == "price":
-            continue
-        lines.append(f"{field} = {_text(column)}")
-        facts.append(f"{field}: column {_text(column)}")
-    for field in ("key", "title"):
-        if found[field] is None:
-            some = ", ".join(f"`{name}`" for name in columns[:20])
-            problem = f"no column looks like it; the columns are: {some}"
-            raise MisconfiguredError(f"map.{field}", problem)
-    if (price := found["price"]) is not None:
-        _add_price(price, records, lines, questions)
-    return Proposal(facts=tuple(facts), questions=tuple(questions), map=tuple(lines))
-
-
-def _column(columns: Sequence[str], names: Iterable[str]) -> str | None:
-    by_name = {column.casefold(): column for column in reversed(columns)}
-    return next((by_name[name] for name in names if name in by_name), None)
-
-
-def _add_price(
-    column: str,
-    records: Sequence[Mapping[str, object]],
-    lines: list[str],
-    questions: list[str],
-) -> None:
-    """The line of the price, or what is not known of it."""
-    cells = [record.get(column) for record in records]
-    try:
-        marks, named = number_marks(cells)
-    except InvalidValueError as error:
-        questions.append(f"column {_text(column)} is not a price: {error.problem}")
-        return
-    decimal = f", decimal = {_text(marks)}" if marks else ""
-    if named:
-        lines.append(f"price = {{ from = {_text(column)}{decimal} }}")
-        return
-    example = f'price = {{ from = {_text(column)}, currency = "EUR"{decimal} }}'
-    questions.append(f"which currency? for example: {example}")
+    found = guess(paths_of(records) or columns, records)
+    if found.missing:
+        some = ", ".join(f"`{name}`" for name in columns[:20])
+        problem = f"no column looks like it; the columns are: {some}"
+        raise MisconfiguredError(f"map.{found.missing[0]}", problem)
+    return Proposal(
+        facts=(*facts, *found.facts),
+        questions=tuple(found.questions),
+        map=tuple(found.lines),
+    )

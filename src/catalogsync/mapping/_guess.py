@@ -1,0 +1,375 @@
+"""Proposing a map for records, from the names of their columns and from their values.
+
+Nothing is decided silently: each line has a reason, and what the records do not say
+(a currency, a unit, what a word means) becomes a question.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import cast
+
+import attrs
+
+from catalogsync.errors import InvalidValueError
+
+from ._names import NAMES
+from ._numbers import LENGTHS, WEIGHTS, check_currency, check_unit, number_marks
+from ._paths import as_text, lookup
+from ._record import is_empty
+
+__all__ = ["Guess", "guess", "paths_of"]
+
+_HINT = re.compile(r"\s*[(\[]\s*([^)\]]+?)\s*[)\]]$|[\s_]+(?:in\s+)?(\S+)$")
+_SIGNS = {"€": "EUR", "$": "USD", "£": "GBP", "zł": "PLN", "kr": "SEK"}
+_NUMBERED = re.compile(r"^(.*?) ?\d+$")
+_LEVELS = (" > ", ">", " -> ", "->", " » ", " / ", "/", "|", "\\")
+_LISTS = ("|", ";", ",")
+_ADDRESS = re.compile(r"https?://")
+_DEEPEST = 3
+_SHOWN = 20
+_CURRENCIES = ("currency", "currency code", "währung", "devise", "moneda", "valuta")
+_LIVE = {"1": "published", "0": "draft", "active": "published", "inactive": "draft"}
+_STATUSES = frozenset({"published", "draft", "true", "false"})
+_MEASURES = {"weight": WEIGHTS, "length": LENGTHS, "width": LENGTHS, "height": LENGTHS}
+
+_Records = Sequence[Mapping[str, object]]
+
+
+@attrs.define
+class Guess:
+    """A proposed map.
+
+    Attributes:
+        lines: Its lines, in TOML.
+        facts: Where each field comes from, and why.
+        questions: What only a person can know.
+        missing: `key` and `title`, if no column looks like it.
+    """
+
+    lines: list[str] = attrs.field(factory=list[str])
+    facts: list[str] = attrs.field(factory=list[str])
+    questions: list[str] = attrs.field(factory=list[str])
+    missing: list[str] = attrs.field(factory=list[str])
+
+    def add(self, field: str, column: str, line: str, why: Iterable[str] = ()) -> None:
+        """Add the line of a field, and why."""
+        reasons = ", ".join(filter(None, why))
+        self.lines.append(f"{field} = {line}")
+        source = f"{field}: column {_text(column)}"
+        self.facts.append(f"{source} ({reasons})" if reasons else source)
+
+
+@attrs.frozen
+class _Column:
+    """A column: its name as written, without its hint, and its values that are not empty.
+
+    Attributes:
+        path: Name of the column, or path.
+        name: The name in lower case, without hint and signs.
+        hint: What stands in brackets or at the end of the name, such as `kg` or `EUR`.
+        cells: Values that are not empty.
+    """
+
+    path: str
+    name: str
+    hint: str
+    cells: Sequence[object]
+
+    @classmethod
+    def of(cls, path: str, records: _Records) -> _Column:
+        """A column of these records."""
+        find = lookup(path)
+        cells = [cell for each in records if not is_empty(cell := find(each))]
+        is_column = not records or any(path in each for each in records)
+        last = path if is_column else path.rpartition(".")[2]
+        name, hint = _parted(last.strip())
+        return cls(path, name, hint, cells)
+
+    @property
+    def texts(self) -> list[str]:
+        """The values that are simple, as texts."""
+        return [
+            as_text(cell).strip()
+            for cell in self.cells
+            if not isinstance(cell, list | Mapping)
+        ]
+
+
+_KNOWN = frozenset(name for names in NAMES.values() for name in names)
+
+
+def _parted(title: str) -> tuple[str, str]:
+    """A title in lower case, without what follows a known name, and that."""
+    plain = _plain(title)
+    if plain in _KNOWN:
+        return plain, ""
+    numbered = _NUMBERED.match(plain)
+    if numbered and numbered[1] in _KNOWN:
+        return numbered[1], ""
+    found = _HINT.search(title)
+    if found and (name := _plain(title[: found.start()])) in _KNOWN:
+        return name, found[1] or found[2]
+    return plain, ""
+
+
+def _plain(title: str) -> str:
+    return re.sub(r"[\s_\-.:]+", " ", title.casefold()).strip()
+
+
+def _text(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def paths_of(records: _Records, depth: int = _DEEPEST) -> tuple[str, ...]:
+    """The columns of records, and the paths of what their objects contain."""
+    found: dict[str, None] = {}
+    for record in records:
+        for name, value in record.items():
+            if isinstance(value, Mapping) and depth > 1:
+                inner = cast("Mapping[str, object]", value)
+                found |= {
+                    f"{name}.{each}": None for each in paths_of([inner], depth - 1)
+                }
+            else:
+                found[name] = None
+    return tuple(found)
+
+
+def guess(columns: Sequence[str], records: _Records) -> Guess:
+    """Propose a map.
+
+    Args:
+        columns: Names or paths, in their order.
+        records: Some of the records.
+    """
+    result, used = Guess(), set[str]()
+    known = [_Column.of(path, records) for path in columns]
+    for field, names in NAMES.items():
+        found = _matching(known, names)
+        if not found:
+            if field in {"key", "title"}:
+                result.missing.append(field)
+            continue
+        taken = _PROPOSERS.get(field, _single)(result, field, found, known)
+        used.update(taken)
+    unused = [_text(column) for column in columns if column not in used]
+    if unused:
+        more = f" and {len(unused) - _SHOWN} more" if len(unused) > _SHOWN else ""
+        result.facts.append(f"not used: {', '.join(unused[:_SHOWN])}{more}")
+    return result
+
+
+def _matching(columns: Sequence[_Column], names: Sequence[str]) -> list[_Column]:
+    """The columns with the first of these names that any has."""
+    for name in names:
+        if found := [column for column in columns if column.name == name]:
+            return found
+    return []
+
+
+def _single(
+    result: Guess, field: str, found: Sequence[_Column], _: Sequence[_Column]
+) -> list[str]:
+    column = found[0]
+    result.add(field, column.path, _text(column.path))
+    return [column.path]
+
+
+def _key(
+    result: Guess, field: str, found: Sequence[_Column], _: Sequence[_Column]
+) -> list[str]:
+    column, texts = found[0], found[0].texts
+    if len(set(texts)) < len(texts):
+        why = "its values repeat: rows with the same one are a product"
+    else:
+        why = f"each of {len(texts)} rows has its own"
+    result.add(field, column.path, _text(column.path), [why])
+    return [column.path]
+
+
+def _images(
+    result: Guess, field: str, found: Sequence[_Column], _: Sequence[_Column]
+) -> list[str]:
+    paths = [column.path for column in found]
+    texts = [text for column in found for text in column.texts]
+    several = any(len(_ADDRESS.findall(text)) > 1 for text in texts)
+    separator = next((s for s in _LISTS if any(s in t for t in texts)), "")
+    split = f", split = {_text(separator)}" if several and separator else ""
+    if len(paths) > 1:
+        listed = ", ".join(map(_text, paths))
+        result.add(
+            field,
+            paths[0],
+            f"{{ all = [{listed}]{split} }}",
+            [f"and {len(paths) - 1} more"],
+        )
+    elif split:
+        result.add(field, paths[0], f"{{ from = {_text(paths[0])}{split} }}")
+    else:
+        result.add(field, paths[0], _text(paths[0]))
+    return paths
+
+
+def _categories(
+    result: Guess, field: str, found: Sequence[_Column], _: Sequence[_Column]
+) -> list[str]:
+    column, texts = found[0], found[0].texts
+    levels = next(
+        (s for s in _LEVELS if sum(s in t for t in texts) * 2 > len(texts)), ""
+    )
+    why = [f"its levels are separated by {levels.strip()}" if levels else ""]
+    result.add(field, column.path, _text(column.path), why)
+    if levels:
+        result.lines.append(f"category_levels = {_text(levels.strip())}")
+    return [column.path]
+
+
+def _tags(
+    result: Guess, field: str, found: Sequence[_Column], _: Sequence[_Column]
+) -> list[str]:
+    column, texts = found[0], found[0].texts
+    separator = next((s for s in _LISTS if any(s in t for t in texts)), "")
+    if not separator:
+        return _single(result, field, found, ())
+    line = f"{{ from = {_text(column.path)}, split = {_text(separator)} }}"
+    result.add(field, column.path, line, [f"separated by {separator}"])
+    return [column.path]
+
+
+def _status(
+    result: Guess, field: str, found: Sequence[_Column], _: Sequence[_Column]
+) -> list[str]:
+    column = found[0]
+    values = sorted({text.casefold() for text in column.texts})
+    if not values:
+        return []
+    if _STATUSES.issuperset(values):
+        return _single(result, field, found, ())
+    words = {value: _LIVE.get(value, "") for value in values if value not in _STATUSES}
+    table = ", ".join(f"{_text(word)} = {_text(to)}" for word, to in words.items())
+    line = f"{{ from = {_text(column.path)}, words = {{ {table} }} }}"
+    if all(words.values()):
+        result.add(field, column.path, line)
+    elif len(words) <= _SHOWN:
+        shown = line.replace('""', '"published"')
+        result.questions.append(f"what is published? for example: {field} = {shown}")
+    return [column.path]
+
+
+def _measure(
+    result: Guess, field: str, found: Sequence[_Column], _: Sequence[_Column]
+) -> list[str]:
+    column, units = found[0], _MEASURES[field]
+    unit = _known(column.hint, lambda text: check_unit(text, units))
+    marks, named = _marks(column)
+    decimal = f', decimal = "{marks}"' if marks else ""
+    if column.cells and not named and not unit:
+        some = next(iter(units))
+        example = (
+            f'{field} = {{ from = {_text(column.path)}, unit = "{some}"{decimal} }}'
+        )
+        result.questions.append(f"which unit? for example: {example}")
+        return [column.path]
+    given = f', unit = "{unit}"' if unit else ""
+    path = _text(column.path)
+    line = f"{{ from = {path}{given}{decimal} }}" if given or decimal else path
+    why = [f"{unit} from the header" if unit else "", _mark_named(marks)]
+    result.add(field, column.path, line, why)
+    return [column.path]
+
+
+def _prices(
+    result: Guess, field: str, found: Sequence[_Column], columns: Sequence[_Column]
+) -> list[str]:
+    codes = [(column, code) for column in found if (code := _currency(column.hint))]
+    if len(codes) > 1:
+        for column, code in codes:
+            _price(result, f"prices.{code}", column, code)
+        return [column.path for column, _ in codes]
+    column, code = codes[0] if codes else (found[0], "")
+    elsewhere = [] if code else _matching(columns, _CURRENCIES)
+    for each in elsewhere[:1]:
+        result.add("currency", each.path, _text(each.path))
+    _price(result, field, column, code, known=bool(elsewhere))
+    return [column.path, *(each.path for each in elsewhere[:1])]
+
+
+def _price(
+    result: Guess, field: str, column: _Column, code: str, *, known: bool = False
+) -> None:
+    """The line of a price, or what is not known of it.
+
+    Args:
+        result: Receives it.
+        field: `price`, or `prices` with a currency.
+        column: The column.
+        code: The currency in the header; empty: there is none.
+        known: Whether the currency stands in another column.
+    """
+    path = _text(column.path)
+    try:
+        marks, named = number_marks(column.cells)
+    except InvalidValueError as error:
+        result.questions.append(f"column {path} is not a price: {error.problem}")
+        return
+    decimal = f', decimal = "{marks}"' if marks else ""
+    if not (code or named or known):
+        example = f'{field} = {{ from = {path}, currency = "EUR"{decimal} }}'
+        result.questions.append(f"which currency? for example: {example}")
+        return
+    given = f', currency = "{code}"' if code and field == "price" else ""
+    line = f"{{ from = {path}{given}{decimal} }}" if given or decimal else path
+    why = [f"{code} from the header" if code else "", _mark_named(marks)]
+    result.add(field, column.path, line, why)
+
+
+def _stock(
+    result: Guess, field: str, found: Sequence[_Column], _: Sequence[_Column]
+) -> list[str]:
+    column = found[0]
+    words = [t for t in dict.fromkeys(column.texts) if not re.search(r"\d", t)]
+    if not words:
+        return _single(result, field, found, ())
+    table = ", ".join(f"{_text(word)} = 0" for word in words[:_SHOWN])
+    example = f"{field} = {{ from = {_text(column.path)}, words = {{ {table} }} }}"
+    result.questions.append(f"how many pieces? for example: {example}")
+    return [column.path]
+
+
+def _marks(column: _Column) -> tuple[str | None, bool]:
+    try:
+        return number_marks(column.cells)
+    except InvalidValueError:
+        return None, False
+
+
+def _mark_named(mark: str | None) -> str:
+    return "" if mark is None else f"decimal {'comma' if mark == ',' else 'point'}"
+
+
+def _currency(hint: str) -> str:
+    return _known(_SIGNS.get(hint, hint), check_currency)
+
+
+def _known(text: str, check: Callable[[str], str]) -> str:
+    try:
+        return check(text) if text else ""
+    except InvalidValueError:
+        return ""
+
+
+_PROPOSERS: Mapping[
+    str, Callable[[Guess, str, Sequence[_Column], Sequence[_Column]], list[str]]
+] = {
+    "key": _key,
+    "images": _images,
+    "categories": _categories,
+    "tags": _tags,
+    "status": _status,
+    "price": _prices,
+    "stock": _stock,
+    **dict.fromkeys(_MEASURES, _measure),
+}
