@@ -101,10 +101,18 @@ async def by_source(file: Path, _: Path) -> int:
     count = 0
     async with _settings(file).open() as source:
         page = await source.read(None)
-        count += len(page.products)
+        count += _built(page)
         for cursor in page.next:
-            count += len((await source.read(cursor)).products)
+            count += _built(await source.read(cursor))
     return count
+
+
+def _built(page: Any) -> int:
+    """Number of the products of a page, all of which are built."""
+    from catalogsync import Product
+
+    made = [draft.build() for draft in page.products]
+    return sum(isinstance(each, Product) for each in made)
 
 
 async def by_library(file: Path, database: Path) -> int:

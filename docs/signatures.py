@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, ForwardRef
 
 import attrs
 
@@ -56,6 +56,9 @@ def signature_of(value: Callable[..., Any]) -> inspect.Signature:
 def _readable(
     parameter: inspect.Parameter, field: attrs.Attribute[Any] | None
 ) -> inspect.Parameter:
+    if isinstance(parameter.annotation, ForwardRef):  # of a NamedTuple
+        named = parameter.annotation.__forward_arg__
+        parameter = parameter.replace(annotation=named)
     if field is not None and parameter.annotation is parameter.empty:
         parameter = parameter.replace(annotation=field.type)  # a class converts it
     if parameter.default is parameter.empty:

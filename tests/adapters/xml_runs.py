@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from tests.pages import built
+
 from catalogsync import Product, Rejected
 from catalogsync.adapters.xml import XMLSettings
 from catalogsync.config import load_config
@@ -116,8 +118,9 @@ async def read_all(opening: Any) -> tuple[list[Product], list[Rejected]]:
         later = [*page.next]
         pages = [page, *[await source.read(cursor) for cursor in later]]
     for page in pages:
-        products += page.products
-        rejected += page.rejected
+        some, others = built(page)
+        products += some
+        rejected += others
         assert page.total == pages[0].total
     return products, rejected
 

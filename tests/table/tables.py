@@ -6,6 +6,8 @@ import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.pages import built
+
 from catalogsync import Product
 from catalogsync.adapters.table import TableSettings
 from catalogsync.catalog.outcomes import Rejected
@@ -41,8 +43,9 @@ async def read(what: TableSettings) -> tuple[list[Product], list[Rejected]]:
         cursors: Sequence[str] = ["", *page.next]
         for cursor in cursors:
             page = await source.read(cursor) if cursor else page
-            products += page.products
-            rejected += page.rejected
+            some, others = built(page)
+            products += some
+            rejected += others
     return products, rejected
 
 

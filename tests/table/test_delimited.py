@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings as few, strategies as st
+from tests.pages import built
 from tests.table.tables import HEADER, SHIRTS, read, read_text, settings
 
 from catalogsync import MemorySink, MisconfiguredError, Options, Prune, sync
@@ -197,7 +198,7 @@ async def test_pages_and_single_products(tmp_path: Path) -> None:
     async with settings(file, "page_size = 1").open() as source:
         first = await source.read(None)
         assert (len(first.products), first.total, list(first.next)) == (1, 2, ["1"])
-        (pot,) = (await source.read("1")).products
+        (pot,), _ = built(await source.read("1"))
         assert (await source.get([pot.key])).products == [pot]
         check = await source.check()
     assert [(each.ok, each.text) for each in check] == [

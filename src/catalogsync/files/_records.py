@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import attrs
 
 __all__ = ["Records", "Row", "Rows"]
 
 
-@attrs.frozen
-class Row:
+class Row(NamedTuple):
     """One row of a table, or one record.
 
     Attributes:

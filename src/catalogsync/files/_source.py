@@ -13,7 +13,9 @@ from typing import TypeAlias
 
 import attrs
 
+from catalogsync._lib.digests import digest_of
 from catalogsync._lib.texts import counted
+from catalogsync.catalog.drafts import Draft
 from catalogsync.catalog.outcomes import Rejected
 from catalogsync.catalog.products import Product, ProductKey
 from catalogsync.errors import (
@@ -49,12 +51,14 @@ class _Read:
         facts: What was found out, for people.
         outside: Values that each record has too.
         staging: Its records.
+        context: Digest of all else that its products depend on; None: not known.
     """
 
     file: FoundFile
     facts: str
     outside: Mapping[str, object]
     staging: Staging
+    context: bytes | None
 
 
 @attrs.define(kw_only=True)
@@ -96,7 +100,7 @@ class FileSource:
             return Page(products=(), total=0)
         number = 0 if cursor is None else _page_number(cursor, pages)
         found = await asyncio.to_thread(staging.page, number)
-        products, rejected = self._products(read, found)
+        products, rejected = self._drafts(read, found)
         later = () if cursor is not None else tuple(map(str, range(1, pages)))
         return Page(
             products=products, rejected=rejected, next=later, total=staging.products
@@ -178,8 +182,14 @@ class FileSource:
             staging = Staging.of(
                 watched, settings.map, folder, page_size=settings.page_size
             )
+        mapping, parts = settings.map.digest, (*records.columns, records.outside)
+        context = digest_of(mapping, f"{parts!r}".encode()) if mapping else None
         return _Read(
-            file=file, facts=records.facts, outside=records.outside, staging=staging
+            file=file,
+            facts=records.facts,
+            outside=records.outside,
+            staging=staging,
+            context=context,
         )
 
     def _watched(self, rows: Rows) -> Rows:
@@ -201,6 +211,35 @@ class FileSource:
             else:
                 products.append(each)
         return products, rejected
+
+    def _drafts(
+        self, read: _Read, found: Iterable[Staged]
+    ) -> tuple[Sequence[Product | Draft], list[Rejected]]:
+        """Drafts of the products; if a digest is not known, the products."""
+        drafts: list[Product | Draft] = []
+        others: list[Staged] = []
+        for staged in found:
+            if (draft := self._draft(read, staged)) is not None:
+                drafts.append(draft)
+            else:
+                others.append(staged)
+        products, rejected = self._products(read, others)
+        return [*drafts, *products], rejected
+
+    def _draft(self, read: _Read, staged: Staged) -> Draft | None:
+        if staged.problem or read.context is None:
+            return None
+        try:
+            key = ProductKey(self.name, staged.id)
+        except InvalidValueError:
+            return None
+        content = staged.content
+        return Draft(
+            key=key,
+            digest=digest_of(read.context, content),
+            size=4 * len(content),
+            build=lambda: self._product(staged, _records(read, staged)),
+        )
 
     def _product(self, staged: Staged, records: Sequence[Record]) -> Product | Rejected:
         if not staged.problem:

@@ -8,43 +8,57 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import attrs
 
-from catalogsync._lib.strict_json import dumps, loads
-from catalogsync.errors import InvalidValueError, MissingExtraError, TransientError
+from catalogsync.errors import MissingExtraError, TransientError
 from catalogsync.mapping import Record, RecordMapping
 
-from ._records import Records, Row, Rows
+from ._lines import id_of, noting_members, parts_of, values_of, write_lines
+from ._records import Records
 
 __all__ = ["Staged", "Staging"]
 
 _SETTINGS = {"threads": "1", "preserve_insertion_order": "true"}
-_SEPARATOR = "\x1f"
-_NUMBER = "\x1e"
-_LONGEST_CELLS = 32_000_000
-_NO_CELLS = "[]"
 _LEAST_BUFFER = 4 << 20
 _MEMORY = 64 << 20
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True, eq=False)
 class Staged:
     """The rows of one product, or one row that is not valid.
 
     Attributes:
-        records: The rows.
+        id: Id of the product; empty: not known.
+        rows: Position and values of each row, as they are kept.
         where: Position of the row that is not valid.
         problem: What is wrong with that row; empty: nothing.
     """
 
-    records: tuple[Record, ...]
+    id: str
+    rows: Sequence[tuple[str, str]]
     where: str = ""
     problem: str = ""
+    _values: Callable[[str], Mapping[str, object]] = attrs.field(
+        alias="values", repr=False
+    )
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """The rows."""
+        values = self._values
+        return tuple(
+            Record(where=where, values=values(kept)) for where, kept in self.rows
+        )
+
+    @property
+    def content(self) -> bytes:
+        """The values of all rows, without their positions."""
+        kept = "\n".join([kept for _, kept in self.rows])
+        return kept.encode(errors="surrogatepass")
 
 
 @attrs.define(kw_only=True)
@@ -94,9 +108,9 @@ class Staging:
             raise MissingExtraError("reading files", "files") from error
         file, members = folder / "rows", folder / "members"
         if mapping.members is not None:
-            rows = _noting_members(records, mapping, members)
+            rows = noting_members(records, mapping, members)
             records = attrs.evolve(records, rows=rows)
-        longest = max(_LEAST_BUFFER, 2 * _write(records, mapping, file))
+        longest = max(_LEAST_BUFFER, 2 * write_lines(records, mapping, file))
         try:
             connection: Any = duckdb.connect(
                 str(folder / "rows.duckdb"),
@@ -150,25 +164,32 @@ class Staging:
         """Close the database."""
         self.connection.close()
 
-    def _grouped(self, rows: Sequence[tuple[int, str, str, str]]) -> Iterator[Staged]:
-        records: list[Record] = []
-        bad: tuple[str, str] = ("", "")
-        last = None
-        for first, where, problem, cells in rows:
-            if first != last and last is not None:
-                yield Staged(tuple(records), *bad)
-                records, bad = [], ("", "")
-            last = first
-            records.append(Record(where=where, values=self._values(cells)))
+    def _grouped(
+        self, found: Iterable[tuple[int, str | None, str]]
+    ) -> Iterator[Staged]:
+        key, bad = "", ("", "")
+        rows: list[tuple[str, str]] = []
+        for _, first, line in found:
+            if first is not None:
+                if rows:
+                    yield self._staged(key, rows, *bad)
+                key, rows, bad = first, [], ("", "")
+            where, problem, kept = parts_of(line)
+            rows.append((where, kept))
             if problem and not bad[1]:
                 bad = (where, problem)
-        if last is not None:
-            yield Staged(tuple(records), *bad)
+        if rows:
+            yield self._staged(key, rows, *bad)
 
-    def _values(self, cells: str) -> Mapping[str, object]:
-        if self.plain:
-            return _named(self.columns, loads(cells.encode()))
-        return _named(self.columns, json.loads(cells, object_hook=_untagged))
+    def _staged(
+        self, key: str, rows: Sequence[tuple[str, str]], where: str, problem: str
+    ) -> Staged:
+        return Staged(
+            id=id_of(key), rows=rows, where=where, problem=problem, values=self._values
+        )
+
+    def _values(self, kept: str) -> Mapping[str, object]:
+        return values_of(kept, self.columns, plain=self.plain)
 
 
 _LOAD = """
@@ -176,8 +197,7 @@ CREATE TABLE loaded AS SELECT * FROM read_csv(
     ?, header = false, delim = '\x1f', quote = '', escape = '', auto_detect = false,
     max_line_size = LINE, buffer_size = LINE,
     columns = {
-        'n': 'BIGINT', 'k': 'VARCHAR', 'place': 'VARCHAR', 'problem': 'VARCHAR',
-        'cells': 'VARCHAR'
+        'n': 'BIGINT', 'k': 'VARCHAR', 'line': 'VARCHAR'
     }
 )
 """
@@ -195,145 +215,13 @@ FROM member WHERE loaded.k = member.k
 _ORDER = """
 CREATE TABLE firsts AS SELECT k, min(n) AS first FROM loaded GROUP BY k;
 CREATE TABLE staged AS
-SELECT first, n, k, place, problem, cells FROM loaded JOIN firsts USING (k)
+SELECT first, n, k, line FROM loaded JOIN firsts USING (k)
 ORDER BY first, n
 """
 _BOUNDS = """
 SELECT first FROM (SELECT first, row_number() OVER (ORDER BY first) AS rank FROM firsts)
 WHERE (rank - 1) % ? = 0 ORDER BY first
 """
-_PAGE = """
-SELECT first, place, problem, cells FROM staged WHERE first >= ? AND first < ?
-ORDER BY first, n
-"""
-_FIND = "SELECT first, place, problem, cells FROM staged WHERE k = ? ORDER BY n"
-
-
-def _write(records: Records, mapping: RecordMapping, file: Path) -> int:
-    """Write rows as lines: number, key, position, problem, cells.
-
-    Returns:
-        About the length of the longest line, in bytes.
-    """
-    longest = 0
-    values_for_key = _values_for_key(records.columns, mapping)
-    key = ""
-    with file.open("w", encoding="utf-8", newline="\n", buffering=1 << 20) as target:
-        for number, row in enumerate(records.rows):
-            group, problem = _group(row, values_for_key, mapping)
-            cells = _dumped(row.cells, plain=records.plain)
-            if _size(cells) > _LONGEST_CELLS:
-                group, problem, cells = None, "has too much text", _NO_CELLS
-            if group is not None:
-                written = json.dumps(group)
-                key = key if problem else written
-            elif problem or not key:
-                written = f"!{number}"
-                problem = problem or "key: is missing"
-            else:
-                written = key
-            parts = (str(number), written, row.where, _one_line(problem), cells)
-            line = _SEPARATOR.join(parts)
-            longest = max(longest, len(line) if line.isascii() else 4 * len(line))
-            target.write(line + "\n")
-    return longest
-
-
-def _noting_members(records: Records, mapping: RecordMapping, file: Path) -> Rows:
-    """The rows; which others belong to their products is written as lines of JSON."""
-    with file.open("w", encoding="utf-8") as target:
-        for number, row in enumerate(records.rows):
-            if row.problem:
-                yield row
-                continue
-            record = Record(where=row.where, values=_named(records.columns, row.cells))
-            try:
-                parent, keys = mapping.group_of(record), mapping.members_of(record)
-            except InvalidValueError as error:
-                of_key = not error.path.startswith("members")
-                yield row if of_key else attrs.evolve(row, problem=str(error))
-                continue
-            for key in keys if parent is not None else ():
-                line = {"n": number, "k": json.dumps(key), "parent": json.dumps(parent)}
-                target.write(json.dumps(line) + "\n")
-            yield row
-
-
-def _group(
-    row: Row, values: Callable[[Row], Mapping[str, object]], mapping: RecordMapping
-) -> tuple[str | None, str]:
-    """The key of a row, and what is wrong with it.
-
-    The key of a row that is not valid is trusted only if it stands in the first column,
-    before anything that could have moved it.
-    """
-    if row.problem and not _key_is_first(row, values, mapping):
-        return None, row.problem
-    try:
-        group = mapping.group_of(Record(where=row.where, values=values(row)))
-    except InvalidValueError as error:
-        return None, row.problem or str(error.under("key"))
-    return group, row.problem
-
-
-def _key_is_first(
-    row: Row, values: Callable[[Row], Mapping[str, object]], mapping: RecordMapping
-) -> bool:
-    return bool(row.cells) and [*values(row)][:1] == [*mapping.key.columns]
-
-
-def _values_for_key(
-    columns: Sequence[str], mapping: RecordMapping
-) -> Callable[[Row], Mapping[str, object]]:
-    """Returns the values of a row that its key may depend on, without the others."""
-    specs = (mapping.key, mapping.title)
-    needed = {name for spec in specs for name in spec.columns}
-    if not columns or any(spec.complex for spec in specs):
-        return lambda row: _named(columns, row.cells)
-    places = [(name, at) for at, name in enumerate(columns) if name in needed]
-
-    def values(row: Row) -> Mapping[str, object]:
-        cells = cast("Sequence[object]", row.cells)
-        return {name: cells[at] for name, at in places if at < len(cells)}
-
-    return values
-
-
-def _named(
-    columns: Sequence[str], cells: Sequence[object] | Mapping[str, object]
-) -> Mapping[str, object]:
-    if isinstance(cells, Mapping):
-        return cells
-    return dict(zip(columns, cells, strict=False))
-
-
-def _size(text: str) -> int:
-    """Bytes of a text in UTF-8; a short one is not measured exactly."""
-    if text.isascii() or len(text) < _LONGEST_CELLS // 4:
-        return len(text)
-    return len(text.encode())
-
-
-def _one_line(text: str) -> str:
-    """A text that fits into a line."""
-    return " ".join(text.replace(_SEPARATOR, " ").split())
-
-
-def _dumped(cells: object, *, plain: bool) -> str:
-    """Cells as JSON; those that JSON cannot contain are left out."""
-    try:
-        if plain:
-            return dumps(cells).decode()
-        return json.dumps(cells, default=_tagged)
-    except (TypeError, ValueError):
-        return _NO_CELLS
-
-
-def _tagged(value: object) -> object:
-    if isinstance(value, Decimal):
-        return {_NUMBER: str(value)}
-    raise TypeError
-
-
-def _untagged(found: dict[str, object]) -> object:
-    return Decimal(str(found[_NUMBER])) if _NUMBER in found else found
+_COLUMNS = "SELECT first, CASE WHEN n = first THEN k END, line FROM staged"
+_PAGE = f"{_COLUMNS} WHERE first >= ? AND first < ? ORDER BY first, n"
+_FIND = f"{_COLUMNS} WHERE k = ? ORDER BY n"

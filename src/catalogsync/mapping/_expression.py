@@ -178,6 +178,16 @@ class Expression:
         return self.value is not None
 
     @property
+    def column(self) -> str | None:
+        """The column whose text it is, white space aside; None: it is more than that."""
+        names = _names(self.from_ or ())
+        if len(names) != 1 or not is_column(names[0]):
+            return None
+        texts = (self.template, self.split, self.join)
+        plain = all(each is None for each in texts) and not _per_text(self)
+        return names[0] if plain else None
+
+    @property
     def complex(self) -> bool:
         """Whether it may need any of the values, and not just those of `columns`."""
         wild = any("*" in name for name in self.columns)
@@ -197,7 +207,7 @@ def _complete(spec: Expression) -> Lookup:
     if not steps and fill is None and separator is None and joint is None:
         names = _names(spec.from_ or ())
         if len(names) == 1 and is_column(names[0]):
-            return _column(names[0], default)
+            return _column(names[0], _simple(find, default), default)
         return _simple(find, default)
 
     last: list[tuple[object, object]] = [(None, None)]
@@ -222,9 +232,8 @@ def _complete(spec: Expression) -> Lookup:
     return full
 
 
-def _column(name: str, default: object) -> Lookup:
-    """A column as it is."""
-    simple = _simple(lambda values: values.get(name), default)
+def _column(name: str, simple: Lookup, default: object) -> Lookup:
+    """A column as it is; most are texts."""
 
     def column(values: Mapping[str, object]) -> object:
         found = values.get(name)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 import attrs
 
+from catalogsync._lib.digests import digest_of
 from catalogsync.catalog.checks import shortened
 from catalogsync.catalog.outcomes import Rejected
 from catalogsync.catalog.products import Product, ProductKey
@@ -20,6 +22,8 @@ from ._products import Parts, product_of
 from ._record import BadRecordError, Record, is_empty
 
 __all__ = ["RecordMapping"]
+
+_LIBRARIES = ("babel", "jmespath", "nh3")
 
 
 def _pairs(value: Sequence[Sequence[str]]) -> tuple[tuple[str, str], ...]:
@@ -213,6 +217,22 @@ class RecordMapping:
     def unmapped(self, record: Record, /) -> Sequence[str]:
         """The supplier's categories in a record that the tables do not have."""
         return self._parts.unmapped(record)
+
+    @property
+    def digest(self) -> bytes | None:
+        """Digest of all that products depend on besides their records.
+
+        None: that is not known, because the mapping calls a function.
+        """
+        if any(spec.python is not None for _, spec in self.expressions()):
+            return None
+        from importlib.metadata import version  # takes long to import
+
+        libraries = [version("catalogsync")]
+        for name in _LIBRARIES:
+            with suppress(ModuleNotFoundError):
+                libraries.append(version(name))
+        return digest_of(repr((self, self._parts.table, libraries)).encode())
 
     def expressions(self) -> Iterator[tuple[str, Expression]]:
         """All expressions with their path, such as `prices.EUR`."""

@@ -324,11 +324,11 @@ def _codes_of(mark: str) -> frozenset[str]:
 
 
 @cache
-def _symbols() -> dict[str, frozenset[str]]:
-    """The symbols of each currency, in English and in the languages of its regions."""
+def _codes() -> frozenset[str]:
+    """The currencies that are legal tender somewhere."""
     try:
         from babel.core import get_global
-        from babel.numbers import get_currency_symbol, list_currencies
+        from babel.numbers import list_currencies
     except ImportError as error:
         raise MissingExtraError("reading currencies", "mapping") from error
     tender = {
@@ -337,8 +337,17 @@ def _symbols() -> dict[str, frozenset[str]]:
         for code, _, end, is_tender in currencies
         if is_tender and end is None
     }
+    return frozenset(list_currencies() & tender)
+
+
+@cache
+def _symbols() -> dict[str, frozenset[str]]:
+    """The symbols of each currency, in English and in the languages of its regions."""
+    codes = _codes()
+    from babel.numbers import get_currency_symbol
+
     found: dict[str, set[str]] = {}
-    for code in list_currencies() & tender:
+    for code in codes:
         found[code] = {get_currency_symbol(code, each) for each in _LANGUAGES}
     for code in _DOLLARS:
         found[code].add("$")
@@ -351,12 +360,12 @@ def check_currency(code: str) -> str:
     Raises:
         InvalidValueError: It does not; the error suggests the nearest one.
     """
-    known = _symbols()
+    known = _codes()
     if code in known:
         return code
     if code.upper() in known:
         raise InvalidValueError("", f"must be upper case: `{code.upper()}`")
-    nearest = difflib.get_close_matches(code.upper(), known, n=1)
+    nearest = difflib.get_close_matches(code.upper(), sorted(known), n=1)
     hint = f"; did you mean `{nearest[0]}`?" if nearest else ""
     raise InvalidValueError("", f"is not an ISO 4217 code of a currency{hint}")
 

@@ -27,10 +27,10 @@ __all__ = ["Dialect", "delimited"]
 _SAMPLE = 1 << 20
 _LONGEST_LINE = 1 << 23
 _MOST_LINES = 2_000
+_AT_ONCE = 1 << 16
 _LONGEST_CELL = 1 << 22
 _SEPARATORS = (",", ";", "\t", "|")
 _SEARCHED = 50
-_UNREADABLE = re.compile("[\ud800-\udfff]")
 _TOO_LONG = "is longer than 8 million characters"
 
 
@@ -185,7 +185,7 @@ class _Lines(Iterator[str]):
         self.again = list(reversed(self.start))
 
     def __next__(self) -> str:
-        line = self.again.pop() if self.again else self.text.readline(_LONGEST_LINE)
+        line = self._next()
         if not line:
             raise StopIteration
         self.taken.append(line)
@@ -196,10 +196,26 @@ class _Lines(Iterator[str]):
             raise csv.Error(f"has no end within {_MOST_LINES} lines")
         return line
 
+    def _next(self) -> str:
+        return self.again.pop() if self.again else self.text.readline(_LONGEST_LINE)
+
+    def take(self, most: int) -> list[str]:
+        """Some lines; empty: there are no more."""
+        lines: list[str] = []
+        length = 0
+        while length < _AT_ONCE and len(lines) < most and (line := self._next()):
+            lines.append(line)
+            length += len(line)
+        return lines
+
+    def put_back(self, lines: Sequence[str]) -> None:
+        """Give back lines that were taken."""
+        self.again += reversed(lines)
+
     def _skip(self) -> None:
         """Skip the rest of a line that is too long."""
         self.taken[-1] = "\n"
-        while line := self.text.readline(_LONGEST_LINE):
+        while line := self._next():
             if len(line) < _LONGEST_LINE:
                 return
 
@@ -234,28 +250,57 @@ class _Parser:
 
     def raw(self) -> Iterator[Row]:
         """All rows, with any number of cells."""
-        reader = csv.reader(self.lines, **self.format)
-        while True:
-            self.lines.mark()
-            try:
-                cells = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                yield self._rejected(_words(error))
-                continue
-            where = self._where()
-            self.line += len(self.lines.taken)
-            yield Row(where, cells)
+        while (row := self._next()) is not None:
+            yield row
+
+    def _next(self) -> Row | None:
+        """The next row; None: there is none."""
+        self.lines.mark()
+        try:
+            cells = next(csv.reader(self.lines, **self.format))
+        except StopIteration:
+            return None
+        except csv.Error as error:
+            return self._rejected(_words(error))
+        where = self._where()
+        self.line += len(self.lines.taken)
+        return Row(where, cells)
 
     def below(self, width: int) -> Rows:
         """The rows below the header, each with as many cells as there are columns."""
-        for row in self.raw():
+        most = _MOST_LINES
+        while lines := self.lines.take(most):
+            before = self.row
+            yield from self._good(lines, width)
+            most = min(_MOST_LINES, 8 + 8 * (self.row - before))
+            if (row := self._next()) is None:
+                return
             count = len(row.cells)
             if row.problem or (count == width and self._readable()):
                 yield row
             elif any(row.cells):
                 yield self._judged(row, count, width)
+
+    def _good(self, lines: Sequence[str], width: int) -> Rows:
+        """The rows of these lines, up to the first that is not as it should be.
+
+        That line and those below it are given back.
+        """
+        done = 0
+        if max(map(len, lines)) < _LONGEST_LINE and _is_readable("".join(lines)):
+            reader = csv.reader(lines, **self.format)
+            try:
+                for cells in reader:
+                    if cells and len(cells) != width:
+                        break
+                    where = self._where()
+                    if cells:
+                        yield Row(where, cells)
+                    self.line += reader.line_num - done
+                    done = reader.line_num
+            except csv.Error:
+                pass
+        self.lines.put_back(lines[done:])
 
     def _judged(self, row: Row, count: int, width: int) -> Row:
         """A row that is not as it should be."""
@@ -272,10 +317,7 @@ class _Parser:
 
     def _readable(self) -> bool:
         """Whether all bytes of the row are characters in its encoding."""
-        return all(
-            line.isascii() or _UNREADABLE.search(line) is None
-            for line in self.lines.taken
-        )
+        return all(line.isascii() or _is_readable(line) for line in self.lines.taken)
 
     def _rejected(self, problem: str) -> Row:
         """A row of which only the first line is rejected."""
@@ -289,6 +331,15 @@ class _Parser:
         self.row += 1
         line = self.line + 1
         return f"row {self.row}" + (f" (line {line})" if line != self.row else "")
+
+
+def _is_readable(text: str) -> bool:
+    """Whether all bytes of a text were characters in its encoding."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _wrong_width(count: int, width: int) -> str:
