@@ -52,8 +52,9 @@ messages: $(INSTALLED)  ## Every text that a person can see, on one page
 	$(BIN)/python -m tests.messages
 
 CASES ?= 100000
-fuzz: $(INSTALLED)  ## Hostile records and replies (CASES=N of them), as a table
-	$(BIN)/python -m tests.fuzz --cases $(CASES)
+KIND ?=
+fuzz: $(INSTALLED)  ## Hostile records, replies and files (CASES=N of them, KIND=files), as a table
+	$(BIN)/python -m tests.fuzz --cases $(CASES) $(if $(KIND),--kind "$(KIND)")
 
 schedulers: $(INSTALLED)  ## Let each scheduler of examples/schedulers fire, as a table
 	$(BIN)/python -m tests.schedulers.try_all

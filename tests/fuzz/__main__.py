@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import logging
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeAlias
 
 import attrs
 from hypothesis import Phase, given, seed, settings, strategies as st
 
+from .files import files_cases, play_file
 from .records import play_records, records_cases
 from .replies import play_sink, play_source, sink_cases, source_cases
 from .verdicts import Verdict
@@ -63,9 +65,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--cases", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--kind", choices=_KINDS, help="only cases of this kind")
     options = parser.parse_args()
     logging.disable()
-    rows = list(_rows(options.cases, options.seed))
+    faulthandler.enable()
+    rows = list(_rows(options.cases, options.seed, options.kind))
     table = [_HEAD, *(row.texts() for row in rows)]
     widths = [max(len(texts[n]) for texts in table) for n in range(len(_HEAD))]
     for texts in table:
@@ -73,17 +77,27 @@ def main() -> int:
     return int(any(row.crashes + row.hangs + row.lost + row.wrong for row in rows))
 
 
-def _rows(cases: int, first_seed: int) -> Iterator[_Row]:
-    kinds: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], Verdict], float]] = {
-        "records": (records_cases(), play_records, 0.5),
-        "source replies": (source_cases(), play_source, 0.35),
-        "sink replies": (sink_cases(), play_sink, 0.15),
-    }
-    for name, (strategy, play, share) in kinds.items():
+Kind: TypeAlias = tuple[st.SearchStrategy[Any], Callable[[Any], Verdict], float]
+"""A strategy, what plays a case of it, and its share of all cases."""
+_KINDS: Mapping[str, Kind] = {
+    "records": (records_cases(), play_records, 0.4),
+    "source replies": (source_cases(), play_source, 0.25),
+    "sink replies": (sink_cases(), play_sink, 0.1),
+    "files": (files_cases(), play_file, 0.25),
+}
+
+
+def _rows(cases: int, first_seed: int, only: str | None) -> Iterator[_Row]:
+    for name, (strategy, play, share) in _KINDS.items():
+        if only not in {None, name}:
+            continue
         row, started = _Row(name), time.perf_counter()
-        for number, size in enumerate(_chunks(round(cases * share))):
+        count = cases if only else round(cases * share)
+        for number, size in enumerate(_chunks(count)):
             _play_all(strategy, play, row, size, first_seed * 1_000_000 + number)
-        row.seconds = time.perf_counter() - started
+            row.seconds = time.perf_counter() - started
+            if number % 10 == 9:
+                print(*row.texts(), file=sys.stderr)  # noqa: T201
         yield row
 
 

@@ -223,3 +223,23 @@ async def test_parquet_with_nested_values(tmp_path: Path) -> None:
     file.write_bytes(b"PAR1" + b"x" * 50)
     with pytest.raises(MisconfiguredError, match="is not a Parquet file"):
         await read(settings(file))
+
+
+@pytest.mark.parametrize("damage", ["cut", "directory", "sheet"])
+async def test_a_damaged_workbook_is_refused(damage: str, tmp_path: Path) -> None:
+    """Wherever the damage is: in the archive, in its directory, or in a sheet."""
+    file = tmp_path / "shop.xlsx"
+    _workbook(file)
+    content = file.read_bytes()
+    if damage == "sheet":
+        with zipfile.ZipFile(file) as had:
+            pieces = {name: had.read(name) for name in had.namelist()}
+        with zipfile.ZipFile(file, "w") as has:
+            for name, piece in pieces.items():
+                has.writestr(name, piece.replace(b"</row>", b'<c r="', 1))
+    elif damage == "directory":
+        file.write_bytes(content.replace(b"PK\x01\x02", b"PK\x01\x03"))
+    else:
+        file.write_bytes(content[: len(content) // 2])
+    with pytest.raises(MisconfiguredError, match=r"shop.xlsx is not a workbook that"):
+        await read(settings(file))

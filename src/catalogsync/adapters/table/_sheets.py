@@ -7,7 +7,8 @@ stands for each of its cells.
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -26,6 +27,8 @@ Ranges: TypeAlias = Sequence[tuple[tuple[int, int], tuple[int, int]]]
 _SEARCHED = 50
 _MOST_BYTES = 2_000_000_000
 _MOST_CELLS = 100_000_000
+_DAMAGE = (zipfile.BadZipFile, UnicodeError, NotImplementedError)
+"""What `zipfile` raises for a damaged archive."""
 
 
 def workbook(
@@ -50,14 +53,15 @@ def workbook(
             column does not exist.
         MissingExtraError: The extra `files` is not installed.
     """
-    _check_size(path, where)
-    book = _opened(path, where)
+    with _refusing_damage(where):
+        _check_size(path, where)
+        book = _opened(path, where)
     names: list[str] = book.sheet_names
     if sheet is not None and sheet not in names:
         listed = ", ".join(f"`{name}`" for name in names[:20])
         problem = f"{where} has no sheet `{sheet}`; its sheets: {listed}"
         raise MisconfiguredError("sheet", problem)
-    name = sheet or max(names, key=lambda each: _likeness(book, each, mapping))
+    name = sheet or max(names, key=lambda each: _likeness(book, each, mapping, where))
     rows, merged = _cells(book, name, where)
     at, columns = header_of(rows, mapping, row=header_row, where=where)
     check_columns(columns, mapping, where)
@@ -69,21 +73,32 @@ def workbook(
     )
 
 
-def _opened(path: Path, where: str) -> Any:
+@contextmanager
+def _refusing_damage(where: str) -> Generator[None]:
+    """Turn the errors of a damaged workbook into one that says what to do."""
     try:
-        from python_calamine import CalamineError, CalamineWorkbook, PasswordError
+        from python_calamine import CalamineError, PasswordError
     except ImportError as error:
         raise MissingExtraError("reading workbooks", "files") from error
     try:
-        kind: Any = CalamineWorkbook
-        with path.open("rb") as file:
-            return kind.from_filelike(file)
+        yield
     except PasswordError:
         problem = f"{where} is protected with a password; remove it"
         raise MisconfiguredError("location", problem) from None
-    except (CalamineError, OSError) as error:
-        problem = f"{where} is not a workbook that can be read: {error}"
+    except (CalamineError, OSError, *_DAMAGE) as error:
+        problem = (
+            f"{where} is not a workbook that can be read: {error}; save it again with a"
+            " spreadsheet program, or ask for the file again"
+        )
         raise MisconfiguredError("location", problem) from None
+
+
+def _opened(path: Path, where: str) -> Any:
+    from python_calamine import CalamineWorkbook
+
+    kind: Any = CalamineWorkbook
+    with path.open("rb") as file:
+        return kind.from_filelike(file)
 
 
 def _check_size(path: Path, where: str) -> None:
@@ -97,18 +112,20 @@ def _check_size(path: Path, where: str) -> None:
         raise MisconfiguredError("location", problem)
 
 
-def _likeness(book: Any, name: str, mapping: RecordMapping) -> int:
-    rows, _ = _cells(book, name, name)
+def _likeness(book: Any, name: str, mapping: RecordMapping, where: str) -> int:
+    rows, _ = _cells(book, name, where)
     return max((likeness(row, mapping) for row in rows[:_SEARCHED]), default=0)
 
 
 def _cells(book: Any, name: str, where: str) -> tuple[list[list[object]], Ranges]:
     """All cells of a sheet, from its first row and column, and its merged ranges."""
-    found = book.get_sheet_by_name(name)
+    with _refusing_damage(where):
+        found = book.get_sheet_by_name(name)
     if found.end is not None and (found.end[0] + 1) * (found.end[1] + 1) > _MOST_CELLS:
         problem = f"sheet {name} of {where} has more than 100 million cells"
         raise MisconfiguredError("location", problem)
-    rows: list[list[object]] = found.to_python(skip_empty_area=False)
+    with _refusing_damage(where):
+        rows: list[list[object]] = found.to_python(skip_empty_area=False)
     return rows, found.merged_cell_ranges or ()
 
 
