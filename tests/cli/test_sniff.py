@@ -103,3 +103,85 @@ def test_json_has_columns_too(configure: Configure, call: Call) -> None:
     assert result.exit_code == 0
     assert 'title = "name"' in result.stdout
     assert "? which currency?" in result.stdout
+
+
+FEED = """<?xml version="1.0"?>
+<shop xmlns:x="urn:x"><head><name>Our shop</name><id>7</id><currency>EUR</currency></head>
+<products>
+  <product id="P1">
+    <productName>Cup</productName><x:manufacturer>Acme</x:manufacturer>
+    <price currency="EUR">9.90</price><weight unit="g">250</weight>
+    <images><image>https://x.example/1.jpg</image><image>https://x.example/2.jpg</image></images>
+  </product>
+  <product id="P2">
+    <productName>Pot</productName><x:manufacturer>Acme</x:manufacturer>
+    <price currency="EUR">19.90</price><weight unit="g">900</weight>
+    <images><image>https://x.example/3.jpg</image></images>
+  </product>
+</products></shop>
+"""
+
+
+def test_xml_is_examined(configure: Configure, call: Call) -> None:
+    Path("feed.xml").write_text(FEED)
+    result = call("sniff", "feed.xml", "--out", "proposed.toml")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.splitlines()[:3] == [
+        "feed.xml: XML, shop",
+        "records: 2 elements at /shop/products/product",
+        'key: column "@id" (each of 2 rows has its own)',
+    ]
+    text = Path("proposed.toml").read_text()
+    assert 'type = "xml"' in text
+    assert 'records = "/shop/products/product"' in text
+    assert "= product feed:P1  Cup" in result.stdout
+    assert 'brand: "Acme"' in result.stdout
+    assert 'variants.default.prices.EUR: "9.90"' in result.stdout
+    assert (
+        'images: ["https://x.example/1.jpg", "https://x.example/2.jpg"]'
+        in result.stdout
+    )
+    assert "which unit?" in result.stdout
+
+
+def test_a_preset_for_xml_is_recognised(configure: Configure, call: Call) -> None:
+    Path("feed.xml").write_text(
+        '<rss xmlns:g="http://base.google.com/ns/1.0"><channel><item><g:id>1</g:id>'
+        "<title>Cup</title><g:price>5 EUR</g:price><g:brand>Acme</g:brand></item>"
+        "</channel></rss>"
+    )
+    result = call("sniff", "feed.xml")
+    assert "it looks like google-merchant: " in result.stdout
+    assert "= product feed:1  Cup" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("<a><b><x>1</x><y>2</y><z>3</z></b></a>", "no elements look like products; "),
+        ("<a><b></a>", "feed.xml"),
+        ("<a/>", "has no elements with values"),
+        (re.sub(r">([^<>\s]+)<", r">{{\1}}<", FEED), "is a template, not data"),
+    ],
+)
+def test_xml_that_is_no_catalog(
+    configure: Configure, call: Call, text: str, said: str
+) -> None:
+    Path("feed.xml").write_text(text)
+    result = call("sniff", "feed.xml")
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_variants_in_a_list_of_each_record(configure: Configure, call: Call) -> None:
+    Path("cups.json").write_text(
+        '[{"id": 1, "name": "Cup", "brand": {"name": "Acme"}, "images": [{"src": "i"}],'
+        ' "variants": [{"sku": "C-S", "size": "S", "price": "5 EUR"},'
+        ' {"sku": "C-M", "size": "M", "price": "6 EUR"}]}]'
+    )
+    result = call("sniff", "cups.json")
+    assert result.exit_code == 0, result.stderr
+    assert 'variants = "variants"' in result.stdout
+    assert 'brand: "Acme"' in result.stdout
+    assert 'images: ["i"]' in result.stdout
+    assert 'variants.C-M.prices.EUR: "6"' in result.stdout

@@ -6,11 +6,11 @@ import re
 import tempfile
 from pathlib import Path
 
-from catalogsync.adapters.table import sniff
+from catalogsync.adapters import table, xml
 from catalogsync.config import from_preset, load_config, presets
 from catalogsync.errors import MisconfiguredError
-from catalogsync.files import shown
-from catalogsync.mapping import RecordMapping
+from catalogsync.files import find_file, shown
+from catalogsync.mapping import Proposal
 
 from ._preview import preview_job
 from ._session import Session
@@ -18,13 +18,15 @@ from ._session import Session
 __all__ = ["sniff_file"]
 
 _SHOWN = 2
+_BEGINNING = 1000
+_XML = re.compile(rb"(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?[\s\0]*<")
 
 
 def sniff_file(session: Session, location: str, out: Path | None) -> int:
     """Print or write what `sniff` proposes, and a preview; returns the exit status."""
     if out is not None and out.exists():
         raise MisconfiguredError("--out", f"{out} exists already")
-    proposal = sniff(location, _maps())
+    proposal = _proposal(location)
     job = _job_name(location)
     text = proposal.toml(job, location)
     for line in (*proposal.facts, *(f"? {each}" for each in proposal.questions)):
@@ -43,10 +45,15 @@ def sniff_file(session: Session, location: str, out: Path | None) -> int:
     return 0
 
 
-def _maps() -> dict[str, RecordMapping]:
-    """The maps of the presets for tables, by name."""
+def _proposal(location: str) -> Proposal:
+    with find_file(location).open(most=_BEGINNING) as stream:
+        beginning = stream.read(_BEGINNING)
     given = {"location": "", "name": "sniff"}
-    return {name: from_preset(name, given).map for name in presets("table")}
+    if _XML.match(beginning):
+        feeds = {name: from_preset(name, given) for name in presets("xml")}
+        return xml.sniff(location, feeds)
+    maps = {name: from_preset(name, given).map for name in presets("table")}
+    return table.sniff(location, maps)
 
 
 def _job_name(location: str) -> str:

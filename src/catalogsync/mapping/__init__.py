@@ -22,6 +22,7 @@ from ._guess import Guess, guess, paths_of
 from ._mapping import RecordMapping
 from ._names import NAMES
 from ._numbers import number_marks
+from ._proposal import Proposal
 from ._record import Record
 from ._sample import Sample, Sampling
 
@@ -29,6 +30,7 @@ __all__ = [
     "NAMES",
     "Expression",
     "Guess",
+    "Proposal",
     "Record",
     "RecordMapping",
     "Sample",

@@ -24,12 +24,19 @@ __all__ = ["Guess", "guess", "paths_of"]
 
 _HINT = re.compile(r"\s*[(\[]\s*([^)\]]+?)\s*[)\]]$|[\s_]+(?:in\s+)?(\S+)$")
 _SIGNS = {"€": "EUR", "$": "USD", "£": "GBP", "zł": "PLN", "kr": "SEK"}
+_PATH = re.compile(
+    r"""(?:[A-Za-z_]\w*|"[^"]*")(?:\[\])?(?:\.(?:[A-Za-z_]\w*|"[^"]*")(?:\[\])?)*""",
+    re.ASCII,
+)
+_SEGMENT = re.compile(r"""("[^"]*"|[^.\[\]"]+)(?:\[\])?""")
+_PREFIX = re.compile(r"^@|^[a-z]\w*:(?=\w)")
 _NUMBERED = re.compile(r"^(.*?) ?\d+$")
 _LEVELS = (" > ", ">", " -> ", "->", " » ", " / ", "/", "|", "\\")
 _LISTS = ("|", ";", ",")
 _ADDRESS = re.compile(r"https?://")
 _DEEPEST = 3
 _SHOWN = 20
+_OF_VARIANTS = frozenset({"sku", "barcode", "price", "prices", "currency", "stock"})
 _CURRENCIES = ("currency", "currency code", "währung", "devise", "moneda", "valuta")
 _LIVE = {"1": "published", "0": "draft", "active": "published", "inactive": "draft"}
 _STATUSES = frozenset({"published", "draft", "true", "false"})
@@ -84,8 +91,14 @@ class _Column:
         find = lookup(path)
         cells = [cell for each in records if not is_empty(cell := find(each))]
         is_column = not records or any(path in each for each in records)
-        last = path if is_column else path.rpartition(".")[2]
-        name, hint = _parted(last.strip())
+        parts = [path] if is_column else [p.strip('"') for p in _SEGMENT.findall(path)]
+        titles = [_PREFIX.sub("", part.strip()) for part in parts]
+        name, hint = _parted(titles[-1])
+        # `price.amount` is a price, and `brand.name` a brand.
+        if len(parts) > 1 and (name in _WEAK or parts[-1] == "#text"):
+            above, below = _parted(titles[-2])
+            if above in _KNOWN or parts[-1] == "#text":
+                name, hint = above, below
         return cls(path, name, hint, cells)
 
     @property
@@ -98,6 +111,9 @@ class _Column:
         ]
 
 
+_WEAK = frozenset(
+    {"src", "url", "href", "link", "value", "name", "title", "amount", "text", "label"}
+)
 _KNOWN = frozenset(name for names in NAMES.values() for name in names)
 
 
@@ -116,7 +132,8 @@ def _parted(title: str) -> tuple[str, str]:
 
 
 def _plain(title: str) -> str:
-    return re.sub(r"[\s_\-.:]+", " ", title.casefold()).strip()
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", title)
+    return re.sub(r"[\s_\-.:]+", " ", words.casefold()).strip()
 
 
 def _text(text: str) -> str:
@@ -124,18 +141,34 @@ def _text(text: str) -> str:
 
 
 def paths_of(records: _Records, depth: int = _DEEPEST) -> tuple[str, ...]:
-    """The columns of records, and the paths of what their objects contain."""
+    """The columns of records, and the paths to what their objects and lists contain."""
     found: dict[str, None] = {}
     for record in records:
         for name, value in record.items():
-            if isinstance(value, Mapping) and depth > 1:
-                inner = cast("Mapping[str, object]", value)
-                found |= {
-                    f"{name}.{each}": None for each in paths_of([inner], depth - 1)
-                }
-            else:
+            objects = _objects(value)
+            if not objects or depth == 1:
                 found[name] = None
+                continue
+            mark = "[]" if isinstance(value, list) else ""
+            for each in paths_of(objects, depth - 1):
+                found[f"{_quoted(name)}{mark}.{_quoted(each)}"] = None
     return tuple(found)
+
+
+def _objects(value: object) -> list[Mapping[str, object]]:
+    """The objects in a value; empty: it is not an object, nor a list of them."""
+    items = cast("list[object]", value) if isinstance(value, list) else [value]
+    objects = [
+        cast("Mapping[str, object]", each)
+        for each in items
+        if isinstance(each, Mapping)
+    ]
+    return objects if len(objects) == len(items) else []
+
+
+def _quoted(path: str) -> str:
+    """A name as JMESPath writes it; paths stay as they are."""
+    return path if _PATH.fullmatch(path) else json.dumps(path)
 
 
 def guess(columns: Sequence[str], records: _Records) -> Guess:
@@ -146,20 +179,68 @@ def guess(columns: Sequence[str], records: _Records) -> Guess:
         records: Some of the records.
     """
     result, used = Guess(), set[str]()
-    known = [_Column.of(path, records) for path in columns]
+    nested = _nested(records)
+    known = [
+        _Column.of(path, records) for path in columns if not _is_below(path, nested)
+    ]
     for field, names in NAMES.items():
-        found = _matching(known, names)
+        found = [] if nested and _is_of_variant(field) else _matching(known, names)
         if not found:
             if field in {"key", "title"}:
                 result.missing.append(field)
             continue
         taken = _PROPOSERS.get(field, _single)(result, field, found, known)
         used.update(taken)
+    if nested:
+        used.update(column for column in columns if _is_below(column, nested))
+        _add_nested(result, nested, records)
     unused = [_text(column) for column in columns if column not in used]
     if unused:
         more = f" and {len(unused) - _SHOWN} more" if len(unused) > _SHOWN else ""
         result.facts.append(f"not used: {', '.join(unused[:_SHOWN])}{more}")
     return result
+
+
+def _is_of_variant(field: str) -> bool:
+    return field in _OF_VARIANTS or field.startswith("options.")
+
+
+def _is_below(path: str, name: str) -> bool:
+    return bool(name) and path.startswith((f"{name}.", f"{name}[]."))
+
+
+def _nested(records: _Records) -> str:
+    """The column with the variants of a record; empty: there is none."""
+    for name in {name: None for record in records for name in record}:
+        items = [each for record in records for each in _objects(record.get(name))]
+        if not items or not any(isinstance(r.get(name), list) for r in records):
+            continue
+        fields = {line.partition(" ")[0] for line in _of_items(items).lines}
+        if fields & {"sku", "price"} or any(f.startswith("prices.") for f in fields):
+            return name
+    return ""
+
+
+def _of_items(items: _Records) -> Guess:
+    """What is proposed for the variants of records."""
+    found = guess(paths_of(items), items)
+    at = [n for n, line in enumerate(found.lines) if _is_of_variant(_field(line))]
+    facts = [fact for fact in found.facts if _is_of_variant(fact.partition(":")[0])]
+    return Guess([found.lines[n] for n in at], facts, found.questions)
+
+
+def _field(line: str) -> str:
+    name = line.partition(" ")[0]
+    return "price" if name.startswith("prices.") else name
+
+
+def _add_nested(result: Guess, name: str, records: _Records) -> None:
+    items = [each for record in records for each in _objects(record.get(name))]
+    found = _of_items(items)
+    result.add("variants", name, _text(name), ["a list with the variants"])
+    result.lines += found.lines
+    result.facts += found.facts
+    result.questions += found.questions
 
 
 def _matching(columns: Sequence[_Column], names: Sequence[str]) -> list[_Column]:

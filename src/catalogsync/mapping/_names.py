@@ -57,6 +57,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
         *("bild url", "bildurl", "bildlink", "imagen", "immagine", "afbeelding"),
         "zdjęcie",
     ),
+    "thumbnail": ("thumbnail", "thumbnail url", "thumb", "vorschaubild", "miniatura"),
     "sku": (
         *("sku", "variant sku", "item number", "item no", "stock code", "part number"),
         *("mpn", "article number", "artikelnummer", "artikel nr", "artikelnr"),

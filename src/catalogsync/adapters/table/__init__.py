@@ -6,6 +6,6 @@ Opening the source requires the extra `files`; importing this package does not.
 from __future__ import annotations
 
 from ._settings import TableSettings
-from ._sniff import Proposal, sniff
+from ._sniff import sniff
 
-__all__ = ["Proposal", "TableSettings", "sniff"]
+__all__ = ["TableSettings", "sniff"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,13 +10,12 @@ from itertools import islice
 from pathlib import Path
 from typing import cast
 
-import attrs
-
 from catalogsync.errors import InvalidValueError, MisconfiguredError
 from catalogsync.files import find_file
 from catalogsync.mapping import (
     NAMES,
     Expression,
+    Proposal,
     RecordMapping,
     guess,
     number_marks,
@@ -27,49 +25,11 @@ from catalogsync.mapping import (
 from ._formats import opened_table
 from ._settings import TableSettings
 
-__all__ = ["Proposal", "sniff"]
+__all__ = ["sniff"]
 
 _SAMPLE = 500
 _ENOUGH = 4
 _TELLING = 2
-
-
-@attrs.frozen(kw_only=True)
-class Proposal:
-    """What was found in a file, and settings for it.
-
-    Attributes:
-        facts: What was found, and why.
-        questions: What only a person can know; without the answers, the proposed
-            settings leave it out.
-        map: The lines of the proposed map, in TOML.
-        preset: Name of the preset that makes the map; None: there is none.
-    """
-
-    facts: tuple[str, ...]
-    questions: tuple[str, ...]
-    map: tuple[str, ...]
-    preset: str | None = None
-
-    def toml(self, job: str, location: str) -> str:
-        """A configuration with the proposal, for a SQLite file."""
-        asked = [f"# {question}" for question in self.questions]
-        kind = f"preset = {_text(self.preset)}" if self.preset else 'type = "table"'
-        lines = [
-            f"[jobs.{job}.source]",
-            kind,
-            f"name = {_text(job)}",
-            f"location = {_text(location)}",
-            "",
-            f"[jobs.{job}.source.map]",
-            *self.map,
-            *asked,
-            "",
-            f"[jobs.{job}.sink]",
-            'type = "sql"',
-            'url = "sqlite:///catalog.db"',
-        ]
-        return "\n".join(lines) + "\n"
 
 
 def sniff(location: str, presets: Mapping[str, RecordMapping]) -> Proposal:
@@ -103,12 +63,8 @@ def sniff(location: str, presets: Mapping[str, RecordMapping]) -> Proposal:
         name, count = found
         facts.append(f"it looks like {name}: {count} of its columns are there")
         asked = _currency_of(presets[name], columns, records)
-        return Proposal(facts=tuple(facts), questions=asked, map=(), preset=name)
+        return Proposal(facts=tuple(facts), questions=asked, preset=name)
     return _guessed(columns, records, facts)
-
-
-def _text(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
 
 
 def _forms(name: str) -> tuple[str, ...]:
@@ -184,6 +140,7 @@ def _guessed(
         problem = f"no column looks like it; the columns are: {some}"
         raise MisconfiguredError(f"map.{found.missing[0]}", problem)
     return Proposal(
+        type="table",
         facts=(*facts, *found.facts),
         questions=tuple(found.questions),
         map=tuple(found.lines),

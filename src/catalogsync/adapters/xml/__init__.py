@@ -17,5 +17,6 @@ Opening the source requires the extra `files`; importing this package does not.
 from __future__ import annotations
 
 from ._settings import XMLSettings
+from ._sniff import sniff
 
-__all__ = ["XMLSettings"]
+__all__ = ["XMLSettings", "sniff"]
