@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,7 +26,7 @@ from catalogsync import (
 from catalogsync.adapters.dummyjson import DummyJSONSettings
 from catalogsync.adapters.jsonl import JSONLSinkSettings, JSONLSourceSettings
 from catalogsync.adapters.medusa import MedusaSettings
-from catalogsync.adapters.sql import SQLSettings
+from catalogsync.adapters.sql import SQLSettings, SQLSourceSettings
 from catalogsync.adapters.table import TableSettings
 from catalogsync.mapping import Expression, RecordMapping
 from catalogsync.state import StateSettings
@@ -130,6 +131,30 @@ async def jsonl_sink() -> AsyncIterator[Setup[Sink]]:
         settings = JSONLSinkSettings(path=f"{folder}/backup.jsonl")
         async with settings.open() as sink:
             yield Setup(sink)
+
+
+async def sql_source(url: str = "") -> AsyncIterator[Setup[Source]]:
+    """A table in SQLite, one of whose rows is invalid."""
+    with TemporaryDirectory() as folder:
+        settings = SQLSourceSettings(
+            url=url or f"sqlite:///{folder}/erp.db",
+            name="kit",
+            query=f"SELECT * FROM (VALUES {_ROWS}) AS r",
+            key="column1",
+            page_size=3,
+            map=RecordMapping(
+                key=Expression(from_="column1"),
+                title=Expression(from_="column2"),
+                sku=Expression(from_="column2"),
+            ),
+        )
+        with closing(sqlite3.connect(f"{folder}/erp.db")) as made:
+            made.execute("CREATE TABLE unused (a)")
+        async with settings.open() as source:
+            yield Setup(source)
+
+
+_ROWS = ", ".join(f"({n}, {'NULL' if n == 4 else n})" for n in range(9))
 
 
 async def memory() -> AsyncIterator[Sink]:

@@ -16,6 +16,7 @@ from tests.conformance.adapters import (
     medusa_setup,
     memory,
     memory_state,
+    sql_source,
     sqlite_sink,
     sqlite_state,
     table,
@@ -24,7 +25,7 @@ from tests.conformance.adapters import (
 )
 from tests.real import real_is_desired
 
-from catalogsync import Sink
+from catalogsync import Sink, Source
 from catalogsync.adapters.sql import SQLSettings
 from catalogsync.state import StateSettings
 from catalogsync.state.protocols import StateStore
@@ -38,6 +39,7 @@ from catalogsync.testing.conformance import (
 test_memory_source = source_promises(list_of_products)
 test_json_api = source_promises(json_api)
 test_jsonl_source = source_promises(jsonl_source)
+test_sql_source = source_promises(sql_source)
 test_table = source_promises(table)
 test_xml = source_promises(xml)
 test_dummyjson = source_promises(dummyjson)
@@ -58,6 +60,13 @@ real = pytest.mark.skipif(not real_is_desired(), reason="CATALOGSYNC_REAL=0")
 async def test_postgres_sink(postgres: str) -> AsyncIterator[Setup[Sink]]:
     async with SQLSettings(url=postgres).open() as sink:
         yield Setup(sink, refused=too_many)
+
+
+@real
+@source_promises
+async def test_postgres_source(postgres: str) -> AsyncIterator[Setup[Source]]:
+    async for setup in sql_source(postgres):
+        yield setup
 
 
 @real

@@ -170,13 +170,18 @@ async def open_database(settings: SQLSettings) -> AsyncGenerator[Database, None]
         await database.close()
 
 
-def _postgres(url: sa.URL, timeout: float, redactor: Redactor) -> Database:
-    engine = create_async_engine(
+def postgres_engine(url: sa.URL, timeout: float) -> AsyncEngine:
+    """Connections to PostgreSQL that wait this many seconds at most."""
+    return create_async_engine(
         url,
         connect_args={"timeout": timeout, "command_timeout": timeout, **UNPREPARED},
         hide_parameters=True,
         pool_timeout=timeout,
     )
+
+
+def _postgres(url: sa.URL, timeout: float, redactor: Redactor) -> Database:
+    engine = postgres_engine(url, timeout)
     reading = engine.execution_options(
         isolation_level="REPEATABLE READ", postgresql_readonly=True
     )
@@ -190,8 +195,8 @@ def _address(url: sa.URL) -> str:
     return f"postgresql://{host.lower()}:{port}/{url.database or url.username}"
 
 
-def _sqlite(url: sa.URL, timeout: float, redactor: Redactor) -> Database:
-    in_memory = url.database in {None, "", ":memory:"}
+def sqlite_engine(url: sa.URL, timeout: float) -> AsyncEngine:
+    """One connection to SQLite, which waits this many seconds at most."""
     engine = create_async_engine(
         url,
         connect_args={"timeout": timeout, "factory": _LeavingNothing},
@@ -205,6 +210,12 @@ def _sqlite(url: sa.URL, timeout: float, redactor: Redactor) -> Database:
     )
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _sqlite(url: sa.URL, timeout: float, redactor: Redactor) -> Database:
+    in_memory = url.database in {None, "", ":memory:"}
+    engine = sqlite_engine(url, timeout)
     writing = engine.execution_options(begin="BEGIN IMMEDIATE")
     if in_memory:
         return Database(engine, writing, f"sqlite://{uuid4()}", redactor)

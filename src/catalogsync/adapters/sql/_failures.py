@@ -26,11 +26,11 @@ _NOT_READY = ("SQLITE_BUSY", "SQLITE_LOCKED", "08", "40", "53", "55", "57")
 
 def sql_errors(redactor: Redactor) -> AbstractContextManager[None]:
     """Raise errors of the database as errors that the engine understands."""
-    return redactor.translated(partial(_decide, redactor=redactor))
+    return redactor.translated(partial(decide, redactor=redactor))
 
 
-def _decide(error: Exception, *, redactor: Redactor) -> CatalogSyncError | None:
-    """The error for the engine; None: it is a defect of this sink."""
+def decide(error: Exception, *, redactor: Redactor) -> CatalogSyncError | None:
+    """The error for the engine; None: it is a defect of this adapter."""
     cause = cause_of(error)
     words = redactor.text(str(cause))
     if code := code_of(cause):
