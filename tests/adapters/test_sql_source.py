@@ -127,9 +127,12 @@ async def test_a_run_and_a_second_one(database: str, hand: Hand) -> None:
     assert (report.counts.updated, report.counts.unchanged) == (1, 2)
 
 
+_IDS = ("1", "7", "x", "1.0", str(2**40), str(2**70), "0")
+
+
 async def test_lookup(database: str, hand: Hand) -> None:
     await fill(hand, [1, 2, 1])
-    keys = [ProductKey("erp", id_) for id_ in ("1", "7", "x", "1.0", "0")]
+    keys = [ProductKey("erp", id_) for id_ in _IDS]
     async with settings(database).open() as source:
         assert isinstance(source, LookupSource)
         page = await source.get(keys)

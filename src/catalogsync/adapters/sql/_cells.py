@@ -71,6 +71,7 @@ _KINDS: Mapping[type, tuple[str, Callable[[Any], Any], Callable[[Any], Any]]] = 
     bytes: ("bytes", lambda b: b64encode(b).decode(), b64decode),
     UUID: ("uuid", str, UUID),
 }
+_MOST = 1 << 63
 _READERS = {name: read for name, _, read in _KINDS.values()}
 
 
@@ -113,4 +114,4 @@ def as_key(text: str, like: object) -> object:
         found = kind(text)
     except (ValueError, InvalidOperation):
         return None
-    return found
+    return None if isinstance(found, int) and abs(found) >= _MOST else found

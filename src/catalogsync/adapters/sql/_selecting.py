@@ -65,7 +65,7 @@ class Selecting:
     def of_products(self, keys: Sequence[object]) -> sa.Select[Any]:
         """All rows of these products."""
         columns = [self.rows.c[name] for name in self.key]
-        chosen = sa.or_(*(self._first() == _raw(key) for key in keys))
+        chosen = sa.or_(*(self._first() == _wide(key) for key in keys))
         return self._all().where(chosen).order_by(*columns)
 
     def without_key(self) -> sa.Select[Any]:
@@ -106,6 +106,11 @@ def _quoted(name: str) -> quoted_name:
 def _raw(value: object) -> sa.BindParameter[Any]:
     """A parameter of the type that the column has."""
     return sa.literal(value, sa.types.NullType())
+
+
+def _wide(value: object) -> sa.BindParameter[Any]:
+    """A parameter that may be too large for the column's type."""
+    return sa.literal(value, sa.BigInteger()) if type(value) is int else _raw(value)
 
 
 def _after(
