@@ -99,7 +99,7 @@ def intact() -> Memory:
     return kept
 
 
-def _told(report: Report) -> Any:
+def told(report: Report) -> Any:
     tree = {n: v for n, v in report.to_dict().items() if n not in _MEASURED}
     tree["writes"] = report.writes > 0  # how often depends on who comes first
     return json.loads(_ID.sub("ID", json.dumps(tree)))
@@ -126,7 +126,7 @@ async def _lived(story: Sequence[Chapter], memory: Memory) -> list[Any]:
             rows = await place.rows()
             categories = await place.medusa.get(_CATEGORIES)
             names = sorted(each["name"] for each in categories["product_categories"])
-            return [*map(_told, place.reports), _anonymous(rows), names]
+            return [*map(told, place.reports), _anonymous(rows), names]
 
 
 def _undisturbed(story: Sequence[Chapter]) -> list[Chapter]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence, Set as AbstractSet
+from collections.abc import Callable, Collection, Mapping, Sequence, Set as AbstractSet
 from typing import Any, TypeAlias, cast
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from catalogsync._lib.digests import digest_of
 from catalogsync.catalog import lenient
 from catalogsync.catalog.changes import Existing, Found
 from catalogsync.catalog.products import (
@@ -56,6 +57,25 @@ _Fields: TypeAlias = AbstractSet[Field]
 _NO_SIZE = Dimensions()
 
 
+class RowId(int):
+    """The id of a row of `product`, with what was read of it."""
+
+    row: sa.Row[Any]
+    parts: Parts
+
+    @classmethod
+    def of(cls, row: sa.Row[Any], parts: Parts) -> RowId:
+        """The id of this row, to which these parts belong."""
+        id_ = cls(row.id)
+        id_.row, id_.parts = row, parts
+        return id_
+
+    @property
+    def digest(self) -> str:
+        """A digest of all that was read."""
+        return digest(self.row, self.parts)
+
+
 async def find_products(
     connection: AsyncConnection, desired: Sequence[Product], fields: _Fields
 ) -> dict[ProductKey, Found]:
@@ -65,6 +85,21 @@ async def find_products(
     rows = {ProductKey(row.source, row.source_id): row for row in found}
     parts = await read_parts(connection, [row.id for row in rows.values()], fields)
     return {k: existing(row, parts, fields, k) for k, row in rows.items() if k in keys}
+
+
+async def digests(
+    connection: AsyncConnection, keys: Collection[ProductKey], fields: _Fields
+) -> dict[ProductKey, str]:
+    """Digests of products by key, as `RowId.digest` has them."""
+    found = await connection.execute(_PRODUCTS, key_parameters(keys))
+    rows = {row.id: row for row in found}
+    parts = await read_parts(connection, [*rows], fields)
+    by_key = {(row.source, row.source_id): row for row in rows.values()}
+    return {
+        key: digest(row, parts)
+        for key in keys
+        if (row := by_key.get((key.source, key.id))) is not None
+    }
 
 
 async def owned_page(
@@ -202,8 +237,35 @@ def existing(
         product=_product(row, parts, fields, key),
         last_applied=lenient.text(row.receipt),
         references={f: names for f, names in references.items() if f in fields},
-        native=row.id,
+        native=RowId.of(row, parts),
     )
+
+
+def digest(row: sa.Row[Any], parts: Parts) -> str:
+    """A digest of a row of `product` and of the rows that belong to it."""
+    links, variants = parts[product_category][row.id], parts[variant][row.id]
+    found: list[tuple[Any, ...]] = [tuple(row)]
+    for rows in (parts[image][row.id], links, parts[product_tag][row.id], variants):
+        found += map(tuple, rows)
+        found.append(())
+    for link in links:
+        found += map(tuple, _line(link.category_id, parts[category]))
+    for table in (variant_option, price, stock_level):
+        of_variants = parts[table]
+        for each in variants:
+            found += map(tuple, of_variants[each.id])
+        found.append(())
+    return digest_of(repr(found).encode(errors="surrogatepass")).hex()
+
+
+def _line(id_: int, tree: Mapping[int, Sequence[sa.Row[Any]]]) -> Sequence[sa.Row[Any]]:
+    """A category and those above it, until there is none, or a cycle."""
+    line: dict[int, sa.Row[Any]] = {}
+    above = tree[id_]
+    while above and above[0].id not in line:
+        line[above[0].id] = above[0]
+        above = tree[above[0].parent_id]
+    return [*line.values()]
 
 
 def _product(

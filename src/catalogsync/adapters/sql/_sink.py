@@ -17,6 +17,7 @@ from catalogsync.catalog.changes import (
     ReferenceChange,
     ReferenceOutcome,
 )
+from catalogsync.catalog.drafts import Fingerprint
 from catalogsync.catalog.outcomes import Outcome
 from catalogsync.catalog.products import Dimensions, Field, Product, ProductKey
 from catalogsync.errors import BatchRefusedError, CatalogSyncError, RefusedError
@@ -25,7 +26,7 @@ from catalogsync.protocols import AdoptBy, CheckResult, Limits
 from . import _references
 from ._database import Database, open_database
 from ._foreign import find_foreign
-from ._reading import find_products, owned_page
+from ._reading import RowId, digests, find_products, owned_page
 from ._unique import named
 from ._writing import write_changes
 
@@ -49,7 +50,7 @@ class SQLSink:
     """A catalog in a SQL database; `SQLSettings.open` makes it.
 
     It is a `Sink`, a `ReferencingSink`, a `NormalizingSink`, a `RemovingSink`, an
-    `AdoptingSink`, `HasEndpoint` and `SelfChecking`. Each batch is one transaction. The
+    `AdoptingSink`, a `FingerprintingSink`, `HasEndpoint` and `SelfChecking`. Each batch is one transaction. The
     sink creates the tables before the first write; until then it finds nothing.
 
     Attributes:
@@ -75,12 +76,26 @@ class SQLSink:
     ) -> Mapping[ProductKey, Found]:
         """Find products by key, in one consistent read.
 
-        `Existing.native` is the id of the row.
+        `Existing.native` is the id of the row, with what was read of it.
         """
         async with self._database.reading() as connection:
             return (
                 await find_products(connection, desired, fields) if connection else {}
             )
+
+    def fingerprint(
+        self, existing: Existing, /, *, fields: frozenset[Field]
+    ) -> Fingerprint | None:
+        """Digest of the rows that `find` read for a product."""
+        row = existing.native
+        return Fingerprint(row.digest, fields) if isinstance(row, RowId) else None
+
+    async def fingerprints(
+        self, keys: Sequence[ProductKey], /, *, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, str]:
+        """Digests of the rows that `find` would read for these products."""
+        async with self._database.reading() as connection:
+            return await digests(connection, keys, fields) if connection else {}
 
     async def owned(self, source: str, /) -> AsyncIterator[Sequence[Existing]]:
         """All products with keys of this source, page by page.
