@@ -19,13 +19,16 @@ Opening the source requires the extra `mapping`; importing this package does not
 from __future__ import annotations
 
 from ._auth import Credentials
+from ._grouped import GroupedJSONAPISource
+from ._lookup import LookupJSONAPISource
 from ._settings import ChangedSince, GraphQL, JSONAPISettings, Paging
-from ._source import JSONAPISource, LookupJSONAPISource
+from ._source import JSONAPISource
 
 __all__ = [
     "ChangedSince",
     "Credentials",
     "GraphQL",
+    "GroupedJSONAPISource",
     "JSONAPISettings",
     "JSONAPISource",
     "LookupJSONAPISource",

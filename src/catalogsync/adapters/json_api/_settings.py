@@ -6,7 +6,7 @@ import datetime as dt
 import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import attrs
 
@@ -28,7 +28,13 @@ from ._client import ApiClient
 if TYPE_CHECKING:
     from aiohttp import ClientSession
 
-    from ._source import JSONAPISource, LookupJSONAPISource
+    from ._grouped import GroupedJSONAPISource
+    from ._lookup import LookupJSONAPISource
+    from ._source import JSONAPISource
+
+    OpenedJSONAPI: TypeAlias = (
+        JSONAPISource | LookupJSONAPISource | GroupedJSONAPISource
+    )
 
 __all__ = ["ChangedSince", "GraphQL", "JSONAPISettings", "Paging"]
 
@@ -160,6 +166,8 @@ class JSONAPISettings:
         total: JMESPath to the number of all records; None: not in the answer.
         total_header: Header with the number of all records, such as `X-Total-Count`.
         paging: How the list is divided into pages.
+        grouped: Whether the records of a product may stand in several pages, as in a
+            list of variants. All pages are then read before the first product.
         graphql: A GraphQL query; None: the API is not GraphQL.
         changed_since: Asks only for what changed a short time ago; None: for
             everything. A run then counts as one over some products, and may not prune.
@@ -182,6 +190,7 @@ class JSONAPISettings:
     total: str | None = None
     total_header: str | None = None
     paging: Paging = attrs.field(factory=Paging)
+    grouped: bool = False
     graphql: GraphQL | None = None
     changed_since: ChangedSince | None = None
     lookup: str | None = attrs.field(default=None, repr=_address_repr)
@@ -198,11 +207,16 @@ class JSONAPISettings:
                 raise MisconfiguredError("headers", f"{name!r} is not a header's name")
         if self.lookup and "{id}" not in self.lookup:
             raise MisconfiguredError("lookup", "must contain `{id}`")
+        if self.grouped and self.can_look_up:
+            problem = "cannot be set with `grouped`: one record is not all of a product"
+            raise MisconfiguredError("lookup", problem)
+        if self.map.members is not None and not self.grouped:
+            raise MisconfiguredError("map.members", "needs `grouped = true`")
 
     @asynccontextmanager
     async def open(
         self, session: ClientSession | None = None
-    ) -> AsyncGenerator[JSONAPISource | LookupJSONAPISource]:
+    ) -> AsyncGenerator[OpenedJSONAPI]:
         """Open the source for the length of a block, without a request.
 
         Args:
@@ -212,14 +226,22 @@ class JSONAPISettings:
             MisconfiguredError: A setting is not valid.
             MissingExtraError: The extra `mapping` is not installed.
         """
-        from ._source import JSONAPISource, LookupJSONAPISource
+        from ._lookup import LookupJSONAPISource
+        from ._source import JSONAPISource
 
         settings = _completed(self)
         _check_name(settings.name)
         async with AsyncExitStack() as stack:
             client = await _client(stack, settings, session)
             source = JSONAPISource.of(settings, client)
-            yield LookupJSONAPISource(source) if settings.can_look_up else source
+            if settings.grouped:
+                from ._grouped import open_grouped
+
+                yield await stack.enter_async_context(open_grouped(source))
+            elif settings.can_look_up:
+                yield LookupJSONAPISource(source)
+            else:
+                yield source
 
     @property
     def can_look_up(self) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
-from urllib.parse import quote
 
 import attrs
 from yarl import URL
@@ -20,11 +19,10 @@ from catalogsync.protocols import CheckResult, Cursor, Page
 from ._client import ApiClient, Ask, Parameters, with_parameters
 from ._paths import JsonPath, lists_in
 from ._settings import JSONAPISettings
-from ._walks import Answer, Chain, Counting, Place, Walk, whole
+from ._walks import Answer, Chain, Counting, Walk, whole
 
-__all__ = ["JSONAPISource", "LookupJSONAPISource"]
+__all__ = ["JSONAPISource", "RawPage", "made_of"]
 
-_GONE = frozenset({404, 410})
 _MOST_RECORDS = 10**12
 
 
@@ -50,6 +48,25 @@ class _Paths:
         )
 
 
+@attrs.frozen(kw_only=True)
+class RawPage:
+    """The records of a page.
+
+    Attributes:
+        records: The records with their positions, without those of the page before.
+        following: The pages that follow.
+        total: Number of all records; None: the server does not say.
+        before: The record that the page before ended with; None: pages do not overlap.
+        last: The last record, for pages that overlap.
+    """
+
+    records: Sequence[tuple[str, object]] = attrs.field(repr=False)
+    following: Sequence[Cursor]
+    total: int | None
+    before: object = attrs.field(repr=False)
+    last: object = attrs.field(repr=False)
+
+
 @attrs.define(kw_only=True)
 class JSONAPISource:
     """Reads an API page by page; `JSONAPISettings.open` makes it.
@@ -68,7 +85,7 @@ class JSONAPISource:
     _walk: Walk = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._walk = self._new_walk()
+        self._walk = self.new_walk()
 
     @classmethod
     def of(cls, settings: JSONAPISettings, client: ApiClient) -> JSONAPISource:
@@ -107,29 +124,24 @@ class JSONAPISource:
                 where a setting says.
         """
         if cursor is None:
-            self._walk = self._new_walk()
-        walk = self._walk
-        answer = await self._answer(walk.ask(cursor), first=cursor is None)
-        if cursor is None and isinstance(walk, Counting):
-            await self._try_overlap(walk, answer)
-        return self._page(walk, cursor, answer)
+            self._walk = self.new_walk()
+        return self._page(await self.raw_page(self._walk, cursor))
 
     async def samples(
         self, most: int, /, *, keys: Sequence[str] = ()
     ) -> Sequence[Sample]:
         """The first products with their records, or those with these ids."""
-        walk, chosen = self._new_walk(), frozenset(keys)
+        walk, chosen = self.new_walk(), frozenset(keys)
         cursors: list[Cursor | None] = [None]
         found: list[Sample] = []
         while cursors and len(found) < most:
             cursor = cursors.pop(0)
-            answer = await self._answer(walk.ask(cursor), first=cursor is None)
-            cursors += walk.following(cursor, answer)
-            known, place = walk.known(cursor), walk.place(cursor)
-            for number, record in enumerate(answer.records[known:], known + 1):
+            page = await self.raw_page(walk, cursor)
+            cursors += page.following
+            for where, record in page.records:
                 key = self._key(record)
                 if not chosen or (key and key.id in chosen):
-                    found.append(self.sample(record, place.of(number)))
+                    found.append(self.sample(record, where))
         return found[:most]
 
     def sample(self, record: object, where: str) -> Sample:
@@ -144,7 +156,7 @@ class JSONAPISource:
 
     async def check(self) -> Sequence[CheckResult]:
         """Connect to the API and read the first page."""
-        answer = await self._answer(self._new_walk().ask(None), first=True)
+        answer = await self._answer(self.new_walk().ask(None), first=True)
         total = answer.total
         count = f"{len(answer.records)} records in the first page"
         text = count if total is None else f"{count}, {total} in all"
@@ -152,7 +164,8 @@ class JSONAPISource:
             CheckResult(ok=True, what="source", text=f"{self.client.http.url}: {text}")
         ]
 
-    def _new_walk(self) -> Walk:
+    def new_walk(self) -> Walk:
+        """A way through all pages, from the first one."""
         paging, graphql = self.settings.paging, self.settings.graphql
         url, since = URL(self.settings.url), self.settings.changed_since
         more: Parameters = since.parameters(self.clock()) if since else {}
@@ -220,50 +233,54 @@ class JSONAPISource:
             return
         second = await self._answer(walk.ask_for(window))
         records, last = second.records, answer.records[-1]
-        if len(records) >= window.known and self._is_same(
+        if len(records) >= window.known and self.is_same(
             records[window.known - 1], last
         ):
             return
         again = await self._answer(walk.ask(None))
         # If the first page is another one now, the list has moved, and the run says so.
-        if again.records and self._is_same(again.records[-1], last):
+        if again.records and self.is_same(again.records[-1], last):
             walk.overlap = False
 
-    def _is_same(self, one: object, other: object) -> bool:
-        key = self._key(one)
+    async def raw_page(self, walk: Walk, cursor: Cursor | None) -> RawPage:
+        """Read the records of one page of a walk; raises what `read` does."""
+        answer = await self._answer(walk.ask(cursor), first=cursor is None)
+        if cursor is None and isinstance(walk, Counting):
+            await self._try_overlap(walk, answer)
+        following = walk.following(cursor, answer)
+        known, records = walk.known(cursor), answer.records
+        place = walk.place(cursor)
+        return RawPage(
+            records=[
+                (place.of(n), r) for n, r in enumerate(records[known:], known + 1)
+            ],
+            following=following,
+            total=answer.total,
+            before=records[known - 1] if 0 < known <= len(records) else None,
+            last=records[-1] if isinstance(walk, Counting) and records else None,
+        )
+
+    def is_same(self, one: object, other: object) -> bool:
+        """Whether two records are the same one."""
+        key = None if self.settings.grouped else self._key(one)
         try:
             return one == other if key is None else key == self._key(other)
         except RecursionError:  # both are nested deeply
             return False
 
-    def _page(self, walk: Walk, cursor: Cursor | None, answer: Answer) -> Page:
-        following = walk.following(cursor, answer)
-        known, records = walk.known(cursor), answer.records
-        products, rejected = self._mapped(records, known, walk.place(cursor))
-        overlaps = isinstance(walk, Counting)
-        before = records[known - 1] if 0 < known <= len(records) else None
+    def _page(self, raw: RawPage) -> Page:
+        made = [
+            made_of(self.settings.map, self.name, record, where)
+            for where, record in raw.records
+        ]
         return Page(
-            products=products,
-            rejected=rejected,
-            next=following,
-            total=answer.total,
-            before=self._key(before) if before is not None else None,
-            last=self._key(records[-1]) if overlaps and records else None,
+            products=[each for each in made if isinstance(each, Product)],
+            rejected=[each for each in made if isinstance(each, Rejected)],
+            next=raw.following,
+            total=raw.total,
+            before=self._key(raw.before) if raw.before is not None else None,
+            last=self._key(raw.last) if raw.last is not None else None,
         )
-
-    def _mapped(
-        self, records: Sequence[object], known: int, place: Place
-    ) -> tuple[list[Product], list[Rejected]]:
-        products: list[Product] = []
-        rejected: list[Rejected] = []
-        for number, record in enumerate(records[known:], known + 1):
-            where = place.of(number)
-            made = made_of(self.settings.map, self.name, record, where)
-            if isinstance(made, Product):
-                products.append(made)
-            else:
-                rejected.append(made)
-        return products, rejected
 
     def _key(self, record: object) -> ProductKey | None:
         """The key of a record; None: it has no valid one."""
@@ -275,109 +292,6 @@ class JSONAPISource:
             return None if found is None else ProductKey(self.name, found)
         except InvalidValueError:
             return None
-
-
-@attrs.frozen
-class LookupJSONAPISource:
-    """A `JSONAPISource` that can also look up single products.
-
-    Attributes:
-        pages: Reads the pages.
-    """
-
-    pages: JSONAPISource
-
-    @property
-    def name(self) -> str:
-        """Namespace of the product keys."""
-        return self.pages.name
-
-    @property
-    def requests(self) -> int:
-        """Requests for products sent so far."""
-        return self.pages.requests
-
-    @property
-    def complete(self) -> bool:
-        """Whether it asks for all products."""
-        return self.pages.complete
-
-    async def read(self, cursor: Cursor | None, /) -> Page:
-        """Read one page, as `JSONAPISource.read` does."""
-        return await self.pages.read(cursor)
-
-    async def check(self) -> Sequence[CheckResult]:
-        """Connect to the API and read the first page."""
-        return await self.pages.check()
-
-    async def get(self, keys: Sequence[ProductKey], /) -> Page:
-        """Read single products; raises the same errors as `read`.
-
-        A product is rejected if the API answers with another one.
-        """
-        products: list[Product] = []
-        rejected: list[Rejected] = []
-        for key in keys:
-            if key.source != self.name:
-                continue
-            made = await self._single(key)
-            if isinstance(made, Product):
-                products.append(made)
-            elif made is not None:
-                rejected.append(made)
-        return Page(products=products, rejected=rejected)
-
-    async def samples(
-        self, most: int, /, *, keys: Sequence[str] = ()
-    ) -> Sequence[Sample]:
-        """The first products with their records, or those with these ids."""
-        if not keys:
-            return await self.pages.samples(most)
-        found: list[Sample] = []
-        for id_ in keys[:most]:
-            record = await self._record(ProductKey(self.name, id_))
-            if record is not None:
-                found.append(self.pages.sample(record, f"product {id_}"))
-        return found
-
-    async def _single(self, key: ProductKey) -> Product | Rejected | None:
-        """The product or why it is rejected; None: it does not exist."""
-        source, where = self.pages, f"product {key.id}"
-        if (record := await self._record(key)) is None:
-            return None
-        made = made_of(source.settings.map, source.name, record, where)
-        if made.key not in {None, key}:
-            reason = f"the API answers with product {made.key} instead of {key}"
-            return Rejected(key=key, reason=reason, where=where, path="key")
-        return made if made.key else attrs.evolve(cast("Rejected", made), key=key)
-
-    async def _record(self, key: ProductKey) -> object:
-        """The record of a product; None: it does not exist."""
-        source = self.pages
-        ask = self._ask(key)
-        reply = await source.client.ask(ask)
-        if reply.status in _GONE and not reply.body.lstrip().startswith(b"<"):
-            return None
-        body = source.client.body(reply, graphql=bool(ask.graphql))
-        record = source.paths.item.search(body)
-        if isinstance(record, list):
-            found = cast("list[object]", record)
-            return found[0] if found else None
-        return record
-
-    def _ask(self, key: ProductKey) -> Ask:
-        settings = self.pages.settings
-        url = URL(settings.url)
-        if settings.graphql and settings.graphql.lookup:
-            return Ask(
-                path=url.raw_path,
-                query=url.raw_query_string,
-                graphql=settings.graphql.lookup,
-                variables={"id": key.id},
-            )
-        text = (settings.lookup or "").replace("{id}", quote(key.id, safe=""))
-        target = url.join(URL(text, encoded=True))
-        return Ask(path=target.raw_path, query=target.raw_query_string)
 
 
 def made_of(
