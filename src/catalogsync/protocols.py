@@ -52,6 +52,7 @@ __all__ = [
     "Sink",
     "SizedSink",
     "Source",
+    "VersionedSource",
     "abilities",
     "endpoint_of",
 ]
@@ -130,6 +131,23 @@ class DeltaSource(Source, Protocol):
     @property
     def complete(self) -> bool:
         """Whether it has the whole catalog."""
+        ...
+
+
+@runtime_checkable
+class VersionedSource(Source, Protocol):
+    """A source that can say cheaply whether it still has what it had."""
+
+    async def version(self) -> str | None:
+        """What changes with anything that it supplies; None: it is not known.
+
+        Two equal versions mean that every page would be the same, so it covers the
+        settings of the source and the version of its code, too. It contains no secret.
+
+        Raises:
+            TransientError, UnauthorizedError, MisconfiguredError: It is not known; the
+                run goes on and reads.
+        """
         ...
 
 
@@ -436,6 +454,7 @@ class CountsRequests(Protocol):
 _ABILITIES: dict[str, type[Any]] = {
     "get": LookupSource,
     "complete": DeltaSource,
+    "version": VersionedSource,
     "shape": NormalizingSink,
     "weigh": SizedSink,
     "handle": HandleSink,

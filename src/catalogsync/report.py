@@ -34,7 +34,15 @@ _LISTS = frozenset(
 )
 _FIELDS = (
     *("run_id", "job", "status", "summary", "reasons", "problem", "planned"),
-    *("released", "partial", "still_failing", "counts", "categories", "requests"),
+    *(
+        "released",
+        "partial",
+        "source_version",
+        "still_failing",
+        "counts",
+        "categories",
+        "requests",
+    ),
     *("writes", "writers", "retries", "started_at", "duration_s"),
     *("products_per_second", "phases", "latency", "batch_sizes", "bytes_sent"),
     *("bytes_received", "failures", "rejected", "warnings", "manual_edits"),
@@ -56,7 +64,8 @@ class RunStatus(enum.StrEnum):
     `FAILED`: the run broke off; the counts say what was done before.
     `CANCELLED`: a person, a signal or the shutdown of the service stopped the run; the
     counts say what was done before. It counts neither as a failure nor as a success.
-    `SKIPPED`: nothing was done, because another run held the lease.
+    `SKIPPED`: nothing was done, because another run held the lease, or because the
+    source has not changed (`Options.skip_unchanged`).
     """
 
     SUCCEEDED = "succeeded"
@@ -182,11 +191,14 @@ class Report:
         warnings: Things that people should look at although the run is complete.
         manual_edits: Our values that people edited in the sink.
         discrepancies: Products that were read back and differ; see `Options.verify`.
-        problem: Why the status is incomplete, failed or cancelled; empty otherwise.
+        problem: Why the status is incomplete, failed or cancelled, or since which run
+            the source has not changed; empty otherwise.
         planned: Whether this is a plan: nothing was written, and the counts say what
             a run would do.
         released: Whether the run released products; `counts.removed` counts these.
         partial: Whether the run took selected products only.
+        source_version: What `Options.skip_unchanged` compares: a digest of everything
+            that the result of the run depends on; empty: not known.
         still_failing: Products of the job that failed, in this run or an earlier one,
             and have not succeeded since; None: not known, as without a state store.
     """
@@ -216,6 +228,7 @@ class Report:
     planned: bool = False
     released: bool = False
     partial: bool = False
+    source_version: str = ""
     still_failing: int | None = None
     # The reasons of a report that was read; it may lack the lists that they count.
     _reasons: tuple[str, ...] | None = attrs.field(default=None, eq=False, repr=False)
@@ -235,6 +248,11 @@ class Report:
         """Fetched products per second."""
         seconds = round(self.duration_s, 6)
         return self.counts.fetched / seconds if seconds else 0.0
+
+    @property
+    def is_up_to_date(self) -> bool:
+        """Whether the run was skipped because its source has not changed."""
+        return self.status is RunStatus.SKIPPED and bool(self.source_version)
 
     def raise_for_status(self, *, accept_degraded: bool = False) -> Report:
         """Return the report itself if the run succeeded or was skipped.

@@ -44,6 +44,34 @@ def test_succeeded(configure: Configure, call: Call) -> None:
     ]
 
 
+def test_an_unchanged_file(tmp_path: Path, configure: Configure, call: Call) -> None:
+    """It is read once, and again with `--full`; the next run is skipped, too."""
+    Path("shop.csv").write_text("id,title\n1,Cup\n")
+    Path("catalogsync.toml").write_text(
+        """
+        [jobs.files.source]
+        type = "table"
+        name = "s"
+        location = "shop.csv"
+        map = { key = "id", title = "title" }
+        [jobs.files.sink]
+        type = "sql"
+        url = "sqlite:///shop.db"
+        [jobs.files.options]
+        skip_unchanged = true
+        """
+    )
+    first = call("run", "files", "--no-progress")
+    assert "1 fetched = 1 created" in first.stdout
+    for options, text in (
+        ((), "skipped: 0 fetched"),
+        (("--full",), "1 fetched = 1 unchanged"),
+        ((), "the source has not changed since run "),
+    ):
+        again = call("run", "files", "--no-progress", *options)
+        assert (again.exit_code, text in again.stdout) == (0, True), again.stdout
+
+
 def test_chosen_products(configure: Configure, call: Call) -> None:
     """Keys with and without the source's name, and a limit."""
     result = call("run", "products", "--key", "4", "--key", "dummyjson:5")

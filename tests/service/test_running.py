@@ -258,6 +258,29 @@ async def test_a_run_that_another_one_keeps_from_beginning(when_busy: WhenBusy) 
         assert record.run_id == run_id
 
 
+@attrs.define(kw_only=True)
+class Versioned(Shelf):
+    """A source that knows its version."""
+
+    async def version(self) -> str:
+        return str(self.titles)
+
+
+async def test_a_source_that_has_not_changed() -> None:
+    """The request is fulfilled, though its run does nothing."""
+    shelf = Versioned(titles={1: "Cup"})
+    options = Options(retry=FAST, skip_unchanged=True)
+    async with open_shop(shelf=shelf, options=options) as shop:
+        for _ in range(3):
+            await shop.run()
+        last, *_ = await shop.store.runs()
+        assert (last.status, shelf.passes) == (RunStatus.SKIPPED, 1)
+        assert shop.service.job_state("shelf").problem == ""
+        shelf.titles[2] = "Pan"
+        await shop.run()
+        assert len(shop.till.titles) == 2
+
+
 async def test_cancel() -> None:
     """The batch in flight ends, and the trigger is withdrawn; a later one is not."""
     async with open_shop() as shop, finished(shop.service) as end:

@@ -70,6 +70,11 @@ _LIMIT = _number("--limit", "Process at most N products.")
 @_keys("Process")
 @_LIMIT
 @_MAX_PRUNE
+@click.option(
+    "--full",
+    is_flag=True,
+    help="Compare all products, even if `skip_unchanged` would skip the run.",
+)
 @command("config", "report", "progress")
 def run(
     session: Session,
@@ -77,13 +82,14 @@ def run(
     keys: tuple[str, ...],
     limit: int | None,
     max_prune: float | None,
+    full: bool,
 ) -> int:
     """Bring the sink of JOB in step with its source.
 
     Ctrl-C, SIGTERM or SIGHUP stops it after the batches in flight; a second one stops
     it immediately.
     """
-    selection = Selection(keys=keys, limit=limit, max_prune=max_prune)
+    selection = Selection(keys=keys, limit=limit, max_prune=max_prune, full=full)
     return run_job(session, session.job(job), selection)
 
 

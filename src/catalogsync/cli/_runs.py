@@ -33,17 +33,19 @@ STATUS = {
 
 @attrs.frozen(kw_only=True)
 class Selection:
-    """The options `--key`, `--limit` and `--max-prune`.
+    """The options `--key`, `--limit`, `--max-prune` and `--full`.
 
     Attributes:
         keys: Keys as typed: `source:id`, or the id alone.
         limit: Largest number of products.
         max_prune: Largest number or share of products to remove; None: as in the job.
+        full: Whether to run even if the source has not changed.
     """
 
     keys: Sequence[str] = ()
     limit: int | None = None
     max_prune: float | None = None
+    full: bool = False
 
     @property
     def partial(self) -> bool:
@@ -106,7 +108,7 @@ async def opened(
         options = selection.options(job.options, source.name)
         progress.state.options = options
         sync = attrs.evolve(job.sync(source, sink, store, [progress]), options=options)
-        yield sync.run(run_id=run_id)
+        yield sync.run(run_id=run_id, full=selection.full)
 
 
 @attrs.frozen

@@ -221,6 +221,7 @@ class Job:
             job=self.name,
             state=store,
             hooks=hooks,
+            settings=repr(self.sink) if isinstance(self.sink, Openable) else "",
         )
 
     @asynccontextmanager

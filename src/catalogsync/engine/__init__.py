@@ -2,7 +2,8 @@
 
 To understand it, read the docstrings of these modules in this order:
 
-* `sync`, `run` (`opening`, `options`): how a run is started, watched and reported.
+* `sync`, `run` (`opening`, `options`, `skipping`): how a run is started, watched and
+  reported.
 * `pipeline`, `stopping`: the stations, the queues between them, and how a run stops.
 * `reader` (`pages`, `passes`, `hash_set`): reads the source, builds products, notices
   contradictions.

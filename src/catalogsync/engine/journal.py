@@ -199,6 +199,13 @@ class Journal:
             )
             await uninterrupted(self.store.begin_run(record))
 
+    async def previous(self) -> RunRecord | None:
+        """The run of this job before this one; None: there is none."""
+        if self.store is None or not self.writes:
+            return None
+        latest = await self.store.runs(job=self.job, limit=2)
+        return next((each for each in latest if each.run_id != self.run_id), None)
+
     async def end(self, report: Report) -> Report:
         """Save the report, even if the task is cancelled meanwhile.
 

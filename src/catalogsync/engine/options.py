@@ -112,6 +112,10 @@ class Options:
         verify_sample: How many of the written products to read back; 0: all.
         when_busy: What to do while another run writes the same products; needs a
             state store.
+        skip_unchanged: Whether to skip a run over all products if the source has not
+            changed since the last run, and that run succeeded. Needs a state store, and
+            a source that knows its version, such as a file. What people change in the
+            sink is not noticed then. With a `transform`, nothing is skipped.
         lease: Seconds without renewal after which another run may take the lease.
     """
 
@@ -144,6 +148,7 @@ class Options:
     verify: bool = False
     verify_sample: int = attrs.field(default=100, validator=_not_negative)
     when_busy: WhenBusy = attrs.field(default=WhenBusy.FAIL, converter=WhenBusy)
+    skip_unchanged: bool = False
     lease: float = attrs.field(default=60.0, validator=_above_zero)
 
     def __attrs_post_init__(self) -> None:

@@ -33,6 +33,7 @@ from .options import WhenBusy
 from .pipeline import Pipeline
 from .recorder import Recorder
 from .releasing import ReleaseApproval
+from .skipping import Skipping
 
 __all__ = ["Run"]
 
@@ -45,8 +46,16 @@ class Run:
     the end, and an exception inside the block cancels the run.
     """
 
-    def __init__(self, *, job: str, pipeline: Pipeline, recorder: Recorder) -> None:
+    def __init__(
+        self,
+        *,
+        job: str,
+        pipeline: Pipeline,
+        recorder: Recorder,
+        skipping: Skipping | None = None,
+    ) -> None:
         self._job = job
+        self._skipping = skipping
         self._pipeline = pipeline
         self._recorder = recorder
         self._task: asyncio.Task[Report] | None = None
@@ -166,6 +175,9 @@ class Run:
         status, problem = RunStatus.CANCELLED, "the run was cancelled"
         try:
             await journal.begin(self._started_at)
+            if self._skipping and (reason := await self._skipping.reason()):
+                report = self._skipped(reason)
+                return report
             async with asyncio.TaskGroup() as group:
                 beat = group.create_task(self._pipeline.keep_lease())
                 await self._pipeline.run()
@@ -185,6 +197,10 @@ class Run:
                 self._recorder.warn(f"could not save the report of the run: {error}")
                 report = self._sum_up()
         return report
+
+    def _skipped(self, reason: str) -> Report:
+        """The report of a run whose source has not changed."""
+        return attrs.evolve(self._sum_up(), status=RunStatus.SKIPPED, problem=reason)
 
     def _broken_off(self, status: RunStatus, problem: str) -> Report:
         """The report that the store keeps of a run that raises."""
@@ -245,6 +261,7 @@ class Run:
             planned=self._pipeline.on_change is not None,
             released=isinstance(self._pipeline.approval, ReleaseApproval),
             partial=self._pipeline.journal.partial,
+            source_version=self._skipping.version if self._skipping else "",
         )
 
     def _explained(self, error: Exception) -> str:

@@ -38,6 +38,7 @@ from .recorder import Recorder
 from .releasing import EmptySource, ReleaseApproval
 from .retrying import RetrySource, find_failed
 from .run import Run
+from .skipping import Skipping
 
 __all__ = ["Sync", "run_blocking", "sync"]
 
@@ -66,6 +67,8 @@ class Sync:
             and intents, and locks out other runs that write the same products. None:
             nothing outlives a run.
         hooks: Called with each event.
+        settings: Settings of the sink as text, without secrets; when it changes, a run
+            is not skipped because of `Options.skip_unchanged`.
     """
 
     source: Source | str
@@ -74,18 +77,20 @@ class Sync:
     job: str = attrs.field(default="", kw_only=True)
     state: StateStore | None = attrs.field(default=None, kw_only=True)
     hooks: Iterable[EventHook] = attrs.field(default=(), kw_only=True)
+    settings: str = attrs.field(default="", kw_only=True)
 
-    def run(self, *, run_id: str | None = None) -> Run:
+    def run(self, *, run_id: str | None = None, full: bool = False) -> Run:
         """Bring the sink in step with the source.
 
         Args:
             run_id: Identity of the run; None: a new one is made.
+            full: Whether to run even if `Options.skip_unchanged` would skip the run.
 
         Raises:
             MisconfiguredError: The source is only a name, or its name is not valid in
                 keys.
         """
-        return self._make(self._open_source(), run_id=run_id)
+        return self._make(self._open_source(), run_id=run_id, skip=not full)
 
     def plan(self, on_change: OnChange) -> Run:
         """Work out what a run would do, and write nothing.
@@ -192,6 +197,7 @@ class Sync:
         on_change: OnChange | None = None,
         approve: Callable[[Recorder], Approval] | None = None,
         run_id: str | None = None,
+        skip: bool | None = None,
     ) -> Run:
         check_sides(source, self.sink)
         options = self.options
@@ -225,7 +231,21 @@ class Sync:
             on_change=on_change,
             approval=None if approve is None else approve(recorder),
         )
-        return Run(job=self.job, pipeline=pipeline, recorder=recorder)
+        skipping = Skipping(
+            source=source,
+            sink=self.sink,
+            options=options,
+            settings=self.settings,
+            journal=journal,
+            full=skip is False,
+            recorder=recorder,
+        )
+        return Run(
+            job=self.job,
+            pipeline=pipeline,
+            recorder=recorder,
+            skipping=None if skip is None else skipping,
+        )
 
 
 async def sync(

@@ -8,7 +8,9 @@ import zipfile
 import zlib
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from hashlib import blake2b
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, cast
@@ -38,6 +40,10 @@ _PACKAGES = {
     "az": "adlfs",
     "smb": "smbprotocol",
 }
+_TIMES = (
+    *("mtime", "LastModified", "modify", "last_modified", "updated"),
+    "Last-Modified",
+)
 _HTTP_REFUSED = frozenset({401, 403})
 _HTTP_MISSING = frozenset({404, 410})
 
@@ -58,6 +64,7 @@ class FoundFile:
         name: Its name without folders, such as `products.csv.gz`.
         place: Where it is, without credentials, for messages.
         size: Bytes, compressed as they are; None: not known.
+        changed: Time of the last change, in seconds since the epoch; None: not known.
         version: What changes with its content: an ETag, or the time of the last change
             and the size; empty: nothing is known.
         path: Path in the file system.
@@ -67,6 +74,7 @@ class FoundFile:
     name: str
     place: str
     size: int | None
+    changed: float | None
     version: str
     path: str = attrs.field(repr=False)
     system: Any = attrs.field(repr=False)
@@ -90,6 +98,14 @@ class FoundFile:
             raw = stack.enter_context(self._raw(most))
             plain = uncompressed(raw, self.name, member, stack)
             yield cast("IO[bytes]", Bounded(plain, raw, most, self.place))
+
+    def digest(self, *, most: int) -> str:
+        """A digest of its bytes as they are; arguments and errors as for `open`."""
+        found = blake2b(digest_size=16)
+        with translated(self.place), self._raw(most) as raw:
+            while some := raw.read(1 << 20):
+                found.update(some)
+        return found.hexdigest()
 
     @contextmanager
     def _raw(self, most: int) -> Generator[IO[bytes]]:
@@ -136,6 +152,7 @@ def find_file(location: str) -> FoundFile:
     place = shown(location)
     with translated(place):
         system, path = _system(url_to_fs, location)
+        system.invalidate_cache()  # others share it, and what it knows may be old
         if _MAGIC & set(path) and not location.startswith(("http://", "https://")):
             path = _newest(system, path, place)
         facts: dict[str, Any] = system.info(path)
@@ -145,6 +162,7 @@ def find_file(location: str) -> FoundFile:
             name=path.split("?")[0].rstrip("/").rpartition("/")[2],
             place=place if "*" not in place else f"{place} ({Path(path).name})",
             size=facts.get("size"),
+            changed=_changed(facts),
             version=_version(facts),
             path=path,
             system=system,
@@ -171,19 +189,40 @@ def _newest(system: Any, pattern: str, place: str) -> str:
     files = {p: facts for p, facts in found.items() if facts.get("type") != "directory"}
     if not files:
         raise MisconfiguredError("location", f"no file matches {place}")
-    return max(files, key=lambda path: (_changed(files[path]), path))
+    return max(files, key=lambda path: (_changed(files[path]) or 0.0, path))
 
 
-def _changed(facts: dict[str, Any]) -> float:
-    for name in ("mtime", "LastModified", "modify", "last_modified", "updated"):
-        value = facts.get(name)
-        if isinstance(value, datetime):
+def _changed(facts: dict[str, Any]) -> float | None:
+    """When a file was changed, in seconds since the epoch; None: it is not known."""
+    found = (_time(facts[name]) for name in _TIMES if name in facts)
+    return next((time for time in found if time is not None), None)
+
+
+def _time(value: object) -> float | None:
+    """A time as file systems give it."""
+    match value:
+        case datetime():
             return value.timestamp()
-        if isinstance(value, int | float):
+        case int() | float():
             return float(value)
-        if isinstance(value, str) and value.isdigit():
-            return float(value)
-    return 0.0
+        case str():
+            return _time_in(value)
+        case _:
+            return None
+
+
+def _time_in(text: str) -> float | None:
+    """A time as FTP (`20261130140000`), HTTP or a JSON API writes it."""
+    for read in (_of_ftp, parsedate_to_datetime, datetime.fromisoformat):
+        try:
+            return read(text).timestamp()
+        except ValueError:
+            continue
+    return None
+
+
+def _of_ftp(text: str) -> datetime:
+    return datetime.strptime(text[:14], "%Y%m%d%H%M%S").replace(tzinfo=UTC)
 
 
 def _protocols(system: Any) -> frozenset[str]:
@@ -196,7 +235,7 @@ def _version(facts: dict[str, Any]) -> str:
     if tag := facts.get("ETag") or facts.get("etag"):
         return str(tag)
     changed = _changed(facts)
-    return f"{changed}-{facts.get('size')}" if changed else ""
+    return "" if changed is None else f"{changed}-{facts.get('size')}"
 
 
 @contextmanager

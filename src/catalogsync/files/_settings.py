@@ -32,6 +32,11 @@ class FileSettings(Protocol):
         ...
 
     @property
+    def max_size(self) -> int:
+        """Most bytes to read, uncompressed."""
+        ...
+
+    @property
     def page_size(self) -> int:
         """Products in a page."""
         ...

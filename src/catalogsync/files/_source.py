@@ -106,6 +106,26 @@ class FileSource:
             products=products, rejected=rejected, next=later, total=staging.products
         )
 
+    async def version(self) -> str | None:
+        """A digest of what the file system says of the file, and of the settings.
+
+        A file whose server says neither an ETag nor a time of change is read for it.
+
+        Raises:
+            MisconfiguredError, TransientError, UnauthorizedError: As for `read`.
+        """
+        return await asyncio.to_thread(self._version)
+
+    def _version(self) -> str | None:
+        settings, of_map = self.settings, self.settings.map.digest
+        if of_map is None:
+            return None
+        file = find_file(settings.location)
+        of_file = file.version or file.digest(most=settings.max_size)
+        texts = (file.place, of_file, repr(settings))
+        parts = (text.encode(errors="replace") for text in texts)
+        return digest_of(of_map, *parts).hex()
+
     async def get(self, keys: Sequence[ProductKey], /) -> Page:
         """Read these products; those that do not exist are left out."""
         read = await self._loaded()

@@ -173,5 +173,6 @@ class PrometheusHook:
     def _count_products(self, job: str, report: Report) -> None:
         for outcome in _OUTCOMES:
             self._products.labels(job, outcome).inc(getattr(report.counts, outcome))
-        if report.status.is_complete and not report.partial:
+        good = report.status.is_complete or report.is_up_to_date
+        if good and not report.partial:
             self._last_success.labels(job).set(report.started_at + report.duration_s)

@@ -480,8 +480,10 @@ class Service:
                 keys | set(trigger.keys) if keys is not None and trigger.keys else None
             )
         report = await self._attempt(state, self._chosen(state.job, keys).start)
-        complete = report is not None and report.status.is_complete
-        if complete or state.cancelled:
+        done = report is not None and (
+            report.status.is_complete or report.is_up_to_date
+        )
+        if done or state.cancelled:
             state.failures = 0
             await self.state.drop_triggers([trigger.id for trigger in triggers])
             await self.state.trim(days=self.keep_days, runs=self.keep_runs)

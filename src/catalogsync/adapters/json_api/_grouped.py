@@ -47,6 +47,7 @@ class _Settings:
     name: str
     map: RecordMapping
     page_size: int = 500
+    max_size: int = 1 << 62
 
 
 @attrs.define
