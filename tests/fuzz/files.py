@@ -57,7 +57,11 @@ def files_cases() -> st.SearchStrategy[FilesCase]:
     names = sorted(originals())
     formats = sorted({Path(name).suffix for name in names})
     of = {each: [n for n in names if Path(n).suffix == each] for each in formats}
-    often = [*formats, *[".json", ".xlsx"], *[".xml"] * 3]  # those that are read fast
+    often = [
+        *formats,
+        *[".json", ".xlsx"] * 2,
+        *[".xml"] * 8,
+    ]  # those that are read fast
     chosen = st.sampled_from(often).flatmap(lambda each: st.sampled_from(of[each]))
     return st.builds(FilesCase, name=chosen, seed=st.integers(0, 2**48))
 

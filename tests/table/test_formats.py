@@ -243,3 +243,9 @@ async def test_a_damaged_workbook_is_refused(damage: str, tmp_path: Path) -> Non
         file.write_bytes(content[: len(content) // 2])
     with pytest.raises(MisconfiguredError, match=r"shop.xlsx is not a workbook that"):
         await read(settings(file))
+
+
+async def test_a_workbook_without_sheets_is_refused(tmp_path: Path) -> None:
+    write_xlsx(tmp_path / "shop.xlsx", {})
+    with pytest.raises(MisconfiguredError, match="is a workbook without a sheet"):
+        await read(settings(tmp_path / "shop.xlsx"))

@@ -61,6 +61,9 @@ def workbook(
         listed = ", ".join(f"`{name}`" for name in names[:20])
         problem = f"{where} has no sheet `{sheet}`; its sheets: {listed}"
         raise MisconfiguredError("sheet", problem)
+    if not names:
+        problem = f"{where} is a workbook without a sheet; ask for the file again"
+        raise MisconfiguredError("location", problem)
     name = sheet or max(names, key=lambda each: _likeness(book, each, mapping, where))
     rows, merged = _cells(book, name, where)
     at, columns = header_of(rows, mapping, row=header_row, where=where)
