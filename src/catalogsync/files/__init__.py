@@ -19,6 +19,7 @@ from ._location import FoundFile, find_file, shown
 from ._records import Records, Row, Rows
 from ._settings import FileSettings, check_installed, check_name
 from ._source import FileSource, OpenRecords, open_source
+from ._upload import Upload, check_marker
 
 __all__ = [
     "FileSettings",
@@ -28,7 +29,9 @@ __all__ = [
     "Records",
     "Row",
     "Rows",
+    "Upload",
     "check_installed",
+    "check_marker",
     "check_name",
     "find_file",
     "open_source",

@@ -99,6 +99,12 @@ class FoundFile:
             plain = uncompressed(raw, self.name, member, stack)
             yield cast("IO[bytes]", Bounded(plain, raw, most, self.place))
 
+    def has_beside(self, name: str) -> bool:
+        """Whether there is a file of this name in the same folder; errors as `open`."""
+        folder, slash, _ = self.path.partition("?")[0].rpartition("/")
+        with translated(self.place):
+            return bool(self.system.exists(f"{folder}{slash}{name}"))
+
     def digest(self, *, most: int) -> str:
         """A digest of its bytes as they are; arguments and errors as for `open`."""
         found = blake2b(digest_size=16)

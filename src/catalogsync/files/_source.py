@@ -31,6 +31,7 @@ from ._location import FoundFile, find_file
 from ._records import Records, Rows
 from ._settings import FileSettings
 from ._staging import Staged, Staging
+from ._upload import Upload
 
 __all__ = ["FileSource", "OpenRecords", "open_source"]
 
@@ -74,6 +75,7 @@ class FileSource:
     complete: bool
     _open_records: OpenRecords = attrs.field(alias="open_records", repr=False)
     _folder: Path = attrs.field(alias="folder")
+    _upload: Upload = attrs.field(alias="upload", factory=Upload, repr=False)
     _turn: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False)
     _closing: Lock = attrs.field(factory=Lock, init=False)
     _closed: bool = attrs.field(default=False, init=False)
@@ -195,13 +197,18 @@ class FileSource:
 
     def _stage(self, folder: Path) -> _Read:
         settings = self.settings
-        file = find_file(settings.location)
+        file = self._upload.find(settings.location)
         with ExitStack() as stack:
             records = self._open_records(file, folder, stack)
             watched = attrs.evolve(records, rows=self._watched(records.rows))
             staging = Staging.of(
                 watched, settings.map, folder, page_size=settings.page_size
             )
+        try:
+            self._upload.check_same(file, settings.location)
+        except BaseException:
+            staging.close()
+            raise
         mapping, parts = settings.map.digest, (*records.columns, records.outside)
         context = digest_of(mapping, f"{parts!r}".encode()) if mapping else None
         return _Read(
@@ -322,7 +329,11 @@ def _page_number(cursor: Cursor, pages: int) -> int:
 
 @asynccontextmanager
 async def open_source(
-    settings: FileSettings, open_records: OpenRecords, *, complete: bool
+    settings: FileSettings,
+    open_records: OpenRecords,
+    *,
+    complete: bool,
+    upload: Upload | None = None,
 ) -> AsyncGenerator[FileSource]:
     """Open a source with a temporary folder of its own.
 
@@ -330,6 +341,7 @@ async def open_source(
         settings: Its settings.
         open_records: Opens the records of a file of this format.
         complete: Whether the file has the whole catalog.
+        upload: How one knows that the file is complete; None: it is.
     """
     with tempfile.TemporaryDirectory(
         prefix="catalogsync-", ignore_cleanup_errors=True
@@ -339,6 +351,7 @@ async def open_source(
             complete=complete,
             open_records=open_records,
             folder=Path(folder),
+            upload=upload or Upload(),
         )
         try:
             yield source

@@ -9,10 +9,13 @@ from typing import Any, Literal, TypeAlias
 
 import attrs
 
+from catalogsync._lib.bounds import above
 from catalogsync.errors import MisconfiguredError
 from catalogsync.files import (
     FileSource,
+    Upload,
     check_installed,
+    check_marker,
     check_name,
     open_source,
     shown,
@@ -69,6 +72,11 @@ class TableSettings:
         member: The file in a zip archive with several; `*` stands for any text.
         complete: Whether the file has the whole catalog. If not, no run counts as one
             over all products, and none may prune.
+        settled: Seconds since the last change of the file after which it counts as
+            complete; before, it is still being uploaded. None: at once.
+        marker: Name of a file beside it that says that it is complete, such as `*.done`;
+            `*` stands for its name, with or without the extension. None: no such file
+            is needed.
         page_size: Products in a page.
         max_size: Most bytes to read, uncompressed.
     """
@@ -89,6 +97,10 @@ class TableSettings:
     )
     member: str | None = None
     complete: bool = True
+    settled: float | None = attrs.field(
+        default=None, validator=attrs.validators.optional(above(0))
+    )
+    marker: str | None = attrs.field(default=None, validator=check_marker)
     page_size: int = attrs.field(default=500, validator=attrs.validators.ge(1))
     max_size: int = attrs.field(default=8_000_000_000, validator=attrs.validators.ge(1))
 
@@ -101,5 +113,7 @@ class TableSettings:
         """
         check_installed("the source `table`", _NEEDED)
         records = partial(opened_table, self)
-        async with open_source(self, records, complete=self.complete) as source:
+        upload = Upload(settled=self.settled, marker=self.marker)
+        opening = open_source(self, records, complete=self.complete, upload=upload)
+        async with opening as source:
             yield source

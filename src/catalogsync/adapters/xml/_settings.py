@@ -10,10 +10,13 @@ from typing import Any
 
 import attrs
 
+from catalogsync._lib.bounds import above
 from catalogsync.errors import MisconfiguredError
 from catalogsync.files import (
     FileSource,
+    Upload,
     check_installed,
+    check_marker,
     check_name,
     open_source,
     shown,
@@ -77,6 +80,11 @@ class XMLSettings:
         after_version: For an update of a BMEcat catalogue: number of the version that
             was read last. None: updates are refused.
         member: The file in a zip archive with several; `*` stands for any text.
+        settled: Seconds since the last change of the file after which it counts as
+            complete; before, it is still being uploaded. None: at once.
+        marker: Name of a file beside it that says that it is complete, such as `*.done`;
+            `*` stands for its name, with or without the extension. None: no such file
+            is needed.
         page_size: Products in a page.
         max_size: Most bytes to read, uncompressed.
     """
@@ -90,6 +98,10 @@ class XMLSettings:
     complete: bool = True
     after_version: int | None = None
     member: str | None = None
+    settled: float | None = attrs.field(
+        default=None, validator=attrs.validators.optional(above(0))
+    )
+    marker: str | None = attrs.field(default=None, validator=check_marker)
     page_size: int = attrs.field(default=500, validator=attrs.validators.ge(1))
     max_size: int = attrs.field(default=8_000_000_000, validator=attrs.validators.ge(1))
 
@@ -103,5 +115,7 @@ class XMLSettings:
         check_installed("the source `xml`", _NEEDED)
         whole = self.complete and self.after_version is None
         records = partial(opened_xml, self)
-        async with open_source(self, records, complete=whole) as source:
+        upload = Upload(settled=self.settled, marker=self.marker)
+        opening = open_source(self, records, complete=whole, upload=upload)
+        async with opening as source:
             yield source
