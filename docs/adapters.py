@@ -62,6 +62,7 @@ KINDS = [
             "dummyjson": adapters.dummyjson,
             "json_api": adapters.json_api,
             "jsonl": adapters.jsonl_source,
+            "medusa": adapters.medusa_source,
             "sql": adapters.sql_source,
             "table": adapters.table,
             "xml": adapters.xml,

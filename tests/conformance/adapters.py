@@ -25,7 +25,7 @@ from catalogsync import (
 )
 from catalogsync.adapters.dummyjson import DummyJSONSettings
 from catalogsync.adapters.jsonl import JSONLSinkSettings, JSONLSourceSettings
-from catalogsync.adapters.medusa import MedusaSettings
+from catalogsync.adapters.medusa import MedusaSettings, MedusaSourceSettings
 from catalogsync.adapters.sql import SQLSettings, SQLSourceSettings
 from catalogsync.adapters.table import TableSettings
 from catalogsync.mapping import Expression, RecordMapping
@@ -201,6 +201,32 @@ async def medusa_fake() -> AsyncIterator[Setup[Sink]]:
         medusa_setup(fake.url, fake.email, fake.password, faults) as setup,
     ):
         yield setup
+
+
+async def medusa_source() -> AsyncIterator[Setup[Source]]:
+    """The fake Medusa with products of ours, and one with a negative weight."""
+    faults = FaultPlan()
+    async with fake_medusa(faults=faults) as fake:
+        login = {"url": fake.url, "email": fake.email, "password": fake.password}
+        async with MedusaSettings(**login).open() as sink:
+            await sync(as_source([example(key) for key in KEYS], name="kit"), sink)
+            body = {
+                "title": "Scale",
+                "weight": -1,
+                "options": [{"title": "a", "values": ["b"]}],
+            }
+            await sink.client.post("/admin/products", body)
+
+        async def shift() -> None:
+            query = "limit=1&order=id&fields=id"
+            async with MedusaSettings(**login).open() as sink:
+                (first,) = (await sink.client.get("/admin/products", query))["products"]
+                await sink.client.delete(f"/admin/products/{first['id']}")
+
+        settings = MedusaSourceSettings(**login, name="kit", page_size=3)
+        async with settings.open() as source:
+            secrets = [fake.password]
+            yield Setup(source, faults=faults, shift=shift, secrets=secrets)
 
 
 async def sqlite_state() -> AsyncIterator[StateStore]:

@@ -14,6 +14,7 @@ from tests.conformance.adapters import (
     list_of_products,
     medusa_fake,
     medusa_setup,
+    medusa_source,
     memory,
     memory_state,
     sql_source,
@@ -39,6 +40,7 @@ from catalogsync.testing.conformance import (
 test_memory_source = source_promises(list_of_products)
 test_json_api = source_promises(json_api)
 test_jsonl_source = source_promises(jsonl_source)
+test_medusa_source = source_promises(medusa_source)
 test_sql_source = source_promises(sql_source)
 test_table = source_promises(table)
 test_xml = source_promises(xml)

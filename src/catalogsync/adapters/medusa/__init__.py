@@ -1,6 +1,7 @@
-"""Medusa v2 as a sink, through its Admin API.
+"""Medusa v2 as a sink and as a source, through its Admin API.
 
-`settings` opens the sink, and `sink` combines the other modules:
+`settings` opens both. `source` reads a store page by page, and `reading` makes products
+from its replies. `sink` combines the other modules, some of which the source shares:
 
 * `client` sends requests, `schema` and `served` check the replies, `errors` finds the
   product that a refusal is about, and `server` checks flags, version and permissions.
@@ -16,7 +17,8 @@
 
 from __future__ import annotations
 
-from .settings import MedusaSettings
+from .settings import MedusaSettings, MedusaSourceSettings
 from .sink import MedusaSink
+from .source import MedusaSource
 
-__all__ = ["MedusaSettings", "MedusaSink"]
+__all__ = ["MedusaSettings", "MedusaSink", "MedusaSource", "MedusaSourceSettings"]

@@ -50,10 +50,10 @@ from .client import MedusaClient, MedusaRefusedError
 from .handles import category_external_id, category_handle, in_pieces
 from .mapping import LAST_APPLIED, last_applied_of
 
-__all__ = ["References"]
+__all__ = ["CATEGORIES", "CATEGORY_FIELDS", "References"]
 
-_CATEGORIES = "/admin/product-categories"
-_CATEGORY_FIELDS = "id,name,handle,external_id,parent_category_id,metadata"
+CATEGORIES = "/admin/product-categories"
+CATEGORY_FIELDS = "id,name,handle,external_id,parent_category_id,metadata"
 _PARENT_FIELDS = "id,parent_category_id"
 _MOST_LEVELS = 100
 _TEMPORARY_ROOT = "catalogsync-move"
@@ -114,12 +114,12 @@ class References:
         return await self._located(found)
 
     async def _list(
-        self, name: str, values: Iterable[str], fields: str = _CATEGORY_FIELDS
+        self, name: str, values: Iterable[str], fields: str = CATEGORY_FIELDS
     ) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         for piece in in_pieces(f"{name}[]", values):
             query = f"limit=1000&fields={fields}&{piece}"
-            found += (await self.client.get(_CATEGORIES, query))["product_categories"]
+            found += (await self.client.get(CATEGORIES, query))["product_categories"]
         return found
 
     async def _located(
@@ -178,10 +178,10 @@ class References:
     ) -> ReferenceOutcome:
         """Make a category a root, with correct paths for its descendants."""
         below = f"parent_category_id={existing.id}&limit=1&fields=id"
-        if not (await self.client.get(_CATEGORIES, below))["product_categories"]:
+        if not (await self.client.get(CATEGORIES, below))["product_categories"]:
             return await self._finish(change, existing, body)
         roots = "parent_category_id=null&limit=1000&fields=id,handle,mpath"
-        found = (await self.client.get(_CATEGORIES, roots))["product_categories"]
+        found = (await self.client.get(CATEGORIES, roots))["product_categories"]
         hosts = [r["id"] for r in found if r["mpath"] == "" and r["id"] != existing.id]
         # A killed run may have left a temporary root.
         temporary = [r["id"] for r in found if r["handle"].startswith(_TEMPORARY_ROOT)]
@@ -204,7 +204,7 @@ class References:
         """Delete these, except for those with children."""
         for id_ in ids:
             with suppress(RefusedError, TransientError):
-                await self.client.delete(f"{_CATEGORIES}/{id_}")
+                await self.client.delete(f"{CATEGORIES}/{id_}")
 
     async def _temporary_root(self, existing: ExistingReference) -> str:
         """Create a hidden root. Only a category that was moved there has an empty path."""
@@ -216,19 +216,19 @@ class References:
             "parent_category_id": existing.id,
         }
         handle = f"handle={body['handle']}&limit=1&fields=id"
-        rows = (await self.client.get(_CATEGORIES, handle))["product_categories"]
+        rows = (await self.client.get(CATEGORIES, handle))["product_categories"]
         if not rows:
-            reply = await self.client.post(_CATEGORIES, body, "fields=id")
+            reply = await self.client.post(CATEGORIES, body, "fields=id")
             rows = [reply["product_category"]]
         id_ = str(rows[0]["id"])
-        path, out = f"{_CATEGORIES}/{id_}", {"parent_category_id": None}
+        path, out = f"{CATEGORIES}/{id_}", {"parent_category_id": None}
         await self.client.post(path, out, "fields=id")
         return id_
 
     async def _put(self, existing: ExistingReference, parent: str | None) -> None:
         """Move a category to an intermediate parent, without a last-applied state."""
         body = {"parent_category_id": parent, "metadata": _others_metadata(existing)}
-        await self.client.post(f"{_CATEGORIES}/{existing.id}", body, "fields=id")
+        await self.client.post(f"{CATEGORIES}/{existing.id}", body, "fields=id")
 
     async def _finish(
         self,
@@ -236,7 +236,7 @@ class References:
         existing: ExistingReference,
         body: Mapping[str, Any],
     ) -> ReferenceOutcome:
-        path = f"{_CATEGORIES}/{existing.id}"
+        path = f"{CATEGORIES}/{existing.id}"
         if "product_category" not in await self.client.post(path, body, "fields=id"):
             raise ConflictError(f"category {change.reference.id} was removed meanwhile")
         return ReferenceOutcome(reference=change.reference, id=existing.id)
@@ -267,7 +267,7 @@ class References:
             "metadata": _metadata(change),
         }
         try:
-            reply = await self.client.post(_CATEGORIES, body, "fields=id")
+            reply = await self.client.post(CATEGORIES, body, "fields=id")
         except MedusaRefusedError:
             existing = (await self._categories([reference])).get(reference)
             if existing is not None:
@@ -275,7 +275,7 @@ class References:
             if not await self._list("handle", [category_handle(reference)]):
                 raise
             body["handle"] = category_handle(reference, unique=True)
-            reply = await self.client.post(_CATEGORIES, body, "fields=id")
+            reply = await self.client.post(CATEGORIES, body, "fields=id")
         id_ = reply["product_category"]["id"]
         return ReferenceOutcome(reference=reference, id=id_, created=True)
 

@@ -4,24 +4,36 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Literal
 
 import attrs
 
-from catalogsync.errors import MisconfiguredError
+from catalogsync.catalog.products import ProductKey
+from catalogsync.errors import InvalidValueError, MisconfiguredError
 from catalogsync.http import HttpOptions, address_repr, base_url, open_http
 
 from .client import ApiKey, Auth, Login, MedusaClient
+from .reading import read_context
 from .server import check_supported, read_flags
 from .sink import MedusaSink
+from .source import MedusaSource
 from .store_context import discover
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
 
-__all__ = ["MedusaSettings"]
+__all__ = ["MedusaSettings", "MedusaSourceSettings"]
 
 _KEEP_ALIVE = 4.0
+_MOST = 500
+
+
+def _source_name(_: object, __: object, value: str) -> None:
+    try:
+        ProductKey(value, "1")
+    except InvalidValueError as error:
+        raise MisconfiguredError("name", error.problem) from None
 
 
 @attrs.frozen(kw_only=True)
@@ -74,13 +86,8 @@ class MedusaSettings:
             UnauthorizedError: The credentials are not accepted.
             TransientError: The server cannot be reached.
         """
-        auth = self._auth()
-        url = base_url("url", self.url)
-        async with open_http(url, self.http, session=session, idle=_KEEP_ALIVE) as http:
-            client = MedusaClient(http, auth)
-            flags = await read_flags(client)
-            client.bypasses_cache = "caching" in flags
-            await check_supported(client, flags)
+        auth = _auth(self.email, self.password, self.api_key)
+        async with _client(self.url, auth, self.http, session) as client:
             places = await discover(
                 client,
                 sales_channel=self.sales_channel,
@@ -90,10 +97,99 @@ class MedusaSettings:
             )
             yield MedusaSink(name=self.name, client=client, places=places)
 
-    def _auth(self) -> Auth:
-        if self.api_key and not (self.email or self.password):
-            return ApiKey(self.api_key)
-        if self.email and self.password and not self.api_key:
-            return Login(self.email, self.password)
-        problem = "set either email and password, or a secret api_key"
-        raise MisconfiguredError("api_key", problem)
+
+@attrs.frozen(kw_only=True)
+class MedusaSourceSettings:
+    """A Medusa 2 store as a source, through its Admin API.
+
+    Set either `email` and `password` of an admin user, or a secret `api_key`.
+
+    Attributes:
+        url: Address of the server, without `/admin`.
+        name: Name of the source, for product keys; never change it while another store
+            is in use. An external id that begins with it, as in `shop:1`, gives the key
+            `shop:1` again.
+        email: E-mail address of an admin user.
+        password: Password of this user.
+        api_key: A secret API key (`sk_...`).
+        key: What becomes the key of a product: `external_id`, or Medusa's id where it
+            has none; `id`: always Medusa's id.
+        drafts: Whether to read products that shoppers do not see.
+        handle_attribute: Name of an attribute that gets the handle; None: it is left
+            out.
+        stock_location: Id or name of the location whose levels have no location in
+            products; None: the store's default, or its only one.
+        page_size: Products in a page, from 1 to 500.
+        http: Timeouts, proxy and certificates.
+    """
+
+    url: str = attrs.field(repr=address_repr)
+    name: str = attrs.field(validator=_source_name)
+    email: str | None = None
+    password: str | None = attrs.field(default=None, repr=False)
+    api_key: str | None = attrs.field(default=None, repr=False)
+    key: Literal["external_id", "id"] = "external_id"
+    drafts: bool = True
+    handle_attribute: str | None = None
+    stock_location: str | None = None
+    page_size: int = 200
+    http: HttpOptions = attrs.field(factory=HttpOptions)
+
+    def __attrs_post_init__(self) -> None:
+        if not 1 <= self.page_size <= _MOST:
+            problem = f"must be 1 to {_MOST}, is {self.page_size}"
+            raise MisconfiguredError("page_size", problem)
+
+    @asynccontextmanager
+    async def open(
+        self, session: ClientSession | None = None
+    ) -> AsyncGenerator[MedusaSource]:
+        """Open the source for the length of a block; logs in.
+
+        Args:
+            session: The host's own aiohttp session, which stays open; None: a new one.
+
+        Raises:
+            MisconfiguredError: A setting is wrong or missing; the error names it.
+            UnauthorizedError: The credentials are not accepted.
+            TransientError: The server cannot be reached.
+        """
+        auth = _auth(self.email, self.password, self.api_key)
+        async with _client(self.url, auth, self.http, session) as client:
+            yield MedusaSource(
+                name=self.name,
+                client=client,
+                page_size=self.page_size,
+                drafts=self.drafts,
+                prepare=partial(
+                    read_context,
+                    client,
+                    name=self.name,
+                    by_external_id=self.key == "external_id",
+                    handles=self.handle_attribute,
+                    stock_location=self.stock_location,
+                ),
+            )
+
+
+def _auth(email: str | None, password: str | None, api_key: str | None) -> Auth:
+    if api_key and not (email or password):
+        return ApiKey(api_key)
+    if email and password and not api_key:
+        return Login(email, password)
+    problem = "set either email and password, or a secret api_key"
+    raise MisconfiguredError("api_key", problem)
+
+
+@asynccontextmanager
+async def _client(
+    address: str, auth: Auth, options: HttpOptions, session: ClientSession | None
+) -> AsyncGenerator[MedusaClient]:
+    """A client for a store that a sync can rely on."""
+    url = base_url("url", address)
+    async with open_http(url, options, session=session, idle=_KEEP_ALIVE) as http:
+        client = MedusaClient(http, auth)
+        flags = await read_flags(client)
+        client.bypasses_cache = "caching" in flags
+        await check_supported(client, flags)
+        yield client

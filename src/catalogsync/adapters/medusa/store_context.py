@@ -19,7 +19,7 @@ from catalogsync.protocols import CheckResult
 
 from .client import MedusaClient
 
-__all__ = ["Places", "discover"]
+__all__ = ["Locations", "Places", "discover", "find_locations"]
 
 _ALL = "limit=1000&fields="
 _LOOKUPS = (
@@ -121,6 +121,36 @@ async def discover(
         names={item["id"]: item["name"] for item in (channel, profile, location)},
         linked=channel["id"] in _linked(location),
     )
+
+
+@attrs.frozen(kw_only=True)
+class Locations:
+    """The stock locations of a store, for reading.
+
+    Attributes:
+        default: Id of the one that levels without a location belong to; None: none.
+        names: Names of the others, by id.
+    """
+
+    default: str | None
+    names: Mapping[str, str]
+
+
+async def find_locations(client: MedusaClient, given: str | None) -> Locations:
+    """The stock locations; the default is the given, the store's or the only one.
+
+    Raises:
+        MisconfiguredError: There is no such location.
+    """
+    lookups = [pair for pair in _LOOKUPS if pair[0] in {"stores", "stock_locations"}]
+    stores, locations = await each(partial(_all, client), lookups, at_once=2)
+    default = stores[0].get("default_location_id") if stores else None
+    if given is not None:
+        default = _choose("stock_location", given, locations, None)["id"]
+    elif len(locations) == 1:
+        default = locations[0]["id"]
+    names = {item["id"]: item["name"] for item in locations if item["id"] != default}
+    return Locations(default=default, names=names)
 
 
 async def _all(client: MedusaClient, lookup: tuple[str, str]) -> list[dict[str, Any]]:
