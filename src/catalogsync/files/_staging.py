@@ -19,6 +19,7 @@ from catalogsync.mapping import Record, RecordMapping
 
 from ._lines import id_of, noting_members, parts_of, values_of, write_lines
 from ._records import Records
+from ._repeating import repeating
 
 __all__ = ["Staged", "Staging"]
 
@@ -106,6 +107,7 @@ class Staging:
             import duckdb
         except ImportError as error:
             raise MissingExtraError("reading files", "files") from error
+        records = repeating(records, mapping)
         file, members = folder / "rows", folder / "members"
         if mapping.members is not None:
             rows = noting_members(records, mapping, members)

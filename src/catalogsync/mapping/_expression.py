@@ -21,7 +21,7 @@ from ._record import Record, is_empty
 __all__ = ["Constant", "Empty", "Expression"]
 
 Constant: TypeAlias = str | int | bool
-Empty: TypeAlias = Literal["keep", "clear"]
+Empty: TypeAlias = Literal["keep", "clear", "repeat"]
 Step: TypeAlias = Callable[[str], object]
 
 _IN_HEADER = "*"
@@ -95,7 +95,8 @@ class Expression:
         join: Text that joins a list to one text.
         default: The value if it is missing otherwise.
         empty: What a missing value does: `keep` leaves the field as it is in the sink,
-            `clear` empties it.
+            `clear` empties it, `repeat` takes the value of the record above; only for
+            `from` with names of columns, in files.
         unit: Unit of numbers without one, such as `kg` or `in`; `*`: what `*` stands
             for in the name of the column.
         decimal: The decimal mark; None: that of the mapping.
@@ -201,6 +202,7 @@ class Expression:
 
 def _complete(spec: Expression) -> Lookup:
     """All steps of an expression as one function."""
+    _check_repeat(spec)
     find, steps = _found(spec), _per_text(spec)
     separator, joint, default = spec.split, spec.join, spec.default
     fill = _last_step(spec)
@@ -268,6 +270,13 @@ def _with_unit(spec: Expression) -> Callable[[Mapping[str, object], object], str
         return f"{as_text(value)} {found[1] if found else ''}"
 
     return with_unit
+
+
+def _check_repeat(spec: Expression) -> None:
+    wild = spec.from_ is None or any("*" in name for name in spec.columns)
+    if spec.empty == "repeat" and wild:
+        problem = "`repeat` needs `from` with the names of columns"
+        raise InvalidValueError("empty", problem)
 
 
 def _simple(find: Lookup, default: object) -> Lookup:

@@ -12,7 +12,7 @@ from catalogsync._lib.digests import digest_of
 from catalogsync.catalog.checks import shortened
 from catalogsync.catalog.outcomes import Rejected
 from catalogsync.catalog.products import Product, ProductKey
-from catalogsync.errors import InvalidValueError
+from catalogsync.errors import InvalidValueError, MisconfiguredError
 
 from ._categories import Unmapped
 from ._expression import Expression
@@ -21,7 +21,7 @@ from ._paths import as_text
 from ._products import Parts, product_of
 from ._record import BadRecordError, Record, is_empty
 
-__all__ = ["RecordMapping"]
+__all__ = ["RecordMapping", "refuse_repeat"]
 
 _LIBRARIES = ("babel", "jmespath", "nh3")
 
@@ -234,6 +234,12 @@ class RecordMapping:
                 libraries.append(version(name))
         return digest_of(repr((self, self._parts.table, libraries)).encode())
 
+    @property
+    def repeated(self) -> Sequence[tuple[str, tuple[str, ...]]]:
+        """The expressions with `empty = "repeat"`: path and columns."""
+        every = self.expressions()
+        return [(path, spec.columns) for path, spec in every if spec.empty == "repeat"]
+
     def expressions(self) -> Iterator[tuple[str, Expression]]:
         """All expressions with their path, such as `prices.EUR`."""
         for field in attrs.fields(type(self)):
@@ -251,6 +257,19 @@ class RecordMapping:
         except InvalidValueError as error:
             problem = error.problem.replace("must not be empty", "is missing")
             raise InvalidValueError("key", problem) from None
+
+
+def refuse_repeat(_: object, __: object, mapping: RecordMapping) -> None:
+    """Refuse `empty = "repeat"`, for sources whose records have no order of their own.
+
+    A validator of attrs.
+
+    Raises:
+        MisconfiguredError: An expression has it.
+    """
+    for path, _columns in mapping.repeated:
+        problem = "can be `repeat` in files only, whose rows have an order"
+        raise MisconfiguredError(f"map.{path}.empty", problem)
 
 
 def _rejected(key: ProductKey | None, error: InvalidValueError, where: str) -> Rejected:

@@ -20,7 +20,7 @@ from catalogsync.http import (
     base_url,
     open_http,
 )
-from catalogsync.mapping import RecordMapping
+from catalogsync.mapping import RecordMapping, refuse_repeat
 
 from ._auth import Authorizer, Credentials, Fixed, OAuth
 from ._client import ApiClient
@@ -184,7 +184,7 @@ class JSONAPISettings:
     """
 
     url: str = attrs.field(repr=address_repr)
-    map: RecordMapping
+    map: RecordMapping = attrs.field(validator=refuse_repeat)
     name: str = "api"
     items: str | None = None
     total: str | None = None
