@@ -6,15 +6,16 @@ Reads a job as JSON from its standard input and prints what it cost, imports asi
 from __future__ import annotations
 
 import asyncio
-import csv
+import gc
 import json
 import resource
-import sqlite3
 import sys
 import time
-from decimal import Decimal
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+from . import by_hand
 
 COLUMNS = ["handle", "title", "description", "sku", "size", "price", "stock", "image"]
 
@@ -22,57 +23,38 @@ COLUMNS = ["handle", "title", "description", "sku", "size", "price", "stock", "i
 def write(file: Path, rows: int) -> None:
     """A file whose variants stand far apart, and in which every 100th row is damaged."""
     products = max(1, rows // 4)
-    with file.open("w", newline="", encoding="utf-8") as target:
-        writer = csv.writer(target)
-        writer.writerow(COLUMNS)
+    with file.open("wb") as target:
+        target.write(",".join(COLUMNS).encode() + b"\n")
         for number in range(rows):
             variant, n = divmod(number, products)
-            price = f"{10 + n % 90}.{n % 100:02d}"
-            cells = [
-                f"p{n}",
-                f"Thing {n}",
-                f"The {n}th of all things",
-                f"S{n}-{variant}",
-            ]
-            cells += [
-                f"Size {variant}",
-                price,
-                str(n % 50),
-                f"https://img.example.com/{n}",
-            ]
-            writer.writerow(cells[:5] if number % 100 == 99 else cells)
+            cells = [f"p{n}", f"Thing {n}", f"The {n}th of all things"]
+            cells += [f"S{n}-{variant}", f"Size {variant}"]
+            cells += [f"{10 + n % 90}.{n % 100:02d}", str(n % 50)]
+            cells.append(f"https://img.example.com/{n}")
+            if number % 100 == 99:
+                cells = DAMAGE[number // 100 % len(DAMAGE)](cells)
+            line = ",".join(cells).encode(errors="surrogateescape")
+            target.write(line + b"\n")
 
 
-def by_script(file: Path, database: Path) -> int:
-    """What people write: csv.DictReader, a dictionary of lists, and sqlite3."""
-    groups: dict[str, list[dict[str, Any]]] = {}
-    with file.open(newline="", encoding="utf-8") as source:
-        for row in csv.DictReader(source):
-            if row["image"] is not None:
-                groups.setdefault(row["handle"], []).append(row)
-    connection = sqlite3.connect(database)
-    connection.execute(
-        "CREATE TABLE product (id PRIMARY KEY, title, description, image)"
-    )
-    connection.execute(
-        "CREATE TABLE variant (id PRIMARY KEY, product, size, price, stock)"
-    )
-    for handle, rows in groups.items():
-        first = rows[0]
-        connection.execute(
-            "INSERT INTO product VALUES (?, ?, ?, ?)",
-            (handle, first["title"], first["description"], first["image"]),
-        )
-        connection.executemany(
-            "INSERT INTO variant VALUES (?, ?, ?, ?, ?)",
-            [
-                (r["sku"], handle, r["size"], str(Decimal(r["price"])), int(r["stock"]))
-                for r in rows
-            ],
-        )
-    connection.commit()
-    connection.close()
-    return len(groups)
+def _set(name: str, text: str) -> Callable[[list[str]], list[str]]:
+    place = COLUMNS.index(name)
+    return lambda cells: [*cells[:place], text, *cells[place + 1 :]]
+
+
+DAMAGE: Sequence[Callable[[list[str]], list[str]]] = (
+    lambda cells: cells[:5],
+    lambda cells: cells[:1],
+    lambda cells: [*cells, "one more"],
+    *(_set("handle", text) for text in ("", "  ")),
+    *(_set("price", text) for text in ("cheap", "-5.00", "1.2.3", "NaN", "1e5", "?")),
+    *(_set("stock", text) for text in ("many", "1.5", "--3", "0x10")),
+    *(_set(name, "a\0b") for name in ("sku", "size")),
+    _set("title", '"not closed'),
+    _set("title", '"closed" too early'),
+    _set("title", "not UTF-8: \udcff"),
+)
+"""Twenty ways in which rows are damaged."""
 
 
 def _settings(file: Path) -> Any:
@@ -115,26 +97,44 @@ def _built(page: Any) -> int:
     return sum(isinstance(each, Product) for each in made)
 
 
-async def by_library(file: Path, database: Path) -> int:
-    """A whole run into SQLite."""
-    from catalogsync import sync
+async def by_library(file: Path, database: Path, *, state: bool = False) -> int:
+    """A whole run into SQLite; returns the number of products that were written."""
+    from catalogsync import StateSettings, sync
     from catalogsync.adapters.sql import SQLSettings
 
     sink_settings = SQLSettings(url=f"sqlite:///{database}")
+    memory = StateSettings(url=f"sqlite:///{database}.state")
     async with _settings(file).open() as source, sink_settings.open() as sink:
-        report = await sync(source, sink)
-    return report.counts.created
+        if not state:
+            report = await sync(source, sink)
+        else:
+            async with memory.open() as store:
+                report = await sync(source, sink, state=store)
+    return report.counts.created + report.counts.updated
+
+
+def _prepare() -> None:
+    """Import what is measured, and collect garbage as the command line does."""
+    from catalogsync import sync
+
+    assert sync
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 def main() -> None:
     job = json.loads(sys.stdin.read())
     file, database = Path(job["file"]), Path(job["database"])
+    kind = sys.argv[1]
+    if kind != "script":
+        _prepare()
     started, cpu = time.perf_counter(), time.process_time()
-    if sys.argv[1] == "script":
-        products = by_script(file, database)
+    if kind == "script":
+        products = by_hand.run(file, database)
+    elif kind == "source":
+        products = asyncio.run(by_source(file, database))
     else:
-        work = by_library if sys.argv[1] == "library" else by_source
-        products = asyncio.run(work(file, database))
+        products = asyncio.run(by_library(file, database, state=kind == "state"))
     result = {
         "products": products,
         "cpu": time.process_time() - cpu,
