@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from catalogsync.catalog.products import UNSET, Price, StockLevel, Variant, unchecked
 from catalogsync.errors import InvalidValueError
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ONLY", "Quick", "quick_reader"]
 
+T = TypeVar("T")
 Values: TypeAlias = Mapping[str, object]
 Quick: TypeAlias = Callable[[Sequence[Record]], tuple[Variant, ...] | None]
 """The variants of these records; None: they are not plain."""
@@ -60,8 +61,8 @@ def quick_reader(parts: VariantParts) -> Quick | None:
 def _reader(parts: VariantParts) -> Quick:
     texts = [(attribute, _text(spec)) for attribute, _, spec in parts.texts]
     options = [(name, _text(spec)) for name, spec in parts.options.named.items()]
-    prices = [_price(line, parts) for line in parts.prices]
-    stock = [_stock(line, parts) for line in parts.stock]
+    costs_of = _all([_price(line, parts) for line in parts.prices], _distinct)
+    levels_of = _all([_stock(line, parts) for line in parts.stock], _levels)
     own_id = None if parts.id is None else _text(parts.id)
     cleared: dict[str, Any] = dict.fromkeys(parts.cleared)
     no_prices: Any = () if parts.clears_prices else UNSET
@@ -70,8 +71,7 @@ def _reader(parts: VariantParts) -> Quick:
     def variant(values: Values, ids: Mapping[str, Variant], *, only: bool) -> Variant:
         found = {name: text for name, read in texts if (text := read(values))}
         chosen = {name: text for name, read in options if (text := read(values))}
-        costs = _distinct([price for read in prices if (price := read(values))])
-        levels = _levels([level for read in stock if (level := read(values))])
+        costs, levels = costs_of(values), levels_of(values)
         if own_id is not None:
             id_ = own_id(values)
         else:
@@ -115,11 +115,20 @@ def _is_good(text: str) -> bool:
     return True
 
 
+def _raw(spec: Expression) -> str | None:
+    """The column that has a value as it is; None: it is not that simple."""
+    return spec.column if spec.default is None else None
+
+
 def _text(spec: Expression) -> Callable[[Values], str | None]:
     """Reads a text; None or empty: it is missing."""
-    find = spec.find
+    find, name = spec.find, _raw(spec)
 
     def read(values: Values) -> str | None:
+        if name is not None and type(raw := values.get(name)) is str:
+            text = raw.strip()
+            if text.isascii() and "\0" not in text and len(text) <= _LONGEST:
+                return text
         value = find(values)
         if value is None:
             return None
@@ -129,6 +138,17 @@ def _text(spec: Expression) -> Callable[[Values], str | None]:
         return text
 
     return read
+
+
+def _all(
+    reads: Sequence[Callable[[Values], T | None]],
+    checked: Callable[[list[T]], tuple[T, ...]],
+) -> Callable[[Values], tuple[T, ...]]:
+    """Reads several values, as most mappings have only one."""
+    if len(reads) != 1:
+        return lambda values: checked([f for read in reads if (f := read(values))])
+    (only,) = reads
+    return lambda values: () if (found := only(values)) is None else (found,)
 
 
 def _distinct(prices: list[Price]) -> tuple[Price, ...]:
@@ -143,10 +163,32 @@ def _levels(levels: list[StockLevel]) -> tuple[StockLevel, ...]:
     return tuple(levels)
 
 
+def _short(
+    name: str | None,
+    cached: Callable[[object, str | None], T],
+    fixed: str | None,
+    otherwise: Callable[[Values], T | None],
+) -> Callable[[Values], T | None]:
+    """Reads short texts of a column with a cache, and anything else otherwise."""
+    if name is None:
+        return otherwise
+
+    def read(values: Values) -> T | None:
+        if type(raw := values.get(name)) is str:
+            if not raw or raw.isspace():
+                return None
+            if len(raw) <= _LONGEST_CACHED:
+                return cached(raw, fixed)
+        return otherwise(values)
+
+    return read
+
+
 def _price(line: PriceLine, parts: VariantParts) -> Callable[[Values], Price | None]:
     """Reads a price; texts that repeat are read once."""
     _, spec, code = line
     find, fixed, mark = spec.find, code or spec.currency, spec.decimal or parts.decimal
+    name = _raw(spec) if fixed else None
     elsewhere = None if fixed or parts.currency is None else _text(parts.currency)
     divisor = spec.divide_by
 
@@ -172,7 +214,7 @@ def _price(line: PriceLine, parts: VariantParts) -> Callable[[Values], Price | N
         short = len(value) <= _LONGEST_CACHED
         return cached(value, currency) if short else price(value, currency)
 
-    return read
+    return _short(name, cached, fixed, read)
 
 
 def _stock(
@@ -182,6 +224,7 @@ def _stock(
     _, spec, named = line
     find, mark = spec.find, spec.decimal or parts.decimal
     elsewhere = None if named or parts.place is None else _text(parts.place)
+    name = _raw(spec) if elsewhere is None else None
 
     def level(value: object, place: str | None) -> StockLevel:
         pieces = number(value, mark)
@@ -203,7 +246,7 @@ def _stock(
         short = len(value) + len(place or "") <= _LONGEST_CACHED
         return cached(value, place) if short else level(value, place)
 
-    return read
+    return _short(name, cached, named, read)
 
 
 def _plain_number(value: object) -> int | Decimal:

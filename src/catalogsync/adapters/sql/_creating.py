@@ -103,12 +103,12 @@ class _Rows:
                 given(new.barcode),
             )
         )
-        options = enumerate(new.options.items())
-        self.options += [(id_, name, text, place) for place, (name, text) in options]
-        self.prices += [
-            (id_, each.currency, _digits(each.amount)) for each in new.prices or ()
-        ]
-        self.levels += [(id_, each.location, each.quantity) for each in new.stock or ()]
+        for place, (name, text) in enumerate(new.options.items()):
+            self.options.append((id_, name, text, place))
+        for price in new.prices or ():
+            self.prices.append((id_, price.currency, _digits(price.amount)))
+        for level in new.stock or ():
+            self.levels.append((id_, level.location, level.quantity))
 
     def statements(self) -> Iterator[tuple[sa.Table, Sequence[str], list[_Row]]]:
         """Tables with their columns and rows, owners first."""
