@@ -155,6 +155,46 @@ async def test_the_sheet_and_merged_cells(tmp_path: Path) -> None:
         await read(settings(file))
 
 
+async def test_several_sheets_are_one_table(tmp_path: Path) -> None:
+    """With a header each, and merged cells; a product may stand in several of them."""
+    head = ["Handle", "Title", "SKU", "Size", "Price", "Stock"]
+    file = tmp_path / "shop.xlsx"
+    sheets = {
+        "Mugs 1": [head, ["a", "Cup", "A1", "S", 1, 3]],
+        "Notes": [["Do not print"], [None, "Ask Ann"]],
+        "Mugs 2": [
+            ["new"],
+            ["Price", "Stock", *head[:4], "Brand"],
+            [2, 4, "b", "Pot", "B1", "S", "Acme"],
+            [3, 4, "a", "Cup", "A2", "M", None],
+            ["?", 4, "c", "Jug", "C1", "M", None],
+        ],
+        "Pans": [head, ["d", "Pan", "D1", "S", 1, 3]],
+    }
+    write_xlsx(file, sheets)
+    for sheet in ('["Mugs 2", "Mugs 1"]', '"Mugs *"'):
+        products, rejected = await read(settings(file, f"sheet = {sheet}"))
+        found = [(p.title, [v.sku for v in p.variants or ()]) for p in products]
+        assert found == [("Cup", ["A1", "A2"]), ("Pot", ["B1"])]
+        (bad,) = rejected
+        assert str(bad) == 'sheet Mugs 2, row 5: price: "?" is not a number'
+    products, _ = await read(settings(file, 'sheet = "*"'))
+    assert [p.title for p in products] == ["Cup", "Pot", "Pan"]
+    for sheet, problem in (
+        ('["Pans", "Lids"]', "its sheets: `Mugs 1`, `Notes`, `Mugs 2`, `Pans`"),
+        ('["Pans", ""]', "must not be empty"),
+        ("[]", "must not be empty"),
+    ):
+        with pytest.raises(MisconfiguredError, match=problem):
+            await read(settings(file, f"sheet = {sheet}"))
+    sheets["Pans"] = [["Handle", "Name"], ["d", "Pan"]]
+    write_xlsx(file, sheets)
+    with pytest.raises(
+        MisconfiguredError, match=r"sheet Pans of shop.xlsx has no column"
+    ):
+        await read(settings(file, 'sheet = "*"'))
+
+
 async def test_json_within_an_object_and_nested_variants(tmp_path: Path) -> None:
     shop = {"meta": 1, "data": {"list": ROWS}, "other": [1]}
     file = tmp_path / "shop.json"

@@ -37,6 +37,14 @@ def _one(_: object, attribute: attrs.Attribute[Any], value: str | None) -> None:
         raise MisconfiguredError(attribute.name, problem)
 
 
+def _not_none_of(
+    _: object, attribute: attrs.Attribute[Any], value: str | tuple[str, ...] | None
+) -> None:
+    names = (value,) if isinstance(value, str) else value
+    if names is not None and (not names or "" in names):
+        raise MisconfiguredError(attribute.name, "must not be empty")
+
+
 def _none_or_one(_: object, __: object, value: str | None) -> None:
     if value is not None and len(value) > 1:
         problem = f"must be one character, or empty, is {value!r}"
@@ -56,8 +64,9 @@ class TableSettings:
         map: Where the fields of a product come from.
         format: `csv` (any delimited text), `workbook` (xlsx, xls, ods), `jsonl`, `json`
             or `parquet`. None: by the content and the name of the file.
-        sheet: The sheet of a workbook. None: the one that has most of the columns that
-            are mapped.
+        sheet: The sheet of a workbook; several, or a name with `*`: all of them are one
+            table, each with a header of its own. None: the one that has most of the
+            columns that are mapped.
         items: JMESPath to the list in a JSON file. None: the file is an array.
         separator: What separates the cells. None: the one of `,`, `;`, tab and `|` with
             which the header has most of the columns that are mapped.
@@ -85,7 +94,9 @@ class TableSettings:
     name: str = attrs.field(validator=check_name)
     map: RecordMapping
     format: TableFormat | None = None
-    sheet: str | None = None
+    sheet: str | tuple[str, ...] | None = attrs.field(
+        default=None, validator=_not_none_of
+    )
     items: str | None = None
     separator: str | None = attrs.field(default=None, validator=_one)
     quote: str | None = attrs.field(default=None, validator=_none_or_one)

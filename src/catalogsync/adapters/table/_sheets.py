@@ -11,6 +11,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -36,7 +37,7 @@ def workbook(
     mapping: RecordMapping,
     where: str,
     *,
-    sheet: str | None,
+    sheet: str | Sequence[str] | None,
     header_row: int | None,
 ) -> Records:
     """Open a workbook.
@@ -45,7 +46,8 @@ def workbook(
         path: A local file.
         mapping: The mapping, which tells the sheet and the header.
         where: The file, for messages.
-        sheet: Name of the sheet; None: the one that has most of the columns.
+        sheet: Name of the sheet; several, or a name with `*`: all of them are one
+            table. None: the one that has most of the columns.
         header_row: Row of the header, from 1; None: it is found.
 
     Raises:
@@ -57,14 +59,17 @@ def workbook(
         _check_size(path, where)
         book = _opened(path, where)
     names: list[str] = book.sheet_names
-    if sheet is not None and sheet not in names:
-        listed = ", ".join(f"`{name}`" for name in names[:20])
-        problem = f"{where} has no sheet `{sheet}`; its sheets: {listed}"
-        raise MisconfiguredError("sheet", problem)
     if not names:
         problem = f"{where} is a workbook without a sheet; ask for the file again"
         raise MisconfiguredError("location", problem)
-    name = sheet or max(names, key=lambda each: _likeness(book, each, mapping, where))
+    if sheet is None:
+        name = max(names, key=lambda each: _likeness(book, each, mapping, where))
+    else:
+        given = (sheet,) if isinstance(sheet, str) else sheet
+        chosen = _chosen(names, given, where)
+        if len(chosen) > 1:
+            return _together(book, chosen, mapping, where, header_row)
+        (name,) = chosen
     rows, merged = _cells(book, name, where)
     at, columns = header_of(rows, mapping, row=header_row, where=where)
     check_columns(columns, mapping, where)
@@ -94,6 +99,60 @@ def _refusing_damage(where: str) -> Generator[None]:
             " spreadsheet program, or ask for the file again"
         )
         raise MisconfiguredError("location", problem) from None
+
+
+def _chosen(names: Sequence[str], given: Sequence[str], where: str) -> Sequence[str]:
+    """The sheets that are meant, in the order of the workbook."""
+    chosen: set[str] = set()
+    for pattern in given:
+        wild = "*" in pattern
+        found = [n for n in names if n == pattern or (wild and fnmatchcase(n, pattern))]
+        if not found:
+            listed = ", ".join(f"`{name}`" for name in names[:20])
+            problem = f"{where} has no sheet `{pattern}`; its sheets: {listed}"
+            raise MisconfiguredError("sheet", problem)
+        chosen.update(found)
+    return [name for name in names if name in chosen]
+
+
+def _together(
+    book: Any,
+    names: Sequence[str],
+    mapping: RecordMapping,
+    where: str,
+    header_row: int | None,
+) -> Records:
+    """Several sheets as one table; each has a header of its own.
+
+    Sheets without any of the columns that are mapped, such as notes, are left out. The
+    cells of one sheet are in memory at a time.
+    """
+    sheets: list[tuple[str, int, Sequence[str]]] = []
+    for name in names:
+        rows, _ = _cells(book, name, where)
+        if max((likeness(row, mapping) for row in rows[:_SEARCHED]), default=0):
+            at, columns = header_of(rows, mapping, row=header_row, where=where)
+            check_columns(columns, mapping, f"sheet {name} of {where}")
+            sheets.append((name, at, columns))
+    if not sheets:
+        listed = ", ".join(f"`{name}`" for name in names[:20])
+        problem = f"none of {listed} of {where} has a column that is mapped"
+        raise MisconfiguredError("sheet", problem)
+    every = tuple(dict.fromkeys(name for *_, columns in sheets for name in columns))
+
+    def rows_of_all() -> Rows:
+        for name, at, columns in sheets:
+            rows, merged = _cells(book, name, where)
+            places = [every.index(column) for column in columns]
+            for row in _below(rows, at, len(columns), merged):
+                cells: list[object] = [None] * len(every)
+                for place, cell in zip(places, row.cells, strict=False):
+                    cells[place] = cell
+                yield Row(f"sheet {name}, {row.where}", cells)
+
+    read = ", ".join(name for name, *_ in sheets)
+    facts = f"sheets {read}, {len(every)} columns"
+    return Records(columns=every, rows=rows_of_all(), facts=facts, plain=False)
 
 
 def _opened(path: Path, where: str) -> Any:
