@@ -185,3 +185,15 @@ def test_variants_in_a_list_of_each_record(configure: Configure, call: Call) -> 
     assert 'brand: "Acme"' in result.stdout
     assert 'images: ["i"]' in result.stdout
     assert 'variants.C-M.prices.EUR: "6"' in result.stdout
+
+
+def test_an_api_is_examined(configure: Configure, call: Call, server: str) -> None:
+    result = call("sniff", f"{server}/products", "--out", "proposed.toml")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.splitlines()[:2] == [
+        f"{server}/products: JSON, 5 records at `products`",
+        "total: `total` says 5",
+    ]
+    text = Path("proposed.toml").read_text()
+    assert f'type = "json_api"\nname = "products"\nurl = "{server}/products"\n' in text
+    assert "= product products:1" in result.stdout

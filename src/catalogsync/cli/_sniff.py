@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import tempfile
 from pathlib import Path
 
-from catalogsync.adapters import table, xml
+from catalogsync.adapters import json_api, table, xml
 from catalogsync.config import from_preset, load_config, presets
 from catalogsync.errors import MisconfiguredError
 from catalogsync.files import find_file, shown
@@ -19,6 +20,9 @@ __all__ = ["sniff_file"]
 
 _SHOWN = 2
 _BEGINNING = 1000
+_LARGEST = 8_000_000_000
+_API = re.compile(r"https?://[^?#]*?(?<!\.jsonl)(?<!\.json)(?<!\.gz)(?:[?#]|$)")
+_JSON = re.compile(rb"(?:\xef\xbb\xbf)?\s*[{\[]")
 _XML = re.compile(rb"(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?[\s\0]*<")
 
 
@@ -46,12 +50,16 @@ def sniff_file(session: Session, location: str, out: Path | None) -> int:
 
 
 def _proposal(location: str) -> Proposal:
-    with find_file(location).open(most=_BEGINNING) as stream:
+    with find_file(location).open(most=_LARGEST) as stream:
         beginning = stream.read(_BEGINNING)
     given = {"location": "", "name": "sniff"}
     if _XML.match(beginning):
         feeds = {name: from_preset(name, given) for name in presets("xml")}
         return xml.sniff(location, feeds)
+    if _API.match(location) and _JSON.match(beginning):
+        found = asyncio.run(json_api.sniff(location))
+        if found is not None:
+            return found
     maps = {name: from_preset(name, given).map for name in presets("table")}
     return table.sniff(location, maps)
 

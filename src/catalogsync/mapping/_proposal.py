@@ -17,6 +17,7 @@ class Proposal:
         facts: What was found, and why.
         questions: What only a person can know; without the answers, the proposed
             settings leave it out.
+        place: The setting that says where the products are.
         type: Type of the source; empty: that of the preset.
         settings: Lines of further settings of the source, in TOML.
         map: The lines of the proposed map, in TOML.
@@ -25,6 +26,7 @@ class Proposal:
 
     facts: tuple[str, ...]
     questions: tuple[str, ...]
+    place: str = "location"
     type: str = ""
     settings: tuple[str, ...] = ()
     map: tuple[str, ...] = ()
@@ -35,7 +37,7 @@ class Proposal:
 
         Args:
             job: Name of the job and of the source.
-            location: The file.
+            location: The file, or the address of the API.
         """
         asked = [f"# {question}" for question in self.questions]
         lines = [
@@ -44,7 +46,7 @@ class Proposal:
             if self.preset
             else f'type = "{self.type}"',
             f"name = {_text(job)}",
-            f"location = {_text(location)}",
+            f"{self.place} = {_text(location)}",
             *self.settings,
             "",
             f"[jobs.{job}.source.map]",

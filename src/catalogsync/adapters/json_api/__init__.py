@@ -22,6 +22,7 @@ from ._auth import Credentials
 from ._grouped import GroupedJSONAPISource
 from ._lookup import LookupJSONAPISource
 from ._settings import ChangedSince, GraphQL, JSONAPISettings, Paging
+from ._sniff import sniff
 from ._source import JSONAPISource
 
 __all__ = [
@@ -33,4 +34,5 @@ __all__ = [
     "JSONAPISource",
     "LookupJSONAPISource",
     "Paging",
+    "sniff",
 ]

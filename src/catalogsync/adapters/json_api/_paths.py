@@ -9,7 +9,7 @@ import attrs
 
 from catalogsync.errors import MisconfiguredError, MissingExtraError
 
-__all__ = ["JsonPath", "lists_in"]
+__all__ = ["JsonPath", "best_list", "lists_in"]
 
 _DEEPEST = 4
 _MOST = 3
@@ -68,6 +68,18 @@ def lists_in(body: object) -> str:
     """Where an answer has lists of objects, as a hint for a person; empty: nowhere."""
     found = [path for path, _ in zip(_lists(body, "", 0), range(_MOST), strict=False)]
     return " or ".join(f"`{path or '@'}`" for path in found)
+
+
+def best_list(body: object) -> str | None:
+    """Path to the longest list of objects in an answer; None: there is none."""
+    paths = list(_lists(body, "", 0))
+    sizes = {path: len(_at(body, path)) for path in paths}
+    return max(sizes, key=lambda path: sizes[path], default=None)
+
+
+def _at(body: object, path: str) -> list[object]:
+    found = JsonPath.of("items", path).search(body)
+    return cast("list[object]", found) if isinstance(found, list) else []
 
 
 def _lists(value: object, path: str, depth: int) -> Iterator[str]:

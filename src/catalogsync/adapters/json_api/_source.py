@@ -21,7 +21,7 @@ from ._paths import JsonPath, lists_in
 from ._settings import JSONAPISettings
 from ._walks import Answer, Chain, Counting, Walk, whole
 
-__all__ = ["JSONAPISource", "RawPage", "made_of"]
+__all__ = ["JSONAPISource", "RawPage", "joined", "made_of"]
 
 _MOST_RECORDS = 10**12
 
@@ -194,7 +194,7 @@ class JSONAPISource:
             records=() if empty else self._records(reply, body, first=first),
             total=None if empty else self._total(reply, body),
             body=body,
-            link=_joined(reply.headers, "Link"),
+            link=joined(reply.headers, "Link"),
         )
 
     def _records(self, reply: Reply, body: object, *, first: bool) -> Sequence[object]:
@@ -305,7 +305,7 @@ def made_of(
     return mapping.product(source, [Record(where=where, values=values)])
 
 
-def _joined(headers: Mapping[str, str], name: str) -> str:
+def joined(headers: Mapping[str, str], name: str) -> str:
     """All headers of a name as one."""
     every = getattr(headers, "getall", None)
     return ", ".join(every(name, [])) if every else headers.get(name, "")

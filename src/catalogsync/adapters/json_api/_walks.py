@@ -17,7 +17,7 @@ from ._paths import JsonPath
 from ._settings import Paging
 from ._windows import Window, following, windows
 
-__all__ = ["Answer", "Chain", "Counting", "Place", "Walk", "whole"]
+__all__ = ["Answer", "Chain", "Counting", "Place", "Walk", "next_link", "whole"]
 
 _LINK = re.compile(
     r"<([^<>]{1,8192})>((?:\s*;\s*[\w*]+\s*=\s*(?:\"[^\"]*\"|[^\s,;\"]*))*)"
@@ -290,7 +290,7 @@ class Chain:
         if self.more.text and self.more.search(answer.body) is False:
             return ""
         if self.paging.style == "link":
-            found: object = _next_link(answer.link)
+            found: object = next_link(answer.link)
         else:
             found = self.next.search(answer.body)
         if found is None or found is False or found == "":
@@ -329,7 +329,7 @@ class Chain:
         )
 
 
-def _next_link(header: str) -> str:
+def next_link(header: str) -> str:
     """The address in a header `Link` whose relation is `next`; empty: there is none."""
     for address, parameters in _LINK.findall(header):
         relation = _REL.search(parameters)
