@@ -29,7 +29,9 @@ def test_each_preset_is_valid(kind: str, name: str) -> None:
 def test_each_preset_is_for_one_source() -> None:
     assert sorted(name for _, name in KINDS) == [*presets()]
     assert presets("table") == (
+        "akeneo-csv",
         "google-merchant-tsv",
+        "magento2-csv",
         "medusa-csv",
         "shopify-csv",
         "spree-csv",
@@ -176,7 +178,7 @@ def test_a_preset_of_ones_own(tmp_path: Path) -> None:
             'preset = "shopify-cvs"',
             "did you mean `shopify-csv`?",
         ),
-        ('preset = "x"', "known: `bmecat`, `google-merchant`, `google-merchant-tsv`, "),
+        ('preset = "x"', "known: `akeneo-csv`, `bmecat`, `google-merchant`, "),
         ('preset = "x"', "`woocommerce-csv`, or a file NAME.toml"),
         ("preset = 7", "preset: must be text"),
         ('preset = "none.toml"', "preset: cannot be read: none.toml: No such file"),

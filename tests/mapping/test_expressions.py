@@ -40,6 +40,7 @@ from catalogsync import UNSET, MisconfiguredError
             ["/1", "/2"],
         ),
         ('{ from = "A", split = "," }', {"A": "red, blue,,"}, ["red", "blue"]),
+        ('{ all = ["A", "B"], split = "," }', {"A": "a, b", "B": "c"}, ["a", "b", "c"]),
         ('{ from = "A", split = ",", join = " & " }', {"A": "red, blue"}, "red & blue"),
         ('{ from = "A", escapes = true }', {"A": r"a\nb\\n"}, "a\nb\\n"),
         ('"A"', {"A": r"a\nb"}, r"a\nb"),

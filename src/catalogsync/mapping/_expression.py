@@ -84,7 +84,7 @@ class Expression:
         value: A constant.
         python: `module:function`, which receives the values of the record and returns
             the value. If it raises, the product is rejected.
-        split: Text that separates the items of a list.
+        split: Text that separates the items of a list; with `all`, in each value.
         escapes: Whether a backslash and `n`, `r` or `t` stand for a control character.
         match: Regular expression; its first group, or else all of the match, is the
             value. No match: missing.
@@ -224,14 +224,25 @@ def _complete(spec: Expression) -> Lookup:
         return done
 
     def steps_taken(values: Mapping[str, object], found: object) -> object:
-        if separator is not None and isinstance(found, str):
-            found = found.split(separator)
+        if separator is not None:
+            found = _divided(found, separator)
         found = _each(found, steps, None if fill is None else partial(fill, values))
         if joint is not None and isinstance(found, list):
             found = joint.join(map(as_text, cast("list[object]", found)))
         return _or(found, default)
 
     return full
+
+
+def _divided(found: object, separator: str) -> object:
+    """The items of a text, or of each text in a list."""
+    if isinstance(found, str):
+        return found.split(separator)
+    if not isinstance(found, list):
+        return found
+    items = cast("list[object]", found)
+    parts = (i.split(separator) if isinstance(i, str) else [i] for i in items)
+    return [part for each in parts for part in each]
 
 
 def _column(name: str, simple: Lookup, default: object) -> Lookup:
