@@ -138,7 +138,8 @@ async def read_parts(
     for table, (needed_for, owner, statement) in _PARTS.items():
         of_owner = parts[table] = defaultdict[int, list[sa.Row[Any]]](list)
         if ids and not fields.isdisjoint(needed_for):
-            for part in await connection.execute(statement, {"ids": ids}):
+            found = await connection.execute(statement, {"ids": ids})
+            for part in found.all():
                 of_owner[getattr(part, owner)].append(part)
     return parts
 

@@ -173,11 +173,13 @@ class _Lines(Iterator[str]):
     """The lines of a text, some of which can be given back.
 
     Attributes:
+        at_once: About how many characters `take` returns.
         taken: The lines since `mark`.
     """
 
     text: io.TextIOBase
     start: Sequence[str]
+    at_once: int = _AT_ONCE
     again: list[str] = attrs.field(init=False)
     taken: list[str] = attrs.field(factory=list[str], init=False)
 
@@ -203,7 +205,7 @@ class _Lines(Iterator[str]):
         """Some lines; empty: there are no more."""
         lines: list[str] = []
         length = 0
-        while length < _AT_ONCE and len(lines) < most and (line := self._next()):
+        while length < self.at_once and len(lines) < most and (line := self._next()):
             lines.append(line)
             length += len(line)
         return lines
