@@ -26,7 +26,8 @@ from catalogsync.catalog.products import (
 from catalogsync.errors import BatchRefusedError, ConflictError
 from catalogsync.protocols import AdoptBy
 
-from ._reading import PRODUCT_COLUMNS, Parts, existing, read_parts
+from ._digests import Parts
+from ._reading import PRODUCT_COLUMNS, existing, read_parts
 from ._tables import IDS, product, variant
 
 _AT_ONCE = 1000

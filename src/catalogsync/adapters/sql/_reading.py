@@ -6,12 +6,12 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence, Set as AbstractSet
+from functools import lru_cache
 from typing import Any, TypeAlias, cast
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from catalogsync._lib.digests import digest_of
 from catalogsync.catalog import lenient
 from catalogsync.catalog.changes import Existing, Found
 from catalogsync.catalog.products import (
@@ -33,6 +33,7 @@ from catalogsync.catalog.products import (
 )
 from catalogsync.errors import InvalidValueError
 
+from ._digests import Parts, RowId, digest
 from ._tables import (
     IDS,
     category,
@@ -49,31 +50,11 @@ from ._tables import (
     variant_option,
 )
 
-Parts: TypeAlias = Mapping[sa.Table, Mapping[int, Sequence[sa.Row[Any]]]]
-"""Rows by table, and by the id of the product or variant that they belong to."""
-
 _Fields: TypeAlias = AbstractSet[Field]
 
 _NO_SIZE = Dimensions()
-
-
-class RowId(int):
-    """The id of a row of `product`, with what was read of it."""
-
-    row: sa.Row[Any]
-    parts: Parts
-
-    @classmethod
-    def of(cls, row: sa.Row[Any], parts: Parts) -> RowId:
-        """The id of this row, to which these parts belong."""
-        id_ = cls(row.id)
-        id_.row, id_.parts = row, parts
-        return id_
-
-    @property
-    def digest(self) -> str:
-        """A digest of all that was read."""
-        return digest(self.row, self.parts)
+_CACHED = 4096
+_LONGEST_CACHED = 40
 
 
 async def find_products(
@@ -242,33 +223,6 @@ def existing(
     )
 
 
-def digest(row: sa.Row[Any], parts: Parts) -> str:
-    """A digest of a row of `product` and of the rows that belong to it."""
-    links, variants = parts[product_category][row.id], parts[variant][row.id]
-    found: list[tuple[Any, ...]] = [tuple(row)]
-    for rows in (parts[image][row.id], links, parts[product_tag][row.id], variants):
-        found += map(tuple, rows)
-        found.append(())
-    for link in links:
-        found += map(tuple, _line(link.category_id, parts[category]))
-    for table in (variant_option, price, stock_level):
-        of_variants = parts[table]
-        for each in variants:
-            found += map(tuple, of_variants[each.id])
-        found.append(())
-    return digest_of(repr(found).encode(errors="surrogatepass")).hex()
-
-
-def _line(id_: int, tree: Mapping[int, Sequence[sa.Row[Any]]]) -> Sequence[sa.Row[Any]]:
-    """A category and those above it, until there is none, or a cycle."""
-    line: dict[int, sa.Row[Any]] = {}
-    above = tree[id_]
-    while above and above[0].id not in line:
-        line[above[0].id] = above[0]
-        above = tree[above[0].parent_id]
-    return [*line.values()]
-
-
 def _product(
     row: sa.Row[Any], parts: Parts, fields: _Fields, key: ProductKey
 ) -> Product:
@@ -370,19 +324,9 @@ _FIELDS: Mapping[Field, Callable[[sa.Row[Any], Parts], Any]] = {
 def _variant(row: sa.Row[Any], parts: Parts, fields: _Fields) -> Variant:
     lists: dict[str, Any] = {}
     if Field.PRICES in fields:
-        lists["prices"] = tuple(
-            unchecked(Price, amount=lenient.amount(p.amount), currency=str(p.currency))
-            for p in parts[price][row.id]
-        )
+        lists["prices"] = tuple(map(_price, parts[price][row.id]))
     if Field.STOCK in fields:
-        lists["stock"] = tuple(
-            unchecked(
-                StockLevel,
-                quantity=lenient.quantity(level.quantity),
-                location=lenient.text(level.location),
-            )
-            for level in parts[stock_level][row.id]
-        )
+        lists["stock"] = tuple(map(_level, parts[stock_level][row.id]))
     return unchecked(
         Variant,
         id=str(row.source_id),
@@ -392,3 +336,34 @@ def _variant(row: sa.Row[Any], parts: Parts, fields: _Fields) -> Variant:
         options={str(o.name): str(o.value) for o in parts[variant_option][row.id]},
         **lists,
     )
+
+
+def _price(row: sa.Row[Any]) -> Price:
+    amount, currency = row.amount, row.currency
+    if (
+        type(amount) is type(currency) is str
+        and len(amount) + len(currency) <= _LONGEST_CACHED
+    ):
+        return _cached_price(amount, currency)
+    return unchecked(Price, amount=lenient.amount(amount), currency=str(currency))
+
+
+@lru_cache(_CACHED)
+def _cached_price(amount: str, currency: str) -> Price:
+    return unchecked(Price, amount=lenient.amount(amount), currency=str(currency))
+
+
+def _level(row: sa.Row[Any]) -> StockLevel:
+    quantity, location = row.quantity, row.location
+    if type(quantity) is int and location is None:
+        return _cached_level(quantity)
+    return unchecked(
+        StockLevel,
+        quantity=lenient.quantity(quantity),
+        location=lenient.text(location),
+    )
+
+
+@lru_cache(_CACHED)
+def _cached_level(quantity: int) -> StockLevel:
+    return unchecked(StockLevel, quantity=lenient.quantity(quantity), location=None)

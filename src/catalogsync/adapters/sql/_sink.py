@@ -25,8 +25,9 @@ from catalogsync.protocols import AdoptBy, CheckResult, Limits
 
 from . import _references
 from ._database import Database, open_database
+from ._digests import RowId
 from ._foreign import find_foreign
-from ._reading import RowId, digests, find_products, owned_page
+from ._reading import digests, find_products, owned_page
 from ._unique import named
 from ._writing import write_changes
 
