@@ -7,7 +7,7 @@ INSTALLED = $(VENV)/.installed
 FROM_NPM = $(STORE)/node_modules/.installed tests/browser/node_modules/.installed
 SOURCE ?=
 
-.PHONY: help demo medusa test test-fast test-pythons chaos fuzz messages schedulers lint types docs bench costs clean
+.PHONY: help demo medusa test test-fast coverage test-pythons chaos fuzz messages schedulers lint types docs bench costs clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -32,14 +32,20 @@ medusa: $(STORE)/node_modules/.installed  ## Start a real Medusa store and print
 # The real Medusa and PostgreSQL take part where Node is; CATALOGSYNC_REAL=1 demands them,
 # and the real schedulers too. Tests in Chromium run with CATALOGSYNC_BROWSER=1.
 test: $(INSTALLED) $(if $(shell command -v npm),$(FROM_NPM))  ## All tests
-	$(BIN)/python -m coverage erase
-	$(BIN)/python -m coverage run -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests
-	$(BIN)/python -m coverage run -m pytest README.md docs
-	$(BIN)/python -m coverage combine --quiet
-	$(BIN)/python -m coverage report
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests
+	$(BIN)/python -m pytest README.md docs
 
 test-fast: $(INSTALLED)  ## The tests that need neither Node nor docs
 	CATALOGSYNC_REAL=0 $(BIN)/python -m pytest -n 2 tests
+
+# Measuring makes tests two to three times as long, so it has a run of its own: without the
+# folders that run the same code again and again, and with fewer examples.
+REPEATING = $(addprefix --ignore=tests/,browser chaos examples fuzz history schedulers)
+coverage: $(INSTALLED)  ## Branch coverage of the fast tests
+	$(BIN)/python -m coverage erase
+	CATALOGSYNC_REAL=0 $(BIN)/python -m coverage run -m pytest -q -n 2 --dist loadfile --hypothesis-profile=few $(REPEATING) tests
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report
 
 TESTS ?= tests
 test-pythons:  ## The fast tests on each supported Python that is installed (TESTS=...)

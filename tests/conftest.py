@@ -8,7 +8,6 @@ import gc
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping
 from pathlib import Path
@@ -34,24 +33,6 @@ settings.register_profile("few", max_examples=10, deadline=None)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes long begins first, so that two workers end at about the same time."""
     items.sort(key=lambda item: item.get_closest_marker("patient") is None)
-
-
-_REPEATING = {"chaos", "fuzz", "history"}
-"""Folders that run again and again what the tests of the other folders cover."""
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Measure no coverage of the folders that repeat, for which it doubles the time."""
-    coverage = sys.modules.get("coverage")
-    measured = coverage and coverage.Coverage.current()
-    if not measured or not _REPEATING & {*item.path.relative_to(_ROOT).parts}:
-        return (yield)
-    measured.stop()
-    try:
-        return (yield)
-    finally:
-        measured.start()
 
 
 @pytest.hookimpl(wrapper=True)
