@@ -38,6 +38,7 @@ __all__ = [
     "CheckResult",
     "CountsRequests",
     "Cursor",
+    "DeletingSource",
     "DeltaSource",
     "FingerprintingSink",
     "HandleSink",
@@ -69,6 +70,9 @@ class Page:
         products: Complete products, or drafts that become products. A key appears only
             once in the whole source.
         rejected: Records that are not valid products.
+        deleted: Keys of products that the source says were deleted. `prune` removes
+            them as it does those that left the source, also if the source is not
+            complete. They count in `total`.
         next: Cursors of the pages that follow. Empty: this is the last page. One: the
             next page. Several: all remaining pages, which may be read in parallel. They
             are taken one by one, so a lazy sequence costs no memory.
@@ -81,6 +85,7 @@ class Page:
 
     products: Sequence[Product | Draft]
     rejected: Sequence[Rejected] = ()
+    deleted: Sequence[ProductKey] = ()
     next: Sequence[Cursor] = ()
     total: int | None = None
     before: ProductKey | None = None
@@ -131,6 +136,19 @@ class DeltaSource(Source, Protocol):
     @property
     def complete(self) -> bool:
         """Whether it has the whole catalog."""
+        ...
+
+
+@runtime_checkable
+class DeletingSource(Source, Protocol):
+    """A source that says which products were deleted, in `Page.deleted`.
+
+    `prune` is then possible even if the source is not complete.
+    """
+
+    @property
+    def says_deleted(self) -> bool:
+        """Whether it does so with its settings."""
         ...
 
 
@@ -454,6 +472,7 @@ class CountsRequests(Protocol):
 _ABILITIES: dict[str, type[Any]] = {
     "get": LookupSource,
     "complete": DeltaSource,
+    "says_deleted": DeletingSource,
     "version": VersionedSource,
     "shape": NormalizingSink,
     "weigh": SizedSink,

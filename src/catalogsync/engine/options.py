@@ -104,6 +104,8 @@ class Options:
             in this order. Empty: none are adopted.
         complete: Whether the source has the whole catalog. If not, as with a file of
             what changed, no run counts as one over all products, and none may prune.
+        says_deleted: Whether the source says which products were deleted; then `prune`
+            removes these even if the source is not complete. Set for a `DeletingSource`.
         prune: What to do with products that left the source; None: nothing.
         max_prune: How many products may be removed in a run. Below 1 it is a share of
             the products that the job may remove. If there are more, none is removed.
@@ -141,6 +143,7 @@ class Options:
     on_deleted: OnDeleted = attrs.field(default=OnDeleted.RECREATE, converter=OnDeleted)
     adopt: tuple[AdoptBy, ...] = attrs.field(default=(), converter=_adopt)
     complete: bool = True
+    says_deleted: bool = False
     prune: Prune | None = attrs.field(
         default=None, converter=attrs.converters.optional(Prune)
     )
@@ -153,15 +156,19 @@ class Options:
 
     def __attrs_post_init__(self) -> None:
         self.rules("")
-        if self.prune is not None and not self.complete:
+        if self.prune and not (self.complete or self.says_deleted):
             problem = "must be true with `prune`: what the source leaves out would go"
             raise InvalidValueError("complete", problem)
 
     @property
     def partial(self) -> bool:
         """Whether a run sees only some of the products."""
-        chosen = self.keys is not None or self.limit is not None
-        return chosen or not self.complete
+        return self.chosen or not self.complete
+
+    @property
+    def chosen(self) -> bool:
+        """Whether a run takes selected products only."""
+        return self.keys is not None or self.limit is not None
 
     def rules(self, job: str) -> Rules:
         """What a run of this job may do to an existing product."""

@@ -82,7 +82,7 @@ class Pass:
     def begin(self, page: Page) -> None:
         """Begin a page; its records follow."""
         self._keys_before, self._repeats_before = len(self.keys), len(self.repeats)
-        self.records += len(page.products) + len(page.rejected)
+        self.records += sum(map(len, (page.products, page.rejected, page.deleted)))
         self._check_order(page)
         if page.total is None:
             return

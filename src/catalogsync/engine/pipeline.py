@@ -334,16 +334,24 @@ class Pipeline:
     @property
     def _is_complete(self) -> bool:
         """Whether the run saw the whole source and resolved every product."""
-        whole = not self.options.partial and self.approval is None
-        return (
-            whole and not self.recorder.problems and not self.recorder.counts.unresolved
-        )
+        return self.options.complete and self._is_done
+
+    @property
+    def _is_done(self) -> bool:
+        """Whether the run resolved every product that the source has."""
+        chosen = self.options.chosen or self.approval is not None
+        open_ = self.recorder.problems or self.recorder.counts.unresolved
+        return not chosen and not open_
 
     def _removals(self) -> Removals | None:
         """What is to be removed: as approved, or what left the source."""
         sink, options, prune = self.sink, self.options, self.options.prune
-        if self.approval is not None or prune is None or not self._is_complete:
+        if self.approval is not None or prune is None or not self._is_done:
             return self.approval
+        reader, deleted = self._reader, self._reader.deleted
+        whole = options.complete
+        if not whole and not deleted:
+            return None
         if not isinstance(sink, RemovingSink):
             self.recorder.warn("`prune` ignored: not supported by this sink")
             return None
@@ -354,8 +362,9 @@ class Pipeline:
             options=options,
             recorder=self.recorder,
             journal=self.journal,
-            has_seen=self._reader.has_seen,
-            uncertainty=self._reader.uncertainty,
+            has_seen=reader.has_seen if whole else lambda key: key not in deleted,
+            uncertainty=reader.uncertainty if whole else "",
+            explicit=not whole,
             plans=self.on_change is not None,
         )
 

@@ -160,6 +160,9 @@ def _page(method: Method, name: str, page: object) -> Page:
             method.of_source(record.key, name)
         method.must_be(record.reason, str, "Rejected.reason")
         method.must_be(record.where, str, "Rejected.where")
+    for key in method.listed(page.deleted, "Page.deleted"):
+        method.must_be(key, ProductKey, "each of Page.deleted")
+        method.of_source(key, name)
     cursors = method.listed(page.next, "Page.next")
     # A lazy sequence may have any number of items, so only one is checked.
     is_made = isinstance(cursors, tuple | list)

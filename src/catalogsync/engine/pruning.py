@@ -110,6 +110,8 @@ class Pruner:
         has_seen: Whether this run saw a product at the source.
         uncertainty: Why a product that it did not see may still be there; empty: it
             is not.
+        explicit: Whether the source said of each product that was not seen that it was
+            deleted, so that no second look is needed.
         plans: Whether the changes are only shown; then they need all fields.
     """
 
@@ -121,6 +123,7 @@ class Pruner:
     journal: Journal
     has_seen: Callable[[ProductKey], bool]
     uncertainty: str
+    explicit: bool = False
     plans: bool = False
     problem: str = "could not remove what left the source"
 
@@ -190,6 +193,8 @@ class Pruner:
         The source is not asked for more once there are too many to be removed.
         """
         absent = ours.absent
+        if self.explicit:
+            return list(absent.values())
         if not isinstance(self.source, LookupSource):
             missed = await self.journal.missed_before(absent)
             if missed is None and absent:

@@ -79,6 +79,7 @@ class Reader:
     _set_aside: dict[tuple[Rejected, int], Rejected] = attrs.field(
         factory=dict[tuple[Rejected, int], Rejected], init=False
     )
+    _deleted: set[ProductKey] = attrs.field(factory=set[ProductKey], init=False)
     _selected: frozenset[ProductKey] | None = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -106,6 +107,9 @@ class Reader:
             return
         finally:
             self._record_rejected()
+        for key in self.deleted if self.options.prune is None else ():
+            what = "the source says that it was deleted, and `prune` is not set"
+            self.recorder.count_warning(what, str(key))
         absent = [key for key in keys or () if hash(key) not in seen.keys]
         if absent and not seen.lost:
             names = ", ".join(map(str, absent))
@@ -214,6 +218,11 @@ class Reader:
         return hash(key) in self._earlier or hash(key) in self._seen
 
     @property
+    def deleted(self) -> frozenset[ProductKey]:
+        """The products that the source said were deleted, and did not give."""
+        return frozenset(key for key in self._deleted if not self.has_seen(key))
+
+    @property
     def uncertainty(self) -> str:
         """Why a product that was not seen may still be there; empty: it is not."""
         count = sum(record.key is None for record in self.recorder.rejected)
@@ -239,6 +248,7 @@ class Reader:
     async def _take(self, read: Read, seen: Pass) -> None:
         page = read.page
         seen.begin(page)
+        self._deleted.update(page.deleted)
         for record in page.rejected:
             self._reject(record, seen)
         for item, weight in zip(read.items, read.weights, strict=True):

@@ -63,8 +63,11 @@ class Skipping:
 
     async def _version(self) -> str:
         options = self.options
-        chosen = options.keys is not None or options.limit is not None
-        useless = chosen or options.transform is not None or self.journal.store is None
+        useless = (
+            options.chosen
+            or options.transform is not None
+            or self.journal.store is None
+        )
         if not options.skip_unchanged or useless:
             return ""
         if not isinstance(self.source, VersionedSource):

@@ -19,6 +19,7 @@ from catalogsync.errors import MisconfiguredError
 from catalogsync.events import EventHook, emitter
 from catalogsync.plans import Plan, PlanSource
 from catalogsync.protocols import (
+    DeletingSource,
     DeltaSource,
     RemovingSink,
     Sink,
@@ -202,7 +203,8 @@ class Sync:
         check_sides(source, self.sink)
         options = self.options
         if isinstance(source, DeltaSource) and not source.complete:
-            options = attrs.evolve(options, complete=False)
+            says = isinstance(source, DeletingSource) and source.says_deleted
+            options = attrs.evolve(options, complete=False, says_deleted=says)
         try:
             ProductKey(source.name, "1")
         except ValueError as error:

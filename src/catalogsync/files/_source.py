@@ -87,6 +87,11 @@ class FileSource:
         """The namespace of its product keys."""
         return self.settings.name
 
+    @property
+    def says_deleted(self) -> bool:
+        """Whether records say that their product was deleted."""
+        return self.settings.map.delete_when is not None
+
     async def read(self, cursor: Cursor | None, /) -> Page:
         """Read one page; the first call reads the whole file onto the disk.
 
@@ -102,10 +107,15 @@ class FileSource:
             return Page(products=(), total=0)
         number = 0 if cursor is None else _page_number(cursor, pages)
         found = await asyncio.to_thread(staging.page, number)
+        found, deleted = self._without_deleted(read, found)
         products, rejected = self._drafts(read, found)
         later = () if cursor is not None else tuple(map(str, range(1, pages)))
         return Page(
-            products=products, rejected=rejected, next=later, total=staging.products
+            products=products,
+            rejected=rejected,
+            deleted=deleted,
+            next=later,
+            total=staging.products,
         )
 
     async def version(self) -> str | None:
@@ -132,8 +142,9 @@ class FileSource:
         """Read these products; those that do not exist are left out."""
         read = await self._loaded()
         ids = [key.id for key in keys if key.source == self.name]
-        products, rejected = self._products(read, await _find(read, ids))
-        return Page(products=products, rejected=rejected)
+        found, deleted = self._without_deleted(read, await _find(read, ids))
+        products, rejected = self._products(read, found)
+        return Page(products=products, rejected=rejected, deleted=deleted)
 
     async def samples(
         self, most: int, /, *, keys: Sequence[str] = ()
@@ -238,6 +249,28 @@ class FileSource:
             else:
                 products.append(each)
         return products, rejected
+
+    def _without_deleted(
+        self, read: _Read, found: list[Staged]
+    ) -> tuple[list[Staged], list[ProductKey]]:
+        """The products that were not deleted, and the keys of those that were."""
+        if not self.says_deleted:
+            return found, []
+        left: list[Staged] = []
+        deleted: list[ProductKey] = []
+        for staged in found:
+            try:
+                gone = not staged.problem and not self.settings.map.without_deleted(
+                    _records(read, staged)
+                )
+                key = ProductKey(self.name, staged.id) if gone else None
+            except InvalidValueError:  # it will be rejected for this
+                key = None
+            if key is None:
+                left.append(staged)
+            else:
+                deleted.append(key)
+        return left, deleted
 
     def _drafts(
         self, read: _Read, found: Iterable[Staged]

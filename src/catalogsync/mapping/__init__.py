@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from ._expression import Expression
 from ._guess import Guess, guess, paths_of
-from ._mapping import RecordMapping, refuse_repeat
+from ._mapping import RecordMapping, refuse_of_files
 from ._names import NAMES
 from ._numbers import number_marks
 from ._proposal import Proposal
@@ -38,5 +38,5 @@ __all__ = [
     "guess",
     "number_marks",
     "paths_of",
-    "refuse_repeat",
+    "refuse_of_files",
 ]

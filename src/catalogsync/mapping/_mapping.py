@@ -15,13 +15,14 @@ from catalogsync.catalog.products import Product, ProductKey
 from catalogsync.errors import InvalidValueError, MisconfiguredError
 
 from ._categories import Unmapped
+from ._deleted import is_deleted
 from ._expression import Expression
 from ._numbers import DecimalMark
 from ._paths import as_text
 from ._products import Parts, product_of
 from ._record import BadRecordError, Record, is_empty
 
-__all__ = ["RecordMapping", "refuse_repeat"]
+__all__ = ["RecordMapping", "refuse_of_files"]
 
 _LIBRARIES = ("babel", "jmespath", "nh3")
 
@@ -63,6 +64,10 @@ class RecordMapping:
     Attributes:
         key: Id of the product; records with the same key are one product. A record
             without key and title continues the one before.
+        delete_when: Whether the source deleted the product: a value that means yes or
+            no, such as `true`, or that `words` turns into true or false. Missing: no. A
+            product whose records all say so is deleted; of others, such records are
+            left out.
         title: The title.
         description: Text or HTML.
         brand: Manufacturer or label.
@@ -116,6 +121,7 @@ class RecordMapping:
 
     key: Expression
     title: Expression
+    delete_when: Expression | None = None
     description: Expression | None = None
     brand: Expression | None = None
     status: Expression | None = None
@@ -208,11 +214,26 @@ class RecordMapping:
         key = None
         try:
             key = self._key(source, records[0])
-            return product_of(self._parts, key, records)
+            left = self.without_deleted(records)
+            if left:
+                return product_of(self._parts, key, left)
+            error = InvalidValueError("delete_when", "says that it was deleted")
+            return _rejected(key, error, _places(records))
         except BadRecordError as bad:
             return _rejected(key, bad.error, bad.where)
         except InvalidValueError as error:
             return _rejected(key, error, _places(records))
+
+    def without_deleted(self, records: Sequence[Record], /) -> Sequence[Record]:
+        """The records of a product that are left; none: the source deleted it.
+
+        Raises:
+            InvalidValueError: It is not known whether a record was deleted.
+        """
+        when = self.delete_when
+        if when is None:
+            return records
+        return [record for record in records if not is_deleted(when, record)]
 
     def unmapped(self, record: Record, /) -> Sequence[str]:
         """The supplier's categories in a record that the tables do not have."""
@@ -259,14 +280,17 @@ class RecordMapping:
             raise InvalidValueError("key", problem) from None
 
 
-def refuse_repeat(_: object, __: object, mapping: RecordMapping) -> None:
-    """Refuse `empty = "repeat"`, for sources whose records have no order of their own.
+def refuse_of_files(_: object, __: object, mapping: RecordMapping) -> None:
+    """Refuse what only sources of files can do: `empty = "repeat"` and `delete_when`.
 
     A validator of attrs.
 
     Raises:
-        MisconfiguredError: An expression has it.
+        MisconfiguredError: The mapping has it.
     """
+    if mapping.delete_when is not None:
+        problem = "is for files only; leave deleted products out"
+        raise MisconfiguredError("map.delete_when", problem)
     for path, _columns in mapping.repeated:
         problem = "can be `repeat` in files only, whose rows have an order"
         raise MisconfiguredError(f"map.{path}.empty", problem)

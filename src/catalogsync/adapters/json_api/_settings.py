@@ -20,7 +20,7 @@ from catalogsync.http import (
     base_url,
     open_http,
 )
-from catalogsync.mapping import RecordMapping, refuse_repeat
+from catalogsync.mapping import RecordMapping, refuse_of_files
 
 from ._auth import Authorizer, Credentials, Fixed, OAuth
 from ._client import ApiClient
@@ -184,7 +184,7 @@ class JSONAPISettings:
     """
 
     url: str = attrs.field(repr=address_repr)
-    map: RecordMapping = attrs.field(validator=refuse_repeat)
+    map: RecordMapping = attrs.field(validator=refuse_of_files)
     name: str = "api"
     items: str | None = None
     total: str | None = None

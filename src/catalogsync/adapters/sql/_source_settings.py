@@ -12,7 +12,7 @@ import attrs
 from catalogsync._lib.bounds import above, at_least
 from catalogsync.catalog.products import ProductKey
 from catalogsync.errors import InvalidValueError, MisconfiguredError, MissingExtraError
-from catalogsync.mapping import RecordMapping, refuse_repeat
+from catalogsync.mapping import RecordMapping, refuse_of_files
 
 from ._settings import driver_of
 
@@ -84,7 +84,7 @@ class SQLSourceSettings:
 
     url: str = attrs.field(repr=False, validator=_a_url)
     name: str = attrs.field(validator=_name)
-    map: RecordMapping = attrs.field(validator=refuse_repeat)
+    map: RecordMapping = attrs.field(validator=refuse_of_files)
     key: str | tuple[str, ...] = attrs.field(converter=_columns)
     table: str | None = None
     query: str | None = None

@@ -127,7 +127,9 @@ async def total_agrees(kit: SourceKit) -> None:
     totals = {page.total for page in pages} - {None}
     if not totals:
         raise NotApplicableError("its pages have no total")
-    size = sum(len(page.products) + len(page.rejected) for page in pages)
+    size = sum(
+        len(page.products) + len(page.rejected) + len(page.deleted) for page in pages
+    )
     same(totals, {size}, "the totals of the pages")
 
 
