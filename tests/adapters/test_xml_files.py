@@ -9,9 +9,12 @@ from typing import Any
 
 import attrs
 import pytest
+from hypothesis import given, strategies as st
+from tests import strategies as _settings  # noqa: F401 - sets Hypothesis up
 from tests.adapters.xml_runs import (
     ATOM,
     BMECAT,
+    MAPPING,
     MERCHANT,
     ONIX,
     OWN,
@@ -33,7 +36,8 @@ from catalogsync import (
     sync,
 )
 from catalogsync.adapters.sql import SQLSettings
-from catalogsync.mapping import Sampling
+from catalogsync.adapters.xml import Tree
+from catalogsync.mapping import Expression, Sampling
 
 
 def shared(name: str) -> Path:
@@ -313,3 +317,42 @@ async def test_samples_show_records(tmp_path: Path) -> None:
         (sample,) = await source.samples(3, keys=["3", "9"])
     assert isinstance(sample.result, Rejected)
     assert sample.records[0].values == {"@id": "3", "name": "", "version": "7"}
+
+
+NODES = [("1", "a", "2"), ("2", "b>c", "1"), ("3", "d", "1"), ("4", "e", "9")]
+
+
+@given(st.permutations(NODES))
+async def test_a_tree_of_categories(
+    tmp_path_factory: pytest.TempPathFactory, nodes: list[tuple[str, str, str]]
+) -> None:
+    """In any order, with a circle and a parent that is not there; unknown ids are left out."""
+    tree = "".join(
+        f"<node id='{id_}'><name>{name.replace('>', '&gt;')}</name><up>{up}</up></node>"
+        for id_, name, up in nodes
+    )
+    ids = "".join(f"<in>{id_}</in>" for id_ in "34x")
+    place = written(
+        tmp_path_factory.getbasetemp(),
+        f"<l><item id='1'><name>A</name>{ids}</item><tree>{tree}</tree></l>",
+        "tree.xml",
+    )
+    mapping = attrs.evolve(
+        MAPPING,
+        categories=Expression(all="in", lookup="category_tree"),
+        category_levels=">",
+    )
+    where = Tree(nodes="tree/node", id="@id", name="name", parent="up")
+    given = {"category_tree": where, "map": mapping}
+    (product,), rejected = await read_all(settings(place, **given).open())
+    assert rejected == []
+    found = [category.id for category in product.categories or ()]
+    assert found == ["b\u203ac > a > d", "e"]
+
+
+async def test_two_trees_with_the_same_ids(tmp_path: Path) -> None:
+    nodes = "<n id='1'><name>a</name></n><n id='1'><name>b</name></n>"
+    place = written(tmp_path, f"<l>{nodes}<item id='1'><name>A</name></item></l>")
+    where = Tree(nodes="n", id="@id", name="name", parent="up")
+    with pytest.raises(MisconfiguredError, match="two nodes have the id 1, 'a' and"):
+        await read_all(settings(place, category_tree=where).open())

@@ -81,6 +81,21 @@ async def test_the_shared_catalogues(name: str) -> None:
     assert prices(product) == ["1499.5 EUR"]
 
 
+def category_ids(product: Product) -> list[str]:
+    return [category.id for category in product.categories or ()]
+
+
+async def test_the_groups_of_bmecat_are_categories() -> None:
+    """Whether articles name their groups, or a list after them does."""
+    given = {"location": str(OWN / "bmecat-1.2.xml"), "name": "supplier"}
+    (pliers,) = await products_of("bmecat", given)
+    assert category_ids(pliers) == ["Werkzeug > Zangen", "Werkzeug"]
+    if (SHARED / "bmecat-2005.xml").exists():
+        given = {"location": str(SHARED / "bmecat-2005.xml"), "name": "supplier"}
+        (laptop,) = await products_of("bmecat", given)
+        assert category_ids(laptop) == ["Hardware > Notebook > Mac"]
+
+
 async def test_bmecat() -> None:
     given = {"location": str(OWN / "bmecat-2005.xml"), "name": "supplier"}
     key, pliers = await products_of("bmecat", given)

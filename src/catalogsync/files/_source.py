@@ -319,8 +319,9 @@ class FileSource:
 
     def _sample(self, read: _Read, staged: Staged) -> Sample:
         records = _records(read, staged)
+        shown = {n: v for n, v in read.outside.items() if not isinstance(v, Mapping)}
         return Sample(
-            records=records,
+            records=_records(attrs.evolve(read, outside=shown), staged),
             result=self._product(staged, records),
             unmapped=[] if staged.problem else self._unmapped(records),
         )

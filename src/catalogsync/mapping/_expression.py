@@ -72,7 +72,7 @@ class Expression:
 
     White space around texts is removed, and what is empty then counts as missing. The
     steps are taken in this order: the value itself, `split`, `escapes`, `match`,
-    `blank`, `words`, `html`, `template`, `join`, `default`.
+    `blank`, `words`, `html`, `lookup` or `template`, `join`, `default`.
 
     Attributes:
         from_: A column or a JMESPath; several: the first that is not empty. In the name
@@ -92,6 +92,8 @@ class Expression:
         words: What words stand for, in upper or lower case, such as
             `{"in stock" = 10}`.
         html: Keep HTML, strip it, or sanitise it.
+        lookup: Name of a table in the record, in which the value is looked up; missing
+            if the table does not have it.
         join: Text that joins a list to one text.
         default: The value if it is missing otherwise.
         empty: What a missing value does: `keep` leaves the field as it is in the sink,
@@ -125,6 +127,7 @@ class Expression:
         factory=dict[str, Constant], converter=_folded
     )
     html: Html = "keep"
+    lookup: str | None = None
     join: str | None = None
     default: Constant | None = None
     empty: Empty = "keep"
@@ -192,7 +195,8 @@ class Expression:
     def complex(self) -> bool:
         """Whether it may need any of the values, and not just those of `columns`."""
         wild = any("*" in name for name in self.columns)
-        return self.template is not None or self.python is not None or wild
+        others = self.template or self.python or self.lookup
+        return others is not None or wild
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -263,9 +267,29 @@ def _last_step(
     """What is done to a value at the end, given all values of the record."""
     if spec.unit == _IN_HEADER:
         return _with_unit(spec)
+    if spec.lookup is not None:
+        return _looking_up(spec)
     if spec.template is None or not spec.columns:
         return None
     return template(spec.template)
+
+
+def _looking_up(
+    spec: Expression,
+) -> Callable[[Mapping[str, object], object], str | None]:
+    """Looks a value up in a table of the record."""
+    name = spec.lookup or ""
+    if spec.template is not None:
+        raise InvalidValueError("lookup", "cannot be set with `template`")
+
+    def look_up(values: Mapping[str, object], value: object) -> str | None:
+        table = values.get(name)
+        if not isinstance(table, Mapping):
+            return None
+        found = cast("Mapping[str, object]", table).get(as_text(value))
+        return None if found is None else as_text(found)
+
+    return look_up
 
 
 def _with_unit(spec: Expression) -> Callable[[Mapping[str, object], object], str]:

@@ -18,5 +18,6 @@ from __future__ import annotations
 
 from ._settings import XMLSettings
 from ._sniff import sniff
+from ._tree import Tree
 
-__all__ = ["XMLSettings", "sniff"]
+__all__ = ["Tree", "XMLSettings", "sniff"]

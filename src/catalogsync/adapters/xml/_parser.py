@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import IO, Any
 
@@ -17,6 +18,7 @@ from catalogsync.errors import InvalidValueError, MisconfiguredError
 from catalogsync.files import Row
 
 from ._problems import check_data, damaged, nothing_found
+from ._tree import TreeNodes
 from ._values import Element, Names, values_of
 
 __all__ = ["Parser", "Path"]
@@ -72,7 +74,9 @@ class Parser:
         names: Names of elements.
         after_version: Version of the catalogue that an update must follow; None:
             updates are refused.
-        found: The texts outside of records so far.
+        tree: The nodes of a tree of categories, and their paths; None: there is none.
+        found: What stands outside of records: texts so far and, after the last record,
+            the paths of the tree, as `category_tree`.
     """
 
     place: str
@@ -80,7 +84,9 @@ class Parser:
     outside: Mapping[str, Path]
     names: Names
     after_version: int | None = None
-    found: dict[str, str] = attrs.field(factory=dict[str, str], init=False)
+    tree: tuple[TreeNodes, Sequence[Path]] | None = None
+    found: dict[str, object] = attrs.field(factory=dict[str, object], init=False)
+    _is_node: bool = attrs.field(default=False, init=False)
     _stack: list[str] = attrs.field(factory=list[str], init=False)
     _inside: bool = attrs.field(default=False, init=False)
     _depth: int = attrs.field(default=0, init=False)
@@ -117,6 +123,8 @@ class Parser:
             yield from self._taken(parser)
         except etree.XMLSyntaxError as error:
             raise damaged(self.place, error) from None
+        if self.tree is not None:
+            self.found["category_tree"] = self.tree[0].paths()
         if not self._count:
             paths = ["/" * path.rooted + "/".join(path.steps) for path in self.records]
             raise nothing_found(self.place, paths, self._seen)
@@ -142,7 +150,10 @@ class Parser:
             raise self._too_deep(element)
         if len(self._stack) == 2:
             self._check_version(element)
-        if any(path.matches(self._stack) for path in self.records):
+        is_record = any(path.matches(self._stack) for path in self.records)
+        nodes = self.tree[1] if self.tree is not None and not is_record else ()
+        self._is_node = any(path.matches(self._stack) for path in nodes)
+        if is_record or self._is_node:
             self._inside, self._begun = True, self._fed
             self._depth = self._elements = 0
 
@@ -154,8 +165,10 @@ class Parser:
         record = None
         if self._inside:
             self._inside = False
-            self._count += 1
-            record = self._record(element)
+            if self._is_node:
+                self._keep_node(element)
+            else:
+                record = self._record(element)
         else:
             self._note(element)
         self._stack.pop()
@@ -163,6 +176,7 @@ class Parser:
         return record
 
     def _record(self, element: Element) -> Row:
+        self._count += 1
         where = f"{self._stack[-1]} {self._count}, line {element.sourceline}"
         try:
             values = values_of(element, self.names)
@@ -171,6 +185,12 @@ class Parser:
         if self._count <= _CHECKED:
             check_data(self.place, where, values)
         return Row(where, values)
+
+    def _keep_node(self, element: Element) -> None:
+        """Keep a node of the tree; one with an entity of a DTD is left out."""
+        if self.tree is not None:
+            with suppress(InvalidValueError):
+                self.tree[0].add(values_of(element, self.names))
 
     def _note(self, element: Element) -> None:
         """Keep a text outside of records, and the path for messages."""

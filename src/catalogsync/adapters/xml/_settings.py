@@ -24,6 +24,7 @@ from catalogsync.files import (
 from catalogsync.mapping import RecordMapping
 
 from ._opening import opened_xml
+from ._tree import Tree
 
 __all__ = ["XMLSettings"]
 
@@ -56,6 +57,11 @@ def _outside(
         _check_path(f"{attribute.name}.{name}", elements if at else path)
 
 
+def _tree(_: object, attribute: attrs.Attribute[Any], value: Tree | None) -> None:
+    for path in value.nodes if value else ():
+        _check_path(f"{attribute.name}.nodes", path)
+
+
 @attrs.frozen(kw_only=True)
 class XMLSettings:
     """An XML file as a source.
@@ -75,6 +81,9 @@ class XMLSettings:
         outside: Paths to texts outside of records, such as a currency in a header, by
             the name under which each record has them. `/@name` at the end stands for
             an attribute.
+        category_tree: Where the file has a tree of categories that records refer to by
+            id. A map looks ids up with `lookup = "category_tree"`; the levels of what is
+            found are separated by `>`.
         complete: Whether the file has the whole catalog. If not, no run counts as one
             over all products, and none may prune.
         after_version: For an update of a BMEcat catalogue: number of the version that
@@ -95,6 +104,7 @@ class XMLSettings:
     map: RecordMapping
     namespaces: Mapping[str, str] = attrs.field(factory=dict[str, str])
     outside: Mapping[str, str] = attrs.field(factory=dict[str, str], validator=_outside)
+    category_tree: Tree | None = attrs.field(default=None, validator=_tree)
     complete: bool = True
     after_version: int | None = None
     member: str | None = None
