@@ -24,7 +24,7 @@ from ._record import BadRecordError, Record, is_empty
 
 __all__ = ["RecordMapping", "refuse_of_files"]
 
-_LIBRARIES = ("babel", "jmespath", "nh3")
+_LIBRARIES = ("catalogsync", "babel", "jmespath", "nh3")
 
 
 def _pairs(value: Sequence[Sequence[str]]) -> tuple[tuple[str, str], ...]:
@@ -249,7 +249,7 @@ class RecordMapping:
             return None
         from importlib.metadata import version  # takes long to import
 
-        libraries = [version("catalogsync")]
+        libraries: list[str] = []
         for name in _LIBRARIES:
             with suppress(ModuleNotFoundError):
                 libraries.append(version(name))

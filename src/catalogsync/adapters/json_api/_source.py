@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import cast
 
 import attrs
 from yarl import URL
 
+from catalogsync._lib.digests import digest_of
+from catalogsync.catalog.drafts import Draft
 from catalogsync.catalog.outcomes import Rejected
 from catalogsync.catalog.products import Product, ProductKey
 from catalogsync.errors import BrokenReplyError, InvalidValueError, MisconfiguredError
@@ -83,8 +86,10 @@ class JSONAPISource:
     paths: _Paths
     clock: Callable[[], float] = time.time
     _walk: Walk = attrs.field(init=False)
+    _context: bytes | None = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        self._context = self.settings.map.digest
         self._walk = self.new_walk()
 
     @classmethod
@@ -269,18 +274,28 @@ class JSONAPISource:
             return False
 
     def _page(self, raw: RawPage) -> Page:
-        made = [
-            made_of(self.settings.map, self.name, record, where)
-            for where, record in raw.records
-        ]
+        made = [self._made(record, where) for where, record in raw.records]
         return Page(
-            products=[each for each in made if isinstance(each, Product)],
+            products=[each for each in made if not isinstance(each, Rejected)],
             rejected=[each for each in made if isinstance(each, Rejected)],
             next=raw.following,
             total=raw.total,
             before=self._key(raw.before) if raw.before is not None else None,
             last=self._key(raw.last) if raw.last is not None else None,
         )
+
+    def _made(self, record: object, where: str) -> Draft | Product | Rejected:
+        """A draft; if its digest is not known, the product or why there is none."""
+        build = partial(made_of, self.settings.map, self.name, record, where)
+        key = self._key(record)
+        if key is None or self._context is None:
+            return build()
+        try:
+            content = repr(record).encode(errors="surrogatepass")
+        except RecursionError:  # it is nested deeply
+            return build()
+        digest = digest_of(self._context, content)
+        return Draft(key=key, digest=digest, size=4 * len(content), build=build)
 
     def _key(self, record: object) -> ProductKey | None:
         """The key of a record; None: it has no valid one."""
