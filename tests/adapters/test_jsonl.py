@@ -23,6 +23,7 @@ from catalogsync import (
     Prune,
     Report,
     RunStatus,
+    Sync,
     Variant,
     as_source,
     sync,
@@ -137,6 +138,14 @@ async def test_a_run_without_changes_does_not_touch_the_file(tmp_path: Path) -> 
     await written(path, CUP)
     assert path.stat().st_mtime_ns == before.st_mtime_ns
     assert path.stat().st_ino == before.st_ino
+
+
+async def test_a_plan_makes_no_file(tmp_path: Path) -> None:
+    async with JSONLSinkSettings(path=f"{tmp_path}/shop.jsonl").open() as sink:
+        shown: list[object] = []
+        await Sync(as_source([CUP], name="shop"), sink).plan(shown.append)
+    assert len(shown) == 1
+    assert files(tmp_path) == []
 
 
 async def test_removals(tmp_path: Path) -> None:
