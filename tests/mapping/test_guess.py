@@ -11,7 +11,7 @@ from tests.mapping.mappings import mapping, rows
 
 from catalogsync import Product
 from catalogsync.catalog.outcomes import Rejected
-from catalogsync.mapping._guess import guess, paths_of
+from catalogsync.mapping import guess, paths_of
 from catalogsync.mapping._names import NAMES
 
 

@@ -133,6 +133,16 @@ def test_options_from_two_lists_and_values_that_stand_for_no_option() -> None:
     ]
 
 
+def test_options_in_one_cell() -> None:
+    toml = 'sku = "sku"\noption_list = { from = "v", split = "," }'
+    found = product(toml, {"sku": "1", "v": "Color=Red, Screen size: 13:9 = wide,"})
+    assert found.variants
+    assert found.variants[0].options == {"Color": "Red", "Screen size": "13:9 = wide"}
+    assert "option_list: 'Red' has no name, as in" in reason(
+        toml, {"sku": "1", "v": "Red"}
+    )
+
+
 def test_two_lists_of_options_that_do_not_fit() -> None:
     toml = 'option_pairs = [["n", "v"]]\nsku = "sku"'
     found = reason(toml, {"sku": "1", "n": ["a"], "v": ["1", "2"]})

@@ -17,8 +17,9 @@ Paths into nested data, currency symbols and HTML require the extra `mapping`.
 
 from __future__ import annotations
 
+from ._columns import paths_of
 from ._expression import Expression
-from ._guess import Guess, guess, paths_of
+from ._guess import Guess, guess
 from ._mapping import RecordMapping, refuse_of_files
 from ._names import NAMES
 from ._numbers import number_marks

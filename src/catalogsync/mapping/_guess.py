@@ -9,40 +9,27 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import cast
 
 import attrs
 
 from catalogsync.errors import InvalidValueError
 
+from ._columns import Column, Records, objects_in, paths_of
 from ._names import NAMES
 from ._numbers import LENGTHS, WEIGHTS, check_currency, check_unit, number_marks
-from ._paths import as_text, lookup
-from ._record import is_empty
 
-__all__ = ["Guess", "guess", "paths_of"]
+__all__ = ["Guess", "guess"]
 
-_HINT = re.compile(r"\s*[(\[]\s*([^)\]]+?)\s*[)\]]$|[\s_]+(?:in\s+)?(\S+)$")
 _SIGNS = {"€": "EUR", "$": "USD", "£": "GBP", "zł": "PLN", "kr": "SEK"}
-_PATH = re.compile(
-    r"""(?:[A-Za-z_]\w*|"[^"]*")(?:\[\])?(?:\.(?:[A-Za-z_]\w*|"[^"]*")(?:\[\])?)*""",
-    re.ASCII,
-)
-_SEGMENT = re.compile(r"""("[^"]*"|[^.\[\]"]+)(?:\[\])?""")
-_PREFIX = re.compile(r"^@|^[a-z]\w*:(?=\w)")
-_NUMBERED = re.compile(r"^(.*?) ?\d+$")
 _LEVELS = (" > ", ">", " -> ", "->", " » ", " / ", "/", "|", "\\")
 _LISTS = ("|", ";", ",")
 _ADDRESS = re.compile(r"https?://")
-_DEEPEST = 3
 _SHOWN = 20
 _OF_VARIANTS = frozenset({"sku", "barcode", "price", "prices", "currency", "stock"})
 _CURRENCIES = ("currency", "currency code", "währung", "devise", "moneda", "valuta")
 _LIVE = {"1": "published", "0": "draft", "active": "published", "inactive": "draft"}
 _STATUSES = frozenset({"published", "draft", "true", "false"})
 _MEASURES = {"weight": WEIGHTS, "length": LENGTHS, "width": LENGTHS, "height": LENGTHS}
-
-_Records = Sequence[Mapping[str, object]]
 
 
 @attrs.define
@@ -69,109 +56,11 @@ class Guess:
         self.facts.append(f"{source} ({reasons})" if reasons else source)
 
 
-@attrs.frozen
-class _Column:
-    """A column: its name as written, without its hint, and its values that are not empty.
-
-    Attributes:
-        path: Name of the column, or path.
-        name: The name in lower case, without hint and signs.
-        hint: What stands in brackets or at the end of the name, such as `kg` or `EUR`.
-        cells: Values that are not empty.
-    """
-
-    path: str
-    name: str
-    hint: str
-    cells: Sequence[object]
-
-    @classmethod
-    def of(cls, path: str, records: _Records) -> _Column:
-        """A column of these records."""
-        find = lookup(path)
-        cells = [cell for each in records if not is_empty(cell := find(each))]
-        is_column = not records or any(path in each for each in records)
-        parts = [path] if is_column else [p.strip('"') for p in _SEGMENT.findall(path)]
-        titles = [_PREFIX.sub("", part.strip()) for part in parts]
-        name, hint = _parted(titles[-1])
-        # `price.amount` is a price, and `brand.name` a brand.
-        if len(parts) > 1 and (name in _WEAK or parts[-1] == "#text"):
-            above, below = _parted(titles[-2])
-            if above in _KNOWN or parts[-1] == "#text":
-                name, hint = above, below
-        return cls(path, name, hint, cells)
-
-    @property
-    def texts(self) -> list[str]:
-        """The values that are simple, as texts."""
-        return [
-            as_text(cell).strip()
-            for cell in self.cells
-            if not isinstance(cell, list | Mapping)
-        ]
-
-
-_WEAK = frozenset(
-    {"src", "url", "href", "link", "value", "name", "title", "amount", "text", "label"}
-)
-_KNOWN = frozenset(name for names in NAMES.values() for name in names)
-
-
-def _parted(title: str) -> tuple[str, str]:
-    """A title in lower case, without what follows a known name, and that."""
-    plain = _plain(title)
-    if plain in _KNOWN:
-        return plain, ""
-    numbered = _NUMBERED.match(plain)
-    if numbered and numbered[1] in _KNOWN:
-        return numbered[1], ""
-    found = _HINT.search(title)
-    if found and (name := _plain(title[: found.start()])) in _KNOWN:
-        return name, found[1] or found[2]
-    return plain, ""
-
-
-def _plain(title: str) -> str:
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", title)
-    return re.sub(r"[\s_\-.:]+", " ", words.casefold()).strip()
-
-
 def _text(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def paths_of(records: _Records, depth: int = _DEEPEST) -> tuple[str, ...]:
-    """The columns of records, and the paths to what their objects and lists contain."""
-    found: dict[str, None] = {}
-    for record in records:
-        for name, value in record.items():
-            objects = _objects(value)
-            if not objects or depth == 1:
-                found[name] = None
-                continue
-            mark = "[]" if isinstance(value, list) else ""
-            for each in paths_of(objects, depth - 1):
-                found[f"{_quoted(name)}{mark}.{_quoted(each)}"] = None
-    return tuple(found)
-
-
-def _objects(value: object) -> list[Mapping[str, object]]:
-    """The objects in a value; empty: it is not an object, nor a list of them."""
-    items = cast("list[object]", value) if isinstance(value, list) else [value]
-    objects = [
-        cast("Mapping[str, object]", each)
-        for each in items
-        if isinstance(each, Mapping)
-    ]
-    return objects if len(objects) == len(items) else []
-
-
-def _quoted(path: str) -> str:
-    """A name as JMESPath writes it; paths stay as they are."""
-    return path if _PATH.fullmatch(path) else json.dumps(path)
-
-
-def guess(columns: Sequence[str], records: _Records) -> Guess:
+def guess(columns: Sequence[str], records: Records) -> Guess:
     """Propose a map.
 
     Args:
@@ -181,7 +70,7 @@ def guess(columns: Sequence[str], records: _Records) -> Guess:
     result, used = Guess(), set[str]()
     nested = _nested(records)
     known = [
-        _Column.of(path, records) for path in columns if not _is_below(path, nested)
+        Column.of(path, records) for path in columns if not _is_below(path, nested)
     ]
     for field, names in NAMES.items():
         found = [] if nested and _is_of_variant(field) else _matching(known, names)
@@ -209,10 +98,10 @@ def _is_below(path: str, name: str) -> bool:
     return bool(name) and path.startswith((f"{name}.", f"{name}[]."))
 
 
-def _nested(records: _Records) -> str:
+def _nested(records: Records) -> str:
     """The column with the variants of a record; empty: there is none."""
     for name in {name: None for record in records for name in record}:
-        items = [each for record in records for each in _objects(record.get(name))]
+        items = [each for record in records for each in objects_in(record.get(name))]
         if not items or not any(isinstance(r.get(name), list) for r in records):
             continue
         fields = {line.partition(" ")[0] for line in _of_items(items).lines}
@@ -221,7 +110,7 @@ def _nested(records: _Records) -> str:
     return ""
 
 
-def _of_items(items: _Records) -> Guess:
+def _of_items(items: Records) -> Guess:
     """What is proposed for the variants of records."""
     found = guess(paths_of(items), items)
     at = [n for n, line in enumerate(found.lines) if _is_of_variant(_field(line))]
@@ -234,8 +123,8 @@ def _field(line: str) -> str:
     return "price" if name.startswith("prices.") else name
 
 
-def _add_nested(result: Guess, name: str, records: _Records) -> None:
-    items = [each for record in records for each in _objects(record.get(name))]
+def _add_nested(result: Guess, name: str, records: Records) -> None:
+    items = [each for record in records for each in objects_in(record.get(name))]
     found = _of_items(items)
     result.add("variants", name, _text(name), ["a list with the variants"])
     result.lines += found.lines
@@ -243,7 +132,7 @@ def _add_nested(result: Guess, name: str, records: _Records) -> None:
     result.questions += found.questions
 
 
-def _matching(columns: Sequence[_Column], names: Sequence[str]) -> list[_Column]:
+def _matching(columns: Sequence[Column], names: Sequence[str]) -> list[Column]:
     """The columns with the first of these names that any has."""
     for name in names:
         if found := [column for column in columns if column.name == name]:
@@ -252,7 +141,7 @@ def _matching(columns: Sequence[_Column], names: Sequence[str]) -> list[_Column]
 
 
 def _single(
-    result: Guess, field: str, found: Sequence[_Column], _: Sequence[_Column]
+    result: Guess, field: str, found: Sequence[Column], _: Sequence[Column]
 ) -> list[str]:
     column = found[0]
     result.add(field, column.path, _text(column.path))
@@ -260,7 +149,7 @@ def _single(
 
 
 def _key(
-    result: Guess, field: str, found: Sequence[_Column], _: Sequence[_Column]
+    result: Guess, field: str, found: Sequence[Column], _: Sequence[Column]
 ) -> list[str]:
     column, texts = found[0], found[0].texts
     if len(set(texts)) < len(texts):
@@ -272,7 +161,7 @@ def _key(
 
 
 def _images(
-    result: Guess, field: str, found: Sequence[_Column], _: Sequence[_Column]
+    result: Guess, field: str, found: Sequence[Column], _: Sequence[Column]
 ) -> list[str]:
     paths = [column.path for column in found]
     texts = [text for column in found for text in column.texts]
@@ -295,7 +184,7 @@ def _images(
 
 
 def _categories(
-    result: Guess, field: str, found: Sequence[_Column], _: Sequence[_Column]
+    result: Guess, field: str, found: Sequence[Column], _: Sequence[Column]
 ) -> list[str]:
     column, texts = found[0], found[0].texts
     levels = next(
@@ -309,7 +198,7 @@ def _categories(
 
 
 def _tags(
-    result: Guess, field: str, found: Sequence[_Column], _: Sequence[_Column]
+    result: Guess, field: str, found: Sequence[Column], _: Sequence[Column]
 ) -> list[str]:
     column, texts = found[0], found[0].texts
     separator = next((s for s in _LISTS if any(s in t for t in texts)), "")
@@ -321,7 +210,7 @@ def _tags(
 
 
 def _status(
-    result: Guess, field: str, found: Sequence[_Column], _: Sequence[_Column]
+    result: Guess, field: str, found: Sequence[Column], _: Sequence[Column]
 ) -> list[str]:
     column = found[0]
     values = sorted({text.casefold() for text in column.texts})
@@ -341,7 +230,7 @@ def _status(
 
 
 def _measure(
-    result: Guess, field: str, found: Sequence[_Column], _: Sequence[_Column]
+    result: Guess, field: str, found: Sequence[Column], _: Sequence[Column]
 ) -> list[str]:
     column, units = found[0], _MEASURES[field]
     unit = _known(column.hint, lambda text: check_unit(text, units))
@@ -363,7 +252,7 @@ def _measure(
 
 
 def _prices(
-    result: Guess, field: str, found: Sequence[_Column], columns: Sequence[_Column]
+    result: Guess, field: str, found: Sequence[Column], columns: Sequence[Column]
 ) -> list[str]:
     codes = [(column, code) for column in found if (code := _currency(column.hint))]
     if len(codes) > 1:
@@ -379,7 +268,7 @@ def _prices(
 
 
 def _price(
-    result: Guess, field: str, column: _Column, code: str, *, known: bool = False
+    result: Guess, field: str, column: Column, code: str, *, known: bool = False
 ) -> None:
     """The line of a price, or what is not known of it.
 
@@ -408,7 +297,7 @@ def _price(
 
 
 def _stock(
-    result: Guess, field: str, found: Sequence[_Column], _: Sequence[_Column]
+    result: Guess, field: str, found: Sequence[Column], _: Sequence[Column]
 ) -> list[str]:
     column = found[0]
     words = [t for t in dict.fromkeys(column.texts) if not re.search(r"\d", t)]
@@ -420,7 +309,7 @@ def _stock(
     return [column.path]
 
 
-def _marks(column: _Column) -> tuple[str | None, bool]:
+def _marks(column: Column) -> tuple[str | None, bool]:
     try:
         return number_marks(column.cells)
     except InvalidValueError:
@@ -443,7 +332,7 @@ def _known(text: str, check: Callable[[str], str]) -> str:
 
 
 _PROPOSERS: Mapping[
-    str, Callable[[Guess, str, Sequence[_Column], Sequence[_Column]], list[str]]
+    str, Callable[[Guess, str, Sequence[Column], Sequence[Column]], list[str]]
 ] = {
     "key": _key,
     "images": _images,

@@ -104,6 +104,8 @@ class RecordMapping:
         options: Value of each option, by its name.
         option_pairs: Pairs of columns with the name and the value of an option; `*`
             in both stands for the same text. Two paths to lists give several options.
+        option_list: Options in one cell, each with its name, such as
+            `Color=Red, Size: M` with `split`.
         option_blank: Values that stand for no option, such as `Default Title`.
         price: One price, or several in different currencies.
         prices: One price for each currency, by its code.
@@ -150,6 +152,7 @@ class RecordMapping:
     option_pairs: tuple[tuple[str, ...], ...] = attrs.field(
         default=(), converter=_pairs
     )
+    option_list: Expression | None = None
     option_blank: tuple[str, ...] = ()
     price: Expression | None = None
     prices: Mapping[str, Expression] = attrs.field(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TypeAlias, cast
 
 import attrs
 
+from catalogsync.catalog.checks import shortened
 from catalogsync.errors import InvalidValueError
 
 from ._expression import Expression
@@ -19,6 +21,9 @@ OptionNames: TypeAlias = dict[tuple[str, str], str]
 """The option names that were seen in a product so far, by pair of columns."""
 
 _Pair: TypeAlias = Callable[[Record, OptionNames], Iterator[tuple[object, object]]]
+
+
+_NAMED = re.compile(r"\s*([^=:]*[^=:\s])\s*[=:]\s*(.*?)\s*", re.DOTALL)
 
 
 @attrs.frozen
@@ -40,10 +45,13 @@ class OptionParts:
         cls,
         named: Mapping[str, Expression],
         pairs: Sequence[Sequence[str]],
+        listed: Expression | None,
         blank: Sequence[str],
     ) -> OptionParts:
         """Prepare them; the arguments are as in `RecordMapping`."""
         prepared = [_pair(name, value) for name, value in pairs]
+        if listed is not None:
+            prepared.append(_listed(listed))
         return cls(named, prepared, {text.strip().casefold() for text in blank})
 
     def __bool__(self) -> bool:
@@ -93,6 +101,27 @@ def _pair(name: str, value: str) -> _Pair:
             yield from zip(*listed, strict=True)
         else:
             yield from _one(*found, (name, value), names)
+
+    return find
+
+
+def _listed(spec: Expression) -> _Pair:
+    """Options in one value, each with its name, such as `Color=Red`."""
+
+    def find(record: Record, _: OptionNames) -> Iterator[tuple[object, object]]:
+        try:
+            found = spec.find(record.values)
+        except InvalidValueError as error:
+            raise error.under("option_list") from None
+        items = cast("list[object]", found) if isinstance(found, list) else [found]
+        for item in items:
+            if not (text := _text(item, "option_list")):
+                continue
+            parts = _NAMED.fullmatch(text)
+            if parts is None:
+                problem = f"{shortened(text)!r} has no name, as in `Color=Red`"
+                raise InvalidValueError("option_list", problem)
+            yield parts[1], parts[2]
 
     return find
 

@@ -101,7 +101,10 @@ class VariantParts:
             order=mapping.variant_order,
             texts=texts,
             options=OptionParts.of(
-                mapping.options, mapping.option_pairs, mapping.option_blank
+                mapping.options,
+                mapping.option_pairs,
+                mapping.option_list,
+                mapping.option_blank,
             ),
             prices=prices,
             price_columns=[_currency_column(n) for n in mapping.price_columns],
