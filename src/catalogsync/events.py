@@ -31,7 +31,10 @@ __all__ = [
     "RunFinished",
     "RunStarted",
     "RunStopping",
+    "SourceReading",
+    "observe_reading",
     "observe_requests",
+    "report_reading",
     "report_request",
 ]
 
@@ -80,6 +83,21 @@ class PageRead(Event):
     rejected: int
     total: int | None
     seconds: float = 0.0
+
+
+@attrs.frozen(kw_only=True)
+class SourceReading(Event):
+    """A source has read something, but no page yet: most of a large file, for example.
+
+    Attributes:
+        done: How much it has read so far.
+        total: How much there is; None: not known.
+        unit: What is counted: `rows` or `bytes`.
+    """
+
+    done: int
+    total: int | None
+    unit: str
 
 
 @attrs.frozen(kw_only=True)
@@ -263,6 +281,40 @@ def report_request(request: Request, /) -> None:
     observer = _observer.get()
     if observer is not None:
         observer(request)
+
+
+ReadingObserver: TypeAlias = Callable[[int, int | None, str], None]
+
+_reading_observer: ContextVar[ReadingObserver | None] = ContextVar(
+    "catalogsync_reading_observer", default=None
+)
+
+
+@contextmanager
+def observe_reading(observer: ReadingObserver) -> Generator[None]:
+    """Observe what sources report in this block, as in `observe_requests`."""
+    token = _reading_observer.set(observer)
+    try:
+        yield
+    finally:
+        _reading_observer.reset(token)
+
+
+def report_reading(
+    done: int, /, *, total: int | None = None, unit: str = "rows"
+) -> None:
+    """Report how far a source has read, before it returns its first page.
+
+    Called by sources, in the thread of the event loop; about twice a second is enough.
+
+    Args:
+        done: How much was read so far.
+        total: How much there is; None: not known.
+        unit: What is counted: `rows` or `bytes`.
+    """
+    observer = _reading_observer.get()
+    if observer is not None:
+        observer(done, total, unit)
 
 
 _LEVELS: dict[type[Event], int] = {

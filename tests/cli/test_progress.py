@@ -26,6 +26,7 @@ from catalogsync.events import (
     Retrying,
     RunFinished,
     RunStarted,
+    SourceReading,
 )
 from catalogsync.report import Counts
 
@@ -79,6 +80,26 @@ def test_line() -> None:
     line = "2 pages, 40 of 100 products, 1 batch, 13/s, 5 s left"
     assert progress.state.line() == line
     assert len(lines.lines) == 2
+
+
+def test_line_while_a_file_is_read() -> None:
+    """How far it is, until the first page or a retry; nothing before it begins."""
+
+    def reading(done: int, total: int | None = None, unit: str = "rows") -> Event:
+        return SourceReading(run_id="r", done=done, total=total, unit=unit)
+
+    lines, progress = plain(STARTED, reading(0), reading(120_000))
+    assert lines.lines == ["reading: 120,000 rows"]
+    for event, text in (
+        (reading(2_500_000, unit="bytes"), "reading: 2.5 MB"),
+        (reading(2_500_000, 9_000_000, "bytes"), "reading: 2.5 of 9.0 MB"),
+        (reading(5, 1000), "reading: 5 of 1,000 rows"),
+        (AGAIN, "0 products, 0 batches, 0/s, retrying now"),
+        (reading(7), "reading: 7 rows"),
+        (page(), "1 page, 31 of 100 products"),
+    ):
+        progress(event)
+        assert text in progress.state.line()
 
 
 def test_line_of_a_plan() -> None:

@@ -26,6 +26,7 @@ from catalogsync.events import (
     Retrying,
     RunFinished,
     RunStarted,
+    SourceReading,
 )
 from catalogsync.report import Counts
 
@@ -47,6 +48,7 @@ class ProgressState:
         counts: Counts of the run; None for a plan, which writes nothing.
         pages: Number of pages read.
         batches: Number of batches written.
+        reading: How far the source has read before its first page; None: it is past that.
         retrying: Latest failure that is being retried; None after the next success.
     """
 
@@ -55,6 +57,7 @@ class ProgressState:
     counts: Callable[[], Counts] | None = None
     pages: int = 0
     batches: int = 0
+    reading: SourceReading | None = None
     retrying: Retrying | None = None
     _read: int = 0
     _total: int | None = None
@@ -67,14 +70,16 @@ class ProgressState:
         """Update the progress after an event."""
         if isinstance(event, RunStarted):
             self._started = self.clock()
+        elif isinstance(event, SourceReading):
+            self.reading = event
         elif isinstance(event, PageRead):
-            self.pages += 1
+            self.pages, self.reading = self.pages + 1, None
             self._read += event.products + event.rejected
             self._total = event.total
         elif isinstance(event, BatchWritten):
             self.batches += 1
         elif isinstance(event, Retrying):
-            self.retrying = event
+            self.retrying, self.reading = event, None
         if isinstance(event, PageRead | Compared | BatchWritten):
             self.retrying = None
 
@@ -102,6 +107,8 @@ class ProgressState:
 
     def line(self) -> str:
         """Pages, products, batches, rate and time left."""
+        if self.reading is not None:
+            return _reading_text(self.reading)
         done, total, rate = self.done, self.total, self.rate
         products = f"{done}" if total is None else f"{done} of {total}"
         parts = [
@@ -148,7 +155,9 @@ class Progress:
     def _print_line(self, event: Event) -> None:
         now = self.state.clock()
         due = self._last is None or now - self._last >= _PAUSE
-        if isinstance(event, RunFinished) or (isinstance(event, _SHOWN) and due):
+        begun = not isinstance(event, SourceReading) or event.done
+        shown = isinstance(event, _SHOWN) and due and begun
+        if isinstance(event, RunFinished) or shown:
             self._last = now
             self.say(self.state.line())
 
@@ -201,7 +210,16 @@ class Progress:
             yield self
 
 
-_SHOWN = (PageRead, BatchWritten)
+_SHOWN = (SourceReading, PageRead, BatchWritten)
+
+
+def _reading_text(reading: SourceReading) -> str:
+    """How far a source has read, such as `reading: 120,000 rows`."""
+    if reading.unit != "bytes":
+        of = "" if reading.total is None else f" of {reading.total:,}"
+        return f"reading: {reading.done:,}{of} {reading.unit}"
+    of = "" if reading.total is None else f" of {reading.total / 1e6:,.1f}"
+    return f"reading: {reading.done / 1e6:,.1f}{of} MB"
 
 
 def _message(event: Event) -> str:

@@ -29,6 +29,7 @@ from catalogsync.events import (
     Request,
     RequestSent,
     Retrying,
+    SourceReading,
 )
 from catalogsync.report import (
     BatchSizes,
@@ -294,6 +295,10 @@ class Recorder:
         self.bytes_sent += request.sent
         self.bytes_received += request.received
         self.emit(RequestSent(run_id=self.run_id, request=request))
+
+    def add_reading(self, done: int, total: int | None, unit: str) -> None:
+        """Pass on how far the source has read."""
+        self.emit(SourceReading(run_id=self.run_id, done=done, total=total, unit=unit))
 
     def retrying(self, what: str) -> OnRetry:
         """What counts and reports retries of work, such as `read page 30`."""

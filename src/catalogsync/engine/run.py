@@ -21,6 +21,7 @@ from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
 from catalogsync.events import (
     RunFinished,
     RunStarted,
+    observe_reading,
     observe_requests,
 )
 from catalogsync.protocols import CountsRequests
@@ -141,7 +142,10 @@ class Run:
         status, summary = RunStatus.CANCELLED, "the run was cancelled"
         report: Report | None = None
         try:
-            with observe_requests(recorder.add_request):
+            with (
+                observe_requests(recorder.add_request),
+                observe_reading(recorder.add_reading),
+            ):
                 report = await self._carry_out()
         except Exception as error:
             status, summary = RunStatus.FAILED, self._explained(error)

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -69,6 +69,8 @@ class FoundFile:
             and the size; empty: nothing is known.
         path: Path in the file system.
         system: The fsspec file system.
+        on_copied: Called while the file is copied from another machine, with the number
+            of bytes so far and of all, if that is known.
     """
 
     name: str
@@ -78,6 +80,9 @@ class FoundFile:
     version: str
     path: str = attrs.field(repr=False)
     system: Any = attrs.field(repr=False)
+    on_copied: Callable[[int, int | None], None] = attrs.field(
+        default=lambda _done, _all: None, repr=False, eq=False
+    )
 
     @contextmanager
     def open(self, *, most: int, member: str | None = None) -> Generator[IO[bytes]]:
@@ -126,7 +131,10 @@ class FoundFile:
             tempfile.TemporaryFile() as copy,
         ):
             bounded = cast("IO[bytes]", Bounded(remote, remote, most, self.place))
-            shutil.copyfileobj(bounded, copy, 1 << 20)
+            self.on_copied(0, self.size)
+            while some := bounded.read(1 << 20):
+                copy.write(some)
+                self.on_copied(copy.tell(), self.size)
             copy.seek(0)
             yield copy
 

@@ -28,7 +28,8 @@ from catalogsync.mapping import Record, Sample
 from catalogsync.protocols import CheckResult, Cursor, Page
 
 from ._location import FoundFile, find_file
-from ._records import Records, Rows
+from ._progress import CLOSED, ReadingProgress
+from ._records import Records
 from ._settings import FileSettings
 from ._staging import Staged, Staging
 from ._upload import Upload
@@ -38,9 +39,6 @@ __all__ = ["FileSource", "OpenRecords", "open_source"]
 OpenRecords: TypeAlias = Callable[[FoundFile, Path, ExitStack], Records]
 """Opens the records of a file, given an empty folder for copies of it, and a stack that
 closes what is opened once they are read."""
-
-_LOOK_EVERY = 100
-_CLOSED = "the source was closed while it was read"
 
 
 @attrs.frozen(kw_only=True)
@@ -185,14 +183,17 @@ class FileSource:
             if self._read is None:
                 self._tries += 1
                 folder = self._folder / str(self._tries)
-                return await asyncio.to_thread(self._load, folder)
+                progress = ReadingProgress(
+                    loop=asyncio.get_running_loop(), is_closed=lambda: self._closed
+                )
+                return await asyncio.to_thread(self._load, folder, progress)
             return self._read
 
-    def _load(self, folder: Path) -> _Read:
+    def _load(self, folder: Path, progress: ReadingProgress) -> _Read:
         """Read the file onto the disk; blocks."""
         folder.mkdir()
         try:
-            return self._kept(self._stage(folder))
+            return self._kept(self._stage(folder, progress))
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -202,16 +203,17 @@ class FileSource:
         with self._closing:
             if self._closed:
                 read.staging.close()
-                raise TransientError(_CLOSED)
+                raise TransientError(CLOSED)
             self._read = read
         return read
 
-    def _stage(self, folder: Path) -> _Read:
+    def _stage(self, folder: Path, progress: ReadingProgress) -> _Read:
         settings = self.settings
         file = self._upload.find(settings.location)
+        file = attrs.evolve(file, on_copied=progress.copied)
         with ExitStack() as stack:
             records = self._open_records(file, folder, stack)
-            watched = attrs.evolve(records, rows=self._watched(records.rows))
+            watched = attrs.evolve(records, rows=progress.watched(records.rows))
             staging = Staging.of(
                 watched, settings.map, folder, page_size=settings.page_size
             )
@@ -229,13 +231,6 @@ class FileSource:
             staging=staging,
             context=context,
         )
-
-    def _watched(self, rows: Rows) -> Rows:
-        """The rows, as long as the source is open."""
-        for number, row in enumerate(rows):
-            if number % _LOOK_EVERY == 0 and self._closed:
-                raise TransientError(_CLOSED)
-            yield row
 
     def _products(
         self, read: _Read, found: Iterable[Staged]
