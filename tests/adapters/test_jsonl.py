@@ -36,6 +36,7 @@ from catalogsync.adapters.jsonl import (
 from catalogsync.adapters.jsonl._lines import Line, key_of, parse
 from catalogsync.catalog.products import Field
 from catalogsync.config import load_config
+from catalogsync.engine import promises
 from catalogsync.errors import InvalidValueError, MisconfiguredError, TransientError
 from catalogsync.state import StateSettings
 
@@ -221,7 +222,7 @@ async def test_a_damaged_line_is_rejected_by_the_source(tmp_path: Path) -> None:
         b"\n\n".join([lines[0], b'{"key":"shop:9","product":{"title":""}}', lines[1]])
     )
     async with JSONLSourceSettings(path=str(path), name="shop").open() as source:
-        page = await source.read(None)
+        page = promises.built(await source.read(None))
     assert [*page.products] == [CUP, PAN]
     assert page.total == 3
     (rejected,) = page.rejected
@@ -355,6 +356,34 @@ async def test_from_a_configuration_there_and_back(tmp_path: Path) -> None:
     report = await load_config(tmp_path / "catalogsync.toml").job("copy").run()
     assert report.counts.created == 2
     assert await read_back(tmp_path / "copy.jsonl") == [CUP, PAN]
+
+
+async def test_a_second_run_recognises_lines(tmp_path: Path) -> None:
+    """With a state store, lines of both sides that stayed the same are not read."""
+    backup, copy = tmp_path / "shop.jsonl", tmp_path / "copy.jsonl"
+    await written(backup, CUP, PAN)
+    async with (
+        StateSettings().open() as state,
+        JSONLSourceSettings(path=str(backup), name="shop").open() as source,
+        JSONLSinkSettings(path=str(copy)).open() as sink,
+    ):
+        for expected in ("created", "unchanged", "unchanged"):
+            report = await sync(source, sink, state=state)
+            assert getattr(report.counts, expected) == 2
+        await written(backup, attrs.evolve(CUP, title="Mug"), PAN)
+        report = await sync(source, sink, state=state)
+        assert (report.counts.updated, report.counts.unchanged) == (1, 1)
+        await written(backup, attrs.evolve(CUP, title="Mug"), PAN)
+    assert [each.title for each in await read_back(copy)] == ["Mug", "Pan"]
+
+
+async def test_a_line_with_two_keys_is_rejected(tmp_path: Path) -> None:
+    path = tmp_path / "shop.jsonl"
+    path.write_bytes(b'{"key":"shop:1","product":{"title":"Cup"},"key":"shop:2"}')
+    async with JSONLSourceSettings(path=str(path), name="shop").open() as source:
+        page = promises.built(await source.read(None))
+    (rejected,) = page.rejected
+    assert str(rejected) == "line 1: key: stands there twice"
 
 
 async def test_check_says_what_is_there(tmp_path: Path) -> None:

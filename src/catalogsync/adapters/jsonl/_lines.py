@@ -9,16 +9,19 @@ from typing import Any, TypeAlias, cast
 
 import attrs
 
+from catalogsync._lib.digests import digest_of
 from catalogsync.catalog.convert import product_from_json, product_to_json
 from catalogsync.catalog.products import Json, Product, ProductKey
 from catalogsync.errors import InvalidValueError
 
-__all__ = ["Line", "Place", "key_of", "parse"]
+__all__ = ["Line", "Place", "digest_of_line", "key_of", "parse"]
 
 Place: TypeAlias = tuple[str, str]
 """Source and id of a key; of a line without a key, no source and a name for it."""
 
 _KEY_FIRST = re.compile(rb'\{"key":("(?:[^"\\]|\\.)*")')
+_FORM = b"jsonl 1"
+"""Another one whenever the same line reads as another product."""
 _NAMES = {"key", "last_applied", "product", "released"}
 
 
@@ -101,6 +104,11 @@ def parse(data: bytes) -> Line:
     except ValueError as error:
         raise InvalidValueError("", f"is not JSON: {error}") from None
     return _line(tree)
+
+
+def digest_of_line(data: bytes) -> bytes:
+    """A digest that changes with anything that a line says."""
+    return digest_of(_FORM, data)
 
 
 def key_of(data: bytes) -> ProductKey | None:

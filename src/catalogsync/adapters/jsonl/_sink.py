@@ -21,6 +21,7 @@ from catalogsync.catalog.changes import (
     Release,
     Unpublish,
 )
+from catalogsync.catalog.drafts import Fingerprint
 from catalogsync.catalog.outcomes import Outcome
 from catalogsync.catalog.products import (
     Field,
@@ -33,7 +34,7 @@ from catalogsync.errors import CatalogSyncError, ConflictError, InvalidValueErro
 from catalogsync.protocols import CheckResult, Limits
 
 from ._file import LONGEST
-from ._lines import Line, Place, parse
+from ._lines import Line, Place, digest_of_line, parse
 from ._store import Store, Stored
 
 __all__ = ["JSONLSink"]
@@ -57,7 +58,8 @@ async def open_sink(path: Path, name: str, batch: int) -> AsyncGenerator[JSONLSi
 class JSONLSink:
     """A file of products; `JSONLSinkSettings.open` makes it.
 
-    It is a `Sink`, a `RemovingSink`, `HasEndpoint` and `SelfChecking`. It holds
+    It is a `Sink`, a `RemovingSink`, a `FingerprintingSink`, `HasEndpoint` and
+    `SelfChecking`. It holds
     everything that a product can have.
 
     Attributes:
@@ -88,6 +90,20 @@ class JSONLSink:
         keys = [product.key for product in desired]
         stored = await asyncio.to_thread(self._store.find, keys)
         return {ProductKey(*each.place): _found(each) for each in stored}
+
+    def fingerprint(
+        self, existing: Existing, /, *, fields: frozenset[Field]
+    ) -> Fingerprint | None:
+        """Digest of the line that `find` read."""
+        digest = existing.native
+        return Fingerprint(digest, fields) if isinstance(digest, str) else None
+
+    async def fingerprints(
+        self, keys: Sequence[ProductKey], /, *, fields: frozenset[Field]
+    ) -> Mapping[ProductKey, str]:
+        """Digests of the lines of these keys."""
+        stored = await asyncio.to_thread(self._store.find, keys)
+        return {ProductKey(*each.place): _digest(each) for each in stored}
 
     async def owned(self, source: str, /) -> AsyncIterator[Sequence[Existing]]:
         """All products of a source, page by page, in the order of their ids."""
@@ -173,9 +189,17 @@ class JSONLSink:
 def _found(stored: Stored) -> Found:
     try:
         line = parse(stored.data)
-        return Existing(product=line.product, last_applied=line.last_applied)
+        return Existing(
+            product=line.product,
+            last_applied=line.last_applied,
+            native=_digest(stored),
+        )
     except InvalidValueError as error:
         return Conflict(reason=f"line {stored.number} is not a valid product: {error}")
+
+
+def _digest(stored: Stored) -> str:
+    return digest_of_line(stored.data).hex()
 
 
 def _owned(stored: Stored) -> Existing:

@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
@@ -13,12 +14,14 @@ from typing import BinaryIO, TypeAlias
 import attrs
 
 from catalogsync._lib.texts import counted
+from catalogsync.catalog.drafts import Draft
 from catalogsync.catalog.outcomes import Rejected
 from catalogsync.catalog.products import Product, ProductKey
 from catalogsync.errors import CatalogSyncError, InvalidValueError, MisconfiguredError
 from catalogsync.protocols import CheckResult, Cursor, Page
 
 from ._file import Numbered, file_errors, key_in, lines_of, parsed
+from ._lines import digest_of_line
 
 __all__ = ["JSONLSource"]
 
@@ -133,22 +136,17 @@ class JSONLSource:
         return key is not None and key.source == self.name
 
     def _page(self, lines: Iterable[Numbered]) -> Page:
-        products: list[Product] = []
+        drafts: list[Draft] = []
         rejected: list[Rejected] = []
         for line in lines:
-            if not self._is_own(line):
-                continue
             try:
-                products.append(parsed(line).product)
+                key = key_in(line)
             except InvalidValueError as error:
-                each = Rejected(
-                    key=_key(line),
-                    reason=str(error),
-                    where=f"line {line.number}",
-                    path=error.path,
-                )
-                rejected.append(each)
-        return Page(products=products, rejected=rejected)
+                rejected.append(_rejected(line, None, error))
+                continue
+            if key is not None and key.source == self.name:
+                drafts.append(_draft(line, key))
+        return Page(products=drafts, rejected=rejected)
 
     @contextmanager
     def _opened(self, version: _Version | None = None) -> Generator[BinaryIO]:
@@ -158,6 +156,33 @@ class JSONLSource:
                 problem = f"{self.path} was changed while it was read; run again"
                 raise MisconfiguredError("path", problem)
             yield file
+
+
+def _draft(line: Numbered, key: ProductKey) -> Draft:
+    """A line that becomes a product when it is built."""
+    return Draft(
+        key=key,
+        digest=digest_of_line(line.data),
+        size=len(line.data),
+        build=partial(_built, line, key),
+    )
+
+
+def _built(line: Numbered, key: ProductKey) -> Product | Rejected:
+    try:
+        read = parsed(line)
+        if read.key == key:
+            return read.product
+    except InvalidValueError as error:
+        return _rejected(line, key, error)
+    return _rejected(line, key, InvalidValueError("key", "stands there twice"))
+
+
+def _rejected(
+    line: Numbered, key: ProductKey | None, error: InvalidValueError
+) -> Rejected:
+    where = f"line {line.number}"
+    return Rejected(key=key, reason=str(error), where=where, path=error.path)
 
 
 def _version(file: BinaryIO) -> _Version:
