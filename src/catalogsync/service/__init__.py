@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ._feed import Feed, Reader
-from ._service import JobEvent, JobState, PlannedRun, Service
+from ._service import Service
+from ._states import JobEvent, JobState, PlannedRun
 
 __all__ = ["Feed", "JobEvent", "JobState", "PlannedRun", "Reader", "Service"]
