@@ -25,7 +25,7 @@ __all__ = ["Staged", "Staging"]
 
 _SETTINGS = {"threads": "1", "preserve_insertion_order": "true"}
 _LEAST_BUFFER = 4 << 20
-_MEMORY = 64 << 20
+_MEMORY = 32 << 20
 
 
 @attrs.frozen(kw_only=True, eq=False)
