@@ -254,3 +254,12 @@ async def test_any_damage_ends_in_products_and_rejections(
     assert len(keys) == len(products)
     assert products or rejected
     assert all(each.reason and each.where.startswith("row ") for each in rejected)
+
+
+async def test_rows_below_a_row_that_is_not_valid(tmp_path: Path) -> None:
+    """They belong to its product, not to the one above."""
+    text = f"{HEADER}a,Cup,A1,S,1,2\nb,Pot,B1,S,1,2,3\n,,B2,M,1,2\nc,Jug,C1,S,1,2\n"
+    products, rejected = await read_text(tmp_path, text)
+    found = {each.key.id: [v.sku for v in each.variants or ()] for each in products}
+    assert found == {"a": ["A1"], "c": ["C1"]}
+    assert [str(each.key) for each in rejected] == ["shop:b"]

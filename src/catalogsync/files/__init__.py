@@ -15,6 +15,7 @@ Requires the extra `files`. `find_file` and `FoundFile` block: use them in a thr
 
 from __future__ import annotations
 
+from ._joining import Extra, joined
 from ._location import FoundFile, find_file, shown
 from ._records import Records, Row, Rows
 from ._settings import FileSettings, check_installed, check_name
@@ -22,6 +23,7 @@ from ._source import FileSource, OpenRecords, open_source
 from ._upload import Upload, check_marker
 
 __all__ = [
+    "Extra",
     "FileSettings",
     "FileSource",
     "FoundFile",
@@ -34,6 +36,7 @@ __all__ = [
     "check_marker",
     "check_name",
     "find_file",
+    "joined",
     "open_source",
     "shown",
 ]

@@ -18,7 +18,15 @@ from catalogsync.mapping import Record, RecordMapping
 
 from ._records import Records, Row, Rows
 
-__all__ = ["id_of", "noting_members", "parts_of", "values_of", "write_lines"]
+__all__ = [
+    "dumped",
+    "id_of",
+    "noting_members",
+    "parts_of",
+    "untagged",
+    "values_of",
+    "write_lines",
+]
 
 _SEPARATOR = "\x1f"
 _MARK = "\x1e"
@@ -81,12 +89,11 @@ def _keeper(records: Records, mapping: RecordMapping) -> Callable[[int, Row], st
                 key = _quoted(id_)
                 return f"{key}{_SEPARATOR}{where}{_MARK}{_MARK}{kept}"
         group, problem = _group(row, values_for_key, mapping)
-        kept = _dumped(cells, plain=records.plain)
+        kept = dumped(cells, plain=records.plain)
         if _size(kept) > _LONGEST_CELLS:
             group, problem, kept = None, "has too much text", _NO_CELLS
         if group is not None:
-            written = _quoted(group)
-            key = key if problem else written
+            key = written = _quoted(group)
         elif problem or not key:
             written = f"!{number}"
             problem = problem or "key: is missing"
@@ -158,7 +165,7 @@ def values_of(
         return dict(zip(columns, kept[1:].split(_MARK), strict=False))
     if plain:
         return _named(columns, loads(kept.encode()))
-    return _named(columns, json.loads(kept, object_hook=_untagged))
+    return _named(columns, json.loads(kept, object_hook=untagged))
 
 
 def _group(
@@ -221,7 +228,7 @@ def _one_line(text: str) -> str:
     return " ".join(text.replace(_SEPARATOR, " ").replace(_MARK, " ").split())
 
 
-def _dumped(cells: object, *, plain: bool) -> str:
+def dumped(cells: object, *, plain: bool) -> str:
     """Cells as JSON; those that JSON cannot contain are left out."""
     try:
         if plain:
@@ -237,5 +244,6 @@ def _tagged(value: object) -> object:
     raise TypeError
 
 
-def _untagged(found: dict[str, object]) -> object:
+def untagged(found: dict[str, object]) -> object:
+    """The number that an object of JSON stands for; an `object_hook`."""
     return Decimal(str(found[_NUMBER])) if _NUMBER in found else found

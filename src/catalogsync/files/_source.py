@@ -73,6 +73,7 @@ class FileSource:
     complete: bool
     _open_records: OpenRecords = attrs.field(alias="open_records", repr=False)
     _folder: Path = attrs.field(alias="folder")
+    _also: Sequence[str] = attrs.field(alias="also", default=(), repr=False)
     _upload: Upload = attrs.field(alias="upload", factory=Upload, repr=False)
     _turn: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False)
     _closing: Lock = attrs.field(factory=Lock, init=False)
@@ -130,9 +131,10 @@ class FileSource:
         settings, of_map = self.settings, self.settings.map.digest
         if of_map is None:
             return None
-        file = find_file(settings.location)
-        of_file = file.version or file.digest(most=settings.max_size)
-        texts = (file.place, of_file, repr(settings))
+        texts = [repr(settings)]
+        for location in (settings.location, *self._also):
+            file = find_file(location)
+            texts += [file.place, file.version or file.digest(most=settings.max_size)]
         parts = (text.encode(errors="replace") for text in texts)
         return digest_of(of_map, *parts).hex()
 
@@ -363,6 +365,7 @@ async def open_source(
     *,
     complete: bool,
     upload: Upload | None = None,
+    also: Sequence[str] = (),
 ) -> AsyncGenerator[FileSource]:
     """Open a source with a temporary folder of its own.
 
@@ -371,6 +374,7 @@ async def open_source(
         open_records: Opens the records of a file of this format.
         complete: Whether the file has the whole catalog.
         upload: How one knows that the file is complete; None: it is.
+        also: Locations of other files that its products depend on.
     """
     with tempfile.TemporaryDirectory(
         prefix="catalogsync-", ignore_cleanup_errors=True
@@ -381,6 +385,7 @@ async def open_source(
             open_records=open_records,
             folder=Path(folder),
             upload=upload or Upload(),
+            also=also,
         )
         try:
             yield source

@@ -5,7 +5,7 @@ Opening the source requires the extra `files`; importing this package does not.
 
 from __future__ import annotations
 
-from ._settings import TableSettings
+from ._settings import Join, TableSettings
 from ._sniff import sniff
 
-__all__ = ["TableSettings", "sniff"]
+__all__ = ["Join", "TableSettings", "sniff"]

@@ -5,9 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from catalogsync.files import FoundFile, Records
+import attrs
+
+from catalogsync.files import Extra, FoundFile, Records, Upload, joined
+from catalogsync.mapping import Expression, RecordMapping
 
 from ._delimited import Dialect, delimited
+from ._header import check_columns
 from ._json import json_lines, json_list
 from ._parquet import parquet
 from ._sheets import workbook
@@ -15,13 +19,60 @@ from ._sheets import workbook
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
-    from ._settings import TableSettings
+    from ._settings import Join, TableSettings
 
-__all__ = ["opened_table"]
+__all__ = ["opened_joined", "opened_table"]
 
 _OLD_OFFICE, _ZIP, _PARQUET = b"\xd0\xcf\x11\xe0", b"PK\x03\x04", b"PAR1"
 _LINES = (".jsonl", ".ndjson")
 _PACKED = (".gz", ".zst", ".zip")
+
+
+def opened_joined(
+    settings: TableSettings, file: FoundFile, folder: Path, stack: ExitStack
+) -> Records:
+    """Open a file, and the other files that are joined to it; as `opened_table`."""
+    if not settings.join:
+        return opened_table(settings, file, folder, stack)
+    # Of the columns that are mapped, any may stand in the other files.
+    lenient = attrs.evolve(settings.map, optional_columns=True)
+    records = opened_table(attrs.evolve(settings, map=lenient), file, folder, stack)
+    for number, join in enumerate(settings.join):
+        own = folder / f"join {number}"
+        own.mkdir()
+        extra = _extra(settings, join, own, stack)
+        records = joined(records, extra, own / "rows.db")
+    if records.columns:
+        check_columns(records.columns, settings.map, file.name)
+    return records
+
+
+def _extra(
+    settings: TableSettings, join: Join, folder: Path, stack: ExitStack
+) -> Extra:
+    """Open a file that is joined to another one."""
+    upload = Upload(settled=settings.settled, marker=settings.marker)
+    file = upload.find(join.location)
+    key = RecordMapping(key=Expression(from_=join.key), title=Expression(value="-"))
+    alone = attrs.evolve(
+        settings,
+        location=join.location,
+        map=key,
+        format=join.format,
+        sheet=join.sheet,
+        separator=join.separator,
+        encoding=join.encoding or settings.encoding,
+        header_row=join.header_row,
+        member=join.member,
+        join=(),
+    )
+    return Extra(
+        records=opened_table(alone, file, folder, stack),
+        name=file.name,
+        key=join.key,
+        on=join.on or join.key,
+        prefix=join.prefix,
+    )
 
 
 def opened_table(

@@ -22,9 +22,9 @@ from catalogsync.files import (
 )
 from catalogsync.mapping import RecordMapping
 
-from ._formats import opened_table
+from ._formats import opened_joined
 
-__all__ = ["TableFormat", "TableSettings"]
+__all__ = ["Join", "TableFormat", "TableSettings"]
 
 TableFormat: TypeAlias = Literal["csv", "workbook", "jsonl", "json", "parquet"]
 
@@ -49,6 +49,39 @@ def _none_or_one(_: object, __: object, value: str | None) -> None:
     if value is not None and len(value) > 1:
         problem = f"must be one character, or empty, is {value!r}"
         raise MisconfiguredError("quote", problem)
+
+
+@attrs.frozen(kw_only=True)
+class Join:
+    """Another file whose rows add to those of a table, such as prices or stock.
+
+    Attributes:
+        location: A path or an address, as in `TableSettings`.
+        key: The column of its key.
+        on: The column of the table that has the same value; None: of the same name.
+        prefix: Put before the names of its columns, for the map.
+        format: As in `TableSettings`, and so the others.
+        sheet: The sheets of a workbook.
+        separator: What separates the cells.
+        encoding: Such as `windows-1252`; None: that of the table.
+        header_row: Row of the header.
+        member: The file in a zip archive.
+    """
+
+    location: str = attrs.field(repr=lambda text: repr(shown(text)))
+    key: str
+    on: str | None = None
+    prefix: str = ""
+    format: TableFormat | None = None
+    sheet: str | tuple[str, ...] | None = attrs.field(
+        default=None, validator=_not_none_of
+    )
+    separator: str | None = attrs.field(default=None, validator=_one)
+    encoding: str | None = None
+    header_row: int | None = attrs.field(
+        default=None, validator=attrs.validators.optional(attrs.validators.ge(1))
+    )
+    member: str | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -79,6 +112,7 @@ class TableSettings:
         header_row: Row of the header, from 1. None: of the first 50 rows, the one that
             has most of the columns that are mapped.
         member: The file in a zip archive with several; `*` stands for any text.
+        join: Other files whose rows add to those with the same key, such as prices.
         complete: Whether the file has the whole catalog. If not, no run counts as one
             over all products, and none may prune.
         settled: Seconds since the last change of the file after which it counts as
@@ -107,6 +141,7 @@ class TableSettings:
         default=None, validator=attrs.validators.optional(attrs.validators.ge(1))
     )
     member: str | None = None
+    join: tuple[Join, ...] = ()
     complete: bool = True
     settled: float | None = attrs.field(
         default=None, validator=attrs.validators.optional(above(0))
@@ -123,8 +158,14 @@ class TableSettings:
             MissingExtraError: The extra `files` is not installed.
         """
         check_installed("the source `table`", _NEEDED)
-        records = partial(opened_table, self)
+        records = partial(opened_joined, self)
         upload = Upload(settled=self.settled, marker=self.marker)
-        opening = open_source(self, records, complete=self.complete, upload=upload)
+        opening = open_source(
+            self,
+            records,
+            complete=self.complete,
+            upload=upload,
+            also=[join.location for join in self.join],
+        )
         async with opening as source:
             yield source
