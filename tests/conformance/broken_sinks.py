@@ -66,7 +66,8 @@ class Shelf(MemorySink):
             for key in (c.id for c in each.product.categories or ())
             if (category := self.categories.get(key))
         }
-        references = {Field.CATEGORIES: ids, Field.TAGS: {}}
+        tags = {t: t for t in each.product.tags or () if t in self.categories}
+        references = {Field.CATEGORIES: ids, Field.TAGS: tags}
         return attrs.evolve(each, references=references)
 
     async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
@@ -571,6 +572,16 @@ class NeverInCategories(Shelf):
         return attrs.evolve(linked, references={})
 
 
+class AnyTag(Shelf):
+    """Every tag exists as soon as there is one."""
+
+    async def find_references(self, references: Any, /) -> Any:
+        found = await Shelf.find_references(self, references)
+        tags = [r for r in references if r.kind.value == "tag"]
+        known = [found[tag] for tag in tags if tag in found]
+        return {**found, **{tag: known[0] for tag in tags if known}}
+
+
 class TitlesAgree(Shelf):
     def fingerprint(
         self, existing: Existing, /, *, fields: frozenset[Field]
@@ -628,6 +639,7 @@ BROKEN: list[tuple[str, type[Shelf]]] = [
     ("check-explains", NoWords),
     ("requests-add-up", ResetsCount),
     ("references-are-found", FlatTree),
+    ("tags-are-found", AnyTag),
     ("references-once", CreatesAgain),
     ("references-of-products", NeverInCategories),
 ]

@@ -151,6 +151,15 @@ class Blind(Pages):
         return attrs.evolve(page, before=None, last=None, total=None)
 
 
+class BeforeAtTheEnd(Pages):
+    """Only the last page says what was before it."""
+
+    async def read(self, cursor: Cursor | None, /) -> Page:
+        page = await super().read(cursor)
+        before = page.before if cursor == "6" else None
+        return attrs.evolve(page, before=before, total=None)
+
+
 class NoReason(Pages):
     async def read(self, cursor: Cursor | None, /) -> Page:
         page = await super().read(cursor)
@@ -260,6 +269,8 @@ BROKEN: list[tuple[str, type[Pages]]] = [
     ("pages-at-once", OneBuffer),
     ("before-is-last", BeforeIsFirst),
     ("moves-are-noticed", Blind),
+    ("cut-pages-are-noticed", BeforeAtTheEnd),
+    ("shifts-are-noticed", BeforeAtTheEnd),
     ("rejections-explain", NoReason),
     ("lookup-finds", OtherPrice),
     ("lookup-leaves-out", RejectsMissing),

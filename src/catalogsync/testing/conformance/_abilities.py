@@ -225,6 +225,11 @@ def _category(kit: SinkKit, id_: str, parent: Reference | None = None) -> Refere
     return Reference(kind=kind, source=kit.source, id=id_, name=name, parent=parent)
 
 
+def _tag(kit: SinkKit, text: str) -> Reference:
+    name = f"Kit {kit.source} {text}"
+    return Reference(kind=ReferenceKind.TAG, source=kit.source, id=name, name=name)
+
+
 async def _write_references(
     kit: SinkKit, changes: Sequence[ReferenceChange]
 ) -> Sequence[ReferenceOutcome]:
@@ -258,33 +263,56 @@ async def references_are_found(kit: SinkKit) -> None:
     expect(found[top].ours, "a category of ours has ours=False")
 
 
+@promise(ABILITIES, mend="Look a tag up by its text, letter by letter.")
+async def tags_are_found(kit: SinkKit) -> None:
+    """Tags are found by their text as they were written, and others are not."""
+    sink = kit.able(ReferencingSink, "find_references")
+    tags = [_tag(kit, text) for text in ("blue", "green")]
+    others = frozenset({*tags, _tag(kit, "red")})
+    same(
+        await promises.find_references(sink, others), {}, "found before the first write"
+    )
+    outcomes = await _write_references(
+        kit, [ReferenceChange(reference=t) for t in tags]
+    )
+    found = await promises.find_references(sink, others)
+    same(set(found), {*tags}, "found after the write")
+    for tag, outcome in zip(tags, outcomes, strict=True):
+        same((found[tag].id, found[tag].name), (outcome.id, tag.name), "id and text")
+
+
 @promise(ABILITIES, mend="If it exists already, return its id with created=False.")
 async def references_once(kit: SinkKit) -> None:
-    """A category that exists already is used, not created twice."""
-    change = ReferenceChange(reference=_category(kit, "twice"))
-    (first,) = await _write_references(kit, [change])
-    (second,) = await _write_references(kit, [change])
-    same(second.id, first.id, "the id of the second creation")
-    same((first.created, second.created), (True, False), "`created`")
+    """A category or a tag that exists already is used, not created twice."""
+    for reference in (_category(kit, "twice"), _tag(kit, "twice")):
+        change = ReferenceChange(reference=reference)
+        (first,) = await _write_references(kit, [change])
+        (second,) = await _write_references(kit, [change])
+        same(second.id, first.id, f"the id of the second {reference.kind.value}")
+        same((first.created, second.created), (True, False), "`created`")
 
 
 @promise(ABILITIES, mend="Write `change.references` of a product, the complete list.")
 async def references_of_products(kit: SinkKit) -> None:
-    """A product has the categories that it was written with, and gives them up again."""
+    """A product has the categories and tags that it was written with, and loses them."""
     kit.able(ReferencingSink, "find_references")
     for ids in (("a", "b"), ("b",), ()):
-        categories = [Category(id=i, name=f"Kit {kit.source} {i}") for i in ids]
-        product = kit.product(categories=categories)
-        await kit.put(product)
-        options = Options(grace=0)
-        report = await sync(
-            as_source([product], name=kit.source), kit.sink, options=options
+        names = {id_: f"Kit {kit.source} {id_}" for id_ in ids}
+        product = kit.product(
+            categories=[Category(id=i, name=name) for i, name in names.items()],
+            tags=[*names.values()],
         )
-        same(report.counts.unchanged, 1, f"unchanged, with the categories {ids}")
-        _same_number(await kit.existing(product), len(ids))
+        await kit.put(product)
+        report = await sync(
+            as_source([product], name=kit.source), kit.sink, options=Options(grace=0)
+        )
+        same(report.counts.unchanged, 1, f"unchanged, with {ids}")
+        for shaped in kit.shaped(product):
+            _same_number(await kit.existing(product), shaped)
 
 
-def _same_number(existing: Existing, number: int) -> None:
+def _same_number(existing: Existing, shaped: Product) -> None:
+    """As many categories and tags as the sink can hold of the product."""
     for field, names in existing.references.items():
-        if field.value == "categories":
-            same(len(names), number, "categories of the product")
+        held = getattr(shaped, field.value) or ()
+        same(len(names), len(held), f"{field.value} of the product")

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import types
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Mapping,
+    Sequence,
+)
 from contextvars import ContextVar
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
+
+import attrs
 
 from catalogsync.catalog.changes import Change
 from catalogsync.catalog.products import ProductKey
 from catalogsync.errors import TransientError
+from catalogsync.protocols import Cursor, Page
 
 T = TypeVar("T")
 
+Pages: TypeAlias = Mapping[Cursor | None, Page]
+"""All pages of a source by cursor, in order."""
 _CALL = ContextVar("_CALL", default=False)
 
 Strikes = Callable[[int, Sequence[Change]], bool]
@@ -77,6 +89,57 @@ def spoiled(sink: T, bad: ProductKey, error: Exception | None) -> T:
         return [*answers, *(change.again(TransientError("503")) for change in ours)]
 
     return replaced(sink, write=write)
+
+
+def truncated(source: T, pages: Pages, at: Cursor | None) -> T:
+    """A source one of whose pages lost its last record on the way.
+
+    Args:
+        source: The source.
+        pages: All its pages, in order.
+        at: The page.
+    """
+    page = pages[at]
+    kept = page.products[:-1]
+    last = kept[-1].key if kept and page.last is not None else None
+    return _replaying(
+        source, {**pages, at: attrs.evolve(page, products=kept, last=last)}
+    )
+
+
+def shifted(source: T, pages: Pages) -> T:
+    """A source whose first record vanished after the first page was read.
+
+    All records move up by one, so the first record of the second page is never seen.
+
+    Args:
+        source: The source.
+        pages: All its pages, in order.
+    """
+    moved: dict[Cursor | None, Page] = {}
+    following = [*pages.values()][1:]
+    for at, (cursor, page) in enumerate(pages.items()):
+        if cursor is None:
+            moved[cursor] = page
+            continue
+        products = [*page.products[1:]]
+        if len(following) > at:
+            products += following[at].products[:1]
+        moved[cursor] = attrs.evolve(
+            page,
+            products=products,
+            total=None if page.total is None else page.total - 1,
+            before=page.products[0].key if page.before is not None else None,
+            last=products[-1].key if products and page.last is not None else None,
+        )
+    return _replaying(source, moved)
+
+
+def _replaying(source: T, pages: Pages) -> T:
+    async def read(cursor: Cursor | None, /) -> Page:
+        return pages[cursor]
+
+    return replaced(source, read=read)
 
 
 async def left_running(call: Coroutine[Any, Any, object]) -> list[str]:

@@ -24,7 +24,7 @@ from catalogsync.protocols import (
 from catalogsync.report import RunStatus
 from catalogsync.retry import RetryPolicy
 
-from ._faults import busy_once, interrupted, left_running
+from ._faults import busy_once, interrupted, left_running, shifted, truncated
 from ._promise import (
     NotApplicableError,
     Promise,
@@ -38,6 +38,7 @@ from ._promise import (
 SOURCE: list[Promise[SourceKit]] = []
 _MOST_PAGES = 10_000
 _OFTEN = 40
+_AT_ONCE = RetryPolicy(attempts=3, wait_initial=0, wait_jitter=0)
 
 
 @attrs.frozen
@@ -203,6 +204,42 @@ async def moves_are_noticed(kit: SourceKit) -> None:
     expect(moved or page.total is not None, "neither `before` nor a total")
 
 
+@promise(SOURCE, mend="Fill in `Page.total`, or `Page.before` and `.last`.")
+async def cut_pages_are_noticed(kit: SourceKit) -> None:
+    """A run whose page lost a record on the way is not complete."""
+    pages = await _countable(kit)
+    for cursor, page in pages.items():
+        if page.products and (page.next or page.total is not None):
+            await _is_noticed(truncated(kit.source, pages, cursor), "lost a record")
+            return
+    raise NotApplicableError("no page but the last one has a product")
+
+
+@promise(SOURCE, mend="Fill in `Page.before` and `.last`, or at least `Page.total`.")
+async def shifts_are_noticed(kit: SourceKit) -> None:
+    """If the first record vanishes after the first page, the run is not complete."""
+    pages = await _countable(kit)
+    if len(pages) < 2 or any(not page.products for page in pages.values()):
+        raise NotApplicableError("the test system has only one page, or an empty one")
+    await _is_noticed(
+        shifted(kit.source, pages), "missed a record of a list that moved"
+    )
+
+
+async def _countable(kit: SourceKit) -> dict[Cursor | None, Page]:
+    """All pages, if they say anything about their number or their order."""
+    pages = await kit.pages()
+    if all(page.total is None and page.before is None for page in pages.values()):
+        raise NotApplicableError("its pages have neither a total nor `before`")
+    return pages
+
+
+async def _is_noticed(source: Source, what: str) -> None:
+    report = await sync(source, MemorySink(), options=Options(retry=_AT_ONCE))
+    seen = f"the run {what}, and succeeded"
+    expect(report.status not in {RunStatus.SUCCEEDED, RunStatus.DEGRADED}, seen)
+
+
 @promise(SOURCE, mend="Give each `Rejected` a reason, and a position in the source.")
 async def rejections_explain(kit: SourceKit) -> None:
     """An invalid record is in `Page.rejected`, with its position and what is wrong."""
@@ -283,8 +320,8 @@ async def faults_lose_nothing(kit: SourceKit) -> None:
     """A run in which every page fails once has all products in the end."""
     products = await kit.products()
     source = busy_once(kit.source, lambda: TransientError("503"), "read")
-    sink, retry = MemorySink(), RetryPolicy(attempts=3, wait_initial=0, wait_jitter=0)
-    report = await sync(source, sink, options=Options(retry=retry))
+    sink = MemorySink()
+    report = await sync(source, sink, options=Options(retry=_AT_ONCE))
     good = {RunStatus.SUCCEEDED, RunStatus.DEGRADED}
     expect(report.status in good, f"the run ended as {report.status}: {report.problem}")
     same(set(sink.products), set(_by_key(products)), "keys in the sink")
