@@ -10,6 +10,7 @@ from typing import cast
 
 import attrs
 
+from catalogsync._lib.strict_json import loads
 from catalogsync.errors import MisconfiguredError
 
 from ._lines import dumped, untagged
@@ -20,6 +21,8 @@ __all__ = ["Extra", "joined"]
 _CREATE = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
+PRAGMA locking_mode = EXCLUSIVE;
+PRAGMA cache_size = -32000;
 CREATE TABLE extra (key TEXT PRIMARY KEY, place TEXT, again TEXT, cells TEXT)
 WITHOUT ROWID;
 """
@@ -136,7 +139,9 @@ def _with(
     problem, more = "", cast("list[object]", [""] * len(added))
     if found is not None:
         place, again, cells = found
-        more = json.loads(cells, object_hook=untagged)
+        plain = extra.records.plain
+        kept = cells.encode()
+        more = loads(kept) if plain else json.loads(kept, object_hook=untagged)
         if again:
             problem = f"{extra.name} has {extra.key} {key} in {place} and in {again}"
     if isinstance(row.cells, Mapping):
