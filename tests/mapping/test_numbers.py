@@ -6,8 +6,9 @@ from decimal import Decimal
 
 import pytest
 from hypothesis import given, strategies as st
+from tests.mapping.mappings import mapping, product
 
-from catalogsync.errors import InvalidValueError
+from catalogsync.errors import InvalidValueError, MisconfiguredError
 from catalogsync.mapping._numbers import LENGTHS, WEIGHTS, measure, money, number
 
 
@@ -150,3 +151,27 @@ def test_any_text_is_a_number_or_refused(text: str, decimal: str | None) -> None
             read()
         except InvalidValueError as error:
             assert error.problem  # noqa: PT017 - either is fine
+
+
+@pytest.mark.parametrize(
+    ("locale", "text", "amount"),
+    [
+        ("de", "1.234", "1234"),
+        ("en-US", "1,234", "1234"),
+        ("fr_CH", "1,234", "1.234"),
+        ("de_CH", "1.234", "1.234"),
+    ],
+)
+def test_a_locale_says_how_numbers_are_written(
+    locale: str, text: str, amount: str
+) -> None:
+    toml = f'locale = "{locale}"\nprice = {{ from = "p", currency = "EUR" }}'
+    (variant,) = product(toml, {"p": text}).variants or ()
+    assert variant.prices
+    assert str(variant.prices[0].amount) == amount
+
+
+@pytest.mark.parametrize("locale", ["xx_YY", "", "bgn", "de;"])
+def test_locales_that_cannot_be_used(locale: str) -> None:
+    with pytest.raises(MisconfiguredError, match="locale: "):
+        mapping(f'key = "id"\ntitle = "name"\nlocale = "{locale}"')

@@ -17,7 +17,7 @@ from catalogsync.errors import InvalidValueError, MisconfiguredError
 from ._categories import Unmapped
 from ._deleted import is_deleted
 from ._expression import Expression
-from ._numbers import DecimalMark
+from ._numbers import DecimalMark, decimal_mark_of
 from ._paths import as_text
 from ._products import Parts, product_of
 from ._record import BadRecordError, Record, is_empty
@@ -42,6 +42,11 @@ def _stars(_: object, attribute: attrs.Attribute[Any], value: tuple[str, ...]) -
         if name.count("*") != 1:
             path = f"{attribute.name}[{index}]"
             raise InvalidValueError(path, "must contain one `*` for the currency")
+
+
+def _is_locale(_: object, __: object, value: str | None) -> None:
+    if value is not None:
+        decimal_mark_of(value)
 
 
 def _currency_codes(
@@ -117,6 +122,8 @@ class RecordMapping:
         stock_at: Pieces in stock, by location.
         decimal: The decimal mark of all numbers. None: found out for each, if only one
             reading is possible.
+        locale: Language and region whose way to write numbers they follow, such as
+            `de` or `fr_CH`, if `decimal` is not set.
         optional_columns: Whether a table may lack columns that are mapped, except for
             those of key and title; if not, a missing column is an error.
     """
@@ -164,6 +171,7 @@ class RecordMapping:
     stock_location: Expression | None = None
     stock_at: Mapping[str, Expression] = attrs.field(factory=dict[str, Expression])
     decimal: DecimalMark | None = None
+    locale: str | None = attrs.field(default=None, validator=_is_locale)
     optional_columns: bool = False
     _parts: Parts = attrs.field(
         init=False,
@@ -171,6 +179,13 @@ class RecordMapping:
         repr=False,
         default=attrs.Factory(Parts.of, takes_self=True),
     )
+
+    @property
+    def mark(self) -> DecimalMark | None:
+        """The decimal mark of all numbers; None: it is found out for each."""
+        if self.decimal is None and self.locale is not None:
+            return decimal_mark_of(self.locale)
+        return self.decimal
 
     def group_of(self, record: Record, /) -> str | None:
         """The key of the product that a record belongs to.

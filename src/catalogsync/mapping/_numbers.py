@@ -18,6 +18,7 @@ __all__ = [
     "DecimalMark",
     "check_currency",
     "check_unit",
+    "decimal_mark_of",
     "measure",
     "money",
     "number",
@@ -82,6 +83,33 @@ _NUMBER = re.compile(
 )
 _NO_CENTS = re.compile(r"[.,][-\u2013\u2014]+$")
 _GROUPS = r"\d{1,3}(?:SEP\d{2,3})*SEP\d{3}"
+
+
+@cache
+def decimal_mark_of(locale: str) -> DecimalMark:
+    """The decimal mark of a language and region, such as `de` or `fr_CH`.
+
+    Raises:
+        InvalidValueError: It is not known, or its mark is neither a point nor a comma.
+        MissingExtraError: The extra `mapping` is not installed.
+    """
+    try:
+        from babel import Locale
+        from babel.core import UnknownLocaleError
+        from babel.numbers import get_decimal_symbol
+    except ImportError as error:
+        raise MissingExtraError("numbers of a locale", "mapping") from error
+    try:
+        mark = get_decimal_symbol(Locale.parse(locale.replace("-", "_")))
+    except (UnknownLocaleError, ValueError, TypeError):
+        problem = f"{_quoted(locale)} is not a locale such as `de` or `fr_CH`"
+        raise InvalidValueError("locale", problem) from None
+    if mark == ".":
+        return "."
+    if mark == ",":
+        return ","
+    problem = f"{_quoted(locale)} has the decimal mark {mark!r}; set `decimal` instead"
+    raise InvalidValueError("locale", problem)
 
 
 def number(value: object, decimal: DecimalMark | None) -> Decimal:

@@ -126,7 +126,7 @@ class Parts:
     @classmethod
     def of(cls, mapping: RecordMapping) -> Parts:
         """The parts of a mapping."""
-        mark, weight = mapping.decimal, mapping.weight
+        mark, weight = mapping.mark, mapping.weight
         single: list[Line] = [
             (name, spec, as_text)
             for name in ("description", "brand", "thumbnail")

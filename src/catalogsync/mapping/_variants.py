@@ -111,7 +111,7 @@ class VariantParts:
             currency=mapping.currency,
             stock=stock,
             place=mapping.stock_location,
-            decimal=mapping.decimal,
+            decimal=mapping.mark,
             cleared=[a for a, _, spec in texts if spec.clears and a != "title"],
             clears_prices=any(spec.clears for _, spec, _ in prices),
             clears_stock=any(spec.clears for _, spec, _ in stock),
