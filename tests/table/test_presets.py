@@ -165,19 +165,26 @@ def test_what_a_job_sets_is_checked_like_the_rest() -> None:
 
 @pytest.mark.parametrize("name", presets("table"))
 async def test_only_key_and_title_must_be_there(tmp_path: Path, name: str) -> None:
-    mapping = settings_of("shop.csv", name).map
+    preset = settings_of("shop.csv", name)
+    mapping, mark = preset.map, preset.separator or ","
     key, title = (
         next(n for n in spec.columns if "*" not in n)
         for spec in (mapping.key, mapping.title)
     )
     (product,), rejected = await read_preset(
-        tmp_path, f"{key},{title}\nmug,Mug\n", name
+        tmp_path, f"{key}{mark}{title}\nmug{mark}Mug\n", name
     )
     assert (product.key.id, product.title, rejected) == ("mug", "Mug", [])
-    for text, field in ((f"{key},X\nmug,Mug\n", "title"), (f"X,{title}\n1,M\n", "key")):
+    for text, field in (
+        (f"{key}{mark}X\nmug{mark}Mug\n", "title"),
+        (f"X{mark}{title}\n1{mark}M\n", "key"),
+    ):
         with pytest.raises(MisconfiguredError, match=rf"map\.{field}: .* no column"):
             await read_preset(tmp_path, text, name)
     with pytest.raises(MisconfiguredError, match="no column"):
         await read_preset(
-            tmp_path, f"{key},{title}\nmug,Mug\n", name, optional_columns=False
+            tmp_path,
+            f"{key}{mark}{title}\nmug{mark}Mug\n",
+            name,
+            optional_columns=False,
         )
