@@ -80,6 +80,25 @@ async def json_api() -> AsyncIterator[Setup[Source]]:
         yield Setup(source, faults=faults, shift=shift, secrets=secrets)
 
 
+async def json_api_grouped() -> AsyncIterator[Setup[Source]]:
+    """An API with a list of variants: those of a product are in different pages."""
+    style, faults = APIStyle(paging="offset"), FaultPlan()
+    mapping = RecordMapping(
+        key=Expression(from_="product"),
+        title=Expression(from_="name"),
+        variant=Expression(from_="id"),
+        options={"Number": Expression(from_="id")},
+    )
+    given = {"map": mapping, "grouped": True, "lookup": None, "lookup_item": None}
+    records = [record(n, product=n % 5) for n in range(12)] + [record(12, product="")]
+    records = [{**each, "name": f"Thing {each['product']}"} for each in records]
+    async with (
+        fake_api(records, style, faults=faults) as api,
+        settings(api, 4, **given).open() as source,
+    ):
+        yield Setup(source, faults=faults)
+
+
 async def table() -> AsyncIterator[Setup[Source]]:
     """A CSV file, one of whose rows is invalid."""
     rows = "".join(f"{n},Thing {n},S{n},{n}.50\n" for n in range(12))

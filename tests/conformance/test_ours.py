@@ -9,6 +9,7 @@ import pytest
 from tests.conformance.adapters import (
     dummyjson,
     json_api,
+    json_api_grouped,
     jsonl_sink,
     jsonl_source,
     list_of_products,
@@ -39,6 +40,7 @@ from catalogsync.testing.conformance import (
 
 test_memory_source = source_promises(list_of_products)
 test_json_api = source_promises(json_api)
+test_json_api_grouped = source_promises(json_api_grouped)
 test_jsonl_source = source_promises(jsonl_source)
 test_medusa_source = source_promises(medusa_source)
 test_sql_source = source_promises(sql_source)
