@@ -14,7 +14,7 @@ from tests.conftest import Medusa
 from tests.real import real_is_desired
 from tests.table.test_formats import write_xlsx
 
-from catalogsync import MisconfiguredError, Product, Report, RunStatus
+from catalogsync import Field, MisconfiguredError, Product, Report, RunStatus
 from catalogsync.config import load_config
 
 CURRENCIES = ("usd", "eur", "dkk", "pln", "cny", "aud", "nzd", "gbp")
@@ -159,3 +159,29 @@ async def test_what_is_no_catalogue_is_refused(
     made = job(tmp_path, folder / name, source, 'type = "sql"\nurl = "sqlite://"')
     with pytest.raises(MisconfiguredError, match=re.escape(words)):
         await read_all(made.open_source())
+
+
+PRICES = """preset = "bmecat"
+records = "T_UPDATE_PRICES/ARTICLE"
+after_version = 42
+map = { title = "SUPPLIER_AID" }
+"""
+
+
+async def test_an_update_of_prices_changes_nothing_else(tmp_path: Path) -> None:
+    """It has no titles, so the run may set one only on products that it creates."""
+    sink = f'type = "sql"\nurl = "sqlite:///{tmp_path}/catalog.db"\n'
+    name = "bmecat-1.2.xml"
+    whole = job(tmp_path, OWN / name, FEEDS[name].source, sink)
+    assert (await whole.run()).counts.created == 1
+    options = '[jobs.feed.options]\nowns = { title = "on_create" }\n'
+    place = OWN / "bmecat-1.2-update-prices.xml"
+    prices = job(tmp_path, place, PRICES, f"{sink}{options}")
+    first, again = await prices.run(), await prices.run()
+    assert (first.counts.updated, again.counts.unchanged) == (1, 1)
+    (product,), _ = await read_all(whole.open_source())
+    async with prices.open_sink() as opened:
+        found = await opened.find([product], fields=frozenset(Field))
+    kept = found[product.key].product
+    assert (kept.title, len(kept.categories)) == ("Zange", 2)
+    assert [str(price.amount) for price in kept.variants[0].prices] == ["6"]
