@@ -75,7 +75,7 @@ def _settings(file: Path) -> Any:
     price = Expression(from_="price", currency="EUR")
     options = {"Size": Expression(from_="size")}
     map_ = RecordMapping(price=price, options=options, **fields)  # type: ignore[arg-type]
-    return TableSettings(location=str(file), name="bench", map=map_)
+    return TableSettings(location=str(file), name="bench", map=map_, encoding="utf-8")
 
 
 async def by_source(file: Path, _: Path) -> int:

@@ -18,7 +18,7 @@ from catalogsync.adapters.table._delimited import (
     _Lines,  # pyright: ignore[reportPrivateUsage]
     _Parser,  # pyright: ignore[reportPrivateUsage]
 )
-from catalogsync.files import Row
+from catalogsync.files import Row, _staging
 
 _PIECES = (
     *("a", "b", ",", ",", ",", "\n", "\n", "\r\n", "\r", '"', '"', '""', " "),
@@ -75,3 +75,19 @@ async def test_cells_come_back_as_they_are_in_the_file(
         [*record.values.values()] for sample in samples for record in sample.records
     )
     assert found == sorted(expected[1:])
+
+
+async def test_rows_that_need_more_memory_than_expected_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next try has twice as much."""
+    monkeypatch.setattr(_staging, "_LEAST_BUFFER", 1 << 17)
+    monkeypatch.setattr(_staging, "_MEMORY", 2 << 20)
+    file = tmp_path / "shop.csv"
+    rows = [f"{n % 20_000},T {n},{'x' * 50}\n" for n in range(40_000)]
+    file.write_text("Handle,Title,Note\n" + "".join(rows))
+    mapping = 'key = "Handle"\ntitle = "Title"\ndescription = "Note"\n'
+    async with table_settings(file, "", mapping).open() as source:
+        assert (await source.read(None)).total == 20_000
+        (sample,) = await source.samples(1, keys=["7"])
+    assert len(sample.records) == 2

@@ -26,6 +26,7 @@ __all__ = ["Staged", "Staging"]
 _SETTINGS = {"threads": "1", "preserve_insertion_order": "true"}
 _LEAST_BUFFER = 4 << 20
 _MEMORY = 32 << 20
+_TRIES = 5
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -114,22 +115,7 @@ class Staging:
             records = attrs.evolve(records, rows=rows)
         longest = max(_LEAST_BUFFER, 2 * write_lines(records, mapping, file))
         try:
-            connection: Any = duckdb.connect(
-                str(folder / "rows.duckdb"),
-                config={
-                    **_SETTINGS,
-                    "memory_limit": f"{_MEMORY + 4 * longest}B",
-                    "temp_directory": str(folder / "temp"),
-                },
-            )
-            connection.execute(_LOAD.replace("LINE", str(longest)), [str(file)])
-            file.unlink()
-            if members.exists():
-                connection.execute(_MEMBERS, [str(members)])
-                connection.execute(_MOVE)
-                members.unlink()
-            connection.execute(_ORDER)
-            connection.execute("DROP TABLE loaded")
+            connection = _loaded(folder, file, members, longest)
             (products,) = connection.execute("SELECT count(*) FROM firsts").fetchone()
             found = connection.execute(_BOUNDS, [page_size]).fetchall()
         except duckdb.Error as error:
@@ -192,6 +178,44 @@ class Staging:
 
     def _values(self, kept: str) -> Mapping[str, object]:
         return values_of(kept, self.columns, plain=self.plain)
+
+
+def _loaded(folder: Path, file: Path, members: Path, longest: int) -> Any:
+    """A database with the rows in these files, which are removed.
+
+    Few files need more memory than the first try has; the next ones have more.
+    """
+    import duckdb
+
+    for number in range(_TRIES):
+        place = folder / f"rows{number}.duckdb"
+        connection: Any = duckdb.connect(
+            str(place),
+            config={
+                **_SETTINGS,
+                "memory_limit": f"{(_MEMORY << number) + 4 * longest}B",
+                "temp_directory": str(folder / "temp"),
+            },
+        )
+        try:
+            connection.execute(_LOAD.replace("LINE", str(longest)), [str(file)])
+            if members.exists():
+                connection.execute(_MEMBERS, [str(members)])
+                connection.execute(_MOVE)
+            connection.execute(_ORDER)
+            connection.execute("DROP TABLE loaded")
+        except duckdb.IOException:  # such as a full disk
+            raise
+        except duckdb.Error:
+            connection.close()
+            place.unlink(missing_ok=True)
+            if number == _TRIES - 1:
+                raise
+        else:
+            file.unlink()
+            members.unlink(missing_ok=True)
+            return connection
+    raise AssertionError
 
 
 _LOAD = """
