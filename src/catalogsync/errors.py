@@ -78,10 +78,14 @@ class TransientError(CatalogSyncError):
         unexplained: True for an answer that may as well be permanent, such as a 500
             without a reason. The engine retries once and then looks for the product
             that causes it.
+        begun: Whether the other side may have begun to do what was asked; False: it
+            said that it did not, as with the status 429. After a creation that it may
+            have begun, the engine waits longer where a second one makes a duplicate.
     """
 
     _retry_after: float | None = None
     unexplained: bool = False
+    begun: bool = True
 
     def __init__(
         self,
@@ -89,10 +93,12 @@ class TransientError(CatalogSyncError):
         *,
         retry_after: float | None = None,
         unexplained: bool = False,
+        begun: bool = True,
     ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
         self.unexplained = unexplained
+        self.begun = begun
 
     @property
     def retry_after(self) -> float | None:

@@ -203,6 +203,23 @@ async def test_where_creations_do_not_collide_refusals_do_not_wait() -> None:
     assert report.counts.failed == 1
 
 
+async def test_where_creations_do_not_collide_one_that_did_not_begin_does_not_wait() -> (
+    None
+):
+    """After "too many requests", each creation waited for the whole grace."""
+    shop = Shop(limits=Limits(collides=False))
+
+    async def busy(_: Shop, __: Sequence[Change]) -> None:
+        raise TransientError("too many", begun=False)
+
+    shop.before.append(busy)
+    options = Options(retry=FAST, grace=60)
+    source = as_source([product(1)], name="shop")
+    report = await sync(source, shop, options=options)
+    assert report.status is RunStatus.SUCCEEDED
+    assert report.retries == 1
+
+
 @pytest.mark.parametrize(
     ("job", "grace", "left"),
     [("j", 0.0, []), ("j", 600.0, [key(1)]), ("other", 0.0, [key(1)])],

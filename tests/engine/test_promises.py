@@ -29,6 +29,7 @@ from catalogsync import (
     Product,
     ProductKey,
     Prune,
+    RefusedError,
     Rejected,
     RunStatus,
     TransientError,
@@ -39,7 +40,7 @@ from catalogsync.catalog.changes import ExistingReference, ReferenceOutcome
 from catalogsync.errors import BrokenPromiseError
 from catalogsync.report import Counts
 
-from .fakes import catalog, fast, key, priced, product
+from .fakes import FaultySink, catalog, fast, key, priced, product
 
 WRONG: list[Any] = [None, "text", 5, b"bytes", object(), (n for n in range(2)), {1, 2}]
 Bad = Callable[..., Any]
@@ -605,6 +606,36 @@ async def test_the_error_names_what_was_raised_by_several_tasks() -> None:
 
     report = await sync(as_source(catalog(1)), Grouped())
     assert "ExceptionGroup: ZeroDivisionError: x" in report.problem
+
+
+GROUPS = st.recursive(
+    st.sampled_from([TransientError("busy"), RefusedError("bad"), ValueError("x")]),
+    lambda inner: st.builds(
+        ExceptionGroup, st.just("group"), st.lists(inner, min_size=1, max_size=3)
+    ),
+)
+
+
+def leaves(error: Exception) -> list[Exception]:
+    if not isinstance(error, ExceptionGroup):
+        return [error]
+    return [leaf for each in error.exceptions for leaf in leaves(each)]
+
+
+@settings(deadline=None)
+@given(GROUPS)
+async def test_the_errors_of_several_tasks_count_like_one(error: Exception) -> None:
+    """A `TaskGroup` in an adapter made a defect of an error that passes."""
+    sink, goods, found = FaultySink(), catalog(2), leaves(error)
+    sink.find_faults.append(error)
+    run = sync(as_source(goods), sink, options=fast())
+    if all(isinstance(each, TransientError) for each in found):
+        assert (await run).status is RunStatus.SUCCEEDED
+        assert sink.holds(*goods)
+        return
+    ours = all(isinstance(each, CatalogSyncError) for each in found)
+    with pytest.raises(RefusedError if ours else (ValueError, ExceptionGroup)):
+        await run
 
 
 async def test_an_error_of_ours_is_not_a_defect(

@@ -106,8 +106,9 @@ async def test_a_body_that_stands_still() -> None:
     assert "no answer within 0.05 s" in str(error)
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 @pytest.mark.parametrize("fault", [reset, lost])
-async def test_a_lost_post_is_not_sent_again(fault: type) -> None:
+async def test_a_lost_change_is_not_sent_again(fault: type, method: str) -> None:
     """Whether the work is done is for the engine to find out."""
     done: list[str] = []
 
@@ -115,11 +116,12 @@ async def test_a_lost_post_is_not_sent_again(fault: type) -> None:
         done.append(request.method)
         return web.json_response({})
 
-    async with client_of(work, fault("POST", on=1)) as client:
-        error = await failure(client, "POST")
+    async with client_of(work, fault(method, on=1)) as client:
+        error = await failure(client, method)
         assert type(error) is TransientError
-        assert done == ([] if fault is reset else ["POST"])
-        assert (await client.send("POST", "/thing", body=b"{}")).status == 200
+        assert str(error).startswith(f"{method} http://127.0.0.1:")
+        assert done == ([] if fault is reset else [method])
+        assert (await client.send(method, "/thing", body=b"{}")).status == 200
         assert client.requests == 2
 
 

@@ -178,9 +178,12 @@ class Grace:
         """The error, with a wait where a second creation would make a duplicate.
 
         An error without a reason is an answer, and so is a conflict: then the request
-        is over and there is nothing to wait for.
+        is over and there is nothing to wait for. Neither is there after one that the
+        sink did not begin.
         """
-        answered = error.unexplained or isinstance(error, ConflictError)
+        answered = (
+            error.unexplained or not error.begun or isinstance(error, ConflictError)
+        )
         if answered or self.collides or not isinstance(change, Create):
             return error
         wait = max(self.seconds, error.retry_after or 0.0)

@@ -23,7 +23,7 @@ import attrs
 from catalogsync._lib.concurrency import is_cancelled
 from catalogsync.catalog.changes import Reference
 from catalogsync.catalog.products import ProductKey
-from catalogsync.errors import BrokenPromiseError
+from catalogsync.errors import BrokenPromiseError, CatalogSyncError, TransientError
 
 from .defects import DefectError, explained
 
@@ -49,6 +49,10 @@ class Method:
         task = asyncio.current_task()
         try:
             yield
+        except BaseExceptionGroup as group:
+            if (error := _decisive(group)) is None:
+                raise
+            raise error from None
         except BaseException as error:
             if _is_meant(error, task):
                 raise
@@ -124,6 +128,29 @@ class Method:
         self.must_be(key, kind, "each key")
         if key not in asked:
             raise self.broke(f"answered for {named(key)}, which was not asked for")
+
+
+def _decisive(group: BaseExceptionGroup[BaseException]) -> CatalogSyncError | None:
+    """The error that a group stands for; None: it contains a defect, too.
+
+    A `TaskGroup` of an adapter raises a group even for one error. An error that will not
+    go away counts more than one that may.
+    """
+    errors = _leaves(group)
+    ours = [error for error in errors if isinstance(error, CatalogSyncError)]
+    if len(ours) < len(errors):
+        return None
+    return min(ours, key=lambda error: isinstance(error, TransientError))
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    return [
+        leaf
+        for error in group.exceptions
+        for leaf in (
+            _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+        )
+    ]
 
 
 def _is_meant(error: BaseException, task: asyncio.Task[Any] | None) -> bool:

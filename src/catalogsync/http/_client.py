@@ -46,6 +46,8 @@ __all__ = [
     "open_http",
 ]
 
+_NOT_BEGUN = frozenset({425, 429})
+_SAFE = frozenset({"GET", "HEAD"})
 _MAY_PASS = frozenset({408, 425, 429, 502, 503, 504})
 _CHUNK = 1 << 16
 _LARGE = 1 << 20
@@ -115,8 +117,13 @@ class Reply:
     def raise_if_passing(self) -> None:
         """Raise `TransientError` for a status that asks to try again later."""
         if self.status in _MAY_PASS:
-            wait = retry_after(self.headers)
-            raise TransientError(f"{self.what}: HTTP {self.status}", retry_after=wait)
+            problem, wait = (
+                f"{self.what}: HTTP {self.status}",
+                retry_after(self.headers),
+            )
+            raise TransientError(
+                problem, retry_after=wait, begun=self.status not in _NOT_BEGUN
+            )
 
 
 def base_url(setting: str, text: str) -> URL:
@@ -293,10 +300,11 @@ class HttpClient:
                 content = await self._content(response, what)
                 reply = Reply(response.status, response.headers, content, what)
                 return reply
-        except (aiohttp.ClientError, OSError) as error:
-            failure = self._failure(error, what)
+        except (aiohttp.ClientError, OSError, _BrokenOffError) as error:
+            found = error.error if isinstance(error, _BrokenOffError) else error
+            failure = self._failure(found, what)
             # Not the error itself, which contains the request with its credentials.
-            cause = getattr(error, "os_error", None)
+            cause = getattr(found, "os_error", None)
         finally:
             report_request(
                 Request(
@@ -423,6 +431,32 @@ def _reason(error: aiohttp.ClientConnectorError) -> str:
     return os.strerror(cause.errno)
 
 
+class _BrokenOffError(Exception):
+    """A connection that broke before the answer, in a form that aiohttp lets pass."""
+
+    def __init__(self, error: aiohttp.ClientError) -> None:
+        super().__init__()
+        self.error = error
+
+
+async def _send_once(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Keep aiohttp from sending PUT and DELETE again when a connection breaks.
+
+    Nobody knows whether the first request was carried out, and the second may then be
+    refused. Reading again does no harm.
+    """
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        if request.method in _SAFE:
+            raise
+        raise _BrokenOffError(error) from None
+
+
 @asynccontextmanager
 async def open_http(
     url: URL,
@@ -453,7 +487,9 @@ async def open_http(
     if session is None:
         connector = aiohttp.TCPConnector(keepalive_timeout=idle)
         session = aiohttp.ClientSession(
-            connector=connector, cookie_jar=aiohttp.DummyCookieJar()
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            middlewares=[_send_once],
         )
     try:
         yield HttpClient(
