@@ -18,7 +18,15 @@ from typing import Any, Generic, Literal, NoReturn, TypeAlias, TypeVar, cast
 
 import attrs
 
-from catalogsync.catalog.products import Price, Product, ProductKey, StockLevel, Variant
+from catalogsync.catalog.products import (
+    Dimensions,
+    Image,
+    Price,
+    Product,
+    ProductKey,
+    StockLevel,
+    Variant,
+)
 from catalogsync.errors import BrokenPromiseError
 from catalogsync.protocols import CheckResult
 from catalogsync.testing.faults import FaultPlan
@@ -152,16 +160,31 @@ def explained(results: Sequence[CheckResult]) -> None:
 
 
 def example(key: ProductKey) -> Product:
-    """The product that is written in most checks: one variant with a price in USD."""
+    """The product that is written in most checks: one variant with a price in USD.
+
+    It has every field but status, categories and tags; `shape` leaves out what the sink
+    has no place for.
+    """
     price = Price(amount=Decimal("19.99"), currency="USD")
     variant = Variant(
         id="default",
         sku=f"{key.source}-{key.id}",
+        barcode=f"bar-{key.source}-{key.id}",
         prices=[price],
         stock=[StockLevel(quantity=7)],
     )
-    title, text = f"Kit product {key.id}", "Written by catalogsync.testing.conformance."
-    return Product(key=key, title=title, description=text, variants=[variant])
+    return Product(
+        key=key,
+        title=f"Kit product {key.id}",
+        description="Written by catalogsync.testing.conformance.",
+        brand="Kit",
+        thumbnail="https://images.example/0.jpg",
+        images=[Image(url=f"https://images.example/{n}.jpg") for n in range(2)],
+        weight=Decimal(250),
+        dimensions=Dimensions(length=Decimal(10), width=Decimal(20), height=Decimal(5)),
+        attributes={"material": "clay"},
+        variants=[variant],
+    )
 
 
 @attrs.frozen

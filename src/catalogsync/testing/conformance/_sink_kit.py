@@ -103,6 +103,11 @@ class SinkKit:
         report = await self.run(products, sink, **more)
         counts = report.counts
         arrived = counts.created + counts.updated + counts.unchanged
+        for outcome in report.failures[:1]:
+            broken(
+                f"{outcome}; if the system accepts no such product, let `Setup.example`"
+                " make one that it accepts"
+            )
         expect(arrived == len(products), f"the run ended as {report}")
         return report
 
@@ -122,8 +127,11 @@ class SinkKit:
     async def idle(self, *products: Product, after: str = "") -> None:
         """One more run must have nothing to do."""
         left = await self.changes(*products)
-        named = [f"{c.action.value} {c.key} {sorted(c.fields)}" for c in left]
-        expect(not left, f"{after or 'afterwards'}, a run would still {named[:3]}")
+        named = [
+            f"{c.action.value} {c.key} ({', '.join(sorted(f.value for f in c.fields))})"
+            for c in left[:3]
+        ]
+        expect(not left, f"{after or 'afterwards'}, a run would still {named}")
         found = await self.found(*products)
         there = [p for p in products if isinstance(found.get(p.key), Existing)]
         same(

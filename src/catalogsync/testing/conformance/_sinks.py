@@ -168,7 +168,14 @@ async def variants_come_and_go(kit: SinkKit) -> None:
     """Variants are added, changed and removed as the source has them."""
     (only,) = kit.product().variants or (Variant(id="default"),)
     sizes = [
-        attrs.evolve(only, id=s, title=s, sku=f"{kit.source}-{s}", options={"Size": s})
+        attrs.evolve(
+            only,
+            id=s,
+            title=s,
+            sku=f"{kit.source}-{s}",
+            barcode=f"{only.barcode}-{s}" if only.barcode else only.barcode,
+            options={"Size": s},
+        )
         for s in "SML"
     ]
     for number, variants in enumerate((sizes[:2], sizes, sizes[1:])):
