@@ -46,7 +46,7 @@ def test_its_tests_pass(tmp_path: Path, kind: str) -> None:
     assert following == f"next: cd {root} && pytest -rs"
     for file in written:
         left = re.search(
-            "NAME|MODULE|CLASS|TITLE|KIND", file.read_text(encoding="utf-8")
+            "NAME|MODULE|CLASS|TITLE|KIND|VERSION", file.read_text(encoding="utf-8")
         )
         assert not left, f"{file}: {left}"
 
@@ -61,8 +61,31 @@ def test_its_tests_pass(tmp_path: Path, kind: str) -> None:
     assert groups == {
         f"catalogsync.{kind}s": {"acme_4u": "catalogsync_acme_4u:Acme4uSettings"}
     }
+    assert project["project"]["dependencies"] == ["catalogsync>=0.1.0,<0.2"]
     load = "import catalogsync_acme_4u as m; print(m.Acme4uSettings.__doc__)"
     assert f"Acme 4u as a {kind}." in python("-c", load, folder=root / "src")
+
+
+LOAD = """
+import sys
+sys.path[:0] = ["src", "installed"]
+from catalogsync import load_config
+print(load_config("catalogsync.toml", environ={"TOKEN": "t"}).job("acme").name)
+"""
+
+
+@pytest.mark.parametrize("kind", ["source", "sink"])
+def test_the_job_in_its_readme_loads(tmp_path: Path, kind: str) -> None:
+    call("new-adapter", "acme", "--kind", kind, "--directory", f"{tmp_path}")
+    root = tmp_path / "catalogsync-acme"
+    job = (root / "README.md").read_text("utf-8").split("```toml\n")[1].split("```")[0]
+    (root / "catalogsync.toml").write_text(job, encoding="utf-8")
+    info = root / "installed" / "catalogsync_acme-0.1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Name: catalogsync-acme\nVersion: 0.1.0\n")
+    points = f"[catalogsync.{kind}s]\nacme = catalogsync_acme:AcmeSettings\n"
+    (info / "entry_points.txt").write_text(points)
+    assert python("-c", LOAD, folder=root) == "acme\n"
 
 
 @pytest.mark.skipif(not find_spec("mypy"), reason="mypy is not installed")

@@ -19,7 +19,7 @@ from tests.table.tables import SHIRTS
 from tests.table.test_formats import FORMATS
 
 from catalogsync.config import load_config
-from catalogsync.files import Records, Row
+from catalogsync.files import FileRecords, Row
 
 from .verdicts import Verdict, note
 
@@ -169,7 +169,7 @@ async def _read(settings: Any, verdict: Verdict) -> None:
         verdict.lost.append(f"{kept} of {rows[0]} records")
 
 
-def _counting(open_records: Callable[..., Records], rows: list[int]) -> Any:
+def _counting(open_records: Callable[..., FileRecords], rows: list[int]) -> Any:
     """Opens the same records and counts those that are taken."""
 
     def counted(taken: Iterator[Row]) -> Iterator[Row]:
@@ -177,7 +177,7 @@ def _counting(open_records: Callable[..., Records], rows: list[int]) -> Any:
             rows[0] += 1
             yield row
 
-    def opened(*given: Any) -> Records:
+    def opened(*given: Any) -> FileRecords:
         records = open_records(*given)
         return attrs.evolve(records, rows=counted(records.rows))
 

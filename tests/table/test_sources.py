@@ -17,7 +17,7 @@ from tests.table.test_skipping import served
 
 from catalogsync import MemorySink, TransientError, sync
 from catalogsync.events import Event, PageRead, SourceReading, observe_reading
-from catalogsync.files import FileSource, FoundFile, Records, Row, open_source
+from catalogsync.files import FileRecords, FileSource, FoundFile, Row, open_source
 from catalogsync.files._progress import ReadingProgress
 
 
@@ -36,8 +36,8 @@ async def test_closing_does_not_wait_for_a_file(
         for number in range(1000):
             yield Row(f"line {number}", {"id": str(number), "title": "T"})
 
-    def open_slow(_: FoundFile, __: Path, ___: ExitStack) -> Records:
-        return Records(columns=(), rows=slow(), plain=True)
+    def open_slow(_: FoundFile, __: Path, ___: ExitStack) -> FileRecords:
+        return FileRecords(columns=(), rows=slow(), plain=True)
 
     async def fails(source: FileSource) -> None:
         with pytest.raises(TransientError, match="was closed"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.metadata import version
 from pathlib import Path
 
 import attrs
@@ -38,8 +39,16 @@ class _Names:
             "TITLE": " ".join(word.capitalize() for word in words),
             "NAME": self.name,
             "KIND": self.kind,
+            "VERSION": _compatible(version("catalogsync")),
         }
         return re.sub("|".join(names), lambda found: names[found[0]], text)
+
+
+def _compatible(version: str) -> str:
+    """A version and those without changed names; before 1.0, a minor one has them."""
+    major, minor = map(int, version.split(".")[:2])
+    following = f"0.{minor + 1}" if major == 0 else f"{major + 1}"
+    return f"{version},<{following}"
 
 
 def new_adapter(name: str, kind: str, folder: Path) -> list[Path]:

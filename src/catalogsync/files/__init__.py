@@ -17,18 +17,18 @@ from __future__ import annotations
 
 from ._joining import Extra, joined
 from ._location import FoundFile, find_file, shown
-from ._records import Records, Row, Rows
+from ._records import FileRecords, Row, Rows
 from ._settings import FileSettings, check_installed, check_name
 from ._source import FileSource, OpenRecords, open_source
 from ._upload import Upload, check_marker
 
 __all__ = [
     "Extra",
+    "FileRecords",
     "FileSettings",
     "FileSource",
     "FoundFile",
     "OpenRecords",
-    "Records",
     "Row",
     "Rows",
     "Upload",

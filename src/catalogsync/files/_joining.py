@@ -14,7 +14,7 @@ from catalogsync._lib.strict_json import loads
 from catalogsync.errors import MisconfiguredError
 
 from ._lines import dumped, untagged
-from ._records import Records, Row, Rows
+from ._records import FileRecords, Row, Rows
 
 __all__ = ["Extra", "joined"]
 
@@ -45,14 +45,14 @@ class Extra:
         prefix: What its columns are called by in the map: this, and their name.
     """
 
-    records: Records
+    records: FileRecords
     name: str
     key: str
     on: str
     prefix: str = ""
 
 
-def joined(records: Records, extra: Extra, file: Path) -> Records:
+def joined(records: FileRecords, extra: Extra, file: Path) -> FileRecords:
     """Records with the columns of another file.
 
     A row without a match gets empty cells. One with several is not valid. Rows of the
@@ -89,7 +89,7 @@ def joined(records: Records, extra: Extra, file: Path) -> Records:
 
 
 def _rows(
-    records: Records, extra: Extra, added: Sequence[str], at: int, file: Path
+    records: FileRecords, extra: Extra, added: Sequence[str], at: int, file: Path
 ) -> Rows:
     connection = sqlite3.connect(file)
     try:

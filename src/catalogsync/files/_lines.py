@@ -16,7 +16,7 @@ from catalogsync._lib.strict_json import dumps, loads
 from catalogsync.errors import InvalidValueError
 from catalogsync.mapping import Record, RecordMapping
 
-from ._records import Records, Row, Rows
+from ._records import FileRecords, Row, Rows
 
 __all__ = [
     "dumped",
@@ -38,7 +38,7 @@ _LONGEST_CELLS = 32_000_000
 _NO_CELLS = "[]"
 
 
-def write_lines(records: Records, mapping: RecordMapping, file: Path) -> int:
+def write_lines(records: FileRecords, mapping: RecordMapping, file: Path) -> int:
     """Write rows as lines: number, key, and then position, problem and values.
 
     Returns:
@@ -54,7 +54,7 @@ def write_lines(records: Records, mapping: RecordMapping, file: Path) -> int:
     return longest
 
 
-def noting_members(records: Records, mapping: RecordMapping, file: Path) -> Rows:
+def noting_members(records: FileRecords, mapping: RecordMapping, file: Path) -> Rows:
     """The rows; which others belong to their products is written as lines of JSON."""
     with file.open("w", encoding="utf-8") as target:
         for number, row in enumerate(records.rows):
@@ -74,7 +74,7 @@ def noting_members(records: Records, mapping: RecordMapping, file: Path) -> Rows
             yield row
 
 
-def _keeper(records: Records, mapping: RecordMapping) -> Callable[[int, Row], str]:
+def _keeper(records: FileRecords, mapping: RecordMapping) -> Callable[[int, Row], str]:
     """Returns a function of a row and its number: its key, position, problem, values."""
     values_for_key = _values_for_key(records.columns, mapping)
     key_column = _place_of_key(records, mapping)
@@ -105,7 +105,7 @@ def _keeper(records: Records, mapping: RecordMapping) -> Callable[[int, Row], st
     return keep
 
 
-def _place_of_key(records: Records, mapping: RecordMapping) -> int | None:
+def _place_of_key(records: FileRecords, mapping: RecordMapping) -> int | None:
     """Number of the column that has the key as it is; None: there is none."""
     name = mapping.key.column
     if not records.plain or name not in records.columns:

@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeAlias
 
 import attrs
 
-__all__ = ["Records", "Row", "Rows"]
+__all__ = ["FileRecords", "Row", "Rows"]
 
 
 class Row(NamedTuple):
@@ -30,7 +30,7 @@ Rows: TypeAlias = Iterator[Row]
 
 
 @attrs.frozen(kw_only=True)
-class Records:
+class FileRecords:
     """A file that has been opened.
 
     Attributes:

@@ -11,14 +11,14 @@ import attrs
 from catalogsync.errors import MisconfiguredError
 from catalogsync.mapping import RecordMapping
 
-from ._records import Records, Row, Rows
+from ._records import FileRecords, Row, Rows
 
 __all__ = ["repeating"]
 
 _PATH = re.compile(r"[.\[\]|()@*]")
 
 
-def repeating(records: Records, mapping: RecordMapping) -> Records:
+def repeating(records: FileRecords, mapping: RecordMapping) -> FileRecords:
     """Records whose blank cells repeat the row above, where the map says so.
 
     The rows are still in the order of the file here; they are grouped later. A row that
@@ -37,7 +37,9 @@ def repeating(records: Records, mapping: RecordMapping) -> Records:
     return attrs.evolve(records, rows=_filled(records.rows, groups))
 
 
-def _places(path: str, names: Sequence[str], records: Records) -> Sequence[int | str]:
+def _places(
+    path: str, names: Sequence[str], records: FileRecords
+) -> Sequence[int | str]:
     """Where the values of an expression are in a row."""
     if records.columns:
         return [

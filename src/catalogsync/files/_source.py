@@ -29,14 +29,14 @@ from catalogsync.protocols import CheckResult, Cursor, Page
 
 from ._location import FoundFile, find_file
 from ._progress import CLOSED, ReadingProgress
-from ._records import Records
+from ._records import FileRecords
 from ._settings import FileSettings
 from ._staging import Staged, Staging
 from ._upload import Upload
 
 __all__ = ["FileSource", "OpenRecords", "open_source"]
 
-OpenRecords: TypeAlias = Callable[[FoundFile, Path, ExitStack], Records]
+OpenRecords: TypeAlias = Callable[[FoundFile, Path, ExitStack], FileRecords]
 """Opens the records of a file, given an empty folder for copies of it, and a stack that
 closes what is opened once they are read."""
 

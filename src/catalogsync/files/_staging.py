@@ -18,7 +18,7 @@ from catalogsync.errors import MissingExtraError, TransientError
 from catalogsync.mapping import Record, RecordMapping
 
 from ._lines import id_of, noting_members, parts_of, values_of, write_lines
-from ._records import Records
+from ._records import FileRecords
 from ._repeating import repeating
 
 __all__ = ["Staged", "Staging"]
@@ -86,7 +86,7 @@ class Staging:
     @classmethod
     def of(
         cls,
-        records: Records,
+        records: FileRecords,
         mapping: RecordMapping,
         folder: Path,
         *,

@@ -168,7 +168,7 @@ class Expression:
 
     @property
     def unit_of_numbers(self) -> str | None:
-        """The unit of numbers without one; None: each has one."""
+        """The unit of numbers without one, or None if each has one."""
         return None if self.unit == _IN_HEADER else self.unit
 
     @property
@@ -183,7 +183,7 @@ class Expression:
 
     @property
     def column(self) -> str | None:
-        """The column whose text it is, white space aside; None: it is more than that."""
+        """The column whose text it is, but for white space, or None if it is more."""
         names = _names(self.from_ or ())
         if len(names) != 1 or not is_column(names[0]):
             return None

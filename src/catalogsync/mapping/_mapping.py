@@ -182,7 +182,7 @@ class RecordMapping:
 
     @property
     def mark(self) -> DecimalMark | None:
-        """The decimal mark of all numbers; None: it is found out for each."""
+        """The decimal mark of all numbers, or None if it is found out for each."""
         if self.decimal is None and self.locale is not None:
             return decimal_mark_of(self.locale)
         return self.decimal

@@ -21,9 +21,9 @@ import attrs
 from catalogsync.catalog.products import ProductKey
 from catalogsync.errors import BrokenReplyError
 from catalogsync.files import (
+    FileRecords,
     FileSource,
     FoundFile,
-    Records,
     Row,
     check_installed,
     open_source,
@@ -183,10 +183,10 @@ def _untagged(found: dict[str, object]) -> object:
     return Decimal(str(found[_NUMBER])) if _NUMBER in found else found
 
 
-def _opened(file: FoundFile, _: Path, stack: ExitStack) -> Records:
+def _opened(file: FoundFile, _: Path, stack: ExitStack) -> FileRecords:
     raw = stack.enter_context(file.open(most=1 << 62))
     lines = TextIOWrapper(raw, encoding="utf-8")
-    return Records(columns=(), rows=_rows(lines), plain=False)
+    return FileRecords(columns=(), rows=_rows(lines), plain=False)
 
 
 def _rows(lines: Iterator[str]) -> Iterator[Row]:

@@ -68,7 +68,7 @@ async def sniff(address: str) -> Proposal | None:
         address: Address of a list of products, without parameters for pages.
 
     Returns:
-        The proposal; None: the answer is not JSON with a list of objects.
+        The proposal, or None if the answer is not JSON with a list of objects.
 
     Raises:
         MisconfiguredError: No field of a record could be a key or a title.

@@ -16,7 +16,7 @@ import attrs
 
 from catalogsync._lib.texts import counted
 from catalogsync.errors import MisconfiguredError
-from catalogsync.files import Records, Row, Rows
+from catalogsync.files import FileRecords, Row, Rows
 from catalogsync.mapping import RecordMapping
 
 from ._encoding import encoding_of
@@ -59,7 +59,7 @@ class Dialect:
 
 def delimited(
     stream: IO[bytes], dialect: Dialect, mapping: RecordMapping, where: str
-) -> Records:
+) -> FileRecords:
     """Open a delimited text.
 
     Args:
@@ -99,7 +99,7 @@ def delimited(
         fill=dialect.fill,
     )
     shown = {"\t": "tab"}.get(separator, separator)
-    return Records(
+    return FileRecords(
         columns=columns,
         rows=parser.below(len(columns)),
         plain=True,

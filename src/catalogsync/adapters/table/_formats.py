@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING
 
 import attrs
 
-from catalogsync.files import Extra, FoundFile, Records, Upload, joined
+from catalogsync.files import Extra, FileRecords, FoundFile, Upload, joined
 from catalogsync.mapping import Expression, RecordMapping
 
 from ._delimited import Dialect, delimited
@@ -30,7 +30,7 @@ _PACKED = (".gz", ".zst", ".zip")
 
 def opened_joined(
     settings: TableSettings, file: FoundFile, folder: Path, stack: ExitStack
-) -> Records:
+) -> FileRecords:
     """Open a file, and the other files that are joined to it; as `opened_table`."""
     if not settings.join:
         return opened_table(settings, file, folder, stack)
@@ -77,7 +77,7 @@ def _extra(
 
 def opened_table(
     settings: TableSettings, file: FoundFile, folder: Path, stack: ExitStack
-) -> Records:
+) -> FileRecords:
     """Open a file as the table that it is.
 
     Args:

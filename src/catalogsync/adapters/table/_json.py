@@ -13,7 +13,7 @@ import attrs
 
 from catalogsync._lib.json_joins import search_whole
 from catalogsync.errors import MisconfiguredError
-from catalogsync.files import Records, Row, Rows
+from catalogsync.files import FileRecords, Row, Rows
 
 __all__ = ["json_lines", "json_list"]
 
@@ -23,9 +23,9 @@ _MOST_WHOLE = 256 << 20
 _decoder = json.JSONDecoder(parse_float=Decimal)
 
 
-def json_lines(stream: IO[bytes]) -> Records:
+def json_lines(stream: IO[bytes]) -> FileRecords:
     """One JSON object a line; a line that is not one is rejected."""
-    return Records(columns=(), rows=_lines(stream), facts="JSON Lines", plain=False)
+    return FileRecords(columns=(), rows=_lines(stream), facts="JSON Lines", plain=False)
 
 
 def _lines(stream: IO[bytes]) -> Rows:
@@ -59,7 +59,7 @@ def _checked(where: str, value: object) -> Row:
     return Row(where, {}, "is not an object")
 
 
-def json_list(stream: IO[bytes], items: str | None, where: str) -> Records:
+def json_list(stream: IO[bytes], items: str | None, where: str) -> FileRecords:
     """A JSON array, read piece by piece, or the list at a path in a JSON object.
 
     Args:
@@ -73,13 +73,15 @@ def json_list(stream: IO[bytes], items: str | None, where: str) -> Records:
     """
     if items is not None:
         rows = _listed(_at(stream, items, where))
-        return Records(columns=(), rows=rows, facts=f"JSON, list {items}", plain=False)
+        return FileRecords(
+            columns=(), rows=rows, facts=f"JSON, list {items}", plain=False
+        )
     text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape")
     start = text.read(_PIECE).lstrip()
     if not start.startswith("["):
         raise MisconfiguredError("items", _where_lists_are(start + text.read(_LONGEST)))
     rows = _Array(text, start[1:]).rows(where)
-    return Records(columns=(), rows=rows, facts="JSON array", plain=False)
+    return FileRecords(columns=(), rows=rows, facts="JSON array", plain=False)
 
 
 def _listed(found: list[object]) -> Rows:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from catalogsync.errors import MisconfiguredError, MissingExtraError
-from catalogsync.files import Records, Row, Rows
+from catalogsync.files import FileRecords, Row, Rows
 from catalogsync.mapping import RecordMapping
 
 from ._header import check_columns
@@ -19,7 +19,7 @@ __all__ = ["parquet"]
 _AT_ONCE = 1000
 
 
-def parquet(path: Path, mapping: RecordMapping, where: str) -> Records:
+def parquet(path: Path, mapping: RecordMapping, where: str) -> FileRecords:
     """Open a Parquet file.
 
     Args:
@@ -44,7 +44,7 @@ def parquet(path: Path, mapping: RecordMapping, where: str) -> Records:
         raise MisconfiguredError("location", problem) from None
     columns = tuple(str(each[0]) for each in cursor.description)
     check_columns(columns, mapping, where)
-    return Records(
+    return FileRecords(
         columns=columns,
         rows=_rows(cursor),
         facts=f"Parquet, {len(columns)} columns",

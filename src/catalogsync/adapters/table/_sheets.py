@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from catalogsync.errors import MisconfiguredError, MissingExtraError
-from catalogsync.files import Records, Row, Rows
+from catalogsync.files import FileRecords, Row, Rows
 from catalogsync.mapping import RecordMapping
 
 from ._header import check_columns, header_of, likeness
@@ -39,7 +39,7 @@ def workbook(
     *,
     sheet: str | Sequence[str] | None,
     header_row: int | None,
-) -> Records:
+) -> FileRecords:
     """Open a workbook.
 
     Args:
@@ -73,7 +73,7 @@ def workbook(
     rows, merged = _cells(book, name, where)
     at, columns = header_of(rows, mapping, row=header_row, where=where)
     check_columns(columns, mapping, where)
-    return Records(
+    return FileRecords(
         columns=columns,
         rows=_below(rows, at, len(columns), merged),
         facts=f"sheet {name}, header in row {at + 1}, {len(columns)} columns",
@@ -121,7 +121,7 @@ def _together(
     mapping: RecordMapping,
     where: str,
     header_row: int | None,
-) -> Records:
+) -> FileRecords:
     """Several sheets as one table; each has a header of its own.
 
     Sheets without any of the columns that are mapped, such as notes, are left out. The
@@ -152,7 +152,7 @@ def _together(
 
     read = ", ".join(name for name, *_ in sheets)
     facts = f"sheets {read}, {len(every)} columns"
-    return Records(columns=every, rows=rows_of_all(), facts=facts, plain=False)
+    return FileRecords(columns=every, rows=rows_of_all(), facts=facts, plain=False)
 
 
 def _opened(path: Path, where: str) -> Any:

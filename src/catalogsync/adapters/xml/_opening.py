@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path as Folder
 from typing import TYPE_CHECKING
 
-from catalogsync.files import FoundFile, Records
+from catalogsync.files import FileRecords, FoundFile
 
 from ._parser import Parser, Path
 from ._tree import Tree, TreeNodes
@@ -25,7 +25,7 @@ def _nodes(tree: Tree) -> tuple[TreeNodes, Sequence[Path]]:
 
 def opened_xml(
     settings: XMLSettings, file: FoundFile, _: Folder, stack: ExitStack
-) -> Records:
+) -> FileRecords:
     """Open a file; its records are read as they are taken.
 
     Args:
@@ -49,6 +49,6 @@ def opened_xml(
     stream = stack.enter_context(
         file.open(most=settings.max_size, member=settings.member)
     )
-    return Records(
+    return FileRecords(
         columns=(), rows=parser.parse(stream), plain=True, outside=parser.found
     )
