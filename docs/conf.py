@@ -58,7 +58,10 @@ nitpick_ignore_regex = [
     (r"py:class", r"catalogsync\.testing\..*"),
     (r"py:func", r"reset"),
     # What the API source keeps for itself.
-    (r"py:class", r"(catalogsync\.adapters\.json_api\._\w+\.)?(ApiClient|RawPage|Walk)"),
+    (
+        r"py:class",
+        r"(catalogsync\.adapters\.json_api\._\w+\.)?(ApiClient|RawPage|Walk)",
+    ),
     (r"py:class", r"OpenedJSONAPI|_Paths|MedusaClient"),
     # Texts with a few possible values: the classes that take them name these.
     (r"py:class", r"Constant|DecimalMark|Empty|Html|TableFormat|Unmapped"),
