@@ -195,7 +195,7 @@ class DatabaseStore:
             await self.sql(f"DELETE FROM {table} {where}", forgotten)
         await self.sql(
             "DELETE FROM catalogsync_unchanged WHERE noted_at"
-            " < {now} - CAST(:seconds AS DOUBLE PRECISION)",
+            " <= {now} - CAST(:seconds AS DOUBLE PRECISION)",
             seconds=days * _DAY,
         )
         return len(old)
