@@ -455,7 +455,15 @@ class SelfChecking(Protocol):
     """A source or sink that can check its own settings."""
 
     async def check(self) -> Sequence[CheckResult]:
-        """Connect to the system and check the settings; changes nothing."""
+        """Connect to the system and check the settings; changes nothing.
+
+        Returns:
+            What was checked, good or bad. It need not raise: a result with `ok=False`
+            says what is wrong.
+
+        Raises:
+            CatalogSyncError: The check itself failed; shown like a bad result.
+        """
         ...
 
 

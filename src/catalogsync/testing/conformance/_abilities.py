@@ -16,6 +16,7 @@ from catalogsync.catalog.changes import (
     ReferenceKind,
     ReferenceOutcome,
 )
+from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
 from catalogsync.catalog.products import Category, Product, ProductStatus
 from catalogsync.engine import Options, promises, sync
 from catalogsync.engine.removing import removal
@@ -130,7 +131,11 @@ async def _removed(kit: SinkKit, product: Product, action: Action) -> Existing:
     kit.able(RemovingSink, "owned")
     await kit.put(product)
     existing = await kit.existing(product)
-    await kit.write([removal(existing, action)])
+    (answer,) = await kit.write([removal(existing, action)])
+    is_done = isinstance(answer, Outcome) and answer.status is OutcomeStatus.REMOVED
+    expect(
+        is_done, f"{type(removal(existing, action)).__name__} was answered: {answer}"
+    )
     return existing
 
 

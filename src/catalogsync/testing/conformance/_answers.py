@@ -46,7 +46,7 @@ async def _error(kit: Asking, fault: Fault) -> CatalogSyncError:
     finally:
         faults.clear()
     if seen is None:
-        broken("no error, although each request failed")
+        broken("no error, although each answer was bad in this way")
     for secret in kit.setup.secrets:
         expect(secret not in repr(seen), "the error shows a secret")
     return seen
@@ -94,7 +94,7 @@ _MEND: dict[Callable[[Asking], Awaitable[None]], str] = {
     busy_server: "Raise TransientError for 408, 425, 429 and 5xx; `catalogsync.http` does.",
     asked_to_wait: "Pass the seconds of Retry-After to TransientError(retry_after=...).",
     lost_connection: "Turn the client's connection errors into TransientError.",
-    cut_answer: "Raise BrokenReplyError if an answer cannot be parsed or is too short.",
+    cut_answer: "Raise BrokenReplyError if an answer cannot be parsed or is too short; text in lines must end with a line break.",
     rejected_credentials: "Raise UnauthorizedError (without a login: MisconfiguredError) for 401 and 403.",
     recovers: "Keep no broken connection, token or half-read answer after an error.",
 }

@@ -129,21 +129,33 @@ def expect(condition: object, seen: str) -> None:
 
 
 def same(seen: object, expected: object, what: str) -> None:
-    """Say what was seen unless two values are equal; of two products, where they differ."""
+    """Say what was seen unless two values are equal, and where they differ first."""
     if seen != expected:
-        both = _different(seen, expected)
-        broken("{}: {}, instead of {}".format(what, *map(_short, both)))
+        where, *both = _different(seen, expected)
+        place = f"{what}{where}"
+        broken("{}: {}, instead of {}".format(place, *map(_short, both)))
 
 
-def _different(seen: Any, expected: Any) -> tuple[object, object]:
-    """The fields of two values of one class that differ; else the values."""
+def _different(seen: Any, expected: Any) -> tuple[str, object, object]:
+    """The first place at which two values differ, and what is there."""
     kind = cast("Any", type(seen))
-    if kind is not type(expected) or not attrs.has(kind):
-        return seen, expected
-    names: list[str] = [field.name for field in attrs.fields(kind)]
-    names = [n for n in names if getattr(seen, n) != getattr(expected, n)]
-    first, second = ({n: getattr(v, n) for n in names} for v in (seen, expected))
-    return first, second
+    if kind is not type(expected):
+        return "", seen, expected
+    if attrs.has(kind):
+        names: list[str] = [field.name for field in attrs.fields(kind)]
+        parts = [(f", {n}", getattr(seen, n), getattr(expected, n)) for n in names]
+    elif isinstance(seen, dict) and seen.keys() == expected.keys():
+        parts = [(f", {key}", seen[key], expected[key]) for key in seen]
+    elif isinstance(seen, list | tuple) and len(seen) == len(expected) > 1:
+        pairs = enumerate(zip(seen, expected, strict=True))
+        parts = [(f"[{at}]", *pair) for at, pair in pairs]
+    else:
+        return "", seen, expected
+    for place, one, other in parts:
+        if one != other:
+            inner, *both = _different(one, other)
+            return f"{place}{inner}", both[0], both[1]
+    return "", seen, expected
 
 
 def _short(value: object) -> str:

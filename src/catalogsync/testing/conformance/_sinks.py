@@ -328,6 +328,7 @@ async def refusals_are_refusals(kit: SinkKit) -> None:
     good = kit.some(2)
     report = await kit.run([good[0], bad, good[1]])
     failed = {o.key: o.reason for o in report.failures if o.status == "failed"}
+    expect(failed, f"the product that `Setup.refused` makes was accepted: {report}")
     same(set(failed), {bad.key}, f"refused in {report}")
     expect(failed[bad.key].strip(), "the refusal has no reason")
     expect(report.status is RunStatus.DEGRADED, f"the run ended as {report}")

@@ -113,7 +113,11 @@ async def pass_ends(kit: SourceKit) -> None:
     await kit.products()
 
 
-@promise(SOURCE, mend="Read with a stable order, and make pages that do not overlap.")
+@promise(
+    SOURCE,
+    mend="Read with a stable order, make pages that do not overlap, and return whole"
+    " products, also if their variants are on several pages of the system.",
+)
 async def keys_once(kit: SourceKit) -> None:
     """A key appears only once in a pass."""
     keys = [product.key for product in await kit.products()]
