@@ -21,7 +21,7 @@ from ._problems import check_data, damaged, nothing_found
 from ._tree import TreeNodes
 from ._values import Element, Names, values_of
 
-__all__ = ["Parser", "Path"]
+__all__ = ["Parser", "Path", "pull_parser"]
 
 _CHUNK = 1 << 16
 _LARGEST_RECORD = 32 << 20
@@ -104,15 +104,7 @@ class Parser:
                 out of order; or it has no such records.
         """
         etree: Any = import_module("lxml.etree")
-        parser: Any = etree.XMLPullParser(
-            events=("start", "end"),
-            resolve_entities=False,
-            load_dtd=False,
-            no_network=True,
-            huge_tree=False,
-            remove_comments=True,
-            remove_pis=True,
-        )
+        parser = pull_parser()
         try:
             while chunk := stream.read(_CHUNK):
                 parser.feed(chunk)
@@ -259,6 +251,20 @@ class Parser:
 
     def _too_large(self, problem: str) -> MisconfiguredError:
         return MisconfiguredError("location", f"{self.place}: {problem}")
+
+
+def pull_parser() -> Any:
+    """A parser of lxml that is fed piece by piece, and neither expands nor fetches."""
+    etree: Any = import_module("lxml.etree")
+    return etree.XMLPullParser(
+        events=("start", "end"),
+        resolve_entities=False,
+        load_dtd=False,
+        no_network=True,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
 
 
 def _forget(element: Element) -> None:

@@ -13,7 +13,7 @@ from catalogsync.errors import InvalidValueError, MisconfiguredError
 from catalogsync.files import check_installed, find_file
 from catalogsync.mapping import Guess, Proposal, RecordMapping, guess, paths_of
 
-from ._parser import Path
+from ._parser import Path, pull_parser
 from ._problems import check_data, damaged
 from ._settings import XMLSettings
 from ._values import Element, Names, values_of
@@ -108,15 +108,7 @@ def _guessed(records: Sequence[Mapping[str, object]]) -> Guess:
 def _elements(stream: IO[bytes], place: str) -> _Found:
     """Elements with several parts at the beginning of a file, by their path."""
     etree: Any = import_module("lxml.etree")
-    parser: Any = etree.XMLPullParser(
-        events=("start", "end"),
-        resolve_entities=False,
-        load_dtd=False,
-        no_network=True,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
-    )
+    parser = pull_parser()
     found: _Found = {}
     read, stack, names = 0, list[str](), Names({})
     try:
