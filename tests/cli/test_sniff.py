@@ -29,7 +29,7 @@ def test_a_proposal_with_a_question(configure: Configure, call: Call) -> None:
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
     assert lines[:6] == [
-        "Our cups.csv: utf-8, separated by ;, header in row 2, 6 columns",
+        "Our cups.csv: utf-8, separated by semicolons, header in row 2, 6 columns",
         'key: column "Handle" (its values repeat: rows with the same one are a product)',
         'title: column "Title"',
         'sku: column "SKU"',

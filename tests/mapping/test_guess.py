@@ -92,6 +92,15 @@ def test_the_reasons_and_what_is_left_over() -> None:
     assert guess(["x"], []).missing == ["key", "title"]
 
 
+def test_columns_that_could_be_keys() -> None:
+    records = [
+        {"id": str(n), "sku": f"S-{n}", "name": f"Cup {n}", "x": "", "y": "same"}
+        for n in range(5)
+    ]
+    found = guess(paths_of(records), records)
+    assert 'different in each record: "id", "sku"' in found.facts
+
+
 CELLS = (
     st.none() | st.text(max_size=12) | st.integers() | st.lists(st.text(), max_size=2)
 )

@@ -204,7 +204,7 @@ async def test_pages_and_single_products(tmp_path: Path) -> None:
     assert [(each.ok, each.text) for each in check] == [
         (
             True,
-            f"{file}: utf-8, separated by ,, header in row 1, 6 columns, 2 products",
+            f"{file}: utf-8, separated by commas, header in row 1, 6 columns, 2 products",
         )
     ]
 

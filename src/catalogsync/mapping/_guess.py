@@ -23,6 +23,8 @@ __all__ = ["Guess", "guess"]
 _SIGNS = {"€": "EUR", "$": "USD", "£": "GBP", "zł": "PLN", "kr": "SEK"}
 _LEVELS = (" > ", ">", " -> ", "->", " » ", " / ", "/", "|", "\\")
 _LISTS = ("|", ";", ",")
+_TELLING = 5  # in fewer records, much is different by chance
+_NOT_A_KEY = re.compile(r"\s|://|.{65}")
 _ADDRESS = re.compile(r"https?://")
 _SHOWN = 20
 _OF_VARIANTS = frozenset({"sku", "barcode", "price", "prices", "currency", "stock"})
@@ -83,11 +85,23 @@ def guess(columns: Sequence[str], records: Records) -> Guess:
     if nested:
         used.update(column for column in columns if _is_below(column, nested))
         _add_nested(result, nested, records)
+    if keys := _candidates(known, len(records))[:_SHOWN]:
+        result.facts.append(f"different in each record: {', '.join(keys)}")
     unused = [_text(column) for column in columns if column not in used]
     if unused:
         more = f" and {len(unused) - _SHOWN} more" if len(unused) > _SHOWN else ""
         result.facts.append(f"not used: {', '.join(unused[:_SHOWN])}{more}")
     return result
+
+
+def _candidates(columns: Sequence[Column], number: int) -> list[str]:
+    """The columns that could be keys: each record has a word of its own in them."""
+    return [
+        _text(column.path)
+        for column in columns
+        if len(set(column.texts)) == len(column.texts) == number >= _TELLING
+        and not any(map(_NOT_A_KEY.search, column.texts))
+    ]
 
 
 def _is_of_variant(field: str) -> bool:
@@ -190,7 +204,7 @@ def _categories(
     levels = next(
         (s for s in _LEVELS if sum(s in t for t in texts) * 2 > len(texts)), ""
     )
-    why = [f"its levels are separated by {levels.strip()}" if levels else ""]
+    why = [f"with levels, separated by {levels.strip()}" if levels else ""]
     result.add(field, column.path, _text(column.path), why)
     if levels:
         result.lines.append(f"category_levels = {_text(levels.strip())}")

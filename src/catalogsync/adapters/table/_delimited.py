@@ -29,7 +29,7 @@ _LONGEST_LINE = 1 << 23
 _MOST_LINES = 2_000
 _AT_ONCE = 1 << 16
 _LONGEST_CELL = 1 << 22
-_SEPARATORS = (",", ";", "\t", "|")
+_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _SEARCHED = 50
 _TOO_LONG = "is longer than 8 million characters"
 
@@ -98,7 +98,7 @@ def delimited(
         encoding=encoding,
         fill=dialect.fill,
     )
-    shown = {"\t": "tab"}.get(separator, separator)
+    shown = _SEPARATORS.get(separator, separator)
     return FileRecords(
         columns=columns,
         rows=parser.below(len(columns)),
