@@ -76,6 +76,13 @@ async def _on_a_fake(story: Sequence[Chapter]) -> None:
         Chapter([], Event("run")),
     ]
 )
+@example(
+    [
+        Chapter([[Event("make_grid")]], Event("run")),
+        Chapter([[Event("make_sized"), Event("their_option")]], Event("run_owns", 1)),
+        Chapter([], Event("run")),
+    ]
+)
 def test_any_story_on_the_fake(story: list[Chapter]) -> None:
     asyncio.run(_on_a_fake(story))
 

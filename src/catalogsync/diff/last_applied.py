@@ -211,16 +211,23 @@ class LastApplied:
         """Whether an option of this variant is ours.
 
         Earlier versions did not store the names of options. Such a state still has a
-        digest of the variant's options as we wrote them. If a variant of ours has no
-        more options than we wrote, all of them are ours: people may have renamed them.
+        digest of the variant's options as we wrote them. If those that we named are
+        as we wrote them, all others are of people. Otherwise, if a variant of ours has
+        no more options than we wrote, all of them are ours: people may have renamed
+        them.
         """
-        if Field.OPTIONS in self.lists:
-            titles = self.lists[Field.OPTIONS]
-            is_known = variant.id in self.variants and "" not in titles
-            only_ours = is_known and len(variant.options) <= len(titles)
-            return only_ours or self.wrote(Field.OPTIONS, title)
         before = self.variants.get(variant.id, {}).get("options")
-        return before == digest(variant.options)
+        if Field.OPTIONS not in self.lists:
+            return before == digest(variant.options)
+        if self.wrote(Field.OPTIONS, title):
+            return True
+        named = {
+            t: v for t, v in variant.options.items() if self.wrote(Field.OPTIONS, t)
+        }
+        titles = self.lists[Field.OPTIONS]
+        is_known = variant.id in self.variants and "" not in titles
+        is_as_written = before == digest(named)
+        return is_known and not is_as_written and len(variant.options) <= len(titles)
 
     def text(self) -> str:
         """The last-applied state as text."""
@@ -315,7 +322,9 @@ def write_last_applied(
         }
         if Field.VARIANTS in without:
             variants = {**before.variants, **variants}
-        if Field.OPTIONS not in without:
+        # Without options that were there before, all of them are those written now.
+        is_kept = any(v.id in kept for v in desired.variants)
+        if Field.OPTIONS not in without or not (is_kept or Field.VARIANTS in without):
             lists |= _titles(desired.variants, lists)
     return LastApplied(
         fields, lists, attributes, variants, job or before.job or ""

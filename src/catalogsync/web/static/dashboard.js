@@ -89,6 +89,13 @@ function showRetry(part, kind, event) {
   } else if (WORKED.has(kind)) place.textContent = "";
 }
 
+// Before the first page of a large file; cleared like a failure that is being retried.
+function showReading(part, { done, total, unit }) {
+  const place = part.querySelector("[data-retrying]");
+  const of = total ? ` of ${total.toLocaleString("en")}` : "";
+  if (place) place.textContent = `Reading the source: ${done.toLocaleString("en")}${of} ${unit}`;
+}
+
 function hear(kind, event) {
   const { job, run_id: run, counts, total, summary } = event;
   const parts = [...live()].filter((part) => part.dataset.job === job);
@@ -101,7 +108,9 @@ function hear(kind, event) {
     return;
   }
   for (const part of parts) {
-    if (part.dataset.run === run) {
+    if (part.dataset.run === run && kind === "SourceReading") {
+      showReading(part, event);
+    } else if (part.dataset.run === run) {
       show(part, counts, total);
       showRetry(part, kind, event);
     } else if ("watch" in part.dataset) refresh();
@@ -109,7 +118,7 @@ function hear(kind, event) {
 }
 
 const KINDS = [
-  "RunStarted", "PageRead", "Compared", "BatchWritten", "ProductFailed",
+  "RunStarted", "SourceReading", "PageRead", "Compared", "BatchWritten", "ProductFailed",
   "ProductUnresolved", "Retrying", "RunStopping", "RunFinished",
 ];
 const WORKED = new Set(["PageRead", "Compared", "BatchWritten"]);
