@@ -40,7 +40,7 @@ test-fast: $(INSTALLED)  ## The tests that need neither Node nor docs
 
 # Measuring makes tests two to three times as long, so it has a run of its own: without the
 # folders that run the same code again and again, and with fewer examples.
-REPEATING = $(addprefix --ignore=tests/,browser chaos examples fuzz history schedulers)
+REPEATING = $(addprefix --ignore=tests/,browser chaos engine/test_memory.py examples fuzz history schedulers security)
 coverage: $(INSTALLED)  ## Branch coverage of the fast tests
 	$(BIN)/python -m coverage erase
 	CATALOGSYNC_REAL=0 $(BIN)/python -m coverage run -m pytest -q -n 2 --dist loadfile --hypothesis-profile=few $(REPEATING) tests
