@@ -144,13 +144,15 @@ def _decisive(group: BaseExceptionGroup[BaseException]) -> CatalogSyncError | No
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    return [
-        leaf
-        for error in group.exceptions
-        for leaf in (
-            _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
-        )
-    ]
+    """The errors in a group, and in the groups in it."""
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            inner = cast("BaseExceptionGroup[BaseException]", error)
+            found += _leaves(inner)
+        else:
+            found.append(error)
+    return found
 
 
 def _is_meant(error: BaseException, task: asyncio.Task[Any] | None) -> bool:

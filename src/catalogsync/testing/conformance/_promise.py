@@ -138,24 +138,32 @@ def same(seen: object, expected: object, what: str) -> None:
 
 def _different(seen: Any, expected: Any) -> tuple[str, object, object]:
     """The first place at which two values differ, and what is there."""
+    for place, one, other in _parts(seen, expected):
+        if one != other:
+            inner, first, second = _different(one, other)
+            return f"{place}{inner}", first, second
+    return "", seen, expected
+
+
+def _parts(seen: Any, expected: Any) -> list[tuple[str, Any, Any]]:
+    """The parts of two values of one shape, with their names; else nothing."""
     kind = cast("Any", type(seen))
     if kind is not type(expected):
-        return "", seen, expected
+        return []
     if attrs.has(kind):
         names: list[str] = [field.name for field in attrs.fields(kind)]
-        parts = [(f", {n}", getattr(seen, n), getattr(expected, n)) for n in names]
-    elif isinstance(seen, dict) and seen.keys() == expected.keys():
-        parts = [(f", {key}", seen[key], expected[key]) for key in seen]
-    elif isinstance(seen, list | tuple) and len(seen) == len(expected) > 1:
-        pairs = enumerate(zip(seen, expected, strict=True))
-        parts = [(f"[{at}]", *pair) for at, pair in pairs]
-    else:
-        return "", seen, expected
-    for place, one, other in parts:
-        if one != other:
-            inner, *both = _different(one, other)
-            return f"{place}{inner}", both[0], both[1]
-    return "", seen, expected
+        return [(f", {n}", getattr(seen, n), getattr(expected, n)) for n in names]
+    if isinstance(seen, dict):
+        one: dict[Any, Any] = seen
+        other: dict[Any, Any] = expected
+        is_alike = one.keys() == other.keys()
+        return [(f", {key}", one[key], other[key]) for key in one] if is_alike else []
+    if isinstance(seen, list | tuple):
+        first, second = cast("list[Any]", seen), cast("list[Any]", expected)
+        if len(first) == len(second) > 1:
+            pairs = enumerate(zip(first, second, strict=True))
+            return [(f"[{at}]", *pair) for at, pair in pairs]
+    return []
 
 
 def _short(value: object) -> str:
