@@ -458,8 +458,8 @@ class SelfChecking(Protocol):
         """Connect to the system and check the settings; changes nothing.
 
         Returns:
-            What was checked, good or bad. It need not raise: a result with `ok=False`
-            says what is wrong.
+            What was checked, good or bad. A result with `ok=False` says what is wrong,
+            so nothing has to be raised.
 
         Raises:
             CatalogSyncError: The check itself failed; shown like a bad result.

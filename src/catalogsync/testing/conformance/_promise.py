@@ -153,16 +153,11 @@ def _parts(seen: Any, expected: Any) -> list[tuple[str, Any, Any]]:
     if attrs.has(kind):
         names: list[str] = [field.name for field in attrs.fields(kind)]
         return [(f", {n}", getattr(seen, n), getattr(expected, n)) for n in names]
-    if isinstance(seen, dict):
-        one: dict[Any, Any] = seen
-        other: dict[Any, Any] = expected
-        is_alike = one.keys() == other.keys()
-        return [(f", {key}", one[key], other[key]) for key in one] if is_alike else []
-    if isinstance(seen, list | tuple):
-        first, second = cast("list[Any]", seen), cast("list[Any]", expected)
-        if len(first) == len(second) > 1:
-            pairs = enumerate(zip(first, second, strict=True))
-            return [(f"[{at}]", *pair) for at, pair in pairs]
+    if kind is dict and seen.keys() == expected.keys():
+        return [(f", {key}", seen[key], expected[key]) for key in seen]
+    if kind in {list, tuple} and len(seen) == len(expected) > 1:
+        pairs = enumerate(zip(seen, expected, strict=True))
+        return [(f"[{at}]", *pair) for at, pair in pairs]
     return []
 
 
