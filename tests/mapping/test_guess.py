@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 from tests.mapping.mappings import mapping, rows
 
 from catalogsync import Product
@@ -108,6 +108,8 @@ TITLES = st.sampled_from([name for names in NAMES.values() for name in names])
 HINTS = st.sampled_from(["", " (kg)", " [EUR]", " €", "_2", " in cm", " "])
 
 
+@example([{"price [EUR]": None, "price €": None}])
+@example([{}, {"length (kg)": None}])
 @given(
     st.lists(st.dictionaries(st.builds(str.__add__, TITLES, HINTS), CELLS), max_size=4)
 )

@@ -268,12 +268,15 @@ def _measure(
 def _prices(
     result: Guess, field: str, found: Sequence[Column], columns: Sequence[Column]
 ) -> list[str]:
-    codes = [(column, code) for column in found if (code := _currency(column.hint))]
+    codes: dict[str, Column] = {}
+    for column in found:
+        if code := _currency(column.hint):
+            codes.setdefault(code, column)
     if len(codes) > 1:
-        for column, code in codes:
+        for code, column in codes.items():
             _price(result, f"prices.{code}", column, code)
-        return [column.path for column, _ in codes]
-    column, code = codes[0] if codes else (found[0], "")
+        return [column.path for column in codes.values()]
+    code, column = next(iter(codes.items()), ("", found[0]))
     elsewhere = [] if code else _matching(columns, _CURRENCIES)
     for each in elsewhere[:1]:
         result.add("currency", each.path, _text(each.path))

@@ -29,6 +29,7 @@ Lookup: TypeAlias = Callable[[Values], object]
 """Finds a value in a record's values; None: there is none."""
 
 _PATH_MARKS = re.compile(r"[.\[\]|&@`*{}()\"']")
+_UNIT = re.compile(r"\w\s+\(")  # `Length (cm)`; a call of a function has no space
 _PLACE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 
 
@@ -43,7 +44,8 @@ def lookup(name: str) -> Lookup:
     A name that is not a valid JMESPath, such as `Price [USD]`, can only be a column. In
     one such as `Weight (*)`, `*` stands for any text.
     """
-    path = _jmespath(name) if _PATH_MARKS.search(name) else None
+    is_path = _PATH_MARKS.search(name) and not _UNIT.search(name)
+    path = _jmespath(name) if is_path else None
     if path is None and "*" in name:
         find_column = starred(name)
         return lambda values: (found := find_column(values)) and found[0]
