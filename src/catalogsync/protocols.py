@@ -163,8 +163,8 @@ class VersionedSource(Source, Protocol):
         settings of the source and the version of its code, too. It contains no secret.
 
         Raises:
-            TransientError, UnauthorizedError, MisconfiguredError: It is not known; the
-                run goes on and reads.
+            TransientError, UnauthorizedError, MisconfiguredError: It cannot be known
+                now; the run then reads the source.
         """
         ...
 

@@ -5,8 +5,8 @@
     when all is written:  remove, write what waited, verify       journal
 
 A product moves forward only. The *reader* reads pages ahead and delivers products one
-by one; here they are collected into groups for one `find`. The *planner* finds them in the sink and plans their changes, several
-groups at once. *Writers* apply batches of changes, several at once. Whoever knows the
+by one; here they are collected into groups for one `find`. The *planner* finds them in
+the sink and plans their changes, several groups at once. *Writers* apply batches of changes, several at once. Whoever knows the
 outcome of a product gives it to the *recorder*, which passes it on to the *journal*.
 Each station waits for the next, so memory is bounded by the pages ahead and the batches
 in flight, by number and by size. Only a write whose result is unknown goes back: its

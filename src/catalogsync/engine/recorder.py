@@ -1,8 +1,9 @@
 """The recorder: counts, outcomes, problems and warnings of one run.
 
 Every other station reports here, the report is made from what is here, and each outcome
-is passed on to the `journal`, which keeps it. The recorder is the only one that decides which outcome of a product counts: each
-product that was fetched has exactly one when the run ends.
+is passed on to the `journal`, which keeps it. The recorder is the only one that decides
+which outcome of a product counts: each product that was fetched has exactly one when
+the run ends.
 """
 
 from __future__ import annotations

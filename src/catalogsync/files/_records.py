@@ -17,8 +17,8 @@ class Row(NamedTuple):
         where: Its position, such as `row 17`.
         cells: Its cells in the order of the columns; a mapping, if the format has
             names in each row.
-        problem: Why it is no row; empty: it is one. The cells are then those that
-            could be read.
+        problem: What is wrong with it; empty: nothing. Otherwise the cells are those
+            that could be read.
     """
 
     where: str
