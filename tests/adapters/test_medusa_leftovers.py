@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 import attrs
 import pytest
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from tests.chaos.proxy import proxy
 
 from catalogsync import (
     BatchRefusedError,
@@ -31,7 +34,7 @@ from catalogsync import (
 )
 from catalogsync.adapters.medusa import MedusaSettings, MedusaSink
 from catalogsync.testing import FakeMedusa, FaultPlan, fake_medusa
-from catalogsync.testing.faults import lost, reset, status
+from catalogsync.testing.faults import Fault, lost, reset, status
 
 BATCH = "/admin/products/batch"
 OPTIONS = "/admin/product-options"
@@ -415,3 +418,46 @@ async def test_an_inventory_item_of_other_people_is_named(medusa: Any) -> None:
         found = await options(medusa)
         loose = [option for option in found if not option["products"]]
         assert loose == []
+
+
+@attrs.frozen
+class Meanwhile:
+    """Something that happens just before a request is carried out."""
+
+    happen: Callable[[], Awaitable[object]]
+
+    async def __call__(
+        self, request: web.Request, /, handler: Handler
+    ) -> web.StreamResponse:
+        await self.happen()
+        return await handler(request)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+async def test_an_sku_is_free_that_an_item_loses_while_we_look(
+    medusa: Any, number: int
+) -> None:
+    """As when another update is in flight and takes its item with it."""
+    plan = FaultPlan()
+    (one, *_), (two, *_) = shirt(1).variants or (), shirt(2).variants or ()
+    async with (
+        proxy(medusa.url, plan) as line,
+        attrs.evolve(settings(medusa), url=line.url).open() as sink,
+    ):
+        await put(sink, [attrs.evolve(shirt(1), variants=[one])])
+        found = await medusa.get(f"{ITEMS}?sku={one.sku}&fields=id,variants.id")
+        (item,) = found["inventory_items"]
+        found = await medusa.get("/admin/products?fields=id,external_id")
+        (row,) = (r for r in found["products"] if r["external_id"] == "shop:1")
+        path = f"/admin/products/{row['id']}/variants/{item['variants'][0]['id']}"
+        await medusa.post(path, {"sku": "NEW"})
+
+        async def follow() -> None:
+            await medusa.post(f"{ITEMS}/{item['id']}", {"sku": "NEW"})
+
+        fault = Fault("delay", Meanwhile(follow), "GET", ITEMS, {"on": number})
+        plan.add(fault)
+        again = attrs.evolve(two, sku=one.sku)
+        report = await put(sink, [attrs.evolve(shirt(2), variants=[again])])
+    assert len(plan.injected) == 1
+    assert report.counts.created == 1, report

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
-from hypothesis import HealthCheck, example, given, note, settings
+from hypothesis import HealthCheck, example, given, note, settings, strategies as st
 from tests import strategies  # noqa: F401 # pyright: ignore[reportUnusedImport] - settings of Hypothesis
 from tests.conftest import FACTS, Medusa
 from tests.real import real_is_desired
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def empty_world(
-    facts: dict[str, str], memory: Memory = kept
+    facts: dict[str, str], memory: Memory = kept, seed: int | None = None
 ) -> AsyncGenerator[World]:
     """An empty store, its people, and our way to it."""
     async with aiohttp.ClientSession(facts["url"]) as session:
@@ -37,13 +37,15 @@ async def empty_world(
         login = {"email": medusa.email, "password": medusa.password}
         token = (await medusa.post("/auth/user/emailpass", login))["token"]
         session.headers["Authorization"] = f"Bearer {token}"
-        async with world(medusa, memory) as place:
+        async with world(medusa, memory, seed) as place:
             yield place
 
 
-async def tell(facts: dict[str, str], story: Sequence[Chapter]) -> None:
+async def tell(
+    facts: dict[str, str], story: Sequence[Chapter], seed: int | None = None
+) -> None:
     """Let a story happen in an empty store."""
-    async with empty_world(facts) as place:
+    async with empty_world(facts, seed=seed) as place:
         try:
             await place.live(story)
         except BaseException:
@@ -51,9 +53,9 @@ async def tell(facts: dict[str, str], story: Sequence[Chapter]) -> None:
             raise
 
 
-async def _on_a_fake(story: Sequence[Chapter]) -> None:
+async def _on_a_fake(story: Sequence[Chapter], seed: int | None = None) -> None:
     async with fake_medusa() as fake:
-        await tell({name: getattr(fake, name) for name in FACTS}, story)
+        await tell({name: getattr(fake, name) for name in FACTS}, story, seed)
 
 
 @settings(max_examples=300, deadline=None)
@@ -85,6 +87,24 @@ async def _on_a_fake(story: Sequence[Chapter]) -> None:
 )
 def test_any_story_on_the_fake(story: list[Chapter]) -> None:
     asyncio.run(_on_a_fake(story))
+
+
+# An update moved an inventory item between two looks at it by another update.
+_ROTATED = [
+    Event("delete_variant", 0, 6),
+    Event("rotate_skus", 7, 2),
+    Event("swap_barcodes", 1, 4),
+]
+_ROTATIONS = [Chapter([_ROTATED], Event("run_prune"))] * 2
+
+
+@settings(max_examples=20, deadline=None)
+@given(stories(), st.integers(0, 1000))
+@example(_ROTATIONS, 1)
+@example(_ROTATIONS, 2)
+def test_any_story_on_a_slow_line(story: list[Chapter], seed: int) -> None:
+    """Requests that are in flight together arrive in any order."""
+    asyncio.run(_on_a_fake(story, seed))
 
 
 if real_is_desired():

@@ -37,7 +37,14 @@ from catalogsync.adapters.medusa import MedusaSettings
 from catalogsync.catalog.drafts import Draft, Unchanged
 from catalogsync.state import StateStore
 from catalogsync.testing import FaultPlan
-from catalogsync.testing.faults import Fault, When, bad_gateway, lost, reset
+from catalogsync.testing.faults import (
+    Fault,
+    When,
+    bad_gateway,
+    delay,
+    lost,
+    reset,
+)
 
 from .differences import holds, wrong_parts
 from .story import EDITS, SOURCE, Catalog, Chapter, Event, beginning, family_of
@@ -54,6 +61,7 @@ RUNS: Mapping[str, Options] = {
     "broken_run": attrs.evolve(WHOLE, retry=RetryPolicy(attempts=1)),
     "killed_run": WHOLE,
 }
+SOME_SECONDS = (0.003, 0.01, 0.02)
 _BREAKS = (lost, reset, bad_gateway)
 _HOLDER = re.compile(rf"is taken by product .* which is {SOURCE}:([\w.]+)")
 _FIELDS = ",".join(
@@ -146,6 +154,7 @@ class World:
         medusa: The store, as people reach it.
         sink: The store, as we reach it: over a line that can break.
         plan: When the line breaks.
+        delays: How slow the line is.
         state: What outlives a run.
         families: The products at the source.
         theirs: What people added: id of the product, what, and its value.
@@ -155,6 +164,7 @@ class World:
     medusa: Medusa
     sink: Sink
     plan: FaultPlan
+    delays: Sequence[Fault]
     state: StateStore
     families: dict[str, Catalog] = attrs.field(factory=dict[str, Catalog])
     theirs: list[tuple[str, str, str]] = attrs.field(factory=list[tuple[str, str, str]])
@@ -200,7 +210,7 @@ class World:
             fault = _BREAKS[event.b % len(_BREAKS)]
             self.plan.add(fault("POST", "*", on=[event.a + 1]))
             await self._sync(options)
-            self.plan.clear()
+            self._repair()
             return
         report = await self._sync(options)
         await self._check(report, options)
@@ -220,7 +230,12 @@ class World:
             await asyncio.wait({run, struck}, return_when=asyncio.FIRST_COMPLETED)
             run.cancel()
             struck.cancel()
+        self._repair()
+
+    def _repair(self) -> None:
+        """The line no longer breaks; it may still be slow."""
         self.plan.clear()
+        self.plan.add(*self.delays)
 
     async def _sync(self, options: Options) -> Report:
         source = Listed(dict(self.catalog))
@@ -485,18 +500,22 @@ def _items(variant: Any) -> list[Any]:
 
 
 @asynccontextmanager
-async def world(medusa: Medusa, memory: Memory = kept) -> AsyncGenerator[World]:
+async def world(
+    medusa: Medusa, memory: Memory = kept, seed: int | None = None
+) -> AsyncGenerator[World]:
     """An empty store, and the way to it.
 
     Args:
         medusa: The store.
         memory: What the state store makes of the products that need no change.
+        seed: Which requests take longer than others; None if none does.
     """
-    plan = FaultPlan()
+    delays = () if seed is None else [delay(t, rate=0.2) for t in SOME_SECONDS]
+    plan = FaultPlan(*delays, seed=seed or 0)
     async with proxy(medusa.url, plan) as line:
         settings = MedusaSettings(
             url=line.url, email=medusa.email, password=medusa.password
         )
         async with settings.open() as sink, StateSettings().open() as state:
             remembering: Any = Remembering(state, memory)
-            yield World(medusa, sink, plan, remembering)
+            yield World(medusa, sink, plan, delays, remembering)

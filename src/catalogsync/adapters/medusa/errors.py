@@ -139,6 +139,11 @@ class Refusals:
         for item in found:
             if is_unlinked(item):
                 self.items[item["sku"]] = item["id"]
+            elif (
+                item["sku"] == item["variants"][0]["sku"]
+                and _reported(item["sku"]) == sku
+            ):
+                return await self._taken(error, changes, what="sku", value=sku)
             elif not await Items(self.client).release(item["sku"]):
                 what = f"SKU {item['sku']} is taken by inventory item {item['id']}"
                 holder = f"of variant {item['variants'][0]['id']}"

@@ -97,26 +97,30 @@ class Items:
                 await self._set_sku(id_, None)
 
     async def release(self, sku: str) -> bool:
-        """Free an SKU that an item holds without need; True if one did.
+        """Free an SKU that items hold without need; whether it is free now.
 
         The item of a managed variant gets that variant's current SKU. An unlinked
         item without levels is deleted.
         """
-        released = False
-        for item in await find_items(self.client, [sku]):
-            if is_unlinked(item):
-                if not item["location_levels"]:
-                    with suppress(RefusedError):
-                        await self.client.delete(f"{_ITEMS}/{item['id']}")
-                        released = True
-                continue
-            variant = item["variants"][0]
-            if variant["sku"] != sku and await self._is_ours(variant):
-                await self._set_sku(item["id"], None)
-                released = True
-                with suppress(MedusaRefusedError):
-                    await self._set_sku(item["id"], variant["sku"] or None)
-        return released
+        items = await find_items(self.client, [sku])
+        return all([await self._release(item, sku) for item in items])
+
+    async def _release(self, item: Raw, sku: str) -> bool:
+        if is_unlinked(item):
+            if item["location_levels"]:
+                return False
+            try:
+                await self.client.delete(f"{_ITEMS}/{item['id']}")
+            except RefusedError:
+                return False
+            return True
+        variant = item["variants"][0]
+        if variant["sku"] == sku or not await self._is_ours(variant):
+            return False
+        await self._set_sku(item["id"], None)
+        with suppress(MedusaRefusedError):
+            await self._set_sku(item["id"], variant["sku"] or None)
+        return True
 
     async def _is_ours(self, variant: Raw) -> bool:
         path = f"{_PRODUCTS}/{variant['product_id']}"
