@@ -6,7 +6,8 @@ from its replies. `sink` combines the other modules, some of which the source sh
 * `client` sends requests, `schema` and `served` check the replies, `errors` finds the
   product that a refusal is about, and `server` checks flags, version and permissions.
 * `store_context` finds the sales channel, shipping profile and stock location.
-* `mapping`, `normalize`, `handles` and `payloads` convert between the model and Medusa.
+* `mapping`, `levels`, `normalize`, `handles` and `payloads` convert between the model
+  and Medusa.
 * `queries` reads products, and `references` handles categories and tags.
 * `options`, `updating`, `reshaping`, `choosing`, `replacing`, `inventory` and `stock`
   write changes: new options, fields, other options and variants, their option values,

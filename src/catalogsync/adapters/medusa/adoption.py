@@ -69,7 +69,9 @@ class Foreign:
         if not any(v.options for product in desired for v in product.variants or ()):
             fields -= {Field.OPTIONS}
         ids = Counter(id_ for found in candidates.values() for id_ in found)
-        raws = await read_products(self.client, "id[]", ids, fields | _MATCHED)
+        raws = await read_products(
+            self.client, "id[]", ids, fields | _MATCHED, self.places.counts
+        )
         free = {raw["id"]: raw for raw in raws if not raw.get("external_id")}
         existing: dict[ProductKey, Found] = {}
         for product in desired:
@@ -130,7 +132,10 @@ class Foreign:
         if reason := left_out(raw, fields):
             return Conflict(reason=reason)
         raw = _matched(desired.variants or (), raw)
-        product = product_of(raw, desired.key, fields, self.places.location)
+        places = self.places
+        product = product_of(
+            raw, desired.key, fields, places.location, counts=places.counts
+        )
         references = existing_references(raw)
         return Existing(
             product=product, references=references, native=raw, foreign=True

@@ -31,6 +31,7 @@ ITEM_FIELDS = (
     "inventory_items.inventory_item_id",
     "inventory_items.inventory.location_levels.location_id",
     "inventory_items.inventory.location_levels.stocked_quantity",
+    "inventory_items.inventory.location_levels.reserved_quantity",
 )
 """Columns of a variant's inventory item."""
 

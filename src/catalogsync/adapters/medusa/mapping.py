@@ -25,6 +25,8 @@ from catalogsync.catalog.products import (
 from catalogsync.diff.last_applied import LastApplied
 from catalogsync.errors import InvalidValueError
 
+from .levels import RESERVED, Stock, levels
+
 __all__ = [
     "BRAND",
     "DEFAULT_OPTIONS",
@@ -36,13 +38,11 @@ __all__ = [
     "cleaned",
     "existing_references",
     "has_default_option",
-    "inventory_item",
     "is_ours",
     "is_plain_price",
     "is_unfinished",
     "js_value",
     "last_applied_of",
-    "levels",
     "metadata_of",
     "option_values",
     "product_of",
@@ -125,12 +125,19 @@ TAG_COLUMNS = ",".join(("id", *_COLUMNS[Field.TAGS]))
 """Columns of the separate request for tags."""
 
 
-def query_fields(fields: frozenset[Field]) -> str:
-    """The columns needed to compare these fields."""
+def query_fields(fields: frozenset[Field], counts: Stock = "on_hand") -> str:
+    """The columns needed to compare these fields.
+
+    Args:
+        fields: The fields.
+        counts: What quantities count.
+    """
     columns = [*_ALWAYS]
     for field, names in _COLUMNS.items():
         if field in fields:
             columns += names
+    if Field.STOCK in fields and counts == "available":
+        columns.append(RESERVED)
     return ",".join(columns)
 
 
@@ -140,6 +147,7 @@ def product_of(
     fields: frozenset[Field],
     location: str,
     *,
+    counts: Stock = "on_hand",
     hide_default: bool = True,
 ) -> Product:
     """A product as stored, including invalid values that people entered.
@@ -149,6 +157,7 @@ def product_of(
         key: Its key.
         fields: The fields to read; all others stay UNSET.
         location: The stock location that levels without a name belong to.
+        counts: What quantities count.
         hide_default: Whether variants that only have the default option read as
             variants without options.
     """
@@ -159,7 +168,7 @@ def product_of(
         hide = hide_default and has_default_option(raw)
         hidden = DEFAULT_OPTIONS if hide else None
         values["variants"] = tuple(
-            _variant(v, fields, location, hidden) for v in raw["variants"]
+            _variant(v, fields, location, counts, hidden) for v in raw["variants"]
         )
     title = lenient.text(raw.get("title")) or ""
     return unchecked(Product, key=key, title=title, **values)
@@ -254,22 +263,6 @@ def is_plain_price(raw: Raw) -> bool:
     return not raw.get("rules") and bounds == (None, None)
 
 
-def inventory_item(raw_variant: Raw) -> Raw | None:
-    """The inventory item that counts the stock of a variant."""
-    items: Sequence[Raw] = raw_variant.get("inventory_items") or ()
-    return items[0] if items else None
-
-
-def levels(raw_variant: Raw) -> dict[str, Any]:
-    """Quantities by stock location; text where they are not whole numbers."""
-    item: Raw = inventory_item(raw_variant) or {}
-    inventory: Raw = item.get("inventory") or {}
-    found: Sequence[Raw] = inventory.get("location_levels") or ()
-    return {
-        x["location_id"]: lenient.quantity(x["stocked_quantity"]) for x in found if x
-    }
-
-
 def js_value(value: Json) -> Json:
     """A JSON value as JavaScript stores it."""
     match value:
@@ -288,6 +281,7 @@ def _variant(
     raw: Raw,
     fields: frozenset[Field],
     location: str,
+    counts: Stock,
     hidden: Mapping[str, str] | None = None,
 ) -> Variant:
     """A variant; options equal to *hidden* stand for no options."""
@@ -312,10 +306,10 @@ def _variant(
         values["stock"] = tuple(
             unchecked(
                 StockLevel,
-                quantity=quantity,
+                quantity=level.quantity(counts),
                 location=None if id_ == location else id_,
             )
-            for id_, quantity in levels(raw).items()
+            for id_, level in levels(raw).items()
         )
     return unchecked(Variant, id=variant_id(raw), **values)
 

@@ -11,6 +11,7 @@ from catalogsync.errors import BrokenReplyError
 
 from .client import MedusaClient
 from .handles import in_pieces
+from .levels import Stock
 from .mapping import TAG_COLUMNS, Raw, cleaned, query_fields
 
 __all__ = ["check_requested", "list_products", "read_products"]
@@ -42,7 +43,11 @@ async def list_products(
 
 
 async def read_products(
-    client: MedusaClient, name: str, values: Iterable[str], fields: frozenset[Field]
+    client: MedusaClient,
+    name: str,
+    values: Iterable[str],
+    fields: frozenset[Field],
+    counts: Stock = "on_hand",
 ) -> list[Raw]:
     """As `list_products`, with the columns needed to compare these fields.
 
@@ -51,7 +56,7 @@ async def read_products(
     """
     desired = list(values)
     found: list[Raw]
-    columns = [query_fields(fields - {Field.TAGS})]
+    columns = [query_fields(fields - {Field.TAGS}, counts)]
     if Field.TAGS in fields:
         columns.append(TAG_COLUMNS)
     read = partial(list_products, client, name, desired)

@@ -79,7 +79,7 @@ _NAMES: tuple[tuple[_Kind, str], ...] = (
         _TEXT.or_null(),
         "barcode description external_id sku status thumbnail type",
     ),
-    (_NUMBER, "amount stocked_quantity"),
+    (_NUMBER, "amount reserved_quantity stocked_quantity"),
     (
         _NUMBER.or_null(),
         "height length max_quantity min_quantity rank weight width",

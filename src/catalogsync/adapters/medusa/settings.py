@@ -14,6 +14,7 @@ from catalogsync.errors import InvalidValueError, MisconfiguredError
 from catalogsync.http import HttpOptions, address_repr, base_url, open_http
 
 from .client import ApiKey, Auth, Login, MedusaClient
+from .levels import Stock
 from .reading import read_context
 from .server import check_supported, read_flags
 from .sink import MedusaSink
@@ -54,6 +55,9 @@ class MedusaSettings:
         stock_location: Id or name; None: the store's default, or its only one.
         currency: ISO 4217 code of the only currency to write; None: all that the
             store supports.
+        stock: What the source's quantities count: `on_hand`, the pieces on the shelf,
+            including those of open orders; `available`, the pieces that can still be
+            sold, to which the sink adds what the store has reserved for open orders.
         name: Name of the sink, for reports.
         http: Timeouts, proxy and certificates.
     """
@@ -66,6 +70,7 @@ class MedusaSettings:
     shipping_profile: str | None = None
     stock_location: str | None = None
     currency: str | None = None
+    stock: Stock = "on_hand"
     name: str = "medusa"
     http: HttpOptions = attrs.field(factory=HttpOptions)
 
@@ -94,6 +99,7 @@ class MedusaSettings:
                 shipping_profile=self.shipping_profile,
                 stock_location=self.stock_location,
                 currency=self.currency,
+                counts=self.stock,
             )
             yield MedusaSink(name=self.name, client=client, places=places)
 

@@ -233,7 +233,10 @@ class MedusaSink:
         self, keys: Mapping[str, ProductKey], fields: frozenset[Field]
     ) -> dict[ProductKey, list[Raw]]:
         found: dict[ProductKey, list[Raw]] = {}
-        for raw in await read_products(self.client, "external_id[]", keys, fields):
+        raws = await read_products(
+            self.client, "external_id[]", keys, fields, self.places.counts
+        )
+        for raw in raws:
             key = keys.get(raw.get("external_id") or "")
             if key is not None:
                 found.setdefault(key, []).append(raw)
@@ -253,6 +256,7 @@ class MedusaSink:
             desired.key,
             fields,
             self.places.location,
+            counts=self.places.counts,
             hide_default=not _supplies_default(desired),
         )
         return Existing(

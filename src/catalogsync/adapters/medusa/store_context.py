@@ -18,9 +18,15 @@ from catalogsync.errors import MisconfiguredError
 from catalogsync.protocols import CheckResult
 
 from .client import MedusaClient
+from .levels import Stock
 
 __all__ = ["Locations", "Places", "discover", "find_locations"]
 
+_COUNTS_AVAILABLE = CheckResult(
+    ok=True,
+    what="stock",
+    text="quantities can still be sold; reserved pieces are added to them",
+)
 _ALL = "limit=1000&fields="
 _LOOKUPS = (
     (
@@ -45,6 +51,7 @@ class Places:
         currencies: ISO 4217 codes, upper case, in which prices are written.
         linked: Whether the location is linked to the channel, so that shoppers can buy.
         names: Names of the channel, the profile and the location, by id.
+        counts: What quantities count.
     """
 
     channel: str
@@ -54,11 +61,13 @@ class Places:
     currencies: frozenset[str]
     linked: bool
     names: Mapping[str, str]
+    counts: Stock = "on_hand"
 
     def digest(self) -> bytes:
         """A digest that changes with anything that products refer to."""
         locations, currencies = sorted(self.locations.items()), sorted(self.currencies)
-        ids = (self.channel, self.profile, self.location, locations, currencies)
+        chosen = (self.channel, self.profile, self.location, self.counts)
+        ids = (*chosen, locations, currencies)
         return digest_of(repr(ids).encode(errors="surrogatepass"))
 
     def checks(self) -> Sequence[CheckResult]:
@@ -80,6 +89,7 @@ class Places:
                 text=f"{self._named(self.location)} {link}",
             ),
             CheckResult(ok=True, what="currency", text=f"prices in {names}"),
+            *([_COUNTS_AVAILABLE] if self.counts == "available" else ()),
         ]
 
     def _named(self, id_: str) -> str:
@@ -93,6 +103,7 @@ async def discover(
     shipping_profile: str | None,
     stock_location: str | None,
     currency: str | None,
+    counts: Stock = "on_hand",
 ) -> Places:
     """Look up the resources that the settings name, and the defaults for the others.
 
@@ -120,6 +131,7 @@ async def discover(
         currencies=_currencies(store, currency),
         names={item["id"]: item["name"] for item in (channel, profile, location)},
         linked=channel["id"] in _linked(location),
+        counts=counts,
     )
 
 

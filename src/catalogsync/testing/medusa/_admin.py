@@ -47,6 +47,9 @@ _ITEMS = Listing(
     },
     limit=20,
 )
+_RESERVATIONS = Listing(
+    "reservation", by_columns("id inventory_item_id location_id line_item_id"), limit=20
+)
 _CATEGORIES = Listing(
     "category",
     {
@@ -242,6 +245,14 @@ def _add_stock(api: Api, state: State, rules: Inventory) -> None:
         show = _LEVELS.shower(None)
         return done | {key: [*map(show, done[key])] for key in ("created", "updated")}
 
+    Resource(
+        path="reservations",
+        table=state.reservations,
+        listing=_RESERVATIONS,
+        absent="Reservation item with id: {} was not found",
+        create=(bodies.new_reservation, rules.reserve),
+        delete=rules.free,
+    ).add_to(api)
     path = "/admin/inventory-items"
     api.delete(f"{path}/{{id}}", delete)
     api.post(f"{path}/{{id}}/location-levels", bodies.level, create_level)

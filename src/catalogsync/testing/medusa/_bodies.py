@@ -147,6 +147,15 @@ _any_level = shape(_LEVEL, "inventory_item_id", "location_id", strict=False)
 levels_batch = shape({**_batch(_any_level, _any_level), "force": boolean})
 level = shape(_LEVEL, "location_id")
 _new_level = shape(_LEVEL, "location_id", strict=False)
+new_reservation = shape(
+    {
+        **_each("location_id inventory_item_id", string),
+        "quantity": number,
+        **_each("line_item_id description", _text),
+        "metadata": _metadata,
+    },
+    *("location_id", "inventory_item_id", "quantity"),
+)
 new_location = shape({"name": string, "metadata": _metadata}, "name")
 store_change = shape(
     {

@@ -120,6 +120,10 @@ KINDS: dict[str, Kind] = {
         " incoming_quantity -available_quantity",
         "inventory_level",
     ),
+    "reservation": _kind(
+        "location_id inventory_item_id quantity line_item_id description"
+        " *inventory_item:item"
+    ),
     "product_option": _kind(
         "title is_exclusive deleted_at *values:value products:product",
         "product_option",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ._errors import Row, invalid, no_relative, refusal
+from ._errors import MedusaError, Row, invalid, no_relative, refusal
 from ._state import State
 from ._values import ITEM_DEFAULTS, clean, counted
+
+_NO_REASON: Row = {"line_item_id": None, "description": None, "metadata": None}
 
 
 class Inventory:
@@ -136,16 +138,46 @@ class Inventory:
         item = self._state.items.get(body["inventory_item_id"])
         level = _level(item, body) if item else None
         if item is None or level is None:
-            message = (
-                f"Item {body['inventory_item_id']} is not stocked at location"
-                f" {body['location_id']}"
-            )
-            raise refusal("not_found", message)
+            raise _not_stocked(body)
         changed = ("stocked_quantity", "incoming_quantity")
         after = {key: counted(body[key]) for key in changed if key in body}
         self._state.change(level, after)
         self._place(item, item["location_levels"])
         return level
+
+    def reserve(self, body: Row) -> Row:
+        """Reserve pieces at a location that has enough."""
+        item = self._state.items.get(body["inventory_item_id"])
+        level = _level(item, body) if item else None
+        if item is None or level is None:
+            raise _not_stocked(body)
+        if available(level) < body["quantity"]:
+            raise refusal(
+                "not_allowed",
+                f"Not enough stock available for item {item['id']} at location"
+                f" {level['location_id']}",
+            )
+        row = {**_NO_REASON, **body, "inventory_item": item}
+        row |= self._state.stamp("resitem")
+        self._state.journal.put(self._state.reservations, row["id"], row)
+        self._reserve(item, level, body["quantity"])
+        return row
+
+    def free(self, reservation_id: str) -> None:
+        """Delete a reservation."""
+        row = self._state.reservations.get(reservation_id)
+        if row is None:
+            return
+        self._state.journal.drop(self._state.reservations, reservation_id)
+        level = _level(row["inventory_item"], row)
+        if level is not None:
+            self._reserve(row["inventory_item"], level, -row["quantity"])
+
+    def _reserve(self, item: Row, level: Row, more: float) -> None:
+        after = counted(level["reserved_quantity"] + more)
+        self._state.change(level, {"reserved_quantity": after})
+        total = sum(row["reserved_quantity"] for row in item["location_levels"])
+        self._state.journal.put(item, "reserved_quantity", total)
 
     def _delete_level(self, level_id: str) -> None:
         level = self._state.levels.get(level_id)
@@ -159,6 +191,19 @@ class Inventory:
         total = sum(level["stocked_quantity"] for level in levels)
         self._state.replace(item, "location_levels", levels)
         self._state.journal.put(item, "stocked_quantity", total)
+
+
+def available(level: Row) -> Any:
+    """What can still be sold at a location; less than 0 if too much was reserved."""
+    return level["stocked_quantity"] - level["reserved_quantity"]
+
+
+def _not_stocked(body: Row) -> MedusaError:
+    message = (
+        f"Item {body['inventory_item_id']} is not stocked at location"
+        f" {body['location_id']}"
+    )
+    return refusal("not_found", message)
 
 
 def _level(item: Row, body: Row) -> Row | None:

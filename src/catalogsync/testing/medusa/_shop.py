@@ -9,6 +9,7 @@ import attrs
 from ._auth import Guard
 from ._category_trees import TREES, show_trees
 from ._errors import Row, invalid, refusal
+from ._inventory import available
 from ._query import by_columns, by_related, by_text
 from ._routes import Api, Call, Listing
 from ._state import State
@@ -89,7 +90,7 @@ class _Shopper:
         }
         stocks = [
             sum(
-                level["stocked_quantity"]
+                available(level)
                 for level in link["inventory"]["location_levels"]
                 if level["location_id"] in places
             )

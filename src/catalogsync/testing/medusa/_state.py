@@ -15,7 +15,7 @@ PASSWORD = "supersecret"  # noqa: S105 - of a server that is not one
 
 _CATALOG = (
     *("products", "variants", "options", "tags", "types", "collections"),
-    *("categories", "items", "levels"),
+    *("categories", "items", "levels", "reservations"),
     *("handles", "external_ids", "skus", "barcodes", "item_skus"),
 )
 
@@ -50,6 +50,7 @@ class State:
         self.categories: Table = {}
         self.items: Table = {}
         self.levels: Table = {}
+        self.reservations: Table = {}
         self.handles: Table = {}
         self.external_ids: dict[str, Table] = {}
         self.skus: Table = {}
