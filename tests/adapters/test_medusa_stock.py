@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any, Literal
@@ -106,7 +106,7 @@ class Shop:
 @asynccontextmanager
 async def shop(
     medusa: Medusa, stock: Literal["on_hand", "available"]
-) -> AsyncIterator[Shop]:
+) -> AsyncGenerator[Shop]:
     settings = MedusaSettings(
         url=medusa.url, email=medusa.email, password=medusa.password, stock=stock
     )

@@ -229,8 +229,8 @@ def test_what_is_wrong_is_said_with_the_row_and_the_field() -> None:
     assert reason('price = "p"', {"p": "5"}).startswith(
         'row 2: price: "5" has no currency'
     )
-    assert reason('stock = "s"', {"s": "1.5"}) == (
-        "row 2: stock: must be a whole number, is 1.5"
+    assert reason('stock = "s"', {"s": Decimal("Infinity")}) == (
+        "row 2: stock: must be a number of pieces, is Infinity"
     )
     assert reason('status = "s"', {"s": "live"}) == (
         'row 2: status: "live" is neither `published` nor `draft`; add it to `words`'

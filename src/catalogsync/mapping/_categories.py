@@ -13,7 +13,7 @@ from catalogsync.errors import InvalidValueError
 
 from ._paths import as_text
 
-__all__ = ["Unmapped", "category_reader", "is_in", "load_table"]
+__all__ = ["Unmapped", "category_reader", "is_in", "load_table", "path_key"]
 
 Unmapped: TypeAlias = Literal["keep", "drop", "reject"]
 
@@ -62,6 +62,11 @@ def _of_path(text: str, levels: str | None) -> Category:
 
 def _key(text: str) -> str:
     return " ".join(text.split()).casefold()
+
+
+def path_key(path: str) -> str:
+    """One text for all ways to write a category of the shop, such as `Men > Shirts`."""
+    return " > ".join(_key(name) for name in path.split(_LEVELS))
 
 
 def is_in(table: Mapping[str, str], text: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import attrs
 
+from catalogsync._lib.bounds import at_least
 from catalogsync._lib.digests import digest_of
 from catalogsync.catalog.checks import shortened
 from catalogsync.catalog.outcomes import Rejected
@@ -24,6 +25,7 @@ from ._record import BadRecordError, Record, is_empty
 
 __all__ = ["RecordMapping", "refuse_of_files"]
 
+_not_negative = at_least(0, InvalidValueError)
 _LIBRARIES = ("catalogsync", "babel", "jmespath", "nh3")
 
 
@@ -120,6 +122,12 @@ class RecordMapping:
         stock: Pieces in stock.
         stock_location: Location of `stock`, if it stands in the record.
         stock_at: Pieces in stock, by location.
+        stock_buffer: Pieces of each variant and location that are held back from sale;
+            stock never falls below 0 by it.
+        stock_buffer_in: The same by category of the shop, such as `Men > Shirts`,
+            which includes those below it. Of several, the nearest counts, and of the
+            categories of a product the one with the largest buffer. `stock_buffer` is
+            for products in none of them.
         decimal: The decimal mark of all numbers. None: found out for each, if only one
             reading is possible.
         locale: Language and region whose way to write numbers they follow, such as
@@ -170,6 +178,8 @@ class RecordMapping:
     stock: Expression | None = None
     stock_location: Expression | None = None
     stock_at: Mapping[str, Expression] = attrs.field(factory=dict[str, Expression])
+    stock_buffer: int = attrs.field(default=0, validator=_not_negative)
+    stock_buffer_in: Mapping[str, int] = attrs.field(factory=dict[str, int])
     decimal: DecimalMark | None = None
     locale: str | None = attrs.field(default=None, validator=_is_locale)
     optional_columns: bool = False

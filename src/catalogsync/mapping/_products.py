@@ -27,6 +27,7 @@ from ._expression import Expression
 from ._numbers import LENGTHS, WEIGHTS, DecimalMark, measure
 from ._paths import as_text
 from ._record import BadRecordError, Record, is_empty
+from ._stock import Buffer
 from ._variants import VariantParts, variants_of
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ class Parts:
         variants: What concerns variants.
         categories: The categories.
         table: The shop's categories by the supplier's.
+        buffer: Pieces that are held back from sale; None: none.
     """
 
     title: Line
@@ -113,6 +115,7 @@ class Parts:
     variants: VariantParts
     categories: Expression | None
     table: Mapping[str, str]
+    buffer: Buffer | None
 
     def unmapped(self, record: Record) -> list[str]:
         """The supplier's categories in a record that the table does not have."""
@@ -160,6 +163,7 @@ class Parts:
             variants=VariantParts.of(mapping),
             categories=mapping.categories,
             table=table,
+            buffer=Buffer.of(mapping),
         )
 
 
@@ -184,7 +188,11 @@ def product_of(parts: Parts, key: ProductKey, records: Sequence[Record]) -> Prod
         found["dimensions"] = _dimensions(parts.sides, records)
     if parts.attributes:
         found["attributes"] = _attributes(parts.attributes, records)
-    found["variants"] = variants_of(parts.variants, records)
+    variants = variants_of(parts.variants, records)
+    if parts.buffer is not None:
+        categories = found.get("categories") or ()
+        variants = variants and parts.buffer.applied(variants, categories)
+    found["variants"] = variants
     return _checked(
         {name: value for name, value in found.items() if value is not UNSET}
     )

@@ -19,6 +19,7 @@ from ._expression import Expression
 from ._numbers import check_currency, money, number
 from ._paths import as_text
 from ._record import Record
+from ._stock import pieces
 
 if TYPE_CHECKING:
     from ._variants import PriceLine, StockLine, VariantParts
@@ -227,10 +228,8 @@ def _stock(
     name = _raw(spec) if elsewhere is None else None
 
     def level(value: object, place: str | None) -> StockLevel:
-        pieces = number(value, mark)
-        if pieces != pieces.to_integral_value():
-            raise _NotPlainError
-        return StockLevel(quantity=int(pieces), location=place)
+        quantity = pieces(number(value, mark))
+        return StockLevel(quantity=quantity, location=place)
 
     cached = lru_cache(_CACHED)(level)
 

@@ -18,6 +18,7 @@ from ._options import OptionNames, OptionParts
 from ._paths import as_text
 from ._quick import ONLY, Quick, quick_reader
 from ._record import BadRecordError, Record, is_empty
+from ._stock import pieces
 
 if TYPE_CHECKING:
     from ._mapping import RecordMapping
@@ -322,12 +323,13 @@ def _add_stock(draft: _Draft, parts: VariantParts, record: Record) -> None:
         value = _value(spec, record, path)
         if is_empty(value):
             continue
-        pieces = _number(value, spec, parts.decimal, path)
-        if pieces != pieces.to_integral_value():
-            raise InvalidValueError(path, f"must be a whole number, is {pieces}")
+        try:
+            quantity = pieces(number(value, spec.decimal or parts.decimal))
+        except InvalidValueError as error:
+            raise error.under(path) from None
         if place is None and parts.place is not None:
             place = _text(parts.place, record, "stock_location")
-        draft.stock[place] = StockLevel(quantity=int(pieces), location=place)
+        draft.stock[place] = StockLevel(quantity=quantity, location=place)
 
 
 def _number(

@@ -157,8 +157,12 @@ class Inventory:
                 f"Not enough stock available for item {item['id']} at location"
                 f" {level['location_id']}",
             )
-        row = {**_NO_REASON, **body, "inventory_item": item}
-        row |= self._state.stamp("resitem")
+        row: Row = {
+            **_NO_REASON,
+            **body,
+            "inventory_item": item,
+            **self._state.stamp("resitem"),
+        }
         self._state.journal.put(self._state.reservations, row["id"], row)
         self._reserve(item, level, body["quantity"])
         return row
