@@ -12,7 +12,7 @@ import attrs
 from ._lib.texts import counted, duration
 from .catalog.convert import as_json, strict_converter, structured
 from .catalog.outcomes import Outcome, Rejected
-from .catalog.products import Json, ProductKey
+from .catalog.products import Field, Json, ProductKey
 from .diff.ownership import ManualEdit
 from .errors import RunFailedError
 
@@ -37,6 +37,7 @@ _FIELDS = (
     *(
         "released",
         "partial",
+        "only",
         "source_version",
         "still_failing",
         "counts",
@@ -196,7 +197,8 @@ class Report:
         planned: Whether this is a plan: nothing was written, and the counts say what
             a run would do.
         released: Whether the run released products; `counts.removed` counts these.
-        partial: Whether the run took selected products only.
+        partial: Whether the run took selected products or fields only.
+        only: The fields of a lane, see `Options.only`; empty: all.
         source_version: What `Options.skip_unchanged` compares: a digest of everything
             that the result of the run depends on; empty: not known.
         still_failing: Products of the job that failed, in this run or an earlier one,
@@ -228,6 +230,7 @@ class Report:
     planned: bool = False
     released: bool = False
     partial: bool = False
+    only: tuple[Field, ...] = ()
     source_version: str = ""
     still_failing: int | None = None
     # The reasons of a report that was read; it may lack the lists that they count.
@@ -297,6 +300,8 @@ class Report:
         """The report in one line."""
         name = f"{self.job}: " if self.job else ""
         chosen = " (chosen products)" if self.partial else ""
+        if self.only:
+            chosen = f" (only {', '.join(self.only)})"
         result = self._planned if self.planned else self._done
         still = f"; {self._still_failing}" if self._still_failing else ""
         took = "" if self.planned else f" in {duration(self.duration_s)}"

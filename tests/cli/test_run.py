@@ -248,3 +248,23 @@ def test_verbose(configure: Configure, call: Call) -> None:
     assert "info: RunStarted: " in result.stderr
     assert "debug: PageRead: " in result.stderr
     assert logging.getLogger("catalogsync").handlers == before
+
+
+def test_a_lane(configure: Configure, call: Call) -> None:
+    """Products that are missing are skipped; a field that is none is an error."""
+    assert call("run", "products", "--limit", "3").exit_code == 0
+    result = call("run", "products", "--only", "stock,prices")
+    assert result.exit_code == 0
+    assert (
+        "5 fetched = 3 unchanged + 2 skipped (only prices, stock) in" in result.stdout
+    )
+    planned = call("plan", "products", "--only", "stock")
+    assert "2 skipped" in planned.stdout
+    for only, problem in (
+        ("stok", "--only: unknown field 'stok'; the fields are title,"),
+        ("sku", "--only: sku can only be written by a run over all fields"),
+        (",", "--only: unknown field ''"),
+    ):
+        result = call("run", "products", "--only", only)
+        assert result.exit_code == 2
+        assert result.stderr.startswith(f"error: {problem}"), result.stderr

@@ -274,6 +274,20 @@ class Desired(Shelf):
         return answers
 
 
+class TitlesAnyway(Shelf):
+    """Writes a title that it did not read."""
+
+    async def find(self, desired: Sequence[Product], /, *, fields: Any) -> Any:
+        found = await super().find(desired, fields=fields)
+        if Field.TITLE in fields:
+            return found
+        return {
+            key: attrs.evolve(each, product=attrs.evolve(each.product, title="?"))
+            for key, each in found.items()
+            if isinstance(each, Existing)
+        }
+
+
 class NeverClears(Shelf):
     async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
         before = dict(self.products)
@@ -608,6 +622,7 @@ BROKEN: list[tuple[str, type[Shelf]]] = [
     ("find-changes-nothing", Placeholders),
     ("updates-arrive", CreatesOnly),
     ("keeps-what-is-not-supplied", Desired),
+    ("lanes-touch-nothing-else", TitlesAnyway),
     ("clears", NeverClears),
     ("variants-come-and-go", KeepsVariants),
     ("answers-for-each", AnswersOnce),

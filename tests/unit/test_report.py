@@ -146,6 +146,7 @@ def test_for_programs() -> None:
         "planned",
         "released",
         "partial",
+        "only",
         "source_version",
         "still_failing",
         "counts",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+import attrs
 import click
 
 from catalogsync.config import Adapters
@@ -56,48 +58,69 @@ def _keys(verb: str) -> Callable[[C], C]:
     return click.option("--key", "keys", metavar="K", multiple=True, help=what)
 
 
-_MAX_PRUNE = click.option(
-    "--max-prune",
-    metavar="N",
-    type=click.FloatRange(min=0, min_open=True),
-    help="Remove at most N products; below 1: that share of the job's products.",
+_SELECT = (
+    _keys("Process"),
+    _number("--limit", "Process at most N products."),
+    click.option(
+        "--only",
+        metavar="FIELDS",
+        default="",
+        help=(
+            "Compare and write only these fields, such as stock,prices, of products"
+            " that the sink has already."
+        ),
+    ),
+    click.option(
+        "--max-prune",
+        metavar="N",
+        type=click.FloatRange(min=0, min_open=True),
+        help="Remove at most N products; below 1: that share of the job's products.",
+    ),
 )
-_LIMIT = _number("--limit", "Process at most N products.")
+
+
+def _selecting(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that select products and fields, for a `selection`."""
+
+    @functools.wraps(function)
+    def wrapper(
+        *args: Any,
+        keys: tuple[str, ...],
+        limit: int | None,
+        only: str,
+        max_prune: float | None,
+        **others: Any,
+    ) -> Any:
+        selection = Selection(keys=keys, limit=limit, only=only, max_prune=max_prune)
+        return function(*args, selection=selection, **others)
+
+    for option in reversed(_SELECT):
+        wrapper = option(wrapper)
+    return wrapper
 
 
 @cli.command()
 @click.argument("job")
-@_keys("Process")
-@_LIMIT
-@_MAX_PRUNE
+@_selecting
 @click.option(
     "--full",
     is_flag=True,
     help="Compare all products, even if `skip_unchanged` would skip the run.",
 )
 @command("config", "report", "progress")
-def run(
-    session: Session,
-    job: str,
-    keys: tuple[str, ...],
-    limit: int | None,
-    max_prune: float | None,
-    full: bool,
-) -> int:
+def run(session: Session, job: str, selection: Selection, *, full: bool) -> int:
     """Bring the sink of JOB in step with its source.
 
     Ctrl-C, SIGTERM or SIGHUP stops it after the batches in flight; a second one stops
     it immediately.
     """
-    selection = Selection(keys=keys, limit=limit, max_prune=max_prune, full=full)
+    selection = attrs.evolve(selection, full=full)
     return run_job(session, session.job(job), selection)
 
 
 @cli.command()
 @click.argument("job")
-@_keys("Process")
-@_LIMIT
-@_MAX_PRUNE
+@_selecting
 @click.option(
     "--out",
     metavar="FILE",
@@ -114,9 +137,7 @@ def plan(
     session: Session,
     job: str,
     out: Path | None,
-    keys: tuple[str, ...],
-    limit: int | None,
-    max_prune: float | None,
+    selection: Selection,
     *,
     exit_code: bool,
 ) -> int:
@@ -125,7 +146,6 @@ def plan(
     With -v, long values are not shortened.
     """
     output = PlanOutput(path=out, exit_code=exit_code)
-    selection = Selection(keys=keys, limit=limit, max_prune=max_prune)
     return plan_job(session, session.job(job), selection, output)
 
 

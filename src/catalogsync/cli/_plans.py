@@ -71,7 +71,8 @@ async def _plan(
         async with job.open() as (source, sink), job.open_store() as store:
             options = selection.options(job.options, source.name)
             progress.state.options = options
-            head, path = plan_head(job.name, source, sink), output.path
+            head = plan_head(job.name, source, sink, options.only)
+            path = output.path
             with PlanWriter(path, head) if path else nullcontext() as writer:
                 sync = job.sync(source, sink, store, [progress])
                 report = await attrs.evolve(sync, options=options).plan(

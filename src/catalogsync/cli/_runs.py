@@ -13,7 +13,7 @@ from typing import cast
 
 import attrs
 
-from catalogsync.catalog.products import ProductKey
+from catalogsync.catalog.products import Field, ProductKey
 from catalogsync.config import Job
 from catalogsync.engine import Options, Run
 from catalogsync.errors import CatalogSyncError, InvalidValueError, MisconfiguredError
@@ -33,24 +33,26 @@ STATUS = {
 
 @attrs.frozen(kw_only=True)
 class Selection:
-    """The options `--key`, `--limit`, `--max-prune` and `--full`.
+    """The options `--key`, `--limit`, `--only`, `--max-prune` and `--full`.
 
     Attributes:
         keys: Keys as typed: `source:id`, or the id alone.
         limit: Largest number of products.
+        only: Names of fields, separated by commas; empty: all.
         max_prune: Largest number or share of products to remove; None: as in the job.
         full: Whether to run even if the source has not changed.
     """
 
     keys: Sequence[str] = ()
     limit: int | None = None
+    only: str = ""
     max_prune: float | None = None
     full: bool = False
 
     @property
     def partial(self) -> bool:
-        """Whether only some products are selected."""
-        return bool(self.keys) or self.limit is not None
+        """Whether only some products or fields are selected."""
+        return bool(self.keys or self.only) or self.limit is not None
 
     def options(self, given: Options, source: str) -> Options:
         """A job's options with this selection."""
@@ -59,6 +61,8 @@ class Selection:
             options = attrs.evolve(options, limit=self.limit)
         if self.max_prune is not None:
             options = attrs.evolve(options, max_prune=self.max_prune)
+        if self.only:
+            options = with_only(options, self.only)
         if self.keys:
             options = attrs.evolve(options, keys=keys_of(self.keys, source))
         return options
@@ -67,6 +71,20 @@ class Selection:
 def keys_of(texts: Iterable[str], source: str) -> tuple[ProductKey, ...]:
     """Keys from their texts, `source:id` or the id alone."""
     return tuple(_key(text, source) for text in texts)
+
+
+def with_only(options: Options, text: str) -> Options:
+    """The options of a lane with these fields, separated by commas."""
+    names = [name.strip().replace("-", "_") for name in text.split(",")]
+    known = tuple(field.value for field in Field)
+    for name in names:
+        if name not in known:
+            problem = f"unknown field {name!r}; the fields are {', '.join(known)}"
+            raise MisconfiguredError("--only", problem)
+    try:
+        return attrs.evolve(options, only=[*map(Field, names)])
+    except InvalidValueError as error:
+        raise MisconfiguredError("--only", error.problem) from None
 
 
 def _key(text: str, source: str) -> ProductKey:

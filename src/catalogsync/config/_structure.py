@@ -37,7 +37,7 @@ _EXPECTED: Mapping[type, str] = {
 }
 _BOOLS = {"true": True, "false": False}
 _ONLY_IN_PYTHON: Mapping[type, frozenset[str]] = {
-    Options: frozenset({"transform", "keys"}),
+    Options: frozenset({"transform", "keys", "only"}),
     Webhook: frozenset({"session"}),
 }
 _HIDDEN = "is not accepted (the value is not shown)"

@@ -40,7 +40,7 @@ from catalogsync.catalog.products import (
 )
 
 from .edits import Edits
-from .last_applied import LastApplied, digest, place_of, write_last_applied
+from .last_applied import LastApplied, digest, of_lane, place_of, write_last_applied
 from .merging import merge, merge_ordered, same
 from .ownership import ManualEdit, OnManualEdit, Rules, without_unowned
 from .variants import Variants, dropped, pass_on, variants_after
@@ -231,7 +231,7 @@ class _Comparison:
         elements = self.references
         if elements is None:
             elements = own_references(self.desired)
-        return write_last_applied(
+        after = write_last_applied(
             self._variants.written(self.desired),
             elements,
             self._edits.last_applied,
@@ -240,6 +240,8 @@ class _Comparison:
             there=[variant.id for variant in self.existing.product.variants or ()],
             job=self.rules.job,
         )
+        is_lane = self.rules.only is not None
+        return of_lane(after, self._edits.last_applied) if is_lane else after
 
     def result(self) -> Comparison:
         gone = dropped(self.given, self._edits, self.without)
@@ -270,6 +272,8 @@ class _Comparison:
 
     def _is_forced(self) -> bool:
         """Whether there is something to write although no field differs."""
+        if self.rules.only is not None:
+            return self._is_claimed_late()
         if self.existing.missing_parts or self.existing.foreign:
             return True
         if self._is_marked and (
@@ -278,8 +282,10 @@ class _Comparison:
             return True
         # A product that another job wrote is this job's now. Unless its state says so,
         # the other job would remove it.
-        if self._is_anothers:
-            return True
+        return self._is_anothers or self._is_claimed_late()
+
+    def _is_claimed_late(self) -> bool:
+        """Whether the last-applied state lacks a value that both sides have now."""
         if (
             self.rules.on_manual_edit is not OnManualEdit.KEEP
             or self.existing.last_applied is None
@@ -312,6 +318,8 @@ class _Comparison:
 
     def _status(self) -> None:
         """Publish what we unpublished; otherwise write it only if the job owns it."""
+        if self.rules.only is not None and Field.STATUS not in self.rules.only:
+            return
         desired, existing = self.desired.status, self.existing.product.status
         unpublished = self._is_marked and self._edits.last_applied.unpublished
         unpublished = unpublished and existing is not ProductStatus.PUBLISHED

@@ -331,6 +331,30 @@ def write_last_applied(
     ).text()
 
 
+def of_lane(text: str, before: LastApplied) -> str:
+    """The last-applied state after a lane, which writes some fields only.
+
+    The job stays, and so do the marks that a run over all fields has to deal with. A
+    variant that is not claimed yet is claimed only with a value.
+
+    Args:
+        text: The state as if the product were written as desired.
+        before: The state so far.
+    """
+    after = LastApplied.parse(text)
+    return attrs.evolve(
+        after,
+        variants={
+            id_: parts
+            for id_, parts in after.variants.items()
+            if parts or id_ in before.variants
+        },
+        job=before.job or after.job,
+        unpublished=before.unpublished,
+        writing=before.writing,
+    ).text()
+
+
 def _writer(tree: Mapping[str, object]) -> str | None:
     """The job that wrote a state; None: the state is not complete, as we write it."""
     names = frozenset(tree) - {"j", "r", "w"}

@@ -16,10 +16,11 @@ from catalogsync.catalog.products import (
     ProductKey,
     Variant,
     evolve_unchecked,
+    unchecked,
 )
 from catalogsync.errors import InvalidValueError
 
-__all__ = ["ManualEdit", "OnManualEdit", "Owner", "Rules"]
+__all__ = ["ManualEdit", "OnManualEdit", "Owner", "Rules", "narrowed"]
 
 
 class Owner(enum.StrEnum):
@@ -67,6 +68,17 @@ class ManualEdit:
 
 
 _DEFAULTS = {Field.STATUS: Owner.ON_CREATE}
+NOT_ALONE = frozenset(
+    {
+        Field.CATEGORIES,
+        Field.TAGS,
+        Field.VARIANTS,
+        Field.OPTIONS,
+        Field.SKU,
+        Field.BARCODE,
+    }
+)
+"""Fields that need a run over all fields: they create, remove or swap something."""
 
 
 def _check_owns(_: object, __: object, value: Mapping[Field, Owner]) -> None:
@@ -88,6 +100,8 @@ class Rules:
             prune each other's products.
         edited: Paths where a difference can be a manual edit; None: all. Elsewhere, an
             interrupted write left the difference behind.
+        only: The fields that a lane compares and writes; None: all. A lane adds and
+            removes no variant, and leaves the rest of the last-applied state as it is.
     """
 
     owns: Mapping[Field, Owner] = attrs.field(
@@ -96,6 +110,7 @@ class Rules:
     on_manual_edit: OnManualEdit | None = OnManualEdit.OVERWRITE
     job: str = ""
     edited: frozenset[str] | None = None
+    only: frozenset[Field] | None = None
     _without: Mapping[bool, frozenset[Field]] = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -110,6 +125,8 @@ class Rules:
 
     def writes(self, field: Field, *, creating: bool) -> bool:
         """Whether this field is written."""
+        if self.only is not None and field not in self.only:
+            return False
         owner = self.owns.get(field) or _DEFAULTS.get(field, Owner.ALWAYS)
         return owner is Owner.ALWAYS or (creating and owner is Owner.ON_CREATE)
 
@@ -129,7 +146,7 @@ def without_unowned(
         rules: Who owns which field.
         creating: Whether an incomplete product is treated as one to be created.
     """
-    if not rules.owns:
+    if not rules.owns and rules.only is None:
         return desired
     creating = creating or existing is None
     without = rules.without(creating=creating) - {Field.VARIANTS}
@@ -151,6 +168,34 @@ def without_unowned(
         values["variants"] = variants or UNSET
     # The title may be the one in the sink, which need not be valid.
     return evolve_unchecked(desired, **values)
+
+
+def narrowed(product: Product, only: frozenset[Field]) -> Product:
+    """The product as a source would supply it that has only these fields.
+
+    The title stays, because each product has one.
+
+    Args:
+        product: The product.
+        only: The fields to keep.
+    """
+    values: dict[str, object] = {
+        field.value: UNSET
+        for field in Field
+        if field not in only | {Field.TITLE} and hasattr(product, field.value)
+    }
+    of_variants = {f: name for f, name in VARIANT_FIELDS.items() if f in only}
+    if product.variants and of_variants:
+        variants = tuple(
+            unchecked(
+                Variant,
+                id=variant.id,
+                **{name: getattr(variant, name) for name in of_variants.values()},
+            )
+            for variant in product.variants
+        )
+        values[Field.VARIANTS.value] = variants
+    return evolve_unchecked(product, **values)
 
 
 def _variant(

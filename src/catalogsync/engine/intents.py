@@ -62,7 +62,7 @@ class Intents:
         for change in changes:
             if isinstance(change, Create):
                 handles[change.key] = change.handle or ""
-            elif updates:
+            elif updates and not self._is_left(change.key):
                 handles[change.key] = ""
         if self.store is not None:
             if handles:
@@ -81,7 +81,17 @@ class Intents:
 
     def end(self, key: ProductKey) -> bool:
         """Forget an intent, because its product has an outcome; whether there was one."""
+        if self._is_left(key):
+            return False
         return self._known.pop(key, None) is not None
+
+    def _is_left(self, key: ProductKey) -> bool:
+        """Whether an intent is left to a run over all fields.
+
+        A lane does not look at the fields that an interrupted write may have left.
+        """
+        intent = self._known.get(key) if self.options.only is not None else None
+        return intent is not None and intent.run_id != self.run_id
 
     def handle(self, key: ProductKey) -> str:
         """The handle of an unfinished creation; empty: there is none."""

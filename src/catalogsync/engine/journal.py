@@ -48,6 +48,8 @@ from .owners import this_process
 
 __all__ = ["Journal"]
 
+_LATEST = 1000
+"""How far to look back for a run that was not a lane."""
 _SaveKeys = Callable[[Collection[ProductKey]], Awaitable[None]]
 
 _IN_HISTORY = frozenset(
@@ -203,8 +205,13 @@ class Journal:
         """The run of this job before this one; None: there is none."""
         if self.store is None or not self.writes:
             return None
-        latest = await self.store.runs(job=self.job, limit=2)
-        return next((each for each in latest if each.run_id != self.run_id), None)
+        latest = await self.store.runs(job=self.job, limit=_LATEST)
+        return next((each for each in latest if self._is_earlier(each)), None)
+
+    def _is_earlier(self, record: RunRecord) -> bool:
+        """Whether a run is one before this one; a lane says nothing of the whole."""
+        is_lane = record.report is not None and record.report.only
+        return record.run_id != self.run_id and not is_lane
 
     async def end(self, report: Report) -> Report:
         """Save the report, even if the task is cancelled meanwhile.
@@ -305,6 +312,12 @@ class Journal:
                 run_id=self.run_id, at=time.time(), outcome=outcome, fields=fields
             )
             pending.entries.append(entry)
+        if self.options.only is None:
+            self._add_whole(outcome, product)
+
+    def _add_whole(self, outcome: Outcome, product: Product | None) -> None:
+        """Buffer what a lane cannot know, because it sees a part of the product only."""
+        key, pending = outcome.key, self._pending
         if outcome.status is OutcomeStatus.FAILED:
             pending.failures.append(self._failure(outcome, product))
         elif outcome.status is not OutcomeStatus.UNRESOLVED and key in self._failed:

@@ -11,7 +11,7 @@ from catalogsync.catalog.checks import shortened
 from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
 from catalogsync.catalog.products import UNSET, Field, Product, Variant
 from catalogsync.diff.describe import normalized
-from catalogsync.diff.ownership import Rules
+from catalogsync.diff.ownership import Rules, narrowed
 from catalogsync.errors import BrokenPromiseError, InvalidValueError, RefusedError
 from catalogsync.protocols import NormalizingSink, Sink
 
@@ -50,7 +50,7 @@ class Normalizer:
 
     def normalize(self, product: Product) -> Product | None:
         """The product as the sink can hold it; None: it failed."""
-        product = self._without_negative_stock(product)
+        product = self._without_negative_stock(self._narrowed(product))
         never = self.rules.without(creating=True) & _REFERRING
         if never:
             # Otherwise categories and tags would be created that no product gets.
@@ -70,6 +70,10 @@ class Normalizer:
                 self._warn_of_normalized(product, shaped)
             return shaped
         return None
+
+    def _narrowed(self, product: Product) -> Product:
+        only = self.rules.only
+        return product if only is None else narrowed(product, only)
 
     def _without_negative_stock(self, product: Product) -> Product:
         """The product with stock of 0 where more was sold than there was."""

@@ -11,7 +11,7 @@ import attrs
 from catalogsync._lib.bounds import above, at_least, finite
 from catalogsync.catalog.changes import Action
 from catalogsync.catalog.products import Field, Product, ProductKey
-from catalogsync.diff.ownership import OnManualEdit, Owner, Rules
+from catalogsync.diff.ownership import NOT_ALONE, OnManualEdit, Owner, Rules
 from catalogsync.errors import InvalidValueError
 from catalogsync.protocols import AdoptBy
 from catalogsync.retry import RetryPolicy
@@ -58,6 +58,19 @@ def _keys(value: Iterable[ProductKey] | None) -> tuple[ProductKey, ...] | None:
     return None if value is None else tuple(dict.fromkeys(value))
 
 
+def _only(value: Iterable[Field] | None) -> frozenset[Field] | None:
+    """The fields of a lane, checked."""
+    if value is None:
+        return None
+    only = frozenset(map(Field, value))
+    if not only:
+        raise InvalidValueError("only", "needs at least one field")
+    if refused := sorted(only & NOT_ALONE):
+        problem = f"{refused[0]} can only be written by a run over all fields"
+        raise InvalidValueError("only", problem)
+    return only
+
+
 def _adopt(value: Iterable[AdoptBy]) -> tuple[AdoptBy, ...]:
     return tuple(map(AdoptBy, value))
 
@@ -85,6 +98,10 @@ class Options:
         transform: Called with each product before it is compared; see `Transform`.
         limit: Take only this many products; None: all.
         keys: Take only these products; None: all.
+        only: Compare and write only these fields of products that the sink has
+            already: a lane. It creates and removes nothing, and is no run over all
+            products. None: all fields. Not `categories`, `tags`, `variants`, `options`,
+            `sku` and `barcode`.
         grace: Seconds for which a request that we gave up may still be carried out.
             Incomplete products that are younger are not repaired yet.
         max_refusals: Stop after this many refused products in a row, with no success in
@@ -128,6 +145,7 @@ class Options:
     transform: Transform | None = None
     limit: int | None = attrs.field(default=None, validator=_positive)
     keys: tuple[ProductKey, ...] | None = attrs.field(default=None, converter=_keys)
+    only: frozenset[Field] | None = attrs.field(default=None, converter=_only)
     grace: float = attrs.field(default=60.0, validator=_not_negative)
     max_refusals: int = attrs.field(default=20, validator=_positive)
     give_up_products: int = attrs.field(default=10, validator=_positive)
@@ -162,14 +180,19 @@ class Options:
 
     @property
     def partial(self) -> bool:
-        """Whether a run sees only some of the products."""
+        """Whether a run sees only some of the products, or of their fields."""
         return self.chosen or not self.complete
 
     @property
     def chosen(self) -> bool:
-        """Whether a run takes selected products only."""
-        return self.keys is not None or self.limit is not None
+        """Whether a run takes selected products or fields only."""
+        return any(x is not None for x in (self.keys, self.limit, self.only))
 
     def rules(self, job: str) -> Rules:
         """What a run of this job may do to an existing product."""
-        return Rules(owns=self.owns, on_manual_edit=self.on_manual_edit, job=job)
+        return Rules(
+            owns=self.owns,
+            on_manual_edit=self.on_manual_edit,
+            job=job,
+            only=self.only,
+        )

@@ -172,7 +172,7 @@ class Pipeline:
             journal,
             self._references,
             options.rules(journal.job),
-            transforms=options.transform is not None,
+            skips=options.transform is not None or options.only is not None,
         )
 
     @property

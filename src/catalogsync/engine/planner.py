@@ -57,7 +57,8 @@ __all__ = [
     "no_objection",
 ]
 
-_REFERRING = frozenset({Field.CATEGORIES, Field.TAGS})
+_NOT_THERE = "skipped, because the sink does not have it: a full run creates it"
+_INCOMPLETE = "skipped, because it is incomplete in the sink: a full run repairs it"
 
 Objection = Callable[[Write], str]
 """Gives the reason why a change must not be made; empty: it may."""
@@ -207,6 +208,8 @@ class Planner:
             return []
         fields = self._fields(desired)
         found = await self.find(desired, fields)
+        if self.options.only is not None:
+            desired = self._without_rest(desired, found)
         absent = [p.key for p in desired if p.key not in found]
         deleted = await self.journal.deleted_by_people(absent)
         for key in deleted:
@@ -227,10 +230,32 @@ class Planner:
                     self._keep(item, product, existing, fields)
         return planned
 
+    def _without_rest(
+        self, desired: Sequence[Product], found: Mapping[ProductKey, Found]
+    ) -> list[Product]:
+        """The products that a lane can write; the others are skipped."""
+        ready: list[Product] = []
+        for product in desired:
+            existing = found.get(product.key)
+            if existing is None:
+                self._skip(product.key, _NOT_THERE)
+            elif isinstance(existing, Existing) and existing.missing_parts:
+                self._skip(product.key, _INCOMPLETE)
+            else:
+                ready.append(product)
+        return ready
+
+    def _skip(self, key: ProductKey, why: str) -> None:
+        self.recorder.record(Outcome(key, OutcomeStatus.SKIPPED, why))
+        self.recorder.count_warning(why, str(key))
+
     def _fields(self, desired: Sequence[Product]) -> frozenset[Field]:
         """The fields to read in the sink."""
+        fields = frozenset[Field]().union(*map(supplied, desired))
+        if self.options.only is not None:
+            return fields & (self.options.only | {Field.VARIANTS})
         # A product that we unpublished is published again, whatever the source says.
-        return frozenset({Field.STATUS}).union(*map(supplied, desired))
+        return fields | {Field.STATUS}
 
     async def find(
         self, desired: Sequence[Product], fields: frozenset[Field] | None = None
@@ -240,7 +265,7 @@ class Planner:
         Raises:
             TransientError: The sink cannot be asked now.
         """
-        fields = fields or self._fields(desired)
+        fields = self._fields(desired) if fields is None else fields
         with self.recorder.phase("find"):
             found = await promises.find(self.sink, desired, fields)
             missing = [p for p in desired if not isinstance(found.get(p.key), Existing)]

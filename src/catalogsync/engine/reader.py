@@ -107,7 +107,8 @@ class Reader:
             return
         finally:
             self._record_rejected()
-        for key in self.deleted if self.options.prune is None else ():
+        never = self.options.prune is None and self.options.only is None
+        for key in self.deleted if never else ():
             what = "the source says that it was deleted, and `prune` is not set"
             self.recorder.count_warning(what, str(key))
         absent = [key for key in keys or () if hash(key) not in seen.keys]

@@ -79,7 +79,7 @@ class Recognizer:
         references: ReferenceResolver | None,
         rules: Rules,
         *,
-        transforms: bool,
+        skips: bool,
     ) -> Recognizer:
         """The recognizer of a run.
 
@@ -88,10 +88,10 @@ class Recognizer:
             journal: The run's side of the state store.
             references: Knows the ids of categories and tags.
             rules: The rules that products are compared by.
-            transforms: Whether there is a transform. What it does is not known, so
-                nothing is recognised.
+            skips: Whether to recognise nothing: what a transform does is not known,
+                and a lane compares a part of each product only.
         """
-        recognizes = not transforms and journal.store is not None
+        recognizes = not skips and journal.store is not None
         if not recognizes or not isinstance(sink, FingerprintingSink):
             return cls(journal, references)
         from importlib.metadata import version  # takes long to import

@@ -265,6 +265,7 @@ class Run:
             planned=self._pipeline.on_change is not None,
             released=isinstance(self._pipeline.approval, ReleaseApproval),
             partial=self._pipeline.journal.partial,
+            only=tuple(sorted(self._pipeline.options.only or ())),
             source_version=self._skipping.version if self._skipping else "",
         )
 

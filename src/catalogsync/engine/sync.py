@@ -126,7 +126,9 @@ class Sync:
             problem = f"was made for {plan.head.endpoint}, and this is {endpoint}"
             raise MisconfiguredError(str(plan.path), problem)
         this = attrs.evolve(self._narrowed(), job=plan.head.job)
-        options = attrs.evolve(this.options, transform=None)  # the plan has its results
+        only = plan.head.only or None
+        # The plan has the results of the transform.
+        options = attrs.evolve(this.options, transform=None, only=only)
         this = attrs.evolve(this, options=options)
         approve = partial(PlanApproval, plan, this.sink, options.retry)
         return this._make(PlanSource(plan), approve=approve, run_id=run_id)
@@ -182,8 +184,10 @@ class Sync:
         return self._narrowed()._make(EmptySource(name), approve=approve)
 
     def _narrowed(self, keys: tuple[ProductKey, ...] | None = None) -> Sync:
-        """Without limit and pruning, for these keys only; None: for all products."""
-        options = attrs.evolve(self.options, keys=keys, limit=None, prune=None)
+        """All fields of these keys; None: of all products. Without limit and pruning."""
+        options = attrs.evolve(
+            self.options, keys=keys, limit=None, only=None, prune=None
+        )
         return attrs.evolve(self, options=options)
 
     def _open_source(self) -> Source:
@@ -205,6 +209,8 @@ class Sync:
         if isinstance(source, DeltaSource) and not source.complete:
             says = isinstance(source, DeletingSource) and source.says_deleted
             options = attrs.evolve(options, complete=False, says_deleted=says)
+        if options.only is not None:
+            options = attrs.evolve(options, adopt=())  # a lane adds no product
         try:
             ProductKey(source.name, "1")
         except ValueError as error:

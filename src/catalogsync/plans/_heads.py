@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from hashlib import blake2b
 
 import attrs
 
+from catalogsync.catalog.products import Field
 from catalogsync.protocols import Sink, Source, endpoint_of
 
 __all__ = ["VERSION", "PlanHead", "checksum", "plan_head"]
@@ -24,6 +26,7 @@ class PlanHead:
         sink: Name of the sink.
         endpoint: Endpoint of the sink.
         made_at: When it was made, in seconds since the epoch.
+        only: The fields of a lane, see `Options.only`; empty: all.
     """
 
     job: str
@@ -31,16 +34,27 @@ class PlanHead:
     sink: str
     endpoint: str
     made_at: float
+    only: tuple[Field, ...] = ()
 
 
-def plan_head(job: str, source: Source, sink: Sink) -> PlanHead:
-    """The head of a plan that is made now, for open adapters."""
+def plan_head(
+    job: str, source: Source, sink: Sink, only: Collection[Field] | None = None
+) -> PlanHead:
+    """The head of a plan that is made now, for open adapters.
+
+    Args:
+        job: Name of the job.
+        source: The open source.
+        sink: The open sink.
+        only: `Options.only` of the run that is planned.
+    """
     return PlanHead(
         job=job,
         source=source.name,
         sink=sink.name,
         endpoint=endpoint_of(sink),
         made_at=time.time(),
+        only=tuple(sorted(only or ())),
     )
 
 

@@ -234,7 +234,7 @@ class Plans:
     async def _plan(self, job: Job, preview: Preview) -> None:
         store = self.service.state
         async with job.open() as (source, sink):
-            head = plan_head(job.name, source, sink)
+            head = plan_head(job.name, source, sink, job.options.only)
             with PlanWriter(preview.path, head) as writer:
                 sync = job.sync(source, sink, store, [preview])
                 report = await sync.plan(writer.add)

@@ -11,7 +11,15 @@ import attrs
 from catalogsync.adapters.memory import as_source
 from catalogsync.catalog.changes import Change
 from catalogsync.catalog.outcomes import Again, Outcome
-from catalogsync.catalog.products import Field, Price, Product, Variant
+from catalogsync.catalog.products import (
+    UNSET,
+    Field,
+    Price,
+    Product,
+    StockLevel,
+    Variant,
+    evolve_unchecked,
+)
 from catalogsync.engine import promises
 from catalogsync.errors import (
     BatchRefusedError,
@@ -152,6 +160,37 @@ async def keeps_what_is_not_supplied(kit: SinkKit) -> None:
     await kit.put(Product(key=product.key, title="Only a title"))
     after = (await kit.existing(product)).product
     same(after, attrs.evolve(before, title=after.title), "after an update of the title")
+
+
+@promise(
+    SINK, mend="Write the fields in `change.fields` and in its variants, and no others."
+)
+async def lanes_touch_nothing_else(kit: SinkKit) -> None:
+    """A run with `Options.only` changes these fields of existing products only."""
+    await kit.put(kit.product(), kit.product("2"))
+    before = (await kit.existing(kit.product())).product
+    sold = [_with_stock(each, 1) for each in kit.product().variants or ()]
+    changed = kit.product(title="Another title", variants=sold or UNSET)
+    report = await kit.run([changed, kit.product("3")], only=[Field.STOCK])
+    same(report.counts.skipped, 1, "products that the run would have to create")
+    same(list(await kit.found(kit.product("3"))), [], "what it created nevertheless")
+    after = (await kit.existing(changed)).product
+    same(_without_stock(after), _without_stock(before), "all but the stock")
+    report = await kit.run([changed], only=[Field.STOCK])
+    same(report.counts.updated, 0, "products that a second such run updates")
+
+
+def _with_stock(variant: Variant, quantity: int) -> Variant:
+    levels = variant.stock or (StockLevel(quantity=0),)
+    first = attrs.evolve(levels[0], quantity=quantity)
+    return attrs.evolve(variant, stock=[first, *levels[1:]])
+
+
+def _without_stock(product: Product) -> Product:
+    variants = tuple(
+        evolve_unchecked(each, stock=UNSET) for each in product.variants or ()
+    )
+    return evolve_unchecked(product, variants=variants)
 
 
 @promise(SINK, mend="Write None and empty lists too; only UNSET means `leave alone`.")
