@@ -102,6 +102,7 @@ _NUMBERS: tuple[float, ...] = (
     *(2**53 + 1, -(2**53) - 1, 2**63 - 1, 2**64, -(2**70), 10**30 + 1, 10**308),
 )
 _MOST_VARIANTS = 12
+_SHORT_TEXTS = ("subtitle", "material", "hs_code", "mid_code")
 _LOCATIONS = (None, "Berlin", "倉庫", "a b")
 
 _LIVING = Category(id="living", name="Living & Home")
@@ -272,6 +273,9 @@ def _fields(frame: _Frame) -> dict[str, st.SearchStrategy[Any]]:
         "tags": _supplied(st.lists(texts(), max_size=4, unique=True)),
         "weight": _maybe(amounts()),
         "dimensions": _maybe(sizes),
+        **{name: _maybe(texts()) for name in _SHORT_TEXTS},
+        "origin_country": _maybe(st.sampled_from(["DE", "PT", "ZZ"])),
+        "discountable": _supplied(st.booleans()),
         "attributes": _supplied(st.dictionaries(texts(), json_values(), max_size=4)),
         "variants": _supplied(_variants(frame)),
     }

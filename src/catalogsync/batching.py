@@ -17,7 +17,7 @@ from typing import TypeVar
 from .catalog.changes import Change
 from .catalog.drafts import Draft
 from .catalog.outcomes import Again, Outcome
-from .catalog.products import Json, Product, ProductKey
+from .catalog.products import DETAILS, Field, Json, Product, ProductKey
 from .errors import BatchRefusedError, RefusedError, TransientError
 
 __all__ = ["batched", "batcher", "one_by_one", "weight_of"]
@@ -30,6 +30,7 @@ ROOM = 4 << 20
 
 _size = sys.getsizeof
 _PRODUCT, _VARIANT, _ITEM = 1200, 800, 200
+_SHORT = (Field.BRAND, Field.THUMBNAIL, *DETAILS)
 
 
 def batcher(
@@ -114,7 +115,7 @@ def weight_of(product: Product | Draft) -> int:
     if isinstance(product, Draft):
         return product.size
     total = _PRODUCT + _size(product.title) + _size(product.description)
-    total += _size(product.brand) + _size(product.thumbnail)
+    total += sum(_size(getattr(product, field)) for field in _SHORT)
     for image in product.images or ():
         total += _ITEM + _size(image.url)
     for tag in product.tags or ():

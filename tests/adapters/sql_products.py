@@ -19,6 +19,7 @@ from catalogsync.catalog.changes import (
     ReferenceKind,
 )
 from catalogsync.catalog.products import (
+    PLAIN,
     UNSET,
     Category,
     Dimensions,
@@ -70,6 +71,12 @@ def product(id_: str = "1", **values: Any) -> Product:
         "tags": ["black", "new"],
         "weight": Decimal("0.25"),
         "dimensions": Dimensions(length=Decimal("9.5"), width=Decimal(1)),
+        "subtitle": "For tea",
+        "material": "Clay",
+        "hs_code": "6912.00",
+        "origin_country": "PT",
+        "mid_code": "PTCUP42LIS",
+        "discountable": False,
         "attributes": {"rating": 4.5, "returns": ["30 days", None, True]},
         "variants": [variant()],
     }
@@ -174,7 +181,7 @@ async def _references(sink: SQLSink, desired: Product) -> References:
 # --- what a product looks like when it is found again ---
 
 _NOTHING: dict[str, Any] = {
-    **dict.fromkeys(("description", "brand", "thumbnail", "weight", "dimensions")),
+    **{f.value: None for f in PLAIN if f not in {Field.TITLE, Field.DISCOUNTABLE}},
     **dict.fromkeys(("images", "categories", "tags"), ()),
     "attributes": {},
 }

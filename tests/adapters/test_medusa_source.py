@@ -18,6 +18,7 @@ from tests.real import real_is_desired
 from tests.strategies import products
 
 from catalogsync import (
+    UNSET,
     Category,
     Dimensions,
     Image,
@@ -55,7 +56,13 @@ FULL = Product(
     tags=["blue", "red"],
     weight=Decimal(250),
     dimensions=Dimensions(length=Decimal(10), height=Decimal("12.5")),
-    attributes={"material": "clay", "safe": True, "list": [1, {"a": None}]},
+    subtitle="For tea",
+    material="Clay",
+    hs_code="6912.00",
+    origin_country="PT",
+    mid_code="PTCUP42LIS",
+    discountable=False,
+    attributes={"glaze": "white", "safe": True, "list": [1, {"a": None}]},
     variants=[
         Variant(
             id=size,
@@ -253,6 +260,17 @@ async def test_what_is_no_product_is_rejected(medusa: Medusa) -> None:
     assert isinstance(rejected, Rejected)
     assert rejected.key == ProductKey("shop", "E1")
     assert rejected.reason == "weight: must be 0 or more, is -1"
+
+
+async def test_a_country_that_is_no_code_is_not_supplied(medusa: Medusa) -> None:
+    """The dashboard stores lower case; anything else that people enter is left out."""
+    await by_hand(medusa, origin_country="pt", external_id="E1")
+    await by_hand(
+        medusa, origin_country="Portugal", external_id="E2", handle="b", variants=[]
+    )
+    found = await read(medusa)
+    assert found["E1"].origin_country == "PT"
+    assert found["E2"].origin_country is UNSET
 
 
 @hypothesis_settings(max_examples=15)

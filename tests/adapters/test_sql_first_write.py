@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.adapters.sql_databases import POSTGRES, Hand, OpenSink
 from tests.adapters.sql_products import (
     ALL,
     apply,
+    as_found,
     category_reference,
     creation,
     found,
@@ -18,10 +20,10 @@ from tests.adapters.sql_products import (
     write_reference,
 )
 
-from catalogsync import Change, Report, Sync, as_source
+from catalogsync import UNSET, Change, Field, Report, Sync, Update, as_source
 from catalogsync.adapters.sql import SQLSettings, SQLSink
 from catalogsync.catalog.changes import ReferenceChange
-from catalogsync.catalog.products import Category
+from catalogsync.catalog.products import DETAILS, Category
 
 EYES = category_reference(Category(id="eyes", name="Eyes"), "shop")
 
@@ -135,6 +137,27 @@ async def test_two_processes_write_first_at_once(database: str) -> None:
     async with SQLSettings(url=database).open() as sink:
         desired = [product(str(number)) for number in range(2)]
         assert len(await sink.find(desired, fields=ALL)) == 2
+
+
+async def test_columns_that_an_earlier_version_did_not_have(
+    open_sink: OpenSink, hand: Hand
+) -> None:
+    """They read as empty, and the first write adds them; no product is rewritten."""
+    old: dict[str, Any] = dict.fromkeys((*DETAILS, Field.DISCOUNTABLE), UNSET)
+    sink = await open_sink()
+    await apply(sink, product(**old))
+    for name in old:
+        await hand(f"ALTER TABLE product DROP COLUMN {name}")
+    later = await open_sink()
+    before = await found(later)
+    assert before.product.material is None
+    assert before.product.discountable is UNSET
+    assert not await apply(later, product(**old))
+    (change,) = await apply(later, product())
+    assert isinstance(change, Update)
+    assert change.fields == old.keys()
+    assert not await apply(later, product())
+    assert (await found(later)).product == as_found(product())
 
 
 async def test_a_database_of_an_earlier_version(

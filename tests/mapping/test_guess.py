@@ -53,6 +53,14 @@ def lines(*records: Mapping[str, object]) -> str:
         ),
         ({"Qty": "7", "FARBE": "rot"}, 'stock = "Qty"\noptions.Color = "FARBE"'),
         ({"dimensions": {"height": "3 cm"}}, 'height = "dimensions.height"'),
+        (
+            {"Zolltarifnummer": "6912", "Country of origin": "pt", "material": "Clay"},
+            (
+                'material = "material"\nhs_code = "Zolltarifnummer"\n'
+                'origin_country = "Country of origin"'
+            ),
+        ),
+        ({"discountable": "no"}, 'discountable = "discountable"'),
         ({"Art.Nr.": "1"}, ""),
     ],
 )
@@ -70,6 +78,8 @@ def test_what_is_proposed(values: Mapping[str, object], expected: str) -> None:
         ({"Price": "on request"}, 'column "Price" is not a price: "on request" is not'),
         ({"weight": "3"}, 'which unit? for example: weight = { from = "weight", unit'),
         ({"stock": "in stock"}, "how many pieces? for example: stock = { from ="),
+        ({"COO": "Italy"}, "which ISO 3166 codes? for example: origin_country = {"),
+        ({"discountable": "ja"}, "which mean yes? for example: discountable = { fr"),
         ({"status": "ok"}, "what is published? for example: status = { from ="),
     ],
 )

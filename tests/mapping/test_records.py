@@ -47,6 +47,28 @@ def test_each_field_comes_from_the_first_record_that_has_it() -> None:
     assert [image.url for image in found.images] == ["a.jpg", "b.jpg"]
 
 
+def test_texts_for_customs_and_discounts() -> None:
+    given = (
+        'subtitle = "S"\nmaterial = "M"\nhs_code = "H"\n'
+        'origin_country = "O"\nmid_code = "C"\n'
+        'discountable = { from = "D", words = { ja = true } }'
+    )
+    row = {"id": "1", "name": "Cup", "S": "For tea", "M": "Clay", "H": "6912"}
+    found = product(given, {**row, "O": "pt", "C": "X", "D": "ja"})
+    texts = (found.subtitle, found.material, found.hs_code, found.mid_code)
+    assert texts == ("For tea", "Clay", "6912", "X")
+    assert (found.origin_country, found.discountable) == ("PT", True)
+    found = product(given, {**row, "S": "", "D": "No"})
+    assert (found.subtitle, found.discountable) == (UNSET, False)
+    assert product(given, row).discountable is UNSET
+    assert reason(given, {**row, "O": "Portugal"}) == (
+        "row 2: origin_country: must be an ISO 3166 code such as 'DE', is 'Portugal'"
+    )
+    assert reason(given, {**row, "D": "maybe"}) == (
+        'row 2: discountable: "maybe" is neither true nor false; add it to `words`'
+    )
+
+
 def test_categories_have_levels() -> None:
     found = product(
         'categories = { all = "cat*" }\ncategory_levels = "->"',

@@ -10,7 +10,8 @@ from tests.conftest import Medusa
 from .medusa_bodies import product, usd, variant
 
 FIELDS = (
-    "id,handle,external_id,title,description,thumbnail,weight,metadata,status,"
+    "id,subtitle,material,hs_code,origin_country,mid_code,discountable,"
+    "handle,external_id,title,description,thumbnail,weight,metadata,status,"
     "updated_at,images.id,images.url,images.rank,tags.value,categories.name,"
     "sales_channels.id,shipping_profile.id,variants.id,variants.sku,"
     "variants.metadata,variants.prices.amount,"
@@ -229,6 +230,9 @@ async def test_columns_are_set_as_they_are_sent(medusa: Medusa) -> None:
         {"thumbnail": None},
         {"weight": None},
         {"weight": 1.5},
+        {"subtitle": "s", "material": "", "hs_code": "6912.00", "mid_code": " x "},
+        {"origin_country": "pt", "discountable": False},
+        {"origin_country": "Portugal", "mid_code": None},
         {"status": "draft"},
         {"handle": "über-uns"},
         {"external_id": None},

@@ -9,7 +9,7 @@ import pytest
 from tests.table.tables import read
 from tests.table.test_feeds import FEEDS
 
-from catalogsync import Dimensions, MisconfiguredError, Product, ProductStatus
+from catalogsync import UNSET, Dimensions, MisconfiguredError, Product, ProductStatus
 from catalogsync.adapters.table import TableSettings
 from catalogsync.catalog.outcomes import Rejected
 from catalogsync.config import from_preset, presets
@@ -121,6 +121,21 @@ async def test_google_merchant(tmp_path: Path) -> None:
     ]
     assert shirt.weight == 200
     assert facts(mug) == [("M", {}, {"EUR": "5"})]
+
+
+async def test_details_in_an_export_of_medusa(tmp_path: Path) -> None:
+    """A country that is not a code rejects no product: Medusa takes any text."""
+    head = (
+        "Product Handle,Product Title,Product Subtitle,Product Material,Product Hs Code,"
+        "Product Origin Country,Product Mid Code,Product Discountable,Variant Id\n"
+    )
+    text = f"{head}a,A,Sub,Clay,6912,pt,PTX,false,1\nb,B,,,,Portugal,,TRUE,2\n"
+    (first, second), rejected = await read_preset(tmp_path, text, "medusa-csv")
+    assert rejected == []
+    found = (first.subtitle, first.material, first.hs_code, first.origin_country)
+    assert found == ("Sub", "Clay", "6912", "PT")
+    assert (first.mid_code, first.discountable) == ("PTX", False)
+    assert (second.origin_country, second.discountable) == (UNSET, True)
 
 
 @pytest.mark.skipif(not FEEDS.is_dir(), reason="needs the sample feeds")

@@ -47,7 +47,13 @@ WHOLE = {
     "tags": ["red", "new"],
     "weight": Decimal("0.5"),
     "dimensions": Dimensions(length=Decimal(1)),
-    "attributes": {"material": "clay"},
+    "subtitle": "For tea",
+    "material": "Clay",
+    "hs_code": "6912.00",
+    "origin_country": "PT",
+    "mid_code": "PTCUP42LIS",
+    "discountable": False,
+    "attributes": {"glaze": "white"},
 }
 
 

@@ -29,7 +29,11 @@ from catalogsync import (
     Variant,
 )
 from catalogsync.catalog.changes import FieldDiff
-from catalogsync.catalog.products import evolve_unchecked
+from catalogsync.catalog.products import (
+    DETAILS,
+    PLAIN as PLAIN_FIELDS,
+    evolve_unchecked,
+)
 from catalogsync.diff.compare import Comparison, References, compare
 from catalogsync.diff.last_applied import LastApplied, write_last_applied
 from catalogsync.diff.ownership import (
@@ -43,7 +47,7 @@ from catalogsync.diff.ownership import (
 KEY = ProductKey("shop", "1")
 KEEP = Rules(on_manual_edit=OnManualEdit.KEEP)
 OVERWRITE = Rules()
-PLAIN = ("title", "description", "brand", "thumbnail", "weight", "dimensions")
+PLAIN = tuple(str(field) for field in PLAIN_FIELDS)
 LISTS = ("images", "categories", "tags", "attributes")
 OF_VARIANT = {
     Field.VARIANT_TITLE: "title",
@@ -460,6 +464,33 @@ EDITS: Mapping[str, tuple[dict[str, Any], dict[str, tuple[Any, Any]]]] = {
         {"variants.M": (None, "M")},
     ),
 }
+
+
+@pytest.mark.parametrize("field", [*DETAILS, Field.DISCOUNTABLE])
+def test_a_field_that_the_source_does_not_supply_changes_nothing(field: Field) -> None:
+    """Also not in a product that was written when there was no such field."""
+    existing = created(CUP)
+    assert field not in LastApplied.parse(existing.last_applied).fields
+    theirs = "DE" if field is Field.ORIGIN_COUNTRY else "theirs"
+    value = False if field is Field.DISCOUNTABLE else theirs
+    existing = by_hand(existing, cup(**{field: value}))
+    for rules in (OVERWRITE, KEEP):
+        assert compare(CUP, existing, rules=rules) == Comparison(None)
+
+
+@pytest.mark.parametrize("field", [*DETAILS, Field.DISCOUNTABLE])
+def test_a_field_that_the_source_begins_to_supply(field: Field) -> None:
+    """It is written, owned and kept like any other; an older state says nothing of it."""
+    ours, theirs = ("PT", "DE") if field is not Field.DISCOUNTABLE else (True, False)
+    supplying = cup(**{field: ours})
+    existing = by_hand(created(CUP), cup(**{field: theirs}))
+    after, result = step(supplying, existing, KEEP)
+    assert result.change
+    assert (result.change.fields, result.manual_edits) == (frozenset({field}), ())
+    assert step(supplying, after, KEEP)[1].change is None
+    edit = step(supplying, by_hand(after, cup(**{field: theirs})), KEEP)[1]
+    assert (edit.change, paths(edit.manual_edits)) == (None, {field: (theirs, ours)})
+    assert compare(supplying, existing, rules=owns(**{field: "never"})).change is None
 
 
 @pytest.mark.parametrize(("by_them", "expected"), EDITS.values(), ids=EDITS)

@@ -23,7 +23,7 @@ from catalogsync import (
     StockLevel,
     Variant,
 )
-from catalogsync.catalog.products import Unset
+from catalogsync.catalog.products import TEXTS, Unset
 
 KEY = ProductKey("shop", "1")
 
@@ -82,6 +82,13 @@ def path_of(call: Callable[[], object]) -> str:
         ({"weight": Decimal("Infinity")}, "weight"),
         ({"weight": (1, 2)}, "weight"),
         ({"dimensions": {"length": 1}}, "dimensions"),
+        ({"origin_country": "Portugal"}, "origin_country"),
+        ({"origin_country": "pt"}, "origin_country"),
+        ({"origin_country": "ÄÖ"}, "origin_country"),
+        ({"hs_code": 6912}, "hs_code"),
+        ({"discountable": 1}, "discountable"),
+        ({"discountable": None}, "discountable"),
+        ({"discountable": "true"}, "discountable"),
         ({"attributes": {"a": {"b": [1, object()]}}}, "attributes.a.b[1]"),
         ({"attributes": {"a": float("nan")}}, "attributes.a"),
         ({"attributes": {"a": Decimal(1)}}, "attributes.a"),
@@ -205,7 +212,7 @@ def test_unset_is_neither_empty_nor_none() -> None:
     assert Unset.UNSET is UNSET
 
 
-@pytest.mark.parametrize("name", ["description", "brand", "thumbnail"])
+@pytest.mark.parametrize("name", TEXTS)
 def test_empty_text_of_a_product_becomes_none(name: str) -> None:
     assert getattr(make(**{name: ""}), name) is None
 

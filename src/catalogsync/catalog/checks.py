@@ -245,6 +245,28 @@ def currency(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
         raise InvalidValueError(attribute.name, f"must be upper case, is {code!r}")
 
 
+def is_country(code: str) -> bool:
+    """Whether a text has the form of an ISO 3166 code: two upper-case letters."""
+    return len(code) == 2 and code.isascii() and code.isalpha() and code.isupper()
+
+
+def optional_country(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    """Validate an ISO 3166 code of two upper-case letters, None or UNSET."""
+    if value is None or value is UNSET:
+        return
+    code = check_text(attribute.name, value)
+    if not is_country(code):
+        problem = f"must be an ISO 3166 code such as 'DE', is {shortened(code)!r}"
+        raise InvalidValueError(attribute.name, problem)
+
+
+def flag(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    """Validate true, false or UNSET."""
+    if not isinstance(value, bool) and value is not UNSET:
+        problem = f"must be true or false, not {_described(value)}"
+        raise InvalidValueError(attribute.name, problem)
+
+
 def quantity(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     """Validate an integer; a negative stock is allowed."""
     if not isinstance(value, int) or isinstance(value, bool):

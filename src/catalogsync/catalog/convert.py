@@ -207,7 +207,7 @@ def _converter() -> Converter:
     converter.register_unstructure_hook(Decimal, str)
     converter.register_structure_hook(Decimal, lambda value, _: _decimal(value))
     # The model checks its values; a converter that changes them would hide errors.
-    for kind in (str, int):
+    for kind in (str, int, bool):
         converter.register_structure_hook(kind, lambda value, _: value)
     converter.register_unstructure_hook(ProductStatus, lambda status: status.value)
     converter.register_structure_hook(ProductStatus, lambda value, _: _status(value))

@@ -65,6 +65,12 @@ class Field(enum.StrEnum):
     TAGS = "tags"
     WEIGHT = "weight"
     DIMENSIONS = "dimensions"
+    SUBTITLE = "subtitle"
+    MATERIAL = "material"
+    HS_CODE = "hs_code"
+    ORIGIN_COUNTRY = "origin_country"
+    MID_CODE = "mid_code"
+    DISCOUNTABLE = "discountable"
     ATTRIBUTES = "attributes"
     VARIANTS = "variants"
     VARIANT_TITLE = "variant_title"
@@ -75,6 +81,24 @@ class Field(enum.StrEnum):
     STOCK = "stock"
 
 
+DETAILS = (
+    Field.SUBTITLE,
+    Field.MATERIAL,
+    Field.HS_CODE,
+    Field.ORIGIN_COUNTRY,
+    Field.MID_CODE,
+)
+"""Short texts of a product, named like its attributes; stores have columns for them."""
+TEXTS = (Field.DESCRIPTION, Field.BRAND, Field.THUMBNAIL, *DETAILS)
+"""All optional texts of a product, named like its attributes."""
+PLAIN = (
+    Field.TITLE,
+    *TEXTS,
+    Field.WEIGHT,
+    Field.DIMENSIONS,
+    Field.DISCOUNTABLE,
+)
+"""Fields of a product that have one value and are compared as a whole."""
 UNIQUE = {Field.SKU: "sku", Field.BARCODE: "barcode"}
 """Fields whose values many sinks allow on one variant only, with attribute names."""
 VARIANT_TEXTS = {Field.VARIANT_TITLE: "title", **UNIQUE}
@@ -364,6 +388,12 @@ class Product:
         tags: Tags; their order does not matter, and empty ones are dropped.
         weight: Weight in the source's unit.
         dimensions: Dimensions in the source's unit.
+        subtitle: A second, shorter title.
+        material: What it is made of.
+        hs_code: Code of the Harmonized System, for customs, as text.
+        origin_country: Country of origin: ISO 3166 code of two letters, in upper case.
+        mid_code: Manufacturer identification code, for customs.
+        discountable: Whether discounts apply to it.
         attributes: Anything else, as JSON values by name.
         variants: The variants; at least one, or UNSET.
     """
@@ -403,6 +433,22 @@ class Product:
     dimensions: Dimensions | Unset | None = attrs.field(
         default=UNSET, validator=checks.one_of(Dimensions, Unset, None)
     )
+    subtitle: str | Unset | None = attrs.field(
+        default=UNSET, converter=_empty_to_none, validator=checks.optional_text
+    )
+    material: str | Unset | None = attrs.field(
+        default=UNSET, converter=_empty_to_none, validator=checks.optional_text
+    )
+    hs_code: str | Unset | None = attrs.field(
+        default=UNSET, converter=_empty_to_none, validator=checks.optional_text
+    )
+    origin_country: str | Unset | None = attrs.field(
+        default=UNSET, converter=_empty_to_none, validator=checks.optional_country
+    )
+    mid_code: str | Unset | None = attrs.field(
+        default=UNSET, converter=_empty_to_none, validator=checks.optional_text
+    )
+    discountable: bool | Unset = attrs.field(default=UNSET, validator=checks.flag)
     attributes: Mapping[str, Json] | Unset = attrs.field(
         default=UNSET, converter=_attributes, validator=checks.json_object
     )

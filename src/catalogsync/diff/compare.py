@@ -26,6 +26,7 @@ from catalogsync.catalog.changes import (
     for_display,
 )
 from catalogsync.catalog.products import (
+    PLAIN,
     UNSET,
     VARIANT_FIELDS,
     Category,
@@ -53,17 +54,9 @@ References: TypeAlias = Mapping[Field, tuple[str, ...]]
 K = TypeVar("K")
 T = TypeVar("T")
 
-_PLAIN = (
-    Field.TITLE,
-    Field.DESCRIPTION,
-    Field.BRAND,
-    Field.THUMBNAIL,
-    Field.WEIGHT,
-    Field.DIMENSIONS,
-)
 _LISTS = (Field.IMAGES, Field.CATEGORIES, Field.TAGS, Field.ATTRIBUTES)
 _PRODUCT_FIELDS = {
-    field: field.value for field in (*_PLAIN, Field.STATUS, *_LISTS, Field.VARIANTS)
+    field: field.value for field in (*PLAIN, Field.STATUS, *_LISTS, Field.VARIANTS)
 }
 _RULES, _NO_LAST_APPLIED = Rules(), LastApplied()
 
@@ -304,7 +297,7 @@ class _Comparison:
         self.fields.add(field)
 
     def _plain(self) -> None:
-        for field in _PLAIN:
+        for field in PLAIN:
             name = _PRODUCT_FIELDS[field]
             value, existing = (
                 getattr(self.desired, name),

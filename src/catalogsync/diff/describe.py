@@ -15,6 +15,8 @@ from catalogsync.catalog.changes import (
     for_display,
 )
 from catalogsync.catalog.products import (
+    DETAILS,
+    PLAIN,
     UNSET,
     VARIANT_TEXTS,
     Field,
@@ -34,17 +36,13 @@ _SIMPLE = (
     Field.THUMBNAIL,
     Field.WEIGHT,
     Field.DIMENSIONS,
+    *DETAILS,
+    Field.DISCOUNTABLE,
     Field.IMAGES,
     Field.CATEGORIES,
     Field.TAGS,
 )
-_NORMALISED = (
-    Field.TITLE,
-    Field.DESCRIPTION,
-    Field.BRAND,
-    Field.WEIGHT,
-    Field.DIMENSIONS,
-)
+_NORMALISED = tuple(field for field in PLAIN if field is not Field.THUMBNAIL)
 
 
 def diff(change: Change) -> tuple[FieldDiff, ...]:

@@ -25,6 +25,7 @@ import attrs
 from catalogsync._lib import strict_json
 from catalogsync.catalog.changes import Update
 from catalogsync.catalog.products import (
+    DETAILS,
     VARIANT_TEXTS,
     Category,
     Dimensions,
@@ -270,6 +271,8 @@ _PLAIN = {
         Field.THUMBNAIL,
         Field.WEIGHT,
         Field.DIMENSIONS,
+        *DETAILS,
+        Field.DISCOUNTABLE,
     )
 }
 

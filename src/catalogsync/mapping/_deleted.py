@@ -9,10 +9,17 @@ from ._expression import Expression
 from ._paths import as_text
 from ._record import Record, is_empty
 
-__all__ = ["is_deleted"]
+__all__ = ["is_deleted", "yes_or_no"]
 
-_YES = frozenset({"true", "yes", "1", "deleted", "delete"})
+_DELETED = frozenset({"deleted", "delete"})
+_YES = frozenset({"true", "yes", "1"})
 _NO = frozenset({"false", "no", "0"})
+
+
+def yes_or_no(text: str) -> bool | None:
+    """What a word means; None: it is neither yes nor no."""
+    word = text.casefold()
+    return word in _YES if word in _YES | _NO else None
 
 
 def is_deleted(spec: Expression, record: Record) -> bool:
@@ -31,8 +38,10 @@ def is_deleted(spec: Expression, record: Record) -> bool:
     if isinstance(found, bool):
         return found
     text = as_text(found)
-    if text.casefold() in _YES | _NO:
-        return text.casefold() in _YES
+    if text.casefold() in _DELETED:
+        return True
+    if (says := yes_or_no(text)) is not None:
+        return says
     problem = (
         f'"{shortened(text)}" may or may not mean that the product was deleted: say so'
         f" with words = {{ {_quoted(text)} = true }} or false"

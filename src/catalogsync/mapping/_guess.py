@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import attrs
 
+from catalogsync.catalog.checks import is_country
 from catalogsync.errors import InvalidValueError
 
 from ._columns import Column, Records, objects_in, paths_of
+from ._deleted import yes_or_no
 from ._names import NAMES
 from ._numbers import LENGTHS, WEIGHTS, check_currency, check_unit, number_marks
 
@@ -243,6 +245,32 @@ def _status(
     return [column.path]
 
 
+def _country(
+    result: Guess, field: str, found: Sequence[Column], _: Sequence[Column]
+) -> list[str]:
+    column = found[0]
+    words = [t for t in dict.fromkeys(column.texts) if not is_country(t.upper())]
+    if not words:
+        return _single(result, field, found, ())
+    table = ", ".join(f'{_text(word)} = "DE"' for word in words[:_SHOWN])
+    example = f"{field} = {{ from = {_text(column.path)}, words = {{ {table} }} }}"
+    result.questions.append(f"which ISO 3166 codes? for example: {example}")
+    return [column.path]
+
+
+def _flag(
+    result: Guess, field: str, found: Sequence[Column], _: Sequence[Column]
+) -> list[str]:
+    column = found[0]
+    words = [t for t in dict.fromkeys(column.texts) if yes_or_no(t) is None]
+    if not words:
+        return _single(result, field, found, ())
+    table = ", ".join(f"{_text(word)} = true" for word in words[:_SHOWN])
+    example = f"{field} = {{ from = {_text(column.path)}, words = {{ {table} }} }}"
+    result.questions.append(f"which mean yes? for example: {example}")
+    return [column.path]
+
+
 def _measure(
     result: Guess, field: str, found: Sequence[Column], _: Sequence[Column]
 ) -> list[str]:
@@ -356,6 +384,8 @@ _PROPOSERS: Mapping[
     "categories": _categories,
     "tags": _tags,
     "status": _status,
+    "origin_country": _country,
+    "discountable": _flag,
     "price": _prices,
     "stock": _stock,
     **dict.fromkeys(_MEASURES, _measure),

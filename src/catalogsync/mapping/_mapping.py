@@ -78,6 +78,12 @@ class RecordMapping:
         title: The title.
         description: Text or HTML.
         brand: Manufacturer or label.
+        subtitle: A second, shorter title.
+        material: What the product is made of.
+        hs_code: Code of the Harmonized System, for customs.
+        origin_country: Country of origin: an ISO 3166 code of two letters.
+        mid_code: Manufacturer identification code, for customs.
+        discountable: Whether discounts apply: true or false, yes or no, 1 or 0.
         status: `published` or `draft`; true and false mean the same.
         thumbnail: URL of the small image.
         images: URLs of the images.
@@ -141,6 +147,12 @@ class RecordMapping:
     delete_when: Expression | None = None
     description: Expression | None = None
     brand: Expression | None = None
+    subtitle: Expression | None = None
+    material: Expression | None = None
+    hs_code: Expression | None = None
+    origin_country: Expression | None = None
+    mid_code: Expression | None = None
+    discountable: Expression | None = None
     status: Expression | None = None
     thumbnail: Expression | None = None
     images: Expression | None = None

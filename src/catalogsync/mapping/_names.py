@@ -38,6 +38,19 @@ NAMES: Mapping[str, tuple[str, ...]] = {
         *("brand", "vendor", "manufacturer", "brand name", "hersteller", "marke"),
         *("marque", "fabricant", "marca", "fabricante", "merk", "producent"),
     ),
+    "subtitle": ("subtitle", "untertitel", "sous titre", "subtítulo", "sottotitolo"),
+    "material": ("material", "matériau", "matière", "materiale", "materiaal"),
+    "hs_code": (
+        *("hs code", "hscode", "harmonized system code", "customs tariff number"),
+        *("tariff number", "zolltarifnummer", "warentarifnummer", "code sh"),
+    ),
+    "origin_country": (
+        *("origin country", "country of origin", "coo", "ursprungsland"),
+        *("herkunftsland", "pays d'origine", "país de origen", "paese di origine"),
+        "land van herkomst",
+    ),
+    "mid_code": ("mid code", "manufacturer identification code"),
+    "discountable": ("discountable",),
     "status": ("status", "published", "active", "enabled", "aktiv", "online"),
     "categories": (
         *(

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 import attrs
 
+from catalogsync.catalog.checks import shortened
 from catalogsync.catalog.products import (
+    TEXTS,
     UNSET,
     Dimensions,
+    Field,
     Image,
     Json,
     Product,
@@ -23,6 +26,7 @@ from catalogsync.catalog.products import (
 from catalogsync.errors import InvalidValueError
 
 from ._categories import category_reader, is_in, load_table
+from ._deleted import yes_or_no
 from ._expression import Expression
 from ._numbers import LENGTHS, WEIGHTS, DecimalMark, measure
 from ._paths import as_text
@@ -50,6 +54,8 @@ _FIELDS: Sequence[tuple[str, Any, Any]] = [
     for field in attrs.fields(Product)
 ]
 """Name, converter and validator of each field, in the order of the fields."""
+_NEVER_EMPTY = frozenset({"status", "discountable"})
+_COUNTRY = 2  # letters of an ISO 3166 code
 _STATUS: Mapping[object, ProductStatus] = {
     "published": ProductStatus.PUBLISHED,
     "draft": ProductStatus.DRAFT,
@@ -62,6 +68,21 @@ def _status(value: object) -> ProductStatus:
     text = as_text(value)
     if (found := _STATUS.get(text.casefold())) is None:
         problem = f'"{text}" is neither `published` nor `draft`; add it to `words`'
+        raise InvalidValueError("", problem)
+    return found
+
+
+def _country(value: object) -> str:
+    """A country's code; Medusa's dashboard and some files write it in lower case."""
+    text = as_text(value)
+    return text.upper() if len(text) == _COUNTRY else text
+
+
+def _flag(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    if (found := yes_or_no(as_text(value))) is None:
+        problem = f'"{shortened(value)}" is neither true nor false; add it to `words`'
         raise InvalidValueError("", problem)
     return found
 
@@ -131,10 +152,12 @@ class Parts:
         """The parts of a mapping."""
         mark, weight = mapping.mark, mapping.weight
         single: list[Line] = [
-            (name, spec, as_text)
-            for name in ("description", "brand", "thumbnail")
+            (name, spec, _country if name == Field.ORIGIN_COUNTRY else as_text)
+            for name in map(str, TEXTS)
             if (spec := getattr(mapping, name)) is not None
         ]
+        if mapping.discountable is not None:
+            single.append(("discountable", mapping.discountable, _flag))
         if mapping.status is not None:
             single.append(("status", mapping.status, _status))
         if weight is not None:
@@ -179,9 +202,7 @@ def product_of(parts: Parts, key: ProductKey, records: Sequence[Record]) -> Prod
         raise InvalidValueError("title", "is missing")
     found: dict[str, Any] = {"key": key, "title": title}
     for line in parts.single:
-        found[line[0]] = _first(line, records, line[0])
-    if found.get("status", UNSET) is None:
-        found["status"] = UNSET
+        found[line[0]] = _single(line, records)
     for line in parts.lists:
         found[line[0]] = _together(line, records)
     if parts.sides:
@@ -196,6 +217,11 @@ def product_of(parts: Parts, key: ProductKey, records: Sequence[Record]) -> Prod
     return _checked(
         {name: value for name, value in found.items() if value is not UNSET}
     )
+
+
+def _single(line: Line, records: Sequence[Record]) -> Any:
+    value = _first(line, records, line[0])
+    return UNSET if value is None and line[0] in _NEVER_EMPTY else value
 
 
 def _checked(found: dict[str, Any]) -> Product:

@@ -9,6 +9,7 @@ from catalogsync.catalog import lenient
 from catalogsync.catalog.changes import Removal, Update
 from catalogsync.catalog.checks import check_json
 from catalogsync.catalog.products import (
+    TEXTS,
     VARIANT_TEXTS,
     Dimensions,
     Field,
@@ -33,6 +34,7 @@ __all__ = [
     "LAST_APPLIED",
     "LOST",
     "TAG_COLUMNS",
+    "TEXT_COLUMNS",
     "VARIANT_ID",
     "Raw",
     "cleaned",
@@ -66,6 +68,9 @@ VARIANT_ID = "catalogsync_id"
 DEFAULT_OPTIONS = {"Title": "Default"}
 """The option of a variant without options; Medusa requires one."""
 
+TEXT_COLUMNS = tuple(field for field in TEXTS if field is not Field.BRAND)
+"""Texts of a product for which Medusa has columns of the same name."""
+
 _ALWAYS = (
     "id",
     "external_id",
@@ -76,10 +81,11 @@ _ALWAYS = (
     "variants.id",
 )
 _ITEM = "variants.inventory_items"
+_COUNTRY = 2  # letters of an ISO 3166 code
 _COLUMNS: dict[Field, tuple[str, ...]] = {
-    Field.DESCRIPTION: ("description",),
+    **{field: (field.value,) for field in TEXT_COLUMNS},
     Field.STATUS: ("status",),
-    Field.THUMBNAIL: ("thumbnail",),
+    Field.DISCOUNTABLE: ("discountable",),
     Field.IMAGES: ("images.id", "images.url", "images.rank"),
     Field.CATEGORIES: ("categories.id", "categories.name"),
     Field.TAGS: ("tags.id", "tags.value"),
@@ -363,11 +369,22 @@ def _dimensions(raw: Raw) -> Dimensions | None:
     return unchecked(Dimensions, **sizes) if is_there else None
 
 
+def _text(column: str) -> Callable[[Raw], str | None]:
+    return lambda raw: lenient.text(raw.get(column))
+
+
+def _country(raw: Raw) -> str | None:
+    """The country in upper case; Medusa's dashboard stores it in lower case."""
+    text = lenient.text(raw.get("origin_country"))
+    return text.upper() if text and len(text) == _COUNTRY else text
+
+
 _READERS: dict[Field, Callable[[Raw], object]] = {
-    Field.DESCRIPTION: lambda raw: lenient.text(raw.get("description")),
+    **{field: _text(field.value) for field in TEXT_COLUMNS},
+    Field.ORIGIN_COUNTRY: _country,
     Field.BRAND: _brand,
     Field.STATUS: _status,
-    Field.THUMBNAIL: lambda raw: lenient.text(raw.get("thumbnail")),
+    Field.DISCOUNTABLE: lambda raw: raw.get("discountable"),
     Field.IMAGES: _images,
     Field.WEIGHT: lambda raw: lenient.amount(raw.get("weight")),
     Field.DIMENSIONS: _dimensions,

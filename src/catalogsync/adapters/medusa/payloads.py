@@ -29,6 +29,7 @@ from .mapping import (
     BRAND,
     DEFAULT_OPTIONS,
     LAST_APPLIED,
+    TEXT_COLUMNS,
     VARIANT_ID,
     Raw,
     is_plain_price,
@@ -165,9 +166,7 @@ def own_options(product: Product) -> list[Raw]:
 
 def _add_fields(body: dict[str, Any], change: Write) -> None:
     product, fields = change.product, change.fields
-    for field in (Field.DESCRIPTION, Field.THUMBNAIL):
-        if field in fields:
-            body[field.value] = getattr(product, field)
+    body |= _plain_columns(product, fields)
     if Field.IMAGES in fields:
         body["images"] = [{"url": image.url} for image in product.images or ()]
     for field, ids in change.references.items():
@@ -177,6 +176,15 @@ def _add_fields(body: dict[str, Any], change: Write) -> None:
     if Field.DIMENSIONS in fields:
         for name in ("length", "width", "height"):
             body[name] = _number(getattr(product.dimensions, name, None))
+
+
+def _plain_columns(product: Product, fields: frozenset[Field]) -> dict[str, Any]:
+    """The columns that have the names and values of the model."""
+    names = (*TEXT_COLUMNS, Field.DISCOUNTABLE)
+    columns = {n.value: getattr(product, n) for n in names if n in fields}
+    if country := columns.get("origin_country"):
+        columns["origin_country"] = country.lower()  # as Medusa's dashboard stores it
+    return columns
 
 
 def _metadata(change: Write) -> dict[str, Json]:

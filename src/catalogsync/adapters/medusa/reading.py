@@ -9,6 +9,7 @@ import attrs
 
 from catalogsync._lib.texts import natural
 from catalogsync._lib.trees import ancestors
+from catalogsync.catalog.checks import is_country
 from catalogsync.catalog.convert import product_from_json, product_to_json
 from catalogsync.catalog.outcomes import Rejected
 from catalogsync.catalog.products import (
@@ -101,6 +102,8 @@ class Reading:
             "tags": tuple(sorted(tag["value"] for tag in raw.get("tags") or ())),
             "categories": self._categories(raw),
         }
+        if found.origin_country and not is_country(found.origin_country):
+            changes["origin_country"] = UNSET  # people can enter any text there
         if isinstance(found.variants, tuple):
             pairs = zip(found.variants, rows, strict=True)
             changes["variants"] = tuple(self._variant(v, row) for v, row in pairs)

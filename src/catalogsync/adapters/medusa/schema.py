@@ -79,13 +79,14 @@ _NAMES: tuple[tuple[_Kind, str], ...] = (
         _TEXT.or_null(),
         "barcode description external_id sku status thumbnail type",
     ),
+    (_TEXT.or_null(), "hs_code material mid_code origin_country subtitle"),
     (_NUMBER, "amount reserved_quantity stocked_quantity"),
     (
         _NUMBER.or_null(),
         "height length max_quantity min_quantity rank weight width",
     ),
     (_MOMENT, "created_at updated_at"),
-    (_FLAG, "manage_inventory"),
+    (_FLAG, "discountable manage_inventory"),
     (_OBJECT.or_null(), "metadata"),
 )
 _KINDS = {name: kind for kind, names in _NAMES for name in names.split()}

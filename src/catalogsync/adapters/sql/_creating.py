@@ -15,7 +15,14 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from catalogsync.catalog.changes import Create
-from catalogsync.catalog.products import Dimensions, Field, Product, Unset, Variant
+from catalogsync.catalog.products import (
+    DETAILS,
+    Dimensions,
+    Field,
+    Product,
+    Unset,
+    Variant,
+)
 
 from . import _tables as tables
 
@@ -126,6 +133,7 @@ class _Rows:
 _PRODUCT = (
     *("id", "source", "source_id", "title", "description", "brand", "status"),
     *("thumbnail", "weight", "length", "width", "height", "attributes", "last_applied"),
+    *(*DETAILS, Field.DISCOUNTABLE),
 )
 _VARIANT = ("id", "product_id", "source_id", "title", "sku", "barcode")
 
@@ -148,6 +156,8 @@ def _product_row(id_: int, change: Create) -> _Row:
         _digits(size.height),
         attributes_text(new),
         change.last_applied,
+        *(given(getattr(new, field)) for field in DETAILS),
+        given(new.discountable),
     )
 
 

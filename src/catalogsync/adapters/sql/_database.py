@@ -24,10 +24,9 @@ from catalogsync.errors import MisconfiguredError
 
 from ._failures import sql_errors
 from ._settings import SQLSettings, driver_of
-from ._tables import category, metadata, product
+from ._tables import Lacking, category, metadata, product
 
 _TABLES_LOCK = 7_240_113_904  # arbitrary, but the same in all processes
-_ADD_LAST_APPLIED = sa.text("ALTER TABLE category ADD COLUMN receipt TEXT")
 _COUNT = sa.select(sa.func.count()).select_from(product)
 _WRITE_NOTHING = sa.update(product).where(sa.false()).values(title=product.c.title)
 
@@ -42,7 +41,7 @@ class Database:
     _redactor: Redactor = attrs.field(repr=False)
     _file: Path | None = None
     _has_tables: bool = False
-    _has_last_applied: bool = False
+    _lacking: Lacking = frozenset()
 
     @property
     def is_sqlite(self) -> bool:
@@ -63,17 +62,18 @@ class Database:
             if not await self.has_tables():
                 yield None
                 return
-            async with self._reading.begin() as connection:
+            engine = self._reading.execution_options(lacking=self._lacking)
+            async with engine.begin() as connection:
                 yield connection
 
     @asynccontextmanager
     async def writing(self) -> AsyncGenerator[AsyncConnection, None]:
         """A transaction that writes."""
         with self._errors():
-            if not await self.has_tables() or not self._has_last_applied:
+            if not await self.has_tables() or self._lacking:
                 async with self._writing.begin() as connection:
                     await self._create_all(connection)
-                self._has_last_applied = True
+                self._lacking = frozenset()
             async with self._writing.begin() as connection:
                 yield connection
 
@@ -101,15 +101,14 @@ class Database:
             async with self._reading.begin() as connection:
                 self._has_tables = await connection.run_sync(_look_for_tables)
                 if self._has_tables:
-                    self._has_last_applied = await connection.run_sync(
-                        _has_last_applied
-                    )
+                    self._lacking = await connection.run_sync(_missing_columns)
         return self._has_tables
 
     @property
     def has_last_applied(self) -> bool:
         """Whether the categories' last-applied column exists; a write would add it."""
-        return self._has_last_applied
+        column = category.c.last_applied
+        return (category.name, column.name) not in self._lacking
 
     def _is_missing(self) -> bool:
         """Whether the file does not exist; connecting would create it."""
@@ -133,13 +132,24 @@ class Database:
                 sa.select(sa.func.pg_advisory_xact_lock(_TABLES_LOCK))
             )
         await connection.run_sync(metadata.create_all)
-        if not await connection.run_sync(_has_last_applied):
-            await connection.execute(_ADD_LAST_APPLIED)
+        for table, name in sorted(await connection.run_sync(_missing_columns)):
+            column = next(c for c in metadata.tables[table].c if c.name == name)
+            kind = column.type.compile(self._writing.dialect)
+            await connection.execute(
+                sa.text(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
+            )
 
 
-def _has_last_applied(connection: sa.Connection) -> bool:
-    columns = sa.inspect(connection).get_columns(category.name)
-    return category.c.last_applied.name in {column["name"] for column in columns}
+def _missing_columns(connection: sa.Connection) -> Lacking:
+    """The columns of our tables that an earlier version did not create."""
+    found = sa.inspect(connection)
+    missing: set[tuple[str, str]] = set()
+    for table in metadata.sorted_tables:
+        later = {column.name for column in table.c if column.info.get("later")}
+        if later:
+            names = {column["name"] for column in found.get_columns(table.name)}
+            missing |= {(table.name, name) for name in later - names}
+    return frozenset(missing)
 
 
 def _look_for_tables(connection: sa.Connection) -> bool:

@@ -27,8 +27,8 @@ from catalogsync.errors import BatchRefusedError, ConflictError
 from catalogsync.protocols import AdoptBy
 
 from ._digests import Parts
-from ._reading import PRODUCT_COLUMNS, existing, read_parts
-from ._tables import IDS, product, variant
+from ._reading import existing, read_parts
+from ._tables import IDS, columns_of, lacking, product, variant
 
 _AT_ONCE = 1000
 _SHOWN = 3
@@ -42,7 +42,6 @@ _WITH_SKU = (
 _WITH_EXTERNAL_ID = sa.select(product.c.id, product.c.attributes).where(
     product.c.attributes.contains("external_id", autoescape=True), _HAS_NO_KEY
 )
-_ROWS = sa.select(*PRODUCT_COLUMNS).where(product.c.id.in_(IDS))
 _LOCKED = (
     sa.select(product.c.id)
     .where(product.c.id.in_(IDS), _HAS_NO_KEY)
@@ -85,7 +84,9 @@ async def find_foreign(
         elif ids:
             found[each.key] = Conflict(reason=_reason(ids, by))
     parts = await read_parts(connection, list(clear), fields | {Field.VARIANTS})
-    for row in await connection.execute(_ROWS, {"ids": list(clear)}):
+    columns = columns_of(product, lacking(connection))
+    rows = sa.select(*columns).where(product.c.id.in_(IDS))
+    for row in await connection.execute(rows, {"ids": list(clear)}):
         each = clear[row.id]
         found[each.key] = _foreign(each, row, parts, fields)
     return found

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from catalogsync.catalog import lenient
 from catalogsync.catalog.changes import Existing, Found
 from catalogsync.catalog.products import (
+    TEXTS,
     UNSET,
     VARIANT_FIELDS,
     Category,
@@ -36,10 +37,13 @@ from catalogsync.errors import InvalidValueError
 from ._digests import Parts, RowId, digest
 from ._tables import (
     IDS,
+    Lacking,
     category,
+    columns_of,
     has_key,
     image,
     key_parameters,
+    lacking,
     price,
     product,
     product_category,
@@ -62,7 +66,8 @@ async def find_products(
 ) -> dict[ProductKey, Found]:
     """Find products by key."""
     keys = {each.key for each in desired}
-    found = await connection.execute(_PRODUCTS, key_parameters(keys))
+    statement = _with_keys(lacking(connection))
+    found = await connection.execute(statement, key_parameters(keys))
     rows = {ProductKey(row.source, row.source_id): row for row in found}
     parts = await read_parts(connection, [row.id for row in rows.values()], fields)
     return {k: existing(row, parts, fields, k) for k, row in rows.items() if k in keys}
@@ -72,7 +77,8 @@ async def digests(
     connection: AsyncConnection, keys: Collection[ProductKey], fields: _Fields
 ) -> dict[ProductKey, str]:
     """Digests of products by key, as `RowId.digest` has them."""
-    found = await connection.execute(_PRODUCTS, key_parameters(keys))
+    statement = _with_keys(lacking(connection))
+    found = await connection.execute(statement, key_parameters(keys))
     rows = {row.id: row for row in found}
     parts = await read_parts(connection, [*rows], fields)
     by_key = {(row.source, row.source_id): row for row in rows.values()}
@@ -152,9 +158,11 @@ def _rows_of(table: sa.Table) -> sa.Select[Any]:
     return sa.select(table).join(variant).where(variant.c.product_id.in_(IDS))
 
 
-PRODUCT_COLUMNS = [c for c in product.c if not isinstance(c.type, sa.DateTime)]
-"""Without the times: they are not compared, and people may have made them invalid."""
-_PRODUCTS = sa.select(*PRODUCT_COLUMNS).where(has_key(product))
+@lru_cache
+def _with_keys(lacking: Lacking) -> sa.Select[Any]:
+    return sa.select(*columns_of(product, lacking)).where(has_key(product))
+
+
 _STATUSES = frozenset(ProductStatus)
 _OWNED = (
     sa.select(
@@ -303,11 +311,16 @@ def _category(
     return found
 
 
+def _text(column: str) -> Callable[[sa.Row[Any], Parts], str | None]:
+    return lambda row, _: lenient.text(getattr(row, column))
+
+
 _FIELDS: Mapping[Field, Callable[[sa.Row[Any], Parts], Any]] = {
-    Field.DESCRIPTION: lambda row, _: lenient.text(row.description),
-    Field.BRAND: lambda row, _: lenient.text(row.brand),
+    **{field: _text(field.value) for field in TEXTS},
     Field.STATUS: lambda row, _: _status(row.status),
-    Field.THUMBNAIL: lambda row, _: lenient.text(row.thumbnail),
+    Field.DISCOUNTABLE: lambda row, _: (
+        UNSET if row.discountable is None else row.discountable
+    ),
     Field.WEIGHT: lambda row, _: lenient.amount(row.weight),
     Field.DIMENSIONS: _dimensions,
     Field.ATTRIBUTES: _attributes,

@@ -11,10 +11,11 @@ from decimal import Decimal
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
 
 from catalogsync.catalog.changes import Reference
-from catalogsync.catalog.products import ProductKey
+from catalogsync.catalog.products import DETAILS, ProductKey
 
 NewRow: TypeAlias = dict[str, Any]
 """Values to write, by column."""
@@ -53,6 +54,12 @@ def _owner(table: str, *, key: bool = True, index: bool = False) -> sa.Column[in
     )
 
 
+Lacking: TypeAlias = frozenset[tuple[str, str]]
+"""Table and name of columns that do not exist yet."""
+
+LATER = {"later": True}
+"""Marks a column that tables of an earlier version lack until the first write."""
+
 metadata = sa.MetaData()
 
 # Ids are never reused (`sqlite_autoincrement`): changes that are planned or queued
@@ -72,6 +79,8 @@ product = sa.Table(
     sa.Column("length", _DECIMAL),
     sa.Column("width", _DECIMAL),
     sa.Column("height", _DECIMAL),
+    *(sa.Column(field.value, sa.Text, info=LATER) for field in DETAILS),
+    sa.Column("discountable", sa.Boolean, info=LATER),
     sa.Column("attributes", sa.Text),
     sa.Column("receipt", sa.Text, key="last_applied"),
     sa.Column("created_at", _TIME, server_default=sa.func.now()),
@@ -101,7 +110,7 @@ category = sa.Table(
     sa.Column(
         "parent_id", _ID, sa.ForeignKey("category.id", ondelete="SET NULL"), index=True
     ),
-    sa.Column("receipt", sa.Text, key="last_applied"),
+    sa.Column("receipt", sa.Text, key="last_applied", info=LATER),
     sa.UniqueConstraint("source", "source_id"),
     sqlite_autoincrement=True,
 )
@@ -164,6 +173,29 @@ stock_level = sa.Table(
     sa.Column("quantity", sa.BigInteger, nullable=False),
     sa.UniqueConstraint("variant_id", "location"),
 )
+
+
+# --- tables of earlier versions ---
+
+
+def lacking(connection: AsyncConnection) -> Lacking:
+    """The columns that the tables lack until the first write."""
+    found: Lacking = connection.sync_connection.get_execution_options().get(  # type: ignore[union-attr]
+        "lacking", frozenset()
+    )
+    return found
+
+
+def columns_of(table: sa.Table, lacking: Lacking) -> list[sa.ColumnElement[Any]]:
+    """The columns to read, with NULL for those that do not exist yet.
+
+    Times are left out: they are not compared, and people may have made them invalid.
+    """
+    return [
+        sa.null().label(column.name) if (table.name, column.name) in lacking else column
+        for column in table.c
+        if not isinstance(column.type, sa.DateTime)
+    ]
 
 
 # --- finding many rows at once ---

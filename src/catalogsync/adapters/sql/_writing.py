@@ -24,6 +24,7 @@ from catalogsync.catalog.changes import (
     Write,
 )
 from catalogsync.catalog.products import (
+    PLAIN,
     VARIANT_TEXTS,
     Dimensions,
     Field,
@@ -160,7 +161,7 @@ def _variant_changes(change: Change) -> Iterator[tuple[VariantChange, Variant | 
 
 # --- columns ---
 
-_PLAIN = ("title", "description", "brand", "status", "thumbnail", "weight")
+_PLAIN = [f.value for f in (*PLAIN, Field.STATUS) if f is not Field.DIMENSIONS]
 
 
 def _new_product(change: Create) -> NewRow:

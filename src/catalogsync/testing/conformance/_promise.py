@@ -197,7 +197,13 @@ def example(key: ProductKey) -> Product:
         images=[Image(url=f"https://images.example/{n}.jpg") for n in range(2)],
         weight=Decimal(250),
         dimensions=Dimensions(length=Decimal(10), width=Decimal(20), height=Decimal(5)),
-        attributes={"material": "clay"},
+        subtitle="Made for checks",
+        material="clay",
+        hs_code="6912.00",
+        origin_country="PT",
+        mid_code="PTKIT42LIS",
+        discountable=False,
+        attributes={"glaze": "white"},
         variants=[variant],
     )
 
