@@ -49,6 +49,7 @@ __all__ = [
     "Page",
     "ReferencingSink",
     "RemovingSink",
+    "SelectingSource",
     "SelfChecking",
     "Sink",
     "SizedSink",
@@ -286,6 +287,23 @@ class ReferencingSink(Sink, Protocol):
 
 
 @runtime_checkable
+class SelectingSource(Source, Protocol):
+    """A source that can read a part of each product, for a lane (`Options.only`)."""
+
+    def select(self, fields: frozenset[Field], /) -> Source:
+        """The same source, reading only what these fields need.
+
+        It has the same name, keys and abilities. Its products have at least their
+        title and these fields, as the whole source has them; all else in them is
+        ignored. It is usable as long as this source is open.
+
+        Args:
+            fields: The fields of the lane.
+        """
+        ...
+
+
+@runtime_checkable
 class NormalizingSink(Sink, Protocol):
     """A sink that cannot hold everything that a `Product` can."""
 
@@ -482,6 +500,7 @@ _ABILITIES: dict[str, type[Any]] = {
     "complete": DeltaSource,
     "says_deleted": DeletingSource,
     "version": VersionedSource,
+    "select": SelectingSource,
     "shape": NormalizingSink,
     "weigh": SizedSink,
     "handle": HandleSink,

@@ -28,10 +28,12 @@ from catalogsync import (
     UNSET,
     Category,
     Dimensions,
+    Field,
     MemorySink,
     MisconfiguredError,
     Options,
     Price,
+    ProductKey,
     RunStatus,
     StockLevel,
     TransientError,
@@ -41,7 +43,7 @@ from catalogsync.adapters.dummyjson import DummyJSONSettings
 from catalogsync.errors import BrokenReplyError
 from catalogsync.events import Event, Retrying
 from catalogsync.http.ratelimit import RateLimiter
-from catalogsync.testing import generate_catalog
+from catalogsync.testing import dummyjson_server, generate_catalog
 from catalogsync.testing.faults import delay, status
 
 
@@ -538,3 +540,29 @@ async def test_check_of_something_else(body: bytes) -> None:
     async with open_shop([], [answer(body, "/products[?]*")]) as (_, source):
         with pytest.raises(BrokenReplyError):
             await source.check()
+
+
+async def test_a_lane_requests_what_it_needs() -> None:
+    """Not the categories, and of each product what its variants are made of."""
+    records, sink = generate_catalog(40, awkward=False), MemorySink()
+    async with (
+        dummyjson_server(records) as server,
+        DummyJSONSettings(url=server.url).open() as source,
+    ):
+        await sync(source, sink)
+        server.requests.clear()
+        server.records[0]["stock"] = 77
+        server.records[0]["title"] = "Another title"
+        report = await sync(source, sink, options=Options(only=[Field.STOCK]))
+        assert report.counts.updated == 1
+        assert report.requests == len(server.requests) == 2
+        assert {(each.path, each.query["select"]) for each in server.requests} == {
+            ("/products", "title,price,stock,variants")
+        }
+        found = await source.select(frozenset({Field.BARCODE, Field.TAGS})).get(
+            [ProductKey("dummyjson", "1")]
+        )
+        assert len(found.products) == 1
+        assert server.requests[-1].query["select"] == (
+            "title,price,stock,tags,meta,variants"
+        )

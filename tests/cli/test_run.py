@@ -251,7 +251,7 @@ def test_verbose(configure: Configure, call: Call) -> None:
 
 
 def test_a_lane(configure: Configure, call: Call) -> None:
-    """Products that are missing are skipped; a field that is none is an error."""
+    """Products that are missing are skipped; unknown fields are errors."""
     assert call("run", "products", "--limit", "3").exit_code == 0
     result = call("run", "products", "--only", "stock,prices")
     assert result.exit_code == 0

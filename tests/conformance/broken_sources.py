@@ -12,9 +12,10 @@ from typing import Any
 import attrs
 from tests.conformance.adapters import KEYS
 
-from catalogsync import Page, Product, ProductKey, Rejected
+from catalogsync import Field, Page, Product, ProductKey, Rejected
 from catalogsync.adapters.memory import MemorySource
 from catalogsync.catalog.drafts import Draft
+from catalogsync.diff.ownership import narrowed
 from catalogsync.protocols import CheckResult, Cursor
 from catalogsync.testing.conformance import example
 
@@ -48,11 +49,22 @@ class Pages(MemorySource):
     async def get(self, keys: Sequence[ProductKey], /) -> Page:
         return Page(products=[p for p in self.products if p.key in keys])
 
+    def select(self, fields: frozenset[Field], /) -> Any:
+        part = [narrowed(product, fields) for product in self.products]
+        return attrs.evolve(self, products=part)
+
     async def check(self) -> Sequence[CheckResult]:
         return [CheckResult(ok=True, what="list", text="can be read")]
 
     async def shift(self) -> None:
         self.products = self.products[1:]
+
+
+class SelectsTitles(Pages):
+    """Knows that a product always has a title, and forgets that it has stock."""
+
+    def select(self, fields: frozenset[Field], /) -> Any:
+        return super().select(fields - {Field.STOCK})
 
 
 class AsList(Pages):
@@ -274,6 +286,7 @@ BROKEN: list[tuple[str, type[Pages]]] = [
     ("rejections-explain", NoReason),
     ("lookup-finds", OtherPrice),
     ("lookup-leaves-out", RejectsMissing),
+    ("select-agrees", SelectsTitles),
     ("read-can-be-cancelled", Swallows),
     ("read-can-be-cancelled", StaysLocked),
     ("nothing-left-running", Prefetches),

@@ -20,7 +20,7 @@ from catalogsync.catalog.products import (
 )
 from catalogsync.errors import InvalidValueError
 
-__all__ = ["ManualEdit", "OnManualEdit", "Owner", "Rules", "narrowed"]
+__all__ = ["ManualEdit", "OnManualEdit", "Owner", "Rules"]
 
 
 class Owner(enum.StrEnum):

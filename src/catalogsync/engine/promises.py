@@ -53,6 +53,7 @@ from catalogsync.protocols import (
     Page,
     ReferencingSink,
     RemovingSink,
+    SelectingSource,
     SelfChecking,
     Sink,
     SizedSink,
@@ -75,6 +76,7 @@ __all__ = [
     "handle",
     "owned",
     "read",
+    "select",
     "shape",
     "weigh",
     "write",
@@ -104,6 +106,15 @@ async def read(source: Source, cursor: Cursor | None) -> Page:
     method = Method(source, "read")
     page = await method.awaited(cursor)
     return _page(method, source.name, page)
+
+
+def select(source: SelectingSource, fields: frozenset[Field]) -> Source:
+    """`SelectingSource.select`, checked."""
+    method = Method(source, "select")
+    chosen = method.called(fields)
+    if getattr(chosen, "name", None) != source.name or not hasattr(chosen, "read"):
+        raise method.broke(f"its answer must be a source named {source.name!r}")
+    return cast("Source", chosen)
 
 
 async def get(source: LookupSource, keys: Sequence[ProductKey]) -> Page:

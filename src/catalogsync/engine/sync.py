@@ -22,6 +22,7 @@ from catalogsync.protocols import (
     DeletingSource,
     DeltaSource,
     RemovingSink,
+    SelectingSource,
     Sink,
     Source,
     endpoint_of,
@@ -29,12 +30,12 @@ from catalogsync.protocols import (
 from catalogsync.report import Report
 from catalogsync.state.protocols import StateStore
 
+from . import promises
 from .applying import Approval, PlanApproval
 from .journal import Journal
 from .opening import Openable, opened
 from .options import Options
 from .pipeline import OnChange, Pipeline
-from .promises import check_sides
 from .recorder import Recorder
 from .releasing import EmptySource, ReleaseApproval
 from .retrying import RetrySource, find_failed
@@ -91,7 +92,7 @@ class Sync:
             MisconfiguredError: The source is only a name, or its name is not valid in
                 keys.
         """
-        return self._make(self._open_source(), run_id=run_id, skip=not full)
+        return self._make(self._selected(), run_id=run_id, skip=not full)
 
     def plan(self, on_change: OnChange) -> Run:
         """Work out what a run would do, and write nothing.
@@ -106,7 +107,7 @@ class Sync:
         Raises:
             MisconfiguredError: As in `run`.
         """
-        return self._make(self._open_source(), on_change=on_change)
+        return self._make(self._selected(), on_change=on_change)
 
     def apply(self, plan: Plan, *, run_id: str | None = None) -> Run:
         """Make the changes of a plan, and no others.
@@ -195,6 +196,15 @@ class Sync:
             raise MisconfiguredError("source", "is only a name, and cannot be read")
         return self.source
 
+    def _selected(self) -> Source:
+        """The source, which reads no more than a lane needs if it can do that."""
+        source, only = self._open_source(), self.options.only
+        if only is None or self.options.transform is not None:
+            return source  # a transform may look at any field
+        if isinstance(source, SelectingSource):
+            return promises.select(source, only)
+        return source
+
     def _make(
         self,
         source: Source,
@@ -204,7 +214,7 @@ class Sync:
         run_id: str | None = None,
         skip: bool | None = None,
     ) -> Run:
-        check_sides(source, self.sink)
+        promises.check_sides(source, self.sink)
         options = self.options
         if isinstance(source, DeltaSource) and not source.complete:
             says = isinstance(source, DeletingSource) and source.says_deleted

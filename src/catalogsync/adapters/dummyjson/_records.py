@@ -20,6 +20,7 @@ from catalogsync.catalog.products import (
     UNSET,
     Category,
     Dimensions,
+    Field,
     Image,
     Json,
     Price,
@@ -30,7 +31,7 @@ from catalogsync.catalog.products import (
 )
 from catalogsync.errors import InvalidValueError
 
-__all__ = ["FIELDS", "Mapper"]
+__all__ = ["FIELDS", "Mapper", "names_of"]
 
 _ATTRIBUTES = (
     "discountPercentage",
@@ -177,6 +178,24 @@ _read = _object(_RECORD, "title")
 
 FIELDS = (*_RECORD, *_ATTRIBUTES)
 """The fields to request; the server always sends `id`."""
+_ALWAYS = ("title", "price", "stock", "variants")
+"""Fields without which a record is not valid, and those of variants."""
+_NAMES_OF_FIELDS: Mapping[Field, Sequence[str]] = {
+    **{
+        field: (field.value,)
+        for field in Field
+        if field.value in _RECORD and field.value not in _ALWAYS
+    },
+    Field.CATEGORIES: ("category",),
+    Field.BARCODE: ("meta",),
+    Field.ATTRIBUTES: _ATTRIBUTES,
+}
+
+
+def names_of(fields: frozenset[Field]) -> tuple[str, ...]:
+    """The fields to request for products that need these fields only."""
+    needed = {*_ALWAYS}.union(*(_NAMES_OF_FIELDS.get(field, ()) for field in fields))
+    return tuple(name for name in FIELDS if name in needed)
 
 
 @attrs.frozen

@@ -25,7 +25,7 @@ from catalogsync._lib.digests import digest_of, json_bytes
 from catalogsync.catalog.checks import shortened
 from catalogsync.catalog.drafts import Draft
 from catalogsync.catalog.outcomes import Rejected
-from catalogsync.catalog.products import Category, Price, Product, ProductKey
+from catalogsync.catalog.products import Category, Field, Price, Product, ProductKey
 from catalogsync.errors import (
     BrokenReplyError,
     InvalidValueError,
@@ -43,7 +43,7 @@ from catalogsync.http import (
 )
 from catalogsync.protocols import CheckResult, Cursor, Page
 
-from ._records import FIELDS, Mapper
+from ._records import FIELDS, Mapper, names_of
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -56,7 +56,6 @@ _ROUTES = frozenset({"categories", "category-list"})
 _NO_ID = frozenset({400, 414, 431})
 _MOST_PRODUCTS = 100_000_000
 _MOST_CATEGORIES = 100_000
-_SELECT = ",".join(FIELDS)
 
 
 @attrs.frozen(kw_only=True)
@@ -116,10 +115,17 @@ def _check(settings: DummyJSONSettings) -> None:
 
 @attrs.define(kw_only=True)
 class DummyJSONSource:
-    """Reads DummyJSON; `DummyJSONSettings.open` makes it."""
+    """Reads DummyJSON; `DummyJSONSettings.open` makes it.
+
+    Attributes:
+        settings: Its settings.
+        client: Sends the requests.
+        names: Names of the fields to request.
+    """
 
     settings: DummyJSONSettings
     client: HttpClient
+    names: Sequence[str] = FIELDS
     _mapper: Mapper | None = attrs.field(default=None, init=False)
 
     @property
@@ -131,6 +137,10 @@ class DummyJSONSource:
     def requests(self) -> int:
         """Requests sent so far."""
         return self.client.requests
+
+    def select(self, fields: frozenset[Field], /) -> DummyJSONSource:
+        """The same source, requesting only what these fields need."""
+        return attrs.evolve(self, names=names_of(fields))
 
     async def read(self, cursor: Cursor | None, /) -> Page:
         """Read one page; the cursor is the number of products to skip.
@@ -162,7 +172,7 @@ class DummyJSONSource:
         """The *overlap* records before a page, those of the page, and the total."""
         begin, size = skip - overlap, self.settings.page_size
         limit = size + overlap
-        query = f"limit={limit}&skip={begin}&sortBy=id&order=asc&select={_SELECT}"
+        query = f"limit={limit}&skip={begin}&sortBy=id&order=asc&{self._select}"
         reply = await self.client.send("GET", "/products", query=query)
         records, total = _page_parts(_body(reply), reply, skip=begin)
         if overlap and len(records) == size < total - begin:
@@ -196,7 +206,7 @@ class DummyJSONSource:
         if key.id in _ROUTES:
             raise InvalidValueError("id", "is the name of a route of the server")
         path = f"/products/{quote(key.id, safe='')}"
-        reply = await self.client.send("GET", path, query=f"select={_SELECT}")
+        reply = await self.client.send("GET", path, query=self._select)
         # A 404 that is not a JSON object comes from something else, such as a proxy.
         if reply.status == 404 and _is_object(reply):
             return None
@@ -214,14 +224,24 @@ class DummyJSONSource:
     async def _prepared(self, *, restart: bool = False) -> Mapper:
         """The mapper, with the names of the categories; requested once in each pass."""
         if self._mapper is None or restart:
-            reply = await self.client.send("GET", "/products/categories")
-            _check_status(reply)
             self._mapper = Mapper(
                 source=self.name,
                 currency=self.settings.currency,
-                categories=_categories(reply),
+                categories=await self._categories(),
             )
         return self._mapper
+
+    async def _categories(self) -> dict[str, Category]:
+        """The categories by slug; none if they are not needed."""
+        if "category" not in self.names:
+            return {}
+        reply = await self.client.send("GET", "/products/categories")
+        _check_status(reply)
+        return _categories(reply)
+
+    @property
+    def _select(self) -> str:
+        return f"select={','.join(self.names)}"
 
 
 @attrs.frozen

@@ -10,7 +10,8 @@ import attrs
 
 from catalogsync.adapters.memory import MemorySink
 from catalogsync.catalog.drafts import Draft
-from catalogsync.catalog.products import Product, ProductKey
+from catalogsync.catalog.products import Field, Product, ProductKey
+from catalogsync.diff.ownership import narrowed
 from catalogsync.engine import Options, promises, sync
 from catalogsync.errors import TransientError
 from catalogsync.protocols import (
@@ -18,6 +19,7 @@ from catalogsync.protocols import (
     Cursor,
     LookupSource,
     Page,
+    SelectingSource,
     SelfChecking,
     Source,
 )
@@ -272,6 +274,21 @@ async def lookup_leaves_out(kit: SourceKit) -> None:
     page = await promises.get(source, [unknown, known])
     same([product.key for product in page.products], [known], "the answer of `get`")
     same(len(page.rejected), 0, "rejected")
+
+
+@promise(SOURCE, mend="Return from `select` a source that reads these fields alike.")
+async def select_agrees(kit: SourceKit) -> None:
+    """With `select`, the same products have the same values in these fields."""
+    if not isinstance(kit.source, SelectingSource):
+        raise NotApplicableError("it has no `select`")
+    whole = await kit.products()
+    for fields in ({Field.STOCK}, {Field.PRICES, Field.STOCK}, {Field.DESCRIPTION}):
+        only = frozenset(fields)
+        chosen = promises.select(kit.source, only)
+        part = attrs.evolve(kit, setup=attrs.evolve(kit.setup, adapter=chosen))
+        found = [narrowed(product, only) for product in await part.products()]
+        expected = [narrowed(product, only) for product in whole]
+        same(_by_key(found), _by_key(expected), f"the products with {sorted(only)}")
 
 
 @promise(SOURCE, mend="Let CancelledError pass, and release everything in `finally`.")
