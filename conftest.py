@@ -37,6 +37,8 @@ ENVIRONMENT = {
     "MEDUSA_EMAIL": "admin@example.com",
     "MEDUSA_PASSWORD": "supersecret",
     "MEDUSA_API_KEY": "sk_secret",
+    "STOREFRONT_SECRET": "whsec_c3RvcmVmcm9udC1zZWNyZXQtMDEyMzQ1Njc=",
+    "SEARCH_SECRET": "whsec_c2VhcmNoLXNlY3JldC0wMTIzNDU2Nzg5MDEyMw==",
 }
 _CHANGING = (r"\d+\.\d+ s\b", r"\d+ products/s", r"\d+ requests")
 _MEASURED = r"\n  calls \(p50/p95/p99\): .*"

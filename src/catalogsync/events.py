@@ -12,7 +12,7 @@ from typing import Protocol, TypeAlias
 import attrs
 
 from ._lib.texts import about, encodable
-from .catalog.outcomes import Outcome
+from .catalog.outcomes import Outcome, WrittenProduct
 from .report import Report
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "PassRepeated",
     "ProductFailed",
     "ProductUnresolved",
+    "ProductsWritten",
     "ReferencesWritten",
     "Request",
     "RequestSent",
@@ -172,6 +173,20 @@ class BatchWritten(Event):
 
     products: int
     seconds: float
+
+
+@attrs.frozen(kw_only=True)
+class ProductsWritten(Event):
+    """Products were written, and the sink confirmed it.
+
+    A hook may miss some of them if the process dies; `Sync.inform` does not.
+
+    Attributes:
+        products: The products of one batch or a few. One whose write was unresolved is
+            in the event of the run that resolves it, if the state store knows it.
+    """
+
+    products: tuple[WrittenProduct, ...] = attrs.field(repr=False)
 
 
 @attrs.frozen(kw_only=True)

@@ -123,7 +123,7 @@ def test_all_at_once(refuse: Refuse) -> None:
     sink = { type = "box", emial = "${NOBODY}", password = "p" }
     """
     assert refuse(text) == [
-        "jobs.a.when: unknown key; known: `options`, `schedule`, `sink`, `source`",
+        "jobs.a.when: unknown key; known: `inform`, `options`, `schedule`, `sink`, `source`",
         "jobs.a.source.urll: unknown key; did you mean `url`?",
         "jobs.a.source.url: is missing",
         "jobs.a.source.size: must be a whole number, not text",

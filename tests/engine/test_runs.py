@@ -204,6 +204,7 @@ async def test_events_come_in_order() -> None:
         *["BatchWritten"] * 2,
         *["Compared"] * 2,
         "PageRead",
+        *["ProductsWritten"] * 2,
     ]
     assert {event.run_id for event in seen.events} == {report.run_id, handle.run_id}
     started = seen.of(RunStarted)[0]
@@ -232,9 +233,9 @@ async def test_a_failing_hook_breaks_nothing(caplog: pytest.LogCaptureFixture) -
     seen = Seen()
     report = await run(as_source(catalog(3)), FaultySink(), hooks=[bad, seen])
     assert report.status is RunStatus.SUCCEEDED
-    assert len(seen.events) == 5
+    assert len(seen.events) == 6
     records = [r for r in caplog.records if "event hook failed" in r.getMessage()]
-    assert len(records) == 5
+    assert len(records) == 6
 
 
 async def test_events_go_to_the_standard_logger(
@@ -247,6 +248,7 @@ async def test_events_go_to_the_standard_logger(
         "RunStarted",
         "PageRead",
         "Compared",
+        "ProductsWritten",
         "BatchWritten",
         "RunFinished",
     ]

@@ -15,10 +15,10 @@ import pytest
 from tests.adapters.sql_databases import Hand
 
 from catalogsync.catalog.drafts import Outline, Unchanged
-from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
+from catalogsync.catalog.outcomes import Outcome, OutcomeStatus, WrittenProduct
 from catalogsync.catalog.products import Category, Field, ProductKey
 from catalogsync.report import Counts, Report, RunStatus
-from catalogsync.state import StateSettings, _schema
+from catalogsync.state import HasOutbox, Message, StateSettings, _schema
 from catalogsync.state.protocols import (
     BusyError,
     FailedProduct,
@@ -139,6 +139,31 @@ async def test_an_older_store_is_read(version: Path, url: str, hand: Hand) -> No
                 assert await store.unchanged("shop", [A, B]) == {
                     A: Unchanged(record="1f", row="2e", outline=outline)
                 }
+            if version.stem >= "v6":
+                assert isinstance(store, HasOutbox)
+                assert await store.outbox.unconfirmed("nightly", "shop") == [
+                    WrittenProduct(
+                        key=A,
+                        status=OutcomeStatus.UPDATED,
+                        fields=("title",),
+                        handle="shoe",
+                        sink_id="prod_1",
+                    )
+                ]
+                gone = WrittenProduct(
+                    key=C, status=OutcomeStatus.REMOVED, sink_id="prod_3"
+                )
+                assert await store.outbox.messages("nightly") == [
+                    Message(
+                        id="msg_1",
+                        job="nightly",
+                        receiver="storefront",
+                        products=(gone,),
+                        at=1001.0,
+                        attempts=2,
+                        problem="HTTP 500",
+                    )
+                ]
             asked = {"job": "nightly", "at": 1795519134.5}
             assert await store.triggers() == [
                 Trigger(id=7, keys=(A, B), by="a webhook", **asked),
@@ -156,6 +181,9 @@ async def test_an_older_store_goes_on(version: Path, url: str, hand: Hand) -> No
         assert existing.holder == "job nightly"
         assert (await store.add_trigger("nightly")).id == 9
         assert await store.note_absences("nightly", "shop", "r2", [A, B]) == {B}
+        assert isinstance(store, HasOutbox)
+        packed = await store.outbox.pack("nightly", ["storefront"], most=100)
+        assert packed == (1 if version.stem >= "v6" else 0)
 
 
 async def test_a_migration_that_fails(

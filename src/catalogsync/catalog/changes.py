@@ -69,6 +69,9 @@ class Existing:
             own clock; None: not known.
         foreign: Whether it has no key yet (see `AdoptingSink`); the change adds the
             key.
+        sink_id: The sink's own id of the product, for messages about it; empty: not
+            known.
+        handle: The product's handle in the sink, for the same purpose.
     """
 
     product: Product
@@ -80,6 +83,8 @@ class Existing:
     missing_parts: tuple[str, ...] = ()
     age: float | None = None
     foreign: bool = False
+    sink_id: str = attrs.field(default="", eq=False)
+    handle: str = attrs.field(default="", eq=False)
 
 
 @attrs.frozen(kw_only=True)

@@ -10,7 +10,7 @@ from catalogsync.errors import TransientError
 
 from .products import ProductKey
 
-__all__ = ["Again", "Outcome", "OutcomeStatus", "Rejected"]
+__all__ = ["Again", "Outcome", "OutcomeStatus", "Rejected", "WrittenProduct"]
 
 
 class OutcomeStatus(enum.StrEnum):
@@ -40,6 +40,8 @@ class Outcome:
         said: The sink's own message; empty: none.
         holder: The product of ours that has a unique value which this one needs (see
             `BatchRefusedError.holders`); None: not known.
+        sink_id: The sink's own id of a product that it created; empty: not known.
+        handle: The handle of a product that it created; empty: not known.
     """
 
     key: ProductKey
@@ -47,6 +49,8 @@ class Outcome:
     reason: str = ""
     said: str = ""
     holder: ProductKey | None = attrs.field(default=None, eq=False, repr=False)
+    sink_id: str = attrs.field(default="", eq=False, repr=False)
+    handle: str = attrs.field(default="", eq=False, repr=False)
 
     def __str__(self) -> str:
         said = f' ("{self.said}")' if self.said else ""
@@ -59,6 +63,36 @@ class Outcome:
             "status": self.status.value,
             "reason": self.reason,
             "said": self.said,
+        }
+
+
+@attrs.frozen(kw_only=True)
+class WrittenProduct:
+    """A product that a run has changed in the sink.
+
+    Attributes:
+        key: Key of the product.
+        status: `CREATED`, `UPDATED` or `REMOVED` (deleted or unpublished).
+        fields: Names of the fields that were written, for example `title`; empty for a
+            product that was created or removed.
+        handle: The product's handle in the sink; empty: not known.
+        sink_id: The sink's own id of the product; empty: not known.
+    """
+
+    key: ProductKey
+    status: OutcomeStatus
+    fields: tuple[str, ...] = ()
+    handle: str = ""
+    sink_id: str = ""
+
+    def to_dict(self) -> dict[str, object]:
+        """The product as JSON types, as messages and events show it."""
+        return {
+            "key": str(self.key),
+            "status": self.status.value,
+            "handle": self.handle or None,
+            "id": self.sink_id or None,
+            "fields": list(self.fields),
         }
 
 

@@ -82,6 +82,8 @@ def retry_job(
             for line in _left_out(failed, keys or (), dry_run=dry_run):
                 progress.say(line)
             yield sync.retry(failed, progress.show if dry_run else None)
+            if not dry_run:
+                await job.deliver(store)
 
     return execute(session, opened)
 

@@ -97,5 +97,6 @@ def apply_plan(session: Session, path: Path) -> int:
         async with job.open_sink() as sink, job.open_store() as store:
             sync = job.sync(plan.head.source, sink, store, [progress])
             yield sync.apply(plan)
+            await job.deliver(store)
 
     return execute(session, opened)

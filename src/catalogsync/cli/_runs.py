@@ -127,6 +127,7 @@ async def opened(
         progress.state.options = options
         sync = attrs.evolve(job.sync(source, sink, store, [progress]), options=options)
         yield sync.run(run_id=run_id, full=selection.full)
+        await job.deliver(store)
 
 
 @attrs.frozen

@@ -85,7 +85,9 @@ class Session:
 
     def adopt(self, job: Job) -> None:
         """Redact a job's secrets from all output."""
-        self.terminal.redact(secrets_of(job.source, job.sink, job.state))
+        self.terminal.redact(
+            secrets_of(job.source, job.sink, job.state, *job.inform.values())
+        )
 
     def check_report(self) -> None:
         """Check before a run that its report can be written."""

@@ -13,6 +13,7 @@ from cattrs import Converter
 
 from catalogsync.engine import Options
 from catalogsync.errors import MisconfiguredError
+from catalogsync.integrations.inform import Receiver
 from catalogsync.schedule import DAILY, Schedule
 from catalogsync.state import StateSettings
 
@@ -27,7 +28,7 @@ from ._structure import make_converter, read_settings
 T = TypeVar("T")
 _TOP = ("jobs", "serve", "state")
 _STORE = Path(".catalogsync", "runs.db")
-_JOB = ("source", "sink", "options", "schedule")
+_JOB = ("source", "sink", "options", "schedule", "inform")
 
 
 @attrs.frozen
@@ -220,14 +221,32 @@ class _Reader:
         value = parts.get("schedule", DAILY)
         is_table = isinstance(value, dict)
         schedule = self._read(value, Schedule if is_table else str, f"{path}.schedule")
+        inform = self._receivers(parts.get("inform", {}), f"{path}.inform")
         try:
             job = Job(
-                name=name, source=source, sink=sink, options=options, schedule=schedule
+                name=name,
+                source=source,
+                sink=sink,
+                options=options,
+                schedule=schedule,
+                inform=inform,
             )
         except MisconfiguredError as error:
             self.problems.append(Problem(joined(path, error.setting), error.problem))
             return None
         return job if len(self.problems) == before else None
+
+    def _receivers(self, table: object, path: str) -> Mapping[str, Receiver]:
+        """The receivers by name; those that are not valid are left out."""
+        if not isinstance(table, dict):
+            self.problems.append(Problem(path, "must be a table of receivers"))
+            return {}
+        receivers = cast("dict[str, object]", table)
+        found = {
+            name: self._read(settings, Receiver, joined(path, name))
+            for name, settings in receivers.items()
+        }
+        return {name: each for name, each in found.items() if each is not None}
 
     def _side(self, kind: AdapterKind, parts: Mapping[str, object], path: str) -> Any:
         """The settings of a side; None if they are not valid."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
@@ -19,10 +19,12 @@ from catalogsync.engine import OnChange, Openable, Options, Run, Sync
 from catalogsync.engine.opening import opened, record_failed_start
 from catalogsync.errors import MisconfiguredError
 from catalogsync.events import EventHook
+from catalogsync.integrations.inform import Informer, Receiver
 from catalogsync.plans import Plan
 from catalogsync.protocols import Sink, Source
 from catalogsync.report import Report
 from catalogsync.schedule import Schedule
+from catalogsync.state.outbox import outbox_of
 from catalogsync.state.protocols import RunRecord, StateStore
 
 from ._problems import joined
@@ -32,6 +34,8 @@ T = TypeVar("T")
 
 NEVER = "never"
 """The schedule of a job that only runs on demand."""
+
+_TO_DELIVER = 10.0
 
 
 def _schedule(value: Schedule | str | None) -> Schedule | None:
@@ -75,6 +79,8 @@ class Job:
         schedule: When `catalogsync serve` runs the job: a `Schedule` or a cron
             expression (in UTC). None or `never`: only on demand. Other schedulers
             ignore it.
+        inform: Receivers of messages about written products, by name; they need a
+            state store.
     """
 
     name: str = attrs.field(validator=_check_name)
@@ -83,6 +89,7 @@ class Job:
     options: Options = attrs.field(factory=Options)
     state: StateStore | Openable[StateStore] | None = None
     schedule: Schedule | None = attrs.field(factory=Schedule, converter=_schedule)
+    inform: Mapping[str, Receiver] = attrs.field(factory=dict[str, Receiver])
 
     @property
     def source_name(self) -> str:
@@ -103,8 +110,12 @@ class Job:
         Raises:
             CatalogSyncError: The run broke off before anything was written.
         """
-        async with self.start(hooks=hooks) as run:
-            return await run.report()
+        run_id, partial = uuid.uuid4().hex, self.options.partial
+        opening = self.open_for_run(run_id, partial=partial, hooks=hooks)
+        async with opening as (source, sink, store):
+            report = await self.sync(source, sink, store, hooks).run(run_id=run_id)
+            await self.deliver(store)
+            return report
 
     @asynccontextmanager
     async def start(
@@ -222,6 +233,7 @@ class Job:
             state=store,
             hooks=hooks,
             settings=repr(self.sink) if isinstance(self.sink, Openable) else "",
+            inform=[*self.inform],
         )
 
     @asynccontextmanager
@@ -229,6 +241,23 @@ class Job:
         """Open both sides for the length of a block."""
         async with self.open_source() as source, self.open_sink() as sink:
             yield source, sink
+
+    async def deliver(
+        self, store: StateStore | None, *, within: float = _TO_DELIVER
+    ) -> None:
+        """Deliver messages about written products that are due, after a run.
+
+        What a receiver does not accept in time is delivered later, by the service or
+        after the next run.
+
+        Args:
+            store: The open state store of the job.
+            within: Seconds after which it stops.
+        """
+        outbox = outbox_of(store, self.inform)
+        if outbox is not None:
+            informer = Informer(job=self.name, receivers=self.inform, outbox=outbox)
+            await informer.deliver(within=within)
 
     def open_source(self) -> AbstractAsyncContextManager[Source]:
         """Open the source alone.

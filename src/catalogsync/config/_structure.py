@@ -18,6 +18,7 @@ from cattrs import Converter, IterableValidationError
 from catalogsync._lib.redact import check_secret
 from catalogsync.engine import Options
 from catalogsync.errors import InvalidValueError, MisconfiguredError
+from catalogsync.integrations.inform import Receiver
 from catalogsync.integrations.notify import Webhook
 
 from ._environment import Expanded
@@ -38,6 +39,7 @@ _EXPECTED: Mapping[type, str] = {
 _BOOLS = {"true": True, "false": False}
 _ONLY_IN_PYTHON: Mapping[type, frozenset[str]] = {
     Options: frozenset({"transform", "keys", "only"}),
+    Receiver: frozenset({"session"}),
     Webhook: frozenset({"session"}),
 }
 _HIDDEN = "is not accepted (the value is not shown)"

@@ -13,7 +13,7 @@ To understand it, read the docstrings of these modules in this order:
 * `writer` (`batches`, `answers`, `suspects`, `breaker`): writes batches, retries,
   bisects, gives up.
 * `removing` (`pruning`), `waiting`, `verifying`: what follows at the end of a run.
-* `recorder`, `journal` (`intents`, `leases`, `owners`): outcomes, in memory and in the
+* `recorder`, `journal` (`intents`, `informing`, `leases`, `owners`): outcomes, in memory and in the
   state store.
 * `promises` (`methods`, `defects`): calls of adapters, and checks of what they return.
 * `applying`, `releasing`, `retrying`: the runs of `apply`, `release` and `retry`.

@@ -18,7 +18,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from functools import partial
 
 import attrs
@@ -30,7 +30,11 @@ from catalogsync.catalog.drafts import Unchanged
 from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
 from catalogsync.catalog.products import Product, ProductKey
 from catalogsync.diff.describe import diff
+from catalogsync.errors import TransientError
+from catalogsync.events import EventHook, ProductsWritten, log_event
+from catalogsync.protocols import Sink
 from catalogsync.report import Report
+from catalogsync.state.outbox import outbox_of
 from catalogsync.state.protocols import (
     DamageReporting,
     FailedProduct,
@@ -41,6 +45,7 @@ from catalogsync.state.protocols import (
     each_failure,
 )
 
+from .informing import Informing
 from .intents import Intents
 from .leases import RunLease
 from .options import OnDeleted, Options
@@ -110,6 +115,8 @@ class Journal:
         writes: Whether the run writes; a plan leaves the store unchanged.
         partial: Whether the run takes selected products only.
         stopping: Set when the run stops, so that it no longer waits for a lease.
+        receivers: Names of those who are informed of written products.
+        emit: Receives `ProductsWritten`.
     """
 
     store: StateStore | None
@@ -122,6 +129,10 @@ class Journal:
     writes: bool = True
     partial: bool = False
     stopping: asyncio.Event = attrs.field(factory=asyncio.Event)
+    receivers: Sequence[str] = ()
+    emit: EventHook = log_event
+    informing: Informing = attrs.field(init=False)
+    _warnings: list[str] = attrs.field(factory=list[str], init=False)
     _lease: RunLease | None = attrs.field(init=False)
     intents: Intents = attrs.field(init=False)
     _failed: set[ProductKey] = attrs.field(factory=set[ProductKey], init=False)
@@ -133,6 +144,13 @@ class Journal:
 
     def __attrs_post_init__(self) -> None:
         self._lease = self._make_lease() if self.writes else None
+        receivers = self.receivers if self.writes else ()
+        self.informing = Informing(
+            outbox=outbox_of(self.store, receivers),
+            job=self.job,
+            endpoint=self.endpoint,
+            receivers=receivers,
+        )
         self.intents = Intents(
             store=self.store,
             endpoint=self.endpoint,
@@ -176,6 +194,7 @@ class Journal:
                 if source is None or failure.key.source == source
             }
             self._missing = await store.absences(self.job, self.endpoint, source=source)
+            self._warnings += await self.informing.load()
 
     # Jobs without a name share one name in the store. They may have different sources
     # and sinks, so each must only drop the failures and absences of its own pair.
@@ -220,21 +239,24 @@ class Journal:
             The report with `still_failing` from the store.
         """
         if self.store is None or not self.writes:
+            await self.flush()
             return report
         return await uninterrupted(self._end(self.store, report))
 
     async def _end(self, store: StateStore, report: Report) -> Report:
         await self.flush()
+        await self.informing.close()
         backlog = await store.backlog(self.job)
         report = attrs.evolve(report, still_failing=backlog.failures)
         await store.end_run(report)
         return report
 
     @property
-    def damage(self) -> Sequence[str]:
-        """Rows of the store that could not be read, as messages."""
+    def warnings(self) -> Sequence[str]:
+        """Rows that could not be read, and messages given up, as texts."""
         store: object = self.store
-        return store.unreadable() if isinstance(store, DamageReporting) else ()
+        damage = store.unreadable() if isinstance(store, DamageReporting) else ()
+        return (*damage, *self._warnings)
 
     async def heartbeat(self) -> None:
         """Renew the lease until it is lost.
@@ -264,6 +286,8 @@ class Journal:
         for change in changes:
             self._fields[change.key] = _fields(change)
         await self.confirm_lease()
+        if self.writes:
+            await self.informing.add(changes, lambda change: self._fields[change.key])
         await self.intents.add(changes)
 
     async def deleted_by_people(
@@ -303,6 +327,7 @@ class Journal:
         """
         key, pending = outcome.key, self._pending
         fields = self._fields.pop(key, ())
+        self.informing.resolve(outcome)
         if outcome.status is not OutcomeStatus.UNRESOLVED and self.intents.end(key):
             pending.finished.add(key)
         if self.store is None or not self.writes:
@@ -353,14 +378,16 @@ class Journal:
 
     async def flush(self) -> None:
         """Save what is buffered; without a store, forget it."""
+        await uninterrupted(self.informing.save())
         pending, self._pending = self._pending, _Pending()
-        if self.store is None or not self.writes:
-            return
-        try:
-            await uninterrupted(self._save(self.store, pending))
-        except StateError:
-            self._pending.add(pending)
-            raise
+        if self.store is not None and self.writes:
+            try:
+                await uninterrupted(self._save(self.store, pending))
+            except StateError:
+                self._pending.add(pending)
+                raise
+        if products := self.informing.take():
+            self.emit(ProductsWritten(run_id=self.run_id, products=products))
 
     async def _save(self, store: StateStore, pending: _Pending) -> None:
         """Save all; what is saved is removed from *pending*."""
@@ -402,6 +429,18 @@ class Journal:
         if gone:
             await self.store.drop_failures(self.job, gone, endpoint=self._only_endpoint)
         await self.intents.drop_absent(self.store, self.job, has_seen)
+
+    async def inform_absent(
+        self, sink: Sink, has_seen: Callable[[ProductKey], bool]
+    ) -> None:
+        """Find out whether unresolved products that left the source were written.
+
+        Args:
+            sink: The sink.
+            has_seen: As in `drop_absent`.
+        """
+        with suppress(TransientError):  # the next run asks again
+            await self.informing.resolve_absent(sink, has_seen)
 
 
 def _fields(change: Change) -> tuple[str, ...]:

@@ -329,6 +329,8 @@ class Pipeline:
                 on_change=self.on_change,
             ).remove(removals)
         await self._write_waiting()
+        if is_certain and self.on_change is None:
+            await self.journal.inform_absent(self.sink, self._reader.has_seen)
         await self._verifier.run()
 
     @property

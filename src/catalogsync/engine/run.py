@@ -186,7 +186,7 @@ class Run:
                 beat = group.create_task(self._pipeline.keep_lease())
                 await self._pipeline.run()
                 beat.cancel()
-            for text in journal.damage:
+            for text in journal.warnings:
                 self._recorder.warn(text)
             report = self._report()
         except Exception as error:

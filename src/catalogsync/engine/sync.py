@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 
 import attrs
@@ -71,6 +71,8 @@ class Sync:
         hooks: Called with each event.
         settings: Settings of the sink as text, without secrets; when it changes, a run
             is not skipped because of `Options.skip_unchanged`.
+        inform: Names of receivers; the state store keeps messages for them about the
+            products that runs write (see `catalogsync.integrations.inform`).
     """
 
     source: Source | str
@@ -80,6 +82,7 @@ class Sync:
     state: StateStore | None = attrs.field(default=None, kw_only=True)
     hooks: Iterable[EventHook] = attrs.field(default=(), kw_only=True)
     settings: str = attrs.field(default="", kw_only=True)
+    inform: Sequence[str] = attrs.field(default=(), kw_only=True)
 
     def run(self, *, run_id: str | None = None, full: bool = False) -> Run:
         """Bring the sink in step with the source.
@@ -225,7 +228,7 @@ class Sync:
             ProductKey(source.name, "1")
         except ValueError as error:
             raise MisconfiguredError("name of the source", str(error)) from None
-        run_id = run_id or uuid.uuid4().hex
+        run_id, emit = run_id or uuid.uuid4().hex, emitter(self.hooks)
         journal = Journal(
             store=self.state,
             run_id=run_id,
@@ -236,10 +239,10 @@ class Sync:
             options=options,
             writes=on_change is None,
             partial=options.partial or approve is not None,
+            receivers=self.inform,
+            emit=emit,
         )
-        recorder = Recorder(
-            run_id=run_id, emit=emitter(self.hooks), on_outcome=journal.add_outcome
-        )
+        recorder = Recorder(run_id=run_id, emit=emit, on_outcome=journal.add_outcome)
         pipeline = Pipeline(
             source=source,
             sink=self.sink,
@@ -274,6 +277,7 @@ async def sync(
     job: str = "",
     state: StateStore | None = None,
     hooks: Iterable[EventHook] = (),
+    inform: Sequence[str] = (),
 ) -> Report:
     """Bring the sink in step with the source: `await Sync(...).run()`.
 
@@ -284,13 +288,22 @@ async def sync(
         job: Name of the job, for reports, logs and last-applied states.
         state: An open state store; None: nothing outlives the run.
         hooks: Called with each event.
+        inform: Names of receivers, as in `Sync`.
 
     Raises:
         BusyError: Another run writes the same products.
         CatalogSyncError: The run broke off before anything was written.
     """
     options = options or Options()
-    this = Sync(source, sink, options=options, job=job, state=state, hooks=hooks)
+    this = Sync(
+        source,
+        sink,
+        options=options,
+        job=job,
+        state=state,
+        hooks=hooks,
+        inform=inform,
+    )
     return await this.run()
 
 
@@ -302,6 +315,7 @@ def run_blocking(
     job: str = "",
     state: StateStore | Openable[StateStore] | None = None,
     hooks: Iterable[EventHook] = (),
+    inform: Sequence[str] = (),
 ) -> Report:
     """`sync` for hosts without an event loop.
 
@@ -312,6 +326,7 @@ def run_blocking(
         job: Name of the job, for reports, logs and last-applied states.
         state: A state store, or settings that open one.
         hooks: Called with each event.
+        inform: Names of receivers, as in `Sync`.
 
     Raises:
         BusyError: Another run writes the same products.
@@ -334,6 +349,7 @@ def run_blocking(
                 job=job,
                 state=open_state,
                 hooks=hooks,
+                inform=inform,
             )
 
     return asyncio.run(run())

@@ -6,25 +6,25 @@ import asyncio
 import importlib
 import json
 import logging
-import re
 from collections.abc import Collection, Mapping, Sequence
 from string import Template
 from types import TracebackType
 from typing import Any, Protocol, Self
-from urllib.parse import unquote_plus
 
 import aiohttp
 import attrs
 from yarl import URL
 
-from catalogsync._lib.redact import Redactor, check_secret, secrets_in_address
+from catalogsync._lib.redact import check_secret
 from catalogsync._lib.standard_webhooks import key_of, sign
 from catalogsync._lib.texts import encodable
 from catalogsync.errors import CatalogSyncError, MisconfiguredError, MissingExtraError
 from catalogsync.events import Event, RunFinished, RunStarted
-from catalogsync.http import HttpOptions, base_url, open_http
+from catalogsync.http import HttpOptions, base_url
 from catalogsync.report import Report, RunStatus
 from catalogsync.state.protocols import RunHistory
+
+from ._posting import Post, redactor_of
 
 __all__ = ["DEFAULT_STATUSES", "Apprise", "Channel", "Notice", "Notifier", "Webhook"]
 
@@ -33,8 +33,6 @@ logger = logging.getLogger("catalogsync.notify")
 DEFAULT_STATUSES = (RunStatus.DEGRADED, RunStatus.INCOMPLETE, RunStatus.FAILED)
 """The statuses that a `Notifier` reports by default."""
 
-_SHORTEST_TOKEN = 6
-_DELIMITERS = re.compile("[/?&=:@,]+")
 _PLAIN = "insecure"  # Apprise's name for mail without encryption
 _WELL = frozenset({RunStatus.SUCCEEDED, RunStatus.DEGRADED})
 
@@ -253,15 +251,6 @@ def _check_text(_: object, attribute: attrs.Attribute[Any], value: str) -> None:
     _template(attribute.name, value)
 
 
-def _redactor(url: str, rest: str) -> Redactor:
-    """Knows what a server may repeat; a part of an address is often the token."""
-    redactor = Redactor()
-    redactor.keep(secrets_in_address(url))
-    parts = [part for part in _DELIMITERS.split(rest) if len(part) >= _SHORTEST_TOKEN]
-    redactor.keep([rest, *parts, *map(unquote_plus, parts)])
-    return redactor
-
-
 @attrs.frozen(kw_only=True)
 class Webhook:
     """Sends a notice as JSON by POST.
@@ -307,29 +296,10 @@ class Webhook:
         headers = dict(self.headers)
         if self.secret:
             headers |= sign(self.secret, body, call_id=notice.run_id)
-        url = URL(self.url)
-        try:
-            status = await self._post(url, body, headers)
-        except CatalogSyncError as error:
-            values = [
-                part for each in headers.values() for part in (each, *each.split())
-            ]
-            redactor = _redactor(self.url, url.raw_path.strip("/"))
-            redactor.keep([*url.query.values(), *values, self.secret or ""])
-            raise CatalogSyncError(redactor.text(str(error))) from None
+        request = Post(url=self.url, body=body, headers=headers, secret=self.secret)
+        status = await request.send(self.http, self.session)
         if status >= 400:
             raise CatalogSyncError(f"HTTP {status}")
-
-    async def _post(self, url: URL, body: bytes, headers: Mapping[str, str]) -> int:
-        async with open_http(url.origin(), self.http, session=self.session) as client:
-            reply = await client.send(
-                "POST",
-                url.raw_path,
-                query=url.raw_query_string,
-                body=body,
-                headers=headers,
-            )
-        return reply.status
 
 
 def _apprise() -> Any:
@@ -389,5 +359,5 @@ class Apprise:
         )
         if not result:
             logged = "; ".join(entry.message for entry in result.logs())
-            redactor = _redactor(self.url, self.url.partition("://")[2])
+            redactor = redactor_of(self.url, self.url.partition("://")[2])
             raise CatalogSyncError(redactor.text(logged or result.status.name.lower()))

@@ -24,6 +24,7 @@ from catalogsync.errors import MisconfiguredError
 from catalogsync.events import (
     Event,
     EventHook,
+    ProductsWritten,
     RequestSent,
 )
 from catalogsync.plans import Plan
@@ -31,6 +32,7 @@ from catalogsync.report import Counts, Report
 from catalogsync.state.protocols import BusyError, StateError, StateStore, Trigger
 
 from ._feed import Feed
+from ._informers import Informers
 from ._states import JobEvent, JobState, PlannedRun, problem_of, record_problem
 
 logger = logging.getLogger("catalogsync.service")
@@ -74,7 +76,7 @@ class Service:
             to an hour. New triggers wait for this first interval only.
         keep_days: Days after which runs are deleted, as in `StateSettings`.
         keep_runs: Number of runs to keep of each job.
-        feed: Publishes all events except for single requests.
+        feed: Publishes all events except for single requests and lists of products.
     """
 
     jobs: Mapping[str, Job]
@@ -91,6 +93,7 @@ class Service:
     _workers: list[asyncio.Task[None]] = attrs.field(
         factory=list[asyncio.Task[None]], init=False
     )
+    _informers: Informers = attrs.field(init=False)
     _timers: list[asyncio.TimerHandle] = attrs.field(
         factory=list[asyncio.TimerHandle], init=False
     )
@@ -98,9 +101,11 @@ class Service:
     def __attrs_post_init__(self) -> None:
         for name, job in self.jobs.items():
             self._states[name] = JobState(job=attrs.evolve(job, state=self.state))
+        self._informers = Informers.of(self.jobs.values(), self.state)
 
     async def __aenter__(self) -> Self:
         await self._queue_missed(self.clock())
+        self._informers.start()
         self._group = asyncio.TaskGroup()
         await self._group.__aenter__()
         for state in self._states.values():
@@ -118,6 +123,7 @@ class Service:
             if self._group is not None:
                 await self._group.__aexit__(None, None, None)
         finally:
+            await self._informers.stop()
             for timer in self._timers:
                 timer.cancel()
             self.feed.close()
@@ -423,7 +429,8 @@ class Service:
     async def _execute(self, state: JobState, start: Start) -> Report:
         def publish(event: Event, /) -> None:
             state.follow(event)
-            if isinstance(event, RequestSent):
+            self._informers.follow(state.job.name, event)
+            if isinstance(event, RequestSent | ProductsWritten):
                 return
             counts = state.run.counts if state.run else Counts()
             self.feed.publish(JobEvent(state.job.name, event, counts))

@@ -1,6 +1,7 @@
 """What outlives a run: in memory, in a SQLite file, or on PostgreSQL for several hosts."""
 
 from ._settings import StateSettings
+from .outbox import GivenUp, HasOutbox, Message, Outbox, WrittenProduct, outbox_of
 from .protocols import (
     BusyError,
     Coordination,
@@ -27,10 +28,14 @@ __all__ = [
     "DamageReporting",
     "FailedProduct",
     "FailureStore",
+    "GivenUp",
+    "HasOutbox",
     "HistoryEntry",
     "Intent",
     "Lease",
     "LeaseLostError",
+    "Message",
+    "Outbox",
     "ProductMemory",
     "QueueSize",
     "RunHistory",
@@ -40,4 +45,6 @@ __all__ = [
     "StateStore",
     "Trigger",
     "UnchangedProducts",
+    "WrittenProduct",
+    "outbox_of",
 ]

@@ -12,11 +12,13 @@ import attrs
 
 from catalogsync.catalog.convert import strict_converter, structured
 from catalogsync.catalog.drafts import Outline, Unchanged
+from catalogsync.catalog.outcomes import WrittenProduct
 from catalogsync.catalog.products import UNSET, Category, Field, ProductKey, Unset
 from catalogsync.errors import InvalidValueError
 from catalogsync.report import Report, summary_of
 
 from ._sql import Row, Value
+from .outbox import Message
 from .protocols import FailedProduct, HistoryEntry, Intent, RunRecord, Trigger
 
 if TYPE_CHECKING:
@@ -103,6 +105,20 @@ def _trigger(values: _Values) -> _Values:
     return {**values, "keys": [read_key(tuple(pair)) for pair in pairs]}
 
 
+def _written(values: _Values) -> _Values:
+    return {**_keyed(values), "fields": _json(values, "fields", list)}
+
+
+def _message(values: _Values) -> _Values:
+    products = _json(values, "products", list)
+    names = ("source", "id", *_WRITTEN)
+    try:
+        rows: list[_Values] = [dict(zip(names, row, strict=True)) for row in products]
+    except (TypeError, ValueError):
+        raise InvalidValueError("products", "is not a list of products") from None
+    return {**values, "products": [_keyed(row) for row in rows]}
+
+
 def _run(values: _Values) -> _Values:
     return _with_report(values, lambda tree: tree)
 
@@ -139,6 +155,7 @@ def _json(values: _Values, name: str, kind: type = object) -> Any:
     return tree
 
 
+_WRITTEN: Sequence[str] = ("status", "fields", "handle", "sink_id")
 _RUN = "run_id, job, source, sink, started_at, partial, finished_at, status"
 
 RUNS = Table("catalogsync_run", f"{_RUN}, report", RunRecord, _run)
@@ -173,6 +190,20 @@ TRIGGERS = Table(
     "number AS id, job, keys, asked_at AS at, asked_by AS by",
     Trigger,
     _trigger,
+)
+UNCONFIRMED = Table(
+    "catalogsync_unconfirmed",
+    "source, id, status, fields, handle, sink_id",
+    WrittenProduct,
+    _written,
+)
+WRITTEN = attrs.evolve(UNCONFIRMED, name="catalogsync_written")
+MESSAGES = Table(
+    "catalogsync_message",
+    "id, job, receiver, products, packed_at AS at, {now} - packed_at AS age, attempts,"
+    " problem",
+    Message,
+    _message,
 )
 
 # --- damaged rows are skipped and reported ---
@@ -258,6 +289,22 @@ def failure_row(failure: FailedProduct) -> Sequence[Value]:
     key, reason, said, payload, *rest = attrs.astuple(failure, recurse=False)
     saved = None if payload is None else dump(payload)
     return (key.source, key.id, reason, said, saved, *rest)
+
+
+def written_row(product: WrittenProduct) -> Sequence[Value]:
+    """Key, status, fields, handle and id of a written product."""
+    key, fields = product.key, dump(product.fields)
+    status = product.status.value
+    return (key.source, key.id, status, fields, product.handle, product.sink_id)
+
+
+def written_json(products: Iterable[WrittenProduct]) -> str:
+    """The products of a message, as `MESSAGES` reads them."""
+    rows = [
+        (p.key.source, p.key.id, p.status.value, p.fields, p.handle, p.sink_id)
+        for p in products
+    ]
+    return dump(rows)
 
 
 def fold(failures: Iterable[FailedProduct]) -> Collection[FailedProduct]:

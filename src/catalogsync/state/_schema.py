@@ -227,6 +227,47 @@ MIGRATIONS = (
     CREATE UNIQUE INDEX catalogsync_unchanged_key
         ON catalogsync_unchanged (endpoint, source, {key})
     """,
+    # The outbox: products that may have been written, written ones, and messages.
+    """
+    CREATE TABLE catalogsync_unconfirmed (
+        job {text} NOT NULL,
+        endpoint {text} NOT NULL,
+        source {text} NOT NULL,
+        id {text} NOT NULL,
+        status {text} NOT NULL,
+        fields {text} NOT NULL,
+        handle {text} NOT NULL,
+        sink_id {text} NOT NULL
+    );
+
+    CREATE UNIQUE INDEX catalogsync_unconfirmed_key
+        ON catalogsync_unconfirmed (job, endpoint, source, {key});
+
+    CREATE TABLE catalogsync_written (
+        number BIGINT PRIMARY KEY,
+        job {text} NOT NULL,
+        source {text} NOT NULL,
+        id {text} NOT NULL,
+        status {text} NOT NULL,
+        fields {text} NOT NULL,
+        handle {text} NOT NULL,
+        sink_id {text} NOT NULL
+    );
+
+    CREATE TABLE catalogsync_message (
+        number BIGINT PRIMARY KEY,
+        id {text} NOT NULL,
+        job {text} NOT NULL,
+        receiver {text} NOT NULL,
+        products {text} NOT NULL,
+        size BIGINT NOT NULL,
+        packed_at DOUBLE PRECISION NOT NULL,
+        due_at DOUBLE PRECISION NOT NULL,
+        attempts BIGINT NOT NULL,
+        problem {text} NOT NULL,
+        given_up BIGINT NOT NULL
+    )
+    """,
 )
 """SQL scripts for all databases; the one at index n migrates to version n + 1."""
 

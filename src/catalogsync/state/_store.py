@@ -15,6 +15,8 @@ from catalogsync.catalog.drafts import Unchanged
 from catalogsync.catalog.products import ProductKey
 from catalogsync.report import Report
 
+from ._counter import reserve
+from ._outbox import SQLOutbox
 from ._rows import (
     ENTRIES,
     FAILURES,
@@ -53,7 +55,6 @@ T = TypeVar("T")
 
 _ALL = 2**63 - 1
 _DAY = 86400.0
-_SANE = 2**62  # values of another type compare as larger, and later numbers need room
 
 # Parts of statements. PostgreSQL needs the type of a parameter that may be NULL.
 _IN_ROWS = "(source, {key}) IN (SELECT {0}, {key1} FROM {rows})"
@@ -114,6 +115,11 @@ class DatabaseStore:
         if self._sql is None:
             raise AssertionError("there is no transaction")
         return self._sql
+
+    @property
+    def outbox(self) -> SQLOutbox:
+        """The outbox, in the same database."""
+        return SQLOutbox(self.database, self._damage)
 
     def unreadable(self) -> Sequence[str]:
         return self._damage.take()
@@ -490,20 +496,4 @@ class DatabaseStore:
         )
 
     async def _count(self, by: int = 1) -> int:
-        """Reserve numbers that the store has never used; returns the last one.
-
-        A counter that was reset or deleted continues after the numbers in the tables.
-        """
-        (found,) = await self.sql(
-            "SELECT (SELECT MAX(value) FROM catalogsync_counter WHERE value < :sane),"
-            " (SELECT MAX(number) FROM catalogsync_run WHERE number < :sane),"
-            " (SELECT MAX(number) FROM catalogsync_entry WHERE number < :sane),"
-            " (SELECT MAX(number) FROM catalogsync_trigger WHERE number < :sane),"
-            " (SELECT MAX(token) FROM catalogsync_lease WHERE token < :sane),"
-            " (SELECT MAX(noted) FROM catalogsync_absence WHERE noted < :sane)",
-            sane=_SANE,
-        )
-        value = by + max((n for n in found if isinstance(n, int)), default=0)
-        await self.sql("DELETE FROM catalogsync_counter")
-        await self.sql("INSERT INTO catalogsync_counter VALUES (:value)", value=value)
-        return value
+        return await reserve(self.sql, by)

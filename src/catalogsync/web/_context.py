@@ -57,7 +57,7 @@ class Site:
         sides = (
             side
             for job in service.jobs.values()
-            for side in (job.source, job.sink, job.state)
+            for side in (job.source, job.sink, job.state, *job.inform.values())
         )
         secrets = access.secrets | secrets_of(*sides)
         _check_names(service.jobs.values(), secrets)

@@ -138,7 +138,12 @@ class Foreign:
         )
         references = existing_references(raw)
         return Existing(
-            product=product, references=references, native=raw, foreign=True
+            product=product,
+            references=references,
+            native=raw,
+            foreign=True,
+            sink_id=raw["id"],
+            handle=raw.get("handle") or "",
         )
 
 

@@ -74,6 +74,7 @@ TEXT_COLUMNS = tuple(field for field in TEXTS if field is not Field.BRAND)
 _ALWAYS = (
     "id",
     "external_id",
+    "handle",
     "metadata",
     "title",
     "shipping_profile.id",

@@ -35,7 +35,7 @@ _PRODUCTS = "/admin/products"
 _BATCH = f"{_PRODUCTS}/batch"
 _PAGE = 500
 _MAX_STEPS_BACK = 100
-_OWNED = "id,external_id,title,status,metadata"
+_OWNED = "id,external_id,handle,title,status,metadata"
 _VARIANTS = "variants.id,variants.metadata"
 
 
@@ -85,7 +85,13 @@ def _owned(raw: Raw, source: str) -> Existing | None:
     except InvalidValueError:
         return None
     product = product_of(raw, key, frozenset({Field.STATUS}), "")
-    return Existing(product=product, last_applied=last_applied_of(raw), native=raw)
+    return Existing(
+        product=product,
+        last_applied=last_applied_of(raw),
+        native=raw,
+        sink_id=raw["id"],
+        handle=raw.get("handle") or "",
+    )
 
 
 @attrs.frozen

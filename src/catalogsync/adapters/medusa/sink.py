@@ -68,7 +68,7 @@ _NO_VARIANT = (
     "created with one variant without a price, because Medusa requires a variant and"
     " the job never writes variants"
 )
-_CREATED = "fields=id,external_id,variants.id,variants.metadata," + ",".join(
+_CREATED = "fields=id,external_id,handle,variants.id,variants.metadata," + ",".join(
     f"variants.{name}" for name in ITEM_FIELDS
 )
 
@@ -265,6 +265,8 @@ class MedusaSink:
             references=existing_references(raw),
             native=raw,
             missing_parts=MissingParts.of(product, raw).words(),
+            sink_id=raw["id"],
+            handle=raw.get("handle") or "",
         )
 
     async def _create(self, changes: Sequence[Create]) -> Sequence[Outcome]:
@@ -286,10 +288,14 @@ class MedusaSink:
             stock.add(variants, created[str(change.key)]["variants"])
         await stock.write(self.client)
         return [
-            change.done(
-                _NO_VARIANT
-                if withholds_variants(change)
-                else chosen_note(chosen[change.key])
+            attrs.evolve(
+                change.done(
+                    _NO_VARIANT
+                    if withholds_variants(change)
+                    else chosen_note(chosen[change.key])
+                ),
+                sink_id=created[str(change.key)]["id"],
+                handle=created[str(change.key)].get("handle") or "",
             )
             for change in changes
         ]

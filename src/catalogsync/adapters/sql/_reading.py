@@ -114,6 +114,7 @@ def _owned(row: sa.Row[Any], source: str) -> Existing | None:
         product=unchecked(Product, key=key, title=title, status=_status(row.status)),
         last_applied=lenient.text(row.receipt),
         native=row.id,
+        sink_id=str(row.id),
     )
 
 
@@ -228,6 +229,7 @@ def existing(
         last_applied=lenient.text(row.receipt),
         references={f: names for f, names in references.items() if f in fields},
         native=RowId.of(row, parts),
+        sink_id=str(row.id),
     )
 
 
