@@ -147,9 +147,11 @@ def test_the_configuration_is_accepted() -> None:
     assert [*config.jobs] == ["local", "products", "with_a_key"]
 
 
-@pytest.mark.parametrize("name", ["custom_source.py", "custom_sink.py"])
+@pytest.mark.parametrize(
+    "name", ["custom_source.py", "custom_sink.py", "search_index.py"]
+)
 def test_strict_types(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`mypy --strict` accepts the examples that adapters begin with."""
+    """`mypy --strict` accepts the examples that people begin with."""
     monkeypatch.chdir(EXAMPLES.parent)
 
     output, errors, status = mypy.run(["--strict", str(EXAMPLES / name)])
