@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Generator
 from pathlib import Path
 
-from . import costs, engine, files, imports, page, processes, store
+from . import costs, engine, files, imports, lanes, page, processes, store
 from .rounds import table
 
 
@@ -23,11 +23,8 @@ def main() -> None:
     with _folder(options.data) as folder:
         if "imports" in options.parts:
             imports.measure(rounds + 2)
-        if "store" in options.parts:
-            if shutil.which("node"):
-                store.measure(rounds + 2, options.batch_size, folder, options.file)
-            else:
-                print("\nNo real Medusa: Node.js is not installed.")
+        if {"store", "lanes"} & {*options.parts}:
+            _real(options, rounds, folder)
         if "costs" in options.parts:
             _costs(options, rounds, where, folder)
         if "engine" in options.parts:
@@ -36,6 +33,17 @@ def main() -> None:
         if "files" in options.parts:
             default = 10_000 if options.quick else 1_000_000
             files.measure(options.rows or default, rounds, folder)
+
+
+def _real(options: argparse.Namespace, rounds: int, folder: Path) -> None:
+    if not shutil.which("node"):
+        print("\nNo real Medusa: Node.js is not installed.")
+        return
+    if "store" in options.parts:
+        store.measure(rounds + 2, options.batch_size, folder, options.file)
+    if "lanes" in options.parts:
+        sizes = options.products or [1_000 if options.quick else 5_000]
+        lanes.measure(sizes[0], options.changed, rounds, folder)
 
 
 def _costs(options: argparse.Namespace, rounds: int, where: str, folder: Path) -> None:
@@ -54,7 +62,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     add = parser.add_argument
     parts = ["imports", "store", "costs", "engine", "files"]
-    add("parts", nargs="*", default=parts, metavar="PART", help=f"of {parts}")
+    help_ = f"of {parts}, and lanes"
+    add("parts", nargs="*", default=parts, metavar="PART", help=help_)
+    add("--changed", type=int, default=100, help="quantities that change for lanes")
     add(
         "--quick",
         action="store_true",

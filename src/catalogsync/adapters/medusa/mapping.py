@@ -50,6 +50,7 @@ __all__ = [
     "product_of",
     "query_fields",
     "raw_of",
+    "reads_whole",
     "variant_id",
 ]
 
@@ -77,10 +78,9 @@ _ALWAYS = (
     "handle",
     "metadata",
     "title",
-    "shipping_profile.id",
-    "shipping_profiles_link.shipping_profile_id",
     "variants.id",
 )
+_LINKS = ("shipping_profile.id", "shipping_profiles_link.shipping_profile_id")
 _ITEM = "variants.inventory_items"
 _COUNTRY = 2  # letters of an ISO 3166 code
 _COLUMNS: dict[Field, tuple[str, ...]] = {
@@ -132,14 +132,19 @@ TAG_COLUMNS = ",".join(("id", *_COLUMNS[Field.TAGS]))
 """Columns of the separate request for tags."""
 
 
+def reads_whole(fields: frozenset[Field]) -> bool:
+    """Whether these are the fields of a full run, which has title and status."""
+    return not fields.isdisjoint({Field.TITLE, Field.STATUS})
+
+
 def query_fields(fields: frozenset[Field], counts: Stock = "on_hand") -> str:
-    """The columns needed to compare these fields.
+    """The columns needed to compare these fields, and to notice missing parts.
 
     Args:
         fields: The fields.
         counts: What quantities count.
     """
-    columns = [*_ALWAYS]
+    columns = [*_ALWAYS, *(_LINKS if reads_whole(fields) else ())]
     for field, names in _COLUMNS.items():
         if field in fields:
             columns += names

@@ -76,12 +76,13 @@ class MissingParts:
     channel: bool
 
     @classmethod
-    def of(cls, product: Product, raw: Raw) -> MissingParts:
+    def of(cls, product: Product, raw: Raw, *, whole: bool = True) -> MissingParts:
         """The missing parts, as far as the columns were read.
 
         Args:
             product: The product as read.
             raw: The product as Medusa sent it.
+            whole: Whether its shipping profile was read.
         """
         known = {variant.id: variant for variant in product.variants or ()}
         variants: Sequence[Raw] = raw.get("variants") or ()
@@ -98,7 +99,7 @@ class MissingParts:
                 for id_, v in ours.items()
                 if v.get("manage_inventory") and not v.get("inventory_items")
             ),
-            profile=not raw.get("shipping_profile"),
+            profile=whole and not raw.get("shipping_profile"),
             channel=raw.get("sales_channels") == [],
         )
 

@@ -46,6 +46,7 @@ from .mapping import (
     existing_references,
     last_applied_of,
     product_of,
+    reads_whole,
 )
 from .normalize import shape
 from .options import OPTIONS, Acquired, OptionPool
@@ -149,14 +150,16 @@ class MedusaSink:
         """Find products by external id.
 
         Options take Medusa as long as everything else, so a separate request reads
-        them, for products that have options or got some from us before.
+        them, for products that have options or got some from us before. A lane
+        compares none.
         """
         simple = [product for product in desired if not _has_options(product)]
         existing = await self._find(simple, fields - {Field.OPTIONS})
         others = [
             product
             for product in desired
-            if _has_options(product) or _had_options(existing.get(product.key))
+            if reads_whole(fields)
+            and (_has_options(product) or _had_options(existing.get(product.key)))
         ]
         existing |= await self._find(others, fields | {Field.OPTIONS})
         return {**existing, **await read_missing_parts(self.client, existing.values())}
@@ -264,7 +267,9 @@ class MedusaSink:
             last_applied=last_applied_of(raw),
             references=existing_references(raw),
             native=raw,
-            missing_parts=MissingParts.of(product, raw).words(),
+            missing_parts=MissingParts.of(
+                product, raw, whole=reads_whole(fields)
+            ).words(),
             sink_id=raw["id"],
             handle=raw.get("handle") or "",
         )

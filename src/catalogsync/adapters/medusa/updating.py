@@ -3,7 +3,8 @@
 Observed on Medusa 2.21.2: a variant can only have existing option values of its
 product. A list of variants in a product update deletes the variants that it omits and
 keeps their inventory items, so variants are written separately, by `variants/batch`,
-which accepts variants of any products and affects no others. It refuses a variant with
+which accepts variants of any products and affects no others. An update of nothing but
+stock writes levels only: the product stays as it is, with its `updated_at`. It refuses a variant with
 the options of one that is deleted in the same request, and when it rolls back creations
 beside updates it loses prices, so creations, updates and deletions are separate
 requests. Variants are deleted last, when their replacements can be bought. Until the
@@ -20,7 +21,7 @@ import attrs
 from catalogsync.catalog.changes import Action, Update
 from catalogsync.catalog.outcomes import Again, Outcome, OutcomeStatus
 from catalogsync.catalog.products import Field, ProductKey, evolve_unchecked
-from catalogsync.diff.last_applied import interim_last_applied
+from catalogsync.diff.last_applied import LastApplied, interim_last_applied
 from catalogsync.errors import BatchRefusedError, ConflictError, RefusedError
 
 from .adoption import claim
@@ -118,8 +119,10 @@ class Updates:
             self.refused[change.key] = _failed(change.key, error)
 
     async def _fields(self, changes: Sequence[Update]) -> None:
-        bodies = [self._body(change) for change in changes]
-        await self._send(_BATCH, bodies, "fields=id", changes)
+        owners = [change for change in changes if not _is_stock_only(change)]
+        if owners:
+            bodies = [self._body(change) for change in owners]
+            await self._send(_BATCH, bodies, "fields=id", owners)
 
     def _body(self, change: Update) -> dict[str, Any]:
         body = update_body(change, raw_of(change))
@@ -279,8 +282,24 @@ class Updates:
             await self.client.post(path, {"update": unused}, "fields=id")
 
 
+def _is_stock_only(change: Update) -> bool:
+    """Whether an update leaves the product itself as it is, with what we wrote to it.
+
+    Stock is no part of the last-applied state, and an interrupted update of it leaves
+    a difference that the next run writes like any other.
+    """
+    before = LastApplied.parse(change.existing.last_applied)
+    return (
+        change.fields == {Field.STOCK}
+        and not is_incomplete(change)
+        and LastApplied.parse(change.last_applied) == before
+    )
+
+
 def _needs_more_requests(change: Update) -> bool:
-    """Whether an update takes more than one request."""
+    """Whether an update needs an interim last-applied state."""
+    if _is_stock_only(change):
+        return False
     return bool(change.variants) or is_incomplete(change) or is_unfinished(change)
 
 
