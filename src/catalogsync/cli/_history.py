@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 from collections.abc import (
     AsyncGenerator,
     Iterable,
@@ -19,9 +18,11 @@ from catalogsync._lib.texts import counted, duration, natural
 from catalogsync.catalog.changes import Change, Existing, ReferenceChange
 from catalogsync.catalog.products import Field, Product, ProductKey
 from catalogsync.config import Job
+from catalogsync.diff.ownership import ManualEdit
 from catalogsync.engine import RetrySource, Run
 from catalogsync.engine.pruning import is_removable
 from catalogsync.errors import CatalogSyncError
+from catalogsync.mapping import RecordMapping
 from catalogsync.protocols import RemovingSink, Sink, Source, endpoint_of
 from catalogsync.state.protocols import (
     FailedProduct,
@@ -32,7 +33,9 @@ from catalogsync.state.protocols import (
 )
 
 from ._changes import change_text, plan_summary
+from ._origins import Origins, when
 from ._output import shortened
+from ._preview import record_lines, sample_of
 from ._progress import Progress
 from ._runs import STATUS, execute, keys_of
 from ._session import INCOMPLETE, Session, query
@@ -40,6 +43,8 @@ from ._session import INCOMPLETE, Session, query
 T = TypeVar("T")
 _LONG = 160
 _STATUS = frozenset({Field.STATUS})
+_ALL = frozenset(Field)
+_ENTRIES = 1000
 
 
 def list_runs(session: Session, job: str | None, limit: int) -> int:
@@ -133,7 +138,7 @@ def _history(entries: Sequence[HistoryEntry]) -> Iterator[str]:
         outcome = entry.outcome
         reason = f": {outcome.reason}" if outcome.reason else fields
         said = f' ("{outcome.said}")' if outcome.said else ""
-        yield f"  {_when(entry.at)} {outcome.status.value}{reason}{said}"
+        yield f"  {when(entry.at)} {outcome.status.value}{reason}{said}"
     if not entries:
         yield "  no recorded changes"
 
@@ -156,9 +161,51 @@ async def _preview(
         if not report.counts.fetched and await _is_removed(job, sink, key):
             how = "when a run over the whole source does not find it"
             texts.append(f"- {job.options.prune} {key}, {how}")
-    next_run = "\n".join([*texts, plan_summary(report)]).split("\n")
-    lines += ["next run", *_indented(next_run)]
+        next_run = "\n".join([*texts, plan_summary(report)]).split("\n")
+        lines += ["next run", *_indented(next_run)]
+        products = [each for each in changes if not isinstance(each, ReferenceChange)]
+        origins = _Origin(session=session, job=job, source=source, store=store, key=key)
+        lines += await origins.lines(sink, products, report.manual_edits)
     return STATUS.get(report.status, INCOMPLETE), lines
+
+
+@attrs.frozen(kw_only=True)
+class _Origin:
+    """Looks up where the values of a product come from."""
+
+    session: Session
+    job: Job
+    source: Source
+    store: StateStore
+    key: ProductKey
+
+    async def lines(
+        self, sink: Sink, changes: Sequence[Change], edits: Sequence[ManualEdit]
+    ) -> list[str]:
+        """The raw records, and the values in the store with their origin."""
+        whole, key = self.session.verbose, self.key
+        sample = await sample_of(self.source, key)
+        lines: list[str] = []
+        if sample is not None and sample.records:
+            lines.append("raw records" if len(sample.records) > 1 else "raw record")
+            for record in sample.records:
+                lines += _indented(record_lines(record, whole=whole))
+        found = await sink.find([Product(key=key, title=f"{key}")], fields=_ALL)
+        existing, result = found.get(key), sample.result if sample else None
+        if not isinstance(existing, Existing):
+            return lines
+        mapping = getattr(self.job.source, "map", None)
+        origins = Origins(
+            existing=existing,
+            desired=result if isinstance(result, Product) else None,
+            mapping=mapping if isinstance(mapping, RecordMapping) else None,
+            owns=self.job.options.owns,
+            changes=changes,
+            edits=edits,
+            history=await self.store.history(self.job.name, key, limit=_ENTRIES),
+            whole=whole,
+        )
+        return [*lines, "in the store", *origins.lines()]
 
 
 async def _is_removed(job: Job, sink: Sink, key: ProductKey) -> bool:
@@ -188,18 +235,14 @@ def _run_line(record: RunRecord) -> str:
         shortened(text, _LONG) for text in (report.reasons if report else ())
     )
     details = "; ".join(text for text in (", ".join(parts), why) if text)
-    line = f"{_when(record.started_at)} {name} {record.run_id[:12]} {status}{took}"
+    line = f"{when(record.started_at)} {name} {record.run_id[:12]} {status}{took}"
     return f"{line}: {details}" if details else line
 
 
 def _failure_lines(failure: FailedProduct) -> Iterator[str]:
     runs = counted(failure.attempts, "run")
-    since = _when(failure.first_at)
+    since = when(failure.first_at)
     yield f"{failure.key}: {shortened(failure.reason, _LONG)}"
     if failure.said:
         yield f'    the sink said: "{shortened(failure.said, _LONG)}"'
-    yield f"    failed in {runs} since {since}, last {_when(failure.last_at)}"
-
-
-def _when(at: float) -> str:
-    return dt.datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    yield f"    failed in {runs} since {since}, last {when(failure.last_at)}"

@@ -12,10 +12,10 @@ from catalogsync._lib.texts import counted
 from catalogsync.catalog.changes import Create
 from catalogsync.catalog.drafts import Draft
 from catalogsync.catalog.outcomes import Rejected
-from catalogsync.catalog.products import Field, Product
+from catalogsync.catalog.products import Field, Product, ProductKey
 from catalogsync.config import Job
 from catalogsync.mapping import Record, Sample, Sampling
-from catalogsync.protocols import Source
+from catalogsync.protocols import LookupSource, Source
 
 from ._changes import change_text
 from ._output import shortened
@@ -23,7 +23,7 @@ from ._runs import keys_of
 from ._session import Session
 from ._signals import InterruptHandler, interrupts
 
-__all__ = ["list_unmapped", "preview_job"]
+__all__ = ["list_unmapped", "preview_job", "record_lines", "sample_of"]
 
 _SHORT = 100
 _WHOLE = 100_000
@@ -99,6 +99,28 @@ def _lines(sample: Sample, *, whole: bool) -> Iterator[str]:
     else:
         yield f"! rejected {shortened(str(sample.result), _WHOLE)}"
     yield ""
+
+
+def record_lines(record: Record, *, whole: bool) -> list[str]:
+    """A record as lines: where it is, and its values."""
+    return [*_record_lines(record, _WHOLE if whole else _SHORT)]
+
+
+async def sample_of(source: Source, key: ProductKey) -> Sample | None:
+    """One product with its records, if the source can look it up; None: it cannot.
+
+    Without records, if the source cannot show them.
+
+    Raises:
+        TransientError: The source cannot be read now.
+    """
+    if isinstance(source, Sampling):
+        found = await source.samples(1, keys=[key.id])
+        return found[0] if found else None
+    if not isinstance(source, LookupSource):
+        return None
+    page = await source.get([key])
+    return next((Sample(records=(), result=_built(p)) for p in page.products), None)
 
 
 def _record_lines(record: Record, most: int) -> Iterator[str]:

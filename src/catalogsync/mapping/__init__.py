@@ -25,6 +25,7 @@ from ._names import NAMES
 from ._numbers import number_marks
 from ._proposal import Proposal
 from ._record import Record
+from ._rules import rules_of
 from ._sample import Sample, Sampling
 
 __all__ = [
@@ -40,4 +41,5 @@ __all__ = [
     "number_marks",
     "paths_of",
     "refuse_of_files",
+    "rules_of",
 ]
