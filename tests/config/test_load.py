@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from catalogsync import MisconfiguredError, Options, RetryPolicy
-from catalogsync.config import Adapters, load_config
+from catalogsync import Field, MisconfiguredError, Options, RetryPolicy
+from catalogsync.config import Adapters, Lane, load_config
 from catalogsync.schedule import Schedule
 
 from .conftest import Load
@@ -50,6 +50,34 @@ def test_everything(load: Load) -> None:
     plain = config.job("plain")
     assert plain.options == Options()
     assert plain.schedule == Schedule(cron="@daily", timezone="UTC")
+
+
+def test_lanes(load: Load) -> None:
+    """Each has its fields, in order and once, and a schedule as text or table."""
+    text = """
+    [jobs.x]
+    source = { type = "shelf", url = "here" }
+    sink = { type = "box", email = "a@example.com", password = "b" }
+    schedule = "never"
+    [[jobs.x.lanes]]
+    only = ["stock", "prices", "stock"]
+    schedule = "*/5 * * * *"
+    [[jobs.x.lanes]]
+    only = ["title"]
+    schedule = { cron = "@hourly", timezone = "Europe/Berlin" }
+    """
+    job = load(text).job("x")
+    assert job.schedule is None
+    assert job.lanes == (
+        Lane(
+            only=[Field.PRICES, Field.STOCK],
+            schedule=Schedule(cron="*/5 * * * *"),
+        ),
+        Lane(
+            only=[Field.TITLE],
+            schedule=Schedule(cron="@hourly", timezone="Europe/Berlin"),
+        ),
+    )
 
 
 def test_all_types(load: Load) -> None:

@@ -64,6 +64,33 @@ def job(*lines: str) -> str:
             "jobs.x.options.retry: must be a table, not a whole number",
         ),
         (job(SOURCE, SINK, "schedule = 5"), "jobs.x.schedule: must be text"),
+        (job(SOURCE, SINK, "lanes = 5"), "jobs.x.lanes: must be a list of tables"),
+        (
+            job(SOURCE, SINK, "lanes = [{ only = ['stock'] }]"),
+            "jobs.x.lanes[0].schedule: is missing",
+        ),
+        (
+            job(SOURCE, SINK, "lanes = [{ only = ['stok'], schedule = '@hourly' }]"),
+            "jobs.x.lanes[0].only[0]: must be one of",
+        ),
+        (
+            job(SOURCE, SINK, "lanes = [{ only = ['sku'], schedule = '@hourly' }]"),
+            "jobs.x.lanes[0].only: sku can only be written by a run over all fields",
+        ),
+        (
+            job(SOURCE, SINK, "lanes = [{ only = [], schedule = '@hourly' }]"),
+            "jobs.x.lanes[0].only: needs at least one field",
+        ),
+        (
+            job(
+                SOURCE, SINK, "lanes = [{ only = ['stock'], schedule = '0 25 * * *' }]"
+            ),
+            "jobs.x.lanes[0].schedule: '0 25 * * *' is not a cron expression (bad hour)",
+        ),
+        (
+            job(SOURCE, SINK, "lanes = [{ only = ['stock'], schedule = 5, when = 1 }]"),
+            "jobs.x.lanes[0].when: unknown key",
+        ),
         (
             job(SOURCE, SINK, "schedule = '0 25 * * *'"),
             "jobs.x.schedule: '0 25 * * *' is not a cron expression (bad hour)",
@@ -122,8 +149,9 @@ def test_all_at_once(refuse: Refuse) -> None:
     source = { type = "rack" }
     sink = { type = "box", emial = "${NOBODY}", password = "p" }
     """
+    known = "`inform`, `lanes`, `options`, `schedule`, `sink`, `source`"
     assert refuse(text) == [
-        "jobs.a.when: unknown key; known: `inform`, `options`, `schedule`, `sink`, `source`",
+        f"jobs.a.when: unknown key; known: {known}",
         "jobs.a.source.urll: unknown key; did you mean `url`?",
         "jobs.a.source.url: is missing",
         "jobs.a.source.size: must be a whole number, not text",

@@ -291,3 +291,16 @@ async def test_trim_deletes_old_unchanged_products(store: StateStore) -> None:
     assert await store.unchanged("shop", [A]) == {A: unchanged}
     await store.trim(days=0, runs=1)
     assert await store.unchanged("shop", [A]) == {}
+
+
+async def test_partial_runs_do_not_push_out_full_ones(store: StateStore) -> None:
+    """As those of a lane, every five minutes."""
+    now = time.time()
+    for number in range(3):
+        await store.begin_run(record(f"f{number}", started_at=now - 100 + number))
+    for number in range(4):
+        partial = record(f"p{number}", started_at=now + number, partial=True)
+        await store.begin_run(partial)
+    assert await store.trim(days=90, runs=2) == 3
+    left = [each.run_id for each in await store.runs(job="nightly")]
+    assert left == ["p3", "p2", "f2", "f1"]

@@ -17,6 +17,7 @@ from __future__ import annotations
 from ._adapters import AdapterInfo, AdapterKind, Adapters, SettingInfo
 from ._file import Config, load_config, load_serve, load_state
 from ._job import Job
+from ._lanes import Lane
 from ._presets import from_preset, presets
 from ._secrets import secrets_of
 from ._serve import Access, NotifySettings, Role, ServeSettings, Token
@@ -28,6 +29,7 @@ __all__ = [
     "Adapters",
     "Config",
     "Job",
+    "Lane",
     "NotifySettings",
     "Role",
     "ServeSettings",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import attrs
 from cattrs import Converter
 
+from catalogsync.catalog.products import Field
 from catalogsync.engine import Options
 from catalogsync.errors import MisconfiguredError
 from catalogsync.integrations.inform import Receiver
@@ -20,6 +21,7 @@ from catalogsync.state import StateSettings
 from ._adapters import AdapterKind, Adapters
 from ._environment import expand
 from ._job import Job
+from ._lanes import Lane
 from ._presets import completed
 from ._problems import Problem, ProblemsError, did_you_mean, joined, misconfigured
 from ._serve import ServeSettings
@@ -28,7 +30,8 @@ from ._structure import make_converter, read_settings
 T = TypeVar("T")
 _TOP = ("jobs", "serve", "state")
 _STORE = Path(".catalogsync", "runs.db")
-_JOB = ("source", "sink", "options", "schedule", "inform")
+_JOB = ("source", "sink", "options", "schedule", "lanes", "inform")
+_LANE = ("only", "schedule")
 
 
 @attrs.frozen
@@ -210,17 +213,12 @@ class _Reader:
             self.problems.append(Problem(path, "must be a table"))
             return None
         parts = cast("dict[str, object]", tree)
-        self.problems += [
-            Problem(joined(path, key), did_you_mean(key, _JOB, "unknown key"))
-            for key in parts
-            if key not in _JOB
-        ]
+        self._check_keys(parts, _JOB, path)
         source = self._side(AdapterKind.SOURCE, parts, path)
         sink = self._side(AdapterKind.SINK, parts, path)
         options = self._read(parts.get("options", {}), Options, f"{path}.options")
-        value = parts.get("schedule", DAILY)
-        is_table = isinstance(value, dict)
-        schedule = self._read(value, Schedule if is_table else str, f"{path}.schedule")
+        schedule = self._schedule(parts.get("schedule", DAILY), path)
+        lanes = self._lanes(parts.get("lanes", []), f"{path}.lanes")
         inform = self._receivers(parts.get("inform", {}), f"{path}.inform")
         try:
             job = Job(
@@ -229,6 +227,7 @@ class _Reader:
                 sink=sink,
                 options=options,
                 schedule=schedule,
+                lanes=lanes,
                 inform=inform,
             )
         except MisconfiguredError as error:
@@ -247,6 +246,46 @@ class _Reader:
             for name, settings in receivers.items()
         }
         return {name: each for name, each in found.items() if each is not None}
+
+    def _schedule(self, value: object, path: str) -> Any:
+        """A schedule as a table or text; None if it is not valid."""
+        is_table = isinstance(value, dict)
+        return self._read(value, Schedule if is_table else str, f"{path}.schedule")
+
+    def _lanes(self, value: object, path: str) -> Sequence[Lane]:
+        """The valid lanes of a job."""
+        if not isinstance(value, list):
+            self.problems.append(Problem(path, "must be a list of tables"))
+            return ()
+        tables = enumerate(cast("list[object]", value))
+        lanes = [self._lane(table, f"{path}[{index}]") for index, table in tables]
+        return tuple(lane for lane in lanes if lane is not None)
+
+    def _lane(self, value: object, path: str) -> Lane | None:
+        table = cast("dict[str, object]", value) if isinstance(value, dict) else {}
+        self._check_keys(table, _LANE, path)
+        missing = [name for name in _LANE if name not in table]
+        self.problems += [Problem(joined(path, name), "is missing") for name in missing]
+        if missing:
+            return None
+        only = self._read(table["only"], tuple[Field, ...], f"{path}.only")
+        schedule = self._schedule(table["schedule"], path)
+        if only is None or schedule is None:
+            return None
+        try:
+            return Lane(only=only, schedule=schedule)
+        except MisconfiguredError as error:
+            self.problems.append(Problem(joined(path, error.setting), error.problem))
+            return None
+
+    def _check_keys(
+        self, table: Iterable[str], known: Collection[str], path: str
+    ) -> None:
+        self.problems += [
+            Problem(joined(path, key), did_you_mean(key, known, "unknown key"))
+            for key in table
+            if key not in known
+        ]
 
     def _side(self, kind: AdapterKind, parts: Mapping[str, object], path: str) -> Any:
         """The settings of a side; None if they are not valid."""

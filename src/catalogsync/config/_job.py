@@ -27,6 +27,7 @@ from catalogsync.schedule import Schedule
 from catalogsync.state.outbox import outbox_of
 from catalogsync.state.protocols import RunRecord, StateStore
 
+from ._lanes import Lane
 from ._problems import joined
 
 T = TypeVar("T")
@@ -79,6 +80,7 @@ class Job:
         schedule: When `catalogsync serve` runs the job: a `Schedule` or a cron
             expression (in UTC). None or `never`: only on demand. Other schedulers
             ignore it.
+        lanes: Schedules of their own for some fields.
         inform: Receivers of messages about written products, by name; they need a
             state store.
     """
@@ -89,6 +91,7 @@ class Job:
     options: Options = attrs.field(factory=Options)
     state: StateStore | Openable[StateStore] | None = None
     schedule: Schedule | None = attrs.field(factory=Schedule, converter=_schedule)
+    lanes: tuple[Lane, ...] = attrs.field(default=(), converter=tuple[Lane, ...])
     inform: Mapping[str, Receiver] = attrs.field(factory=dict[str, Receiver])
 
     @property

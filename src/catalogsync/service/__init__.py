@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from ._feed import Feed, Reader
+from ._lanes import LaneTimes
 from ._service import Service
 from ._states import JobEvent, JobState, PlannedRun
 
-__all__ = ["Feed", "JobEvent", "JobState", "PlannedRun", "Reader", "Service"]
+__all__ = [
+    "Feed",
+    "JobEvent",
+    "JobState",
+    "LaneTimes",
+    "PlannedRun",
+    "Reader",
+    "Service",
+]

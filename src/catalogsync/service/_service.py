@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
+import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
@@ -17,7 +18,7 @@ from typing import Protocol, Self
 
 import attrs
 
-from catalogsync.catalog.products import ProductKey
+from catalogsync.catalog.products import Field, ProductKey
 from catalogsync.config import Job
 from catalogsync.engine import Run
 from catalogsync.errors import MisconfiguredError
@@ -33,6 +34,7 @@ from catalogsync.state.protocols import BusyError, StateError, StateStore, Trigg
 
 from ._feed import Feed
 from ._informers import Informers
+from ._lanes import of_lane
 from ._states import JobEvent, JobState, PlannedRun, problem_of, record_problem
 
 logger = logging.getLogger("catalogsync.service")
@@ -261,6 +263,7 @@ class Service:
         await self._warn_of_unknown_jobs()
         for name, state in self._states.items():
             schedule = state.job.schedule
+            state.lanes.reset(now)
             if schedule is None:
                 continue
             state.next_at = schedule.next_after(now)
@@ -308,7 +311,11 @@ class Service:
             if triggers and state.next_at is not None and state.next_at <= self.clock():
                 # Triggers that keep coming, or fail, must not delay the schedule.
                 triggers.append(await self._queue_due(state))
-            run_id = state.begin(triggers) if triggers else ""
+            only = self._due_lanes(state, triggers)
+            run_id = state.begin(triggers) if triggers and not only else ""
+        if only:
+            await self._run_lane(state, only)
+            return True
         if triggers:
             try:
                 return await self._run(state, triggers, run_id)
@@ -318,6 +325,24 @@ class Service:
             await self._queue_due(state)
         return True
 
+    def _due_lanes(
+        self, state: JobState, triggers: Sequence[Trigger]
+    ) -> frozenset[Field]:
+        """The fields of lanes to write now; empty: there are none, or they wait.
+
+        A full run writes them, too, so it goes first, unless it keeps failing.
+        """
+        now = self.clock()
+        is_due = state.next_at is not None and state.next_at <= now
+        waits = (triggers or is_due) and not state.failures
+        return frozenset() if waits else state.lanes.take_due(now)
+
+    async def _run_lane(self, state: JobState, only: frozenset[Field]) -> None:
+        """Write some fields once; if that fails, the next time makes up for it."""
+        state.begin_as(uuid.uuid4().hex)
+        await self._attempt(state, of_lane(state.job, only).start)
+        await self.state.trim(days=self.keep_days, runs=self.keep_runs)
+
     async def _queue_due(self, state: JobState) -> Trigger:
         trigger = await self.state.add_trigger(state.job.name, by=_SCHEDULE)
         if state.job.schedule is not None and state.next_at is not None:
@@ -326,26 +351,30 @@ class Service:
         return trigger
 
     async def _is_due(self, state: JobState) -> bool:
-        """Wait until a job is due or woken; returns whether it is due."""
-        schedule = state.job.schedule
-        if schedule is None or state.next_at is None:
+        """Wait until a job or a lane is due, or woken; returns whether the job is due."""
+        schedule, due = state.job.schedule, None
+        if schedule is not None and state.next_at is not None:
+            due = state.next_at + dt.timedelta(seconds=schedule.delay())
+        times = [time for time in (due, state.lanes.next_at) if time is not None]
+        if not times:
             await state.wake.wait()
             return False
-        due = state.next_at + dt.timedelta(seconds=schedule.delay())
-        while (wait := (due - self.clock()).total_seconds()) > 0:
+        while (wait := (min(times) - self.clock()).total_seconds()) > 0:
             # Short waits notice when the machine slept or its clock was set.
             woken = await _woken(state.wake, min(wait, _LONGEST_SLEEP))
             if self._check_clock(state) or woken:
                 return False
-        return True
+        return due is not None and due <= self.clock()
 
     def _check_clock(self, state: JobState) -> bool:
         """Recompute the next time if the clock was set back; returns whether it was."""
         now, before, schedule = self.clock(), state.checked_at, state.job.schedule
         state.checked_at = now
-        if schedule is None or before is None or before - now < _SET_BACK:
+        if before is None or before - now < _SET_BACK:
             return False
-        state.next_at = schedule.next_after(now)
+        if schedule is not None:
+            state.next_at = schedule.next_after(now)
+        state.lanes.reset(now)
         return True
 
     async def _pause(self, state: JobState) -> None:
@@ -357,9 +386,9 @@ class Service:
         if await _woken(self._stopping, first):
             return
         rest = wait - first
-        if state.next_at is not None:
-            due = (state.next_at - self.clock()).total_seconds()
-            rest = max(0.0, min(rest, due))
+        for time in (state.next_at, state.lanes.next_at):
+            if time is not None:
+                rest = max(0.0, min(rest, (time - self.clock()).total_seconds()))
         await _woken(state.wake, rest)
 
     async def _run(
@@ -377,6 +406,8 @@ class Service:
         )
         if done or state.cancelled:
             state.failures = 0
+            if keys is None and done:
+                state.lanes.reset(self.clock())
             await self.state.drop_triggers([trigger.id for trigger in triggers])
             await self.state.trim(days=self.keep_days, runs=self.keep_runs)
             return True

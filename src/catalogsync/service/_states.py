@@ -27,6 +27,8 @@ from catalogsync.plans import Plan
 from catalogsync.report import Counts, Report, RunStatus
 from catalogsync.state.protocols import Trigger
 
+from ._lanes import LaneTimes
+
 __all__ = ["JobEvent", "JobState", "PlannedRun", "problem_of", "record_problem"]
 
 logger = logging.getLogger("catalogsync.service")
@@ -67,6 +69,7 @@ class JobState:
     Attributes:
         job: The job.
         next_at: Next time of the schedule; None: the job has no schedule.
+        lanes: Next times of the lanes.
         checked_at: Time at the last check of the clock; if the clock shows an earlier
             time, it was set back.
         run: The current run; None if there is none, or its sides are being opened or
@@ -88,6 +91,9 @@ class JobState:
 
     job: Job
     next_at: dt.datetime | None = None
+    lanes: LaneTimes = attrs.field(
+        default=attrs.Factory(lambda self: LaneTimes(self.job.lanes), takes_self=True)
+    )
     checked_at: dt.datetime | None = None
     run: Run | None = None
     started_at: float = 0.0

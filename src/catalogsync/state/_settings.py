@@ -43,7 +43,7 @@ class StateSettings:
             `postgresql://user:password@host:port/database`. It may contain a password
             and appears in no message.
         keep_days: Days after which runs are deleted.
-        keep_runs: Number of runs to keep of each job.
+        keep_runs: Number of runs to keep of each job, and of its partial runs.
     """
 
     url: str = attrs.field(default=_MEMORY, repr=False, validator=_check_url)

@@ -186,9 +186,11 @@ class DatabaseStore:
     @_writing
     async def trim(self, *, days: float, runs: int) -> int:
         ranked = f"row_number() OVER (PARTITION BY job {_NEWEST}) AS place"
+        # Frequent runs of lanes do not push out the full ones.
+        alike = f"row_number() OVER (PARTITION BY job, partial {_NEWEST}) AS alike"
         old = await self.sql(
-            f"SELECT run_id FROM (SELECT run_id, started_at, {ranked}"
-            " FROM catalogsync_run) AS ranked WHERE place > 1 AND (place > :runs"
+            f"SELECT run_id FROM (SELECT run_id, started_at, {ranked}, {alike}"
+            " FROM catalogsync_run) AS ranked WHERE place > 1 AND (alike > :runs"
             " OR started_at < {now} - CAST(:seconds AS DOUBLE PRECISION))"
             f" AND run_id NOT IN (SELECT run_id FROM (SELECT run_id, {ranked}"
             f" FROM catalogsync_run WHERE {_WHOLE}) AS whole WHERE place = 1)",

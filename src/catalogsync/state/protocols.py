@@ -259,7 +259,8 @@ class RunHistory(Protocol):
 
         Args:
             days: Delete runs that started longer ago.
-            runs: Number of runs to keep of each job.
+            runs: Number of runs to keep of each job. Partial runs count apart, so that
+                they do not push out the others.
 
         Returns:
             The number of deleted runs.
