@@ -13,6 +13,7 @@ from hypothesis import given, settings, strategies as st
 
 from catalogsync import (
     Change,
+    Field,
     MemorySink,
     MisconfiguredError,
     Options,
@@ -220,6 +221,21 @@ async def test_an_unresolved_product_that_left_the_source() -> None:
         await run(shop, store, [product(1)], fast(retry=ONCE))
         await run(shop, store, [product(2)], fast())
         assert sorted(await received(store)) == ["created 1", "created 2"]
+
+
+async def test_a_lane_says_nothing_about_an_unresolved_write() -> None:
+    """It compares other fields than the write that may have happened."""
+    shop = Shop()
+    new = product(1, title="New")
+    async with StateSettings().open() as store:
+        await run(shop, store, [product(1)])
+        await received(store)
+        shop.before.append(loses())
+        await run(shop, store, [new], fast(retry=ONCE))
+        await run(shop, store, [new], fast(only=frozenset({Field.STOCK})))
+        assert await received(store) == []
+        await run(shop, store, [new])
+        assert await received(store) == ["updated 1 title"]
 
 
 async def test_a_failed_product_is_not_listed() -> None:

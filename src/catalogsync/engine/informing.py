@@ -52,12 +52,15 @@ class Informing:
         job: Name of the job.
         endpoint: Endpoint of the sink.
         receivers: Names of the receivers.
+        lane: Whether the run compares some fields only, so that no difference proves
+            nothing about an earlier write.
     """
 
     outbox: Outbox | None
     job: str
     endpoint: str
     receivers: Sequence[str] = ()
+    lane: bool = False
     _noted: dict[ProductKey, WrittenProduct] = attrs.field(
         factory=dict[ProductKey, WrittenProduct], init=False
     )
@@ -120,6 +123,8 @@ class Informing:
             return
         if status is OutcomeStatus.UNRESOLVED:
             self._unresolved.add(key)
+            return
+        if self.lane and status is OutcomeStatus.UNCHANGED:
             return
         removed = product.status is OutcomeStatus.REMOVED
         if status in _WRITTEN or (status is OutcomeStatus.UNCHANGED and not removed):

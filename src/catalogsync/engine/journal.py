@@ -150,6 +150,7 @@ class Journal:
             job=self.job,
             endpoint=self.endpoint,
             receivers=receivers,
+            lane=self.options.only is not None,
         )
         self.intents = Intents(
             store=self.store,
