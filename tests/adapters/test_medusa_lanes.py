@@ -164,7 +164,7 @@ async def test_stock_alone_in_a_full_run(medusa: Medusa) -> None:
 async def test_prices_touch_prices_and_our_own_note(medusa: Medusa) -> None:
     """Prices are part of the last-applied state, which is in the product's metadata.
 
-    The real Medusa has no route for a price that leaves its variant's `updated_at`.
+    The real Medusa gives the variant a new `updated_at`, too.
     """
     wire = Wire()
     await run(medusa, [shirt("1"), cup("2")], wire)

@@ -202,6 +202,8 @@ async def test_nothing_is_pruned_or_published(store: StateStore) -> None:
     assert quantity(sink.products[key(2)]) == 1
     assert sink.products[key(2)].status is ProductStatus.DRAFT
     assert sink.last_applied[key(2)] == unpublished
+    again = await lane([both[0], sold(2, 1)], sink, store, only=BOTH, **prune)
+    assert again.counts.unchanged == 2
     await full(both, sink, store, **prune)
     assert sink.products[key(2)].status is ProductStatus.PUBLISHED
 
@@ -213,6 +215,8 @@ async def test_an_interrupted_update_is_left_to_a_full_run() -> None:
     sink.last_applied[key(1)] = attrs.evolve(state, writing=True).text()
     await lane([sold(1, 2, "3.00")], sink, only=BOTH)
     assert LastApplied.parse(sink.last_applied[key(1)]).writing
+    again = await lane([sold(1, 2, "3.00")], sink, only=BOTH)
+    assert again.counts.unchanged == 1  # it is not for a lane to finish it
     assert (await full([sold(1, 2, "3.00")], sink)).counts.updated == 1
     assert not LastApplied.parse(sink.last_applied[key(1)]).writing
 
@@ -223,6 +227,7 @@ async def test_the_product_of_another_job_stays_its_own() -> None:
     report = await lane([sold(1, 1, "2.00")], sink, only=BOTH)
     assert report.counts.updated == 1
     assert LastApplied.parse(sink.last_applied[key(1)]).job == "other"
+    assert (await lane([sold(1, 1, "2.00")], sink, only=BOTH)).counts.unchanged == 1
 
 
 async def test_failures_absences_and_intents_stay(store: StateStore) -> None:
