@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -111,3 +112,25 @@ def test_after_retry_and_apply(
     assert receiver.taken() == []
     assert called(call, "apply", "p.jsonl").exit_code == 0
     assert receiver.taken() == [["dummyjson:2 updated"]]
+
+
+def test_without_a_run(receiver: Receiver, call: Call) -> None:
+    """What waits is listed with the reason."""
+    receiver.status = 503
+    called(call, "run", "products")
+    result = called(call, "inform", "products")
+    assert result.exit_code == 1
+    line = r"it: 1 message about 5 products, waiting since 20[-0-9]+ [:0-9]+: HTTP 503"
+    assert re.fullmatch(line, result.stdout.strip())
+
+
+def test_nothing_waits(receiver: Receiver, call: Call) -> None:
+    called(call, "run", "products")
+    result = called(call, "inform", "products")
+    assert (result.exit_code, result.stdout) == (0, "it: all messages are delivered\n")
+
+
+def test_a_job_without_receivers(configure: Configure, call: Call) -> None:
+    result = call("inform", "products")
+    assert result.exit_code == 2
+    assert "jobs.products.inform: names no receiver" in result.stderr

@@ -14,6 +14,7 @@ from catalogsync.config import Adapters
 
 from ._checking import check_job
 from ._history import explain_product, list_failures, list_runs, retry_job
+from ._informing import inform_receivers
 from ._listing import adapters_text
 from ._new_adapter import new_adapter
 from ._plans import PlanOutput, apply_plan, plan_job
@@ -269,8 +270,22 @@ def retry(session: Session, job: str, keys: tuple[str, ...], *, dry_run: bool) -
 @click.argument("key")
 @command("config")
 def explain(session: Session, job: str, key: str) -> int:
-    """Show the history of product KEY in JOB, and what the next run would do."""
+    """Show the history of product KEY in JOB, and where its values come from.
+
+    It also shows what the next run would do.
+    """
     return explain_product(session, session.job(job), key)
+
+
+@cli.command()
+@click.argument("job")
+@command("config")
+def inform(session: Session, job: str) -> int:
+    """Deliver the messages of JOB about written products that are due.
+
+    Those that wait are listed, and the exit status is 1 if there are any.
+    """
+    return inform_receivers(session, session.job(job))
 
 
 @cli.command()
