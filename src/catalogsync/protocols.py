@@ -51,6 +51,7 @@ __all__ = [
     "RemovingSink",
     "SelectingSource",
     "SelfChecking",
+    "SellOutSink",
     "Sink",
     "SizedSink",
     "Source",
@@ -406,6 +407,20 @@ class RemovingSink(Sink, Protocol):
         ...
 
 
+@runtime_checkable
+class SellOutSink(RemovingSink, Protocol):
+    """A sink in which products can be sold out: they stay, without stock.
+
+    Its `write` accepts `SellOut` too, and `find` returns `Existing.product` with all
+    stock levels that the sink has, if it is asked for `VARIANTS` and `STOCK`.
+    """
+
+    @property
+    def sells_out(self) -> bool:
+        """True; the property says that `write` accepts `SellOut`."""
+        ...
+
+
 class AdoptBy(enum.StrEnum):
     """How an existing product without our key is recognised."""
 
@@ -505,6 +520,7 @@ _ABILITIES: dict[str, type[Any]] = {
     "weigh": SizedSink,
     "handle": HandleSink,
     "owned": RemovingSink,
+    "sells_out": SellOutSink,
     "find_foreign": AdoptingSink,
     "find_references": ReferencingSink,
     "fingerprints": FingerprintingSink,

@@ -24,6 +24,7 @@ from catalogsync import (
     Outcome,
     Product,
     ProductKey,
+    ProductStatus,
     RefusedError,
     Update,
 )
@@ -36,9 +37,11 @@ from catalogsync.catalog.changes import (
     ReferenceChange,
     ReferenceOutcome,
     Release,
+    SellOut,
     Unpublish,
 )
 from catalogsync.catalog.drafts import Fingerprint
+from catalogsync.catalog.products import evolve_unchecked
 from catalogsync.protocols import AdoptBy, CheckResult
 
 REFUSED = "a title that is refused"
@@ -522,6 +525,40 @@ class DeletesInstead(Shelf):
         return answers
 
 
+class StaysOnSale(Shelf):
+    """Selling out stores the state, and leaves the stock."""
+
+    async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
+        kept = {c.key: self.products.get(c.key) for c in changes}
+        answers = await super().write(changes)
+        for change in changes:
+            if isinstance(change, SellOut) and (product := kept[change.key]):
+                self.products[change.key] = product
+        return answers
+
+
+class HidesInstead(Shelf):
+    async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
+        answers = await super().write(changes)
+        for change in changes:
+            if isinstance(change, SellOut):
+                hidden = evolve_unchecked(change.after, status=ProductStatus.DRAFT)
+                self.products[change.key] = hidden
+        return answers
+
+
+class ForgetsSale(Shelf):
+    """Selling out keeps the old state, so that a run repeats it forever."""
+
+    async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
+        kept = {c.key: self.last_applied.get(c.key) for c in changes}
+        answers = await super().write(changes)
+        for change in changes:
+            if isinstance(change, SellOut) and (state := kept[change.key]):
+                self.last_applied[change.key] = state
+        return answers
+
+
 class OnlyState(Shelf):
     """Release removes the state, and leaves the key."""
 
@@ -647,6 +684,9 @@ BROKEN: list[tuple[str, type[Shelf]]] = [
     ("owned-lists-all", OwnsAll),
     ("deletes", DeletesOnce),
     ("unpublishes", DeletesInstead),
+    ("sells-out", StaysOnSale),
+    ("sells-out", HidesInstead),
+    ("sells-out", ForgetsSale),
     ("releases", OnlyState),
     ("adopts", Copies),
     ("adopts", AdoptsNothing),

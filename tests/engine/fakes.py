@@ -25,12 +25,14 @@ from catalogsync import (
     Price,
     Product,
     ProductKey,
+    ProductStatus,
     Rejected,
     Report,
     RetryPolicy,
     RunStatus,
     Sink,
     Source,
+    StockLevel,
     Sync,
     TransientError,
     Variant,
@@ -58,6 +60,20 @@ def priced(number: object, amount: str = "1.00", **fields: Any) -> Product:
     price = Price(amount=Decimal(amount), currency="USD")
     variant = Variant(id="v", sku=f"sku-{number}", prices=[price])
     return product(number, variants=[variant], **fields)
+
+
+def stocked(number: object, **fields: Any) -> Product:
+    """A product that can be sold."""
+    stock = [StockLevel(quantity=2)]
+    variant = Variant(id="v", sku=f"sku-{number}", stock=stock)
+    return product(number, variants=[variant], **fields)
+
+
+def is_on_sale(product: Product) -> bool:
+    """Whether shoppers can buy it: it is shown, and any stock that it has is left."""
+    levels = [level for v in product.variants or () for level in v.stock or ()]
+    is_left = not levels or any(level.quantity for level in levels)
+    return is_left and product.status is not ProductStatus.DRAFT
 
 
 def catalog(size: int) -> list[Product]:

@@ -25,7 +25,7 @@ from catalogsync import (
     TransientError,
     Update,
 )
-from catalogsync.catalog.changes import Delete, Found, Unpublish
+from catalogsync.catalog.changes import Delete, Found, SellOut, Unpublish
 
 Hook = Callable[["Shop", Sequence[Change]], Awaitable[None]]
 
@@ -76,6 +76,10 @@ class Shop:
     page: int = 3
     writes: list[list[str]] = attrs.field(factory=list[list[str]])
     finds: int = 0
+
+    @property
+    def sells_out(self) -> bool:
+        return True
 
     def handle(self, product: Product, /) -> str:
         return f"{product.title.lower()}-{product.key.id}"
@@ -168,6 +172,8 @@ class Shop:
             case Unpublish():
                 row.product = attrs.evolve(row.product, status=ProductStatus.DRAFT)
                 row.last_applied = change.last_applied
+            case SellOut():
+                row.product, row.last_applied = change.after, change.last_applied
             case Delete():
                 if row in self.rows:
                     self.rows.remove(row)

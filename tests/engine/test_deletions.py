@@ -12,7 +12,7 @@ from hypothesis import given, settings, strategies as st
 from catalogsync import InvalidValueError, MemorySink, Options, Page, Prune, sync
 from catalogsync.protocols import Cursor
 
-from .fakes import FAST, key, product
+from .fakes import FAST, is_on_sale, key, stocked
 
 
 @attrs.define(kw_only=True)
@@ -30,7 +30,7 @@ class Told:
             return Page(products=(), total=0)
         at = int(cursor or 0)
         number, what = numbers[at], self.records[numbers[at]]
-        given_ = [product(number)] if "give" in what else []
+        given_ = [stocked(number)] if "give" in what else []
         return Page(
             products=given_,
             deleted=[key(number)] if "delete" in what else [],
@@ -86,6 +86,8 @@ async def _check(
     assert there == kept
     for number in removed if prune is Prune.UNPUBLISH else ():
         assert sink.products[key(number)].status == "draft"
+    on_sale = {int(k.id) for k, each in sink.products.items() if is_on_sale(each)}
+    assert on_sale == {*before, *given_} - removed
 
 
 async def test_the_budget_holds_for_deltas() -> None:

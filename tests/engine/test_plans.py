@@ -36,7 +36,17 @@ from catalogsync.events import BatchWritten, Event
 from catalogsync.plans import Estimate, PlanHead, PlanWriter
 from catalogsync.protocols import AdoptBy
 
-from .fakes import HANGS, FaultySink, LookupSource, check, fast, key, priced, product
+from .fakes import (
+    HANGS,
+    FaultySink,
+    LookupSource,
+    check,
+    fast,
+    key,
+    priced,
+    product,
+    stocked,
+)
 
 HOME = Category(id="home", name="Home")
 CUPS = Category(id="cups", name="Cups", parent=HOME)
@@ -267,15 +277,26 @@ async def removals(
 ) -> tuple[Plan, Options]:
     """A plan that removes 3, 4 and 5."""
     options = attrs.evolve(PRUNE, prune=prune)
-    await run(BEFORE, store.sink)
-    plan, report = await make_plan(BEFORE[:2], store.sink, folder, options)
+    await run(STOCKED, store.sink)
+    plan, report = await make_plan(STOCKED[:2], store.sink, folder, options)
     assert report.counts.removed == 3, str(report)
     return plan, options
+
+
+STOCKED = [stocked(number) for number in range(1, 6)]
 
 
 def listed(store: Store) -> dict[str, str]:
     statement = "SELECT source_id, coalesce(status, '') FROM product"
     return dict(store.by_hand(statement))
+
+
+def sold_out(store: Store) -> set[str]:
+    statement = (
+        "SELECT p.source_id FROM product p JOIN variant v ON v.product_id = p.id"
+        " JOIN stock_level s ON s.variant_id = v.id WHERE s.quantity = 0"
+    )
+    return {id_ for (id_,) in store.by_hand(statement)}
 
 
 @pytest.mark.parametrize("prune", Prune)
@@ -285,8 +306,10 @@ async def test_removals(store: Store, tmp_path: Path, prune: Prune) -> None:
     report = await apply(plan, store.sink, options)
     assert (report.status, report.counts.removed) == (RunStatus.SUCCEEDED, 3)
     left = {"1": "", "2": ""}
-    drafts = dict.fromkeys("345", "draft")
-    assert listed(store) == (left if prune is Prune.DELETE else left | drafts)
+    status = "draft" if prune is Prune.UNPUBLISH else ""
+    stay = left | dict.fromkeys("345", status)
+    assert listed(store) == (left if prune is Prune.DELETE else stay)
+    assert sold_out(store) == (set("345") if prune is Prune.SOLD_OUT else set[str]())
     again = await apply(plan, store.sink, options)
     assert (again.counts.removed, again.writes, again.problem) == (0, 0, "")
     if prune is Prune.DELETE:
@@ -316,6 +339,16 @@ async def test_what_changed_since_is_not_removed(
     assert report.counts.removed == 2
     assert report.problem.startswith("not removed: shop:4: it has changed since")
     assert store.by_hand("SELECT * FROM product WHERE source_id = '4'") == before
+
+
+async def test_a_sale_since_the_plan_does_not_keep_the_rest_on_sale(
+    store: Store, tmp_path: Path
+) -> None:
+    plan, options = await removals(store, tmp_path, Prune.SOLD_OUT)
+    store.by_hand("UPDATE stock_level SET quantity = 1")
+    report = await apply(plan, store.sink, options)
+    assert (report.status, report.counts.removed) == (RunStatus.SUCCEEDED, 3)
+    assert sold_out(store) == set("345")
 
 
 async def test_only_planned_products_are_removed(store: Store, tmp_path: Path) -> None:
@@ -499,12 +532,12 @@ async def test_adopting_as_planned(tmp_path: Path) -> None:
 async def test_a_product_that_comes_back(store: Store, tmp_path: Path) -> None:
     plan, options = await removals(store, tmp_path, Prune.UNPUBLISH)
     await apply(plan, store.sink, options)
-    plan, report = await make_plan(BEFORE, store.sink, tmp_path, options)
+    plan, report = await make_plan(STOCKED, store.sink, tmp_path, options)
     assert report.counts.updated == 3
     await apply(plan, store.sink, options)
     published = dict.fromkeys("345", ProductStatus.PUBLISHED.value)
     assert listed(store) == {"1": "", "2": "", **published}
-    assert (await run(BEFORE, store.sink, options)).counts.unchanged == 5
+    assert (await run(STOCKED, store.sink, options)).counts.unchanged == 5
 
 
 async def test_an_apply_is_a_run_of_its_job(store: Store, tmp_path: Path) -> None:

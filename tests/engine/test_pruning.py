@@ -31,14 +31,24 @@ from catalogsync import (
 )
 from catalogsync.errors import BrokenPromiseError
 
-from .fakes import FAST, LookupSource, PagedSource, check, key, product, server_error
+from .fakes import (
+    FAST,
+    LookupSource,
+    PagedSource,
+    check,
+    is_on_sale,
+    key,
+    product,
+    server_error,
+    stocked,
+)
 from .shop import Row, Shop, loses
 
 BUSY = TransientError("busy", retry_after=0)
 
 
 def catalog(*numbers: int) -> list[Product]:
-    return [product(number) for number in numbers]
+    return [stocked(number) for number in numbers]
 
 
 def pruning(prune: Prune = Prune.DELETE, **options: Any) -> Options:
@@ -402,9 +412,7 @@ async def test_whatever_leaves_the_source(
     assert report.counts.removed == len(removed)
     assert (report.status is RunStatus.SUCCEEDED) == (removed == gone)
     visible = {
-        int(row.key.id)
-        for row in shop.rows
-        if row.key and row.product.status is not ProductStatus.DRAFT
+        int(row.key.id) for row in shop.rows if row.key and is_on_sale(row.product)
     }
     assert visible == (before | after) - removed
 

@@ -38,14 +38,24 @@ from catalogsync.catalog.products import Field
 from catalogsync.diff.last_applied import LastApplied
 from catalogsync.plans import PlanHead, PlanWriter, estimate
 
-from .fakes import FAST, LookupSource, PagedSource, check, key, product, server_error
+from .fakes import (
+    FAST,
+    LookupSource,
+    PagedSource,
+    check,
+    is_on_sale,
+    key,
+    product,
+    server_error,
+    stocked,
+)
 from .shop import Row, Shop, loses
 
 JOBS = ("", "cups", "pots")
 
 
 def catalog(*numbers: int) -> list[Product]:
-    return [product(number) for number in numbers]
+    return [stocked(number) for number in numbers]
 
 
 def pruning(prune: Prune = Prune.DELETE, **options: Any) -> Options:
@@ -200,11 +210,7 @@ async def test_whoever_wrote_what(
     fits = len(gone) <= int(most)
     if most < 1:
         fits = all(n <= limits[by] for by, n in Counter(gone.values()).items())
-    visible = {
-        int(each.key.id)
-        for each in sink.products.values()
-        if each.status is not ProductStatus.DRAFT
-    }
+    visible = {int(each.key.id) for each in sink.products.values() if is_on_sale(each)}
     removed = (store.keys() | left) - visible
     assert removed == (gone.keys() if fits else set[int]())
     assert report.counts.removed == len(removed)
@@ -229,9 +235,7 @@ async def test_products_move_from_job_to_job(
         supplier = {n: by for n, by in supplier.items() if by != job}
         supplier |= dict.fromkeys((9, *numbers), job)
         visible = {
-            int(each.key.id)
-            for each in sink.products.values()
-            if each.status is not ProductStatus.DRAFT
+            int(each.key.id) for each in sink.products.values() if is_on_sale(each)
         }
         assert visible == supplier.keys()
         again = await sync(source, sink, options=pruning(prune), job=job)
@@ -292,7 +296,7 @@ async def test_one_that_changes_hands_before_its_batch(
     source = LookupSource(products=catalog(8))
     report = await sync(source, shop, options=options, job="cups")
     assert (report.status, report.counts.removed) == (RunStatus.SUCCEEDED, 7)
-    shown = [r for r in shop.rows if r.product.status is not ProductStatus.DRAFT]
+    shown = [r for r in shop.rows if is_on_sale(r.product)]
     assert {r.key for r in shown} == {key(8), key(number)}
 
 
@@ -304,7 +308,7 @@ async def test_one_that_comes_back_to_the_source_before_its_batch(prune: Prune) 
     report = await sync(source, shop, options=pruning(prune, batch_size=1))
     # Before each batch one more is back, and the batches come in order.
     assert report.counts.removed == 1
-    assert sum(row.product.status is not ProductStatus.DRAFT for row in shop.rows) == 5
+    assert sum(is_on_sale(row.product) for row in shop.rows) == 5
 
 
 async def test_an_answer_that_is_lost_is_looked_for() -> None:
@@ -516,7 +520,7 @@ async def test_bad_neighbours_do_not_keep_the_others(
 
 
 def is_visible(row: Row) -> bool:
-    return row.product.status is not ProductStatus.DRAFT
+    return is_on_sale(row.product)
 
 
 FAULTS: dict[str, Callable[[], Exception]] = {

@@ -373,7 +373,7 @@ DEEDS = (
 
 RUNS = (
     *("run", "run", "run_small", "run_keep", "run_prune", "run_delete"),
-    *("run_owns", "broken_run", "killed_run"),
+    *("run_sold_out", "run_owns", "broken_run", "killed_run"),
 )
 
 

@@ -35,6 +35,7 @@ from catalogsync import (
 )
 from catalogsync.adapters.medusa import MedusaSettings
 from catalogsync.catalog.drafts import Draft, Unchanged
+from catalogsync.diff.last_applied import LastApplied
 from catalogsync.state import StateStore
 from catalogsync.testing import FaultPlan
 from catalogsync.testing.faults import (
@@ -57,6 +58,7 @@ RUNS: Mapping[str, Options] = {
     "run_owns": WHOLE,
     "run_keep": attrs.evolve(WHOLE, on_manual_edit=OnManualEdit.KEEP),
     "run_prune": attrs.evolve(WHOLE, prune=Prune.UNPUBLISH),
+    "run_sold_out": attrs.evolve(WHOLE, prune=Prune.SOLD_OUT),
     "run_delete": attrs.evolve(WHOLE, prune=Prune.DELETE, batch_size=2),
     "broken_run": attrs.evolve(WHOLE, retry=RetryPolicy(attempts=1)),
     "killed_run": WHOLE,
@@ -273,8 +275,33 @@ class World:
                 }
                 assert not wrong, (id_, wrong, str(report))
         self._check_theirs([row for found in rows.values() for row in found])
+        if options.prune is Prune.SOLD_OUT:
+            left = {id_: some for id_, some in rows.items() if id_ not in self.catalog}
+            self._check_sold_out([row for some in left.values() for row in some])
         if options.prune is Prune.DELETE:
             assert rows.keys() <= self.catalog.keys() | failed
+
+    def _check_sold_out(self, rows: Sequence[Any]) -> None:
+        """What left the source is marked; nothing that we wrote is left to be sold.
+
+        People may give stock to a product afterwards (77 pieces), or show one that we
+        had hidden: then it is theirs.
+        """
+        for row in rows:
+            state = LastApplied.parse(row["metadata"].get("catalogsync"))
+            shown = state.unpublished and row["status"] == "published"
+            if shown or not state.lists.get(Field.STOCK):
+                continue
+            assert state.sold_out, row
+            for variant in row["variants"] or ():
+                id_ = (variant["metadata"] or {}).get("catalogsync_id")
+                if id_ and state.wrote_variant(id_):
+                    found = [
+                        level["stocked_quantity"]
+                        for link in variant["inventory_items"][:1]
+                        for level in link["inventory"]["location_levels"] or ()
+                    ]
+                    assert {*found} <= {0, 77}, (row["external_id"], found)
 
     def _check_theirs(self, rows: Sequence[Any]) -> None:
         by_id = {row["id"]: row for row in rows}

@@ -25,6 +25,7 @@ from catalogsync.catalog.changes import (
     Existing,
     Found,
     Release,
+    SellOut,
     Unpublish,
 )
 from catalogsync.catalog.outcomes import Outcome
@@ -151,7 +152,7 @@ async def _each(products: Iterable[Product]) -> AsyncIterator[Product]:
 class MemorySink:
     """A sink that keeps products in a dictionary.
 
-    It is also a `RemovingSink`, an `AdoptingSink` and `HasEndpoint`.
+    It is also a `RemovingSink`, a `SellOutSink`, an `AdoptingSink` and `HasEndpoint`.
 
     Attributes:
         name: Name of the sink.
@@ -170,6 +171,11 @@ class MemorySink:
     endpoint: str = attrs.field(
         init=False, eq=False, factory=lambda: f"memory://{uuid4()}"
     )
+
+    @property
+    def sells_out(self) -> bool:
+        """True."""
+        return True
 
     async def find(
         self, desired: Sequence[Product], /, *, fields: frozenset[Field]
@@ -237,6 +243,9 @@ class MemorySink:
             case Release():
                 self.foreign.append(self.products.pop(key))
                 self.last_applied.pop(key, None)
+            case SellOut():
+                self.products[key] = change.after
+                self.last_applied[key] = change.last_applied
             case Unpublish():
                 draft = ProductStatus.DRAFT
                 found = self.products[key]

@@ -12,7 +12,16 @@ import attrs
 from catalogsync.errors import TransientError
 
 from .outcomes import Again, Outcome, OutcomeStatus
-from .products import Dimensions, Field, Json, Product, ProductKey, Unset, Variant
+from .products import (
+    Dimensions,
+    Field,
+    Json,
+    Product,
+    ProductKey,
+    Unset,
+    Variant,
+    evolve_unchecked,
+)
 
 __all__ = [
     "Action",
@@ -31,6 +40,7 @@ __all__ = [
     "ReferenceOutcome",
     "Release",
     "Removal",
+    "SellOut",
     "Unpublish",
     "Update",
     "VariantChange",
@@ -44,6 +54,7 @@ class Action(enum.StrEnum):
     CREATE = "create"
     UPDATE = "update"
     UNPUBLISH = "unpublish"
+    SELL_OUT = "sell_out"
     DELETE = "delete"
     RELEASE = "release"
     ADD = "add"
@@ -271,6 +282,35 @@ class Unpublish(_Removal):
 
 
 @attrs.frozen(kw_only=True)
+class SellOut(_Removal):
+    """A product has no stock left; its page and everything else stay.
+
+    Only for a `SellOutSink`.
+
+    Attributes:
+        existing: The product, as `find` returned it.
+        variants: The variants whose stock changes. Their levels that we wrote have a
+            quantity of 0, other levels are as they were found.
+        last_applied: To be stored with the product, after its stock is written, and
+            returned by `find`.
+    """
+
+    action = Action.SELL_OUT
+    variants: tuple[VariantChange, ...] = ()
+    last_applied: str
+
+    @property
+    def after(self) -> Product:
+        """The product after the change."""
+        changed = {item.variant.id: item.variant for item in self.variants}
+        variants = self.existing.product.variants
+        if not changed or not variants:
+            return self.existing.product
+        after = tuple(changed.get(variant.id, variant) for variant in variants)
+        return evolve_unchecked(self.existing.product, variants=after)
+
+
+@attrs.frozen(kw_only=True)
 class Delete(_Removal):
     """The sink removes a product.
 
@@ -295,7 +335,7 @@ class Release(_Removal):
 Write: TypeAlias = Create | Update | Adopt
 """The product is in the sink afterwards, with our key."""
 
-Removal: TypeAlias = Unpublish | Delete | Release
+Removal: TypeAlias = Unpublish | SellOut | Delete | Release
 """The source no longer has the product. Only for a `RemovingSink`."""
 
 Change: TypeAlias = Write | Removal

@@ -28,6 +28,7 @@ _WHOLE = 100_000
 _HEADS = {
     Action.CREATE: "+ create",
     Action.UNPUBLISH: "- unpublish",
+    Action.SELL_OUT: "- sell out",
     Action.DELETE: "- delete",
 }
 

@@ -19,11 +19,17 @@ from catalogsync.catalog.changes import Change, Existing, ReferenceChange
 from catalogsync.catalog.products import Field, Product, ProductKey
 from catalogsync.config import Job
 from catalogsync.diff.ownership import ManualEdit
-from catalogsync.engine import RetrySource, Run
+from catalogsync.engine import Prune, RetrySource, Run
 from catalogsync.engine.pruning import is_removable
 from catalogsync.errors import CatalogSyncError
 from catalogsync.mapping import RecordMapping
-from catalogsync.protocols import RemovingSink, Sink, Source, endpoint_of
+from catalogsync.protocols import (
+    RemovingSink,
+    SellOutSink,
+    Sink,
+    Source,
+    endpoint_of,
+)
 from catalogsync.state.protocols import (
     FailedProduct,
     HistoryEntry,
@@ -160,7 +166,9 @@ async def _preview(
         texts = [change_text(change, whole=session.verbose) for change in changes]
         if not report.counts.fetched and await _is_removed(job, sink, key):
             how = "when a run over the whole source does not find it"
-            texts.append(f"- {job.options.prune} {key}, {how}")
+            prune = job.options.prune
+            what = prune.action.value.replace("_", " ") if prune else ""
+            texts.append(f"- {what} {key}, {how}")
         next_run = "\n".join([*texts, plan_summary(report)]).split("\n")
         lines += ["next run", *_indented(next_run)]
         products = [each for each in changes if not isinstance(each, ReferenceChange)]
@@ -211,7 +219,8 @@ class _Origin:
 async def _is_removed(job: Job, sink: Sink, key: ProductKey) -> bool:
     """Whether a run would remove a product that left the source."""
     prune = job.options.prune
-    if prune is None or not isinstance(sink, RemovingSink):
+    able = SellOutSink if prune is Prune.SOLD_OUT else RemovingSink
+    if prune is None or not isinstance(sink, able):
         return False
     found = await sink.find([Product(key=key, title=f"{key}")], fields=_STATUS)
     existing = found.get(key)

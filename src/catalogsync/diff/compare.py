@@ -43,7 +43,7 @@ from catalogsync.catalog.products import (
 from .edits import Edits
 from .last_applied import LastApplied, digest, of_lane, place_of, write_last_applied
 from .merging import merge, merge_ordered, same
-from .ownership import ManualEdit, OnManualEdit, Rules, without_unowned
+from .ownership import ManualEdit, OnManualEdit, Owner, Rules, without_unowned
 from .variants import Variants, dropped, pass_on, variants_after
 
 __all__ = ["Comparison", "compare", "plan"]
@@ -136,7 +136,7 @@ def compare(
     rules: Rules | None = None,
 ) -> Comparison:
     """Like `plan`, with the manual edits and conflicts that were found."""
-    rules = rules or _RULES
+    rules = _restocking(rules or _RULES, existing)
     given = desired
     # An incomplete product counts as still being created: fields that are written only
     # on creation are written, and nothing in it can be a manual edit.
@@ -167,6 +167,19 @@ def compare(
         desired=given,
     )
     return Comparison(change)
+
+
+def _restocking(rules: Rules, existing: Existing | None) -> Rules:
+    """The rules; the stock of a product that we sold out is written in any case.
+
+    Otherwise it would never come back if the source owns it on creation only.
+    """
+    text = existing and existing.last_applied
+    if rules.owns.get(Field.STOCK) is not Owner.ON_CREATE or not text:
+        return rules
+    if not (LastApplied.is_marked(text) and LastApplied.parse(text).sold_out):
+        return rules
+    return attrs.evolve(rules, owns={**rules.owns, Field.STOCK: Owner.ALWAYS})
 
 
 def _places(desired: Product, references: References | None) -> tuple[Category, ...]:
@@ -233,8 +246,9 @@ class _Comparison:
             there=[variant.id for variant in self.existing.product.variants or ()],
             job=self.rules.job,
         )
-        is_lane = self.rules.only is not None
-        return of_lane(after, self._edits.last_applied) if is_lane else after
+        if self.rules.only is None:
+            return after
+        return of_lane(after, self._edits.last_applied, self.rules.only)
 
     def result(self) -> Comparison:
         gone = dropped(self.given, self._edits, self.without)
@@ -269,8 +283,9 @@ class _Comparison:
             return self._is_claimed_late()
         if self.existing.missing_parts or self.existing.foreign:
             return True
+        before = self._edits.last_applied
         if self._is_marked and (
-            self._edits.last_applied.unpublished or self._edits.last_applied.writing
+            before.unpublished or before.sold_out or before.writing
         ):
             return True
         # A product that another job wrote is this job's now. Unless its state says so,
@@ -286,10 +301,12 @@ class _Comparison:
             return False
         # Both sides changed to the same value. Unless the last-applied state says so, the
         # next change of the source would look like a manual edit.
-        new = LastApplied.parse(self.last_applied_after)
-        return (
-            attrs.evolve(new, job=self._edits.last_applied.job)
-            != self._edits.last_applied
+        before, new = (
+            self._edits.last_applied,
+            LastApplied.parse(self.last_applied_after),
+        )
+        return attrs.evolve(new.without_stock(), job=before.job) != (
+            before.without_stock()
         )
 
     def _set(self, field: Field, value: object) -> None:

@@ -10,6 +10,7 @@ from catalogsync.catalog.changes import (
     Create,
     FieldDiff,
     Removal,
+    SellOut,
     Write,
     by_name,
     for_display,
@@ -47,6 +48,8 @@ _NORMALISED = tuple(field for field in PLAIN if field is not Field.THUMBNAIL)
 
 def diff(change: Change) -> tuple[FieldDiff, ...]:
     """The values that a change replaces, for people."""
+    if isinstance(change, SellOut):
+        return tuple(_variant_diffs(change))
     if isinstance(change, Removal):
         return ()
     before = None if isinstance(change, Create) else change.existing.product
@@ -131,7 +134,7 @@ def _reference_diffs(change: Write) -> Iterator[FieldDiff]:
         yield FieldDiff(path=field.value, old=list(existing.values()) or None, new=new)
 
 
-def _variant_diffs(change: Write) -> Iterator[FieldDiff]:
+def _variant_diffs(change: Write | SellOut) -> Iterator[FieldDiff]:
     if isinstance(change, Create):
         for variant in change.product.variants or ():
             yield from _entries(f"variants.{variant.id}", {}, _facts(variant))

@@ -7,7 +7,7 @@ proves what the sink has now; that is always read.
 The text is JSON: a version, a digest for each plain field (`f`), for each element of a
 list (`l`), for each attribute (`a`), and for the fields and prices of each variant
 (`v`). It also contains the name of the job that wrote it (`j`), and whether we
-unpublished the product (`r`) or were still writing it (`w`).
+unpublished the product (`r`), sold it out (`o`) or were still writing it (`w`).
 
 A last-applied state never claims more than was written. If an update takes several
 requests, the first one carries `interim`, and only the last one the final state.
@@ -107,13 +107,15 @@ class LastApplied:
 
     Attributes:
         fields: Digests of the product's plain fields, by name.
-        lists: Digests of the elements of `images`, `tags` and `categories`, and of the
-            names of the variants' options (`options`).
+        lists: Digests of the elements of `images`, `tags` and `categories`, of the
+            names of the variants' options (`options`), and of the locations where we
+            wrote stock (`stock`).
         attributes: Digest of each attribute, by name.
         variants: Digests of the plain fields and prices of each variant, by its id.
         job: Name of the job that wrote it; empty: a job without a name; None: not
             readable.
         unpublished: Whether we unpublished the product.
+        sold_out: Whether we set its stock to 0 when it left the source.
         writing: Whether an update began and was not finished, so that each field has
             either the old value or the new one.
     """
@@ -128,6 +130,7 @@ class LastApplied:
     )
     job: str | None = None
     unpublished: bool = False
+    sold_out: bool = False
     writing: bool = False
 
     @classmethod
@@ -154,13 +157,17 @@ class LastApplied:
             },
             job=_writer(tree),
             unpublished=tree.get("r") is True,
+            sold_out=tree.get("o") is True,
             writing=tree.get("w") is True,
         )
 
     @staticmethod
     def is_marked(text: str) -> bool:
-        """Whether a text may contain `unpublished` or `writing`, without parsing it."""
-        return '"r"' in text or '"w"' in text or "\\" in text
+        """Whether a text may say what we did besides writing, without parsing it.
+
+        That is `unpublished`, `sold_out` and `writing`.
+        """
+        return '"r"' in text or '"o"' in text or '"w"' in text or "\\" in text
 
     @staticmethod
     def names(text: str, job: str) -> bool:
@@ -170,6 +177,10 @@ class LastApplied:
     def wrote(self, field: Field, element: str) -> bool:
         """Whether we wrote this element of a list."""
         return digest(element) in self.lists.get(field, ())
+
+    def wrote_stock(self, location: str | None) -> bool:
+        """Whether we wrote stock at this location; None: the sink's default."""
+        return self.wrote(Field.STOCK, location or "")
 
     def place(self, category: str) -> str | None:
         """Digest of the `place_of` a category, if it is part of the product itself."""
@@ -203,6 +214,11 @@ class LastApplied:
             for id_, parts in self.variants.items()
         }
         return attrs.evolve(self, variants=variants)
+
+    def without_stock(self) -> LastApplied:
+        """The last-applied state without the locations where we wrote stock."""
+        lists = {n: i for n, i in self.lists.items() if n != Field.STOCK}
+        return attrs.evolve(self, lists=lists)
 
     def wrote_options(self, variant: str) -> bool:
         """Whether we wrote options of this variant."""
@@ -243,6 +259,8 @@ class LastApplied:
             tree["j"] = self.job
         if self.unpublished:
             tree["r"] = True
+        if self.sold_out:
+            tree["o"] = True
         if self.writing:
             tree["w"] = True
         return strict_json.dumps(tree).decode()
@@ -329,12 +347,14 @@ def write_last_applied(
         is_kept = any(v.id in kept for v in desired.variants)
         if Field.OPTIONS not in without or not (is_kept or Field.VARIANTS in without):
             lists |= _titles(desired.variants, lists)
+        if Field.STOCK not in without:
+            lists |= _locations(desired.variants, before)
     return LastApplied(
         fields, lists, attributes, variants, job or before.job or ""
     ).text()
 
 
-def of_lane(text: str, before: LastApplied) -> str:
+def of_lane(text: str, before: LastApplied, only: Collection[Field]) -> str:
     """The last-applied state after a lane, which writes some fields only.
 
     The job stays, and so do the marks that a run over all fields has to deal with. A
@@ -343,6 +363,7 @@ def of_lane(text: str, before: LastApplied) -> str:
     Args:
         text: The state as if the product were written as desired.
         before: The state so far.
+        only: The fields that the lane writes.
     """
     after = LastApplied.parse(text)
     return attrs.evolve(
@@ -354,13 +375,14 @@ def of_lane(text: str, before: LastApplied) -> str:
         },
         job=before.job or after.job,
         unpublished=before.unpublished,
+        sold_out=before.sold_out and Field.STOCK not in only,
         writing=before.writing,
     ).text()
 
 
 def _writer(tree: Mapping[str, object]) -> str | None:
     """The job that wrote a state; None: the state is not complete, as we write it."""
-    names = frozenset(tree) - {"j", "r", "w"}
+    names = frozenset(tree) - {"j", "r", "o", "w"}
     is_whole = names == _WHOLE and all(isinstance(tree[name], dict) for name in _PARTS)
     job = tree.get("j", "")
     return job if is_whole and isinstance(job, str) else None
@@ -386,6 +408,18 @@ def _titles(
     titles = {title for variant in variants for title in variant.options}
     has_some = titles or Field.OPTIONS in before
     return {Field.OPTIONS.value: _sorted(titles)} if has_some else {}
+
+
+def _locations(
+    variants: Iterable[Variant], before: LastApplied
+) -> dict[str, tuple[str, ...]]:
+    """The locations where we write stock or wrote some; nothing if there are none.
+
+    Levels at a location that the source no longer supplies stay, so they stay ours.
+    """
+    written = {digest(x.location or "") for v in variants for x in v.stock or ()}
+    known = written.union(before.lists.get(Field.STOCK, ())) - {""}
+    return {Field.STOCK.value: tuple(sorted(known))} if known else {}
 
 
 def interim_last_applied(change: Update) -> str:
@@ -427,6 +461,7 @@ def interim(before: str | None, after: str) -> str:
         variants=variants,
         job=new.job,
         unpublished=new.unpublished,
+        sold_out=new.sold_out,
         writing=True,
     ).text()
 

@@ -20,22 +20,31 @@ from catalogsync.catalog.changes import (
     Reference,
     ReferenceChange,
     Removal,
+    SellOut,
     Unpublish,
     Write,
 )
-from catalogsync.catalog.products import Field, ProductKey
+from catalogsync.catalog.products import ProductKey
 from catalogsync.diff.last_applied import LastApplied
 from catalogsync.plans import Plan, fingerprint
 from catalogsync.protocols import RemovingSink, Sink
 from catalogsync.retry import RetryPolicy
 
 from .recorder import Recorder
-from .removing import Removals, find_whole, is_writer, owned, recheck, removal
+from .removing import (
+    Removals,
+    find_whole,
+    is_writer,
+    needed,
+    owned,
+    recheck,
+    removal,
+)
 
 __all__ = ["Approval", "PlanApproval"]
 
 _CHANGED = "it has changed since the plan was made; make a new plan"
-_REMOVALS = frozenset({Action.UNPUBLISH, Action.DELETE})
+_REMOVALS = frozenset({Action.UNPUBLISH, Action.SELL_OUT, Action.DELETE})
 _MAX_LISTED = 10
 
 
@@ -105,25 +114,26 @@ class PlanApproval:
             async for existing in owned(sink, self.plan.head.source)
             if existing.product.key in removed
         ]
-        deleted = [c.existing for c in found if isinstance(c, Delete)]
-        whole = await find_whole(sink, deleted)
+        others = [c.existing for c in found if not isinstance(c, Unpublish)]
+        whole = await find_whole(sink, others)
         return [
             *(change for change in found if isinstance(change, Unpublish)),
-            *(Delete(existing=existing) for existing in whole),
+            *(removal(each, removed[each.product.key]) for each in whole),
         ]
 
     def _is_as_planned(self, change: Removal) -> bool:
         last_applied = LastApplied.parse(change.existing.last_applied)
         if isinstance(change, Unpublish) and last_applied.unpublished:
             return False  # it is done
+        if isinstance(change, SellOut) and last_applied.sold_out:
+            return False
         same = fingerprint(change) == self.plan.changes[change.key][1]
         ours = is_writer(last_applied, self.plan.head.job)
         return self._noted(change, same=same and ours)
 
     async def recheck(self, changes: Sequence[Removal], /) -> Sequence[Removal]:
         """Those whose product is still as it was when it was chosen."""
-        deletes = any(isinstance(change, Delete) for change in changes)
-        fields = frozenset(Field if deletes else {Field.STATUS})
+        fields = needed(change.action for change in changes)
         same, recorder = self._is_same, self.recorder
         return await recheck(self.sink, changes, same, recorder, fields=fields)
 
@@ -156,5 +166,5 @@ def _listed(keys: Collection[ProductKey]) -> str:
 
 
 def _relevant(existing: Existing) -> tuple[object, ...]:
-    """What must not have changed before a product is unpublished."""
+    """What must not have changed before a product is unpublished or sold out."""
     return existing.last_applied, existing.product.title, existing.product.status

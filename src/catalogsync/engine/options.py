@@ -26,12 +26,20 @@ class Prune(enum.StrEnum):
     """What to do with products that left the source."""
 
     UNPUBLISH = "unpublish"
+    SOLD_OUT = "sold_out"
     DELETE = "delete"
 
     @property
     def action(self) -> Action:
         """The action of the removals."""
-        return Action.DELETE if self is Prune.DELETE else Action.UNPUBLISH
+        return _ACTIONS[self]
+
+
+_ACTIONS = {
+    Prune.UNPUBLISH: Action.UNPUBLISH,
+    Prune.SOLD_OUT: Action.SELL_OUT,
+    Prune.DELETE: Action.DELETE,
+}
 
 
 class OnDeleted(enum.StrEnum):

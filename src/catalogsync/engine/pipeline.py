@@ -42,6 +42,7 @@ from catalogsync.events import Compared
 from catalogsync.protocols import (
     ReferencingSink,
     RemovingSink,
+    SellOutSink,
     Sink,
     Source,
 )
@@ -50,7 +51,7 @@ from .applying import Approval
 from .batches import cut
 from .breaker import Breaker
 from .journal import Journal
-from .options import Options
+from .options import Options, Prune
 from .planner import Planner, conflict_text, no_objection
 from .pruning import Pruner
 from .reader import Reader
@@ -356,6 +357,11 @@ class Pipeline:
             return None
         if not isinstance(sink, RemovingSink):
             self.recorder.warn("`prune` ignored: not supported by this sink")
+            return None
+        if prune is Prune.SOLD_OUT and not isinstance(sink, SellOutSink):
+            self.recorder.warn(
+                '`prune = "sold_out"` ignored: not supported by this sink'
+            )
             return None
         return Pruner(
             source=self.source,

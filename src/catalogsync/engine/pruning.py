@@ -16,7 +16,7 @@ import attrs
 
 from catalogsync.batching import batched
 from catalogsync.catalog.changes import Existing, Removal
-from catalogsync.catalog.products import ProductKey, ProductStatus
+from catalogsync.catalog.products import Field, ProductKey, ProductStatus
 from catalogsync.diff.last_applied import LastApplied
 from catalogsync.protocols import LookupSource, RemovingSink, Source
 
@@ -24,7 +24,7 @@ from . import promises
 from .journal import Journal
 from .options import Options, Prune
 from .recorder import Recorder
-from .removing import find_whole, is_writer, owned, recheck, removal
+from .removing import find_whole, is_writer, needed, owned, recheck, removal
 
 __all__ = ["Pruner", "is_removable"]
 
@@ -53,11 +53,14 @@ def _left_alone(existing: Existing, last_applied: LastApplied, prune: Prune) -> 
 
     One that we unpublished and people published again is theirs now. One that people
     unpublished themselves needs no unpublishing, and must not be published by us if
-    it comes back.
+    it comes back. One that we sold out gets no further change: stock that people give
+    it is theirs, and so is the stock of one for which we never wrote any.
     """
     hidden = existing.product.status is ProductStatus.DRAFT
     if last_applied.unpublished and not hidden:
         return True
+    if prune is Prune.SOLD_OUT:
+        return last_applied.sold_out or not last_applied.lists.get(Field.STOCK)
     return prune is Prune.UNPUBLISH and hidden
 
 
@@ -140,9 +143,9 @@ class Pruner:
         if excess := ours.excess(writers, self.options.max_prune):
             self.recorder.warn(excess)
             return []
-        if self.plans and self.prune is Prune.DELETE:
+        if self.plans and self.prune is not Prune.UNPUBLISH:
             find = partial(find_whole, self.sink, gone)
-            gone = await repeated(find, "find products to delete", retry)
+            gone = await repeated(find, "find products to remove", retry)
         return [removal(existing, self.prune.action) for existing in gone]
 
     async def recheck(self, changes: Sequence[Removal], /) -> Sequence[Removal]:
@@ -159,7 +162,10 @@ class Pruner:
             may_be_there = None in present or change.key in present
             return not may_be_there and self._is_removable(existing)
 
-        return await recheck(self.sink, changes, is_allowed, self.recorder)
+        fields = needed([self.prune.action])
+        return await recheck(
+            self.sink, changes, is_allowed, self.recorder, fields=fields
+        )
 
     def close(self) -> None:
         """Nothing to report: what stays had its warning before."""

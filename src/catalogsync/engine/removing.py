@@ -12,7 +12,13 @@ of a plan (`applying`), or all of a job (`releasing`).
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Sequence,
+)
 from functools import partial
 from typing import Protocol
 
@@ -28,10 +34,19 @@ from catalogsync.catalog.changes import (
     Found,
     Release,
     Removal,
+    SellOut,
     Unpublish,
+    VariantChange,
 )
 from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
-from catalogsync.catalog.products import Field, ProductKey, ProductStatus
+from catalogsync.catalog.products import (
+    Field,
+    Product,
+    ProductKey,
+    ProductStatus,
+    Variant,
+    evolve_unchecked,
+)
 from catalogsync.diff.last_applied import LastApplied
 from catalogsync.errors import BrokenReplyError, TransientError
 from catalogsync.protocols import RemovingSink, Sink
@@ -50,6 +65,7 @@ __all__ = [
     "Remover",
     "find_whole",
     "is_writer",
+    "needed",
     "owned",
     "recheck",
     "removal",
@@ -57,6 +73,7 @@ __all__ = [
 
 _MAX_IDLE_PAGES = 1000
 _STATUS = frozenset({Field.STATUS})
+_STOCK = _STATUS | {Field.VARIANTS, Field.STOCK}
 
 
 class Removals(Protocol):
@@ -107,8 +124,15 @@ async def owned(sink: RemovingSink, source: str) -> AsyncGenerator[Existing]:
 
 
 def removal(existing: Existing, action: Action) -> Removal:
-    """The change that unpublishes, deletes or releases a product."""
+    """The change that unpublishes, sells out, deletes or releases a product."""
     match action:
+        case Action.SELL_OUT:
+            last_applied = LastApplied.parse(existing.last_applied)
+            return SellOut(
+                existing=existing,
+                variants=_without_stock(existing.product, last_applied),
+                last_applied=attrs.evolve(last_applied, sold_out=True).text(),
+            )
         case Action.DELETE:
             return Delete(existing=existing)
         case Action.RELEASE:
@@ -117,6 +141,42 @@ def removal(existing: Existing, action: Action) -> Removal:
             last_applied = LastApplied.parse(existing.last_applied)
             text = attrs.evolve(last_applied, unpublished=True).text()
             return Unpublish(existing=existing, last_applied=text)
+
+
+def _without_stock(
+    product: Product, last_applied: LastApplied
+) -> tuple[VariantChange, ...]:
+    """The variants of ours whose levels get 0; levels that we never wrote stay."""
+    changes: list[VariantChange] = []
+    for variant in product.variants or ():
+        after = _sold_out(variant, last_applied)
+        if after is not variant:
+            stock = frozenset({Field.STOCK})
+            changes.append(
+                VariantChange(action=Action.UPDATE, variant=after, fields=stock)
+            )
+    return tuple(changes)
+
+
+def _sold_out(variant: Variant, last_applied: LastApplied) -> Variant:
+    if not last_applied.wrote_variant(variant.id):
+        return variant
+    stock = tuple(
+        evolve_unchecked(level, quantity=0)
+        if level.quantity != 0 and last_applied.wrote_stock(level.location)
+        else level
+        for level in variant.stock or ()
+    )
+    changed = stock != (variant.stock or ())
+    return evolve_unchecked(variant, stock=stock) if changed else variant
+
+
+def needed(actions: Iterable[Action]) -> frozenset[Field]:
+    """The fields that these removals are planned from."""
+    every = frozenset(actions)
+    if Action.DELETE in every:
+        return frozenset(Field)
+    return _STOCK if Action.SELL_OUT in every else _STATUS
 
 
 def is_writer(last_applied: LastApplied, job: str) -> bool:
@@ -172,10 +232,13 @@ async def recheck(
 
 
 def _is_done(change: Removal, existing: Existing) -> bool:
+    last_applied = LastApplied.parse(existing.last_applied)
+    if isinstance(change, SellOut):
+        return last_applied.sold_out
     return (
         isinstance(change, Unpublish)
         and existing.product.status is ProductStatus.DRAFT
-        and LastApplied.parse(existing.last_applied).unpublished
+        and last_applied.unpublished
     )
 
 

@@ -12,6 +12,7 @@ from catalogsync.catalog.changes import (
     Delete,
     ReferenceChange,
     Removal,
+    SellOut,
 )
 from catalogsync.catalog.convert import (
     product_to_json,
@@ -33,9 +34,11 @@ def fingerprint(change: Change | ReferenceChange) -> str:
     """
     if isinstance(change, ReferenceChange):
         return digest(_reference_basis(change))
+    # A piece that is sold after the plan was made must not keep the rest on sale.
+    shown = () if isinstance(change, SellOut) else diff(change)
     differences = [
         [item.path, *(_in_order(item.path, v) for v in (item.old, item.new))]
-        for item in diff(change)
+        for item in shown
     ]
     found: list[object] = [None]
     if not isinstance(change, Create):

@@ -19,6 +19,7 @@ from catalogsync.catalog.changes import (
     Existing,
     Found,
     Release,
+    SellOut,
     Unpublish,
 )
 from catalogsync.catalog.drafts import Fingerprint
@@ -58,9 +59,8 @@ async def open_sink(path: Path, name: str, batch: int) -> AsyncGenerator[JSONLSi
 class JSONLSink:
     """A file of products; `JSONLSinkSettings.open` makes it.
 
-    It is a `Sink`, a `RemovingSink`, a `FingerprintingSink`, `HasEndpoint` and
-    `SelfChecking`. It holds
-    everything that a product can have.
+    It is a `Sink`, a `RemovingSink`, a `SellOutSink`, a `FingerprintingSink`,
+    `HasEndpoint` and `SelfChecking`. It holds everything that a product can have.
 
     Attributes:
         name: Name of the sink, for reports and logs.
@@ -70,6 +70,11 @@ class JSONLSink:
     name: str
     limits: Limits
     _store: Store = attrs.field(repr=False)
+
+    @property
+    def sells_out(self) -> bool:
+        """True."""
+        return True
 
     @property
     def endpoint(self) -> str:
@@ -145,6 +150,8 @@ class JSONLSink:
         match change:
             case Delete():
                 return {place: None}
+            case SellOut():
+                line = Line.of(change.after, change.last_applied)
             case Unpublish():
                 line = self._line(change.key)
                 tree = {**line.tree, "status": ProductStatus.DRAFT.value}

@@ -1,4 +1,4 @@
-"""Listing managed products; unpublishing, deleting and releasing them.
+"""Listing managed products; unpublishing, selling out, deleting and releasing them.
 
 Observed on Medusa 2.21.2: no filter finds external ids by prefix, so all products of the
 store are listed. `variants/batch` accepts variants of any products and merges metadata,
@@ -12,7 +12,14 @@ from typing import Any
 
 import attrs
 
-from catalogsync.catalog.changes import Delete, Existing, Release, Removal, Unpublish
+from catalogsync.catalog.changes import (
+    Delete,
+    Existing,
+    Release,
+    Removal,
+    SellOut,
+    Unpublish,
+)
 from catalogsync.catalog.outcomes import Outcome
 from catalogsync.catalog.products import Field, ProductKey, ProductStatus
 from catalogsync.errors import BrokenReplyError, InvalidValueError
@@ -28,6 +35,8 @@ from .mapping import (
     product_of,
     raw_of,
 )
+from .stock import StockLevels
+from .store_context import Places
 
 __all__ = ["Removals", "all_products", "owned"]
 
@@ -96,16 +105,17 @@ def _owned(raw: Raw, source: str) -> Existing | None:
 
 @attrs.frozen
 class Removals:
-    """Unpublishes, deletes and releases products.
+    """Unpublishes, sells out, deletes and releases products.
 
     Products that no longer exist, or no longer have our key, are left alone and count
     as removed.
     """
 
     client: MedusaClient
+    places: Places
 
     async def write(self, changes: Sequence[Removal]) -> Sequence[Outcome]:
-        """Write changes that all have the same one of the three actions."""
+        """Write changes that all have the same action."""
         fields = "id,external_id"
         if isinstance(changes[0], Release):
             fields += f",{_VARIANTS}"
@@ -119,6 +129,8 @@ class Removals:
             case Unpublish():
                 hidden = [_unpublished(c) for c in present if isinstance(c, Unpublish)]
                 await self._send(_BATCH, "update", hidden)
+            case SellOut():
+                await self._sell_out([c for c in present if isinstance(c, SellOut)])
             case Delete():
                 ids = [raw_of(change)["id"] for change in present]
                 await self._send(_BATCH, "delete", ids)
@@ -133,6 +145,22 @@ class Removals:
             products = (await self.client.get(_PRODUCTS, query))["products"]
             found |= {raw["id"]: raw for raw in products}
         return found
+
+    async def _sell_out(self, changes: Sequence[SellOut]) -> None:
+        """The last-applied state follows the stock, so an interruption is repeated."""
+        stock = StockLevels(self.places)
+        for change in changes:
+            variants = [item.variant for item in change.variants]
+            stock.add(variants, raw_of(change).get("variants") or ())
+        await stock.write(self.client)
+        bodies = [
+            {
+                "id": raw_of(change)["id"],
+                "metadata": {LAST_APPLIED: change.last_applied},
+            }
+            for change in changes
+        ]
+        await self._send(_BATCH, "update", bodies)
 
     async def _release(self, products: Sequence[Raw]) -> None:
         """The key is removed last: until then an interrupted release can be repeated."""

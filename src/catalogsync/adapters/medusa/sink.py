@@ -115,6 +115,11 @@ class MedusaSink:
         return self.client.http.requests
 
     @property
+    def sells_out(self) -> bool:
+        """True."""
+        return True
+
+    @property
     def endpoint(self) -> str:
         """The server's address."""
         return str(self.client.http.url).rstrip("/")
@@ -226,7 +231,7 @@ class MedusaSink:
                 return await self._update(cast("Sequence[Update]", changes))
             case _:
                 removals = cast("Sequence[Removal]", changes)
-                return await Removals(self.client).write(removals)
+                return await Removals(self.client, self.places).write(removals)
 
     def owned(self, source: str, /) -> AsyncIterator[Sequence[Existing]]:
         """All products with keys of this source, including unpublished ones."""

@@ -50,8 +50,8 @@ async def open_sink(settings: SQLSettings) -> AsyncGenerator[SQLSink, None]:
 class SQLSink:
     """A catalog in a SQL database; `SQLSettings.open` makes it.
 
-    It is a `Sink`, a `ReferencingSink`, a `NormalizingSink`, a `RemovingSink`, an
-    `AdoptingSink`, a `FingerprintingSink`, `HasEndpoint` and `SelfChecking`. Each batch is one transaction. The
+    It is a `Sink`, a `ReferencingSink`, a `NormalizingSink`, a `RemovingSink`, a
+    `SellOutSink`, an `AdoptingSink`, a `FingerprintingSink`, `HasEndpoint` and `SelfChecking`. Each batch is one transaction. The
     sink creates the tables before the first write; until then it finds nothing.
 
     Attributes:
@@ -62,6 +62,11 @@ class SQLSink:
     name: str
     limits: Limits
     _database: Database = attrs.field(repr=False)
+
+    @property
+    def sells_out(self) -> bool:
+        """True."""
+        return True
 
     @property
     def endpoint(self) -> str:

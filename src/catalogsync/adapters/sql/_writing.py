@@ -18,6 +18,7 @@ from catalogsync.catalog.changes import (
     Delete,
     Release,
     Removal,
+    SellOut,
     Unpublish,
     Update,
     VariantChange,
@@ -79,7 +80,7 @@ async def _write_any(connection: AsyncConnection, changes: Sequence[Change]) -> 
         match change:
             case Delete():
                 rows.add(_delete, product, {"id": id_})
-            case Unpublish() | Release() | Update():
+            case Unpublish() | SellOut() | Release() | Update():
                 rows.add(_update, product, {"row": id_, **_changed_columns(change)})
             case Create():
                 pass
@@ -153,7 +154,7 @@ def _variant_changes(change: Change) -> Iterator[tuple[VariantChange, Variant | 
     if isinstance(change, Create):
         for each in change.product.variants or ():
             yield VariantChange(action=Action.ADD, variant=each), None
-    elif isinstance(change, Update):
+    elif isinstance(change, Update | SellOut):
         before = {each.id: each for each in change.existing.product.variants or ()}
         for what in change.variants:
             yield what, before.get(what.variant.id)
@@ -170,11 +171,13 @@ def _new_product(change: Create) -> NewRow:
     return {**key, **columns, "last_applied": change.last_applied}
 
 
-def _changed_columns(change: Unpublish | Release | Update) -> NewRow:
+def _changed_columns(change: Unpublish | SellOut | Release | Update) -> NewRow:
     """The columns to write to an existing product."""
     match change:
         case Unpublish():
             return {"last_applied": change.last_applied, "status": ProductStatus.DRAFT}
+        case SellOut():
+            return {"last_applied": change.last_applied}
         case Release():
             return dict.fromkeys(("source", "source_id", "last_applied"))
         case Update():

@@ -31,6 +31,7 @@ from catalogsync.protocols import (
     ReferencingSink,
     RemovingSink,
     SelfChecking,
+    SellOutSink,
     SizedSink,
 )
 
@@ -161,6 +162,29 @@ async def unpublishes(kit: SinkKit) -> None:
     hidden = attrs.evolve(before.product, status=ProductStatus.DRAFT)
     same(after.product, hidden, "the product after Unpublish")
     same(after.last_applied, getattr(change, "last_applied", None), "its state")
+
+
+@promise(
+    ABILITIES,
+    mend="Write the stock of `change.variants`, then store `change.last_applied`.",
+)
+async def sells_out(kit: SinkKit) -> None:
+    """`SellOut` sets the stock that we wrote to 0; it comes back with the product."""
+    kit.able(SellOutSink, "sells_out")
+    product = kit.product()
+    if not any(
+        v.stock for shaped in kit.shaped(product) for v in shaped.variants or ()
+    ):
+        raise NotApplicableError("it holds no stock")
+    before = await _removed(kit, product, Action.SELL_OUT)
+    (change,) = [removal(before, Action.SELL_OUT)]
+    after = await kit.existing(product)
+    same(after.product, getattr(change, "after", None), "the product after SellOut")
+    same(after.last_applied, getattr(change, "last_applied", None), "its state")
+    await kit.put(product)
+    back = await kit.existing(product)
+    same(back.product, before.product, "the product when it is back")
+    same(back.last_applied, before.last_applied, "its state when it is back")
 
 
 @promise(
