@@ -14,6 +14,7 @@ from typing import Any
 import attrs
 import pytest
 from aiohttp import web
+from tests.engine.fakes import until
 from tests.service.shops import finished
 
 from catalogsync import (
@@ -314,6 +315,28 @@ async def test_a_receiver_that_hangs_delays_no_run_of_the_service() -> None:
                     await service.trigger("cups")
                     await end()
             front.gate.set()
+
+
+async def test_a_service_that_is_cancelled_leaves_no_task() -> None:
+    """Not even if it is cancelled again while it waits for a receiver."""
+    async with storefront() as front, StateSettings().open() as store:
+        front.gate.clear()
+        await outbox(store).confirm("cups", "x", [_written()])
+        one = job(front.receiver(), store, 1)
+
+        async def serving() -> None:
+            async with Service(jobs={"cups": one}, state=store):
+                await asyncio.Event().wait()
+
+        def names() -> set[str]:
+            return {task.get_name() for task in asyncio.all_tasks()}
+
+        task = asyncio.get_running_loop().create_task(serving())
+        await until(lambda: front.calls)
+        assert "catalogsync-inform-cups" in names()
+        await until(lambda: not task.cancel())  # again and again, until it is done
+        assert "catalogsync-inform-cups" not in names()
+        front.gate.set()
 
 
 def test_receivers_in_toml(tmp_path: Path) -> None:

@@ -63,8 +63,10 @@ class Informers:
         """Stop once nothing is due, within a few seconds."""
         for informer in self.by_job.values():
             informer.stop()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=_TO_FINISH)
-        for task in self._tasks:
-            task.cancel()
-            await ended(task)
+        try:
+            if self._tasks:
+                await asyncio.wait(self._tasks, timeout=_TO_FINISH)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+                await ended(task)
