@@ -102,7 +102,7 @@ _NUMBERS: tuple[float, ...] = (
     *(2**53 + 1, -(2**53) - 1, 2**63 - 1, 2**64, -(2**70), 10**30 + 1, 10**308),
 )
 _MOST_VARIANTS = 12
-_SHORT_TEXTS = ("subtitle", "material", "hs_code", "mid_code")
+_SHORT_TEXTS = (*("subtitle", "material", "hs_code", "mid_code", "type", "collection"),)
 _LOCATIONS = (None, "Berlin", "倉庫", "a b")
 
 _LIVING = Category(id="living", name="Living & Home")

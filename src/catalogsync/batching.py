@@ -17,7 +17,7 @@ from typing import TypeVar
 from .catalog.changes import Change
 from .catalog.drafts import Draft
 from .catalog.outcomes import Again, Outcome
-from .catalog.products import DETAILS, Field, Json, Product, ProductKey
+from .catalog.products import DETAILS, GROUPS, Field, Json, Product, ProductKey
 from .errors import BatchRefusedError, RefusedError, TransientError
 
 __all__ = ["batched", "batcher", "one_by_one", "weight_of"]
@@ -30,7 +30,7 @@ ROOM = 4 << 20
 
 _size = sys.getsizeof
 _PRODUCT, _VARIANT, _ITEM = 1200, 800, 200
-_SHORT = (Field.BRAND, Field.THUMBNAIL, *DETAILS)
+_SHORT = (Field.BRAND, Field.THUMBNAIL, *DETAILS, *GROUPS)
 
 
 def batcher(

@@ -258,7 +258,7 @@ class Sink(Protocol):
 
 @runtime_checkable
 class ReferencingSink(Sink, Protocol):
-    """A sink in which categories and tags are objects of their own.
+    """A sink in which categories, tags, types and collections are objects of their own.
 
     The engine never has two calls of `write_references` in flight, and calls it
     before the products that need the references.
@@ -267,7 +267,7 @@ class ReferencingSink(Sink, Protocol):
     async def find_references(
         self, references: frozenset[Reference], /
     ) -> Mapping[Reference, ExistingReference]:
-        """Find these categories and tags; those that do not exist are left out."""
+        """Find these references; those that do not exist are left out."""
         ...
 
     async def write_references(

@@ -19,6 +19,7 @@ from catalogsync.catalog.changes import (
     ReferenceKind,
 )
 from catalogsync.catalog.products import (
+    GROUPS,
     PLAIN,
     UNSET,
     Category,
@@ -33,7 +34,7 @@ from catalogsync.catalog.products import (
     Unset,
     Variant,
 )
-from catalogsync.diff.compare import References, plan
+from catalogsync.diff.compare import References, own_references, plan
 
 ALL = frozenset(Field)
 KEY = ProductKey("shop", "1")
@@ -77,6 +78,8 @@ def product(id_: str = "1", **values: Any) -> Product:
         "origin_country": "PT",
         "mid_code": "PTCUP42LIS",
         "discountable": False,
+        "type": "Mascaras",
+        "collection": "Summer",
         "attributes": {"rating": 4.5, "returns": ["30 days", None, True]},
         "variants": [variant()],
     }
@@ -175,13 +178,15 @@ async def _references(sink: SQLSink, desired: Product) -> References:
     for field, kind in ((Field.CATEGORIES, categories), (Field.TAGS, tags)):
         if getattr(desired, field) is not UNSET:
             ids[field] = tuple([await write_reference(sink, each) for each in kind])
-    return ids
+    names = own_references(desired)
+    return ids | {field: names[field] for field in GROUPS if field in names}
 
 
 # --- what a product looks like when it is found again ---
 
 _NOTHING: dict[str, Any] = {
     **{f.value: None for f in PLAIN if f not in {Field.TITLE, Field.DISCOUNTABLE}},
+    **{f.value: None for f in GROUPS},
     **dict.fromkeys(("images", "categories", "tags"), ()),
     "attributes": {},
 }

@@ -31,7 +31,7 @@ from catalogsync.adapters.medusa.served import left_out
 
 EVERY = frozenset(Field)
 SINGLE = frozenset(
-    {"inventory", "option", "price_set_link", "shipping_profile"}
+    {"inventory", "option", "price_set_link", "shipping_profile", "type", "collection"}
     | {"rules", "shipping_profiles_link"}
 )
 WHOLE = Product(
@@ -43,6 +43,8 @@ WHOLE = Product(
     images=[Image(url="https://example.com/lamp.png")],
     categories=[Category(id="lamps", name="Lamps")],
     tags=["light"],
+    type="Lamps",
+    collection="Home",
     weight=Decimal(3),
     dimensions=Dimensions(length=Decimal(1), width=Decimal(2), height=Decimal(3)),
     attributes={"colour": "red"},

@@ -62,6 +62,8 @@ FULL = Product(
     origin_country="PT",
     mid_code="PTCUP42LIS",
     discountable=False,
+    type="Cups",
+    collection="Summer",
     attributes={"glaze": "white", "safe": True, "list": [1, {"a": None}]},
     variants=[
         Variant(

@@ -23,7 +23,7 @@ from tests.adapters.sql_products import (
 from catalogsync import UNSET, Change, Field, Report, Sync, Update, as_source
 from catalogsync.adapters.sql import SQLSettings, SQLSink
 from catalogsync.catalog.changes import ReferenceChange
-from catalogsync.catalog.products import DETAILS, Category
+from catalogsync.catalog.products import DETAILS, GROUPS, Category
 
 EYES = category_reference(Category(id="eyes", name="Eyes"), "shop")
 
@@ -143,7 +143,7 @@ async def test_columns_that_an_earlier_version_did_not_have(
     open_sink: OpenSink, hand: Hand
 ) -> None:
     """They read as empty, and the first write adds them; no product is rewritten."""
-    old: dict[str, Any] = dict.fromkeys((*DETAILS, Field.DISCOUNTABLE), UNSET)
+    old: dict[str, Any] = dict.fromkeys((*DETAILS, *GROUPS, Field.DISCOUNTABLE), UNSET)
     sink = await open_sink()
     await apply(sink, product(**old))
     for name in old:

@@ -50,7 +50,7 @@ def test_each_field_comes_from_the_first_record_that_has_it() -> None:
 def test_texts_for_customs_and_discounts() -> None:
     given = (
         'subtitle = "S"\nmaterial = "M"\nhs_code = "H"\n'
-        'origin_country = "O"\nmid_code = "C"\n'
+        'origin_country = "O"\nmid_code = "C"\ntype = "Y"\ncollection = "L"\n'
         'discountable = { from = "D", words = { ja = true } }'
     )
     row = {"id": "1", "name": "Cup", "S": "For tea", "M": "Clay", "H": "6912"}
@@ -58,6 +58,9 @@ def test_texts_for_customs_and_discounts() -> None:
     texts = (found.subtitle, found.material, found.hs_code, found.mid_code)
     assert texts == ("For tea", "Clay", "6912", "X")
     assert (found.origin_country, found.discountable) == ("PT", True)
+    assert (found.type, found.collection) == (UNSET, UNSET)
+    found = product(given, {**row, "Y": "Cups", "L": "Summer"})
+    assert (found.type, found.collection) == ("Cups", "Summer")
     found = product(given, {**row, "S": "", "D": "No"})
     assert (found.subtitle, found.discountable) == (UNSET, False)
     assert product(given, row).discountable is UNSET

@@ -127,13 +127,16 @@ async def test_details_in_an_export_of_medusa(tmp_path: Path) -> None:
     """A country that is not a code rejects no product: Medusa takes any text."""
     head = (
         "Product Handle,Product Title,Product Subtitle,Product Material,Product Hs Code,"
-        "Product Origin Country,Product Mid Code,Product Discountable,Variant Id\n"
+        "Product Origin Country,Product Mid Code,Product Discountable,Product Type,"
+        "Product Collection Title,Variant Id\n"
     )
-    text = f"{head}a,A,Sub,Clay,6912,pt,PTX,false,1\nb,B,,,,Portugal,,TRUE,2\n"
+    text = f"{head}a,A,Sub,Clay,6912,pt,PTX,false,Cups,Summer,1\n"
+    text += "b,B,,,,Portugal,,TRUE,,,2\n"
     (first, second), rejected = await read_preset(tmp_path, text, "medusa-csv")
     assert rejected == []
     found = (first.subtitle, first.material, first.hs_code, first.origin_country)
     assert found == ("Sub", "Clay", "6912", "PT")
+    assert (first.type, first.collection) == ("Cups", "Summer")
     assert (first.mid_code, first.discountable) == ("PTX", False)
     assert (second.origin_country, second.discountable) == (UNSET, True)
 

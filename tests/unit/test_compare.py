@@ -53,6 +53,8 @@ WHOLE = {
     "origin_country": "PT",
     "mid_code": "PTCUP42LIS",
     "discountable": False,
+    "type": "Cups",
+    "collection": "Summer",
     "attributes": {"glaze": "white"},
 }
 
@@ -614,6 +616,8 @@ def test_own_references_name_what_is_supplied() -> None:
     assert own_references(make()) == {
         Field.CATEGORIES: ("cups",),
         Field.TAGS: ("red", "new"),
+        Field.TYPE: ("Cups",),
+        Field.COLLECTION: ("Summer",),
     }
     assert own_references(Product(key=KEY, title="Cup")) == {}
 

@@ -31,6 +31,7 @@ from catalogsync import (
 from catalogsync.catalog.changes import FieldDiff
 from catalogsync.catalog.products import (
     DETAILS,
+    GROUPS,
     PLAIN as PLAIN_FIELDS,
     evolve_unchecked,
 )
@@ -47,7 +48,7 @@ from catalogsync.diff.ownership import (
 KEY = ProductKey("shop", "1")
 KEEP = Rules(on_manual_edit=OnManualEdit.KEEP)
 OVERWRITE = Rules()
-PLAIN = tuple(str(field) for field in PLAIN_FIELDS)
+PLAIN = tuple(str(field) for field in (*PLAIN_FIELDS, *GROUPS))
 LISTS = ("images", "categories", "tags", "attributes")
 OF_VARIANT = {
     Field.VARIANT_TITLE: "title",
@@ -466,7 +467,7 @@ EDITS: Mapping[str, tuple[dict[str, Any], dict[str, tuple[Any, Any]]]] = {
 }
 
 
-@pytest.mark.parametrize("field", [*DETAILS, Field.DISCOUNTABLE])
+@pytest.mark.parametrize("field", [*DETAILS, *GROUPS, Field.DISCOUNTABLE])
 def test_a_field_that_the_source_does_not_supply_changes_nothing(field: Field) -> None:
     """Also not in a product that was written when there was no such field."""
     existing = created(CUP)
@@ -478,7 +479,7 @@ def test_a_field_that_the_source_does_not_supply_changes_nothing(field: Field) -
         assert compare(CUP, existing, rules=rules) == Comparison(None)
 
 
-@pytest.mark.parametrize("field", [*DETAILS, Field.DISCOUNTABLE])
+@pytest.mark.parametrize("field", [*DETAILS, *GROUPS, Field.DISCOUNTABLE])
 def test_a_field_that_the_source_begins_to_supply(field: Field) -> None:
     """It is written, owned and kept like any other; an older state says nothing of it."""
     ours, theirs = ("PT", "DE") if field is not Field.DISCOUNTABLE else (True, False)

@@ -23,7 +23,7 @@ from catalogsync import (
     StockLevel,
     Variant,
 )
-from catalogsync.catalog.products import TEXTS, Unset
+from catalogsync.catalog.products import GROUPS, TEXTS, Unset
 
 KEY = ProductKey("shop", "1")
 
@@ -86,6 +86,8 @@ def path_of(call: Callable[[], object]) -> str:
         ({"origin_country": "pt"}, "origin_country"),
         ({"origin_country": "ÄÖ"}, "origin_country"),
         ({"hs_code": 6912}, "hs_code"),
+        ({"type": ["a"]}, "type"),
+        ({"collection": 1}, "collection"),
         ({"discountable": 1}, "discountable"),
         ({"discountable": None}, "discountable"),
         ({"discountable": "true"}, "discountable"),
@@ -212,7 +214,7 @@ def test_unset_is_neither_empty_nor_none() -> None:
     assert Unset.UNSET is UNSET
 
 
-@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("name", [*TEXTS, *GROUPS])
 def test_empty_text_of_a_product_becomes_none(name: str) -> None:
     assert getattr(make(**{name: ""}), name) is None
 

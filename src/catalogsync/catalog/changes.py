@@ -71,8 +71,8 @@ class Existing:
             a price in another currency, a variant or an attribute.
         last_applied: The last-applied state of the last change; None: the sink has
             none.
-        references: For a `ReferencingSink`: the sink's ids of its categories and tags,
-            each with a name for people.
+        references: For a `ReferencingSink`: the sink's ids of its categories, tags,
+            type and collection, each with a name for people.
         native: Anything that the sink needs again when it writes a change.
         missing_parts: Parts that every complete product has and this one lacks, in
             words, such as `no variant`. The sink adds them with any change.
@@ -216,8 +216,8 @@ class Create(_Write):
     Attributes:
         product: The product.
         fields: The fields that are supplied.
-        references: The sink's ids of the categories and tags that the product will
-            have, if `fields` contains them.
+        references: The sink's ids of the categories, tags, type and collection that
+            the product will have, if `fields` contains them.
         last_applied: To be stored with the product and returned by `find`.
         desired: The product of the source, as the sink can hold it.
         handle: The handle to use, in a `HandleSink`.
@@ -235,8 +235,8 @@ class Update(_Write):
         product: The product after the change, including data added in the store.
         fields: The fields to write.
         variants: The variants to change.
-        references: The sink's ids of the categories and tags that the product will
-            have, if `fields` contains them.
+        references: The sink's ids of the categories, tags, type and collection that
+            the product will have, if `fields` contains them.
         last_applied: To be stored with the product and returned by `find`.
         existing: The result of `find`.
         desired: The product of the source, as the sink can hold it; None: the change
@@ -347,16 +347,29 @@ class ReferenceKind(enum.StrEnum):
 
     CATEGORY = "category"
     TAG = "tag"
+    TYPE = "type"
+    COLLECTION = "collection"
+
+
+KINDS: Mapping[Field, ReferenceKind] = {
+    Field.CATEGORIES: ReferenceKind.CATEGORY,
+    Field.TAGS: ReferenceKind.TAG,
+    Field.TYPE: ReferenceKind.TYPE,
+    Field.COLLECTION: ReferenceKind.COLLECTION,
+}
+"""The fields that refer to objects of their own in a `ReferencingSink`."""
 
 
 @attrs.frozen(kw_only=True)
 class Reference:
-    """A category or a tag that products need.
+    """A category, tag, type or collection that products need.
+
+    Only categories form a tree and have a name besides their id.
 
     Attributes:
-        kind: Category or tag.
+        kind: What it is.
         source: Name of the source.
-        id: The id of a category in the source; the text of a tag.
+        id: The id of a category in the source; otherwise its name.
         name: The name that shoppers see.
         parent: The category that contains it; None: it is at the top level.
     """
@@ -370,7 +383,7 @@ class Reference:
 
 @attrs.frozen(kw_only=True)
 class ExistingReference:
-    """A category or tag that the sink has.
+    """A category, tag, type or collection that the sink has.
 
     Attributes:
         id: Its id in the sink.
@@ -395,10 +408,10 @@ class ExistingReference:
 
 @attrs.frozen(kw_only=True)
 class ReferenceChange:
-    """A category or tag to create, rename or move.
+    """A category, tag, type or collection to create; only categories change later.
 
     Attributes:
-        reference: The category or tag in the source.
+        reference: The category, tag, type or collection in the source.
         name: Its name after the change; not the source's if a manual edit stays.
         parent: The sink's id of its parent after the change, which exists already;
             None: the top level.
@@ -422,10 +435,10 @@ class ReferenceChange:
 
 @attrs.frozen(kw_only=True)
 class ReferenceOutcome:
-    """The outcome for one category or tag.
+    """The outcome for one category, tag, type or collection.
 
     Attributes:
-        reference: The category or tag.
+        reference: The category, tag, type or collection.
         id: Its id in the sink; None: the sink refused it.
         created: Whether this call created it; False: it existed already.
         reason: Why it was refused, in the sink's own words.

@@ -55,11 +55,21 @@ class Outline:
         fields: The fields that were read in the sink.
         categories: The categories, as in `Product`.
         tags: The tags, as in `Product`.
+        type: The type, as in `Product`.
+        collection: The collection, as in `Product`.
     """
 
     fields: frozenset[Field]
     categories: tuple[Category, ...] | Unset = UNSET
     tags: tuple[str, ...] | Unset = UNSET
+    type: str | Unset | None = UNSET
+    collection: str | Unset | None = UNSET
+
+    @property
+    def groups(self) -> dict[str, str | None]:
+        """The type and collection, if they are supplied."""
+        named = {"type": self.type, "collection": self.collection}
+        return {n: value for n, value in named.items() if not isinstance(value, Unset)}
 
 
 @attrs.frozen(kw_only=True)
@@ -71,7 +81,7 @@ class Unchanged:
     Attributes:
         record: Digests of the source's record, of its outline, and of the rules for
             comparing it.
-        row: Digest of what the sink has, and of the ids of its categories and tags.
+        row: Digest of what the sink has, and of the ids of its references.
         outline: What the next run has to know without building the product.
     """
 

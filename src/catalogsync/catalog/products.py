@@ -71,6 +71,8 @@ class Field(enum.StrEnum):
     ORIGIN_COUNTRY = "origin_country"
     MID_CODE = "mid_code"
     DISCOUNTABLE = "discountable"
+    TYPE = "type"
+    COLLECTION = "collection"
     ATTRIBUTES = "attributes"
     VARIANTS = "variants"
     VARIANT_TITLE = "variant_title"
@@ -99,6 +101,8 @@ PLAIN = (
     Field.DISCOUNTABLE,
 )
 """Fields of a product that have one value and are compared as a whole."""
+GROUPS = (Field.TYPE, Field.COLLECTION)
+"""Names of groups that a product is in; some sinks have an object for each group."""
 UNIQUE = {Field.SKU: "sku", Field.BARCODE: "barcode"}
 """Fields whose values many sinks allow on one variant only, with attribute names."""
 VARIANT_TEXTS = {Field.VARIANT_TITLE: "title", **UNIQUE}
@@ -394,6 +398,8 @@ class Product:
         origin_country: Country of origin: ISO 3166 code of two letters, in upper case.
         mid_code: Manufacturer identification code, for customs.
         discountable: Whether discounts apply to it.
+        type: Name of its type, such as `Shirt`.
+        collection: Name of its collection, such as `Summer`.
         attributes: Anything else, as JSON values by name.
         variants: The variants; at least one, or UNSET.
     """
@@ -449,6 +455,12 @@ class Product:
         default=UNSET, converter=_empty_to_none, validator=checks.optional_text
     )
     discountable: bool | Unset = attrs.field(default=UNSET, validator=checks.flag)
+    type: str | Unset | None = attrs.field(
+        default=UNSET, converter=_empty_to_none, validator=checks.optional_text
+    )
+    collection: str | Unset | None = attrs.field(
+        default=UNSET, converter=_empty_to_none, validator=checks.optional_text
+    )
     attributes: Mapping[str, Json] | Unset = attrs.field(
         default=UNSET, converter=_attributes, validator=checks.json_object
     )

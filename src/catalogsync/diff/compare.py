@@ -25,7 +25,9 @@ from catalogsync.catalog.changes import (
     by_name,
     for_display,
 )
+from catalogsync.catalog.drafts import Outline
 from catalogsync.catalog.products import (
+    GROUPS,
     PLAIN,
     UNSET,
     VARIANT_FIELDS,
@@ -49,14 +51,15 @@ from .variants import Variants, dropped, pass_on, variants_after
 __all__ = ["Comparison", "compare", "plan"]
 
 References: TypeAlias = Mapping[Field, tuple[str, ...]]
-"""The elements of `categories` and `tags`, by the sink's ids."""
+"""The elements of `categories`, `tags`, `type` and `collection`, by the sink's ids."""
 
 K = TypeVar("K")
 T = TypeVar("T")
 
 _LISTS = (Field.IMAGES, Field.CATEGORIES, Field.TAGS, Field.ATTRIBUTES)
 _PRODUCT_FIELDS = {
-    field: field.value for field in (*PLAIN, Field.STATUS, *_LISTS, Field.VARIANTS)
+    field: field.value
+    for field in (*PLAIN, *GROUPS, Field.STATUS, *_LISTS, Field.VARIANTS)
 }
 _RULES, _NO_LAST_APPLIED = Rules(), LastApplied()
 
@@ -77,13 +80,17 @@ def supplied(product: Product) -> frozenset[Field]:
     return frozenset(fields)
 
 
-def own_references(product: Product) -> References:
-    """The categories and tags of a product, for a sink without references."""
+def own_references(product: Product | Outline) -> References:
+    """The ids or names of a product's categories, tags, type and collection."""
     references: dict[Field, tuple[str, ...]] = {}
     if not isinstance(product.categories, Unset):
         references[Field.CATEGORIES] = tuple(c.id for c in product.categories)
     if not isinstance(product.tags, Unset):
         references[Field.TAGS] = product.tags
+    for field in GROUPS:
+        name: str | Unset | None = getattr(product, field)
+        if not isinstance(name, Unset):
+            references[field] = () if name is None else (name,)
     return references
 
 
@@ -260,6 +267,8 @@ class _Comparison:
         self._attributes()
         self._elements(Field.CATEGORIES)
         self._elements(Field.TAGS)
+        for field in GROUPS:
+            self._group(field)
         variants = self._variant_changes()
         edits, conflicts = tuple(self._edits.found), tuple(self._variants.conflicts)
         found = Comparison(None, edits, conflicts, gone)
@@ -416,6 +425,22 @@ class _Comparison:
             return
         self.merged[field] = existing if target is None else target
         self._set(field, self._listed(field, self.merged[field]))
+
+    def _group(self, field: Field) -> None:
+        """The type or collection, by the sink's id if it has any."""
+        desired = getattr(self.desired, field)
+        existing = getattr(self.existing.product, field)
+        ids = None if self.references is None else self.references.get(field)
+        there = self.existing.references.get(field, {})
+        is_same = desired == existing if ids is None else set(ids) == set(there)
+        if desired is UNSET or is_same:
+            return
+        before = self._edits.last_applied.fields.get(field)
+        if self._edits.keeps(field.value, before, old=existing, new=desired):
+            return
+        self._set(field, desired)
+        if ids is not None:
+            self.merged[field] = ids
 
     def _renamed(self, field: Field) -> bool:
         """Whether a category differs, if categories are part of the product itself."""

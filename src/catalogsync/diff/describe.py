@@ -17,6 +17,7 @@ from catalogsync.catalog.changes import (
 )
 from catalogsync.catalog.products import (
     DETAILS,
+    GROUPS,
     PLAIN,
     UNSET,
     VARIANT_TEXTS,
@@ -39,6 +40,7 @@ _SIMPLE = (
     Field.DIMENSIONS,
     *DETAILS,
     Field.DISCOUNTABLE,
+    *GROUPS,
     Field.IMAGES,
     Field.CATEGORIES,
     Field.TAGS,
@@ -60,7 +62,7 @@ def diff(change: Change) -> tuple[FieldDiff, ...]:
             new=for_display(getattr(change.product, field)),
         )
         for field in _SIMPLE
-        if field in change.fields and field not in change.references
+        if field in change.fields and field not in _listed(change)
     ]
     found += _reference_diffs(change)
     if Field.ATTRIBUTES in change.fields:
@@ -123,8 +125,13 @@ def _entries(
             yield FieldDiff(path=f"{path}.{name}", old=old.get(name), new=new.get(name))
 
 
+def _listed(change: Write) -> Mapping[Field, tuple[str, ...]]:
+    """The sink's ids of categories and tags."""
+    return {f: ids for f, ids in change.references.items() if f not in GROUPS}
+
+
 def _reference_diffs(change: Write) -> Iterator[FieldDiff]:
-    for field, target in change.references.items():
+    for field, target in _listed(change).items():
         existing: Mapping[str, str] = {}
         if not isinstance(change, Create):
             existing = change.existing.references.get(field, existing)

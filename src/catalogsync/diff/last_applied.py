@@ -26,6 +26,7 @@ from catalogsync._lib import strict_json
 from catalogsync.catalog.changes import Update
 from catalogsync.catalog.products import (
     DETAILS,
+    GROUPS,
     VARIANT_TEXTS,
     Category,
     Dimensions,
@@ -291,6 +292,7 @@ _PLAIN = {
         Field.DIMENSIONS,
         *DETAILS,
         Field.DISCOUNTABLE,
+        *GROUPS,
     )
 }
 
@@ -327,7 +329,8 @@ def write_last_applied(
         },
     }
     fields = _with_places(fields, places)
-    lists = {**before.lists, **{f.value: _sorted(i) for f, i in references.items()}}
+    elements = {f: ids for f, ids in references.items() if f not in GROUPS}
+    lists = {**before.lists, **{f.value: _sorted(i) for f, i in elements.items()}}
     if not isinstance(desired.images, Unset):
         lists[Field.IMAGES.value] = tuple(digest(image.url) for image in desired.images)
     attributes, variants = before.attributes, before.variants

@@ -72,6 +72,8 @@ NOT_ALONE = frozenset(
     {
         Field.CATEGORIES,
         Field.TAGS,
+        Field.TYPE,
+        Field.COLLECTION,
         Field.VARIANTS,
         Field.OPTIONS,
         Field.SKU,

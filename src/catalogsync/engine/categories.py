@@ -162,7 +162,7 @@ def decide(
     applied = {_NAME: digest(reference.name), _PARENT: digest(parent)}
     if existing is None:
         return Decision(change=_change(reference, parent, None, applied))
-    if not existing.ours or reference.kind is ReferenceKind.TAG:
+    if not existing.ours or reference.kind is not ReferenceKind.CATEGORY:
         return Decision()
     before = LastApplied.parse(existing.last_applied).fields
     manual_edits = _manual_edits(reference, parent, existing, before, tree, keep=keep)

@@ -7,9 +7,10 @@ from functools import partial
 
 import attrs
 
+from catalogsync.catalog.changes import KINDS
 from catalogsync.catalog.checks import shortened
 from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
-from catalogsync.catalog.products import UNSET, Field, Product, Variant
+from catalogsync.catalog.products import UNSET, Product, Variant
 from catalogsync.diff.describe import normalized
 from catalogsync.diff.ownership import Rules, narrowed
 from catalogsync.errors import BrokenPromiseError, InvalidValueError, RefusedError
@@ -20,8 +21,6 @@ from .hash_set import HashSet
 from .recorder import Recorder
 
 __all__ = ["Normalizer"]
-
-_REFERRING = frozenset({Field.CATEGORIES, Field.TAGS})
 
 
 @attrs.define(kw_only=True)
@@ -51,9 +50,9 @@ class Normalizer:
     def normalize(self, product: Product) -> Product | None:
         """The product as the sink can hold it; None: it failed."""
         product = self._without_negative_stock(self._narrowed(product))
-        never = self.rules.without(creating=True) & _REFERRING
+        never = self.rules.without(creating=True) & KINDS.keys()
         if never:
-            # Otherwise categories and tags would be created that no product gets.
+            # Otherwise references would be created that no product gets.
             product = attrs.evolve(product, **dict.fromkeys(never, UNSET))  # type: ignore[arg-type]
         if self._shape is None:
             return product

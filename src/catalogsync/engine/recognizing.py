@@ -157,7 +157,11 @@ class Recognizer:
         if found is None:
             return
         outline = Outline(
-            fields=found.fields, categories=desired.categories, tags=desired.tags
+            fields=found.fields,
+            categories=desired.categories,
+            tags=desired.tags,
+            type=desired.type,
+            collection=desired.collection,
         )
         row = self._row(found.digest, outline)
         if row is not None:
@@ -169,7 +173,8 @@ class Recognizer:
         """A record as text, with its outline: a damaged one must not pass for it."""
         text = self._outlines.get(outline)
         if text is None:
-            parts = (sorted(outline.fields), outline.categories, outline.tags)
+            lists = (sorted(outline.fields), outline.categories, outline.tags)
+            parts = (*lists, *outline.groups.items())
             text = self._cached(self._outlines, outline, parts)
         return self._context + text + draft.digest.hex()
 

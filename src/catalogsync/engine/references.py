@@ -16,6 +16,7 @@ from functools import partial
 import attrs
 
 from catalogsync.catalog.changes import (
+    KINDS,
     ExistingReference,
     Reference,
     ReferenceChange,
@@ -23,8 +24,8 @@ from catalogsync.catalog.changes import (
     ReferenceOutcome,
 )
 from catalogsync.catalog.drafts import Outline
-from catalogsync.catalog.products import Field, Product, Unset
-from catalogsync.diff.compare import References
+from catalogsync.catalog.products import Product
+from catalogsync.diff.compare import References, own_references
 from catalogsync.errors import RefusedError, TransientError
 from catalogsync.events import ReferencesWritten
 from catalogsync.protocols import ReferencingSink
@@ -118,8 +119,8 @@ class ReferenceResolver:
         """
         desired: dict[_Name, Reference] = {}
         for reference in references:
-            is_tag = reference.kind is ReferenceKind.TAG
-            here = reference if is_tag else self._source_tree.add(reference)
+            is_category = reference.kind is ReferenceKind.CATEGORY
+            here = self._source_tree.add(reference) if is_category else reference
             self._collect_path(here, desired)
         if desired:
             await self._ensure(desired.values())
@@ -140,13 +141,10 @@ class ReferenceResolver:
         Raises:
             RefusedError: The sink refused one of them.
         """
-        found: dict[Field, tuple[str, ...]] = {}
-        if not isinstance(product.categories, Unset):
-            names = [category.id for category in product.categories]
-            found[Field.CATEGORIES] = self._known(ReferenceKind.CATEGORY, names)
-        if not isinstance(product.tags, Unset):
-            found[Field.TAGS] = self._known(ReferenceKind.TAG, product.tags)
-        return found
+        return {
+            field: self._known(KINDS[field], names)
+            for field, names in own_references(product).items()
+        }
 
     def _known(self, kind: ReferenceKind, names: Iterable[str]) -> tuple[str, ...]:
         try:
@@ -161,11 +159,13 @@ class ReferenceResolver:
     ) -> None:
         for category in product.categories or ():
             self._collect_path(self._source_tree.add(category), unknown)
-        for tag in product.tags or ():
-            kind = ReferenceKind.TAG
-            if self._is_new(kind, tag):
-                reference = Reference(kind=kind, source=self.source, id=tag, name=tag)
-                unknown[kind, tag] = reference
+        for field, names in own_references(product).items():
+            kind = KINDS[field]
+            for name in names if kind is not ReferenceKind.CATEGORY else ():
+                if self._is_new(kind, name):
+                    unknown[kind, name] = Reference(
+                        kind=kind, source=self.source, id=name, name=name
+                    )
 
     def _collect_path(
         self, reference: Reference, unknown: dict[_Name, Reference]

@@ -84,6 +84,8 @@ class RecordMapping:
         origin_country: Country of origin: an ISO 3166 code of two letters.
         mid_code: Manufacturer identification code, for customs.
         discountable: Whether discounts apply: true or false, yes or no, 1 or 0.
+        type: Name of the product's type.
+        collection: Name of the product's collection.
         status: `published` or `draft`; true and false mean the same.
         thumbnail: URL of the small image.
         images: URLs of the images.
@@ -153,6 +155,8 @@ class RecordMapping:
     origin_country: Expression | None = None
     mid_code: Expression | None = None
     discountable: Expression | None = None
+    type: Expression | None = None
+    collection: Expression | None = None
     status: Expression | None = None
     thumbnail: Expression | None = None
     images: Expression | None = None

@@ -51,6 +51,11 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     ),
     "mid_code": ("mid code", "manufacturer identification code"),
     "discountable": ("discountable",),
+    "type": ("item type", "produkttyp", "artikeltyp", "type de produit"),
+    "collection": (
+        *("collection", "collection title", "collection name", "kollektion"),
+        *("colección", "collezione", "collectie"),
+    ),
     "status": ("status", "published", "active", "enabled", "aktiv", "online"),
     "categories": (
         *(

@@ -11,6 +11,7 @@ import attrs
 
 from catalogsync.catalog.checks import shortened
 from catalogsync.catalog.products import (
+    GROUPS,
     TEXTS,
     UNSET,
     Dimensions,
@@ -153,7 +154,7 @@ class Parts:
         mark, weight = mapping.mark, mapping.weight
         single: list[Line] = [
             (name, spec, _country if name == Field.ORIGIN_COUNTRY else as_text)
-            for name in map(str, TEXTS)
+            for name in map(str, (*TEXTS, *GROUPS))
             if (spec := getattr(mapping, name)) is not None
         ]
         if mapping.discountable is not None:

@@ -131,7 +131,7 @@ class _Reading:
             case "product", PlanHead():
                 product = _structured(line, _ProductLine)
                 self.changes[product.key] = product.action, product.based_on
-            case "category" | "tag", PlanHead(source=source):
+            case "category" | "tag" | "type" | "collection", PlanHead(source=source):
                 found = _structured(line, _ReferenceLine)
                 self.references[found.reference(source)] = found.based_on
             case "end", PlanHead():

@@ -348,6 +348,7 @@ def _dump_outline(outline: Outline) -> str:
         tree["categories"] = [_line(category) for category in outline.categories]
     if not isinstance(outline.tags, Unset):
         tree["tags"] = outline.tags
+    tree.update(outline.groups)
     return dump(tree)
 
 
@@ -366,9 +367,15 @@ def _read_outline(text: str) -> Outline:
             fields=frozenset(map(Field, tree["fields"])),
             categories=UNSET if lines is None else tuple(map(_category, lines)),
             tags=UNSET if tags is None else tuple(map(_text, tags)),
+            type=_group(tree.get("type", UNSET)),
+            collection=_group(tree.get("collection", UNSET)),
         )
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
         raise InvalidValueError("outline", "is not an outline") from None
+
+
+def _group(value: object) -> str | Unset | None:
+    return value if value is None or isinstance(value, Unset) else _text(value)
 
 
 def _text(value: object) -> str:

@@ -17,6 +17,7 @@ from catalogsync.catalog.products import Product, ProductKey
 __all__ = [
     "category_external_id",
     "category_handle",
+    "collection_handle",
     "handle",
     "in_pieces",
     "title_handle",
@@ -68,6 +69,12 @@ def category_handle(reference: Reference, *, unique: bool = False) -> str:
     if slug and not unique:
         return slug
     return f"{slug}-{_digest(category_external_id(reference))}".strip("-")
+
+
+def collection_handle(title: str, *, unique: bool = False) -> str:
+    """Handle of a collection; *unique* adds a digest, for a handle that is taken."""
+    slug = _slug(title)[:_TITLE].strip("-")
+    return slug if slug and not unique else f"{slug}-{_digest(title)}".strip("-")
 
 
 def _digest(text: str) -> str:

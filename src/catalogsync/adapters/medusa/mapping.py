@@ -81,6 +81,7 @@ _ALWAYS = (
     "variants.id",
 )
 _LINKS = ("shipping_profile.id", "shipping_profiles_link.shipping_profile_id")
+_GROUP_NAMES = {Field.TYPE: "value", Field.COLLECTION: "title"}
 _ITEM = "variants.inventory_items"
 _COUNTRY = 2  # letters of an ISO 3166 code
 _COLUMNS: dict[Field, tuple[str, ...]] = {
@@ -90,6 +91,8 @@ _COLUMNS: dict[Field, tuple[str, ...]] = {
     Field.IMAGES: ("images.id", "images.url", "images.rank"),
     Field.CATEGORIES: ("categories.id", "categories.name"),
     Field.TAGS: ("tags.id", "tags.value"),
+    Field.TYPE: ("type.id", "type.value"),
+    Field.COLLECTION: ("collection.id", "collection.title"),
     Field.WEIGHT: ("weight",),
     Field.DIMENSIONS: ("length", "width", "height"),
     Field.VARIANTS: ("variants.metadata",),
@@ -236,10 +239,15 @@ def raw_of(change: Update | Removal) -> Raw:
 
 
 def existing_references(raw: Raw) -> dict[Field, dict[str, str]]:
-    """Ids and names of a product's categories and tags."""
+    """Ids and names of a product's categories, tags, type and collection."""
     return {
         Field.CATEGORIES: {c["id"]: c["name"] for c in raw.get("categories") or ()},
         Field.TAGS: {t["id"]: t["value"] for t in raw.get("tags") or ()},
+        **{
+            field: {row["id"]: row[name]}
+            for field, name in _GROUP_NAMES.items()
+            if (row := raw.get(field.value))
+        },
     }
 
 
@@ -385,7 +393,12 @@ def _country(raw: Raw) -> str | None:
     return text.upper() if text and len(text) == _COUNTRY else text
 
 
+def _group(field: Field, column: str) -> Callable[[Raw], str | None]:
+    return lambda raw: lenient.text((raw.get(field.value) or {}).get(column))
+
+
 _READERS: dict[Field, Callable[[Raw], object]] = {
+    **{field: _group(field, column) for field, column in _GROUP_NAMES.items()},
     **{field: _text(field.value) for field in TEXT_COLUMNS},
     Field.ORIGIN_COUNTRY: _country,
     Field.BRAND: _brand,

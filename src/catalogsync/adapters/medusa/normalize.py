@@ -65,6 +65,8 @@ def _check(product: Product) -> None:
         ("id", product.key.id),
         *(("category", category.id) for category in product.categories or ()),
         *(("tag", tag) for tag in product.tags or ()),
+        ("type", product.type or ""),
+        ("collection", product.collection or ""),
     ):
         if len(text) > _LONGEST:
             raise RefusedError(
@@ -84,6 +86,7 @@ def _indexed(product: Product) -> Iterator[tuple[str, str]]:
     """Texts that Medusa keeps in an index."""
     for tag in product.tags or ():
         yield "tag", tag
+    yield "type", product.type or ""
     for variant in product.variants or ():
         yield "SKU", variant.sku or ""
         yield "barcode", variant.barcode or ""

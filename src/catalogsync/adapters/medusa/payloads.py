@@ -14,6 +14,7 @@ from catalogsync.catalog.changes import (
     Write,
 )
 from catalogsync.catalog.products import (
+    GROUPS,
     VARIANT_TEXTS,
     Field,
     Json,
@@ -170,7 +171,10 @@ def _add_fields(body: dict[str, Any], change: Write) -> None:
     if Field.IMAGES in fields:
         body["images"] = [{"url": image.url} for image in product.images or ()]
     for field, ids in change.references.items():
-        body[field.value] = [{"id": id_} for id_ in ids]
+        if field in GROUPS:
+            body[f"{field.value}_id"] = ids[0] if ids else None
+        else:
+            body[field.value] = [{"id": id_} for id_ in ids]
     if Field.WEIGHT in fields:
         body["weight"] = _number(product.weight)
     if Field.DIMENSIONS in fields:

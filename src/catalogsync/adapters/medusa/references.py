@@ -1,8 +1,9 @@
-"""Categories and tags of a store.
+"""Categories, tags, types and collections of a store.
 
 A managed category has our key as its external id and its last-applied state in its
 metadata. A category that somebody else created with the handle of a desired one is used
-and never changed.
+and never changed. Tags, types and collections are found by their name alone. Titles of
+collections need not be unique: of several, the oldest is used.
 
 Observed on Medusa 2.21.2 for requests that set `parent_category_id`:
 
@@ -28,7 +29,7 @@ Observed on Medusa 2.21.2 for requests that set `parent_category_id`:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, cast
@@ -47,7 +48,12 @@ from catalogsync.catalog.changes import (
 from catalogsync.errors import ConflictError, RefusedError, TransientError
 
 from .client import MedusaClient, MedusaRefusedError
-from .handles import category_external_id, category_handle, in_pieces
+from .handles import (
+    category_external_id,
+    category_handle,
+    collection_handle,
+    in_pieces,
+)
 from .mapping import LAST_APPLIED, last_applied_of
 
 __all__ = ["CATEGORIES", "CATEGORY_FIELDS", "References"]
@@ -58,27 +64,54 @@ _PARENT_FIELDS = "id,parent_category_id"
 _MOST_LEVELS = 100
 _TEMPORARY_ROOT = "catalogsync-move"
 _NO_PARENT = "invalid_argument"
-_TAGS = "/admin/product-tags"
-_TAGS_AT_ONCE = 4
+_AT_ONCE = 4
 _NULL = "null"
 """Medusa reads this filter value as null; only a search for a part of it works."""
 
 
 @attrs.frozen
+class _Group:
+    """Objects that have only a name.
+
+    Attributes:
+        path: Path of their requests.
+        row: Key of one of them in a reply.
+        column: Column of the name.
+    """
+
+    path: str
+    row: str
+    column: str
+
+    @property
+    def rows(self) -> str:
+        """Key of several of them in a reply."""
+        return f"{self.row}s"
+
+
+_GROUPS = {
+    ReferenceKind.TAG: _Group("/admin/product-tags", "product_tag", "value"),
+    ReferenceKind.TYPE: _Group("/admin/product-types", "product_type", "value"),
+    ReferenceKind.COLLECTION: _Group("/admin/collections", "collection", "title"),
+}
+
+
+@attrs.frozen
 class References:
-    """Finds and writes categories and tags."""
+    """Finds and writes categories, tags, types and collections."""
 
     client: MedusaClient
 
     async def find(
         self, references: frozenset[Reference]
     ) -> dict[Reference, ExistingReference]:
-        """The existing categories and tags among these."""
+        """The existing ones among these."""
         categories = [r for r in references if r.kind is ReferenceKind.CATEGORY]
-        tags = [r for r in references if r.kind is ReferenceKind.TAG]
-        lookups = (partial(self._categories, categories), partial(self._tags, tags))
+        kinds = {r.kind for r in references}
+        lookups = [partial(self._categories, categories)]
+        lookups += [partial(self._named, k, references) for k in _GROUPS if k in kinds]
         found = await each(lambda look_up: look_up(), lookups, at_once=2)
-        return found[0] | found[1]
+        return {r: existing for part in found for r, existing in part.items()}
 
     async def write(
         self, changes: Sequence[ReferenceChange]
@@ -88,10 +121,10 @@ class References:
         Categories are written one by one: created at the same time they would get
         equal ranks.
         """
-        tags = [c for c in changes if c.reference.kind is ReferenceKind.TAG]
-        others = [c for c in changes if c.reference.kind is not ReferenceKind.TAG]
-        outcomes = await each(self._category, others, at_once=1)
-        return outcomes + await each(self._tag, tags, at_once=_TAGS_AT_ONCE)
+        named = [c for c in changes if c.reference.kind in _GROUPS]
+        categories = [c for c in changes if c.reference.kind not in _GROUPS]
+        outcomes = await each(self._category, categories, at_once=1)
+        return outcomes + await each(self._create_named, named, at_once=_AT_ONCE)
 
     async def _categories(
         self, desired: Sequence[Reference]
@@ -279,34 +312,56 @@ class References:
         id_ = reply["product_category"]["id"]
         return ReferenceOutcome(reference=reference, id=id_, created=True)
 
-    async def _tags(
-        self, desired: Sequence[Reference]
+    async def _named(
+        self, kind: ReferenceKind, desired: Iterable[Reference]
     ) -> dict[Reference, ExistingReference]:
-        names = {reference.id: reference for reference in desired}
+        """The existing tags, types or collections with these names, the oldest each."""
+        group, names = _GROUPS[kind], {r.id: r for r in desired if r.kind is kind}
         found: dict[Reference, ExistingReference] = {}
-        queries = [*in_pieces("value[]", names.keys() - {_NULL})]
+        queries = [*in_pieces(f"{group.column}[]", names.keys() - {_NULL})]
         if _NULL in names:
             queries.append(f"q={_NULL[:-1]}")
         for query in queries:
-            what = f"fields=id,value&{query}"
-            rows = await self.client.get_all(_TAGS, "product_tags", what, size=1000)
-            for raw in rows:
-                if raw["value"] in names:
-                    existing = ExistingReference(id=raw["id"], name=raw["value"])
-                    found[names[raw["value"]]] = existing
+            what = f"fields=id,{group.column}&{query}"
+            rows = await self.client.get_all(group.path, group.rows, what, size=1000)
+            for raw in sorted(rows, key=lambda raw: str(raw["id"])):
+                name = raw[group.column]
+                if name in names:
+                    existing = ExistingReference(id=raw["id"], name=name)
+                    found.setdefault(names[name], existing)
         return found
 
-    async def _tag(self, change: ReferenceChange) -> ReferenceOutcome:
+    async def _create_named(self, change: ReferenceChange) -> ReferenceOutcome:
+        """Create a tag, type or collection, or use one created in the meantime."""
         reference = change.reference
-        try:
-            reply = await self.client.post(_TAGS, {"value": reference.id}, "fields=id")
-        except MedusaRefusedError as error:
-            existing = (await self._tags([reference])).get(reference)
-            reason = "" if existing else error.said or error.reason
-            id_ = existing.id if existing else None
-            return ReferenceOutcome(reference=reference, id=id_, reason=reason)
-        id_ = reply["product_tag"]["id"]
-        return ReferenceOutcome(reference=reference, id=id_, created=True)
+        refusal: MedusaRefusedError | None = None
+        for body in _bodies(reference):
+            try:
+                id_ = await self._post(_GROUPS[reference.kind], body)
+            except MedusaRefusedError as error:
+                refusal = error
+                existing = await self._named(reference.kind, [reference])
+                if reference in existing:
+                    id_ = existing[reference].id
+                    return ReferenceOutcome(reference=reference, id=id_)
+            else:
+                return ReferenceOutcome(reference=reference, id=id_, created=True)
+        reason = "" if refusal is None else refusal.said or refusal.reason
+        return ReferenceOutcome(reference=reference, id=None, reason=reason)
+
+    async def _post(self, group: _Group, body: Mapping[str, Any]) -> str:
+        reply = await self.client.post(group.path, body, "fields=id")
+        return str(reply[group.row]["id"])
+
+
+def _bodies(reference: Reference) -> Iterator[dict[str, Any]]:
+    """The bodies to try in turn: another collection may have the plain handle."""
+    name = {_GROUPS[reference.kind].column: reference.id}
+    if reference.kind is not ReferenceKind.COLLECTION:
+        yield name
+        return
+    for unique in (False, True):
+        yield {**name, "handle": collection_handle(reference.id, unique=unique)}
 
 
 def _existing(raw: Mapping[str, Any], *, ours: bool) -> ExistingReference:

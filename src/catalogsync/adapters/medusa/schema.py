@@ -91,7 +91,8 @@ _NAMES: tuple[tuple[_Kind, str], ...] = (
 )
 _KINDS = {name: kind for kind, names in _NAMES for name in names.split()}
 _ANSWERS = frozenset(
-    {"created", "inventory_items", "product_categories", "product_category"}
+    {"collection", "collections", "created", "inventory_items"}
+    | {"product_categories", "product_category", "product_type", "product_types"}
     | {"product", "product_option", "product_options", "product_tag", "product_tags"}
     | {"products", "sales_channels", "shipping_profiles", "stock_locations"}
     | {"stores", "updated", "variants"}
@@ -99,7 +100,7 @@ _ANSWERS = frozenset(
 """The keys under which bodies have rows, or a single row."""
 _SINGLE = frozenset(
     {"inventory", "option", "product", "product_category", "product_option"}
-    | {"product_tag"}
+    | {"collection", "product_tag", "product_type", "type"}
     | {"price_set_link", "shipping_profile", "shipping_profiles_link"}
 )
 _OPTIONAL = frozenset(
@@ -107,7 +108,9 @@ _OPTIONAL = frozenset(
     | {"shipping_profiles_link"}
 )
 """Single links to other modules, which may be absent."""
-_GAPPED = frozenset({"inventory_items", "option", "prices", "sales_channels"})
+_GAPPED = frozenset(
+    {"collection", "inventory_items", "option", "prices", "sales_channels", "type"}
+)
 """Columns that are null, or lists that contain null, after a deletion."""
 
 

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from catalogsync.catalog.changes import Create
 from catalogsync.catalog.products import (
     DETAILS,
+    GROUPS,
     Dimensions,
     Field,
     Product,
@@ -133,7 +134,7 @@ class _Rows:
 _PRODUCT = (
     *("id", "source", "source_id", "title", "description", "brand", "status"),
     *("thumbnail", "weight", "length", "width", "height", "attributes", "last_applied"),
-    *(*DETAILS, Field.DISCOUNTABLE),
+    *(*DETAILS, *GROUPS, Field.DISCOUNTABLE),
 )
 _VARIANT = ("id", "product_id", "source_id", "title", "sku", "barcode")
 
@@ -156,7 +157,7 @@ def _product_row(id_: int, change: Create) -> _Row:
         _digits(size.height),
         attributes_text(new),
         change.last_applied,
-        *(given(getattr(new, field)) for field in DETAILS),
+        *(given(getattr(new, field)) for field in (*DETAILS, *GROUPS)),
         given(new.discountable),
     )
 

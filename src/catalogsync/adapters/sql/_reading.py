@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from catalogsync.catalog import lenient
 from catalogsync.catalog.changes import Existing, Found
 from catalogsync.catalog.products import (
+    GROUPS,
     TEXTS,
     UNSET,
     VARIANT_FIELDS,
@@ -223,6 +224,7 @@ def existing(
             for each in parts[category][link.category_id]
         },
         Field.TAGS: {str(t.tag_id): str(t.text) for t in parts[product_tag][row.id]},
+        **{f: _group(getattr(row, f.value)) for f in GROUPS},
     }
     return Existing(
         product=_product(row, parts, fields, key),
@@ -248,6 +250,12 @@ def _product(
         values["variants"] = variants
     title = lenient.text(row.title) or ""
     return unchecked(Product, key=key, title=title, **values)
+
+
+def _group(value: object) -> Mapping[str, str]:
+    """A type or collection, whose name is its id."""
+    name = lenient.text(value)
+    return {} if name is None else {name: name}
 
 
 def _status(text: str | None) -> ProductStatus | Unset:
@@ -318,7 +326,7 @@ def _text(column: str) -> Callable[[sa.Row[Any], Parts], str | None]:
 
 
 _FIELDS: Mapping[Field, Callable[[sa.Row[Any], Parts], Any]] = {
-    **{field: _text(field.value) for field in TEXTS},
+    **{field: _text(field.value) for field in (*TEXTS, *GROUPS)},
     Field.STATUS: lambda row, _: _status(row.status),
     Field.DISCOUNTABLE: lambda row, _: (
         UNSET if row.discountable is None else row.discountable

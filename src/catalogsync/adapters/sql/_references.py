@@ -55,7 +55,7 @@ async def find_references(
     """Find categories and tags; the table may lack the last-applied column."""
     tags = [each for each in references if each.kind is ReferenceKind.TAG]
     categories = [each for each in references if each.kind is ReferenceKind.CATEGORY]
-    existing: dict[Reference, ExistingReference] = {}
+    existing = groups(references)
     for part in batched(tags, _AT_ONCE):
         rows = await connection.execute(_TAGS, {"ids": [each.id for each in part]})
         texts = {
@@ -69,6 +69,15 @@ async def find_references(
         keys = {(row.source, row.source_id): _existing(row, parents) for row in found}
         existing |= {e: keys[e.source, e.id] for e in part if (e.source, e.id) in keys}
     return existing
+
+
+def groups(references: Collection[Reference]) -> dict[Reference, ExistingReference]:
+    """Types and collections, which always exist: a product has just their names."""
+    return {
+        each: ExistingReference(id=each.id, name=each.name)
+        for each in references
+        if each.kind in {ReferenceKind.TYPE, ReferenceKind.COLLECTION}
+    }
 
 
 def _existing(row: sa.Row[Any], parents: Mapping[str, str | None]) -> ExistingReference:

@@ -174,10 +174,10 @@ class SQLSink:
     async def find_references(
         self, references: frozenset[Reference], /
     ) -> Mapping[Reference, ExistingReference]:
-        """Find categories and tags."""
+        """Find categories and tags; types and collections are only names here."""
         async with self._database.reading() as connection:
             if connection is None:
-                return {}
+                return _references.groups(references)
             has_last_applied = self._database.has_last_applied
             return await _references.find_references(
                 connection, references, has_last_applied=has_last_applied

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
 
 from catalogsync.catalog.changes import Reference
-from catalogsync.catalog.products import DETAILS, ProductKey
+from catalogsync.catalog.products import DETAILS, GROUPS, ProductKey
 
 NewRow: TypeAlias = dict[str, Any]
 """Values to write, by column."""
@@ -81,6 +81,7 @@ product = sa.Table(
     sa.Column("height", _DECIMAL),
     *(sa.Column(field.value, sa.Text, info=LATER) for field in DETAILS),
     sa.Column("discountable", sa.Boolean, info=LATER),
+    *(sa.Column(field.value, sa.Text, info=LATER) for field in GROUPS),
     sa.Column("attributes", sa.Text),
     sa.Column("receipt", sa.Text, key="last_applied"),
     sa.Column("created_at", _TIME, server_default=sa.func.now()),

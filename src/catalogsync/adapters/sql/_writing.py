@@ -25,6 +25,7 @@ from catalogsync.catalog.changes import (
     Write,
 )
 from catalogsync.catalog.products import (
+    GROUPS,
     PLAIN,
     VARIANT_TEXTS,
     Dimensions,
@@ -162,7 +163,7 @@ def _variant_changes(change: Change) -> Iterator[tuple[VariantChange, Variant | 
 
 # --- columns ---
 
-_PLAIN = [f.value for f in (*PLAIN, Field.STATUS) if f is not Field.DIMENSIONS]
+_PLAIN = [f.value for f in (*PLAIN, *GROUPS, Field.STATUS) if f is not Field.DIMENSIONS]
 
 
 def _new_product(change: Create) -> NewRow:

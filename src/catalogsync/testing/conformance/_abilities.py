@@ -18,6 +18,7 @@ from catalogsync.catalog.changes import (
 )
 from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
 from catalogsync.catalog.products import Category, Product, ProductStatus
+from catalogsync.diff.compare import own_references
 from catalogsync.engine import Options, promises, sync
 from catalogsync.engine.removing import removal
 from catalogsync.protocols import (
@@ -323,13 +324,15 @@ async def references_once(kit: SinkKit) -> None:
 
 @promise(ABILITIES, mend="Write `change.references` of a product, the complete list.")
 async def references_of_products(kit: SinkKit) -> None:
-    """A product has the categories and tags that it was written with, and loses them."""
+    """A product has the categories, tags, type and collection that it was written with, and loses them."""
     kit.able(ReferencingSink, "find_references")
     for ids in (("a", "b"), ("b",), ()):
         names = {id_: f"Kit {kit.source} {id_}" for id_ in ids}
         product = kit.product(
             categories=[Category(id=i, name=name) for i, name in names.items()],
             tags=[*names.values()],
+            type=next(iter(names.values()), None),
+            collection=next(iter(names.values()), None),
         )
         await kit.put(product)
         report = await sync(
@@ -341,7 +344,8 @@ async def references_of_products(kit: SinkKit) -> None:
 
 
 def _same_number(existing: Existing, shaped: Product) -> None:
-    """As many categories and tags as the sink can hold of the product."""
+    """As many references as the sink can hold of the product."""
+    desired = own_references(shaped)
     for field, names in existing.references.items():
-        held = getattr(shaped, field.value) or ()
+        held = desired.get(field, ())
         same(len(names), len(held), f"{field.value} of the product")

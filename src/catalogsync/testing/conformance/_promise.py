@@ -177,7 +177,7 @@ def explained(results: Sequence[CheckResult]) -> None:
 def example(key: ProductKey) -> Product:
     """The product that is written in most checks: one variant with a price in USD.
 
-    It has every field but status, categories and tags; `shape` leaves out what the sink
+    It has every field but status, categories, tags, type and collection; `shape` leaves out what the sink
     has no place for.
     """
     price = Price(amount=Decimal("19.99"), currency="USD")

@@ -224,6 +224,8 @@ async def keeps_unchanged(kit: StateKit) -> None:
         fields=frozenset({Field.TITLE, Field.STOCK}),
         categories=(Category(id="pans", name="Pans", parent=pots),),
         tags=("new",),
+        type="Pan",
+        collection=None,
     )
     first = Unchanged(record="1", row="2", outline=outline)
     second = attrs.evolve(first, record="3", outline=Outline(fields=frozenset()))

@@ -63,5 +63,5 @@ class Group:
                 kept = [row for row in product["tags"] if row["id"] != key]
                 self.state.replace(product, "tags", kept)
             elif product[f"{self.kind}_id"] == key:
-                self.state.journal.put(product, f"{self.kind}_id", None)
+                # The product keeps the id of the deleted type or collection.
                 self.state.journal.put(product, self.kind, None)

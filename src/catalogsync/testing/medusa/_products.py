@@ -155,7 +155,7 @@ class Products:
         ):
             if key := body.get(column):
                 _get(table, column, key)
-            if column in body or "type" not in product:
+            if column in body or column[:-3] not in product:
                 state.journal.put(product, column[:-3], table.get(key or ""))
         self._relate_links(product, body)
 
