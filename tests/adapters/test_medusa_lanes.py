@@ -79,7 +79,11 @@ def shirt(id_: str, stock: int = 5, amount: str = "10", **more: Any) -> Product:
         )
         for size in "SM"
     ]
-    fields = {"title": f"Shirt {id_}", "variants": variants, "tags": ["new"]}
+    fields: dict[str, Any] = {
+        "title": f"Shirt {id_}",
+        "variants": variants,
+        "tags": ["new"],
+    }
     return Product(key=ProductKey("shop", id_), **{**fields, **more})
 
 
@@ -91,7 +95,11 @@ def cup(id_: str, stock: int = 5, amount: str = "10", **more: Any) -> Product:
         prices=[Price(amount=Decimal(amount), currency="USD")],
         stock=[StockLevel(quantity=stock)],
     )
-    fields = {"title": f"Cup {id_}", "variants": [variant], "attributes": {"a": "b"}}
+    fields: dict[str, Any] = {
+        "title": f"Cup {id_}",
+        "variants": [variant],
+        "attributes": {"a": "b"},
+    }
     return Product(key=ProductKey("shop", id_), **{**fields, **more})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -19,8 +19,10 @@ from tests.service.shops import (
 
 from catalogsync import Field, TransientError
 from catalogsync.config import Lane
+from catalogsync.events import RunFinished
 from catalogsync.report import RunStatus
 from catalogsync.schedule import Schedule
+from catalogsync.service import JobEvent
 
 MINUTE = dt.timedelta(minutes=1)
 FIVE = 5 * MINUTE
@@ -30,11 +32,16 @@ TITLES = Lane(only=[Field.TITLE], schedule="*/5 * * * *")
 @asynccontextmanager
 async def open_full(
     lanes: Sequence[Lane] = (TITLES,), **more: Any
-) -> AsyncIterator[Shop]:
+) -> AsyncGenerator[Shop]:
     """A service whose job has run once, so that its products are in the sink."""
     async with open_shop(lanes=lanes, **more) as shop:
         await shop.run()
         yield shop
+
+
+def _status(item: JobEvent) -> str:
+    assert isinstance(item.event, RunFinished)
+    return item.event.status
 
 
 async def only(shop: Shop) -> list[tuple[str, ...]]:
@@ -51,7 +58,9 @@ async def test_a_lane_that_comes_due() -> None:
         state = shop.service.job_state("shelf")
         assert state.lanes.next_at == MIDNIGHT + FIVE
         shop.look(MIDNIGHT + FIVE)
-        report = (await end()).event.report
+        event = (await end()).event
+        assert isinstance(event, RunFinished)
+        assert (report := event.report)
         assert (report.counts.updated, report.counts.skipped) == (1, 1)
         assert shop.till.titles["0"] == "New"
         assert "99" not in shop.till.titles
@@ -113,12 +122,12 @@ async def test_a_lane_that_fails_waits_for_its_next_time() -> None:
     async with open_full() as shop, finished(shop.service) as end:
         shop.shelf.faults = [TransientError("down")] * 4
         shop.look(MIDNIGHT + FIVE)
-        assert (await end()).event.status is RunStatus.FAILED
+        assert _status(await end()) == RunStatus.FAILED
         state = shop.service.job_state("shelf")
         await shop.store.until(lambda: "down" in state.problem)
         assert state.failures == 0
         shop.look(MIDNIGHT + 2 * FIVE)
-        assert (await end()).event.status is RunStatus.SUCCEEDED
+        assert _status(await end()) == RunStatus.SUCCEEDED
         await shop.store.until(lambda: not state.problem)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import html
 import re
 import sys
@@ -19,11 +20,20 @@ import aiohttp
 import attrs
 import pytest
 from aiohttp import web
-from tests.service.shops import Shelf, Shop, Till, finished, key, open_shop
+from tests.service.shops import (
+    MIDNIGHT,
+    Shelf,
+    Shop,
+    Till,
+    finished,
+    key,
+    open_shop,
+)
 from tests.web.sites import ACCESS, OPERATE, READ
 
-from catalogsync import Change, MemorySink, Outcome, RefusedError
+from catalogsync import Change, Field, MemorySink, Outcome, RefusedError
 from catalogsync.catalog.changes import FieldDiff
+from catalogsync.config import Lane
 from catalogsync.diff.ownership import ManualEdit
 from catalogsync.errors import MissingExtraError
 from catalogsync.events import Event
@@ -415,6 +425,18 @@ async def test_a_run_of_one_product_does_not_hide_that_others_fail() -> None:
             assert "succeeded</span> <span" in seen.text
             assert "(chosen products)" in seen.text
             assert "2 products of the job still fail" in seen.text
+
+
+async def test_a_lane_is_shown_with_its_fields() -> None:
+    lane = Lane(only=[Field.STOCK, Field.TITLE], schedule="*/5 * * * *")
+    async with browsing(lanes=[lane]) as browser:
+        await browser.shop.run()
+        async with finished(browser.shop.service) as end:
+            browser.shop.look(MIDNIGHT + dt.timedelta(minutes=5))
+            await end()
+        seen = await browser.open("/jobs/shelf")
+        assert "(only stock, title)" in seen.text
+        assert "(chosen products)" not in seen.text
 
 
 @pytest.mark.parametrize("name", ["{job}", "a{b}c", "{a:b}", "50%"])

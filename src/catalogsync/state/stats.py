@@ -88,6 +88,7 @@ def row(record: RunRecord) -> dict[str, str | int | float | None]:
         "started_at": began.isoformat(timespec="milliseconds"),
         "status": record.status.value if record.status else "",
         "partial": record.partial,
+        "only": ", ".join(report.only) or None if report else None,
         **{name: getattr(report, name, None) for name in _SPEED},
         **{each: getattr(report and report.counts, each, None) for each in _COUNTS},
         **{name: getattr(report, name, None) for name in _SENT},

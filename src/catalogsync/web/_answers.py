@@ -86,6 +86,7 @@ class Run:
     run_id: str
     job: str
     partial: bool
+    only: list[str]
     source: str
     sink: str
     status: RunStatus | None
@@ -209,6 +210,7 @@ def _plain(value: object) -> object:
 
 _NO_REPORT = {
     **dict.fromkeys(("duration_s", "counts", "still_failing")),
+    "only": (),
     "summary": "",
     "reasons": (),
     "problem": "",

@@ -46,6 +46,7 @@ _SHAPE = (
     "variants.id,variants.metadata,"
     "variants.options.value,variants.options.option.title"
 )
+_STOCK = frozenset({Field.STOCK})
 _RESHAPING = frozenset({Field.VARIANTS, Field.OPTIONS})
 
 
@@ -290,7 +291,7 @@ def _is_stock_only(change: Update) -> bool:
     """
     before = LastApplied.parse(change.existing.last_applied)
     return (
-        change.fields == {Field.STOCK}
+        change.fields == _STOCK
         and not is_incomplete(change)
         and LastApplied.parse(change.last_applied) == before
     )
