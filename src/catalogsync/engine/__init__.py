@@ -29,7 +29,7 @@ here either: it is pure, and is in `catalogsync.diff`.
 from __future__ import annotations
 
 from .opening import Openable
-from .options import OnDeleted, Options, Prune, Transform, WhenBusy
+from .options import OnDeleted, Options, Prune, Transform, WhenBusy, Writes
 from .pipeline import OnChange
 from .retrying import RetrySource
 from .run import Run
@@ -46,6 +46,7 @@ __all__ = [
     "Sync",
     "Transform",
     "WhenBusy",
+    "Writes",
     "run_blocking",
     "sync",
 ]

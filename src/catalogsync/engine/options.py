@@ -9,14 +9,14 @@ from typing import TypeAlias
 import attrs
 
 from catalogsync._lib.bounds import above, at_least, finite
-from catalogsync.catalog.changes import Action
+from catalogsync.catalog.changes import Action, Create, Write
 from catalogsync.catalog.products import Field, Product, ProductKey
 from catalogsync.diff.ownership import NOT_ALONE, OnManualEdit, Owner, Rules
 from catalogsync.errors import InvalidValueError
 from catalogsync.protocols import AdoptBy
 from catalogsync.retry import RetryPolicy
 
-__all__ = ["OnDeleted", "Options", "Prune", "Transform", "WhenBusy"]
+__all__ = ["OnDeleted", "Options", "Prune", "Transform", "WhenBusy", "Writes"]
 
 Transform: TypeAlias = Callable[[Product], Product | None]
 """Returns a changed product with the same key, or None to skip it."""
@@ -47,6 +47,14 @@ class OnDeleted(enum.StrEnum):
 
     RECREATE = "recreate"
     LEAVE = "leave"
+
+
+class Writes(enum.StrEnum):
+    """Which products a run writes; others count as skipped."""
+
+    ALL = "all"
+    CREATE_ONLY = "create_only"
+    UPDATE_ONLY = "update_only"
 
 
 class WhenBusy(enum.StrEnum):
@@ -125,6 +133,8 @@ class Options:
             parents of categories are kept.
         on_deleted: What to do with our products that people deleted. LEAVE needs a
             state store, and knows products that were written since it was set.
+        writes: Whether to create and update products, or only one of the two. An
+            adoption is an update. Incomplete products are completed in any case.
         adopt: How to recognise products without our key that are to become ours; tried
             in this order. Empty: none are adopted.
         complete: Whether the source has the whole catalog. If not, as with a file of
@@ -167,6 +177,7 @@ class Options:
         default=None, converter=attrs.converters.optional(OnManualEdit)
     )
     on_deleted: OnDeleted = attrs.field(default=OnDeleted.RECREATE, converter=OnDeleted)
+    writes: Writes = attrs.field(default=Writes.ALL, converter=Writes)
     adopt: tuple[AdoptBy, ...] = attrs.field(default=(), converter=_adopt)
     complete: bool = True
     says_deleted: bool = False
@@ -185,6 +196,15 @@ class Options:
         if self.prune and not (self.complete or self.says_deleted):
             problem = "must be true with `prune`: what the source leaves out would go"
             raise InvalidValueError("complete", problem)
+
+    def withheld(self, change: Write) -> str:
+        """Why `writes` withholds a change; empty: it does not."""
+        if isinstance(change, Create):
+            new = "the sink does not have it, and `writes` is `update_only`"
+            return new if self.writes is Writes.UPDATE_ONLY else ""
+        if self.writes is Writes.CREATE_ONLY and not change.existing.missing_parts:
+            return "the sink has it already, and `writes` is `create_only`"
+        return ""
 
     @property
     def partial(self) -> bool:

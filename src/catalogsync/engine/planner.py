@@ -294,6 +294,9 @@ class Planner:
         except RefusedError as error:
             self._fail(product, error.reason, error.said)
             return None
+        if result.change and (why := self._withheld(result.change)):
+            self.recorder.record(Outcome(product.key, OutcomeStatus.SKIPPED, why))
+            return None
         if result.conflicts or result.manual_edits or result.dropped:
             self._normalizer.noteworthy.add(hash(product.key))
         for conflict in result.conflicts:
@@ -348,14 +351,26 @@ class Planner:
                 " of the last write"
             )
 
+    def _withheld(self, change: Write) -> str:
+        """Why `writes` withholds a change; empty: it does not.
+
+        An update of what we began to create belongs to the creation.
+        """
+        if not isinstance(change, Create) and self._has_begun(change.key):
+            return ""
+        return self.options.withheld(change)
+
+    def _has_begun(self, key: ProductKey) -> bool:
+        """Whether we began to write a product and do not know that it is finished."""
+        return key in self.journal.intents or self.recorder.was_attempted(key)
+
     def _rules(self, key: ProductKey) -> Rules:
         """The rules for one product.
 
         A write that began and was not finished leaves differences that look like
         manual edits, so they do not count as such.
         """
-        begun = key in self.journal.intents or self.recorder.was_attempted(key)
-        return self._rules_after(key) if begun else self.rules
+        return self._rules_after(key) if self._has_begun(key) else self.rules
 
     def _rules_after(self, key: ProductKey) -> Rules:
         """Rules by which only the manual edits found before our write are any."""

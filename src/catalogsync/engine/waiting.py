@@ -35,7 +35,7 @@ from . import promises
 from .answers import send
 from .batches import existing_of
 from .journal import Journal
-from .options import Options
+from .options import Options, Writes
 from .planner import Planner
 from .recorder import Recorder
 
@@ -108,7 +108,12 @@ class LastRound:
             before = len(waiting)
             await self.write(await self._plan([item.desired for item in waiting]))
             waiting = self.room.take()
-            if len(waiting) == before and not await self._free_values(waiting):
+            if len(waiting) < before:
+                continue
+            # Freeing a value is an update of the product that has it.
+            if self.options.writes is Writes.CREATE_ONLY:
+                break
+            if not await self._free_values(waiting):
                 break
         for item in waiting:
             self.recorder.record_refusal(self._explained(item.outcome))
