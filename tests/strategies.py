@@ -204,6 +204,10 @@ def _stock() -> st.SearchStrategy[list[StockLevel]]:
     )
 
 
+def _sizes() -> st.SearchStrategy[Dimensions]:
+    return st.builds(Dimensions, length=amounts(), width=_none_or(amounts()))
+
+
 @attrs.frozen
 class _Frame:
     """What a product's variants have in common at all times."""
@@ -243,6 +247,8 @@ def _variants(draw: st.DrawFn, frame: _Frame) -> tuple[Variant, ...]:
             title=draw(_supplied(texts())),
             sku=draw(_maybe(texts())),
             barcode=draw(_maybe(texts())),
+            weight=draw(_maybe(amounts())),
+            dimensions=draw(_maybe(_sizes())),
             options=options,
             prices=draw(_supplied(_prices())),
             stock=draw(_supplied(_stock())),
@@ -257,7 +263,6 @@ def _variants(draw: st.DrawFn, frame: _Frame) -> tuple[Variant, ...]:
 
 def _fields(frame: _Frame) -> dict[str, st.SearchStrategy[Any]]:
     urls = texts().map(lambda text: f"https://pictures.example/{text}")
-    sizes = st.builds(Dimensions, length=amounts(), width=_none_or(amounts()))
     return {
         "title": texts(),
         "description": _maybe(texts(max_size=60)),
@@ -272,7 +277,7 @@ def _fields(frame: _Frame) -> dict[str, st.SearchStrategy[Any]]:
         ),
         "tags": _supplied(st.lists(texts(), max_size=4, unique=True)),
         "weight": _maybe(amounts()),
-        "dimensions": _maybe(sizes),
+        "dimensions": _maybe(_sizes()),
         **{name: _maybe(texts()) for name in _SHORT_TEXTS},
         "origin_country": _maybe(st.sampled_from(["DE", "PT", "ZZ"])),
         "discountable": _supplied(st.booleans()),

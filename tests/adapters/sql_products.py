@@ -46,6 +46,8 @@ def variant(id_: str = "default", **values: Any) -> Variant:
         "title": id_,
         "sku": f"SKU-{id_}",
         "barcode": "4006381333931",
+        "weight": Decimal("0.20"),
+        "dimensions": Dimensions(length=Decimal("9.5"), height=Decimal(2)),
         "options": {"Size": id_},
         "prices": [price("9.99")],
         "stock": [StockLevel(quantity=3), StockLevel(quantity=4, location="Berlin")],
@@ -206,6 +208,8 @@ def as_found(desired: Product) -> Product:
 
 def _variant_as_found(desired: Variant) -> Variant:
     values: dict[str, Any] = {
+        "weight": desired.weight or None,
+        "dimensions": desired.dimensions or None,
         "prices": desired.prices or (),
         "stock": desired.stock or (),
     }

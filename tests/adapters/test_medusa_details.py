@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import attrs
@@ -9,6 +10,8 @@ import pytest
 
 from catalogsync import (
     UNSET,
+    Dimensions,
+    Field,
     Options,
     Product,
     ProductKey,
@@ -19,7 +22,7 @@ from catalogsync import (
     sync,
 )
 from catalogsync.adapters.medusa import MedusaSettings, MedusaSink
-from catalogsync.diff.ownership import OnManualEdit
+from catalogsync.diff.ownership import OnManualEdit, Owner
 
 COLUMNS = {
     "subtitle": "For tea",
@@ -29,6 +32,7 @@ COLUMNS = {
     "mid_code": "PTCUP42LIS",
     "discountable": False,
 }
+SIZES = ("weight", "length", "width", "height")
 CUP = Product(
     key=ProductKey("shop", "1"),
     title="Cup",
@@ -107,3 +111,57 @@ async def test_a_manual_edit(medusa: Any, name: str) -> None:
         assert columns(await row(medusa)) == COLUMNS | edit
         assert (await put(sink, CUP, verify=1)).counts.updated == 1
         assert columns(await row(medusa)) == COLUMNS
+
+
+def sized(weight: str | None, height: str | None) -> Product:
+    """The cup with a weight and a height of its variant."""
+    size = None if height is None else Dimensions(height=Decimal(height))
+    grams = None if weight is None else Decimal(weight)
+    only = Variant(id="only", weight=grams, dimensions=size)
+    return attrs.evolve(CUP, variants=[only])
+
+
+def approximately(number: str | None) -> Any:
+    return None if number is None else pytest.approx(float(number), rel=1e-6)
+
+
+async def variant_row(medusa: Any) -> dict[str, Any]:
+    names = ("id", *SIZES)
+    fields = ",".join(["id", *(f"variants.{name}" for name in names)])
+    found = await medusa.get(f"/admin/products?external_id=shop:1&fields={fields}")
+    (row,) = found["products"][0]["variants"]
+    return dict(row)
+
+
+async def test_weight_and_dimensions_of_a_variant(medusa: Any) -> None:
+    """Written, compared with 4 bytes, emptied, and 0 is a weight; `owns` knows them."""
+    async with settings(medusa).open() as sink:
+        for weight, height in (
+            *(("240.123456789", "9"), ("0", "9"), ("0", None), (None, "0.5")),
+            *((None, None), ("3", None)),
+        ):
+            await put(sink, sized(weight, height))
+            row = await variant_row(medusa)
+            assert row["weight"] == approximately(weight)
+            assert row["height"] == approximately(height)
+            assert row["length"] is None
+            assert (await put(sink, sized(weight, height))).counts.unchanged == 1
+        assert (await put(sink, CUP)).counts.unchanged == 1
+        assert (await variant_row(medusa))["weight"] == 3
+        never = {Field.VARIANT_WEIGHT: Owner.NEVER}
+        await put(sink, sized("7", None), owns=never)
+        assert (await variant_row(medusa))["weight"] == 3
+
+
+async def test_a_manual_edit_of_a_variants_weight(medusa: Any) -> None:
+    async with settings(medusa).open() as sink:
+        await put(sink, sized("240", "9"))
+        product, variant = (await row(medusa))["id"], (await variant_row(medusa))["id"]
+        path = f"/admin/products/{product}/variants/{variant}"
+        await medusa.post(path, {"weight": 1, "height": None})
+        kept = await put(sink, sized("240", "9"), on_manual_edit=OnManualEdit.KEEP)
+        paths = [edit.diff.path for edit in kept.manual_edits]
+        assert paths == ["variants.only.weight", "variants.only.dimensions"]
+        assert (await put(sink, sized("240", "9"))).counts.updated == 1
+        found = await variant_row(medusa)
+        assert (found["weight"], found["height"]) == (240, 9)

@@ -71,6 +71,8 @@ FULL = Product(
             title=f"Size {size}",
             sku=f"CUP-{size}",
             barcode=f"40000{size}",
+            weight=Decimal("240.5"),
+            dimensions=Dimensions(width=Decimal(9)) if size == "S" else None,
             options={"Size": size, "Color": "Red"},
             prices=[Price(amount=Decimal("9.99"), currency="USD")],
             stock=[StockLevel(quantity=7)] if size == "S" else [],

@@ -26,6 +26,8 @@ from catalogsync.catalog.changes import (
     Release,
 )
 from catalogsync.catalog.products import (
+    DETAILS,
+    GROUPS,
     UNSET,
     Field,
     Image,
@@ -354,6 +356,7 @@ async def test_it_becomes_ours_and_what_others_added_stays(
         weight=None,
         dimensions=None,
         attributes={"note": "keep", "rating": 4.5},
+        **{field.value: None for field in (*DETAILS, *GROUPS)},  # type: ignore[arg-type]
     )
     assert [each async for each in sink.owned("shop")]
 

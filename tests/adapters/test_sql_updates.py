@@ -211,7 +211,14 @@ async def test_variants_are_added_changed_and_removed(
     await apply(sink, product(variants=after))
     ours = await found(sink)
     theirs = Variant(
-        id="XS", sku=None, barcode=None, options={"Size": "XS"}, prices=(), stock=()
+        id="XS",
+        sku=None,
+        barcode=None,
+        weight=None,
+        dimensions=None,
+        options={"Size": "XS"},
+        prices=(),
+        stock=(),
     )
     assert ours.product.variants
     assert {each.id: each for each in ours.product.variants} == {

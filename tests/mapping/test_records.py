@@ -72,6 +72,30 @@ def test_texts_for_customs_and_discounts() -> None:
     )
 
 
+def test_weights_and_sizes_of_variants() -> None:
+    given = (
+        'sku = "S"\nweight = { from = "W", unit = "g" }\n'
+        'variant_weight = { from = "VW", unit = "kg", decimal = "." }\n'
+        'variant_length = { from = "VL", unit = "cm", empty = "clear" }\n'
+        'variant_height = { from = "VH", unit = "mm" }'
+    )
+    row = {"id": "1", "name": "Cup", "W": "300"}
+    found = product(
+        given,
+        {**row, "S": "a", "VW": "0.25", "VL": "2", "VH": "9"},
+        {**row, "S": "b", "VW": "0"},
+    )
+    first, second = found.variants or ()
+    assert (found.weight, first.weight, second.weight) == (300, 250, 0)
+    assert first.dimensions == Dimensions(length=Decimal(20), height=Decimal(9))
+    assert second.dimensions is None
+    (only,) = product('sku = "S"', {**row, "S": "a"}).variants or ()
+    assert (only.weight, only.dimensions) == (UNSET, UNSET)
+    assert reason(given, {**row, "S": "a", "VH": "tall"}).startswith(
+        "row 2: variant_height: "
+    )
+
+
 def test_categories_have_levels() -> None:
     found = product(
         'categories = { all = "cat*" }\ncategory_levels = "->"',

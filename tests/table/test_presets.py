@@ -128,14 +128,17 @@ async def test_details_in_an_export_of_medusa(tmp_path: Path) -> None:
     head = (
         "Product Handle,Product Title,Product Subtitle,Product Material,Product Hs Code,"
         "Product Origin Country,Product Mid Code,Product Discountable,Product Type,"
-        "Product Collection Title,Variant Id\n"
+        "Product Collection Title,Variant Id,Variant Weight,Variant Height\n"
     )
-    text = f"{head}a,A,Sub,Clay,6912,pt,PTX,false,Cups,Summer,1\n"
-    text += "b,B,,,,Portugal,,TRUE,,,2\n"
+    text = f"{head}a,A,Sub,Clay,6912,pt,PTX,false,Cups,Summer,1,250,9.5\n"
+    text += "b,B,,,,Portugal,,TRUE,,,2,,\n"
     (first, second), rejected = await read_preset(tmp_path, text, "medusa-csv")
     assert rejected == []
     found = (first.subtitle, first.material, first.hs_code, first.origin_country)
     assert found == ("Sub", "Clay", "6912", "PT")
+    (variant,) = first.variants or ()
+    assert variant.weight == 250
+    assert variant.dimensions == Dimensions(height=Decimal("9.5"))
     assert (first.type, first.collection) == ("Cups", "Summer")
     assert (first.mid_code, first.discountable) == ("PTX", False)
     assert (second.origin_country, second.discountable) == (UNSET, True)

@@ -73,6 +73,8 @@ VARIANTS = [
         title="Small",
         sku="cup-s",
         barcode="1",
+        weight=Decimal(240),
+        dimensions=Dimensions(height=Decimal(9)),
         prices=[price("9.99"), price("8.99", "EUR")],
         stock=[StockLevel(quantity=5), StockLevel(quantity=1, location="Berlin")],
     ),

@@ -16,6 +16,7 @@ from catalogsync import (
     Action,
     Category,
     Change,
+    Dimensions,
     Existing,
     Field,
     Image,
@@ -54,6 +55,8 @@ OF_VARIANT = {
     Field.VARIANT_TITLE: "title",
     Field.SKU: "sku",
     Field.BARCODE: "barcode",
+    Field.VARIANT_WEIGHT: "weight",
+    Field.VARIANT_DIMENSIONS: "dimensions",
     Field.OPTIONS: "options",
     Field.PRICES: "prices",
     Field.STOCK: "stock",
@@ -69,7 +72,14 @@ def variant(id_: str = "v", **fields: Any) -> Variant:
 
 
 VARIANTS = (
-    variant("S", title="Small", sku="s", prices=[price("1"), price("2", "EUR")]),
+    variant(
+        "S",
+        title="Small",
+        sku="s",
+        weight=Decimal(2),
+        dimensions=Dimensions(length=Decimal(1)),
+        prices=[price("1"), price("2", "EUR")],
+    ),
     variant("M", barcode="1", prices=[price("3")], stock=[StockLevel(quantity=5)]),
 )
 CUP = Product(
@@ -448,6 +458,14 @@ EDITS: Mapping[str, tuple[dict[str, Any], dict[str, tuple[Any, Any]]]] = {
         {"attributes.year": (None, 2020)},
     ),
     "a SKU": ({"variants": small(sku="x")}, {"variants.S.sku": ("x", "s")}),
+    "the weight of a variant": (
+        {"variants": small(weight=Decimal(3))},
+        {"variants.S.weight": ("3", "2")},
+    ),
+    "the dimensions of a variant": (
+        {"variants": small(dimensions=None)},
+        {"variants.S.dimensions": (None, "length=1")},
+    ),
     "options": (
         {"variants": small(options={"Size": "Little"})},
         {"variants.S.options": ({"Size": "Little"}, {"Size": "S"})},
@@ -492,6 +510,19 @@ def test_a_field_that_the_source_begins_to_supply(field: Field) -> None:
     edit = step(supplying, by_hand(after, cup(**{field: theirs})), KEEP)[1]
     assert (edit.change, paths(edit.manual_edits)) == (None, {field: (theirs, ours)})
     assert compare(supplying, existing, rules=owns(**{field: "never"})).change is None
+
+
+@pytest.mark.parametrize("name", ["weight", "dimensions"])
+def test_sizes_of_a_variant_that_the_source_does_not_supply(name: str) -> None:
+    """Nothing changes, and a source that begins to supply them makes no edit of it."""
+    plain = cup(variants=small(**{name: UNSET}))
+    existing = by_hand(created(plain), CUP)
+    for rules in (OVERWRITE, KEEP):
+        assert compare(plain, existing, rules=rules) == Comparison(None)
+    result = compare(cup(variants=small(**{name: None})), existing, rules=KEEP)
+    assert result.change
+    assert result.change.fields == {Field(f"variant_{name}")}
+    assert result.manual_edits == ()
 
 
 @pytest.mark.parametrize(("by_them", "expected"), EDITS.values(), ids=EDITS)

@@ -78,6 +78,8 @@ class Field(enum.StrEnum):
     VARIANT_TITLE = "variant_title"
     SKU = "sku"
     BARCODE = "barcode"
+    VARIANT_WEIGHT = "variant_weight"
+    VARIANT_DIMENSIONS = "variant_dimensions"
     OPTIONS = "options"
     PRICES = "prices"
     STOCK = "stock"
@@ -107,7 +109,14 @@ UNIQUE = {Field.SKU: "sku", Field.BARCODE: "barcode"}
 """Fields whose values many sinks allow on one variant only, with attribute names."""
 VARIANT_TEXTS = {Field.VARIANT_TITLE: "title", **UNIQUE}
 """Texts of a variant, with attribute names."""
-VARIANT_FIELDS = {**VARIANT_TEXTS, Field.PRICES: "prices", Field.STOCK: "stock"}
+VARIANT_SIZES = {
+    Field.VARIANT_WEIGHT: "weight",
+    Field.VARIANT_DIMENSIONS: "dimensions",
+}
+"""Weight and dimensions of a variant, with attribute names."""
+VARIANT_PLAIN = {**VARIANT_TEXTS, **VARIANT_SIZES}
+"""Fields of a variant that have one value, with attribute names."""
+VARIANT_FIELDS = {**VARIANT_PLAIN, Field.PRICES: "prices", Field.STOCK: "stock"}
 """All fields of a variant except its options, with attribute names."""
 
 
@@ -279,6 +288,8 @@ class Variant:
         title: The title that shoppers see; UNSET: the sink makes one from the options.
         sku: Stock keeping unit.
         barcode: Any barcode, as text.
+        weight: Weight in the source's unit.
+        dimensions: Dimensions in the source's unit.
         options: Value of each option, such as `{"Color": "Red"}`. All variants of a
             product have the same options, each in another combination. Empty: the
             source supplies none.
@@ -295,6 +306,12 @@ class Variant:
     )
     barcode: str | Unset | None = attrs.field(
         default=UNSET, converter=_empty_to_none, validator=checks.optional_text
+    )
+    weight: Decimal | Unset | None = attrs.field(
+        default=UNSET, validator=checks.optional_amount
+    )
+    dimensions: Dimensions | Unset | None = attrs.field(
+        default=UNSET, validator=checks.one_of(Dimensions, Unset, None)
     )
     options: Mapping[str, str] = attrs.field(
         factory=dict[str, str], converter=_options, validator=checks.option_texts

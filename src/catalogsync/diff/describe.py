@@ -20,7 +20,8 @@ from catalogsync.catalog.products import (
     GROUPS,
     PLAIN,
     UNSET,
-    VARIANT_TEXTS,
+    VARIANT_PLAIN,
+    VARIANT_SIZES,
     Field,
     Json,
     Product,
@@ -108,6 +109,11 @@ def _of_variant(before: Variant, after: Variant) -> Iterator[FieldDiff]:
         if new != price.amount:
             where = f"{path}.prices.{price.currency}"
             yield FieldDiff(path=where, old=str(price.amount), new=str(new))
+    for name in VARIANT_SIZES.values():
+        old, size = getattr(before, name), getattr(after, name)
+        if old != size and for_display(old) and size is not UNSET:
+            where = f"{path}.{name}"
+            yield FieldDiff(path=where, old=for_display(old), new=for_display(size))
     for one, other in zip(before.stock or (), after.stock or (), strict=False):
         if one.quantity != other.quantity:
             yield FieldDiff(path=f"{path}.stock", old=one.quantity, new=other.quantity)
@@ -161,7 +167,7 @@ def _variant_diffs(change: Write | SellOut) -> Iterator[FieldDiff]:
 
 def _facts(variant: Variant) -> dict[str, Json]:
     facts: dict[str, Json] = {
-        name: for_display(getattr(variant, name)) for name in VARIANT_TEXTS.values()
+        name: for_display(getattr(variant, name)) for name in VARIANT_PLAIN.values()
     }
     facts |= {f"options.{name}": value for name, value in variant.options.items()}
     for price in variant.prices or ():

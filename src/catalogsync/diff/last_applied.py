@@ -27,7 +27,7 @@ from catalogsync.catalog.changes import Update
 from catalogsync.catalog.products import (
     DETAILS,
     GROUPS,
-    VARIANT_TEXTS,
+    VARIANT_PLAIN,
     Category,
     Dimensions,
     Field,
@@ -486,7 +486,7 @@ def _of_variant(
     variant: Variant, before: Mapping[str, str], *, keep_options: bool
 ) -> dict[str, str]:
     parts = dict(before)
-    for name in VARIANT_TEXTS.values():
+    for name in VARIANT_PLAIN.values():
         value = getattr(variant, name)
         if value is not Unset.UNSET:
             parts[name] = digest(value)

@@ -13,7 +13,7 @@ from catalogsync.catalog.products import (
     UNIQUE,
     UNSET,
     VARIANT_FIELDS,
-    VARIANT_TEXTS,
+    VARIANT_PLAIN,
     Field,
     Price,
     Product,
@@ -229,7 +229,7 @@ class Variants:
             return existing, frozenset()
         values: dict[Field, Any] = {
             field: new
-            for field, name in VARIANT_TEXTS.items()
+            for field, name in VARIANT_PLAIN.items()
             if (new := getattr(desired, name)) is not UNSET
             and self._overwrites(existing, name, new)
         }

@@ -23,6 +23,9 @@ from .recorder import Recorder
 __all__ = ["Normalizer"]
 
 
+_OF_VARIANTS = frozenset({"stock", "weight", "dimensions"})
+
+
 @attrs.define(kw_only=True)
 class Normalizer:
     """Reduces products to what the sink can hold.
@@ -89,7 +92,8 @@ class Normalizer:
         for item in normalized(product, shaped):
             field = item.path.split(".", 1)[0]
             if field == "variants":
-                field = "stock" if item.path.endswith(".stock") else "prices"
+                last = item.path.rpartition(".")[2]
+                field = last if last in _OF_VARIANTS else "prices"
             if field not in fields:
                 fields.add(field)
                 self.noteworthy.add(hash(product.key))

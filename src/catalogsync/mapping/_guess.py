@@ -34,6 +34,7 @@ _CURRENCIES = ("currency", "currency code", "währung", "devise", "moneda", "val
 _LIVE = {"1": "published", "0": "draft", "active": "published", "inactive": "draft"}
 _STATUSES = frozenset({"published", "draft", "true", "false"})
 _MEASURES = {"weight": WEIGHTS, "length": LENGTHS, "width": LENGTHS, "height": LENGTHS}
+_MEASURES |= {f"variant_{name}": units for name, units in _MEASURES.items()}
 
 
 @attrs.define

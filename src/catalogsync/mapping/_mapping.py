@@ -114,6 +114,10 @@ class RecordMapping:
             If no record is, all are. None: those that have a value of a variant.
         variant_order: Number by which variants are sorted; None: as they come.
         variant_title: Title of a variant.
+        variant_weight: Weight of a variant, converted to grams.
+        variant_length: Length of a variant, converted to millimetres.
+        variant_width: Width of a variant, converted to millimetres.
+        variant_height: Height of a variant, converted to millimetres.
         sku: Stock keeping unit.
         barcode: Any barcode.
         options: Value of each option, by its name.
@@ -177,6 +181,10 @@ class RecordMapping:
     variant_if: Expression | None = None
     variant_order: Expression | None = None
     variant_title: Expression | None = None
+    variant_weight: Expression | None = None
+    variant_length: Expression | None = None
+    variant_width: Expression | None = None
+    variant_height: Expression | None = None
     sku: Expression | None = None
     barcode: Expression | None = None
     options: Mapping[str, Expression] = attrs.field(factory=dict[str, Expression])

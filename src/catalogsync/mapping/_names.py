@@ -97,6 +97,10 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "length": ("length", "depth", "länge", "laenge", "tiefe", "longueur", "largo"),
     "width": ("width", "breite", "largeur", "ancho", "larghezza", "breedte"),
     "height": ("height", "höhe", "hoehe", "hauteur", "alto", "altezza", "hoogte"),
+    "variant_weight": ("variant weight",),
+    "variant_length": ("variant length",),
+    "variant_width": ("variant width",),
+    "variant_height": ("variant height",),
     "price": (
         *("price", "list price", "retail price", "regular price", "unit price", "rrp"),
         *("msrp", "variant price", "sale price", "selling price", "preis", "vk preis"),

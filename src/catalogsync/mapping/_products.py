@@ -29,9 +29,10 @@ from catalogsync.errors import InvalidValueError
 from ._categories import category_reader, is_in, load_table
 from ._deleted import yes_or_no
 from ._expression import Expression
-from ._numbers import LENGTHS, WEIGHTS, DecimalMark, measure
+from ._numbers import LENGTHS, WEIGHTS
 from ._paths import as_text
 from ._record import BadRecordError, Record, is_empty
+from ._sizes import measured
 from ._stock import Buffer
 from ._variants import VariantParts, variants_of
 
@@ -90,13 +91,6 @@ def _flag(value: object) -> bool:
 
 def _image(value: object) -> Image:
     return Image(url=as_text(value))
-
-
-def _measured(
-    spec: Expression, units: dict[str, Decimal], decimal: DecimalMark | None
-) -> Reader:
-    mark = spec.decimal or decimal
-    return lambda value: measure(value, units, spec.unit_of_numbers, mark)
 
 
 def _json(value: object) -> Json:
@@ -162,7 +156,7 @@ class Parts:
         if mapping.status is not None:
             single.append(("status", mapping.status, _status))
         if weight is not None:
-            single.append(("weight", weight, _measured(weight, WEIGHTS, mark)))
+            single.append(("weight", weight, measured(weight, WEIGHTS, mark)))
         table = load_table(mapping.category_map, mapping.category_file)
         category = category_reader(
             mapping.category_levels, table, mapping.unmapped_categories
@@ -177,7 +171,7 @@ class Parts:
                 if (spec := getattr(mapping, name)) is not None
             ],
             sides=[
-                (name, spec, _measured(spec, LENGTHS, mark))
+                (name, spec, measured(spec, LENGTHS, mark))
                 for name in ("length", "width", "height")
                 if (spec := getattr(mapping, name)) is not None
             ],

@@ -47,7 +47,7 @@ class _NotPlainError(Exception):
 def quick_reader(parts: VariantParts) -> Quick | None:
     """Reads the variants of plain records; None: with this mapping, none are plain."""
     special, options = (parts.nested, parts.only_if, parts.order), parts.options
-    if any(each is not None for each in special) or parts.price_columns:
+    if any(each is not None for each in special) or parts.price_columns or parts.sizes:
         return None
     if options.pairs or options.blank:
         return None

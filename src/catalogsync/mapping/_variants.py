@@ -18,6 +18,7 @@ from ._options import OptionNames, OptionParts
 from ._paths import as_text
 from ._quick import ONLY, Quick, quick_reader
 from ._record import BadRecordError, Record, is_empty
+from ._sizes import SizeLine, size_lines, sizes_in, sizes_of
 from ._stock import pieces
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class VariantParts:
         only_if: Whether a record is a variant.
         order: Number by which variants are sorted.
         texts: Title, SKU and barcode, by the name in `Variant`.
+        sizes: Weight, length, width and height.
         options: The options.
         prices: The prices.
         price_columns: What columns with a price for each currency look like.
@@ -61,6 +63,7 @@ class VariantParts:
     only_if: Expression | None
     order: Expression | None
     texts: Sequence[tuple[str, str, Expression]]
+    sizes: Sequence[SizeLine]
     options: OptionParts
     prices: Sequence[PriceLine]
     price_columns: Sequence[re.Pattern[str]]
@@ -101,6 +104,7 @@ class VariantParts:
             only_if=mapping.variant_if,
             order=mapping.variant_order,
             texts=texts,
+            sizes=size_lines(mapping),
             options=OptionParts.of(
                 mapping.options,
                 mapping.option_pairs,
@@ -132,6 +136,7 @@ class _Draft:
 
     where: str
     texts: dict[str, str] = attrs.field(factory=dict[str, str])
+    sizes: dict[str, Decimal] = attrs.field(factory=dict[str, Decimal])
     options: dict[str, str] = attrs.field(factory=dict[str, str])
     prices: dict[str, Price] = attrs.field(factory=dict[str, Price])
     stock: dict[str | None, StockLevel] = attrs.field(
@@ -149,6 +154,7 @@ class _Draft:
         """Add what another record says about the same variant."""
         for name, text in other.texts.items():
             self.texts.setdefault(name, text)
+        self.sizes = {**other.sizes, **self.sizes}
         for name, text in other.options.items():
             self.options.setdefault(name, text)
         for code, price in other.prices.items():
@@ -222,6 +228,7 @@ def _draft(parts: VariantParts, record: Record, names: OptionNames) -> _Draft:
     for attribute, path, spec in parts.texts:
         if (text := _text(spec, record, path)) is not None:
             draft.texts[attribute] = text
+    draft.sizes = sizes_in(record, parts.sizes)
     draft.options.update(parts.options.find(record, names))
     _add_prices(draft, parts, record)
     _add_price_columns(draft, parts, record)
@@ -367,6 +374,9 @@ def _merged(drafts: Sequence[_Draft]) -> list[_Draft]:
 
 def _variant(parts: VariantParts, draft: _Draft) -> Variant:
     texts: dict[str, Any] = dict(draft.texts)
+    if parts.sizes:
+        cleared = frozenset(name for name, _, spec, _ in parts.sizes if spec.clears)
+        texts |= sizes_of(draft.sizes, cleared)
     for attribute in parts.cleared:
         texts.setdefault(attribute, None)
     prices, stock = tuple(draft.prices.values()), tuple(draft.stock.values())

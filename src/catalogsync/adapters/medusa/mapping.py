@@ -103,6 +103,8 @@ _COLUMNS: dict[Field, tuple[str, ...]] = {
         f"{_ITEM}.inventory.sku",
     ),
     Field.BARCODE: ("variants.barcode",),
+    Field.VARIANT_WEIGHT: ("variants.weight",),
+    Field.VARIANT_DIMENSIONS: ("variants.length", "variants.width", "variants.height"),
     Field.OPTIONS: (
         "variants.options.value",
         "variants.options.option.title",
@@ -309,6 +311,10 @@ def _variant(
     for field, name in VARIANT_TEXTS.items():
         if field in fields:
             values[name] = lenient.text(raw.get(name))
+    if Field.VARIANT_WEIGHT in fields:
+        values["weight"] = lenient.amount(raw.get("weight"))
+    if Field.VARIANT_DIMENSIONS in fields:
+        values["dimensions"] = _dimensions(raw)
     if Field.OPTIONS in fields:
         options = option_values(raw)
         values["options"] = {} if options == hidden else options

@@ -96,6 +96,11 @@ def _indexed(product: Product) -> Iterator[tuple[str, str]]:
 
 def _variant(variant: Variant, places: Places) -> Variant:
     changed: dict[str, Any] = {}
+    for name in ("weight", "dimensions"):
+        value = getattr(variant, name)
+        shaped = _SHAPERS[name](value) if value else value
+        if shaped is not value:
+            changed[name] = shaped
     if variant.prices:
         prices = tuple(_price(price, places) for price in variant.prices)
         if prices != variant.prices:

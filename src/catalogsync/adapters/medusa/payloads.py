@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from catalogsync.catalog.changes import (
@@ -16,6 +17,7 @@ from catalogsync.catalog.changes import (
 from catalogsync.catalog.products import (
     GROUPS,
     VARIANT_TEXTS,
+    Dimensions,
     Field,
     Json,
     Product,
@@ -134,6 +136,11 @@ def new_variant(variant: Variant, items: Mapping[str, str]) -> dict[str, Any]:
         body["sku"] = variant.sku
     if variant.barcode:
         body["barcode"] = variant.barcode
+    body |= _sizes(
+        variant,
+        weight=isinstance(variant.weight, Decimal),
+        dimensions=isinstance(variant.dimensions, Dimensions),
+    )
     if item := items.get(variant.sku or ""):
         link = {"inventory_item_id": item, "required_quantity": 1}
         body["inventory_items"] = [link]
@@ -175,11 +182,17 @@ def _add_fields(body: dict[str, Any], change: Write) -> None:
             body[f"{field.value}_id"] = ids[0] if ids else None
         else:
             body[field.value] = [{"id": id_} for id_ in ids]
-    if Field.WEIGHT in fields:
-        body["weight"] = _number(product.weight)
-    if Field.DIMENSIONS in fields:
-        for name in ("length", "width", "height"):
-            body[name] = _number(getattr(product.dimensions, name, None))
+    body |= _sizes(
+        product, weight=Field.WEIGHT in fields, dimensions=Field.DIMENSIONS in fields
+    )
+
+
+def _sizes(of: Product | Variant, *, weight: bool, dimensions: bool) -> dict[str, Any]:
+    """The columns of a weight and of dimensions."""
+    body: dict[str, Any] = {"weight": _number(of.weight)} if weight else {}
+    for name in ("length", "width", "height") if dimensions else ():
+        body[name] = _number(getattr(of.dimensions, name, None))
+    return body
 
 
 def _plain_columns(product: Product, fields: frozenset[Field]) -> dict[str, Any]:
@@ -221,6 +234,11 @@ def _variant_update(change: VariantChange, raw: Raw) -> dict[str, Any]:
         for field, name in VARIANT_TEXTS.items()
         if field in change.fields
     }
+    body |= _sizes(
+        change.variant,
+        weight=Field.VARIANT_WEIGHT in change.fields,
+        dimensions=Field.VARIANT_DIMENSIONS in change.fields,
+    )
     if Field.PRICES in change.fields:
         body["prices"] = _prices(change.variant, raw)
     if Field.STOCK in change.fields and not raw.get("inventory_items"):

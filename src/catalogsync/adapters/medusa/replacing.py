@@ -16,7 +16,7 @@ import attrs
 from catalogsync.catalog.changes import Action, Update, VariantChange
 from catalogsync.catalog.products import (
     UNIQUE,
-    VARIANT_TEXTS,
+    VARIANT_PLAIN,
     Field,
     Price,
     Unset,
@@ -36,7 +36,7 @@ from .mapping import (
 
 __all__ = ["Renamed", "freed", "renamed"]
 
-_FIELDS = {**VARIANT_TEXTS, Field.STOCK: "stock"}
+_FIELDS = {**VARIANT_PLAIN, Field.STOCK: "stock"}
 
 
 @attrs.frozen

@@ -109,6 +109,8 @@ class _Rows:
                 given(new.title),
                 given(new.sku),
                 given(new.barcode),
+                _digits(given(new.weight)),
+                *_sides(new),
             )
         )
         for place, (name, text) in enumerate(new.options.items()):
@@ -136,12 +138,14 @@ _PRODUCT = (
     *("thumbnail", "weight", "length", "width", "height", "attributes", "last_applied"),
     *(*DETAILS, *GROUPS, Field.DISCOUNTABLE),
 )
-_VARIANT = ("id", "product_id", "source_id", "title", "sku", "barcode")
+_VARIANT = (
+    *("id", "product_id", "source_id", "title", "sku", "barcode"),
+    *("weight", "length", "width", "height"),
+)
 
 
 def _product_row(id_: int, change: Create) -> _Row:
     new = change.product
-    size = new.dimensions or _NO_SIZE
     return (
         id_,
         new.key.source,
@@ -152,14 +156,18 @@ def _product_row(id_: int, change: Create) -> _Row:
         None if isinstance(new.status, Unset) else new.status.value,
         given(new.thumbnail),
         _digits(given(new.weight)),
-        _digits(size.length),
-        _digits(size.width),
-        _digits(size.height),
+        *_sides(new),
         attributes_text(new),
         change.last_applied,
         *(given(getattr(new, field)) for field in (*DETAILS, *GROUPS)),
         given(new.discountable),
     )
+
+
+def _sides(of: Product | Variant) -> tuple[str | None, ...]:
+    """Length, width and height."""
+    size = of.dimensions or _NO_SIZE
+    return (_digits(size.length), _digits(size.width), _digits(size.height))
 
 
 def _digits(amount: Decimal | None) -> str | None:

@@ -127,7 +127,9 @@ async def read_parts(
     for table, (needed_for, owner, statement) in _PARTS.items():
         of_owner = parts[table] = defaultdict[int, list[sa.Row[Any]]](list)
         if ids and not fields.isdisjoint(needed_for):
-            found = await connection.execute(statement, {"ids": ids})
+            is_variant = table is variant
+            rows = _variants(lacking(connection)) if is_variant else statement
+            found = await connection.execute(rows, {"ids": ids})
             for part in found.all():
                 of_owner[getattr(part, owner)].append(part)
     return parts
@@ -158,6 +160,13 @@ def _rows_of(table: sa.Table) -> sa.Select[Any]:
     if "product_id" in table.c:
         return sa.select(table).where(table.c.product_id.in_(IDS))
     return sa.select(table).join(variant).where(variant.c.product_id.in_(IDS))
+
+
+@lru_cache
+def _variants(lacking: Lacking) -> sa.Select[Any]:
+    """All variants of products; columns that do not exist yet are NULL."""
+    rows = sa.select(*columns_of(variant, lacking))
+    return rows.where(variant.c.product_id.in_(IDS)).order_by(variant.c.id)
 
 
 @lru_cache
@@ -194,7 +203,7 @@ _PARTS: Mapping[sa.Table, tuple[_Fields, str, sa.Select[Any]]] = {
     product_category: ({Field.CATEGORIES}, "product_id", _CATEGORIES),
     category: ({Field.CATEGORIES}, "id", _tree()),
     product_tag: ({Field.TAGS}, "product_id", _TAGS),
-    variant: (_OF_VARIANTS, "product_id", _rows_of(variant).order_by(variant.c.id)),
+    variant: (_OF_VARIANTS, "product_id", _variants(frozenset())),
     variant_option: (
         _OF_VARIANTS,
         "variant_id",
@@ -263,7 +272,7 @@ def _status(text: str | None) -> ProductStatus | Unset:
     return ProductStatus(text) if text in _STATUSES else UNSET
 
 
-def _dimensions(row: sa.Row[Any], _: Parts) -> Dimensions | None:
+def _dimensions(row: sa.Row[Any], _: Parts | None = None) -> Dimensions | None:
     size = unchecked(
         Dimensions,
         length=lenient.amount(row.length),
@@ -356,6 +365,8 @@ def _variant(row: sa.Row[Any], parts: Parts, fields: _Fields) -> Variant:
         title=lenient.text(row.title) or UNSET,
         sku=lenient.text(row.sku),
         barcode=lenient.text(row.barcode),
+        weight=lenient.amount(row.weight),
+        dimensions=_dimensions(row),
         options={str(o.name): str(o.value) for o in parts[variant_option][row.id]},
         **lists,
     )

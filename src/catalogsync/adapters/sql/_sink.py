@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 
@@ -19,7 +19,13 @@ from catalogsync.catalog.changes import (
 )
 from catalogsync.catalog.drafts import Fingerprint
 from catalogsync.catalog.outcomes import Outcome
-from catalogsync.catalog.products import Dimensions, Field, Product, ProductKey
+from catalogsync.catalog.products import (
+    Dimensions,
+    Field,
+    Product,
+    ProductKey,
+    Variant,
+)
 from catalogsync.errors import BatchRefusedError, CatalogSyncError, RefusedError
 from catalogsync.protocols import AdoptBy, CheckResult, Limits
 
@@ -35,6 +41,14 @@ if TYPE_CHECKING:
     from ._settings import SQLSettings
 
 _MOST = 2**63 - 1
+
+
+_NO_SIZE = Dimensions()
+T = TypeVar("T", Product, Variant)
+
+
+def _without_empty_size(of: T) -> T:
+    return attrs.evolve(of, dimensions=None) if of.dimensions == _NO_SIZE else of
 
 
 @asynccontextmanager
@@ -167,9 +181,10 @@ class SQLSink:
                 if level.quantity > _MOST:
                     problem = f"more than {_MOST}, is {level.quantity}"
                     raise RefusedError(f"variants.{variant.id}.stock: {problem}")
-        if product.dimensions == Dimensions():
-            return attrs.evolve(product, dimensions=None)
-        return product
+        if any(each.dimensions == _NO_SIZE for each in product.variants or ()):
+            variants = [*map(_without_empty_size, product.variants or ())]
+            product = attrs.evolve(product, variants=variants)
+        return _without_empty_size(product)
 
     async def find_references(
         self, references: frozenset[Reference], /

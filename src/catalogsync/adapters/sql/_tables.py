@@ -43,6 +43,9 @@ _TIME = sa.DateTime(timezone=True)
 _DECIMAL = sa.Numeric().with_variant(_DecimalText(), "sqlite")
 
 
+_SIZES = ("weight", "length", "width", "height")
+
+
 def _id() -> sa.Column[int]:
     return sa.Column("id", _ID, primary_key=True)
 
@@ -144,6 +147,7 @@ variant = sa.Table(
     sa.Column("title", sa.Text),
     sa.Column("sku", sa.Text, index=True),
     sa.Column("barcode", sa.Text),
+    *(sa.Column(name, _DECIMAL, info=LATER) for name in _SIZES),
     sa.UniqueConstraint("product_id", "source_id"),
     sqlite_autoincrement=True,
 )

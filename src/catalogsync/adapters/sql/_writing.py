@@ -190,8 +190,7 @@ def _product_columns(desired: Product, fields: frozenset[Field]) -> NewRow:
     """The columns of these fields; NULL if the source supplies no value."""
     row = {name: given(getattr(desired, name)) for name in _PLAIN if name in fields}
     if Field.DIMENSIONS in fields:
-        size = desired.dimensions or Dimensions()
-        row |= {"length": size.length, "width": size.width, "height": size.height}
+        row |= _sides(desired)
     if Field.ATTRIBUTES in fields:
         row["attributes"] = attributes_text(desired)
     return row
@@ -200,11 +199,19 @@ def _product_columns(desired: Product, fields: frozenset[Field]) -> NewRow:
 def _variant_columns(change: VariantChange) -> NewRow:
     """The columns that change; for a new variant, all of them."""
     is_new = change.action is Action.ADD
-    return {
+    row = {
         name: given(getattr(change.variant, name))
-        for field, name in VARIANT_TEXTS.items()
+        for field, name in (*VARIANT_TEXTS.items(), (Field.VARIANT_WEIGHT, "weight"))
         if is_new or field in change.fields
     }
+    if is_new or Field.VARIANT_DIMENSIONS in change.fields:
+        row |= _sides(change.variant)
+    return row
+
+
+def _sides(of: Product | Variant) -> NewRow:
+    size = of.dimensions or Dimensions()
+    return {"length": size.length, "width": size.width, "height": size.height}
 
 
 # --- lists ---

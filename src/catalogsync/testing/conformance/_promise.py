@@ -187,6 +187,8 @@ def example(key: ProductKey) -> Product:
         barcode=f"bar-{key.source}-{key.id}",
         prices=[price],
         stock=[StockLevel(quantity=7)],
+        weight=Decimal(240),
+        dimensions=Dimensions(length=Decimal(9), height=Decimal(4)),
     )
     return Product(
         key=key,
