@@ -427,12 +427,15 @@ class _Comparison:
         self._set(field, self._listed(field, self.merged[field]))
 
     def _group(self, field: Field) -> None:
-        """The type or collection, by the sink's id if it has any."""
+        """The type or collection, by the sink's id if it has any, else by name."""
         desired = getattr(self.desired, field)
         existing = getattr(self.existing.product, field)
         ids = None if self.references is None else self.references.get(field)
-        there = self.existing.references.get(field, {})
-        is_same = desired == existing if ids is None else set(ids) == set(there)
+        there = self.existing.references.get(field)
+        # A sink may know no object for it, and only have its name.
+        is_same = desired == existing
+        if ids is not None and there is not None:
+            is_same = set(ids) == set(there)
         if desired is UNSET or is_same:
             return
         before = self._edits.last_applied.fields.get(field)
