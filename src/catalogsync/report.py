@@ -24,6 +24,7 @@ __all__ = [
     "CategoryCounts",
     "Counts",
     "Discrepancy",
+    "Held",
     "Latency",
     "Report",
     "RunStatus",
@@ -47,11 +48,12 @@ _FIELDS = (
     *("writes", "writers", "retries", "started_at", "duration_s"),
     *("products_per_second", "phases", "latency", "batch_sizes", "bytes_sent"),
     *("bytes_received", "failures", "rejected", "warnings", "manual_edits"),
-    "discrepancies",
+    *("discrepancies", "held"),
 )
 """The JSON of a report, in its order."""
 
 _SHOWN = 10
+_EXAMPLES = 3
 _LONGEST = 500
 
 
@@ -65,6 +67,8 @@ class RunStatus(enum.StrEnum):
     `FAILED`: the run broke off; the counts say what was done before.
     `CANCELLED`: a person, a signal or the shutdown of the service stopped the run; the
     counts say what was done before. It counts neither as a failure nor as a success.
+    `HELD`: the guard found that so many changes look like an accident; nothing was
+    written, and the plan waits for a person to approve or reject it.
     `SKIPPED`: nothing was done, because another run held the lease, or because the
     source has not changed (`Options.skip_unchanged`).
     """
@@ -74,6 +78,7 @@ class RunStatus(enum.StrEnum):
     INCOMPLETE = "incomplete"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    HELD = "held"
     SKIPPED = "skipped"
 
     @property
@@ -163,6 +168,19 @@ class Discrepancy:
 
 
 @attrs.frozen(kw_only=True)
+class Held:
+    """Why the guard held a run.
+
+    Attributes:
+        reasons: The budgets that are exceeded, in words.
+        worst: The twenty worst changes under them, in words.
+    """
+
+    reasons: tuple[str, ...]
+    worst: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
 class Report:
     """What a run did.
 
@@ -192,7 +210,7 @@ class Report:
         warnings: Things that people should look at although the run is complete.
         manual_edits: Our values that people edited in the sink.
         discrepancies: Products that were read back and differ; see `Options.verify`.
-        problem: Why the status is incomplete, failed or cancelled, or since which run
+        problem: Why the status is incomplete, failed, cancelled or held, or since which run
             the source has not changed; empty otherwise.
         planned: Whether this is a plan: nothing was written, and the counts say what
             a run would do.
@@ -201,6 +219,7 @@ class Report:
         only: The fields of a lane, see `Options.only`; empty: all.
         source_version: What `Options.skip_unchanged` compares: a digest of everything
             that the result of the run depends on; empty: not known.
+        held: Why the guard held the run; None: it did not.
         still_failing: Products of the job that failed, in this run or an earlier one,
             and have not succeeded since; None: not known, as without a state store.
     """
@@ -232,6 +251,7 @@ class Report:
     partial: bool = False
     only: tuple[Field, ...] = ()
     source_version: str = ""
+    held: Held | None = None
     still_failing: int | None = None
     # The reasons of a report that was read; it may lack the lists that they count.
     _reasons: tuple[str, ...] | None = attrs.field(default=None, eq=False, repr=False)
@@ -352,7 +372,8 @@ class Report:
             return self._reasons
         failed = [each for each in self.failures if each.status == "failed"]
         texts = [
-            *([self.problem] if self.problem else []),
+            *(self._held_lines(self.held) if self.held else ()),
+            *([self.problem] if self.problem and not self.held else []),
             *_gathered(failed, "product", "failed"),
             *_gathered(
                 [f"rejected {each}" for each in self.rejected], "record", "rejected"
@@ -366,6 +387,13 @@ class Report:
         if self._still_failing:
             texts.append(self._still_failing)
         return tuple(map(_cut, texts))
+
+    def _held_lines(self, held: Held) -> Sequence[str]:
+        return (
+            *(f"held: {reason}" for reason in held.reasons),
+            f"nothing was written: approve or reject run {self.run_id}",
+            *(f"for example {change}" for change in held.worst[:_EXAMPLES]),
+        )
 
     def _lines(self) -> list[str]:
         reasons = self.reasons

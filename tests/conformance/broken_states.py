@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import attrs
 
 from catalogsync.catalog.products import ProductKey
-from catalogsync.state.protocols import BusyError, Lease, StateStore, Trigger
+from catalogsync.state.protocols import BusyError, Decision, Lease, StateStore, Trigger
 from catalogsync.testing.conformance._faults import replaced
 
 Break: TypeAlias = Callable[[StateStore], StateStore]
@@ -211,6 +211,16 @@ def _unchanged_everywhere(store: StateStore) -> StateStore:
     return replaced(store, put_unchanged=put_unchanged, unchanged=unchanged)
 
 
+def _any_decision(store: StateStore) -> StateStore:
+    """The last decision counts."""
+
+    async def decide(run_id: str, decision: Decision, /, *, by: str) -> Any:
+        held = await store.held_plan(run_id)
+        return held and attrs.evolve(held, decision=decision, by=by)
+
+    return replaced(store, decide=decide)
+
+
 BROKEN: list[tuple[str, Break]] = [
     ("runs-come-back", _nothing("end_run")),
     ("runs-once", _runs_again),
@@ -230,6 +240,9 @@ BROKEN: list[tuple[str, Break]] = [
     ("expired-leases-are-free", _for_ever),
     ("dead-owners-are-free", _dead_by_prefix),
     ("triggers-in-order", _same_number),
+    ("held-plans-come-back", _after("plan_part", lambda data: data or None)),
+    ("one-decision", _any_decision),
+    ("newer-plans-supersede", _nothing("supersede")),
     ("any-text", _no_nul),
     ("many-keys", _few_keys),
     ("calls-add-up", _skips_when_busy),

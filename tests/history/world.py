@@ -36,6 +36,7 @@ from catalogsync import (
 from catalogsync.adapters.medusa import MedusaSettings
 from catalogsync.catalog.drafts import Draft, Unchanged
 from catalogsync.diff.last_applied import LastApplied
+from catalogsync.guard import Budget, Budgets
 from catalogsync.state import StateStore
 from catalogsync.testing import FaultPlan
 from catalogsync.testing.faults import (
@@ -51,10 +52,12 @@ from .differences import holds, wrong_parts
 from .story import EDITS, SOURCE, Catalog, Chapter, Event, beginning, family_of
 
 FAST = RetryPolicy(wait_initial=0, wait_jitter=0)
-WHOLE = Options(retry=FAST, max_prune=100, grace=0)
+NO_LIMITS = attrs.evolve(Budgets.off(), created=Budget(share=1, number=10_000))
+"""Runs are guarded, and never held."""
+WHOLE = Options(retry=FAST, max_prune=100, grace=0, guard=NO_LIMITS)
 RUNS: Mapping[str, Options] = {
     "run": WHOLE,
-    "run_small": attrs.evolve(WHOLE, batch_size=1),
+    "run_small": attrs.evolve(WHOLE, batch_size=1, guard=Budgets.off()),
     "run_owns": WHOLE,
     "run_keep": attrs.evolve(WHOLE, on_manual_edit=OnManualEdit.KEEP),
     "run_prune": attrs.evolve(WHOLE, prune=Prune.UNPUBLISH),

@@ -168,6 +168,7 @@ def test_for_programs() -> None:
         "warnings",
         "manual_edits",
         "discrepancies",
+        "held",
     ]
     assert read["status"] == "succeeded"
     assert list(read["counts"]) == [

@@ -13,6 +13,7 @@ import click
 from catalogsync.config import Adapters
 
 from ._checking import check_job
+from ._held import approve_plan, list_held, reject_plan
 from ._history import explain_product, list_failures, list_runs, retry_job
 from ._informing import inform_receivers
 from ._listing import adapters_text
@@ -34,7 +35,7 @@ def cli(ctx: click.Context, /, **shared: Any) -> None:
     """Keep a store's catalog in step with the source of its products.
 
     The exit status is 0 on success, 1 if some products failed, 2 if the command could
-    not run or not complete, and 130 if it was interrupted.
+    not run or not complete, or was held, and 130 if it was interrupted.
 
     Options that a command supports can be given before or after its name.
     """
@@ -216,6 +217,53 @@ def apply(session: Session, file: Path) -> int:
     Products that have changed since the plan was made are left alone and listed.
     """
     return apply_plan(session, file)
+
+
+_BY = click.option(
+    "--by", metavar="NAME", help="Who decides. [default: the user of this computer]"
+)
+
+
+@cli.command()
+@click.option("--job", metavar="JOB", help="Only plans of this job.")
+@_number("--limit", "Number of plans.", 20)
+@command("config")
+def held(session: Session, job: str | None, limit: int) -> int:
+    """List the runs that the guard held, with the reasons and the worst changes.
+
+    The exit status is 1 if a plan waits for approval.
+    """
+    return list_held(session, job, limit)
+
+
+@cli.command()
+@click.argument("run_id", metavar="RUN")
+@click.option(
+    "--exclude",
+    "excluded",
+    metavar="K",
+    multiple=True,
+    help="Leave this product alone, given as id or source:id. May be repeated.",
+)
+@_BY
+@command("config", "report", "progress")
+def approve(
+    session: Session, run_id: str, excluded: tuple[str, ...], by: str | None
+) -> int:
+    """Approve the plan of the held RUN and make exactly its changes.
+
+    Products that have changed since the run are left alone and listed.
+    """
+    return approve_plan(session, run_id, excluded, by)
+
+
+@cli.command()
+@click.argument("run_id", metavar="RUN")
+@_BY
+@command("config")
+def reject(session: Session, run_id: str, by: str | None) -> int:
+    """Reject the plan of the held RUN, so that nobody can approve it any more."""
+    return reject_plan(session, run_id, by)
 
 
 @cli.command()

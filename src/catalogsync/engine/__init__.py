@@ -2,7 +2,7 @@
 
 To understand it, read the docstrings of these modules in this order:
 
-* `sync`, `run` (`opening`, `options`, `skipping`): how a run is started, watched and
+* `sync`, `run` (`opening`, `options`, `context`, `skipping`): how a run is started, watched and
   reported.
 * `pipeline`, `stopping`: the stations, the queues between them, and how a run stops.
 * `reader` (`pages`, `passes`, `hash_set`): reads the source, builds products, notices
@@ -16,6 +16,7 @@ To understand it, read the docstrings of these modules in this order:
 * `recorder`, `journal` (`intents`, `informing`, `leases`, `owners`): outcomes, in memory and in the
   state store.
 * `promises` (`methods`, `defects`): calls of adapters, and checks of what they return.
+* `guarding`, `collecting`: why nothing is written before all changes are known.
 * `applying`, `releasing`, `retrying`: the runs of `apply`, `release` and `retry`.
 
 Four words run through all of them. A *group* is the products of one `find`, a *batch*
@@ -28,9 +29,9 @@ here either: it is pure, and is in `catalogsync.diff`.
 
 from __future__ import annotations
 
+from .collecting import OnChange
 from .opening import Openable
 from .options import OnDeleted, Options, Prune, Transform, WhenBusy, Writes
-from .pipeline import OnChange
 from .retrying import RetrySource
 from .run import Run
 from .sync import Sync, run_blocking, sync

@@ -20,6 +20,7 @@ from collections.abc import (
 )
 from contextlib import asynccontextmanager, nullcontext, suppress
 from functools import partial
+from pathlib import Path
 
 import attrs
 
@@ -38,11 +39,13 @@ from catalogsync.state.outbox import outbox_of
 from catalogsync.state.protocols import (
     DamageReporting,
     FailedProduct,
+    HeldPlan,
     HistoryEntry,
     RunRecord,
     StateError,
     StateStore,
     each_failure,
+    keep_plan,
 )
 
 from .informing import Informing
@@ -233,6 +236,31 @@ class Journal:
         is_lane = record.report is not None and record.report.only
         return record.run_id != self.run_id and not is_lane
 
+    async def last_complete(self) -> RunRecord | None:
+        """The latest complete run of this job over both sides; None: there is none."""
+        if self.store is None or not self.job or not self.writes:
+            return None
+        whole = await self.store.last_whole(self.job)
+        latest = [whole] if whole else await self.store.runs(job=self.job)
+        sides = self.source, self.sink
+        complete = (
+            each
+            for each in latest
+            if (each.source, each.sink) == sides
+            and each.status is not None
+            and each.status.is_complete
+        )
+        return next(complete, None)
+
+    async def hold(self, held: HeldPlan, path: Path) -> None:
+        """Keep the plan of a held run.
+
+        Raises:
+            StateError: The store cannot be used.
+        """
+        if self.store is not None:
+            await keep_plan(self.store, held, path)
+
     async def end(self, report: Report) -> Report:
         """Save the report, even if the task is cancelled meanwhile.
 
@@ -250,6 +278,8 @@ class Journal:
         backlog = await store.backlog(self.job)
         report = attrs.evolve(report, still_failing=backlog.failures)
         await store.end_run(report)
+        if self.job and report.status.is_complete and not report.partial:
+            await store.supersede(self.job)
         return report
 
     @property

@@ -13,6 +13,7 @@ from catalogsync.catalog.changes import Action, Create, Write
 from catalogsync.catalog.products import Field, Product, ProductKey
 from catalogsync.diff.ownership import NOT_ALONE, OnManualEdit, Owner, Rules
 from catalogsync.errors import InvalidValueError
+from catalogsync.guard import Budgets
 from catalogsync.protocols import AdoptBy
 from catalogsync.retry import RetryPolicy
 
@@ -143,7 +144,11 @@ class Options:
             removes these even if the source is not complete. Set for a `DeletingSource`.
         prune: What to do with products that left the source; None: nothing.
         max_prune: How many products may be removed in a run. Below 1 it is a share of
-            the products that the job may remove. If there are more, none is removed.
+            the products that the job may remove. If there are more, a run with a guard
+            is held; without one, none is removed.
+        guard: What a run may change before a person has to approve it; see `Budgets`.
+            Needs a state store and a job with a name, and starts with the job's second
+            run.
         verify: Whether to read back at the end what was written, and report
             differences.
         verify_sample: How many of the written products to read back; 0: all.
@@ -185,6 +190,7 @@ class Options:
         default=None, converter=attrs.converters.optional(Prune)
     )
     max_prune: float = attrs.field(default=0.1, validator=[_above_zero, finite])
+    guard: Budgets = attrs.field(factory=Budgets)
     verify: bool = False
     verify_sample: int = attrs.field(default=100, validator=_not_negative)
     when_busy: WhenBusy = attrs.field(default=WhenBusy.FAIL, converter=WhenBusy)

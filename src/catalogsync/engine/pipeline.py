@@ -11,7 +11,7 @@ outcome of a product gives it to the *recorder*, which passes it on to the *jour
 Each station waits for the next, so memory is bounded by the pages ahead and the batches
 in flight, by number and by size. Only a write whose result is unknown goes back: its
 products are found and planned again (see `writer`). A run that only plans has no
-`Writer`: its changes go to `on_change`.
+`Writer`: its changes go to a collector.
 
 When the run stops (see `stopping`), the queue of batches is emptied, and each writer
 finds the end marker. A product without an outcome is unresolved in the report.
@@ -21,52 +21,38 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import (
-    Callable,
-    Generator,
-    Sequence,
-)
+from collections.abc import Collection, Generator, Sequence
 from functools import partial
 from operator import itemgetter
 
 from catalogsync.batching import ROOM, batcher
-from catalogsync.catalog.changes import (
-    Change,
-    ReferenceChange,
-    Write,
-)
+from catalogsync.catalog.changes import Reference, Write
 from catalogsync.catalog.outcomes import Outcome
+from catalogsync.catalog.products import ProductKey
 from catalogsync.diff.ownership import OnManualEdit
-from catalogsync.errors import CatalogSyncError, TransientError
+from catalogsync.errors import TransientError
 from catalogsync.events import Compared
-from catalogsync.protocols import (
-    ReferencingSink,
-    RemovingSink,
-    SellOutSink,
-    Sink,
-    Source,
-)
+from catalogsync.protocols import ReferencingSink, RemovingSink, SellOutSink
 
 from .applying import Approval
 from .batches import cut
 from .breaker import Breaker
-from .journal import Journal
-from .options import Options, Prune
+from .collecting import Collector
+from .context import RunContext
+from .options import Prune
 from .planner import Planner, conflict_text, no_objection
 from .pruning import Pruner
 from .reader import Reader
 from .recognizing import Fetched, Recognizer
-from .recorder import Recorder
 from .references import ReferenceResolver, allow_all
 from .removing import Removals, Remover
-from .stopping import RunTasks, Stage
+from .stopping import Stage
 from .verifying import Verifier
 from .waiting import LastRound, WaitingRoom
 from .writer import Writer
 
-__all__ = ["OnChange", "Pipeline"]
+__all__ = ["Pipeline"]
 
-OnChange = Callable[[Change | ReferenceChange], None]
 _Weighed = tuple[Fetched, int]
 _Collector = Generator[list[_Weighed] | None, _Weighed | None, None]
 
@@ -75,38 +61,33 @@ class Pipeline:
     """Moves the products of one run from the source to the sink.
 
     Attributes:
-        on_change: Receives each change instead of the sink; None: they are written.
+        collector: Takes the changes instead of the sink; None: they are written.
         approval: Decides which changes may be made; None: all.
+        references: The categories and tags of the run.
     """
 
     def __init__(
         self,
+        context: RunContext,
         *,
-        source: Source,
-        sink: Sink,
-        options: Options,
-        recorder: Recorder,
-        journal: Journal,
-        on_change: OnChange | None = None,
+        collector: Collector | None = None,
         approval: Approval | None = None,
+        follows: Pipeline | None = None,
     ) -> None:
-        self.source = source
-        self.sink = sink
-        self.options = options
-        self.recorder = recorder
-        self.journal = journal
-        self.on_change = on_change
+        self.source, self.sink = source, sink = context.source, context.sink
+        self.options = options = context.options
+        self.recorder = recorder = context.recorder
+        self.journal = journal = context.journal
+        self.tasks = context.tasks
+        self.collector = collector
         self.approval = approval
-        self.tasks = RunTasks(
-            recorder=recorder,
-            adapters=(source, sink),
-            stopping=journal.stopping,
-            on_stop=self._empty_queue,
+        before = follows.references if follows else None
+        self.references: ReferenceResolver | None = self._make_references(
+            before.existing if before else ()
         )
-        self._references = self._make_references()
         self._planner = Planner(
             sink=sink,
-            references=self._references,
+            references=self.references,
             options=options,
             recorder=recorder,
             journal=journal,
@@ -146,12 +127,15 @@ class Pipeline:
         # None in a queue is the end marker, for each of the tasks that take from it.
         self._groups: asyncio.Queue[list[Fetched] | None] = asyncio.Queue(maxsize=1)
         self._batches: asyncio.Queue[list[Write] | None] = asyncio.Queue(
-            maxsize=self.width
+            maxsize=context.width
         )
+        self._width = context.width
         self._planning = 0
         self._writers = 0
 
-    def _make_references(self) -> ReferenceResolver | None:
+    def _make_references(
+        self, counted: Collection[Reference]
+    ) -> ReferenceResolver | None:
         if not isinstance(self.sink, ReferencingSink):
             return None
         approval = self.approval
@@ -162,7 +146,8 @@ class Pipeline:
             recorder=self.recorder,
             confirm_lease=self.journal.confirm_lease,
             keep=self.options.on_manual_edit is not OnManualEdit.OVERWRITE,
-            on_change=self.on_change,
+            on_change=self.collector.reference if self.collector else None,
+            counted=counted,
             is_allowed=allow_all if approval is None else approval.allows_reference,
         )
 
@@ -171,28 +156,23 @@ class Pipeline:
         return Recognizer.of(
             self.sink,
             journal,
-            self._references,
+            self.references,
             options.rules(journal.job),
             skips=options.transform is not None or options.only is not None,
         )
-
-    @property
-    def width(self) -> int:
-        """How many writers run at once."""
-        most = self.sink.limits.writers
-        return min(most, self.options.writers or most)
 
     async def run(self) -> None:
         """Process all products; afterwards `tasks.error` says what broke the run off."""
         if self.tasks.stopped:
             return
+        self.tasks.begin(self._empty_queue)
         async with asyncio.TaskGroup() as group:
 
             def start(work: Stage, name: str) -> asyncio.Task[None]:
                 work_ = self.tasks.guarded(work)
                 return group.create_task(work_, name=f"catalogsync-{name}")
 
-            self._writers, self._planning = self.width, self.sink.limits.finders
+            self._writers, self._planning = self._width, self.sink.limits.finders
             self.tasks.in_flight += [
                 start(self._write, f"write-{n}") for n in range(self._writers)
             ]
@@ -209,21 +189,17 @@ class Pipeline:
                 work = self.tasks.guarded(self._finish)
                 task = group.create_task(work, name="catalogsync-finish")
                 self.tasks.upstream.append(task)
-        self.tasks.end()
 
-    async def keep_lease(self) -> None:
-        """Renew the lease while the run lasts; losing it stops the run."""
-        try:
-            await self.journal.heartbeat()
-        except CatalogSyncError as error:
-            self.tasks.break_off(error)
+    def has_read(self, key: ProductKey) -> bool:
+        """Whether it read this product at the source."""
+        return self._reader.has_seen(key)
 
     # The tasks of reader, planner and writers: one, or several.
 
     async def _read(self, group: asyncio.TaskGroup) -> None:
-        if self.approval is not None and self._references is not None:
+        if self.approval is not None and self.references is not None:
             try:
-                await self._references.ensure(self.approval.references)
+                await self.references.ensure(self.approval.references)
             except TransientError as error:
                 self.recorder.add_problem(
                     f"could not write categories or tags: {error}"
@@ -287,14 +263,11 @@ class Pipeline:
 
     async def _write(self) -> None:
         while (batch := await self._batches.get()) is not None:
-            if self.on_change is None:
-                await self._writer.write(batch)
-                self._stop_if_hopeless()
+            if self.collector is not None:
+                self.collector.batch(batch)
                 continue
-            self.recorder.add_batch(len(batch))
-            for change in batch:
-                self.on_change(change)
-                self.recorder.record(change.done())
+            await self._writer.write(batch)
+            self._stop_if_hopeless()
 
     async def _plan_again(self, changes: Sequence[Write]) -> list[Write]:
         desired = [change.desired for change in changes if change.desired is not None]
@@ -314,12 +287,12 @@ class Pipeline:
     # What can only be done when everything is read and written.
 
     async def _finish(self) -> None:
-        if self._references is not None:
-            await self._references.close()
+        if self.references is not None:
+            await self.references.close()
         await self.journal.flush()
-        is_certain = self._is_complete and not self._reader.uncertainty
-        if is_certain and self.on_change is None:
-            await self.journal.drop_absent(self._reader.has_seen)
+        forgets = self.collector is None and self.is_certain
+        if forgets:
+            await self.journal.drop_absent(self.has_read)
         if (removals := self._removals()) is not None:
             await Remover(
                 sink=self.sink,
@@ -327,17 +300,18 @@ class Pipeline:
                 recorder=self.recorder,
                 journal=self.journal,
                 in_flight=self.tasks.to_the_end,
-                on_change=self.on_change,
+                collect=self.collector.removals if self.collector else None,
             ).remove(removals)
         await self._write_waiting()
-        if is_certain and self.on_change is None:
-            await self.journal.inform_absent(self.sink, self._reader.has_seen)
+        if forgets:
+            await self.journal.inform_absent(self.sink, self.has_read)
         await self._verifier.run()
 
     @property
-    def _is_complete(self) -> bool:
-        """Whether the run saw the whole source and resolved every product."""
-        return self.options.complete and self._is_done
+    def is_certain(self) -> bool:
+        """Whether a product that it has not read is not at the source."""
+        uncertain = not self.options.complete or self._reader.uncertainty
+        return self._is_done and not uncertain
 
     @property
     def _is_done(self) -> bool:
@@ -373,7 +347,8 @@ class Pipeline:
             has_seen=reader.has_seen if whole else lambda key: key not in deleted,
             uncertainty=reader.uncertainty if whole else "",
             explicit=not whole,
-            plans=self.on_change is not None,
+            plans=self.collector is not None,
+            on_excess=self.collector.on_excess if self.collector else None,
         )
 
     async def _write_waiting(self) -> None:

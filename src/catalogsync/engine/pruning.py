@@ -30,6 +30,7 @@ __all__ = ["Pruner", "is_removable"]
 
 _LOOKUP = 50
 _ROUNDING = 1e-9  # 0.29 of 100 is 29, also in binary
+_ONCE = "if that is right, run once with a higher max_prune"
 _UNREADABLE = (
     "nothing is removed: the source returned a record without a readable key, which"
     " could be any product that it was asked for"
@@ -77,29 +78,32 @@ class _Owned:
     writers: Counter[str | None] = attrs.field(factory=Counter[str | None])
     absent: dict[ProductKey, Existing] = attrs.field(factory=dict[ProductKey, Existing])
 
-    def excess(self, gone: Counter[str | None], most: float) -> str:
+    def excess(self, gone: Counter[str | None], most: float, *, exact: bool) -> str:
         """Why this many must not be removed; empty: they may.
 
         A share applies to each writer separately: the many products of one job must
         not make room for removing all products of another.
         """
         if most >= 1:
-            return _too_many(gone.total(), self.writers.total(), int(most), most)
+            return _too_many(
+                gone.total(), self.writers.total(), int(most), most, exact=exact
+            )
         for writer, count in gone.items():
             owned = self.writers[writer]
-            if text := _too_many(count, owned, int(owned * most + _ROUNDING), most):
+            if text := _too_many(
+                count, owned, int(owned * most + _ROUNDING), most, exact=exact
+            ):
                 return text
         return ""
 
 
-def _too_many(gone: int, owned: int, allowed: int, most: float) -> str:
+def _too_many(gone: int, owned: int, allowed: int, most: float, *, exact: bool) -> str:
     if gone <= allowed:
         return ""
-    count = f"at least {gone}" if gone < owned else str(gone)
+    count = str(gone) if exact or gone == owned else f"at least {gone}"
     return (
-        f"nothing is removed: {count} of {owned} products left the source, and"
-        f" max_prune = {most:g} allows {allowed}; if that is right,"
-        f" run once with a higher max_prune"
+        f"{count} of {owned} products left the source, and max_prune = {most:g}"
+        f" allows {allowed}"
     )
 
 
@@ -115,7 +119,9 @@ class Pruner:
             is not.
         explicit: Whether the source said of each product that was not seen that it was
             deleted, so that no second look is needed.
-        plans: Whether the changes are only shown; then they need all fields.
+        plans: Whether the changes are collected; then they need all fields.
+        on_excess: Receives the reason if `max_prune` forbids removing so many, and they
+            are chosen all the same; None: there is a warning, and none is chosen.
     """
 
     source: Source
@@ -128,6 +134,7 @@ class Pruner:
     uncertainty: str
     explicit: bool = False
     plans: bool = False
+    on_excess: Callable[[str], None] | None = None
     problem: str = "could not remove what left the source"
 
     async def choose(self) -> Sequence[Removal]:
@@ -140,9 +147,14 @@ class Pruner:
             return []
         gone = await self._confirmed(ours)
         writers = Counter(map(_writer, gone))
-        if excess := ours.excess(writers, self.options.max_prune):
-            self.recorder.warn(excess)
-            return []
+        excess = ours.excess(
+            writers, self.options.max_prune, exact=self.on_excess is not None
+        )
+        if excess:
+            if self.on_excess is None:
+                self.recorder.warn(f"nothing is removed: {excess}; {_ONCE}")
+                return []
+            self.on_excess(excess)
         if self.plans and self.prune is not Prune.UNPUBLISH:
             find = partial(find_whole, self.sink, gone)
             gone = await repeated(find, "find products to remove", retry)
@@ -219,7 +231,10 @@ class Pruner:
             more = [absent[key] for key in keys if key not in present]
             gone += more
             writers.update(map(_writer, more))
-            if ours.excess(writers, self.options.max_prune):
+            excess = ours.excess(
+                writers, self.options.max_prune, exact=self.on_excess is not None
+            )
+            if excess and self.on_excess is None:
                 break
         return gone
 

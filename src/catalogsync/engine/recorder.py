@@ -139,6 +139,7 @@ class Recorder:
 
     Attributes:
         touched: Whether any request that may change the sink was sent.
+        waiting: Products whose change is kept back; they are not open.
         refused_in_a_row: Products that the sink refused since its last success.
         unresolved_removal: Why a removal is left to the next run; empty: none is.
     """
@@ -150,6 +151,7 @@ class Recorder:
     writes: int = 0
     retries: int = 0
     touched: bool = False
+    waiting: int = 0
     categories: Counter[str] = attrs.field(factory=Counter[str])
     bytes_sent: int = 0
     bytes_received: int = 0
@@ -169,6 +171,7 @@ class Recorder:
     discrepancies: list[Discrepancy] = attrs.field(factory=list[Discrepancy])
     refused_in_a_row: int = 0
     unresolved_removal: str = ""
+    _resumed: bool = False
     _open: dict[ProductKey, _Open] = attrs.field(factory=dict[ProductKey, _Open])
     _outcomes: Counter[OutcomeStatus] = attrs.field(factory=Counter[OutcomeStatus])
     _durations: defaultdict[str, Durations] = attrs.field(
@@ -178,8 +181,32 @@ class Recorder:
 
     def record_fetched(self, key: ProductKey, product: Product | None = None) -> None:
         """Open a product; None: it is not built yet, or its record is not valid."""
-        self.fetched += 1
+        if self._resumed:
+            self.waiting -= 1
+        else:
+            self.fetched += 1
         self._open[key] = _Open(product)
+
+    def keep_back(self, key: ProductKey) -> None:
+        """Close an open product without an outcome, until `resume`."""
+        del self._open[key]
+        self.waiting += 1
+
+    def resume(self) -> None:
+        """From now on only products that were kept back are fetched, once more."""
+        self._resumed = True
+        self._forget_planned()
+
+    def hold_back(self) -> None:
+        """Skip all products that were kept back."""
+        self._outcomes[OutcomeStatus.SKIPPED] += self.waiting
+        self.waiting = 0
+        self._forget_planned()
+
+    def _forget_planned(self) -> None:
+        """Count no change of a category that was kept back."""
+        for planned in ("created", "updated"):
+            del self.categories[planned]
 
     def record_built(self, product: Product) -> None:
         """Add the product of an open record that was not built before."""

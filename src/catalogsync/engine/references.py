@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from functools import partial
 
 import attrs
@@ -64,6 +64,7 @@ class ReferenceResolver:
         on_change: Receives each change instead of the sink, and new references get
             made-up ids. None: they are written.
         is_allowed: Asked about each change; False: it is not made.
+        counted: References that an earlier pipeline of the run found, and counted.
     """
 
     sink: ReferencingSink
@@ -74,6 +75,7 @@ class ReferenceResolver:
     keep: bool = True
     on_change: Callable[[ReferenceChange], None] | None = None
     is_allowed: Callable[[ReferenceChange], bool] = allow_all
+    counted: Collection[Reference] = ()
     _turn: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False)
     _source_tree: SourceTree = attrs.field(
         default=attrs.Factory(
@@ -91,7 +93,10 @@ class ReferenceResolver:
         factory=dict[Reference, _Status], init=False
     )
     _statuses: dict[Reference, _Status] = attrs.field(
-        factory=dict[Reference, _Status], init=False
+        default=attrs.Factory(
+            lambda self: dict.fromkeys(self.counted, _Status.EXISTING), takes_self=True
+        ),
+        init=False,
     )
     _stuck: dict[Reference, str] = attrs.field(factory=dict[Reference, str], init=False)
     _planned: dict[Reference, ExistingReference] = attrs.field(
@@ -134,6 +139,12 @@ class ReferenceResolver:
             self.recorder.add_problem(f"could not rename categories: {error}")
         for problem in self._stuck.values():
             self.recorder.warn(problem)
+
+    @property
+    def existing(self) -> Collection[Reference]:
+        """Those that were found and need no change."""
+        statuses = self._statuses.items()
+        return [each for each, status in statuses if status is _Status.EXISTING]
 
     def resolve(self, product: Product | Outline) -> References:
         """The ids of a product's categories and tags in the sink.
@@ -381,6 +392,8 @@ class ReferenceResolver:
         return status
 
     def _emit(self, statuses: Sequence[_Status | None]) -> None:
+        if self.on_change is not None:
+            return
         created = statuses.count(_Status.CREATED)
         updated = statuses.count(_Status.UPDATED)
         if created or updated:

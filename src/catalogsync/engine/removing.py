@@ -27,7 +27,6 @@ import attrs
 from catalogsync.batching import batched
 from catalogsync.catalog.changes import (
     Action,
-    Change,
     Conflict,
     Delete,
     Existing,
@@ -263,7 +262,7 @@ class Remover:
 
     Attributes:
         in_flight: Runs the work on a batch so that a stop gives it time to end.
-        on_change: Receives each change instead of the sink; None: they are written.
+        collect: Takes the removals instead of the sink; None: they are written.
     """
 
     sink: Sink
@@ -271,7 +270,7 @@ class Remover:
     recorder: Recorder
     journal: Journal
     in_flight: Callable[[Callable[[], Awaitable[None]]], Awaitable[None]]
-    on_change: Callable[[Change], None] | None = None
+    collect: Callable[[Sequence[Removal], Removals], None] | None = None
 
     async def remove(self, removals: Removals) -> None:
         """Choose products and remove them; what does not succeed is reported."""
@@ -280,19 +279,11 @@ class Remover:
         except TransientError as error:
             self.recorder.add_problem(f"{removals.problem}: {error}")
             return
-        if self.on_change is None:
+        if self.collect is None:
             await self._write(changes, removals)
         else:
-            self._show(changes, self.on_change)
+            self.collect(changes, removals)
         removals.close()
-
-    def _show(
-        self, changes: Sequence[Removal], on_change: Callable[[Change], None]
-    ) -> None:
-        for change in changes:
-            on_change(change)
-            self.recorder.open_removal(change)
-            self.recorder.record(change.done())
 
     async def _write(self, changes: Sequence[Removal], removals: Removals) -> None:
         """Write batch by batch, until nothing of a batch can be removed now.

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import nullcontext
 from itertools import chain
 from typing import Any, Self
 
@@ -18,6 +19,7 @@ import attrs
 from catalogsync._lib.concurrency import ended
 from catalogsync._lib.texts import natural
 from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
+from catalogsync.errors import CatalogSyncError
 from catalogsync.events import (
     RunFinished,
     RunStarted,
@@ -25,15 +27,14 @@ from catalogsync.events import (
     observe_requests,
 )
 from catalogsync.protocols import CountsRequests
-from catalogsync.report import Counts, Report, RunStatus
+from catalogsync.report import Counts, Held, Report, RunStatus
 from catalogsync.state.protocols import BusyError, StateError
 
+from .context import RunContext
 from .defects import explained
+from .guarding import Guarding
 from .journal import Journal
 from .options import WhenBusy
-from .pipeline import Pipeline
-from .recorder import Recorder
-from .releasing import ReleaseApproval
 from .skipping import Skipping
 
 __all__ = ["Run"]
@@ -49,16 +50,20 @@ class Run:
 
     def __init__(
         self,
+        context: RunContext,
+        work: Callable[[], Awaitable[None]],
         *,
-        job: str,
-        pipeline: Pipeline,
-        recorder: Recorder,
+        guarding: Guarding | None = None,
+        released: bool = False,
         skipping: Skipping | None = None,
     ) -> None:
-        self._job = job
+        self._context = context
+        self._work = work
+        self._guarding = guarding
+        self._released = released
         self._skipping = skipping
-        self._pipeline = pipeline
-        self._recorder = recorder
+        self._recorder = context.recorder
+        self._tasks = context.tasks
         self._task: asyncio.Task[Report] | None = None
         self._delivered = False
         self._started_at = 0.0
@@ -110,7 +115,7 @@ class Run:
             grace: Seconds until the batches in flight are cancelled.
             reason: Who or what stops the run, for the report.
         """
-        self._pipeline.tasks.cancel(reason, grace)
+        self._tasks.cancel(reason, grace)
 
     async def report(self) -> Report:
         """Wait for the end of the run.
@@ -131,12 +136,12 @@ class Run:
         return self._task
 
     async def _execute(self) -> Report:
-        recorder, pipeline = self._recorder, self._pipeline
+        recorder, context = self._recorder, self._context
         event = RunStarted(
             run_id=recorder.run_id,
-            job=self._job,
-            source=pipeline.source.name,
-            sink=pipeline.sink.name,
+            job=context.journal.job,
+            source=context.source.name,
+            sink=context.sink.name,
         )
         recorder.emit(event)
         status, summary = RunStatus.CANCELLED, "the run was cancelled"
@@ -161,14 +166,14 @@ class Run:
 
     async def _carry_out(self) -> Report:
         """Run with the lease held, or not at all if another run holds it."""
-        journal = self._pipeline.journal
+        journal = self._context.journal
         try:
             async with journal.opened():
                 return await self._run_in_journal(journal)
         except BusyError as error:
-            if self._pipeline.tasks.stopped:  # while it waited for the other run
+            if self._tasks.stopped:  # while it waited for the other run
                 return self._sum_up()
-            if self._pipeline.options.when_busy is not WhenBusy.SKIP:
+            if self._context.options.when_busy is not WhenBusy.SKIP:
                 raise
             self._recorder.warn(f"skipped: {error}")
             return attrs.evolve(self._sum_up(), status=RunStatus.SKIPPED)
@@ -182,13 +187,15 @@ class Run:
             if self._skipping and (reason := await self._skipping.reason()):
                 report = self._skipped(reason)
                 return report
-            async with asyncio.TaskGroup() as group:
-                beat = group.create_task(self._pipeline.keep_lease())
-                await self._pipeline.run()
-                beat.cancel()
-            for text in journal.warnings:
-                self._recorder.warn(text)
-            report = self._report()
+            with self._guarding or nullcontext():
+                async with asyncio.TaskGroup() as group:
+                    beat = group.create_task(self._keep_lease())
+                    await self._tasks.guarded(self._work)
+                    self._tasks.end()
+                    beat.cancel()
+                for text in journal.warnings:
+                    self._recorder.warn(text)
+                report = await self._kept(self._report())
         except Exception as error:
             status, problem = RunStatus.FAILED, self._explained(error)
             raise
@@ -200,6 +207,19 @@ class Run:
             except StateError as error:
                 self._recorder.warn(f"could not save the report of the run: {error}")
                 report = self._sum_up()
+        return report
+
+    async def _keep_lease(self) -> None:
+        """Renew the lease while the run lasts; losing it stops the run."""
+        try:
+            await self._context.journal.heartbeat()
+        except CatalogSyncError as error:
+            self._tasks.break_off(error)
+
+    async def _kept(self, report: Report) -> Report:
+        """The report, once the plan of a held run is kept."""
+        if self._guarding is not None:
+            await self._guarding.keep(report)
         return report
 
     def _skipped(self, reason: str) -> Report:
@@ -216,12 +236,8 @@ class Run:
         Raises:
             CatalogSyncError: The run broke off before anything was written.
         """
-        recorder, error = self._recorder, self._pipeline.tasks.error
-        if (
-            error is not None
-            and not recorder.touched
-            and not self._pipeline.tasks.cancelled
-        ):
+        recorder, error = self._recorder, self._tasks.error
+        if error is not None and not recorder.touched and not self._tasks.cancelled:
             raise error
         recorder.close(
             recorder.problems[0] if recorder.problems else "the run ended early"
@@ -236,13 +252,13 @@ class Run:
         recorder = self._recorder
         return Report(
             run_id=recorder.run_id,
-            job=self._job,
+            job=self._context.journal.job,
             status=self._status(),
             counts=recorder.counts,
             categories=recorder.category_counts,
             requests=self._count_requests() - self._requests,
             writes=recorder.writes,
-            writers=self._pipeline.width,
+            writers=self._context.width,
             retries=recorder.retries,
             started_at=self._started_at,
             duration_s=time.perf_counter() - self._started,
@@ -261,23 +277,32 @@ class Run:
                 ),
             ),
             discrepancies=tuple(recorder.discrepancies),
-            problem="; ".join(recorder.problems),
-            planned=self._pipeline.on_change is not None,
-            released=isinstance(self._pipeline.approval, ReleaseApproval),
-            partial=self._pipeline.journal.partial,
-            only=tuple(sorted(self._pipeline.options.only or ())),
+            problem="; ".join(
+                [*(self._held.reasons if self._held else ()), *recorder.problems]
+            ),
+            held=self._held,
+            planned=not self._context.journal.writes,
+            released=self._released,
+            partial=self._context.journal.partial,
+            only=tuple(sorted(self._context.options.only or ())),
             source_version=self._skipping.version if self._skipping else "",
         )
 
     def _explained(self, error: Exception) -> str:
-        return explained(error, self._pipeline.source, self._pipeline.sink)
+        return explained(error, self._context.source, self._context.sink)
+
+    @property
+    def _held(self) -> Held | None:
+        return self._guarding.held if self._guarding else None
 
     def _status(self) -> RunStatus:
         counts = self._recorder.counts
-        if self._pipeline.tasks.cancelled:
+        if self._tasks.cancelled:
             return RunStatus.CANCELLED
-        if self._pipeline.tasks.error is not None:
+        if self._tasks.error is not None:
             return RunStatus.FAILED
+        if self._held is not None:
+            return RunStatus.HELD
         if self._recorder.problems or counts.unresolved:
             return RunStatus.INCOMPLETE
         # Counted warnings do not degrade a run: values that the sink cannot keep would
@@ -288,7 +313,7 @@ class Run:
         return RunStatus.DEGRADED if degraded else RunStatus.SUCCEEDED
 
     def _count_requests(self) -> int:
-        sides = (self._pipeline.source, self._pipeline.sink)
+        sides = (self._context.source, self._context.sink)
         return sum(side.requests for side in sides if isinstance(side, CountsRequests))
 
 

@@ -28,6 +28,10 @@ _GRACE = 30.0
 Stage = Callable[[], Awaitable[None]]
 
 
+def _nothing() -> None:
+    """Nothing is running yet."""
+
+
 @attrs.define(kw_only=True)
 class RunTasks:
     """The tasks of a run, and how they stop.
@@ -47,7 +51,7 @@ class RunTasks:
     recorder: Recorder
     adapters: tuple[object, ...]
     stopping: asyncio.Event
-    on_stop: Callable[[], None]
+    on_stop: Callable[[], None] = attrs.field(default=_nothing, init=False)
     upstream: list[asyncio.Task[None]] = attrs.field(factory=list[asyncio.Task[None]])
     in_flight: list[asyncio.Task[Any]] = attrs.field(factory=list[asyncio.Task[Any]])
     last_stage: asyncio.TaskGroup = attrs.field(factory=asyncio.TaskGroup)
@@ -55,6 +59,13 @@ class RunTasks:
     cancelled: bool = False
     _ended: bool = False
     _timers: list[asyncio.TimerHandle] = attrs.field(factory=list[asyncio.TimerHandle])
+
+    def begin(self, on_stop: Callable[[], None]) -> None:
+        """Begin the tasks of a pipeline, once those of the one before have ended."""
+        self.on_stop = on_stop
+        self.upstream.clear()
+        self.in_flight.clear()
+        self.last_stage = asyncio.TaskGroup()
 
     @property
     def stopped(self) -> bool:

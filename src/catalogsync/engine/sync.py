@@ -32,15 +32,19 @@ from catalogsync.state.protocols import StateStore
 
 from . import promises
 from .applying import Approval, PlanApproval
+from .collecting import OnChange, PlanCollector
+from .context import RunContext
+from .guarding import Guarding
 from .journal import Journal
 from .opening import Openable, opened
 from .options import Options
-from .pipeline import OnChange, Pipeline
+from .pipeline import Pipeline
 from .recorder import Recorder
 from .releasing import EmptySource, ReleaseApproval
 from .retrying import RetrySource, find_failed
 from .run import Run
 from .skipping import Skipping
+from .stopping import RunTasks
 
 __all__ = ["Sync", "run_blocking", "sync"]
 
@@ -243,28 +247,41 @@ class Sync:
             emit=emit,
         )
         recorder = Recorder(run_id=run_id, emit=emit, on_outcome=journal.add_outcome)
-        pipeline = Pipeline(
+        context = RunContext(
             source=source,
             sink=self.sink,
             options=options,
             recorder=recorder,
             journal=journal,
-            on_change=on_change,
-            approval=None if approve is None else approve(recorder),
+            tasks=RunTasks(
+                recorder=recorder,
+                adapters=(source, self.sink),
+                stopping=journal.stopping,
+            ),
         )
+        if on_change is None and approve is None:
+            return self._make_guarded(context, skip=skip)
+        collector = PlanCollector(on_change, recorder) if on_change else None
+        approval = approve(recorder) if approve else None
+        pipeline = Pipeline(context, collector=collector, approval=approval)
+        released = isinstance(approval, ReleaseApproval)
+        return Run(context, pipeline.run, released=released)
+
+    def _make_guarded(self, context: RunContext, *, skip: bool | None) -> Run:
+        guarding = Guarding(context=context)
         skipping = Skipping(
-            source=source,
-            sink=self.sink,
-            options=options,
+            source=context.source,
+            sink=context.sink,
+            options=context.options,
             settings=self.settings,
-            journal=journal,
+            journal=context.journal,
             full=skip is False,
-            recorder=recorder,
+            recorder=context.recorder,
         )
         return Run(
-            job=self.job,
-            pipeline=pipeline,
-            recorder=recorder,
+            context,
+            guarding.run,
+            guarding=guarding,
             skipping=None if skip is None else skipping,
         )
 

@@ -30,7 +30,12 @@ __all__ = ["DEFAULT_STATUSES", "Apprise", "Channel", "Notice", "Notifier", "Webh
 
 logger = logging.getLogger("catalogsync.notify")
 
-DEFAULT_STATUSES = (RunStatus.DEGRADED, RunStatus.INCOMPLETE, RunStatus.FAILED)
+DEFAULT_STATUSES = (
+    RunStatus.DEGRADED,
+    RunStatus.INCOMPLETE,
+    RunStatus.FAILED,
+    RunStatus.HELD,
+)
 """The statuses that a `Notifier` reports by default."""
 
 _PLAIN = "insecure"  # Apprise's name for mail without encryption

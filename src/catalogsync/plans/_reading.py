@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
@@ -43,12 +43,26 @@ class Plan:
         head: What the plan is for.
         changes: Action and fingerprint for each product.
         references: Fingerprint for each category or tag.
+        excluded: Products of the file that are not part of the plan.
     """
 
     path: Path
     head: PlanHead
     changes: Mapping[ProductKey, tuple[Action, str]]
     references: Mapping[Reference, str]
+    excluded: frozenset[ProductKey] = frozenset()
+
+    def without(self, keys: Iterable[ProductKey]) -> Plan:
+        """The plan without these products.
+
+        Raises:
+            MisconfiguredError: It has no change for one of them.
+        """
+        excluded = frozenset(keys)
+        for key in excluded - self.changes.keys():
+            raise MisconfiguredError(str(key), "the plan has no change of this product")
+        rest = {k: v for k, v in self.changes.items() if k not in excluded}
+        return attrs.evolve(self, changes=rest, excluded=self.excluded | excluded)
 
     @classmethod
     def read(cls, path: Path) -> Plan:
@@ -215,9 +229,12 @@ class PlanSource:
             place += len(text)
             if line.get("line") == "product" and "product" in line:
                 try:
-                    products.append(product_from_json(line["product"]))
+                    product = product_from_json(line["product"])
                 except InvalidValueError as error:
                     raise _not_a_plan(self.plan.path, number, error) from None
+                if product.key in self.plan.excluded:
+                    continue
+                products.append(product)
                 if len(products) == _PAGE:
                     return Page(products=products, next=(f"{number} {place}",))
         return Page(products=products)

@@ -29,6 +29,7 @@ from catalogsync.report import Report
 from ._estimates import Estimate
 from ._fingerprints import fingerprint
 from ._heads import VERSION, PlanHead, checksum
+from ._reading import Plan
 
 __all__ = ["PlanWriter"]
 
@@ -73,6 +74,12 @@ class PlanWriter:
             self._write(_reference_line(change))
         else:
             self._write(_product_line(change))
+
+    def so_far(self) -> Plan:
+        """The plan as it is now, to read its products before it is finished."""
+        with self._writing():
+            self._file.flush()
+        return Plan(path=self._new, head=self._head, changes={}, references={})
 
     def finish(self, report: Report, expected: Estimate) -> None:
         """Write the last line and move the file into place."""

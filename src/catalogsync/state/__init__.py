@@ -6,8 +6,11 @@ from .protocols import (
     BusyError,
     Coordination,
     DamageReporting,
+    Decision,
     FailedProduct,
     FailureStore,
+    HeldPlan,
+    HeldPlans,
     HistoryEntry,
     Intent,
     Lease,
@@ -20,16 +23,20 @@ from .protocols import (
     StateStore,
     Trigger,
     UnchangedProducts,
+    restore_plan,
 )
 
 __all__ = [
     "BusyError",
     "Coordination",
     "DamageReporting",
+    "Decision",
     "FailedProduct",
     "FailureStore",
     "GivenUp",
     "HasOutbox",
+    "HeldPlan",
+    "HeldPlans",
     "HistoryEntry",
     "Intent",
     "Lease",
@@ -47,4 +54,5 @@ __all__ = [
     "UnchangedProducts",
     "WrittenProduct",
     "outbox_of",
+    "restore_plan",
 ]

@@ -10,6 +10,7 @@ _NUMBERED = (
     "value FROM catalogsync_counter",
     "number FROM catalogsync_run",
     "number FROM catalogsync_entry",
+    "number FROM catalogsync_held",
     "number FROM catalogsync_trigger",
     "token FROM catalogsync_lease",
     "noted FROM catalogsync_absence",

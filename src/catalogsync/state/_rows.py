@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import zlib
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -19,7 +21,15 @@ from catalogsync.report import Report, summary_of
 
 from ._sql import Row, Value
 from .outbox import Message
-from .protocols import FailedProduct, HistoryEntry, Intent, RunRecord, Trigger
+from .protocols import (
+    FailedProduct,
+    HeldPlan,
+    HistoryEntry,
+    Intent,
+    RunRecord,
+    StateError,
+    Trigger,
+)
 
 if TYPE_CHECKING:
     from cattrs import Converter
@@ -119,6 +129,10 @@ def _message(values: _Values) -> _Values:
     return {**values, "products": [_keyed(row) for row in rows]}
 
 
+def _held(values: _Values) -> _Values:
+    return {**values, "held": _json(values, "held", dict)}
+
+
 def _run(values: _Values) -> _Values:
     return _with_report(values, lambda tree: tree)
 
@@ -206,6 +220,13 @@ MESSAGES = Table(
     _message,
 )
 
+HELD = Table(
+    "catalogsync_held",
+    "run_id, job, held_at, held, decision, decided_by AS by, decided_at",
+    HeldPlan,
+    _held,
+)
+
 # --- damaged rows are skipped and reported ---
 
 
@@ -274,6 +295,23 @@ def report_values(report: Report | None) -> dict[str, Value]:
         return {"report": None, "summary": None}
     tree = report.to_dict()
     return {"report": dump(tree), "summary": dump(summary_of(tree))}
+
+
+def dump_part(data: bytes) -> str:
+    """A part of a plan file as text."""
+    return b64encode(zlib.compress(data)).decode("ascii")
+
+
+def read_part(text: Value) -> bytes:
+    """A part of a plan file, from its text.
+
+    Raises:
+        StateError: The text is damaged.
+    """
+    try:
+        return zlib.decompress(b64decode(str(text), validate=True))
+    except (ValueError, zlib.error):
+        raise StateError("the state store has a damaged part of a held plan") from None
 
 
 def entry_row(number: int, entry: HistoryEntry) -> Sequence[Value]:

@@ -268,6 +268,26 @@ MIGRATIONS = (
         given_up BIGINT NOT NULL
     )
     """,
+    # Plans that wait for a person, and their files in parts.
+    """
+    CREATE TABLE catalogsync_held (
+        number BIGINT NOT NULL,
+        run_id {text} PRIMARY KEY,
+        job {text} NOT NULL,
+        held_at DOUBLE PRECISION NOT NULL,
+        held {text} NOT NULL,
+        decision {text} NOT NULL,
+        decided_by {text} NOT NULL,
+        decided_at DOUBLE PRECISION
+    );
+
+    CREATE TABLE catalogsync_plan_part (
+        run_id {text} NOT NULL,
+        number BIGINT NOT NULL,
+        data {text} NOT NULL,
+        PRIMARY KEY (run_id, number)
+    )
+    """,
 )
 """SQL scripts for all databases; the one at index n migrates to version n + 1."""
 

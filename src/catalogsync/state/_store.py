@@ -21,6 +21,7 @@ from ._rows import (
     ENTRIES,
     FAILURES,
     FAILURES_ALONE,
+    HELD,
     INTENTS,
     LISTED,
     RUNS,
@@ -28,11 +29,13 @@ from ._rows import (
     Damage,
     Table,
     dump,
+    dump_part,
     entry_row,
     failure_row,
     fold,
     key_rows,
     read_key,
+    read_part,
     read_unchanged,
     report_values,
     run_values,
@@ -41,7 +44,9 @@ from ._rows import (
 from ._sql import Database, Transaction, Value
 from .protocols import (
     BusyError,
+    Decision,
     FailedProduct,
+    HeldPlan,
     HistoryEntry,
     Intent,
     Lease,
@@ -198,9 +203,9 @@ class DatabaseStore:
             seconds=days * _DAY,
         )
         forgotten = [row for row in old if isinstance(row[0], str)]
-        for table in ("catalogsync_entry", "catalogsync_run"):
+        for table in ("entry", "held", "plan_part", "run"):
             where = "WHERE run_id IN (SELECT {0} FROM {rows})"
-            await self.sql(f"DELETE FROM {table} {where}", forgotten)
+            await self.sql(f"DELETE FROM catalogsync_{table} {where}", forgotten)
         await self.sql(
             "DELETE FROM catalogsync_unchanged WHERE noted_at"
             " <= {now} - CAST(:seconds AS DOUBLE PRECISION)",
@@ -495,6 +500,90 @@ class DatabaseStore:
             "DELETE FROM catalogsync_trigger"
             " WHERE number IN (SELECT CAST({0} AS BIGINT) FROM {rows})",
             [(number,) for number in ids],
+        )
+
+    # --- plans that wait for a person ---
+
+    @_writing
+    async def hold(self, plan: HeldPlan, /) -> None:
+        await self._supersede(plan.job)
+        await self.sql(
+            "INSERT INTO catalogsync_held (number, run_id, job, held_at, held, decision,"
+            " decided_by, decided_at) VALUES (:number, :run_id, :job, :held_at, :held,"
+            " :decision, :by, :decided_at) ON CONFLICT DO NOTHING",
+            number=await self._count(),
+            **{**attrs.asdict(plan), "held": dump(attrs.asdict(plan.held))},
+        )
+
+    @_writing
+    async def add_plan_part(self, run_id: str, number: int, data: bytes, /) -> None:
+        await self.sql(
+            "INSERT INTO catalogsync_plan_part (run_id, number, data) VALUES"
+            " (:run_id, :number, :data) ON CONFLICT (run_id, number) DO UPDATE SET"
+            " data = excluded.data",
+            run_id=run_id,
+            number=number,
+            data=dump_part(data),
+        )
+
+    @_reading
+    async def plan_part(self, run_id: str, number: int, /) -> bytes | None:
+        found = await self.sql(
+            "SELECT data FROM catalogsync_plan_part WHERE run_id = :run_id"
+            " AND number = :number",
+            run_id=run_id,
+            number=number,
+        )
+        return read_part(found[0][0]) if found else None
+
+    @_reading
+    async def held_plans(
+        self, *, job: str | None = None, limit: int = 20
+    ) -> Sequence[HeldPlan]:
+        where = f"WHERE {_OF_JOB} ORDER BY held_at DESC, number DESC"
+        return await self._select(HELD, where, limit=limit, job=job)
+
+    @_reading
+    async def held_plan(self, run_id: str, /) -> HeldPlan | None:
+        return await self._held_plan(run_id)
+
+    async def _held_plan(self, run_id: str) -> HeldPlan | None:
+        found = await self._select(HELD, "WHERE run_id = :run_id", run_id=run_id)
+        return found[0] if found else None
+
+    @_writing
+    async def decide(
+        self, run_id: str, decision: Decision, /, *, by: str
+    ) -> HeldPlan | None:
+        held = await self._held_plan(run_id)
+        if held is None or held.decision not in {Decision.WAITING, decision}:
+            return None
+        await self.sql(
+            "UPDATE catalogsync_held SET decision = :decision, decided_by = :by,"
+            " decided_at = {now} WHERE run_id = :run_id AND decision = 'waiting'",
+            run_id=run_id,
+            decision=decision,
+            by=by,
+        )
+        if decision is Decision.REJECTED:
+            where = "WHERE run_id = :run_id"
+            await self.sql(f"DELETE FROM catalogsync_plan_part {where}", run_id=run_id)
+        return await self._held_plan(run_id)
+
+    @_writing
+    async def supersede(self, job: str, /) -> None:
+        await self._supersede(job)
+
+    async def _supersede(self, job: str) -> None:
+        await self.sql(
+            "UPDATE catalogsync_held SET decision = 'superseded'"
+            " WHERE job = :job AND decision = 'waiting'",
+            job=job,
+        )
+        await self.sql(
+            "DELETE FROM catalogsync_plan_part WHERE run_id IN (SELECT run_id"
+            " FROM catalogsync_held WHERE job = :job AND decision <> 'waiting')",
+            job=job,
         )
 
     async def _count(self, by: int = 1) -> int:

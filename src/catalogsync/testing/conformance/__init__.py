@@ -25,6 +25,7 @@ from catalogsync.state.protocols import StateStore
 from ._abilities import ABILITIES
 from ._answers import register
 from ._coordination import COORDINATION
+from ._held import HELD
 from ._promise import (
     NotApplicableError,
     Opener,
@@ -59,6 +60,7 @@ __all__ = [
 
 SINK.extend(ABILITIES)
 STATE.extend(COORDINATION)
+STATE.extend(HELD)
 register(SOURCE, SINK)
 
 SOURCE_SUITE: Suite[Source, SourceKit] = Suite(SOURCE, SourceKit)

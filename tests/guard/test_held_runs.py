@@ -1,0 +1,124 @@
+"""Runs with a guard: what is held, what is kept, and what an approval writes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+
+import attrs
+import pytest
+from tests.engine.fakes import check
+from tests.guard.accidents import ACCIDENTS, catalog, each, priced
+from tests.guard.conftest import Shop
+
+from catalogsync import Product, RunStatus, Sync
+from catalogsync.events import BatchWritten
+from catalogsync.guard import Budget, Budgets
+from catalogsync.plans import Plan
+from catalogsync.state.protocols import Decision, restore_plan
+
+SMALL = catalog(60, 2, 3)
+
+
+def times(products: Sequence[Product], factor: int) -> list[Product]:
+    return each([*products], lambda p: priced(p, lambda amount: amount * factor))
+
+
+def but(products: Sequence[Product], **changes: object) -> list[Product]:
+    """The first product with other values."""
+    return [attrs.evolve(products[0], **changes), *products[1:]]  # type: ignore[arg-type]
+
+
+async def test_prices_multiplied_by_100_are_held(shop: Shop) -> None:
+    assert (await shop.run(SMALL)).counts.created == 60
+    before = len(shop.events)
+    report = await shop.run(times(SMALL, 100))
+    check(report)
+    assert report.status is RunStatus.HELD
+    assert report.counts.skipped == 60
+    assert report.held is not None
+    assert "ten times higher or lower: 60 of 60 products" in report.problem
+    assert len(report.held.worst) == 20
+    assert not any(isinstance(e, BatchWritten) for e in shop.events[before:])
+    assert (await shop.run(SMALL)).counts.unchanged == 60
+
+
+async def test_what_is_not_held_is_written(shop: Shop) -> None:
+    await shop.run(SMALL)
+    after = but(SMALL[1:], title="Another title")
+    report = await shop.run(after)
+    check(report)
+    assert report.status is RunStatus.SUCCEEDED, report
+    counts = report.counts
+    assert (counts.updated, counts.unchanged, counts.removed) == (1, 58, 0)
+    report = await shop.run(after)  # it was missed for the second time
+    assert (report.counts.unchanged, report.counts.removed) == (59, 1)
+
+
+async def test_an_approved_plan_is_written_as_it_was(
+    shop: Shop, tmp_path: Path
+) -> None:
+    await shop.run(SMALL)
+    dear = times(SMALL, 100)
+    held = await shop.run(dear)
+    path = tmp_path / "plan.jsonl"
+    await restore_plan(shop.state, held.run_id, path)
+    decided = await shop.state.decide(held.run_id, Decision.APPROVED, by="Ada")
+    assert decided is not None
+    assert (decided.decision, decided.by) == (Decision.APPROVED, "Ada")
+    report = await Sync("shop", shop.sink, state=shop.state).apply(Plan.read(path))
+    assert report.counts.updated == 60
+    assert (await shop.run(dear)).counts.unchanged == 60
+
+
+async def test_a_newer_run_supersedes_a_held_plan(shop: Shop) -> None:
+    await shop.run(SMALL)
+    first = await shop.run(times(SMALL, 100))
+    second = await shop.run(times(SMALL, 1000))
+    decisions = {p.run_id: p.decision for p in await shop.state.held_plans()}
+    assert decisions == {
+        first.run_id: Decision.SUPERSEDED,
+        second.run_id: Decision.WAITING,
+    }
+    assert await shop.state.plan_part(first.run_id, 0) is None
+    await shop.run(SMALL)
+    assert {p.decision for p in await shop.state.held_plans()} == {Decision.SUPERSEDED}
+    assert await shop.state.decide(second.run_id, Decision.APPROVED, by="Ada") is None
+
+
+async def test_the_first_run_is_not_held(shop: Shop) -> None:
+    shop.options = attrs.evolve(
+        shop.options, guard=Budgets(created=Budget(share=0, number=0))
+    )
+    assert (await shop.run(times(SMALL, 100))).status is RunStatus.SUCCEEDED
+
+
+async def test_without_a_guard_all_is_written(shop: Shop) -> None:
+    shop.options = attrs.evolve(shop.options, guard=Budgets.off())
+    await shop.run(SMALL)
+    assert (await shop.run(times(SMALL, 100))).counts.updated == 60
+
+
+async def test_too_many_removals_are_held_and_can_be_approved(
+    shop: Shop, tmp_path: Path
+) -> None:
+    await shop.run(SMALL)
+    some = SMALL[:50]
+    assert (await shop.run(some)).counts.removed == 0  # missed once
+    held = await shop.run(some)
+    assert held.status is RunStatus.HELD
+    assert "10 of 60 products left the source" in held.problem
+    path = tmp_path / "plan.jsonl"
+    await restore_plan(shop.state, held.run_id, path)
+    report = await Sync("shop", shop.sink, state=shop.state).apply(Plan.read(path))
+    assert report.counts.removed == 10
+
+
+@pytest.mark.parametrize("name", ["half a file", "an empty file", "minor units"])
+async def test_accidents_reach_no_store(shop: Shop, name: str) -> None:
+    await shop.run(SMALL)
+    accident = ACCIDENTS[name]([*SMALL], Random(5))
+    for _ in range(2):  # the second run knows what the first one missed
+        assert (await shop.run(accident)).counts.removed == 0
+    assert (await shop.run(SMALL)).counts.unchanged == 60
