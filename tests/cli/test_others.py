@@ -29,7 +29,7 @@ def test_check(configure: Configure, call: Call, server: str) -> None:
     assert result.exit_code == 0
     assert result.stdout == (
         f"ok  source: {server} has 5 products\n"
-        "ok  source: abilities: get, check, requests\n"
+        "ok  source: abilities: get, select, check, requests\n"
         "ok  sink: till: password ***\nok  sink: abilities: check\n"
         "ok  state store: can be opened\n"
     )
@@ -74,7 +74,7 @@ def test_check_of_a_side_without(configure: Configure, call: Call) -> None:
     result = call("check", "products")
     assert result.exit_code == 0
     assert "ok  sink: can be opened\n" in result.stdout
-    assert "ok  sink: abilities: owned, find_foreign, endpoint\n" in result.stdout
+    assert "ok  sink: abilities: owned, sells_out, find_foreign, endpoint\n" in result.stdout
 
 
 def test_adapters(configure: Configure, call: Call) -> None:

@@ -152,7 +152,7 @@ async def test_the_run_before_may_have_been_in_another_process(
             await _end(store, before)
         async with Notifier([channel], state=store) as notifier:
             await sync(_Cups(), MemorySink(), job="cups", state=store, hooks=[notifier])
-    was_bad = before in {RunStatus.DEGRADED, RunStatus.INCOMPLETE, RunStatus.FAILED}
+    was_bad = before in DEFAULT_STATUSES
     assert channel.titles == ["cups recovered (succeeded)"] * was_bad
 
 

@@ -237,6 +237,8 @@ class Reader:
         return bool(self.recorder.fetched or self._rejected or self._set_aside)
 
     def _emit(self, page: Page, seconds: float) -> None:
+        if self.recorder.resumed:
+            return
         event = PageRead(
             run_id=self.recorder.run_id,
             products=len(page.products),

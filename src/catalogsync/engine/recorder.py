@@ -140,6 +140,7 @@ class Recorder:
     Attributes:
         touched: Whether any request that may change the sink was sent.
         waiting: Products whose change is kept back; they are not open.
+        resumed: Whether what was kept back is fetched again, to be written.
         refused_in_a_row: Products that the sink refused since its last success.
         unresolved_removal: Why a removal is left to the next run; empty: none is.
     """
@@ -152,6 +153,7 @@ class Recorder:
     retries: int = 0
     touched: bool = False
     waiting: int = 0
+    resumed: bool = False
     categories: Counter[str] = attrs.field(factory=Counter[str])
     bytes_sent: int = 0
     bytes_received: int = 0
@@ -171,7 +173,6 @@ class Recorder:
     discrepancies: list[Discrepancy] = attrs.field(factory=list[Discrepancy])
     refused_in_a_row: int = 0
     unresolved_removal: str = ""
-    _resumed: bool = False
     _open: dict[ProductKey, _Open] = attrs.field(factory=dict[ProductKey, _Open])
     _outcomes: Counter[OutcomeStatus] = attrs.field(factory=Counter[OutcomeStatus])
     _durations: defaultdict[str, Durations] = attrs.field(
@@ -181,7 +182,7 @@ class Recorder:
 
     def record_fetched(self, key: ProductKey, product: Product | None = None) -> None:
         """Open a product; None: it is not built yet, or its record is not valid."""
-        if self._resumed:
+        if self.resumed:
             self.waiting -= 1
         else:
             self.fetched += 1
@@ -194,7 +195,7 @@ class Recorder:
 
     def resume(self) -> None:
         """From now on only products that were kept back are fetched, once more."""
-        self._resumed = True
+        self.resumed = True
         self._forget_planned()
 
     def hold_back(self) -> None:
@@ -380,6 +381,9 @@ class Recorder:
     @contextmanager
     def phase(self, name: str) -> Generator[None]:
         """Add the time of a block to a phase."""
+        if self.resumed and name == "read":  # of what this run itself kept back
+            yield
+            return
         started = time.perf_counter()
         try:
             yield
