@@ -74,7 +74,10 @@ def test_check_of_a_side_without(configure: Configure, call: Call) -> None:
     result = call("check", "products")
     assert result.exit_code == 0
     assert "ok  sink: can be opened\n" in result.stdout
-    assert "ok  sink: abilities: owned, sells_out, find_foreign, endpoint\n" in result.stdout
+    assert (
+        "ok  sink: abilities: owned, sells_out, find_foreign, endpoint\n"
+        in result.stdout
+    )
 
 
 def test_adapters(configure: Configure, call: Call) -> None:

@@ -33,7 +33,13 @@ from catalogsync import (
 )
 from catalogsync.errors import MissingExtraError
 from catalogsync.events import RunFinished, RunStarted
-from catalogsync.integrations.notify import Apprise, Notice, Notifier, Webhook
+from catalogsync.integrations.notify import (
+    DEFAULT_STATUSES,
+    Apprise,
+    Notice,
+    Notifier,
+    Webhook,
+)
 from catalogsync.report import Counts
 from catalogsync.state import RunRecord, StateStore
 from catalogsync.testing import serve
