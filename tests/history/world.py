@@ -297,7 +297,8 @@ class World:
                 continue
             assert state.sold_out, row
             for variant in row["variants"] or ():
-                id_ = (variant["metadata"] or {}).get("catalogsync_id")
+                metadata: dict[str, Any] = variant["metadata"] or {}
+                id_ = metadata.get("catalogsync_id")
                 if id_ and state.wrote_variant(id_):
                     found = [
                         level["stocked_quantity"]

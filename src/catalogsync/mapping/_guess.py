@@ -33,8 +33,8 @@ _OF_VARIANTS = frozenset({"sku", "barcode", "price", "prices", "currency", "stoc
 _CURRENCIES = ("currency", "currency code", "währung", "devise", "moneda", "valuta")
 _LIVE = {"1": "published", "0": "draft", "active": "published", "inactive": "draft"}
 _STATUSES = frozenset({"published", "draft", "true", "false"})
-_MEASURES = {"weight": WEIGHTS, "length": LENGTHS, "width": LENGTHS, "height": LENGTHS}
-_MEASURES |= {f"variant_{name}": units for name, units in _MEASURES.items()}
+_UNITS = {"weight": WEIGHTS, "length": LENGTHS, "width": LENGTHS, "height": LENGTHS}
+_MEASURES = {**_UNITS, **{f"variant_{name}": units for name, units in _UNITS.items()}}
 
 
 @attrs.define

@@ -28,7 +28,7 @@ class LaneTimes:
 
     @property
     def next_at(self) -> dt.datetime | None:
-        """When the first of them is due; None: there are no lanes."""
+        """When the first lane is due, or None if there are no lanes."""
         return min(self._times.values(), default=None)
 
     def reset(self, now: dt.datetime) -> None:

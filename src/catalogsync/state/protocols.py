@@ -535,7 +535,7 @@ class HeldPlans(Protocol):
         """Approve or reject a plan that waits, or approve an approved one again.
 
         Returns:
-            The plan with the decision; None: it was decided otherwise, or is not there.
+            The plan with the decision, or None if it was decided otherwise or is not there.
         """
         ...
 

@@ -400,7 +400,11 @@ def _country(raw: Raw) -> str | None:
 
 
 def _group(field: Field, column: str) -> Callable[[Raw], str | None]:
-    return lambda raw: lenient.text((raw.get(field.value) or {}).get(column))
+    def read(raw: Raw) -> str | None:
+        group: Raw = raw.get(field.value) or {}
+        return lenient.text(group.get(column))
+
+    return read
 
 
 _READERS: dict[Field, Callable[[Raw], object]] = {

@@ -14,7 +14,6 @@ from catalogsync.errors import InvalidValueError, MisconfiguredError
 from catalogsync.http import HttpOptions, address_repr, base_url, open_http
 
 from .client import ApiKey, Auth, Login, MedusaClient
-from .levels import Stock
 from .reading import read_context
 from .server import check_supported, read_flags
 from .sink import MedusaSink
@@ -70,7 +69,7 @@ class MedusaSettings:
     shipping_profile: str | None = None
     stock_location: str | None = None
     currency: str | None = None
-    stock: Stock = "on_hand"
+    stock: Literal["on_hand", "available"] = "on_hand"
     name: str = "medusa"
     http: HttpOptions = attrs.field(factory=HttpOptions)
 

@@ -203,7 +203,7 @@ _PARTS: Mapping[sa.Table, tuple[_Fields, str, sa.Select[Any]]] = {
     product_category: ({Field.CATEGORIES}, "product_id", _CATEGORIES),
     category: ({Field.CATEGORIES}, "id", _tree()),
     product_tag: ({Field.TAGS}, "product_id", _TAGS),
-    variant: (_OF_VARIANTS, "product_id", _variants(frozenset())),
+    variant: (_OF_VARIANTS, "product_id", _variants(frozenset[Field]())),
     variant_option: (
         _OF_VARIANTS,
         "variant_id",
