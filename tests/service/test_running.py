@@ -29,7 +29,7 @@ from catalogsync.plans import Plan, PlanWriter, estimate, plan_head
 from catalogsync.report import RunStatus
 from catalogsync.service import Service, _service
 from catalogsync.state import StateError
-from catalogsync.state.protocols import Lease
+from catalogsync.state.protocols import Decision, Lease
 
 
 async def test_a_run_on_demand() -> None:
@@ -510,3 +510,16 @@ async def test_a_plan_that_cannot_be_applied_is_in_the_history(tmp_path: Path) -
         await shop.store.idle()
         (record,) = await shop.store.runs()
         assert (record.run_id, record.status) == (run_id, RunStatus.FAILED)
+
+
+async def test_a_held_run_waits_for_a_person() -> None:
+    """It is not repeated, and its plan stays the one to approve."""
+    async with open_shop(20, retry_after=0.0) as shop:
+        await shop.run()
+        shop.shelf.titles = {n: f"#name# {n}" for n in range(20)}
+        held = await shop.run()
+        (plan,) = await shop.store.held_plans()
+        assert (plan.run_id, plan.decision) == (held, Decision.WAITING)
+        assert len(await shop.store.runs()) == 2
+        assert "titles change" in shop.service.job_state("shelf").problem
+        assert shop.till.titles["3"] == "Thing 3"

@@ -365,6 +365,48 @@ async def test_plan() -> None:
         assert (site.shop.till.titles, await site.shop.store.runs()) == ({}, [])
 
 
+async def hold(site: Site) -> str:
+    """Let the guard hold a run; returns its id."""
+    site.shop.shelf.titles = {n: f"Thing {n}" for n in range(20)}
+    await finish(site, "/api/jobs/shelf/runs")
+    site.shop.shelf.titles = {n: f"#name# {n}" for n in range(20)}
+    return await finish(site, "/api/jobs/shelf/runs")
+
+
+async def test_a_held_run_is_approved() -> None:
+    """By whom is kept, and nobody can decide again."""
+    async with open_site() as site:
+        run_id = await hold(site)
+        (held,) = (await site.get("/api/held?job=shelf"))["held"]
+        assert (held["run_id"], held["decision"]) == (run_id, "waiting")
+        assert held["reasons"][0].startswith("titles change: 20 of 20")
+        assert len(held["worst"]) == 20
+        run = await site.get(f"/api/runs/{run_id}")
+        assert (run["status"], run["counts"]["skipped"]) == ("held", 20)
+        assert site.shop.till.titles["3"] == "Thing 3"
+
+        approve = f"/api/runs/{run_id}/approve"
+        error = await site.post(approve, 409, json={"exclude": ["99"]})
+        assert "no change of this product" in error["error"]
+        await finish(site, approve, json={"exclude": ["3"]})
+        titles = site.shop.till.titles
+        assert (titles["3"], titles["4"]) == ("Thing 3", "#name# 4")
+        (held,) = (await site.get("/api/held"))["held"]
+        assert (held["decision"], held["by"]) == ("approved", "boss")
+        error = await site.post(approve, 409)
+        assert error["error"] == "the plan was approved by boss"
+
+
+async def test_a_held_run_is_rejected() -> None:
+    async with open_site() as site:
+        run_id = await hold(site)
+        reject = f"/api/runs/{run_id}/reject"
+        assert (await site.post(reject, 200))["decision"] == "rejected"
+        assert (await site.post(reject, 409))["error"].startswith("the plan was reje")
+        error = await site.post("/api/runs/unknown/reject", 404)
+        assert error["error"] == "the run was not held"
+
+
 async def test_a_plan_drops_nothing() -> None:
     """Warnings and failures are in it as they are in `catalogsync plan`."""
     shelf = FussyShelf(titles=shelf_of(5).titles)

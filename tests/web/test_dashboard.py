@@ -401,6 +401,37 @@ async def test_the_plan_that_is_shown_is_applied() -> None:
         assert "Apply this plan" not in seen.text
 
 
+async def test_a_held_run_is_approved() -> None:
+    """On the page of the run, which then says by whom."""
+    async with browsing(size=20) as browser:
+        shop = browser.shop
+        await shop.run()
+        shop.shelf.titles = {n: f"#name# {n}" for n in range(20)}
+        run_id = await shop.run()
+        seen = await browser.open(f"/runs/{run_id}")
+        assert "The plan waits for approval" in seen.text
+        assert "titles change: 20 of 20" in seen.text
+        assert "#name# 7" in seen.text
+        async with finished(shop.service) as end:
+            seen = await browser.send(seen, f"runs/{run_id}/approve")
+            assert (await end()).counts.updated == 20
+        assert shop.till.titles["3"] == "#name# 3"
+        seen = await browser.open(f"/runs/{run_id}")
+        assert "The plan was approved by" in seen.text
+        assert "Reject" not in seen.text
+
+
+async def test_a_held_run_is_rejected() -> None:
+    async with browsing(size=20) as browser:
+        await browser.shop.run()
+        browser.shop.shelf.titles = {n: f"#name# {n}" for n in range(20)}
+        run_id = await browser.shop.run()
+        seen = await browser.open(f"/runs/{run_id}")
+        seen = await browser.send(seen, f"runs/{run_id}/reject")
+        assert "The plan is rejected" in seen.text
+        assert browser.shop.till.titles["3"] == "Thing 3"
+
+
 async def test_a_large_plan_comes_in_pages() -> None:
     async with browsing(size=205) as browser:
         found: list[str] = []

@@ -29,7 +29,7 @@ from catalogsync.events import (
     RequestSent,
 )
 from catalogsync.plans import Plan
-from catalogsync.report import Counts, Report
+from catalogsync.report import Counts, Report, RunStatus
 from catalogsync.state.protocols import BusyError, StateError, StateStore, Trigger
 
 from ._feed import Feed
@@ -185,13 +185,21 @@ class Service:
         Raises:
             MisconfiguredError: There is no such job, or another plan of it waits.
         """
+        self.check_free(plan.head.job)
         state = self.job_state(plan.head.job)
-        if state.plan is not None:
-            problem = "another plan of this job waits or is being applied"
-            raise MisconfiguredError("plan", problem)
         state.plan = PlannedRun(plan=plan)
         state.wake.set()
         return state.plan.run_id
+
+    def check_free(self, job: str) -> None:
+        """Check that no plan of a job waits or is being applied.
+
+        Raises:
+            MisconfiguredError: There is no such job, or one does.
+        """
+        if self.job_state(job).plan is not None:
+            problem = "another plan of this job waits or is being applied"
+            raise MisconfiguredError("plan", problem)
 
     async def waiting(self, job: str) -> Sequence[Trigger]:
         """The queued triggers; the next run starts for them as soon as possible.
@@ -404,7 +412,8 @@ class Service:
         done = report is not None and (
             report.status.is_complete or report.is_up_to_date
         )
-        if done or state.cancelled:
+        held = report is not None and report.status is RunStatus.HELD
+        if done or held or state.cancelled:
             state.failures = 0
             if keys is None and done:
                 state.lanes.reset(self.clock())

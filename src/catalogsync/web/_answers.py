@@ -13,7 +13,13 @@ from catalogsync.events import Retrying
 from catalogsync.report import CategoryCounts, Counts, RunStatus
 from catalogsync.schedule import Schedule
 from catalogsync.service import JobEvent, JobState
-from catalogsync.state.protocols import FailedProduct, RunRecord, Trigger
+from catalogsync.state.protocols import (
+    Decision,
+    FailedProduct,
+    HeldPlan as SavedPlan,
+    RunRecord,
+    Trigger,
+)
 
 from ._shapes import Tree, described
 
@@ -29,6 +35,12 @@ _AFTER = {
     "description": "Start after this key, given as source:id.",
 }
 _OPTIONAL = {"optional": True}
+_EXCLUDED = {
+    "optional": True,
+    "description": "Products to leave alone, as id or source:id.",
+    "minItems": 1,
+    "items": {"type": "string", "pattern": "^[^\\u0000]+$"},
+}
 _KEYS = {
     "optional": True,
     "description": "Keys as id or source:id; omit it for all products.",
@@ -68,6 +80,28 @@ class EventsQuery:
 @attrs.frozen(kw_only=True)
 class Keys:
     keys: tuple[str, ...] = attrs.field(default=(), metadata=_KEYS)
+
+
+@attrs.frozen(kw_only=True)
+class Approval:
+    exclude: tuple[str, ...] = attrs.field(default=(), metadata=_EXCLUDED)
+
+
+@attrs.frozen(kw_only=True)
+class HeldPlan:
+    run_id: str
+    job: str
+    held_at: float
+    reasons: list[str]
+    worst: list[str]
+    decision: Decision
+    by: str
+    decided_at: float | None
+
+
+@attrs.frozen(kw_only=True)
+class HeldPlans:
+    held: list[HeldPlan]
 
 
 @attrs.frozen(kw_only=True)
@@ -220,6 +254,11 @@ _NO_REPORT = {
 def run_of(record: RunRecord) -> tuple[object, ...]:
     """The parts of a `Run` or `WholeRun`."""
     return record, record.report or _NO_REPORT
+
+
+def held_of(held: SavedPlan) -> tuple[object, ...]:
+    """The parts of a `HeldPlan`."""
+    return held, held.held
 
 
 def job_of(

@@ -23,6 +23,7 @@ from . import _answers as api
 from ._context import Call
 from ._endpoints import Endpoint
 from ._errors import RefusalError
+from ._held import approve, reject
 from ._openapi import describe
 from ._parsing import product_keys, read_key
 from ._shapes import Tree
@@ -214,6 +215,23 @@ async def found_run(call: Call) -> RunRecord:
     return record
 
 
+async def _held(call: Call, query: api.RunsQuery) -> object:
+    """The latest runs that the guard held, with what became of their plans."""
+    store = call.service.state
+    plans = await store.held_plans(job=query.job or None, limit=query.limit)
+    return {"held": [api.held_of(plan) for plan in plans]}
+
+
+async def _approve(call: Call, body: api.Approval) -> object:
+    """Approve the plan of a held run, and make exactly its changes."""
+    return {"run_id": await approve(call, body.exclude)}
+
+
+async def _reject(call: Call, _: object) -> object:
+    """Reject the plan of a held run."""
+    return api.held_of(await reject(call))
+
+
 async def _cancel(call: Call, _: object) -> object:
     """Stop a run gracefully.
 
@@ -279,6 +297,16 @@ ENDPOINTS: tuple[Endpoint[Any], ...] = (
     ),
     Endpoint("GET", "/api/runs", _READ, api.RunsQuery, _runs, api.Runs),
     Endpoint("GET", _RUN, _READ, api.Nothing, _run, api.WholeRun),
+    Endpoint("GET", "/api/held", _READ, api.RunsQuery, _held, api.HeldPlans),
+    Endpoint(
+        *("POST", f"{_RUN}/approve", _OPERATE, api.Approval, _approve, api.Started),
+        refusals=(409,),
+    ),
+    Endpoint(
+        *("POST", f"{_RUN}/reject", _OPERATE, api.Nothing, _reject, api.HeldPlan),
+        status=200,
+        refusals=(409,),
+    ),
     Endpoint("POST", f"{_RUN}/cancel", _OPERATE, api.Nothing, _cancel, api.Cancelled),
     Endpoint(
         *("GET", "/api/events", _READ, api.EventsQuery, _events, str),

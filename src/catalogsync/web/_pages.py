@@ -23,6 +23,7 @@ from ._context import Call
 from ._endpoints import Endpoint
 from ._errors import RefusalError, refusal_of
 from ._handlers import cancel, failed_keys, failures_after, found_run, job_parts
+from ._held import approve, reject
 from ._pages_rendering import refuse, show
 from ._parsing import parse_form, read_key
 from ._shapes import shape
@@ -153,7 +154,20 @@ async def _run(call: Call, _: None) -> web.Response:
     if running and running["run_id"] != record.run_id:
         running = None
     run = shape(api.WholeRun, api.run_of(record))
-    return show(call, "run.html", {"run": run, "running": running})
+    plan = await call.service.state.held_plan(record.run_id)
+    held = None if plan is None else shape(api.HeldPlan, api.held_of(plan))
+    values = {"run": run, "running": running, "held": held, "known": known}
+    return show(call, "run.html", values)
+
+
+async def _approve(call: Call, form: _Form) -> web.Response:
+    await approve(call)
+    return _back(call, form, "apply")
+
+
+async def _reject(call: Call, form: _Form) -> web.Response:
+    await reject(call)
+    return _back(call, form, "reject")
 
 
 async def _failures(call: Call, query: api.FailuresQuery) -> web.Response:
@@ -265,6 +279,8 @@ PAGES: tuple[Endpoint[Any], ...] = (
     Endpoint("POST", "/jobs/{job}/clear", _OPERATE, _Form, _clear),
     Endpoint("POST", "/jobs/{job}/retry", _OPERATE, _Form, _retry),
     Endpoint("GET", "/runs/{run_id}", _READ, _IGNORED, _run),
+    Endpoint("POST", "/runs/{run_id}/approve", _OPERATE, _Form, _approve),
+    Endpoint("POST", "/runs/{run_id}/reject", _OPERATE, _Form, _reject),
     Endpoint("POST", "/runs/{run_id}/cancel", _OPERATE, _Form, _cancel),
     # Without a prefix this is the path of the overview, so it must come last.
     Endpoint("GET", "", None, _IGNORED, _enter),

@@ -31,6 +31,7 @@ _NOTICES = {
     "sync": "Run requested.",
     "retry": "Retry of failed products requested.",
     "apply": "The plan will be applied.",
+    "reject": "The plan is rejected.",
     "cancel": "Stopping the run.",
     "cancel-waiting": "Stopping the run. The next run is queued and starts right"
     " afterwards; clear the queue to prevent that.",

@@ -164,12 +164,8 @@ class Plans:
         """Start a plan in the background, in place of the previous one."""
         if self.is_making(job.name):
             raise RefusalError(409, "a plan of this job is already in progress")
-        if self._folder is None:
-            self._folder = TemporaryDirectory(prefix="catalogsync-plans-")
         plan_id = uuid.uuid4().hex
-        preview = Preview(
-            path=Path(self._folder.name, f"{plan_id}.jsonl"), plan_id=plan_id
-        )
+        preview = Preview(path=self._file(plan_id), plan_id=plan_id)
         before = self._previews.get(job.name)
         if before is not None:
             self._old.append(before.path)
@@ -180,6 +176,18 @@ class Plans:
         self._tasks[job.name] = task
         task.add_done_callback(lambda _: self._tasks.pop(job.name, None))
         return preview
+
+    def new_file(self, name: str) -> Path:
+        """A path for the plan of a held run; the file is deleted after its use."""
+        self._drop_old()
+        path = self._file(name)
+        self._old.append(path)
+        return path
+
+    def _file(self, name: str) -> Path:
+        if self._folder is None:
+            self._folder = TemporaryDirectory(prefix="catalogsync-plans-")
+        return Path(self._folder.name, f"{name}.jsonl")
 
     def _drop_old(self) -> None:
         """Delete files of earlier plans, except those that a run is applying."""
