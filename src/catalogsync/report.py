@@ -54,6 +54,7 @@ _FIELDS = (
 
 _SHOWN = 10
 _EXAMPLES = 3
+_HELD = {False: "nothing was written", True: "the other products were written"}
 _LONGEST = 500
 
 
@@ -174,10 +175,12 @@ class Held:
     Attributes:
         reasons: The budgets that are exceeded, in words.
         worst: The twenty worst changes under them, in words.
+        rest_written: Whether the products that are over no budget were written.
     """
 
     reasons: tuple[str, ...]
     worst: tuple[str, ...] = ()
+    rest_written: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -373,7 +376,7 @@ class Report:
         failed = [each for each in self.failures if each.status == "failed"]
         texts = [
             *(self._held_lines(self.held) if self.held else ()),
-            *([self.problem] if self.problem and not self.held else []),
+            *([problem] if (problem := self._other_problem) else []),
             *_gathered(failed, "product", "failed"),
             *_gathered(
                 [f"rejected {each}" for each in self.rejected], "record", "rejected"
@@ -388,10 +391,16 @@ class Report:
             texts.append(self._still_failing)
         return tuple(map(_cut, texts))
 
+    @property
+    def _other_problem(self) -> str:
+        """The problem, without the reasons of a held run."""
+        reasons = "; ".join(self.held.reasons) if self.held else ""
+        return self.problem.removeprefix(reasons).removeprefix("; ")
+
     def _held_lines(self, held: Held) -> Sequence[str]:
         return (
             *(f"held: {reason}" for reason in held.reasons),
-            f"nothing was written: approve or reject run {self.run_id}",
+            f"{_HELD[held.rest_written]}: approve or reject run {self.run_id}",
             *(f"for example {change}" for change in held.worst[:_EXAMPLES]),
         )
 

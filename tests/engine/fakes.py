@@ -135,7 +135,7 @@ def check(report: Report) -> None:
         assert not report.discrepancies
     if report.status is RunStatus.DEGRADED:
         assert not report.problem
-        assert counts.failed or report.warnings or report.discrepancies
+        assert counts.failed or report.warnings or report.discrepancies or report.held
         assert not counts.unresolved
     if report.status in {RunStatus.INCOMPLETE, RunStatus.FAILED}:
         assert report.problem or counts.unresolved

@@ -14,7 +14,7 @@ from tests.guard.conftest import Shop
 
 from catalogsync import Product, RunStatus, Sync
 from catalogsync.events import BatchWritten
-from catalogsync.guard import Budget, Budgets
+from catalogsync.guard import Budget, Budgets, Mode
 from catalogsync.plans import Plan
 from catalogsync.state.protocols import Decision, restore_plan
 
@@ -122,3 +122,46 @@ async def test_accidents_reach_no_store(shop: Shop, name: str) -> None:
     for _ in range(2):  # the second run knows what the first one missed
         assert (await shop.run(accident)).counts.removed == 0
     assert (await shop.run(SMALL)).counts.unchanged == 60
+
+
+async def test_only_what_is_over_a_budget_is_held_back(
+    shop: Shop, tmp_path: Path
+) -> None:
+    shop.options = attrs.evolve(shop.options, guard=Budgets(mode=Mode.WRITE_REST))
+    await shop.run(SMALL)
+    after = [*times(SMALL[:5], 100), *but(SMALL[5:], title="Another title")]
+    held = await shop.run(after)
+    check(held)
+    assert held.status is RunStatus.DEGRADED
+    counts = held.counts
+    assert (counts.updated, counts.skipped, counts.unchanged) == (1, 5, 54)
+    assert "the other products were written" in str(held)
+    path = tmp_path / "plan.jsonl"
+    await restore_plan(shop.state, held.run_id, path)
+    plan = Plan.read(path)
+    report = await Sync("shop", shop.sink, state=shop.state).apply(plan)
+    assert (report.counts.updated, report.counts.unchanged) == (5, 1)
+    assert (await shop.run(after)).counts.unchanged == 60
+
+
+async def test_too_many_removals_are_held_back_alone(shop: Shop) -> None:
+    shop.options = attrs.evolve(shop.options, guard=Budgets(mode=Mode.WRITE_REST))
+    await shop.run(SMALL)
+    some = but(SMALL[:50], title="Another title")
+    await shop.run(SMALL[:50])
+    held = await shop.run(some)
+    assert (held.counts.updated, held.counts.removed) == (1, 0)
+    assert "10 of 60 products left the source" in str(held)
+
+
+async def test_every_run_can_wait_for_approval(shop: Shop, tmp_path: Path) -> None:
+    shop.options = attrs.evolve(shop.options, guard=Budgets(mode=Mode.ALWAYS))
+    held = await shop.run(SMALL)
+    assert (held.status, held.counts.skipped) == (RunStatus.HELD, 60)
+    path = tmp_path / "plan.jsonl"
+    await restore_plan(shop.state, held.run_id, path)
+    sync = Sync("shop", shop.sink, state=shop.state)
+    assert (await sync.apply(Plan.read(path))).counts.created == 60
+    report = await shop.run(SMALL)  # there is nothing to approve
+    assert (report.status, report.counts.unchanged) == (RunStatus.SUCCEEDED, 60)
+    assert (await shop.run(but(SMALL, title="Other"))).status is RunStatus.HELD

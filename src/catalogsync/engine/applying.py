@@ -24,6 +24,7 @@ from catalogsync.catalog.changes import (
     Unpublish,
     Write,
 )
+from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
 from catalogsync.catalog.products import ProductKey
 from catalogsync.diff.last_applied import LastApplied
 from catalogsync.plans import Plan, fingerprint
@@ -56,8 +57,8 @@ class Approval(Removals, Protocol):
         """Categories and tags to write, whether a product needs them or not."""
         ...
 
-    def objection(self, change: Write, /) -> str:
-        """Why a change must not be made; empty: it may."""
+    def objection(self, change: Write, /) -> Outcome | None:
+        """The outcome of a change that must not be made; None: it may."""
         ...
 
     def allows_reference(self, change: ReferenceChange, /) -> bool:
@@ -82,11 +83,12 @@ class PlanApproval:
         """Those of the plan."""
         return self.plan.references
 
-    def objection(self, change: Write, /) -> str:
-        """Why a change must not be made; empty: it may."""
+    def objection(self, change: Write, /) -> Outcome | None:
+        """The outcome of a change that the plan does not have."""
         planned = self.plan.changes.get(change.key)
-        same = planned == (change.action, fingerprint(change))
-        return "" if same else _CHANGED
+        if planned == (change.action, fingerprint(change)):
+            return None
+        return Outcome(change.key, OutcomeStatus.UNRESOLVED, _CHANGED)
 
     def allows_reference(self, change: ReferenceChange, /) -> bool:
         """Whether a category or tag may be written."""

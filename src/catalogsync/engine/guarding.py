@@ -23,7 +23,7 @@ import attrs
 
 from catalogsync.catalog.changes import Reference, ReferenceChange, Removal, Write
 from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
-from catalogsync.guard import Assessment, Verdict
+from catalogsync.guard import Assessment, Mode, Verdict, harms_of
 from catalogsync.plans import PlanSource, PlanWriter, estimate, plan_head
 from catalogsync.report import Held, Report
 from catalogsync.state.protocols import HeldPlan
@@ -50,6 +50,7 @@ class Guard:
         chosen: The removals of the run.
         source: What chose them; None: the run removes nothing.
         excess: Why there are too many removals; empty: there are not.
+        exceeded: Budgets whose products are held back while the rest is written.
     """
 
     recorder: Recorder
@@ -59,6 +60,7 @@ class Guard:
     chosen: Sequence[Removal] = ()
     source: Removals | None = None
     excess: str = ""
+    exceeded: frozenset[str] = frozenset()
 
     def batch(self, changes: Sequence[Write], /) -> None:
         """Keep the changes of a batch back."""
@@ -100,17 +102,22 @@ class _Passed:
         """As the removals say."""
         return self.guard.source.problem if self.guard.source else ""
 
-    def objection(self, _: Write, /) -> str:
-        """Allow every change."""
-        return ""
+    def objection(self, change: Write, /) -> Outcome | None:
+        """Hold back the products over a budget, if the rest is written."""
+        least = self.guard.assessment.budgets.price_change
+        harms = {harm.value for harm, _, _ in harms_of(change, least)}
+        if over := sorted(harms & self.guard.exceeded):
+            reason = f"held back by the guard: over the budget `{over[0]}`"
+            return Outcome(change.key, OutcomeStatus.SKIPPED, reason)
+        return None
 
     def allows_reference(self, _: ReferenceChange, /) -> bool:
         """Allow every change of a category or tag."""
         return True
 
     async def choose(self) -> Sequence[Removal]:
-        """Those that were kept back."""
-        return self.guard.chosen
+        """Those that were kept back, unless there are too many."""
+        return () if self.guard.excess else self.guard.chosen
 
     async def recheck(self, changes: Sequence[Removal], /) -> Sequence[Removal]:
         """Those that may still be made."""
@@ -153,23 +160,31 @@ class Guarding:
         if not self.context.tasks.stopped:
             verdict = self._judged(guard, before)
             if verdict.is_held:
+                rest_written = guard.assessment.budgets.mode is Mode.WRITE_REST
                 self.held = Held(
                     reasons=tuple(map(str, verdict.exceeded)),
                     worst=tuple(map(str, verdict.worst)),
+                    rest_written=rest_written,
                 )
-                self.context.recorder.hold_back()
-                return
+                if not rest_written:
+                    self.context.recorder.hold_back()
+                    return
+                guard.exceeded = verdict.budgets
         await self._pass(guard, first)
 
     async def _before(self) -> int | None:
         """How many products the source had; None: this run is not guarded."""
         options = self.context.options
         chosen = options.keys is not None or options.limit is not None
-        if chosen or not any(options.guard.named()):
+        always = options.guard.mode is Mode.ALWAYS
+        if chosen or not (always or any(options.guard.named())):
             return None
-        record = await self.context.journal.last_complete()
+        journal = self.context.journal
+        record = await journal.last_complete()
         report = None if record is None else record.report
-        return None if report is None else report.counts.fetched
+        if report is not None:
+            return report.counts.fetched
+        return 0 if always and journal.store is not None and journal.job else None
 
     def _guard(self, assessment: Assessment) -> Guard:
         context, files = self.context, self._files

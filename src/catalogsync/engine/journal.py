@@ -278,7 +278,8 @@ class Journal:
         backlog = await store.backlog(self.job)
         report = attrs.evolve(report, still_failing=backlog.failures)
         await store.end_run(report)
-        if self.job and report.status.is_complete and not report.partial:
+        wrote_all = report.status.is_complete and not report.partial
+        if self.job and wrote_all and report.held is None:
             await store.supersede(self.job)
         return report
 

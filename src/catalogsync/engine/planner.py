@@ -60,8 +60,8 @@ __all__ = [
 _NOT_THERE = "skipped, because the sink does not have it: a full run creates it"
 _INCOMPLETE = "skipped, because it is incomplete in the sink: a full run repairs it"
 
-Objection = Callable[[Write], str]
-"""Gives the reason why a change must not be made; empty: it may."""
+Objection = Callable[[Write], Outcome | None]
+"""Gives the outcome of a change that must not be made; None: it may."""
 
 
 @attrs.frozen
@@ -77,9 +77,8 @@ def conflict_text(key: ProductKey, conflict: str) -> str:
     return f"{key}: {conflict}"
 
 
-def no_objection(_: Write) -> str:
+def no_objection(_: Write) -> None:
     """Allow every change."""
-    return ""
 
 
 @attrs.define(kw_only=True)
@@ -380,8 +379,7 @@ class Planner:
 
     def _approved(self, product: Product, change: Write) -> Planned | None:
         """The change with a handle, if nothing speaks against it."""
-        if problem := self.objection(change):
-            outcome = Outcome(product.key, OutcomeStatus.UNRESOLVED, problem)
+        if outcome := self.objection(change):
             self.recorder.record(outcome)
             return None
         if isinstance(change, Create) and self._handle is not None:

@@ -17,6 +17,7 @@ from catalogsync.catalog.changes import (
     Removal,
     Write,
 )
+from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
 from catalogsync.diff.last_applied import LastApplied
 from catalogsync.protocols import Cursor, Page, RemovingSink
 from catalogsync.retry import RetryPolicy
@@ -50,9 +51,10 @@ class ReleaseApproval:
     references: Iterable[Reference] = ()
     problem: str = "could not release products"
 
-    def objection(self, _: Write, /) -> str:
+    def objection(self, change: Write, /) -> Outcome:
         """Refuse every other change."""
-        return "products are released only"
+        reason = "products are released only"
+        return Outcome(change.key, OutcomeStatus.UNRESOLVED, reason)
 
     def allows_reference(self, _: ReferenceChange, /) -> bool:
         """Refuse every change of a category or tag."""

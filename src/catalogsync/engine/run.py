@@ -277,9 +277,7 @@ class Run:
                 ),
             ),
             discrepancies=tuple(recorder.discrepancies),
-            problem="; ".join(
-                [*(self._held.reasons if self._held else ()), *recorder.problems]
-            ),
+            problem="; ".join([*self._why_held, *recorder.problems]),
             held=self._held,
             planned=not self._context.journal.writes,
             released=self._released,
@@ -295,20 +293,29 @@ class Run:
     def _held(self) -> Held | None:
         return self._guarding.held if self._guarding else None
 
+    @property
+    def _why_held(self) -> tuple[str, ...]:
+        held = self._held
+        return () if held is None or held.rest_written else held.reasons
+
     def _status(self) -> RunStatus:
         counts = self._recorder.counts
         if self._tasks.cancelled:
             return RunStatus.CANCELLED
         if self._tasks.error is not None:
             return RunStatus.FAILED
-        if self._held is not None:
+        held = self._held
+        if held is not None and not held.rest_written:
             return RunStatus.HELD
         if self._recorder.problems or counts.unresolved:
             return RunStatus.INCOMPLETE
         # Counted warnings do not degrade a run: values that the sink cannot keep would
         # do so every night.
         degraded = (
-            counts.failed or self._recorder.warnings or self._recorder.discrepancies
+            held
+            or counts.failed
+            or self._recorder.warnings
+            or self._recorder.discrepancies
         )
         return RunStatus.DEGRADED if degraded else RunStatus.SUCCEEDED
 

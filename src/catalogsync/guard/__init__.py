@@ -8,7 +8,7 @@ of them if a budget is exceeded.
 from __future__ import annotations
 
 from ._assessment import Assessment, Excess, Verdict, Worst
-from ._budgets import OFF, Budget, Budgets
+from ._budgets import OFF, Budget, Budgets, Mode
 from ._harms import Harm, harms_of
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Budgets",
     "Excess",
     "Harm",
+    "Mode",
     "Verdict",
     "Worst",
     "harms_of",

@@ -12,12 +12,13 @@ import attrs
 from catalogsync.catalog.changes import Change
 from catalogsync.catalog.products import ProductKey
 
-from ._budgets import Budgets
+from ._budgets import Budgets, Mode
 from ._harms import Harm, harms_of
 
 __all__ = ["Assessment", "Excess", "Verdict", "Worst"]
 
 _SHOWN = 20
+_ALWAYS = "every run of this job waits for approval"
 _WORDS = {
     "prices": "prices change by more than {change:.0%}",
     "price_jumps": "prices drop to 0, or become ten times higher or lower",
@@ -79,6 +80,11 @@ class Verdict:
     worst: tuple[Worst, ...] = ()
 
     @property
+    def budgets(self) -> frozenset[str]:
+        """Names of the budgets that are exceeded."""
+        return frozenset(each.budget for each in self.exceeded)
+
+    @property
     def is_held(self) -> bool:
         """Whether a person has to look at it."""
         return bool(self.exceeded)
@@ -98,6 +104,7 @@ class Assessment:
     budgets: Budgets
     _counts: Counter[Harm] = attrs.field(factory=Counter[Harm], init=False)
     _worst: dict[Harm, _Heap] = attrs.field(factory=dict[Harm, _Heap], init=False)
+    _changes: int = attrs.field(default=0, init=False)
     _existing: int = attrs.field(default=0, init=False)
 
     def add_existing(self, products: int = 1) -> None:
@@ -106,6 +113,7 @@ class Assessment:
 
     def add(self, change: Change) -> None:
         """Count a change."""
+        self._changes += 1
         found = [*harms_of(change, self.budgets.price_change)]
         kinds = {harm for harm, _, _ in found}
         self._counts.update(kinds)
@@ -130,6 +138,8 @@ class Assessment:
             count, of = self._counted(name, missing, before)
             if not budget.allows(count, of):
                 exceeded.append(self._excess(name, count, of))
+        if self.budgets.mode is Mode.ALWAYS and self._changes:
+            exceeded.append(Excess(budget="mode", text=_ALWAYS))
         if removals:
             exceeded.append(Excess(budget="max_prune", text=removals))
         worst = [w for e in exceeded for w in self._shown(e.budget)]

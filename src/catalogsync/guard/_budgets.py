@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +11,20 @@ import attrs
 
 from catalogsync.errors import InvalidValueError
 
-__all__ = ["OFF", "Budget", "Budgets"]
+__all__ = ["OFF", "Budget", "Budgets", "Mode"]
+
+
+class Mode(enum.StrEnum):
+    """What the guard does.
+
+    `HOLD`: a run over a budget writes nothing and waits for approval. `WRITE_REST`: only
+    the products over a budget wait; the others are written. `ALWAYS`: every run with
+    changes waits for approval, even the first one.
+    """
+
+    HOLD = "hold"
+    WRITE_REST = "write_rest"
+    ALWAYS = "always"
 
 
 def _share(_: object, attribute: attrs.Attribute[Any], value: float) -> None:
@@ -77,6 +91,7 @@ class Budgets:
         categories: Products whose categories change.
         created: New products.
         shrunk: Products that the source has lost since the last whole run.
+        mode: What happens to a run over a budget; see `Mode`.
     """
 
     prices: Budget = Budget(share=0.5, number=10)
@@ -89,6 +104,7 @@ class Budgets:
     categories: Budget = Budget(share=0.4, number=10)
     created: Budget = Budget(share=0.5, number=25)
     shrunk: Budget = Budget(share=0.3, number=10)
+    mode: Mode = attrs.field(default=Mode.HOLD, converter=Mode)
 
     @classmethod
     def off(cls) -> Budgets:
