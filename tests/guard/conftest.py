@@ -8,13 +8,23 @@ from pathlib import Path
 import attrs
 import pytest
 
-from catalogsync import Options, Product, Prune, Report, StateSettings, Sync, as_source
+from catalogsync import (
+    Options,
+    Product,
+    Prune,
+    Report,
+    RetryPolicy,
+    StateSettings,
+    Sync,
+    as_source,
+)
 from catalogsync.adapters.sql import SQLSettings
-from catalogsync.events import Event
+from catalogsync.events import Event, EventHook
 from catalogsync.protocols import Sink
 from catalogsync.state.protocols import StateStore
 
-OPTIONS = Options(prune=Prune.DELETE, grace=0)
+RETRY = RetryPolicy(attempts=2, wait_initial=0, wait_jitter=0)
+OPTIONS = Options(prune=Prune.DELETE, grace=0, retry=RETRY)
 
 
 @attrs.define
@@ -24,12 +34,14 @@ class Shop:
     Attributes:
         options: Options of the next runs.
         events: The events of all runs.
+        hooks: Called with the events of the next runs.
     """
 
     sink: Sink
     state: StateStore
     options: Options = OPTIONS
     events: list[Event] = attrs.field(factory=list[Event])
+    hooks: list[EventHook] = attrs.field(factory=list[EventHook])
 
     def sync(self, products: Sequence[Product]) -> Sync:
         return Sync(
@@ -38,7 +50,7 @@ class Shop:
             options=self.options,
             job="nightly",
             state=self.state,
-            hooks=[self.events.append],
+            hooks=[self.events.append, *self.hooks],
         )
 
     async def run(self, products: Sequence[Product]) -> Report:

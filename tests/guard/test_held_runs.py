@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import attrs
 import pytest
@@ -12,8 +13,17 @@ from tests.engine.fakes import check
 from tests.guard.accidents import ACCIDENTS, catalog, each, priced
 from tests.guard.conftest import Shop
 
-from catalogsync import Product, RunStatus, Sync
-from catalogsync.events import BatchWritten
+from catalogsync import (
+    Change,
+    Outcome,
+    Product,
+    Run,
+    RunStatus,
+    Sink,
+    Sync,
+    TransientError,
+)
+from catalogsync.events import BatchWritten, Compared, Event, PageRead
 from catalogsync.guard import Budget, Budgets, Mode
 from catalogsync.plans import Plan
 from catalogsync.state.protocols import Decision, restore_plan
@@ -28,6 +38,19 @@ def times(products: Sequence[Product], factor: int) -> list[Product]:
 def but(products: Sequence[Product], **changes: object) -> list[Product]:
     """The first product with other values."""
     return [attrs.evolve(products[0], **changes), *products[1:]]  # type: ignore[arg-type]
+
+
+@attrs.frozen
+class Broken:
+    """A sink that finds products and writes none."""
+
+    inner: Sink
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    async def write(self, changes: Sequence[Change], /) -> Sequence[Outcome]:
+        raise TransientError("the database is away")
 
 
 async def test_prices_multiplied_by_100_are_held(shop: Shop) -> None:
@@ -165,3 +188,42 @@ async def test_every_run_can_wait_for_approval(shop: Shop, tmp_path: Path) -> No
     report = await shop.run(SMALL)  # there is nothing to approve
     assert (report.status, report.counts.unchanged) == (RunStatus.SUCCEEDED, 60)
     assert (await shop.run(but(SMALL, title="Other"))).status is RunStatus.HELD
+
+
+@pytest.mark.parametrize("event", [PageRead, Compared, BatchWritten])
+async def test_a_guarded_run_can_be_stopped_anywhere(
+    shop: Shop, event: type[Event]
+) -> None:
+    """What was kept back and not written is unresolved, and the next run writes it."""
+    await shop.run(SMALL)
+    shop.options = attrs.evolve(shop.options, batch_size=10)
+    after = each(SMALL, lambda p: attrs.evolve(p, description="New"))
+    runs: list[Run] = []
+
+    def stop(happened: Event) -> None:
+        if isinstance(happened, event):
+            runs[0].stop()
+
+    shop.hooks.append(stop)
+    runs.append(shop.sync(after).run())
+    report = await runs[0]
+    shop.hooks.remove(stop)
+    check(report)
+    assert report.status is RunStatus.CANCELLED
+    counts = report.counts
+    assert counts.updated + counts.unresolved == counts.fetched
+    assert (counts.updated > 0) is (event is BatchWritten)
+    last = await shop.run(after)
+    assert last.counts.updated == 60 - counts.updated
+
+
+async def test_a_sink_that_fails_in_the_second_pass(shop: Shop) -> None:
+    """The products are unresolved, as in a run without a guard."""
+    await shop.run(SMALL)
+    after = each(SMALL, lambda p: attrs.evolve(p, description="New"))
+    sink, shop.sink = shop.sink, Broken(shop.sink)
+    report = await shop.run(after)
+    check(report)
+    assert (report.status, report.counts.unresolved) == (RunStatus.INCOMPLETE, 60)
+    shop.sink = sink
+    assert (await shop.run(after)).counts.updated == 60
