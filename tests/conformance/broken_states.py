@@ -9,7 +9,8 @@ from typing import Any, TypeAlias
 import attrs
 
 from catalogsync.catalog.products import ProductKey
-from catalogsync.state.protocols import BusyError, Decision, Lease, StateStore, Trigger
+from catalogsync.state.held import Decision
+from catalogsync.state.protocols import BusyError, Lease, StateStore, Trigger
 from catalogsync.testing.conformance._faults import replaced
 
 Break: TypeAlias = Callable[[StateStore], StateStore]

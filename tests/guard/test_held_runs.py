@@ -26,7 +26,7 @@ from catalogsync import (
 from catalogsync.events import BatchWritten, Compared, Event, PageRead
 from catalogsync.guard import Budget, Budgets, Mode
 from catalogsync.plans import Plan
-from catalogsync.state.protocols import Decision, restore_plan
+from catalogsync.state.held import Decision, restore_plan
 
 SMALL = catalog(60, 2, 3)
 

@@ -29,7 +29,8 @@ from catalogsync.plans import Plan, PlanWriter, estimate, plan_head
 from catalogsync.report import RunStatus
 from catalogsync.service import Service, _service
 from catalogsync.state import StateError
-from catalogsync.state.protocols import Decision, Lease
+from catalogsync.state.held import Decision
+from catalogsync.state.protocols import Lease
 
 
 async def test_a_run_on_demand() -> None:

@@ -11,7 +11,8 @@ from tempfile import TemporaryDirectory
 from catalogsync.engine import Run
 from catalogsync.errors import MisconfiguredError
 from catalogsync.plans import Plan
-from catalogsync.state.protocols import Decision, HeldPlan, StateStore, restore_plan
+from catalogsync.state.held import Decision, HeldPlan, restore_plan
+from catalogsync.state.protocols import StateStore
 
 from ._origins import when
 from ._progress import Progress

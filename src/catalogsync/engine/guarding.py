@@ -26,7 +26,7 @@ from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
 from catalogsync.guard import Assessment, Mode, Verdict, harms_of
 from catalogsync.plans import PlanSource, PlanWriter, estimate, plan_head
 from catalogsync.report import Held, Report
-from catalogsync.state.protocols import HeldPlan
+from catalogsync.state.held import HeldPlan
 
 from .context import RunContext
 from .pipeline import Pipeline

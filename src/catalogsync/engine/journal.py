@@ -35,17 +35,16 @@ from catalogsync.errors import TransientError
 from catalogsync.events import EventHook, ProductsWritten, log_event
 from catalogsync.protocols import Sink
 from catalogsync.report import Report
+from catalogsync.state.held import HeldPlan, keep_plan
 from catalogsync.state.outbox import outbox_of
 from catalogsync.state.protocols import (
     DamageReporting,
     FailedProduct,
-    HeldPlan,
     HistoryEntry,
     RunRecord,
     StateError,
     StateStore,
     each_failure,
-    keep_plan,
 )
 
 from .informing import Informing

@@ -1,16 +1,14 @@
 """What outlives a run: in memory, in a SQLite file, or on PostgreSQL for several hosts."""
 
 from ._settings import StateSettings
+from .held import Decision, HeldPlan, HeldPlans, restore_plan
 from .outbox import GivenUp, HasOutbox, Message, Outbox, WrittenProduct, outbox_of
 from .protocols import (
     BusyError,
     Coordination,
     DamageReporting,
-    Decision,
     FailedProduct,
     FailureStore,
-    HeldPlan,
-    HeldPlans,
     HistoryEntry,
     Intent,
     Lease,
@@ -23,7 +21,6 @@ from .protocols import (
     StateStore,
     Trigger,
     UnchangedProducts,
-    restore_plan,
 )
 
 __all__ = [

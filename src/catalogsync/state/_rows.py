@@ -20,10 +20,10 @@ from catalogsync.errors import InvalidValueError
 from catalogsync.report import Report, summary_of
 
 from ._sql import Row, Value
+from .held import HeldPlan
 from .outbox import Message
 from .protocols import (
     FailedProduct,
-    HeldPlan,
     HistoryEntry,
     Intent,
     RunRecord,

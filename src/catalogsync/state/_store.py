@@ -42,11 +42,10 @@ from ._rows import (
     unchanged_row,
 )
 from ._sql import Database, Transaction, Value
+from .held import Decision, HeldPlan
 from .protocols import (
     BusyError,
-    Decision,
     FailedProduct,
-    HeldPlan,
     HistoryEntry,
     Intent,
     Lease,

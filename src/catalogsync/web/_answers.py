@@ -13,13 +13,8 @@ from catalogsync.events import Retrying
 from catalogsync.report import CategoryCounts, Counts, RunStatus
 from catalogsync.schedule import Schedule
 from catalogsync.service import JobEvent, JobState
-from catalogsync.state.protocols import (
-    Decision,
-    FailedProduct,
-    HeldPlan as SavedPlan,
-    RunRecord,
-    Trigger,
-)
+from catalogsync.state.held import Decision, HeldPlan as SavedPlan
+from catalogsync.state.protocols import FailedProduct, RunRecord, Trigger
 
 from ._shapes import Tree, described
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable
 
 from catalogsync.plans import Plan
-from catalogsync.state.protocols import Decision, HeldPlan, restore_plan
+from catalogsync.state.held import Decision, HeldPlan, restore_plan
 
 from ._context import Call
 from ._errors import RefusalError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from catalogsync.report import Held
-from catalogsync.state.protocols import Decision, HeldPlan
+from catalogsync.state.held import Decision, HeldPlan
 
 from ._promise import Promise, promise, same
 from ._state_kit import StateKit
