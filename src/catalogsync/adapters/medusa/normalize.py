@@ -28,7 +28,10 @@ __all__ = ["shape"]
 _LONGEST = 1000
 _MOST_BYTES = 2600
 """Largest text that fits into a PostgreSQL index, even if it does not compress."""
+_NO_TIES = 7
+"""Powers of ten below which no number of so few digits is between two floats."""
 _EXACT_DIGITS = 6
+_INFINITY = 0x7F800000
 _LARGEST_EXACT = 2**53
 _LEAST_PRICE = Decimal("0.0001")
 """Medusa returns this price, and any lower one, as 0."""
@@ -149,12 +152,27 @@ def _dimensions(size: Dimensions | Unset | None) -> Dimensions | Unset | None:
 
 def _float4(value: Decimal) -> Decimal:
     """The nearest 4-byte float in its shortest form, as PostgreSQL returns it."""
-    if len(value.as_tuple().digits) <= _EXACT_DIGITS and abs(value.adjusted()) < 30:
+    few = len(value.as_tuple().digits) <= _EXACT_DIGITS
+    if few and -30 < value.adjusted() < _NO_TIES:
         return value
-    (single,) = struct.unpack("f", struct.pack("f", float(value)))
-    texts = (format(single, f".{digits}g") for digits in range(_EXACT_DIGITS, 10))
-    packed = struct.pack("f", single)
-    return next(Decimal(t) for t in texts if struct.pack("f", float(t)) == packed)
+    sent = Decimal(repr(float(value)))
+    (near,) = struct.unpack("i", struct.pack("f", float(value)))
+    if not near:
+        return Decimal()
+    around = [(bits, Decimal(_single(bits))) for bits in range(near - 2, near + 3)]
+    bits, single = min(around, key=lambda each: (abs(each[1] - sent), each[0] & 1))
+    room = min(abs(Decimal(_single(bits + step)) - single) for step in (-1, 1)) / 2
+    texts = (Decimal(format(single, f".{digits}g")) for digits in range(1, 10))
+    # PostgreSQL takes no number that lies in the middle between two.
+    return next(text for text in texts if abs(text - single) < room)
+
+
+def _single(bits: int) -> float:
+    """The 4-byte float of these bits; beyond the last one, the same distance again."""
+    if bits < _INFINITY:
+        (found,) = struct.unpack("f", struct.pack("i", max(bits, 0)))
+        return float(found)
+    return 2.0**128 + (bits - _INFINITY) * 2.0**104
 
 
 def _attributes(attributes: Mapping[str, Json]) -> Mapping[str, Json]:
