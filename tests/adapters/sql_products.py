@@ -208,7 +208,7 @@ def as_found(desired: Product) -> Product:
 
 def _variant_as_found(desired: Variant) -> Variant:
     values: dict[str, Any] = {
-        "weight": desired.weight or None,
+        "weight": None if desired.weight is UNSET else desired.weight,
         "dimensions": desired.dimensions or None,
         "prices": desired.prices or (),
         "stock": desired.stock or (),

@@ -10,7 +10,7 @@ import pytest
 from tests.adapters.sql_databases import Hand
 from tests.real import real_is_desired
 
-from catalogsync.adapters.medusa.normalize import _float4
+from catalogsync.adapters.medusa.normalize import float4
 
 
 def sizes(number: int, seed: int = 1) -> list[Decimal]:
@@ -39,7 +39,7 @@ def sizes(number: int, seed: int = 1) -> list[Decimal]:
     ],
 )
 def test_an_amount_as_a_float_of_four_bytes(value: str, expected: str) -> None:
-    assert _float4(Decimal(value)) == Decimal(expected)
+    assert float4(Decimal(value)) == Decimal(expected)
 
 
 if real_is_desired():
@@ -55,8 +55,8 @@ if real_is_desired():
         )
         found = [Decimal(text) for (text,) in rows]
         wrong = {
-            value: (kept, _float4(value))
+            value: (kept, float4(value))
             for value, kept in zip(values, found, strict=True)
-            if _float4(value) != kept
+            if float4(value) != kept
         }
         assert not wrong

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from tests.engine.fakes import FAST
+from tests.engine.fakes import FAST, NEVER_HELD
 
 from catalogsync import BusyError, Options, Sink, StateSettings, sync
 from catalogsync.adapters.dummyjson import DummyJSONSettings
@@ -60,6 +60,7 @@ def run_options(**options: Any) -> Options:
             "grace": 0.2,
             "lease": 0.2,
             "when_busy": "wait",
+            "guard": NEVER_HELD,
             **options,
         }
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 import pytest
-from tests.engine.fakes import check
+from tests.engine.fakes import NEVER_HELD, check
 from tests.holdup import gate
 
 from catalogsync import CatalogSyncError, Options, Report, RetryPolicy, RunStatus, sync
@@ -30,6 +30,7 @@ OPTIONS = Options(
     batch_size=25,
     prune="delete",
     grace=2,
+    guard=NEVER_HELD,
 )
 CREATES = {
     "products": "product t",

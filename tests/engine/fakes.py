@@ -40,6 +40,7 @@ from catalogsync import (
 )
 from catalogsync.catalog.changes import Found, ReferenceChange
 from catalogsync.events import Event
+from catalogsync.guard import Budget, Budgets
 from catalogsync.protocols import Cursor
 
 FAST = RetryPolicy(attempts=4, wait_initial=0, wait_jitter=0)
@@ -80,8 +81,13 @@ def catalog(size: int) -> list[Product]:
     return [product(number) for number in range(size)]
 
 
+NEVER_HELD = attrs.evolve(Budgets.off(), created=Budget(share=1, number=10_000))
+"""Runs are guarded, and never held."""
+
+
 def fast(**options: Any) -> Options:
-    return Options(**{"retry": FAST, "batch_size": 15, **options})
+    given = {"retry": FAST, "batch_size": 15, "guard": NEVER_HELD}
+    return Options(**{**given, **options})
 
 
 def server_error() -> TransientError:

@@ -15,7 +15,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from tests.chaos.proxy import proxy
 from tests.conftest import Medusa
-from tests.engine.fakes import check
+from tests.engine.fakes import NEVER_HELD, check
 
 from catalogsync import (
     Field,
@@ -36,7 +36,7 @@ from catalogsync import (
 from catalogsync.adapters.medusa import MedusaSettings
 from catalogsync.catalog.drafts import Draft, Unchanged
 from catalogsync.diff.last_applied import LastApplied
-from catalogsync.guard import Budget, Budgets
+from catalogsync.guard import Budgets
 from catalogsync.state import StateStore
 from catalogsync.testing import FaultPlan
 from catalogsync.testing.faults import (
@@ -52,9 +52,7 @@ from .differences import holds, wrong_parts
 from .story import EDITS, SOURCE, Catalog, Chapter, Event, beginning, family_of
 
 FAST = RetryPolicy(wait_initial=0, wait_jitter=0)
-NO_LIMITS = attrs.evolve(Budgets.off(), created=Budget(share=1, number=10_000))
-"""Runs are guarded, and never held."""
-WHOLE = Options(retry=FAST, max_prune=100, grace=0, guard=NO_LIMITS)
+WHOLE = Options(retry=FAST, max_prune=100, grace=0, guard=NEVER_HELD)
 RUNS: Mapping[str, Options] = {
     "run": WHOLE,
     "run_small": attrs.evolve(WHOLE, batch_size=1, guard=Budgets.off()),

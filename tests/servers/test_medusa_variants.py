@@ -529,3 +529,20 @@ async def test_a_variant_may_do_without_stock(medusa: Medusa) -> None:
     (row,) = await create(medusa, product("a", variants=[body]))
     assert (await look(medusa, row))["a"]["inventory_items"] == []
     assert await skus(medusa) == set()
+
+
+@pytest.mark.parametrize("column", ["weight", "length", "width", "height"])
+async def test_a_large_size_is_refused_with_an_inventory_item(
+    medusa: Medusa, column: str
+) -> None:
+    """By the creation of a variant; an update takes it."""
+    large = {**variant("large", Size="L"), column: 2**31}
+    options = [{"title": "Size", "values": ["L"]}]
+    product = {**shirt(), "variants": [large], "options": options}
+    answer = await refused(medusa, PRODUCTS, {"create": [product]})
+    assert answer == (500, "An unknown error occurred.")
+    without = {**large, "manage_inventory": False}
+    (row,) = await create(medusa, {**product, "variants": [without]})
+    (found,) = (await look(medusa, row)).values()
+    path = f"/admin/products/{row['id']}/variants/{found['id']}"
+    assert (await medusa.ask("POST", path, {column: 2**32}))[0] == 200

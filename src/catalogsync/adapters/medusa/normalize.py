@@ -23,7 +23,7 @@ from catalogsync.errors import RefusedError
 from .mapping import BRAND, DEFAULT_OPTIONS, LAST_APPLIED, LOST, js_value
 from .store_context import Places
 
-__all__ = ["shape"]
+__all__ = ["float4", "shape"]
 
 _LONGEST = 1000
 _MOST_BYTES = 2600
@@ -33,6 +33,8 @@ _NO_TIES = 7
 _EXACT_DIGITS = 6
 _INFINITY = 0x7F800000
 _LARGEST_EXACT = 2**53
+_LARGEST_SIZE = 2**31 - 128
+"""Medusa 2.21.2 answers the creation of a larger variant with a 500."""
 _LEAST_PRICE = Decimal("0.0001")
 """Medusa returns this price, and any lower one, as 0."""
 
@@ -46,6 +48,8 @@ def shape(product: Product, places: Places) -> Product:
         RefusedError: This store cannot hold the product.
     """
     _check(product)
+    for variant in product.variants or ():
+        _check_sizes(variant)
     changed: dict[str, Any] = {}
     for name in ("weight", "dimensions", "attributes"):
         value = getattr(product, name)
@@ -83,6 +87,14 @@ def _check(product: Product) -> None:
     for name in (BRAND, LAST_APPLIED):
         if name in (product.attributes or {}):
             raise RefusedError(f"attribute name {name!r} is reserved")
+
+
+def _check_sizes(variant: Variant) -> None:
+    of = variant.dimensions or Dimensions()
+    for size in (variant.weight, of.length, of.width, of.height):
+        if size and size > _LARGEST_SIZE:
+            what = "weight or dimension of a variant"
+            raise RefusedError(f"{what} too large: {size}, at most {_LARGEST_SIZE}")
 
 
 def _indexed(product: Product) -> Iterator[tuple[str, str]]:
@@ -142,7 +154,7 @@ def _dimensions(size: Dimensions | Unset | None) -> Dimensions | Unset | None:
     if not size:
         return size
     before = (size.length, size.width, size.height)
-    after = tuple(value if value is None else _float4(value) for value in before)
+    after = tuple(value if value is None else float4(value) for value in before)
     if after == (None, None, None):
         return None
     if after == before:
@@ -150,7 +162,7 @@ def _dimensions(size: Dimensions | Unset | None) -> Dimensions | Unset | None:
     return Dimensions(length=after[0], width=after[1], height=after[2])
 
 
-def _float4(value: Decimal) -> Decimal:
+def float4(value: Decimal) -> Decimal:
     """The nearest 4-byte float in its shortest form, as PostgreSQL returns it."""
     few = len(value.as_tuple().digits) <= _EXACT_DIGITS
     if few and -30 < value.adjusted() < _NO_TIES:
@@ -186,7 +198,7 @@ def _attributes(attributes: Mapping[str, Json]) -> Mapping[str, Json]:
 
 
 def _weight(value: Decimal) -> Decimal:
-    shaped = _float4(value)
+    shaped = float4(value)
     return value if shaped == value else shaped
 
 

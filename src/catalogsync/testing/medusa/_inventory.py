@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ._errors import MedusaError, Row, invalid, no_relative, refusal
+from ._errors import MedusaError, Row, invalid, no_relative, refusal, unknown_error
 from ._state import State
-from ._values import ITEM_DEFAULTS, clean, counted
+from ._values import ITEM_DEFAULTS, MEASURES, clean, counted
 
+_LARGEST = 2**31 - 128
+"""A new item takes over the sizes of its variant, in columns of four bytes."""
 _NO_REASON: Row = {"line_item_id": None, "description": None, "metadata": None}
 
 
@@ -62,6 +64,8 @@ class Inventory:
         if not variant["manage_inventory"]:
             return
         if not links:
+            if any((variant.get(name) or 0) > _LARGEST for name in MEASURES):
+                raise unknown_error()
             title = variant["title"]
             names = {"sku": variant["sku"], "title": title, "description": title}
             item = self.create(names)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any, cast
+
+from catalogsync.adapters.medusa.normalize import float4
 
 from ._errors import Row, invalid
 from ._fields import KINDS
@@ -75,12 +77,8 @@ def as_javascript(value: Any) -> Any:
 
 def _single(value: float) -> float:
     """The shortest number with the same value in single precision."""
-    (single,) = struct.unpack("f", struct.pack("f", value))
-    for digits in range(6, 9):
-        short = float(f"{single:.{digits}g}")
-        if struct.pack("f", short) == struct.pack("f", single):
-            return int(short) if short.is_integer() else short
-    return float(f"{single:.9g}")
+    short = float(float4(Decimal(repr(value))))
+    return int(short) if short.is_integer() else short
 
 
 def merge(old: dict[str, Any] | None, new: dict[str, Any] | None) -> Row | None:
