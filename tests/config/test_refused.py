@@ -47,8 +47,8 @@ def job(*lines: str) -> str:
             "jobs.x.optoins: unknown key; did you mean `options`?",
         ),
         (
-            job(SOURCE, SINK, "options = { wait = 1 }"),
-            "jobs.x.options.wait: unknown key; known: `adopt`, `batch_size`, `complete`",
+            job(SOURCE, SINK, "options = { zzzz = 1 }"),
+            "jobs.x.options.zzzz: unknown key; known: `adopt`, `batch_size`, `complete`",
         ),
         (job(SOURCE, SINK, "options = 3"), "jobs.x.options: must be a table,"),
         (

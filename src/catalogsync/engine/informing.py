@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 
 import attrs
 
+from catalogsync._lib.concurrency import uninterrupted
 from catalogsync.batching import batched
 from catalogsync.catalog.changes import (
     Change,
@@ -156,13 +157,23 @@ class Informing:
         """
         confirmed, self._confirmed = self._confirmed, []
         dropped, self._dropped = self._dropped, set()
-        if self.outbox is not None:
-            try:
-                await self._save(self.outbox, confirmed, dropped)
-            except StateError:
-                self._confirmed = [*confirmed, *self._confirmed]
-                self._dropped |= dropped
-                raise
+        if self.outbox is None or not (confirmed or dropped):
+            self._written += confirmed  # no task: it would take a turn of the loop
+        else:
+            await uninterrupted(self._try_to_save(self.outbox, confirmed, dropped))
+
+    async def _try_to_save(
+        self,
+        outbox: Outbox,
+        confirmed: Sequence[WrittenProduct],
+        dropped: Collection[ProductKey],
+    ) -> None:
+        try:
+            await self._save(outbox, confirmed, dropped)
+        except StateError:
+            self._confirmed = [*confirmed, *self._confirmed]
+            self._dropped |= set(dropped)
+            raise
         self._written += confirmed
 
     async def _save(

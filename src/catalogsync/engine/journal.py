@@ -409,7 +409,7 @@ class Journal:
 
     async def flush(self) -> None:
         """Save what is buffered; without a store, forget it."""
-        await uninterrupted(self.informing.save())
+        await self.informing.save()
         pending, self._pending = self._pending, _Pending()
         if self.store is not None and self.writes:
             try:
