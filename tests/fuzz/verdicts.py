@@ -82,7 +82,7 @@ async def attempt(
             report = await handle.report()
     except Exception as error:  # noqa: BLE001 - any of them is looked at
         problem = error
-    problem = problem or handle._pipeline.tasks.error
+    problem = problem or handle._tasks.error
     if problem is not None:
         note(verdict, problem)
     if report is not None:
