@@ -16,6 +16,7 @@ from catalogsync import MemorySink, Options, as_source, sync
 from catalogsync.adapters.sql import SQLSettings
 from catalogsync.catalog.products import (
     Category,
+    Dimensions,
     Field,
     Image,
     Price,
@@ -58,6 +59,12 @@ def product(text: str, amount: str) -> Product:
         title=text,
         description=text,
         brand=text,
+        subtitle=text,
+        material=text,
+        hs_code=text,
+        mid_code=text,
+        type=text,
+        collection=text,
         thumbnail=text,
         images=[Image(url=text)],
         categories=[
@@ -74,6 +81,8 @@ def product(text: str, amount: str) -> Product:
                 options={text: text},
                 prices=[Price(amount=Decimal(amount), currency="EUR")],
                 stock=[StockLevel(quantity=1, location=text)],
+                weight=Decimal(3),
+                dimensions=Dimensions(length=Decimal(4)),
             )
         ],
     )
@@ -99,6 +108,7 @@ async def test_the_sink(tmp_path: Path, statements: list[str]) -> None:
             found: Any = existing[each.key]
             assert found.product.title == each.title
             assert found.product.attributes == each.attributes
+            assert found.product.subtitle == found.product.type == each.subtitle
             assert found.product.variants == each.variants
     assert tables(tmp_path / "shop.db") == before
     assert statements
