@@ -9,7 +9,7 @@ from pathlib import Path
 
 import attrs
 import pytest
-from tests.engine.fakes import FAST
+from tests.engine.fakes import FAST, NEVER_HELD
 from tests.service.shops import (
     Shelf,
     Shop,
@@ -132,7 +132,8 @@ async def test_a_trigger_that_is_seen_before_it_is_confirmed() -> None:
 
 async def test_never_two_runs_of_a_job() -> None:
     """Nor two writes, with a single writer."""
-    async with open_shop(20) as shop, finished(shop.service) as end:
+    options = Options(retry=FAST, guard=NEVER_HELD)
+    async with open_shop(20, options=options) as shop, finished(shop.service) as end:
         for _ in range(5):
             await shop.ask()
             await shop.till.writing.wait()
