@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from random import Random
 
 import pytest
-from tests.guard.accidents import ACCIDENTS, CATALOGS, nights
+from tests.guard.accidents import ACCIDENTS, CATALOGS, nights, priced
 
 from catalogsync import Existing, Product
 from catalogsync.catalog.changes import Delete
 from catalogsync.diff.compare import compare
-from catalogsync.guard import Assessment, Budgets, Verdict
+from catalogsync.guard import Assessment, Budget, Budgets, Verdict
 
 
-def judged(before: Sequence[Product], after: Sequence[Product]) -> Verdict:
+def judged(
+    before: Sequence[Product],
+    after: Sequence[Product],
+    budgets: Budgets = Budgets(),  # noqa: B008 - a frozen value
+) -> Verdict:
     """What the guard says to a run that finds *before* and wants *after*."""
     made = {p.key: compare(p, None).change for p in before}
     there = {
@@ -22,7 +27,7 @@ def judged(before: Sequence[Product], after: Sequence[Product]) -> Verdict:
         for key, change in made.items()
         if change is not None
     }
-    assessment = Assessment(budgets=Budgets())
+    assessment = Assessment(budgets=budgets)
     desired = {product.key for product in after}
     for product in after:
         change = compare(product, there.get(product.key)).change
@@ -55,3 +60,15 @@ def test_an_ordinary_night_is_not_held(name: str) -> None:
     found = [judged(b, a) for b, a in nights([*CATALOGS[name]], seed=11, number=170)]
     held = [v for v in found if v.is_held]
     assert len(held) <= 0.01 * len(found), [str(e) for v in held for e in v.exceeded]
+
+
+@pytest.mark.parametrize(
+    ("factor", "counts"),
+    [("1.1", False), ("1.11", True), ("0.905", False), ("0.89", True)],
+)
+def test_a_price_change_is_relative_to_the_old_price(factor: str, counts: bool) -> None:
+    """A tenth up or down is the limit in both directions."""
+    before = priced(CATALOGS["small"][0], lambda _: Decimal(100))
+    after = priced(before, lambda amount: amount * Decimal(factor))
+    verdict = judged([before], [after], Budgets(prices=Budget(share=0, number=0)))
+    assert ("prices" in verdict.budgets) is counts

@@ -1,10 +1,11 @@
 """The guard's place in a run: no change is written before all of them are counted.
 
 A guarded run is a plan and its application in one. The first pipeline reads, finds and
-compares; its changes go into a plan file and a `Assessment`. If no budget is exceeded, a
-second pipeline has that file as its source: it finds, plans and writes the products that
-need a change, as any run does. Otherwise nothing is written, and the state store keeps
-the plan until a person approves or rejects it.
+compares; its changes go into a plan file and an `Assessment`. If no budget is exceeded,
+a second pipeline has that file as its source: it finds, plans and writes the products
+that need a change, as any run does. Otherwise the state store keeps the plan until a
+person approves or rejects it, and nothing is written, or only the products that are over
+no budget (`Mode.WRITE_REST`).
 
 The first run of a job is not guarded, since it has nothing to compare with, and neither
 are runs over selected products and runs without a state store. Memory does not grow with
@@ -82,7 +83,7 @@ class Guard:
             self.assessment.add(change)
 
     def on_excess(self, reason: str) -> None:
-        """Note that `max_prune` forbids so many removals."""
+        """Note why `max_prune` does not allow the removals."""
         self.excess = reason
 
 

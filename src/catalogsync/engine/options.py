@@ -116,9 +116,9 @@ class Options:
         limit: Take only this many products; None: all.
         keys: Take only these products; None: all.
         only: Compare and write only these fields of products that the sink has
-            already: a lane. It creates and removes nothing, and is no run over all
-            products. None: all fields. Not `categories`, `tags`, `type`, `collection`,
-            `variants`, `options`, `sku` and `barcode`.
+            already: a lane. It creates and removes nothing, and does not count as a run
+            over all products. None: all fields. Not `categories`, `tags`, `type`,
+            `collection`, `variants`, `options`, `sku` and `barcode`.
         grace: Seconds for which a request that we gave up may still be carried out.
             Incomplete products that are younger are not repaired yet.
         max_refusals: Stop after this many refused products in a row, with no success in

@@ -131,7 +131,7 @@ class Assessment:
         Args:
             missing: Products that the source has lost since the last whole run.
             before: Products that the source had then; 0: not known.
-            removals: Why so many products must not be removed; empty: they may.
+            removals: Why the removals exceed `max_prune`; empty: they do not.
         """
         exceeded: list[Excess] = []
         for name, budget in self.budgets.named():

@@ -74,9 +74,7 @@ def _of_variant(old: Variant, new: Variant, least: float) -> Iterator[Found]:
         factor = _factor(before, after)
         if factor >= _JUMP:
             yield Harm.PRICE_JUMPS, factor, text
-        if factor > 1 + least or (
-            after < before and after < before * Decimal(1 - least)
-        ):
+        if abs(after - before) > before * Decimal(str(least)):
             yield Harm.PRICES, factor, text
 
 
@@ -84,7 +82,7 @@ def _factor(before: Decimal, after: Decimal) -> float:
     """How many times higher or lower a price gets; infinite from or to 0."""
     low, high = sorted((before, after))
     if not before:
-        return 1.0 + float(after > 0)  # free before: a price is no jump
+        return 1.0 + float(after > 0)  # it was free before: a price is not a jump
     return float(high / low) if low else float("inf")
 
 

@@ -15,7 +15,7 @@ __all__ = ["Decision", "HeldPlan", "HeldPlans", "keep_plan", "restore_plan"]
 
 
 class Decision(enum.StrEnum):
-    """What became of a held plan.
+    """The decision on a held plan.
 
     `SUPERSEDED`: a newer run was held, or wrote everything.
     """
@@ -35,7 +35,7 @@ class HeldPlan:
         job: Name of the job.
         held_at: When it was held, in seconds since the epoch.
         held: Why.
-        decision: What became of it.
+        decision: The decision on it.
         by: Who approved or rejected it; empty: nobody did.
         decided_at: When; None: nobody did.
     """

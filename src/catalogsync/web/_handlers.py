@@ -216,7 +216,7 @@ async def found_run(call: Call) -> RunRecord:
 
 
 async def _held(call: Call, query: api.RunsQuery) -> object:
-    """The latest runs that the guard held, with what became of their plans."""
+    """The latest runs that the guard held, and the decisions on their plans."""
     store = call.service.state
     plans = await store.held_plans(job=query.job or None, limit=query.limit)
     return {"held": [api.held_of(plan) for plan in plans]}

@@ -286,7 +286,7 @@ class Updates:
 def _is_stock_only(change: Update) -> bool:
     """Whether an update leaves the product itself as it is, with what we wrote to it.
 
-    Stock is no part of the last-applied state, and an interrupted update of it leaves
+    Stock is not part of the last-applied state, and an interrupted update of it leaves
     a difference that the next run writes like any other.
     """
     before = LastApplied.parse(change.existing.last_applied)
