@@ -151,3 +151,28 @@ def test_a_source_that_is_code_has_no_rules(configure: Configure, call: Call) ->
     value, origin = found["title"]
     assert value.startswith('"')
     assert re.fullmatch(f"from the source; owner always; {WHEN}", origin)
+
+
+def test_a_converted_price_has_its_rule_rate_and_date(
+    shop: Callable[[str], None], call: Call
+) -> None:
+    rules = """
+price = { from = "price", currency = "EUR" }
+rates_file = "rates.csv"
+price_rules.USD = { from = "EUR", margin = 3, ending = "0.99" }
+"""
+    Path("catalogsync.toml").write_text(
+        CONFIG.replace('price = { from = "price", currency = "EUR" }', rules)
+    )
+    shop("1,Cup,,5.50,red")
+    Path("rates.csv").write_text("date,from,to,rate\n2026-11-30,EUR,USD,1.2\n")
+    call("run", "files")
+    value, origin = origins(call("explain", "files", "1"))[
+        "variants.default.prices.USD"
+    ]
+    assert value == '"6.99"'
+    assert origin.startswith(
+        'from the source by `price = { from = "price", currency = "EUR" }`, '
+        '`price_rules.USD = { from = "EUR", margin = 3, ending = "0.99" }`, '
+        '`rates_file = "rates.csv"` (1 EUR = 1.2 USD on 2026-11-30); owner always'
+    )

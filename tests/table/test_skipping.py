@@ -79,6 +79,23 @@ async def test_changed_settings_are_noticed(tmp_path: Path) -> None:
     assert found == ["succeeded", "skipped", *["succeeded"] * 3]
 
 
+async def test_a_new_table_of_rates_counts_without_new_settings(tmp_path: Path) -> None:
+    file, rates, sink = tmp_path / "shop.csv", tmp_path / "rates.csv", MemorySink()
+    file.write_text(HEADER + ROW)
+    header = "date,from,to,rate\n"
+    rates.write_text(f"{header}2026-11-30,EUR,USD,2\n")
+    rule = 'price_rules.USD = { from = "EUR" }'
+    what = settings(file, mapping=f'{SHIRTS}\nrates_file = "{rates}"\n{rule}')
+    async with StateSettings().open() as store:
+        assert (await run(what, store, sink)).status == "succeeded"
+        assert (await run(what, store, sink)).status == "skipped"
+        rates.write_text(f"{header}2026-12-01,EUR,USD,2.1\n")
+        assert (await run(what, store, sink)).counts.updated == 1
+        rates.unlink()
+        with pytest.raises(MisconfiguredError, match=r"rates_file: .* cannot be read"):
+            await run(what, store, sink)
+
+
 async def test_code_is_not_known(tmp_path: Path) -> None:
     file = tmp_path / "shop.csv"
     file.write_text(HEADER + ROW)

@@ -101,10 +101,12 @@ class Origins:
             return ""
         field, name = _field_of(path, self.existing.product)
         rules = rules_of(self.mapping, field, name)
+        if not rules:
+            return ""
         text = ", ".join(f"`{rule}`" for rule in rules)
-        return (
-            f" by {shortened(text, _WHOLE if self.whole else _RULE)}" if rules else ""
-        )
+        rate = self.mapping.rate(name) if field is Field.PRICES else None
+        where = f" ({rate})" if rate else ""
+        return f" by {shortened(text, _WHOLE if self.whole else _RULE)}{where}"
 
     def _owner(self, field: Field) -> str:
         rules = Rules(owns=self.owns)

@@ -23,7 +23,9 @@ from ._guess import Guess, guess
 from ._mapping import RecordMapping, refuse_of_files
 from ._names import NAMES
 from ._numbers import number_marks
+from ._pricing import PriceRule
 from ._proposal import Proposal
+from ._rates import Rate
 from ._record import Record
 from ._rules import rules_of
 from ._sample import Sample, Sampling
@@ -32,7 +34,9 @@ __all__ = [
     "NAMES",
     "Expression",
     "Guess",
+    "PriceRule",
     "Proposal",
+    "Rate",
     "Record",
     "RecordMapping",
     "Sample",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Literal, TypeAlias
 from catalogsync.catalog.products import Category
 from catalogsync.errors import InvalidValueError
 
+from ._lines import read_lines
 from ._paths import as_text
 
 __all__ = ["Unmapped", "category_reader", "is_in", "load_table", "path_key"]
@@ -18,7 +18,6 @@ __all__ = ["Unmapped", "category_reader", "is_in", "load_table", "path_key"]
 Unmapped: TypeAlias = Literal["keep", "drop", "reject"]
 
 _CACHED = 10_000
-_LONGEST_FILE = 64 << 20
 _LEVELS = ">"
 
 
@@ -92,22 +91,5 @@ def load_table(inline: Mapping[str, str], file: str | None) -> dict[str, str]:
 
 
 def _rows(file: Path) -> Iterator[tuple[str, str]]:
-    try:
-        if file.stat().st_size > _LONGEST_FILE:
-            raise InvalidValueError("category_file", "is larger than 64 MB")
-        text = file.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        problem = f"{file} cannot be read: {error.strerror}"
-        raise InvalidValueError("category_file", problem) from None
-    except UnicodeDecodeError:
-        raise InvalidValueError("category_file", f"{file} is not UTF-8") from None
-    separator = max(",;\t", key=text.partition("\n")[0].count)
-    for number, cells in enumerate(
-        csv.reader(text.splitlines(), delimiter=separator), 1
-    ):
-        if not any(cells):
-            continue
-        if len(cells) != 2:
-            problem = f"row {number} of {file} has {len(cells)} cells instead of 2"
-            raise InvalidValueError("category_file", problem)
-        yield _key(cells[0]), cells[1].strip()
+    for _, (supplier, shop) in read_lines("category_file", file, 2):
+        yield _key(supplier), shop

@@ -20,7 +20,9 @@ from ._deleted import is_deleted
 from ._expression import Expression
 from ._numbers import DecimalMark, decimal_mark_of
 from ._paths import as_text
+from ._pricing import PriceRule
 from ._products import Parts, product_of
+from ._rates import Rate
 from ._record import BadRecordError, Record, is_empty
 
 __all__ = ["RecordMapping", "refuse_of_files"]
@@ -131,6 +133,12 @@ class RecordMapping:
         price_columns: Columns with one price for each currency; `*` stands for its
             code, as in `Variant Price *`.
         currency: Currency of `price`, if it stands elsewhere in the record.
+        price_rules: How prices are made of those of the source, by currency: exchange
+            rate, margin, rounding. A rule starts from the source's price, never from
+            what another rule made; a price that the source has is not converted over.
+        rates_file: The exchange rates: a CSV file with the columns `date`, `from`, `to`
+            and `rate`, or TOML with a `date` and lines such as `EUR.USD = 1.08`. The
+            newest rate of each pair of currencies counts.
         stock: Pieces in stock.
         stock_location: Location of `stock`, if it stands in the record.
         stock_at: Pieces in stock, by location.
@@ -199,6 +207,8 @@ class RecordMapping:
     )
     price_columns: tuple[str, ...] = attrs.field(default=(), validator=_stars)
     currency: Expression | None = None
+    price_rules: Mapping[str, PriceRule] = attrs.field(factory=dict[str, PriceRule])
+    rates_file: str | None = None
     stock: Expression | None = None
     stock_location: Expression | None = None
     stock_at: Mapping[str, Expression] = attrs.field(factory=dict[str, Expression])
@@ -291,6 +301,24 @@ class RecordMapping:
         """The supplier's categories in a record that the tables do not have."""
         return self._parts.unmapped(record)
 
+    def rate(self, currency: str, /) -> Rate | None:
+        """The exchange rate that makes prices in a currency; None: there is none."""
+        pricing = self._parts.pricing
+        return pricing.rate(currency) if pricing else None
+
+    def reloaded(self) -> RecordMapping:
+        """The mapping with the files that it names as they are now.
+
+        Raises:
+            MisconfiguredError: A file cannot be read or has values that are not valid.
+        """
+        if self.category_file is None and self.rates_file is None:
+            return self
+        try:
+            return attrs.evolve(self)
+        except InvalidValueError as error:
+            raise MisconfiguredError(f"map.{error.path}", error.problem) from None
+
     @property
     def digest(self) -> bytes | None:
         """Digest of all that products depend on besides their records.
@@ -305,7 +333,8 @@ class RecordMapping:
         for name in _LIBRARIES:
             with suppress(ModuleNotFoundError):
                 libraries.append(version(name))
-        return digest_of(repr((self, self._parts.table, libraries)).encode())
+        tables = self._parts.table, self._parts.rates
+        return digest_of(repr((self, *tables, libraries)).encode())
 
     @property
     def repeated(self) -> Sequence[tuple[str, tuple[str, ...]]]:

@@ -31,6 +31,8 @@ from ._deleted import yes_or_no
 from ._expression import Expression
 from ._numbers import LENGTHS, WEIGHTS
 from ._paths import as_text
+from ._pricing import Pricing
+from ._rates import Rates, load_rates
 from ._record import BadRecordError, Record, is_empty
 from ._sizes import measured
 from ._stock import Buffer
@@ -121,6 +123,8 @@ class Parts:
         categories: The categories.
         table: The shop's categories by the supplier's.
         buffer: Pieces that are held back from sale; None: none.
+        rates: The exchange rates.
+        pricing: The price rules; None: there are none.
     """
 
     title: Line
@@ -132,6 +136,8 @@ class Parts:
     categories: Expression | None
     table: Mapping[str, str]
     buffer: Buffer | None
+    rates: Rates
+    pricing: Pricing | None
 
     def unmapped(self, record: Record) -> list[str]:
         """The supplier's categories in a record that the table does not have."""
@@ -161,6 +167,7 @@ class Parts:
         category = category_reader(
             mapping.category_levels, table, mapping.unmapped_categories
         )
+        rates = load_rates(mapping.rates_file)
         readers = {"images": _image, "categories": category, "tags": as_text}
         return cls(
             title=("title", mapping.title, as_text),
@@ -182,6 +189,8 @@ class Parts:
             categories=mapping.categories,
             table=table,
             buffer=Buffer.of(mapping),
+            rates=rates,
+            pricing=Pricing.of(mapping, rates),
         )
 
 
@@ -208,6 +217,8 @@ def product_of(parts: Parts, key: ProductKey, records: Sequence[Record]) -> Prod
     if parts.buffer is not None:
         categories = found.get("categories") or ()
         variants = variants and parts.buffer.applied(variants, categories)
+    if parts.pricing is not None:
+        variants = variants and parts.pricing.applied(variants)
     found["variants"] = variants
     return _checked(
         {name: value for name, value in found.items() if value is not UNSET}

@@ -13,6 +13,7 @@ from catalogsync.catalog.products import Field
 
 from ._expression import Expression
 from ._mapping import RecordMapping
+from ._pricing import PriceRule
 
 __all__ = ["rules_of"]
 
@@ -44,6 +45,16 @@ def rules_of(mapping: RecordMapping, field: Field, name: str = "") -> list[str]:
         name: The name of an attribute or option, the currency of a price, or the
             location of a stock; empty: there is none.
     """
+    if field is not Field.PRICES or name not in mapping.price_rules:
+        return _rules(mapping, field, name)
+    rule = mapping.price_rules[name]
+    lines = [f"price_rules.{_key(name)} = {_toml(rule)}"]
+    if rule.from_ is not None:
+        lines.append(f"rates_file = {_toml(mapping.rates_file)}")
+    return [*_rules(mapping, field, rule.from_ or name), *lines]
+
+
+def _rules(mapping: RecordMapping, field: Field, name: str) -> list[str]:
     table: Mapping[str, object] = getattr(mapping, _BY_NAME.get(field, ""), {})
     if name in table:
         return [f"{_BY_NAME[field]}.{_key(name)} = {_toml(table[name])}"]
@@ -67,6 +78,8 @@ def _settings(settings: object) -> Iterator[tuple[str, object]]:
 
 def _toml(value: object) -> str:
     match value:
+        case PriceRule():
+            return _table(dict(_settings(value)))
         case Expression():
             parts = dict(_settings(value))
             text = _toml(parts.get("from"))

@@ -229,7 +229,7 @@ class JSONAPISettings:
         from ._lookup import LookupJSONAPISource
         from ._source import JSONAPISource
 
-        settings = _completed(self)
+        settings = _completed(attrs.evolve(self, map=self.map.reloaded()))
         _check_name(settings.name)
         async with AsyncExitStack() as stack:
             client = await _client(stack, settings, session)

@@ -107,7 +107,7 @@ class SQLSourceSettings:
 
         Raises:
             MissingExtraError: The extra `sql` is not installed.
-            MisconfiguredError: The URL cannot be used.
+            MisconfiguredError: The URL or a file that the mapping names cannot be used.
         """
         driver = (driver_of(self.url) or "").partition("+")[2]
         try:
@@ -117,5 +117,6 @@ class SQLSourceSettings:
             raise MissingExtraError("the source `sql`", "sql") from error
         from ._source import open_source
 
-        async with open_source(self) as source:
+        settings = attrs.evolve(self, map=self.map.reloaded())
+        async with open_source(settings) as source:
             yield source

@@ -156,12 +156,14 @@ class TableSettings:
 
         Raises:
             MissingExtraError: The extra `files` is not installed.
+            MisconfiguredError: A file that the mapping names cannot be used.
         """
         check_installed("the source `table`", _NEEDED)
-        records = partial(opened_joined, self)
+        settings = attrs.evolve(self, map=self.map.reloaded())
+        records = partial(opened_joined, settings)
         upload = Upload(settled=self.settled, marker=self.marker)
         opening = open_source(
-            self,
+            settings,
             records,
             complete=self.complete,
             upload=upload,

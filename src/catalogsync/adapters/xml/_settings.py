@@ -121,11 +121,13 @@ class XMLSettings:
 
         Raises:
             MissingExtraError: The extra `files` is not installed.
+            MisconfiguredError: A file that the mapping names cannot be used.
         """
         check_installed("the source `xml`", _NEEDED)
         whole = self.complete and self.after_version is None
-        records = partial(opened_xml, self)
+        settings = attrs.evolve(self, map=self.map.reloaded())
+        records = partial(opened_xml, settings)
         upload = Upload(settled=self.settled, marker=self.marker)
-        opening = open_source(self, records, complete=whole, upload=upload)
+        opening = open_source(settings, records, complete=whole, upload=upload)
         async with opening as source:
             yield source
