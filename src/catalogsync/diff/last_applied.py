@@ -200,6 +200,20 @@ class LastApplied:
         known = not self.writing or any(self.variants.get(id_, {}).values())
         return id_ in self.variants and known
 
+    def settled_variants(
+        self, there: Collection[str]
+    ) -> Mapping[str, Mapping[str, str]]:
+        """The variants without those that an unfinished update did not bring about.
+
+        Args:
+            there: Ids of the variants that exist.
+        """
+        return {
+            id_: parts
+            for id_, parts in self.variants.items()
+            if id_ in there or self.finished_variant(id_)
+        }
+
     def wrote_price(self, variant: str, currency: str) -> bool:
         """Whether we wrote this variant's price in that currency."""
         return currency in self.variants.get(variant, {})
@@ -333,19 +347,18 @@ def write_last_applied(
     lists = {**before.lists, **{f.value: _sorted(i) for f, i in elements.items()}}
     if not isinstance(desired.images, Unset):
         lists[Field.IMAGES.value] = tuple(digest(image.url) for image in desired.images)
-    attributes, variants = before.attributes, before.variants
+    attributes, variants = before.attributes, before.settled_variants(there)
     if not isinstance(desired.attributes, Unset):
         attributes = {name: digest(v) for name, v in desired.attributes.items()}
     if not isinstance(desired.variants, Unset):
         kept = there if Field.OPTIONS in without else ()
-        variants = {
+        written = {
             v.id: _of_variant(
                 v, before.variants.get(v.id, {}), keep_options=v.id in kept
             )
             for v in desired.variants
         }
-        if Field.VARIANTS in without:
-            variants = {**before.variants, **variants}
+        variants = variants | written if Field.VARIANTS in without else written
         # Without options that were there before, all of them are those written now.
         is_kept = any(v.id in kept for v in desired.variants)
         if Field.OPTIONS not in without or not (is_kept or Field.VARIANTS in without):
@@ -372,9 +385,12 @@ def of_lane(text: str, before: LastApplied, only: Collection[Field]) -> str:
     return attrs.evolve(
         after,
         variants={
-            id_: parts
-            for id_, parts in after.variants.items()
-            if parts or id_ in before.variants
+            **before.variants,
+            **{
+                id_: parts
+                for id_, parts in after.variants.items()
+                if parts or id_ in before.variants
+            },
         },
         job=before.job or after.job,
         unpublished=before.unpublished,
