@@ -27,7 +27,7 @@ CONFIGURATION = """
 [jobs.products]
 source = {{ type = "dummyjson", url = "{source}" }}
 sink = {{ type = "medusa", url = "{url}", email = "{email}", password = "{password}" }}
-options = {{ batch_size = 10, writers = 1, lease = 4 }}
+options = {{ batch_size = 10, writers = 1, lease = 4, guard = {{ titles = "off", price_jumps = "off" }} }}
 schedule = "* * * * *"
 
 [serve]

@@ -203,7 +203,7 @@ class LastApplied:
     def settled_variants(
         self, there: Collection[str]
     ) -> Mapping[str, Mapping[str, str]]:
-        """The variants without those that an unfinished update did not bring about.
+        """The variants without those that an unfinished update did not create.
 
         Args:
             there: Ids of the variants that exist.
@@ -358,7 +358,7 @@ def write_last_applied(
             )
             for v in desired.variants
         }
-        variants = variants | written if Field.VARIANTS in without else written
+        variants = {**variants, **written} if Field.VARIANTS in without else written
         # Without options that were there before, all of them are those written now.
         is_kept = any(v.id in kept for v in desired.variants)
         if Field.OPTIONS not in without or not (is_kept or Field.VARIANTS in without):
