@@ -164,9 +164,9 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     if name == "__version__":
-        from importlib.metadata import version
+        from ._lib.versions import installed_version
 
-        return version("catalogsync")
+        return installed_version("catalogsync")
     if name not in _HOME_OF:
         problem = f"module 'catalogsync' has no attribute {name!r}"
         raise AttributeError(problem)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from importlib.metadata import version
 from pathlib import Path
 
 import attrs
 
+from catalogsync._lib.versions import installed_version
 from catalogsync.errors import MisconfiguredError
 
 _TEMPLATES = Path(__file__).parent / "new_adapter"
@@ -39,7 +39,7 @@ class _Names:
             "TITLE": " ".join(word.capitalize() for word in words),
             "NAME": self.name,
             "KIND": self.kind,
-            "VERSION": _compatible(version("catalogsync")),
+            "VERSION": _compatible(installed_version("catalogsync")),
         }
         return re.sub("|".join(names), lambda found: names[found[0]], text)
 

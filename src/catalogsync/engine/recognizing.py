@@ -19,6 +19,7 @@ from collections.abc import Collection, Mapping, Sequence
 import attrs
 
 from catalogsync._lib.digests import digest_of
+from catalogsync._lib.versions import installed_version
 from catalogsync.catalog.changes import Existing
 from catalogsync.catalog.drafts import Draft, Outline, Unchanged
 from catalogsync.catalog.products import Field, Product, ProductKey
@@ -94,9 +95,7 @@ class Recognizer:
         recognizes = not skips and journal.store is not None
         if not recognizes or not isinstance(sink, FingerprintingSink):
             return cls(journal, references)
-        from importlib.metadata import version  # takes long to import
-
-        context = f"{version('catalogsync')} {rules!r}".encode()
+        context = f"{installed_version('catalogsync')} {rules!r}".encode()
         return cls(journal, references, sink, digest_of(context).hex())
 
     async def known(self, drafts: Collection[Draft]) -> Mapping[ProductKey, Unchanged]:

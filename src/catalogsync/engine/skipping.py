@@ -11,6 +11,7 @@ from __future__ import annotations
 import attrs
 
 from catalogsync._lib.digests import digest_of
+from catalogsync._lib.versions import installed_version
 from catalogsync.errors import CatalogSyncError
 from catalogsync.protocols import Sink, Source, VersionedSource, endpoint_of
 from catalogsync.report import RunStatus
@@ -80,8 +81,6 @@ class Skipping:
             return ""
         if version is None:
             return ""
-        from importlib.metadata import version as version_of  # takes long to import
-
         sink = (self.sink.name, endpoint_of(self.sink), self.settings)
-        parts = (version_of("catalogsync"), version, repr(options), *sink)
+        parts = (installed_version("catalogsync"), version, repr(options), *sink)
         return digest_of(*(part.encode(errors="replace") for part in parts)).hex()

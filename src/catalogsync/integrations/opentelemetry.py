@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextvars import Token
-from importlib import metadata
 from typing import TYPE_CHECKING
 
 import attrs
 
 from catalogsync._lib.texts import encodable
+from catalogsync._lib.versions import installed_version
 from catalogsync.errors import MissingExtraError
 from catalogsync.events import (
     BatchWritten,
@@ -84,7 +84,7 @@ class OpenTelemetryHook:
         except ImportError as error:
             raise MissingExtraError("traces", "otel") from error
         self._context, self._trace = context, trace
-        version = metadata.version("catalogsync")
+        version = installed_version("catalogsync")
         self._tracer = trace.get_tracer("catalogsync", version, tracer_provider)
         meter = metrics.get_meter("catalogsync", version, meter_provider)
         self._begun: dict[str, _Begun] = {}

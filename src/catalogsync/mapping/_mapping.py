@@ -10,6 +10,7 @@ import attrs
 
 from catalogsync._lib.bounds import at_least
 from catalogsync._lib.digests import digest_of
+from catalogsync._lib.versions import installed_version
 from catalogsync.catalog.checks import shortened
 from catalogsync.catalog.outcomes import Rejected
 from catalogsync.catalog.products import Product, ProductKey
@@ -327,12 +328,10 @@ class RecordMapping:
         """
         if any(spec.python is not None for _, spec in self.expressions()):
             return None
-        from importlib.metadata import version  # takes long to import
-
         libraries: list[str] = []
         for name in _LIBRARIES:
             with suppress(ModuleNotFoundError):
-                libraries.append(version(name))
+                libraries.append(installed_version(name))
         tables = self._parts.table, self._parts.rates
         return digest_of(repr((self, *tables, libraries)).encode())
 

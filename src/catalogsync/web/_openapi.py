@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from importlib.metadata import version
 from typing import Any
+
+from catalogsync._lib.versions import installed_version
 
 from ._answers import Error
 from ._endpoints import Endpoint
@@ -47,7 +48,7 @@ def describe(
             parts |= schemas(each.takes)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "catalogsync", "version": version("catalogsync")},
+        "info": {"title": "catalogsync", "version": installed_version("catalogsync")},
         "servers": [{"url": prefix or "/"}],
         "security": [{"bearer": []}],
         "paths": paths,
