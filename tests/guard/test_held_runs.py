@@ -24,7 +24,7 @@ from catalogsync import (
     TransientError,
 )
 from catalogsync.events import BatchWritten, Compared, Event, PageRead
-from catalogsync.guard import Budget, Budgets, Mode
+from catalogsync.guard import Budget, Budgets, Group, Mode
 from catalogsync.plans import Plan
 from catalogsync.state.held import Decision, restore_plan
 
@@ -165,6 +165,25 @@ async def test_only_what_is_over_a_budget_is_held_back(
     report = await Sync("shop", shop.sink, state=shop.state).apply(plan)
     assert (report.counts.updated, report.counts.unchanged) == (5, 1)
     assert (await shop.run(after)).counts.unchanged == 60
+
+
+async def test_a_brand_is_held_back_alone(shop: Shop) -> None:
+    """Also after runs without changes, in which other jobs recognise products."""
+    brands = [attrs.evolve(p, brand=f"Brand {n % 4}") for n, p in enumerate(SMALL)]
+    guard = Budgets(mode=Mode.WRITE_REST, within=Group.BRAND)
+    shop.options = attrs.evolve(shop.options, guard=guard)
+    for _ in range(3):
+        await shop.run(brands)
+    dearer = [
+        priced(p, lambda amount: amount * 2) if p.brand == "Brand 2" else p
+        for p in brands
+    ]
+    held = await shop.run([*times(dearer[:1], 2), *dearer[1:]])
+    check(held)
+    assert held.status is RunStatus.DEGRADED
+    counts = held.counts
+    assert (counts.updated, counts.skipped, counts.unchanged) == (1, 15, 44)
+    assert "15 of 15 products (100%) of brand 'Brand 2'" in str(held)
 
 
 async def test_too_many_removals_are_held_back_alone(shop: Shop) -> None:

@@ -12,6 +12,7 @@ from typing import Protocol, TypeAlias
 import attrs
 
 from catalogsync.catalog.changes import Change, ReferenceChange, Removal, Write
+from catalogsync.catalog.products import Product
 
 from .recorder import Recorder
 from .removing import Removals
@@ -26,6 +27,10 @@ class Collector(Protocol):
 
     def batch(self, changes: Sequence[Write], /) -> None:
         """Take what would be one write."""
+        ...
+
+    def unchanged(self, product: Product, /) -> None:
+        """Take a product that needs no change, unless it is only recognised."""
         ...
 
     def reference(self, change: ReferenceChange, /) -> None:
@@ -56,6 +61,9 @@ class PlanCollector:
         for change in changes:
             self.on_change(change)
             self.recorder.record(change.done())
+
+    def unchanged(self, _: Product, /) -> None:
+        """Nothing to show."""
 
     def reference(self, change: ReferenceChange, /) -> None:
         """Show the change of a category or tag."""

@@ -24,7 +24,8 @@ import attrs
 
 from catalogsync.catalog.changes import Reference, ReferenceChange, Removal, Write
 from catalogsync.catalog.outcomes import Outcome, OutcomeStatus
-from catalogsync.guard import Assessment, Mode, Verdict, harms_of
+from catalogsync.catalog.products import Product
+from catalogsync.guard import Assessment, Mode, Verdict
 from catalogsync.plans import PlanSource, PlanWriter, estimate, plan_head
 from catalogsync.report import Held, Report
 from catalogsync.state.held import HeldPlan
@@ -51,7 +52,7 @@ class Guard:
         chosen: The removals of the run.
         source: What chose them; None: the run removes nothing.
         excess: Why there are too many removals; empty: there are not.
-        exceeded: Budgets whose products are held back while the rest is written.
+        verdict: The products over its budgets are held back while the rest is written.
     """
 
     recorder: Recorder
@@ -61,7 +62,7 @@ class Guard:
     chosen: Sequence[Removal] = ()
     source: Removals | None = None
     excess: str = ""
-    exceeded: frozenset[str] = frozenset()
+    verdict: Verdict = attrs.field(factory=Verdict)
 
     def batch(self, changes: Sequence[Write], /) -> None:
         """Keep the changes of a batch back."""
@@ -69,6 +70,10 @@ class Guard:
             self.writer.add(change)
             self.assessment.add(change)
             self.recorder.keep_back(change.key)
+
+    def unchanged(self, product: Product, /) -> None:
+        """Count a product that needs no change."""
+        self.assessment.add_unchanged(product)
 
     def reference(self, change: ReferenceChange, /) -> None:
         """Keep the change of a category or tag back."""
@@ -105,10 +110,9 @@ class _Passed:
 
     def objection(self, change: Write, /) -> Outcome | None:
         """Hold back the products over a budget, if the rest is written."""
-        least = self.guard.assessment.budgets.price_change
-        harms = {harm.value for harm, _, _ in harms_of(change, least)}
-        if over := sorted(harms & self.guard.exceeded):
-            reason = f"held back by the guard: over the budget `{over[0]}`"
+        budgets = self.guard.assessment.budgets
+        if over := self.guard.verdict.budget_of(change, budgets):
+            reason = f"held back by the guard: over the budget `{over}`"
             return Outcome(change.key, OutcomeStatus.SKIPPED, reason)
         return None
 
@@ -170,7 +174,7 @@ class Guarding:
                 if not rest_written:
                     self.context.recorder.hold_back()
                     return
-                guard.exceeded = verdict.budgets
+                guard.verdict = verdict
         await self._pass(guard, first)
 
     async def _before(self) -> int | None:

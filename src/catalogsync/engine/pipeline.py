@@ -40,7 +40,7 @@ from .breaker import Breaker
 from .collecting import Collector
 from .context import RunContext
 from .options import Prune
-from .planner import Planner, conflict_text, no_objection
+from .planner import Planner, conflict_text, ignore, no_objection
 from .pruning import Pruner
 from .reader import Reader
 from .recognizing import Fetched, Recognizer
@@ -94,6 +94,7 @@ class Pipeline:
             recognizer=self._make_recognizer(),
             rules=options.rules(journal.job),
             objection=no_objection if approval is None else approval.objection,
+            on_unchanged=ignore if collector is None else collector.unchanged,
         )
         self._reader = Reader(
             source=source,
@@ -158,7 +159,9 @@ class Pipeline:
             journal,
             self.references,
             options.rules(journal.job),
-            skips=options.transform is not None or options.only is not None,
+            skips=options.transform is not None
+            or options.only is not None
+            or options.guard.within is not None,
         )
 
     async def run(self) -> None:

@@ -81,6 +81,10 @@ def no_objection(_: Write) -> None:
     """Allow every change."""
 
 
+def ignore(_: Product) -> None:
+    """Need no products that are unchanged."""
+
+
 @attrs.define(kw_only=True)
 class Planner:
     """Finds products and plans their changes.
@@ -94,6 +98,8 @@ class Planner:
         recognizer: Recognises products that need no change.
         rules: Which fields a change may write.
         objection: Asked about each change.
+        on_unchanged: Receives each product that needs no change, unless it is only
+            recognised.
         dropped: Hashes of what `Comparison.dropped` lists, with the product's key.
     """
 
@@ -105,6 +111,7 @@ class Planner:
     recognizer: Recognizer
     rules: Rules
     objection: Objection = no_objection
+    on_unchanged: Callable[[Product], None] = ignore
     dropped: HashSet = attrs.field(factory=HashSet, init=False)
     _normalizer: Normalizer = attrs.field(init=False)
     _warned: bool = attrs.field(default=False, init=False)
@@ -305,6 +312,7 @@ class Planner:
             self.dropped.add(hash((product.key, variant, name)))
         if result.change is None:
             self._check_last_applied(product.key, found)
+            self.on_unchanged(product)
             self.recorder.record(Outcome(product.key, OutcomeStatus.UNCHANGED))
             return None
         return self._approved(product, result.change)

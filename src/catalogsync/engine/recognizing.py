@@ -90,7 +90,8 @@ class Recognizer:
             references: Knows the ids of categories and tags.
             rules: The rules that products are compared by.
             skips: Whether to recognise nothing: what a transform does is not known,
-                and a lane compares a part of each product only.
+                a lane compares a part of each product only, and budgets within brands
+                or categories need to know those of each product.
         """
         recognizes = not skips and journal.store is not None
         if not recognizes or not isinstance(sink, FingerprintingSink):

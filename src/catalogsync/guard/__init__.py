@@ -8,7 +8,7 @@ of them if a budget is exceeded.
 from __future__ import annotations
 
 from ._assessment import Assessment, Excess, Verdict, Worst
-from ._budgets import OFF, Budget, Budgets, Mode
+from ._budgets import OFF, Budget, Budgets, Group, Mode
 from ._harms import Harm, harms_of
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Budget",
     "Budgets",
     "Excess",
+    "Group",
     "Harm",
     "Mode",
     "Verdict",

@@ -11,7 +11,7 @@ import attrs
 
 from catalogsync.errors import InvalidValueError
 
-__all__ = ["OFF", "Budget", "Budgets", "Mode"]
+__all__ = ["OFF", "Budget", "Budgets", "Group", "Mode"]
 
 
 class Mode(enum.StrEnum):
@@ -25,6 +25,13 @@ class Mode(enum.StrEnum):
     HOLD = "hold"
     WRITE_REST = "write_rest"
     ALWAYS = "always"
+
+
+class Group(enum.StrEnum):
+    """What products are grouped by."""
+
+    BRAND = "brand"
+    CATEGORY = "category"
 
 
 def _share(_: object, attribute: attrs.Attribute[Any], value: float) -> None:
@@ -92,6 +99,10 @@ class Budgets:
         created: New products.
         shrunk: Products that the source has lost since the last whole run.
         mode: What happens to a run over a budget; see `Mode`.
+        within: The budgets also apply to each brand or category by itself, so that a
+            small one cannot change as a whole. None: only to all products together.
+            `shrunk` always applies to all of them. A job with groups compares all
+            products, since it has to know the group of those that need no change.
     """
 
     prices: Budget = Budget(share=0.5, number=10)
@@ -105,6 +116,9 @@ class Budgets:
     created: Budget = Budget(share=0.5, number=25)
     shrunk: Budget = Budget(share=0.3, number=10)
     mode: Mode = attrs.field(default=Mode.HOLD, converter=Mode)
+    within: Group | None = attrs.field(
+        default=None, converter=attrs.converters.optional(Group)
+    )
 
     @classmethod
     def off(cls) -> Budgets:
