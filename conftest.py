@@ -2,8 +2,9 @@
 
 A `python` block is executed; the blocks of a page share their names. An `output`
 block is held against what the `python` block before it printed, times, numbers of
-requests and the line of measurements aside. A `toml` block is loaded as a configuration. The commands in a
-`console` block are parsed, so that none has an option that does not exist.
+requests and the line of measurements aside. A `toml` block is loaded as a
+configuration. The commands in a `console` block are parsed, so that none has an option
+that does not exist.
 
 Each page works in an empty folder, beside a DummyJSON server and a Medusa store of
 its own; their addresses and credentials are in environment variables.

@@ -115,7 +115,8 @@ def test_manual_edits_and_what_is_to_change(
         'edited in the store, is overwritten by the next run; the source has "Cup";'
     )
     assert found["description"][1].startswith(
-        "not from the source: added in the store or by another job; owner always; no "
+        "not from the source: a default, or added in the store or by another job; "
+        "owner always; no "
     )
     assert found["variants.default.prices.EUR"][1].startswith(
         'the next run changes it to "6.50" by `price = '

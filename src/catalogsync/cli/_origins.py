@@ -88,7 +88,7 @@ class Origins:
             return f"from the source{self._rule(path)}"
         if any(path in entry.fields for entry in self.history):
             return "written by an earlier run; the source does not supply it now"
-        return "not from the source: added in the store or by another job"
+        return "not from the source: a default, or added in the store or by another job"
 
     @property
     def _planned(self) -> Mapping[str, Json]:

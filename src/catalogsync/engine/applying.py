@@ -1,8 +1,10 @@
-"""Approving what a saved plan contains, and nothing else.
+"""Approvals: restricting a run to changes that somebody has allowed.
 
-An `Approval` restricts a run: the planner asks it about each change of a product, the
-references about each of theirs, and at the end it says what is removed. A run of
-`apply` has a `PlanApproval`, one of `release` a `ReleaseApproval`, others none.
+The planner asks an `Approval` about each change of a product, the references about each
+of theirs, and at the end it says what is removed. A run of `apply` has a
+`PlanApproval`, which allows what is in a saved plan, and one of `release` a
+`ReleaseApproval`. The second pass of a guarded run allows what the first one kept back
+(`guarding`). Other runs have none.
 """
 
 from __future__ import annotations

@@ -7,9 +7,10 @@ that need a change, as any run does. Otherwise the state store keeps the plan un
 person approves or rejects it, and nothing is written, or only the products that are over
 no budget (`Mode.WRITE_REST`).
 
-The first run of a job is not guarded, since it has nothing to compare with, and neither
-are runs over selected products and runs without a state store. Memory does not grow with
-the number of changes: they are in the file.
+The first run of a job is not guarded, since it has nothing to compare with (unless the
+mode is `Mode.ALWAYS`), and neither are runs over selected products, and runs without a
+state store or a job's name. Memory does not grow with the number of changes: they are in
+the file.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class Guard:
         writer: Writes the changes to a plan file.
         references: Categories and tags that are to be written.
         chosen: The removals of the run.
-        source: What chose them; None: the run removes nothing.
+        chooser: What chose them; None: the run removes nothing.
         excess: Why there are too many removals; empty: there are not.
         verdict: The products over its budgets are held back while the rest is written.
     """
@@ -60,7 +61,7 @@ class Guard:
     writer: PlanWriter
     references: list[Reference] = attrs.field(factory=list[Reference])
     chosen: Sequence[Removal] = ()
-    source: Removals | None = None
+    chooser: Removals | None = None
     excess: str = ""
     verdict: Verdict = attrs.field(factory=Verdict)
 
@@ -82,7 +83,7 @@ class Guard:
 
     def removals(self, changes: Sequence[Removal], of: Removals, /) -> None:
         """Keep the removals back."""
-        self.chosen, self.source = changes, of
+        self.chosen, self.chooser = changes, of
         for change in changes:
             self.writer.add(change)
             self.assessment.add(change)
@@ -106,7 +107,7 @@ class _Passed:
     @property
     def problem(self) -> str:
         """As the removals say."""
-        return self.guard.source.problem if self.guard.source else ""
+        return self.guard.chooser.problem if self.guard.chooser else ""
 
     def objection(self, change: Write, /) -> Outcome | None:
         """Hold back the products over a budget, if the rest is written."""
@@ -126,7 +127,8 @@ class _Passed:
 
     async def recheck(self, changes: Sequence[Removal], /) -> Sequence[Removal]:
         """Those that may still be made."""
-        return await self.guard.source.recheck(changes) if self.guard.source else ()
+        chooser = self.guard.chooser
+        return await chooser.recheck(changes) if chooser else ()
 
     def close(self) -> None:
         """Nothing to report: the removals did when they were chosen."""

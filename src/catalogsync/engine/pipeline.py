@@ -6,12 +6,15 @@
 
 A product moves forward only. The *reader* reads pages ahead and delivers products one
 by one; here they are collected into groups for one `find`. The *planner* finds them in
-the sink and plans their changes, several groups at once. *Writers* apply batches of changes, several at once. Whoever knows the
-outcome of a product gives it to the *recorder*, which passes it on to the *journal*.
-Each station waits for the next, so memory is bounded by the pages ahead and the batches
-in flight, by number and by size. Only a write whose result is unknown goes back: its
-products are found and planned again (see `writer`). A run that only plans has no
-`Writer`: its changes go to a collector.
+the sink and plans their changes, several groups at once. *Writers* apply batches of
+changes, several at once. Whoever knows the outcome of a product gives it to the
+*recorder*, which passes it on to the *journal*. Each station waits for the next, so
+memory is bounded by the pages ahead and the batches in flight, by number and by size.
+Only a write whose result is unknown goes back: its products are found and planned again
+(see `writer`).
+
+A run that only plans writes nothing: its changes go to a *collector*. So do those of
+the first of a guarded run's two pipelines (see `guarding`).
 
 When the run stops (see `stopping`), the queue of batches is emptied, and each writer
 finds the end marker. A product without an outcome is unresolved in the report.
@@ -64,6 +67,9 @@ class Pipeline:
         collector: Takes the changes instead of the sink; None: they are written.
         approval: Decides which changes may be made; None: all.
         references: The categories and tags of the run.
+
+    Args:
+        follows: An earlier pipeline of the same run, which has counted categories.
     """
 
     def __init__(
@@ -123,6 +129,7 @@ class Pipeline:
             sink.limits.find, weight=ROOM, weigh=itemgetter(1)
         )
         next(self._collect)
+        # Products that are in no group yet, and how many of them close one early.
         self._collected = 0
         self._enough = 1
         # None in a queue is the end marker, for each of the tasks that take from it.
@@ -131,6 +138,7 @@ class Pipeline:
             maxsize=context.width
         )
         self._width = context.width
+        # Tasks that still take from the queue of groups, and from that of batches.
         self._planning = 0
         self._writers = 0
 
@@ -172,7 +180,7 @@ class Pipeline:
         async with asyncio.TaskGroup() as group:
 
             def start(work: Stage, name: str) -> asyncio.Task[None]:
-                work_ = self.tasks.guarded(work)
+                work_ = self.tasks.supervised(work)
                 return group.create_task(work_, name=f"catalogsync-{name}")
 
             self._writers, self._planning = self._width, self.sink.limits.finders
@@ -189,7 +197,7 @@ class Pipeline:
             self.tasks.upstream.clear()
             self.tasks.in_flight.clear()
             async with self.tasks.last_stage as group:
-                work = self.tasks.guarded(self._finish)
+                work = self.tasks.supervised(self._finish)
                 task = group.create_task(work, name="catalogsync-finish")
                 self.tasks.upstream.append(task)
 

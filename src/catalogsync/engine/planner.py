@@ -147,7 +147,7 @@ class Planner:
         if self.references is not None:
             await self.references.ensure_for(shape for shape in shapes if shape)
         confirmed = await self._confirmed(group, policy)
-        drafts: dict[ProductKey, Fetched] = {}
+        fetched: dict[ProductKey, Fetched] = {}
         desired: list[Product] = []
         for item, shape in zip(group, shapes, strict=True):
             if item.key in confirmed:
@@ -156,13 +156,13 @@ class Planner:
             product = shape if isinstance(shape, Product) else self._build(item)
             if product is not None:
                 desired.append(product)
-                drafts[item.key] = item
+                fetched[item.key] = item
         if self.references is not None:
             await self.references.ensure_for(desired)  # what was known may be wrong
         on_retry = self.recorder.retrying("find products")
         async for attempt in policy.tries(on_retry=on_retry):
             with attempt:
-                return await self.plan_once(desired, drafts)
+                return await self.plan_once(desired, fetched)
         raise AssertionError("unreachable")
 
     def _shape_of(self, item: Fetched) -> Product | Outline | None:

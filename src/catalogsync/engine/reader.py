@@ -107,8 +107,8 @@ class Reader:
             return
         finally:
             self._record_rejected()
-        never = self.options.prune is None and self.options.only is None
-        for key in self.deleted if never else ():
+        warns = self.options.prune is None and self.options.only is None
+        for key in self.deleted if warns else ():
             what = "the source says that it was deleted, and `prune` is not set"
             self.recorder.count_warning(what, str(key))
         absent = [key for key in keys or () if hash(key) not in seen.keys]
@@ -182,7 +182,7 @@ class Reader:
                 await self._take(read, seen)
                 seen.end(read.page)
                 continue
-            seen.last = None
+            seen.last = None  # the next page does not follow the last one read
             lost += 1
             if lost == _MAX_LOST_IN_A_ROW:
                 return
@@ -302,6 +302,7 @@ class Reader:
             raise _LimitReached
 
     def _is_selected(self, key: ProductKey) -> bool:
+        """Whether to deliver a product: selected, and not by an earlier pass."""
         if hash(key) in self._earlier and key not in self._rejected:
             return False
         return self._selected is None or key in self._selected

@@ -34,6 +34,7 @@ from .references import ReferenceResolver
 
 __all__ = ["Fetched", "Recognizer", "unique_drafts"]
 
+# Products with rare sets of fields are compared as usual: one read each costs more.
 _MOST_READS = 4
 _MOST_OUTLINES = 1024
 
@@ -45,7 +46,8 @@ class Fetched:
     Attributes:
         key: Key of the product.
         product: The product; None: it is not built, because its record is known.
-        draft: The draft it came from; None: the source builds all products.
+        draft: The draft it came from; None: there is none, its key appears twice on the
+            page, or a transform has seen the product.
         known: What an earlier run kept about the same record.
     """
 

@@ -190,7 +190,7 @@ class Run:
             with self._guarding or nullcontext():
                 async with asyncio.TaskGroup() as group:
                     beat = group.create_task(self._keep_lease())
-                    await self._tasks.guarded(self._work)
+                    await self._tasks.supervised(self._work)
                     self._tasks.end()
                     beat.cancel()
                 for text in journal.warnings:

@@ -37,6 +37,7 @@ class RunTasks:
     """The tasks of a run, and how they stop.
 
     Attributes:
+        recorder: Receives the reason of a stop.
         adapters: Source and sink; the place of an error in them is named.
         stopping: Set when the run stops, by anybody or by an error.
         on_stop: Called once when the run stops.
@@ -116,7 +117,7 @@ class RunTasks:
         if (error := await asyncio.shield(task)) is not None:
             raise error
 
-    async def guarded(self, work: Stage) -> None:
+    async def supervised(self, work: Stage) -> None:
         """Turn an error of a station into an orderly stop of the run."""
         try:
             await work()

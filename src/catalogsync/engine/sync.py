@@ -1,8 +1,9 @@
 """`Sync`: the one way to start a run, of any kind.
 
 `Sync` puts the parts of a run together and returns a `Run`. All kinds of runs are the
-same `Pipeline`: `plan` shows its changes instead of writing them, `apply` and `release`
-restrict it by an `Approval`, and `retry` gives it another source.
+same `Pipeline`: `run` has one, or two with the guard's verdict between them
+(`guarding`); `plan` shows its changes instead of writing them; `apply` and `release`
+restrict it by an `Approval`; `retry` gives it another source.
 """
 
 from __future__ import annotations
@@ -221,6 +222,16 @@ class Sync:
         run_id: str | None = None,
         skip: bool | None = None,
     ) -> Run:
+        """Put a run together.
+
+        Args:
+            source: What to read.
+            on_change: Called with each change instead of writing it; None: write.
+            approve: Makes the approval that restricts the run; None: nothing does.
+            run_id: As in `run`.
+            skip: Whether the run may be skipped if nothing has changed; None: runs of
+                this kind never are, and keep no version of the source.
+        """
         promises.check_sides(source, self.sink)
         options = self.options
         if isinstance(source, DeltaSource) and not source.complete:

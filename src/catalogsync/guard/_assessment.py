@@ -187,7 +187,7 @@ class Assessment:
         """The verdict, once all changes are counted.
 
         Args:
-            missing: Products that the source has lost since the last whole run.
+            missing: Products that the source has lost since the last complete run.
             before: Products that the source had then; 0: not known.
             removals: Why the removals exceed `max_prune`; empty: they do not.
         """

@@ -83,8 +83,8 @@ class Budgets:
     """How many products a run may change in ways that look like an accident.
 
     In a configuration file, `off` in place of a budget or of all of them switches it
-    off. How many products may be removed is
-    `Options.max_prune`, which counts as one of the budgets.
+    off. How many products may be removed is `Options.max_prune`, which counts as one of
+    the budgets.
 
     Attributes:
         prices: Products with a price that changes by more than `price_change`.
@@ -97,7 +97,7 @@ class Budgets:
         cleared: Products that lose their description or all their images.
         categories: Products whose categories change.
         created: New products.
-        shrunk: Products that the source has lost since the last whole run.
+        shrunk: Products that the source has lost since the last complete run.
         mode: What happens to a run over a budget; see `Mode`.
         within: The budgets also apply to each brand or category by itself, so that a
             small one cannot change as a whole. None: only to all products together.

@@ -1,4 +1,4 @@
-"""Authentication and authorization."""
+"""Who may do what over HTTP: authentication and authorization."""
 
 from __future__ import annotations
 
