@@ -59,6 +59,8 @@ export class Store {
         LOCK TABLE ${tables.join(", ")} IN SHARE MODE;
         SELECT string_agg(name, ', ') INTO filled FROM (${filled.join(" UNION ALL ")}) AS tables;
         IF filled IS NOT NULL THEN EXECUTE 'TRUNCATE ' || filled || ' CASCADE'; END IF;
+        DELETE FROM sales_channel_stock_location WHERE stock_location_id <> '${this.state.stock_location_id}';
+        DELETE FROM stock_location WHERE id <> '${this.state.stock_location_id}';
       END $$`);
   }
 
