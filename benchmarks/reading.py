@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib
 import json
 import resource
 import sys
@@ -115,9 +116,11 @@ async def by_library(file: Path, database: Path, *, state: bool = False) -> int:
 
 def _prepare() -> None:
     """Import what is measured, and collect garbage as the command line does."""
-    from catalogsync import sync
-
-    assert sync
+    for name in (
+        *("aiosqlite", "duckdb", "sqlalchemy.ext.asyncio"),
+        *("catalogsync.engine", "catalogsync.adapters.table", "catalogsync.mapping"),
+    ):
+        importlib.import_module(name)
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
 

@@ -12,6 +12,7 @@ from collections.abc import (
     Iterator,
     Sequence,
 )
+from operator import attrgetter
 from typing import TypeVar
 
 from .catalog.changes import Change
@@ -30,7 +31,8 @@ ROOM = 4 << 20
 
 _size = sys.getsizeof
 _PRODUCT, _VARIANT, _ITEM = 1200, 800, 200
-_SHORT = (Field.BRAND, Field.THUMBNAIL, *DETAILS, *GROUPS)
+_variant_texts = attrgetter("id", "title", "sku", "barcode")
+_short_texts = attrgetter(Field.BRAND, Field.THUMBNAIL, *DETAILS, *GROUPS)
 
 
 def batcher(
@@ -115,7 +117,7 @@ def weight_of(product: Product | Draft) -> int:
     if isinstance(product, Draft):
         return product.size
     total = _PRODUCT + _size(product.title) + _size(product.description)
-    total += sum(_size(getattr(product, field)) for field in _SHORT)
+    total += sum(map(_size, _short_texts(product)))
     for image in product.images or ():
         total += _ITEM + _size(image.url)
     for tag in product.tags or ():
@@ -123,8 +125,7 @@ def weight_of(product: Product | Draft) -> int:
     for category in product.categories or ():
         total += _ITEM + _size(category.id) + _size(category.name)
     for variant in product.variants or ():
-        total += _VARIANT + _size(variant.id) + _size(variant.title)
-        total += _size(variant.sku) + _size(variant.barcode)
+        total += _VARIANT + sum(map(_size, _variant_texts(variant)))
         total += _ITEM * (len(variant.prices or ()) + len(variant.stock or ()))
         total += sum(map(_size, variant.options.values()))
     if product.attributes:

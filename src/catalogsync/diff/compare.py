@@ -9,8 +9,10 @@ source: the source still has the value that we wrote last, but the sink has anot
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from itertools import compress, repeat
+from operator import attrgetter, is_not
 from typing import Any, TypeAlias, TypeVar
 
 import attrs
@@ -57,27 +59,24 @@ K = TypeVar("K")
 T = TypeVar("T")
 
 _LISTS = (Field.IMAGES, Field.CATEGORIES, Field.TAGS, Field.ATTRIBUTES)
-_PRODUCT_FIELDS = {
-    field: field.value
-    for field in (*PLAIN, *GROUPS, Field.STATUS, *_LISTS, Field.VARIANTS)
-}
+_PRODUCT_FIELDS = (*PLAIN, *GROUPS, Field.STATUS, *_LISTS, Field.VARIANTS)
+_product_values = attrgetter(*(field.value for field in _PRODUCT_FIELDS))
+_variant_values = attrgetter(*VARIANT_FIELDS.values())
 _RULES, _NO_LAST_APPLIED = Rules(), LastApplied()
 
 
 def supplied(product: Product) -> frozenset[Field]:
     """The fields that the source supplies."""
-    fields = {
-        field
-        for field, name in _PRODUCT_FIELDS.items()
-        if getattr(product, name) is not UNSET
-    }
+    fields = set(_supplied(_PRODUCT_FIELDS, _product_values(product)))
     for variant in product.variants or ():
         if variant.options:
             fields.add(Field.OPTIONS)
-        for field, name in VARIANT_FIELDS.items():
-            if getattr(variant, name) is not UNSET:
-                fields.add(field)
+        fields.update(_supplied(VARIANT_FIELDS, _variant_values(variant)))
     return frozenset(fields)
+
+
+def _supplied(fields: Iterable[Field], values: Iterable[object]) -> Iterable[Field]:
+    return compress(fields, map(is_not, values, repeat(UNSET)))
 
 
 def own_references(product: Product | Outline) -> References:
@@ -324,7 +323,7 @@ class _Comparison:
 
     def _plain(self) -> None:
         for field in PLAIN:
-            name = _PRODUCT_FIELDS[field]
+            name = field.value
             value, existing = (
                 getattr(self.desired, name),
                 getattr(self.existing.product, name),

@@ -17,7 +17,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
+from functools import lru_cache
 from hashlib import blake2b
+from operator import attrgetter
 from typing import TypeGuard, cast
 
 import attrs
@@ -57,6 +59,24 @@ def digest(value: object) -> str:
     hashed = _begin()
     hashed.update(text.encode())
     return hashed.hexdigest()
+
+
+_CACHED = 4096
+_LONGEST_CACHED = 100
+_digest_of_number = lru_cache(_CACHED, typed=True)(digest)
+"""Like `digest`; most variants share their prices with others."""
+
+
+@lru_cache(_CACHED)
+def _digest_of_items(items: tuple[tuple[str, str], ...]) -> str:
+    return digest(dict(items))
+
+
+def _digest_of_options(options: Mapping[str, str]) -> str:
+    """Like `digest`; many products have the same sizes and colors."""
+    if sum(map(len, options.values())) > _LONGEST_CACHED:
+        return digest(options)
+    return _digest_of_items(tuple(options.items()))
 
 
 def _canonical(value: object) -> str:
@@ -294,21 +314,19 @@ def place_of(category: Category) -> list[str]:
     return place
 
 
-_PLAIN = {
-    field: field.value
-    for field in (
-        Field.TITLE,
-        Field.DESCRIPTION,
-        Field.BRAND,
-        Field.STATUS,
-        Field.THUMBNAIL,
-        Field.WEIGHT,
-        Field.DIMENSIONS,
-        *DETAILS,
-        Field.DISCOUNTABLE,
-        *GROUPS,
-    )
-}
+_PLAIN = (
+    Field.TITLE,
+    Field.DESCRIPTION,
+    Field.BRAND,
+    Field.STATUS,
+    Field.THUMBNAIL,
+    Field.WEIGHT,
+    Field.DIMENSIONS,
+    *DETAILS,
+    Field.DISCOUNTABLE,
+    *GROUPS,
+)
+_plain_values = attrgetter(*(field.value for field in _PLAIN))
 
 
 def write_last_applied(
@@ -336,10 +354,9 @@ def write_last_applied(
     fields = {
         **before.fields,
         **{
-            name: digest(value)
-            for field, name in _PLAIN.items()
-            if (value := getattr(desired, name)) is not Unset.UNSET
-            and field not in without
+            field.value: digest(value)
+            for field, value in zip(_PLAIN, _plain_values(desired), strict=True)
+            if value is not Unset.UNSET and field not in without
         },
     }
     fields = _with_places(fields, places)
@@ -436,8 +453,8 @@ def _locations(
 
     Levels at a location that the source no longer supplies stay, so they stay ours.
     """
-    written = {digest(x.location or "") for v in variants for x in v.stock or ()}
-    known = written.union(before.lists.get(Field.STOCK, ())) - {""}
+    places = {level.location or "" for v in variants for level in v.stock or ()}
+    known = set(map(digest, places)).union(before.lists.get(Field.STOCK, ())) - {""}
     return {Field.STOCK.value: tuple(sorted(known))} if known else {}
 
 
@@ -498,21 +515,26 @@ def _agreed(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+_OF_VARIANT = tuple(VARIANT_PLAIN.values())
+_values_of_variant = attrgetter(*_OF_VARIANT)
+
+
 def _of_variant(
     variant: Variant, before: Mapping[str, str], *, keep_options: bool
 ) -> dict[str, str]:
     parts = dict(before)
-    for name in VARIANT_PLAIN.values():
-        value = getattr(variant, name)
+    for name, value in zip(_OF_VARIANT, _values_of_variant(variant), strict=True):
         if value is not Unset.UNSET:
             parts[name] = digest(value)
     if not keep_options:
         parts.pop("options", None)
         if variant.options:
-            parts["options"] = digest(variant.options)
+            parts["options"] = _digest_of_options(variant.options)
     if not isinstance(variant.prices, Unset):
-        prices = {price.currency: digest(price.amount) for price in variant.prices}
-        parts = {name: d for name, d in parts.items() if not name.isupper()} | prices
+        if before:
+            parts = {name: d for name, d in parts.items() if not name.isupper()}
+        for price in variant.prices:
+            parts[price.currency] = _digest_of_number(price.amount)
     return parts
 
 

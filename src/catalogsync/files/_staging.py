@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, cast
 
 import attrs
 
@@ -26,7 +26,10 @@ __all__ = ["Staged", "Staging"]
 _SETTINGS = {"threads": "1", "preserve_insertion_order": "true"}
 _LEAST_BUFFER = 4 << 20
 _MEMORY = 32 << 20
+_READING = 12 << 20
 _TRIES = 5
+
+_Found: TypeAlias = Sequence[tuple[int, str | None, str]]
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -134,8 +137,7 @@ class Staging:
         """The products of a page, in the order of the file."""
         low = self.bounds[number]
         later = self.bounds[number + 1 : number + 2]
-        cursor = self.connection.cursor()
-        found = cursor.execute(_PAGE, [low, later[0] if later else 1 << 62]).fetchall()
+        found = self._fetched(_PAGE, [low, later[0] if later else 1 << 62])
         return list(self._grouped(found))
 
     def page_of(self, first: int) -> int:
@@ -144,17 +146,27 @@ class Staging:
 
     def find(self, key: str) -> list[Staged]:
         """The product with this key, in a list; empty: there is none."""
-        cursor = self.connection.cursor()
-        found = cursor.execute(_FIND, [json.dumps(key)]).fetchall()
-        return list(self._grouped(found))
+        return list(self._grouped(self._fetched(_FIND, [json.dumps(key)])))
 
     def close(self) -> None:
         """Close the database."""
         self.connection.close()
 
-    def _grouped(
-        self, found: Iterable[tuple[int, str | None, str]]
-    ) -> Iterator[Staged]:
+    def _fetched(self, query: str, values: Sequence[object]) -> _Found:
+        """The rows of a query, which has more memory if it needs it."""
+        import duckdb
+
+        for number in range(_TRIES):
+            cursor = self.connection.cursor()
+            try:
+                return cast("_Found", cursor.execute(query, values).fetchall())
+            except duckdb.OutOfMemoryException:
+                if number == _TRIES - 1:
+                    raise
+                cursor.execute(_limited(_MEMORY << number))
+        raise AssertionError
+
+    def _grouped(self, found: _Found) -> Iterator[Staged]:
         key, bad = "", ("", "")
         rows: list[tuple[str, str]] = []
         for _, first, line in found:
@@ -214,8 +226,15 @@ def _loaded(folder: Path, file: Path, members: Path, longest: int) -> Any:
         else:
             file.unlink()
             members.unlink(missing_ok=True)
+            # Otherwise all that was loaded stays in memory, up to the limit.
+            connection.execute(_limited(_READING + longest))
             return connection
     raise AssertionError
+
+
+def _limited(most: int) -> str:
+    """A statement that limits the memory of a database to so many bytes."""
+    return f"SET memory_limit = '{most}B'"
 
 
 _LOAD = """

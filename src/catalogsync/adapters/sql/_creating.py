@@ -18,10 +18,9 @@ from catalogsync.catalog.changes import Create
 from catalogsync.catalog.products import (
     DETAILS,
     GROUPS,
-    Dimensions,
+    UNSET,
     Field,
     Product,
-    Unset,
     Variant,
 )
 
@@ -31,7 +30,7 @@ __all__ = ["attributes_text", "create", "given"]
 
 _Row: TypeAlias = tuple[Any, ...]
 
-_NO_SIZE = Dimensions()
+_NO_SIDES = (None, None, None)
 _NEXT = """
 SELECT 1 + max(
     coalesce((SELECT max(seq) FROM sqlite_sequence WHERE name = '{0}'), 0),
@@ -153,7 +152,7 @@ def _product_row(id_: int, change: Create) -> _Row:
         new.title,
         given(new.description),
         given(new.brand),
-        None if isinstance(new.status, Unset) else new.status.value,
+        None if new.status is UNSET else new.status.value,
         given(new.thumbnail),
         _digits(given(new.weight)),
         *_sides(new),
@@ -166,7 +165,8 @@ def _product_row(id_: int, change: Create) -> _Row:
 
 def _sides(of: Product | Variant) -> tuple[str | None, ...]:
     """Length, width and height."""
-    size = of.dimensions or _NO_SIZE
+    if not (size := of.dimensions):
+        return _NO_SIDES
     return (_digits(size.length), _digits(size.width), _digits(size.height))
 
 
@@ -177,7 +177,7 @@ def _digits(amount: Decimal | None) -> str | None:
 
 def given(value: Any) -> Any:
     """A value, or None if the source supplies none."""
-    return None if isinstance(value, Unset) else value
+    return None if value is UNSET else value
 
 
 def attributes_text(product: Product) -> str | None:
