@@ -35,6 +35,7 @@ from .errors import InvalidValueError
 __all__ = [
     "AdoptBy",
     "AdoptingSink",
+    "CatalogVersion",
     "CheckResult",
     "CountsRequests",
     "Cursor",
@@ -65,6 +66,27 @@ Cursor: TypeAlias = str
 
 
 @attrs.frozen(kw_only=True)
+class CatalogVersion:
+    """The version of its catalog that a source has, where each update has a number.
+
+    An update is refused before anything is written, unless this job applied the
+    version before it last, or this one.
+
+    Attributes:
+        number: What the job has applied once the run is over.
+        follows: The version that must have been applied last; None: any.
+        name: What it is, for messages, such as `prices.xml`.
+        override: The setting with which it is accepted in any case, for messages; empty:
+            there is none.
+    """
+
+    number: str
+    follows: str | None = None
+    name: str = "the source"
+    override: str = ""
+
+
+@attrs.frozen(kw_only=True)
 class Page:
     """One page of a source.
 
@@ -83,6 +105,8 @@ class Page:
             None: not known. If it is not the `last` of the previous page, the list
             moved while it was read.
         last: Key of the last record of this page, for a source that gives `before`.
+        version: Version of the catalog, for a source of numbered updates; None: it has
+            none.
     """
 
     products: Sequence[Product | Draft]
@@ -92,6 +116,7 @@ class Page:
     total: int | None = None
     before: ProductKey | None = None
     last: ProductKey | None = None
+    version: CatalogVersion | None = None
 
 
 class Source(Protocol):

@@ -40,6 +40,7 @@ _FIELDS = (
         "partial",
         "only",
         "source_version",
+        "catalog_version",
         "still_failing",
         "counts",
         "categories",
@@ -222,6 +223,8 @@ class Report:
         only: The fields of a lane, see `Options.only`; empty: all.
         source_version: What `Options.skip_unchanged` compares: a digest of everything
             that the result of the run depends on; empty: not known.
+        catalog_version: Version of the source's catalog that the job has applied last, if
+            its updates have numbers; empty: not known.
         held: Why the guard held the run; None: it did not.
         still_failing: Products of the job that failed, in this run or an earlier one,
             and have not succeeded since; None: not known, as without a state store.
@@ -254,6 +257,7 @@ class Report:
     partial: bool = False
     only: tuple[Field, ...] = ()
     source_version: str = ""
+    catalog_version: str = ""
     held: Held | None = None
     still_failing: int | None = None
     # The reasons of a report that was read; it may lack the lists that they count.

@@ -148,6 +148,7 @@ def test_for_programs() -> None:
         "partial",
         "only",
         "source_version",
+        "catalog_version",
         "still_failing",
         "counts",
         "categories",

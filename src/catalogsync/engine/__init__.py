@@ -5,8 +5,8 @@ To understand it, read the docstrings of these modules in this order:
 * `sync`, `run` (`opening`, `options`, `context`, `skipping`): how a run is started, watched and
   reported.
 * `pipeline`, `stopping`: the stations, the queues between them, and how a run stops.
-* `reader` (`pages`, `passes`, `hash_set`): reads the source, builds products, notices
-  contradictions.
+* `reader` (`pages`, `passes`, `hash_set`, `updates`): reads the source, builds products,
+  notices contradictions.
 * `recognizing`: which products need not be built or compared at all.
 * `planner` (`normalizing`, `references`, `categories`): finds products and plans
   changes.

@@ -10,6 +10,7 @@ from .journal import Journal
 from .options import Options
 from .recorder import Recorder
 from .stopping import RunTasks
+from .updates import Updates
 
 __all__ = ["RunContext"]
 
@@ -25,6 +26,7 @@ class RunContext:
         recorder: Counts, outcomes, problems and warnings.
         journal: The run's side of the state store.
         tasks: The tasks of the run, and how they stop.
+        updates: Which version of the source's catalog was applied last.
     """
 
     source: Source
@@ -33,6 +35,7 @@ class RunContext:
     recorder: Recorder
     journal: Journal
     tasks: RunTasks
+    updates: Updates
 
     @property
     def width(self) -> int:

@@ -230,6 +230,15 @@ class Journal:
         latest = await self.store.runs(job=self.job, limit=_LATEST)
         return next((each for each in latest if self._is_earlier(each)), None)
 
+    async def catalog_version(self) -> str:
+        """The version of the catalog that this job applied last; empty: not known."""
+        if self.store is None or not self.job:
+            return ""
+        latest = await self.store.runs(job=self.job, limit=_LATEST)
+        reports = (each.report for each in latest if self._is_earlier(each))
+        found = (report.catalog_version for report in reports if report is not None)
+        return next(filter(None, found), "")
+
     def _is_earlier(self, record: RunRecord) -> bool:
         """Whether a run is one before this one; a lane says nothing of the whole."""
         is_lane = record.report is not None and record.report.only

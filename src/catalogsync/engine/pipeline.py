@@ -107,6 +107,7 @@ class Pipeline:
             options=options,
             recorder=recorder,
             recognizer=self._planner.recognizer,
+            updates=context.updates,
             deliver=self._deliver,
             on_page=self._end_page,
         )

@@ -41,6 +41,7 @@ from catalogsync.errors import BatchRefusedError, BrokenPromiseError, TransientE
 from catalogsync.protocols import (
     AdoptBy,
     AdoptingSink,
+    CatalogVersion,
     CheckResult,
     CountsRequests,
     Cursor,
@@ -183,6 +184,7 @@ def _page(method: Method, name: str, page: object) -> Page:
     for what in ("before", "last"):
         value = getattr(page, what)
         method.must_be(value, (ProductKey, type(None)), f"Page.{what}")
+    method.must_be(page.version, (CatalogVersion, type(None)), "Page.version")
     return page
 
 

@@ -40,6 +40,7 @@ from .pages import Read, read_ahead
 from .passes import Pass
 from .recognizing import Fetched, Recognizer
 from .recorder import Recorder
+from .updates import Updates
 
 __all__ = ["Reader"]
 
@@ -60,6 +61,7 @@ class Reader:
         options: Options of the run: pages ahead, retries, transform, limit and keys.
         recorder: Receives every product and record.
         recognizer: Knows the records that need not be built.
+        updates: Refuses an update that is out of order.
         deliver: Takes a product and its size in bytes; waits while the queue is full.
         on_page: Called when all products of a page are delivered.
     """
@@ -68,6 +70,7 @@ class Reader:
     options: Options
     recorder: Recorder
     recognizer: Recognizer
+    updates: Updates
     deliver: Callable[[Fetched, int], Awaitable[None]]
     on_page: Callable[[], Awaitable[None]]
     _earlier: HashSet = attrs.field(factory=HashSet, init=False)
@@ -204,6 +207,7 @@ class Reader:
                     with self.recorder.phase("read"):
                         page = await read()
                     seconds = time.perf_counter() - started
+                    await self.updates.check(page.version)
                     found = await Read.of(page, self.recognizer)
                     self._emit(found.page, seconds)
                     return found

@@ -224,7 +224,10 @@ class Run:
 
     def _skipped(self, reason: str) -> Report:
         """The report of a run whose source has not changed."""
-        return attrs.evolve(self._sum_up(), status=RunStatus.SKIPPED, problem=reason)
+        report = attrs.evolve(self._sum_up(), status=RunStatus.SKIPPED, problem=reason)
+        before = self._skipping.before if self._skipping else None
+        applied = before.catalog_version if before else ""
+        return attrs.evolve(report, catalog_version=applied)
 
     def _broken_off(self, status: RunStatus, problem: str) -> Report:
         """The report that the store keeps of a run that raises."""
@@ -284,7 +287,15 @@ class Run:
             partial=self._context.journal.partial,
             only=tuple(sorted(self._context.options.only or ())),
             source_version=self._skipping.version if self._skipping else "",
+            catalog_version=self._context.updates.after(written=self._is_whole),
         )
+
+    @property
+    def _is_whole(self) -> bool:
+        """Whether everything that was read is written, apart from refused products."""
+        if self._guarding is None or self._context.options.chosen:
+            return False  # a plan, or some of the products
+        return self._status() in {RunStatus.SUCCEEDED, RunStatus.DEGRADED}
 
     def _explained(self, error: Exception) -> str:
         return explained(error, self._context.source, self._context.sink)

@@ -14,7 +14,7 @@ from catalogsync._lib.digests import digest_of
 from catalogsync._lib.versions import installed_version
 from catalogsync.errors import CatalogSyncError
 from catalogsync.protocols import Sink, Source, VersionedSource, endpoint_of
-from catalogsync.report import RunStatus
+from catalogsync.report import Report, RunStatus
 
 from .journal import Journal
 from .options import Options
@@ -36,6 +36,7 @@ class Skipping:
         full: Whether to run even if nothing has changed.
         recorder: Receives a warning if the source does not know its version.
         version: The digest of this run; empty: not known.
+        before: The report of the run before; None: there is none, or it was not needed.
     """
 
     source: Source
@@ -46,6 +47,7 @@ class Skipping:
     full: bool
     recorder: Recorder
     version: str = attrs.field(default="", init=False)
+    before: Report | None = attrs.field(default=None, init=False)
 
     async def reason(self) -> str:
         """Why this run can be skipped; empty: it cannot."""
@@ -53,7 +55,7 @@ class Skipping:
         before = (
             await self.journal.previous() if self.version and not self.full else None
         )
-        report = None if before is None else before.report
+        report = self.before = None if before is None else before.report
         if before is None or report is None or report.source_version != self.version:
             return ""
         if report.is_up_to_date:

@@ -46,6 +46,7 @@ from .retrying import RetrySource, find_failed
 from .run import Run
 from .skipping import Skipping
 from .stopping import RunTasks
+from .updates import Updates
 
 __all__ = ["Sync", "run_blocking", "sync"]
 
@@ -269,6 +270,7 @@ class Sync:
                 adapters=(source, self.sink),
                 stopping=journal.stopping,
             ),
+            updates=Updates(journal=journal),
         )
         if on_change is None and approve is None:
             return self._make_guarded(context, skip=skip)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 import attrs
+
+from catalogsync.protocols import CatalogVersion
 
 __all__ = ["FileRecords", "Row", "Rows"]
 
@@ -29,6 +31,10 @@ class Row(NamedTuple):
 Rows: TypeAlias = Iterator[Row]
 
 
+def _no_version() -> CatalogVersion | None:
+    return None
+
+
 @attrs.frozen(kw_only=True)
 class FileRecords:
     """A file that has been opened.
@@ -39,6 +45,8 @@ class FileRecords:
         facts: What was found out, for people.
         plain: Whether all values are texts, or lists and mappings of texts.
         outside: Values that each record has too; complete after the last row.
+        version: Says which version of a catalog of numbered updates it is, after the
+            last row.
     """
 
     columns: Sequence[str]
@@ -46,3 +54,4 @@ class FileRecords:
     facts: str = ""
     plain: bool
     outside: Mapping[str, object] = attrs.field(factory=dict[str, object])
+    version: Callable[[], CatalogVersion | None] = _no_version

@@ -25,7 +25,7 @@ from catalogsync.errors import (
     TransientError,
 )
 from catalogsync.mapping import Record, Sample
-from catalogsync.protocols import CheckResult, Cursor, Page
+from catalogsync.protocols import CatalogVersion, CheckResult, Cursor, Page
 
 from ._location import FoundFile, find_file
 from ._progress import CLOSED, ReadingProgress
@@ -51,6 +51,7 @@ class _Read:
         outside: Values that each record has too.
         staging: Its records.
         context: Digest of all else that its products depend on; None: not known.
+        version: Version of a catalog of numbered updates; None: it has no number.
     """
 
     file: FoundFile
@@ -58,6 +59,7 @@ class _Read:
     outside: Mapping[str, object]
     staging: Staging
     context: bytes | None
+    version: CatalogVersion | None
 
 
 @attrs.define(kw_only=True)
@@ -115,6 +117,7 @@ class FileSource:
             deleted=deleted,
             next=later,
             total=staging.products,
+            version=read.version,
         )
 
     async def version(self) -> str | None:
@@ -144,7 +147,9 @@ class FileSource:
         ids = [key.id for key in keys if key.source == self.name]
         found, deleted = self._without_deleted(read, await _find(read, ids))
         products, rejected = self._products(read, found)
-        return Page(products=products, rejected=rejected, deleted=deleted)
+        return Page(
+            products=products, rejected=rejected, deleted=deleted, version=read.version
+        )
 
     async def samples(
         self, most: int, /, *, keys: Sequence[str] = ()
@@ -232,6 +237,7 @@ class FileSource:
             outside=records.outside,
             staging=staging,
             context=context,
+            version=records.version(),
         )
 
     def _products(

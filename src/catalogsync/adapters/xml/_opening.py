@@ -43,6 +43,7 @@ def opened_xml(
         records=[Path.parse(path) for path in settings.records],
         outside={name: Path.parse(path) for name, path in settings.outside.items()},
         names=Names({uri: name for name, uri in settings.namespaces.items()}),
+        complete=settings.complete,
         after_version=settings.after_version,
         tree=None if tree is None else _nodes(tree),
     )
@@ -50,5 +51,9 @@ def opened_xml(
         file.open(most=settings.max_size, member=settings.member)
     )
     return FileRecords(
-        columns=(), rows=parser.parse(stream), plain=True, outside=parser.found
+        columns=(),
+        rows=parser.parse(stream),
+        plain=True,
+        outside=parser.found,
+        version=lambda: parser.version,
     )

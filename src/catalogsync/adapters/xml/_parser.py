@@ -16,6 +16,7 @@ import attrs
 
 from catalogsync.errors import InvalidValueError, MisconfiguredError
 from catalogsync.files import Row
+from catalogsync.protocols import CatalogVersion
 
 from ._problems import check_data, damaged, nothing_found
 from ._tree import TreeNodes
@@ -31,6 +32,8 @@ _DEEPEST = 200
 _PATHS = 1000
 _CHECKED = 20
 _LONGEST_TEXT = 10_000
+_BMECAT, _WHOLE = "BMECAT", "T_NEW_CATALOG"
+_MOST_DIGITS = 18
 
 
 @attrs.frozen
@@ -72,20 +75,24 @@ class Parser:
         records: Paths of the records.
         outside: Paths of texts outside of records, by name.
         names: Names of elements.
-        after_version: Version of the catalogue that an update must follow; None:
-            updates are refused.
+        complete: Whether the file must have the whole catalogue.
+        after_version: Version of the catalogue that an update must follow; None: the
+            one that the job applied last.
         tree: The nodes of a tree of categories, and their paths; None: there is none.
         found: What stands outside of records: texts so far and, after the last record,
             the paths of the tree, as `category_tree`.
+        version: Version of a BMEcat catalogue, once it was read; None: it has none.
     """
 
     place: str
     records: Sequence[Path]
     outside: Mapping[str, Path]
     names: Names
+    complete: bool = True
     after_version: int | None = None
     tree: tuple[TreeNodes, Sequence[Path]] | None = None
     found: dict[str, object] = attrs.field(factory=dict[str, object], init=False)
+    version: CatalogVersion | None = attrs.field(default=None, init=False)
     _is_node: bool = attrs.field(default=False, init=False)
     _stack: list[str] = attrs.field(factory=list[str], init=False)
     _inside: bool = attrs.field(default=False, init=False)
@@ -213,21 +220,41 @@ class Parser:
             raise MisconfiguredError("location", problem)
 
     def _check_version(self, element: Element) -> None:
-        """Accept an update of a BMEcat catalogue only after the version it continues."""
+        """Note the version of a BMEcat catalogue, or of an update of one.
+
+        A whole catalogue begins at 0, and each update counts one further.
+        """
+        root, kind = (name.rpartition(":")[2] for name in self._stack)
         text = element.attrib.get("prev_version")
         if text is None:
+            if (root, kind) == (_BMECAT, _WHOLE):
+                self.version = CatalogVersion(number="0", name=self.place)
             return
-        kind, given = self._stack[-1], self.after_version
-        update = f"{self.place} is an update ({kind}) for version {text}"
-        if given is None:
+        before = str(text).strip()
+        if not before.isascii() or not before.isdigit() or len(before) > _MOST_DIGITS:
+            problem = f"{self.place}: prev_version must be a number, is {before[:20]!r}"
+            raise MisconfiguredError("location", problem)
+        before = str(int(before))
+        self._check_update(f"{self.place} is an update ({kind})", before)
+        self.version = CatalogVersion(
+            number=str(int(before) + 1),
+            follows=before if self.after_version is None else None,
+            name=f"{self.place} ({kind})",
+            override="after_version",
+        )
+
+    def _check_update(self, update: str, before: str) -> None:
+        """Refuse an update that the settings do not accept."""
+        given = self.after_version
+        if given is None and self.complete:
+            problem = f"must be false: {update}, not a whole catalogue"
+            raise MisconfiguredError("complete", problem)
+        if given is not None and before != str(given):
             problem = (
-                f"{update}, not a whole catalogue; if that version was read last, set"
-                f" `after_version = {text}`; otherwise read the whole catalogue first"
+                f"{update} for version {before}, not for version {given}; remove"
+                " `after_version`, unless you mean to apply an update out of order"
             )
             raise MisconfiguredError("after_version", problem)
-        if text.strip() != str(given):
-            problem = f"{update}, but version {given} was read last; read the updates"
-            raise MisconfiguredError("after_version", f"{problem} in their order")
 
     def _check_attributes(self, element: Element) -> None:
         if len(element.attrib) > _MOST_ATTRIBUTES:

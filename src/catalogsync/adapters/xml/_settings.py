@@ -86,8 +86,9 @@ class XMLSettings:
             found are separated by `>`.
         complete: Whether the file has the whole catalog. If not, no run counts as one
             over all products, and none may prune.
-        after_version: For an update of a BMEcat catalogue: number of the version that
-            was read last. None: updates are refused.
+        after_version: Number of the version after which an update of a BMEcat catalogue
+            is accepted, whatever this job applied last. None: the version that the job
+            applied last, which needs a state store and `complete = false`.
         member: The file in a zip archive with several; `*` stands for any text.
         settled: Seconds since the last change of the file after which it counts as
             complete; before, it is still being uploaded. None: at once.
