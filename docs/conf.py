@@ -50,7 +50,7 @@ nitpick_ignore_regex = [
     # The same names where an annotation has them without their module.
     (
         r"py:class",
-        r"ClientSession|Decimal|Path|AbstractAsyncContextManager|EntryPoint|URL",
+        r"ClientSession|datetime|Decimal|Path|AbstractAsyncContextManager|EntryPoint|URL",
     ),
     (r"py:class", r"CollectorRegistry|(Meter|Tracer)Provider"),
     # What the memory source and the test servers keep for themselves.

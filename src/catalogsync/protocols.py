@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import attrs
@@ -28,6 +29,7 @@ from .catalog.changes import (
     Write,
 )
 from .catalog.drafts import Draft, Fingerprint
+from .catalog.images import FetchedImage, StoredImage
 from .catalog.outcomes import Again, Outcome, Rejected
 from .catalog.products import Field, Product, ProductKey
 from .errors import InvalidValueError
@@ -44,6 +46,8 @@ __all__ = [
     "FingerprintingSink",
     "HandleSink",
     "HasEndpoint",
+    "ImageStorage",
+    "ImageStoringSink",
     "Limits",
     "LookupSource",
     "NormalizingSink",
@@ -107,6 +111,8 @@ class Page:
         last: Key of the last record of this page, for a source that gives `before`.
         version: Version of the catalog, for a source of numbered updates; None: it has
             none.
+        as_of: When the stock on this page was counted, with a time zone, for products
+            that do not say so; None: it counts as of the start of the run.
     """
 
     products: Sequence[Product | Draft]
@@ -117,6 +123,7 @@ class Page:
     before: ProductKey | None = None
     last: ProductKey | None = None
     version: CatalogVersion | None = None
+    as_of: datetime | None = None
 
 
 class Source(Protocol):
@@ -446,6 +453,54 @@ class SellOutSink(RemovingSink, Protocol):
         ...
 
 
+class ImageStorage(Protocol):
+    """Fetches images from their addresses, and stores them in a sink.
+
+    All methods but `upload` raise `RefusedError` for an image that another attempt would
+    not help, and `TransientError` for one that may be there later.
+    """
+
+    @property
+    def at_once(self) -> int:
+        """Most images that are fetched and uploaded at the same time."""
+        ...
+
+    async def changed(self, address: str, seen: StoredImage, /) -> bool:
+        """Whether an address may have another image than *seen*; reads no content."""
+        ...
+
+    async def fetch(
+        self, address: str, seen: StoredImage | None, /
+    ) -> FetchedImage | None:
+        """The image of an address; None: it is still the same as *seen*."""
+        ...
+
+    async def upload(self, image: FetchedImage, /) -> StoredImage:
+        """Store an image in the sink.
+
+        Raises:
+            RefusedError: The sink does not accept it.
+            TransientError: It is retried.
+            UnauthorizedError, MisconfiguredError: The run stops.
+        """
+        ...
+
+
+@runtime_checkable
+class ImageStoringSink(Sink, Protocol):
+    """A sink that can store images itself, instead of linking to their addresses.
+
+    The engine replaces the addresses in products by those of uploaded files before it
+    compares, and uploads what is new before it writes. It needs a state store, which
+    remembers what was uploaded.
+    """
+
+    @property
+    def image_storage(self) -> ImageStorage | None:
+        """The storage, or None if products link to the addresses of the source."""
+        ...
+
+
 class AdoptBy(enum.StrEnum):
     """How an existing product without our key is recognised."""
 
@@ -549,6 +604,7 @@ _ABILITIES: dict[str, type[Any]] = {
     "find_foreign": AdoptingSink,
     "find_references": ReferencingSink,
     "fingerprints": FingerprintingSink,
+    "image_storage": ImageStoringSink,
     "endpoint": HasEndpoint,
     "check": SelfChecking,
     "requests": CountsRequests,

@@ -212,6 +212,18 @@ def _unchanged_everywhere(store: StateStore) -> StateStore:
     return replaced(store, put_unchanged=put_unchanged, unchanged=unchanged)
 
 
+def _last_snapshot(store: StateStore) -> StateStore:
+    kept: dict[Any, float] = {}
+
+    async def put_snapshots(_: str, counted_at: Any, /) -> None:
+        kept.update(counted_at)
+
+    async def snapshots(_: str, keys: Any, /) -> Any:
+        return {key: kept[key] for key in keys if key in kept}
+
+    return replaced(store, put_snapshots=put_snapshots, snapshots=snapshots)
+
+
 def _any_decision(store: StateStore) -> StateStore:
     """The last decision counts."""
 
@@ -220,6 +232,20 @@ def _any_decision(store: StateStore) -> StateStore:
         return held and attrs.evolve(held, decision=decision, by=by)
 
     return replaced(store, decide=decide)
+
+
+def _of_images(name: str, change: Callable[[Any], Any]) -> Break:
+    """A store whose memory of images returns something else."""
+
+    def spoil(store: StateStore) -> StateStore:
+        images: Any = store.images  # type: ignore[attr-defined]
+        return replaced(store, images=_after(name, change)(images))  # type: ignore[arg-type]
+
+    return spoil
+
+
+def _with_etag(image: Any) -> Any:
+    return image and attrs.evolve(image, etag='"1"')
 
 
 BROKEN: list[tuple[str, Break]] = [
@@ -236,6 +262,7 @@ BROKEN: list[tuple[str, Break]] = [
     ("intents-keep-handles", _new_intent),
     ("remembers", _nothing("forget")),
     ("keeps-unchanged", _unchanged_everywhere),
+    ("newest-snapshot-stays", _last_snapshot),
     ("absences-need-two-runs", _all_absent),
     ("one-lease-holder", _any_holder),
     ("expired-leases-are-free", _for_ever),
@@ -244,6 +271,9 @@ BROKEN: list[tuple[str, Break]] = [
     ("held-plans-come-back", _after("plan_part", lambda data: data or None)),
     ("one-decision", _any_decision),
     ("newer-plans-supersede", _nothing("supersede")),
+    ("images-by-address", _of_images("images", lambda found: {})),
+    ("images-by-content", _of_images("image_with", _with_etag)),
+    ("trim-keeps-files", _nothing("trim")),
     ("any-text", _no_nul),
     ("many-keys", _few_keys),
     ("calls-add-up", _skips_when_busy),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
 from hypothesis import given, strategies as st
-from tests.mapping.mappings import mapping, product
+from tests.mapping.mappings import made, mapping, product
 
 from catalogsync import MisconfiguredError, Product, StockLevel
+from catalogsync.catalog.outcomes import Rejected
 from catalogsync.mapping import RecordMapping
 
 SHELVES = 'categories = "c"\ncategory_levels = ">"\nstock = "s"\n'
@@ -114,3 +116,52 @@ def test_a_buffer_never_sells_and_never_invents(quantity: int, buffer: int) -> N
     text = f'stock = "s"\nstock_buffer = {buffer}'
     left = stock(product(text, {"s": quantity}))
     assert left == (max(quantity - buffer, 0) if quantity > 0 else quantity)
+
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-03-01T12:00:00Z", NOON),
+        ("2026-03-01 13:00+01:00", NOON),
+        (" 20260301T120000-0100 ", NOON + timedelta(hours=1)),
+        ("1772366400", NOON),
+        (1772366400, NOON),
+        (datetime(2026, 3, 1, 13, tzinfo=timezone(timedelta(hours=1))), NOON),
+        ("", None),
+    ],
+)
+def test_a_record_says_when_it_was_counted(
+    text: object, moment: datetime | None
+) -> None:
+    assert product('stock = "s"\nas_of = "t"', {"s": 1, "t": text}).as_of == moment
+
+
+def test_of_several_records_the_oldest_time_counts() -> None:
+    found = product('sku = "k"\nas_of = "t"', *({"k": n, "t": n} for n in (3, 1, 2)))
+    assert found.as_of == datetime.fromtimestamp(1, UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("yesterday", '"yesterday" is neither an ISO 8601 time nor seconds since the'),
+        ("9" * 30, "is neither an ISO 8601 time nor seconds since the epoch"),
+        (
+            "2026-03-01 12:00",
+            (
+                '"2026-03-01 12:00" does not say its offset from UTC; add one with'
+                ' `template`, such as "{column}+01:00"'
+            ),
+        ),
+    ],
+)
+def test_a_time_that_may_mean_two_things_is_refused(text: str, problem: str) -> None:
+    found = made('as_of = "t"', {"t": text})
+    assert isinstance(found, Rejected)
+    assert found.reason.startswith("as_of: ")
+    assert problem in found.reason
+    fixed = product('as_of = { template = "{t}+01:00" }', {"t": "2026-03-01 13:00"})
+    assert fixed.as_of == NOON

@@ -46,11 +46,12 @@ TABLES = {
     "catalogsync_run": "number run_id job source sink started_at partial finished_at"
     " status report summary",
     "catalogsync_unchanged": "endpoint source id record existing outline noted_at",
+    "catalogsync_snapshot": "endpoint source id counted_at",
     "catalogsync_trigger": "number job keys asked_at asked_by",
 }
 NUMBERS = {"value", "number", "noted", "attempts", "partial", "token"}
 TIMES = {
-    *("noted_at", "first_at", "last_at", "began_at", "started_at"),
+    *("counted_at", "noted_at", "first_at", "last_at", "began_at", "started_at"),
     *("finished_at", "asked_at", "ends_at", "ttl"),
 }
 
@@ -100,6 +101,7 @@ async def fill(url: str) -> MemorySink:
         outline = Outline(fields=frozenset({Field.TITLE}), tags=("new",))
         unchanged = Unchanged(record="1f", row="2e", outline=outline)
         await store.put_unchanged(sink.endpoint, {key: unchanged})
+        await store.put_snapshots(sink.endpoint, {key: 1000.5})
         await store.take_lease("other", "somebody", ttl=60)
     return sink
 
@@ -116,6 +118,7 @@ async def read_all(store: StateStore, endpoint: str) -> None:
     taken = await store.take_lease("other", "me", ttl=60)
     assert isinstance(taken, BusyError) or taken.token > 0
     await store.unchanged(endpoint, [product("1").key])
+    await store.snapshots(endpoint, [product("1").key])
     await store.trim(days=1, runs=1)
 
 

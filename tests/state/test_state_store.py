@@ -286,11 +286,15 @@ async def test_absences_of_one_source(store: StateStore) -> None:
 async def test_trim_deletes_old_unchanged_products(store: StateStore) -> None:
     """Otherwise those that left the source would stay for ever."""
     unchanged = Unchanged(record="1", row="2", outline=Outline(fields=frozenset()))
+    now = time.time()
     await store.put_unchanged("shop", {A: unchanged})
+    await store.put_snapshots("shop", {A: now})
     await store.trim(days=1, runs=1)
     assert await store.unchanged("shop", [A]) == {A: unchanged}
+    assert await store.snapshots("shop", [A]) == {A: now}
     await store.trim(days=0, runs=1)
     assert await store.unchanged("shop", [A]) == {}
+    assert await store.snapshots("shop", [A]) == {}
 
 
 async def test_partial_runs_do_not_push_out_full_ones(store: StateStore) -> None:

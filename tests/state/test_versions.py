@@ -18,7 +18,14 @@ from catalogsync.catalog.drafts import Outline, Unchanged
 from catalogsync.catalog.outcomes import Outcome, OutcomeStatus, WrittenProduct
 from catalogsync.catalog.products import Category, Field, ProductKey
 from catalogsync.report import Counts, Report, RunStatus
-from catalogsync.state import HasOutbox, Message, StateSettings, _schema
+from catalogsync.state import (
+    HasImages,
+    HasOutbox,
+    Message,
+    StateSettings,
+    StoredImage,
+    _schema,
+)
 from catalogsync.state.protocols import (
     BusyError,
     FailedProduct,
@@ -164,11 +171,29 @@ async def test_an_older_store_is_read(version: Path, url: str, hand: Hand) -> No
                         problem="HTTP 500",
                     )
                 ]
+            if version.stem >= "v8":
+                assert await store.snapshots("shop", [A, B]) == {A: 1795519134.5}
             asked = {"job": "nightly", "at": 1795519134.5}
             assert await store.triggers() == [
                 Trigger(id=7, keys=(A, B), by="a webhook", **asked),
                 Trigger(id=8, **asked),
             ]
+
+
+async def test_older_images_are_read(url: str, hand: Hand) -> None:
+    """By their address."""
+    await load(VERSIONS[8], url, hand)
+    address = "https://pim.example/a.png"
+    stored = StoredImage(
+        url="https://shop.example/a.png",
+        file_id="f1",
+        digest="d1",
+        etag='"1"',
+        modified="Mon, 30 Nov 2026 12:00:00 GMT",
+    )
+    async with StateSettings(url=url, keep_days=1e6).open() as store:
+        assert isinstance(store, HasImages)
+        assert await store.images.images("shop", [address]) == {address: stored}
 
 
 @pytest.mark.parametrize("version", VERSIONS, ids=lambda file: file.stem)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event as Flag
 
@@ -15,7 +17,7 @@ from hypothesis import given, strategies as st
 from tests.table.tables import settings
 from tests.table.test_skipping import served
 
-from catalogsync import MemorySink, TransientError, sync
+from catalogsync import MemorySink, ProductKey, TransientError, sync
 from catalogsync.events import Event, PageRead, SourceReading, observe_reading
 from catalogsync.files import FileRecords, FileSource, FoundFile, Row, open_source
 from catalogsync.files._progress import ReadingProgress
@@ -94,3 +96,19 @@ def test_progress_is_seldom(pauses: list[float]) -> None:
 
 def present(folder: Path) -> list[str]:
     return sorted(file.name for file in folder.iterdir())
+
+
+async def test_a_file_says_when_it_was_counted(tmp_path: Path) -> None:
+    """And a server of it, with `Last-Modified`; of joined files, the newest."""
+    text = "Handle,Title,SKU,Size,Price,Stock\na,Cup,A,S,1,2\n"
+    place = tmp_path / "shop.csv"
+    place.write_text(text)
+    os.utime(place, (1000, 2000))
+    modified = {"Last-Modified": "Thu, 01 Jan 1970 00:50:00 GMT"}
+    with served(lambda: (text, modified)) as address:
+        for location, seconds in ((place, 2000), (address, 3000)):
+            async with settings(location).open() as source:
+                moment = datetime.fromtimestamp(seconds, UTC)
+                assert (await source.read(None)).as_of == moment
+                key = ProductKey(source.name, "a")
+                assert (await source.get([key])).as_of == moment

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given, strategies as st
 from tests.strategies import json_values, products
@@ -123,3 +125,15 @@ def test_a_hostile_tree_is_a_product_or_an_invalid_value(tree: Any) -> None:
 def test_arbitrary_json_is_not_a_product(tree: Any) -> None:
     with pytest.raises(InvalidValueError):
         product_from_json(tree)
+
+
+def test_the_time_of_a_snapshot_comes_back_and_is_not_compared() -> None:
+    noon = datetime(2026, 3, 1, 12, tzinfo=timezone(timedelta(hours=1)))
+    dated = attrs.evolve(product_from_json(BARE), as_of=noon)
+    tree = json.loads(json.dumps(product_to_json(dated)))
+    assert tree["as_of"] == "2026-03-01T12:00:00+01:00"
+    assert product_from_json(tree).as_of == noon
+    assert dated == product_from_json(BARE)
+    for wrong in ("noon", 5, "2026-03-01T12:00:00"):
+        with pytest.raises(InvalidValueError, match=r"^as_of: "):
+            product_from_json({**BARE, "as_of": wrong})

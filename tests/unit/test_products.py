@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -90,6 +91,8 @@ def path_of(call: Callable[[], object]) -> str:
         ({"collection": 1}, "collection"),
         ({"discountable": 1}, "discountable"),
         ({"discountable": None}, "discountable"),
+        ({"as_of": "2026-03-01T12:00:00Z"}, "as_of"),
+        ({"as_of": datetime(2026, 3, 1)}, "as_of"),  # noqa: DTZ001 - without a zone
         ({"discountable": "true"}, "discountable"),
         ({"attributes": {"a": {"b": [1, object()]}}}, "attributes.a.b[1]"),
         ({"attributes": {"a": float("nan")}}, "attributes.a"),

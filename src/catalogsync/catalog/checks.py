@@ -10,6 +10,7 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Callable, ItemsView, Iterable, Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, Literal, cast
 
@@ -367,3 +368,16 @@ def _entries(path: str, value: object) -> ItemsView[object, object]:
         problem = f"must be a mapping, not {_described(value)}"
         raise InvalidValueError(path, problem)
     return cast("Mapping[object, object]", value).items()
+
+
+def moment_or_none(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    """A time that is the same everywhere, or None."""
+    if value is None:
+        return
+    if not isinstance(value, datetime):
+        raise InvalidValueError(
+            attribute.name, f"must be a time, not {_described(value)}"
+        )
+    if value.tzinfo is None:
+        problem = f"must have a time zone ({value.isoformat()} has none)"
+        raise InvalidValueError(attribute.name, problem)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from functools import cache
 from types import UnionType
@@ -206,6 +207,8 @@ def _converter() -> Converter:
     converter = Converter(forbid_extra_keys=True)
     converter.register_unstructure_hook(Decimal, str)
     converter.register_structure_hook(Decimal, lambda value, _: _decimal(value))
+    converter.register_unstructure_hook(datetime, datetime.isoformat)
+    converter.register_structure_hook(datetime, lambda value, _: _moment(value))
     # The model checks its values; a converter that changes them would hide errors.
     for kind in (str, int, bool):
         converter.register_structure_hook(kind, lambda value, _: value)
@@ -247,6 +250,13 @@ def _status(value: object) -> ProductStatus:
         return ProductStatus(value)
     known = ", ".join(status.value for status in ProductStatus)
     raise InvalidValueError("", f"must be one of {known}")
+
+
+def _moment(value: object) -> datetime:
+    try:
+        return datetime.fromisoformat(cast("str", value))
+    except (TypeError, ValueError):
+        raise InvalidValueError("", f"{shortened(value)} is not a time") from None
 
 
 def _decimal(value: object) -> Decimal:

@@ -26,12 +26,14 @@ class Draft:
         size: Size of the record in memory, in bytes, about.
         build: Returns the product, or why the record is not valid. It is pure, and is
             called at most twice.
+        dated: Whether the product itself says when its stock was counted.
     """
 
     key: ProductKey
     digest: bytes
     size: int
     build: Callable[[], Product | Rejected] = attrs.field(repr=False)
+    dated: bool = False
 
 
 @attrs.frozen

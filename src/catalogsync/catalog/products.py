@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from typing import Any, TypeAlias, TypeVar, cast
@@ -419,6 +420,8 @@ class Product:
         collection: Name of its collection, such as `Summer`.
         attributes: Anything else, as JSON values by name.
         variants: The variants; at least one, or UNSET.
+        as_of: When its stock was counted, with a time zone; None: the page or the run
+            says so. It is not compared, and no sink keeps it.
     """
 
     key: ProductKey = attrs.field(validator=checks.one_of(ProductKey))
@@ -485,4 +488,7 @@ class Product:
         default=UNSET,
         converter=_variants,
         validator=[checks.items(Variant, lambda variant: variant.id), _check_variants],
+    )
+    as_of: datetime | None = attrs.field(
+        default=None, eq=False, validator=checks.moment_or_none
     )

@@ -166,7 +166,7 @@ def compare(
         job=rules.job,
     )
     change = Create(
-        product=desired,
+        product=evolve_unchecked(desired, as_of=None) if desired.as_of else desired,
         fields=supplied(desired),
         references=references or {},
         last_applied=last_applied,

@@ -8,13 +8,13 @@ To understand it, read the docstrings of these modules in this order:
 * `reader` (`pages`, `passes`, `hash_set`, `updates`): reads the source, builds products,
   notices contradictions.
 * `recognizing`: which products need not be built or compared at all.
-* `planner` (`normalizing`, `references`, `categories`): finds products and plans
-  changes.
+* `planner` (`normalizing`, `references`, `categories`, `images`): finds products and
+  plans changes.
 * `writer` (`batches`, `answers`, `suspects`, `breaker`): writes batches, retries,
   bisects, gives up.
 * `removing` (`pruning`), `waiting`, `verifying`: what follows at the end of a run.
-* `recorder`, `journal` (`intents`, `informing`, `leases`, `owners`): outcomes, in memory and in the
-  state store.
+* `recorder`, `journal` (`intents`, `informing`, `leases`, `owners`, `snapshots`): outcomes, in
+  memory and in the state store.
 * `promises` (`methods`, `defects`): calls of adapters, and checks of what they return.
 * `guarding`, `collecting`: why nothing is written before all changes are known.
 * `applying`, `releasing`, `retrying`: the runs of `apply`, `release` and `retry`.

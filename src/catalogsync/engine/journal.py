@@ -52,6 +52,7 @@ from .intents import Intents
 from .leases import RunLease
 from .options import OnDeleted, Options
 from .owners import this_process
+from .snapshots import Snapshots
 
 __all__ = ["Journal"]
 
@@ -83,6 +84,7 @@ class _Pending:
         present: Products that the sink has now.
         reappeared: Products that an earlier run missed at the source.
         unchanged: Products that needed no change, with both sides.
+        snapshots: When the stock of products was counted.
     """
 
     entries: list[HistoryEntry] = attrs.field(factory=list[HistoryEntry])
@@ -94,6 +96,7 @@ class _Pending:
     unchanged: dict[ProductKey, Unchanged] = attrs.field(
         factory=dict[ProductKey, Unchanged]
     )
+    snapshots: dict[ProductKey, float] = attrs.field(factory=dict[ProductKey, float])
 
     def add(self, other: _Pending) -> None:
         """Add all that is in another one."""
@@ -104,6 +107,7 @@ class _Pending:
         self.present |= other.present
         self.reappeared |= other.reappeared
         self.unchanged |= other.unchanged
+        self.snapshots |= other.snapshots
 
 
 @attrs.define(kw_only=True)
@@ -137,6 +141,7 @@ class Journal:
     _warnings: list[str] = attrs.field(factory=list[str], init=False)
     _lease: RunLease | None = attrs.field(init=False)
     intents: Intents = attrs.field(init=False)
+    snapshots: Snapshots = attrs.field(init=False)
     _failed: set[ProductKey] = attrs.field(factory=set[ProductKey], init=False)
     _missing: frozenset[ProductKey] = attrs.field(default=frozenset(), init=False)
     _fields: dict[ProductKey, tuple[str, ...]] = attrs.field(
@@ -160,6 +165,7 @@ class Journal:
             run_id=self.run_id,
             options=self.options,
         )
+        self.snapshots = Snapshots(store=self.store, endpoint=self.endpoint)
 
     def _make_lease(self) -> RunLease | None:
         if self.store is None:
@@ -182,6 +188,7 @@ class Journal:
             StateError: The store cannot be used.
         """
         async with self._lease.held() if self._lease else nullcontext():
+            self.snapshots.begin()
             if self.store is not None:
                 await self._load(self.store)
             yield
@@ -367,11 +374,14 @@ class Journal:
         """
         key, pending = outcome.key, self._pending
         fields = self._fields.pop(key, ())
+        counted = self.snapshots.resolved(outcome)
         self.informing.resolve(outcome)
         if outcome.status is not OutcomeStatus.UNRESOLVED and self.intents.end(key):
             pending.finished.add(key)
         if self.store is None or not self.writes:
             return
+        if counted is not None:
+            pending.snapshots[key] = counted
         if outcome.status in _IN_HISTORY:
             entry = HistoryEntry(
                 run_id=self.run_id, at=time.time(), outcome=outcome, fields=fields
@@ -442,6 +452,9 @@ class Journal:
         if pending.unchanged:
             await store.put_unchanged(endpoint, pending.unchanged)
             pending.unchanged.clear()
+        if pending.snapshots:
+            await store.put_snapshots(endpoint, pending.snapshots)
+            pending.snapshots.clear()
         # Intents go last: if this breaks off, the next run checks once too often.
         keyed: tuple[tuple[set[ProductKey], _SaveKeys], ...] = (
             (

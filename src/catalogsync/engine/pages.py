@@ -52,21 +52,31 @@ class Read:
 
     @classmethod
     async def of(cls, page: Page, recognizer: Recognizer) -> Read:
-        """Build the products of a page that are not known, and weigh all."""
+        """Build the products of a page that are not known, date and weigh them."""
         drafts = unique_drafts(page)
         known = await recognizer.known(drafts.values())
-        page = promises.built(page, known)
+        page = _dated(promises.built(page, known), recognizer)
         items = [
             Fetched(
                 key=item.key,
                 product=item if isinstance(item, Product) else None,
                 draft=drafts.get(item.key),
                 known=known.get(item.key),
+                as_of=page.as_of,
             )
             for item in page.products
         ]
         weights = [weight_of(item) for item in page.products]
         return cls(page, items, weights)
+
+
+def _dated(page: Page, recognizer: Recognizer) -> Page:
+    dated = recognizer.journal.snapshots.dated
+    products = [
+        dated(item, page.as_of) if isinstance(item, Product) else item
+        for item in page.products
+    ]
+    return attrs.evolve(page, products=products)
 
 
 ReadPage = Callable[[Cursor | None], Awaitable[Read | None]]

@@ -42,6 +42,7 @@ from .batches import cut
 from .breaker import Breaker
 from .collecting import Collector
 from .context import RunContext
+from .images import ImageStore
 from .options import Prune
 from .planner import Planner, conflict_text, ignore, no_objection
 from .pruning import Pruner
@@ -101,6 +102,8 @@ class Pipeline:
             rules=options.rules(journal.job),
             objection=no_objection if approval is None else approval.objection,
             on_unchanged=ignore if collector is None else collector.unchanged,
+            images=ImageStore.of(sink, options, recorder, journal),
+            stores=collector is None,
         )
         self._reader = Reader(
             source=source,

@@ -7,6 +7,9 @@ For each group of products it
 3. asks the sink for them (`find`, which has no side effects), and
 4. compares both sides (`catalogsync.diff.compare`, which is pure).
 
+If the sink stores images itself (`images`), the addresses of uploaded files replace
+those of the source before step 3, and what is new is uploaded after step 4.
+
 Products that are not built, because their records are known, join after step 2: the
 sink is asked for their digests only (`recognizing`). Those that are as they were are
 unchanged; the others are built, and go through the steps like all.
@@ -19,6 +22,7 @@ does not know what an earlier write did.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from types import MappingProxyType
 
@@ -42,12 +46,14 @@ from catalogsync.retry import RetryPolicy
 
 from . import promises
 from .hash_set import HashSet
+from .images import IMAGE_FIELDS, ImageStore
 from .journal import Journal
 from .normalizing import Normalizer
 from .options import OnDeleted, Options
 from .recognizing import Fetched, Recognizer
 from .recorder import Recorder
 from .references import ReferenceResolver
+from .snapshots import without_stock
 
 __all__ = [
     "Objection",
@@ -58,6 +64,7 @@ __all__ = [
 ]
 
 _NOT_THERE = "skipped, because the sink does not have it: a full run creates it"
+_OLDER = "stock not written, because the sink has had a newer count"
 _INCOMPLETE = "skipped, because it is incomplete in the sink: a full run repairs it"
 
 Objection = Callable[[Write], Outcome | None]
@@ -70,6 +77,19 @@ class Planned:
 
     desired: Product
     change: Write
+
+
+@attrs.frozen
+class _Compared:
+    """A product, what the sink has of it, and what differs.
+
+    `allowed`: there is no objection to the change.
+    """
+
+    desired: Product
+    existing: Existing | None
+    result: Comparison
+    allowed: bool = False
 
 
 def conflict_text(key: ProductKey, conflict: str) -> str:
@@ -100,6 +120,8 @@ class Planner:
         objection: Asked about each change.
         on_unchanged: Receives each product that needs no change, unless it is only
             recognised.
+        images: Replaces the addresses of images; None: they stay.
+        stores: Whether images that are not in the sink yet are uploaded.
         dropped: Hashes of what `Comparison.dropped` lists, with the product's key.
     """
 
@@ -112,6 +134,8 @@ class Planner:
     rules: Rules
     objection: Objection = no_objection
     on_unchanged: Callable[[Product], None] = ignore
+    images: ImageStore | None = None
+    stores: bool = True
     dropped: HashSet = attrs.field(factory=HashSet, init=False)
     _normalizer: Normalizer = attrs.field(init=False)
     _warned: bool = attrs.field(default=False, init=False)
@@ -151,6 +175,7 @@ class Planner:
         desired: list[Product] = []
         for item, shape in zip(group, shapes, strict=True):
             if item.key in confirmed:
+                self._note_snapshot(item)
                 self.recorder.record(Outcome(item.key, OutcomeStatus.UNCHANGED))
                 continue
             product = shape if isinstance(shape, Product) else self._build(item)
@@ -159,6 +184,9 @@ class Planner:
                 fetched[item.key] = item
         if self.references is not None:
             await self.references.ensure_for(desired)  # what was known may be wrong
+        if self.images is not None:
+            with self.recorder.phase("images"):
+                desired = await self.images.resolve(desired)
         on_retry = self.recorder.retrying("find products")
         async for attempt in policy.tries(on_retry=on_retry):
             with attempt:
@@ -193,6 +221,7 @@ class Planner:
             reason = f"{product.reason} ({product.where})"
             self.recorder.record(Outcome(item.key, OutcomeStatus.FAILED, reason))
             return None
+        product = self.journal.snapshots.dated(product, item.as_of)
         self.recorder.record_built(product)
         return self._normalizer.normalize(product)
 
@@ -212,6 +241,7 @@ class Planner:
         """
         if not desired:
             return []
+        desired = await self._without_older(desired)
         fields = self._fields(desired)
         found = await self.find(desired, fields)
         if self.options.only is not None:
@@ -223,18 +253,61 @@ class Planner:
                 "a person deleted it in the sink, and `on_deleted` says to leave it"
             )
             self.recorder.record(Outcome(key, OutcomeStatus.SKIPPED, reason))
-        planned: list[Planned] = []
         with self.recorder.phase("plan"):
-            for product in desired:
-                if product.key in deleted:
-                    continue
-                existing, item = found.get(product.key), fetched.get(product.key)
-                change = self._plan(product, existing)
-                if change is not None:
-                    planned.append(change)
-                elif item is not None and isinstance(existing, Existing):
-                    self._keep(item, product, existing, fields)
+            compared = [
+                result
+                for product in desired
+                if product.key not in deleted
+                and (result := self._compared(product, found.get(product.key)))
+            ]
+        if self.images is not None and self.stores:
+            compared = await self._with_files(self.images, compared)
+        planned: list[Planned] = []
+        for each in compared:
+            existing, item = each.existing, fetched.get(each.desired.key)
+            change = self._plan(each)
+            if change is not None:
+                planned.append(change)
+            elif item is not None and existing is not None:
+                self._keep(item, each.desired, existing, fields)
         return planned
+
+    def _note_snapshot(self, item: Fetched) -> None:
+        if item.draft is not None and item.known is not None:
+            self.journal.snapshots.recognize(item.draft, item.known, item.as_of)
+
+    async def _without_older(self, desired: Sequence[Product]) -> Sequence[Product]:
+        """The products, without stock that is older than what the sink has had."""
+        newer = await self.journal.snapshots.newer(desired)
+        for product in desired if newer else ():
+            at = newer.get(product.key)
+            if at is None or product.as_of is None:
+                continue
+            if self._normalizer.noteworthy.add(hash(product.key)):
+                times = f"{_text(product.as_of)} is older than {_text(at)}"
+                self.recorder.count_warning(_OLDER, f"{product.key} ({times})")
+        return without_stock(desired, newer.keys()) if newer else desired
+
+    async def _with_files(
+        self, images: ImageStore, compared: Sequence[_Compared]
+    ) -> list[_Compared]:
+        """Upload the images of the changes that may be made, and compare again."""
+        writes = {
+            each.desired.key: each
+            for each in compared
+            if (change := each.result.change) is not None
+            and change.fields & IMAGE_FIELDS
+            and self.objection(change) is None
+        }
+        with self.recorder.phase("images"):
+            stored = await images.store([each.desired for each in writes.values()])
+        for before, product in zip([*writes.values()], stored, strict=True):
+            rules = self._rules(product.key)
+            result = self._compare(product, before.existing, rules)
+            writes[product.key] = attrs.evolve(
+                before, desired=product, result=result, allowed=True
+            )
+        return [writes.get(each.desired.key, each) for each in compared]
 
     def _without_rest(
         self, desired: Sequence[Product], found: Mapping[ProductKey, Found]
@@ -290,8 +363,8 @@ class Planner:
                 found.update(await promises.find_foreign(sink, rest, by, fields))
         return found
 
-    def _plan(self, product: Product, found: Found | None) -> Planned | None:
-        """The change of a product; None: it has its outcome."""
+    def _compared(self, product: Product, found: Found | None) -> _Compared | None:
+        """Both sides of a product and what differs; None: it has its outcome."""
         if isinstance(found, Conflict):
             self._fail(product, found.reason)
             return None
@@ -303,6 +376,11 @@ class Planner:
         if result.change and (why := self._withheld(result.change)):
             self.recorder.record(Outcome(product.key, OutcomeStatus.SKIPPED, why))
             return None
+        return _Compared(product, found, result)
+
+    def _plan(self, compared: _Compared) -> Planned | None:
+        """The change of a product; None: it has its outcome."""
+        product, result = compared.desired, compared.result
         if result.conflicts or result.manual_edits or result.dropped:
             self._normalizer.noteworthy.add(hash(product.key))
         for conflict in result.conflicts:
@@ -311,11 +389,11 @@ class Planner:
         for variant, name in result.dropped:
             self.dropped.add(hash((product.key, variant, name)))
         if result.change is None:
-            self._check_last_applied(product.key, found)
+            self._check_last_applied(product.key, compared.existing)
             self.on_unchanged(product)
             self.recorder.record(Outcome(product.key, OutcomeStatus.UNCHANGED))
             return None
-        return self._approved(product, result.change)
+        return self._approved(product, result.change, allowed=compared.allowed)
 
     def _keep(
         self,
@@ -385,9 +463,11 @@ class Planner:
         paths = frozenset(edit.diff.path for edit in known)
         return attrs.evolve(self.rules, edited=paths)
 
-    def _approved(self, product: Product, change: Write) -> Planned | None:
+    def _approved(
+        self, product: Product, change: Write, *, allowed: bool
+    ) -> Planned | None:
         """The change with a handle, if nothing speaks against it."""
-        if outcome := self.objection(change):
+        if not allowed and (outcome := self.objection(change)):
             self.recorder.record(outcome)
             return None
         if isinstance(change, Create) and self._handle is not None:
@@ -399,3 +479,7 @@ class Planner:
 
     def _fail(self, product: Product, reason: str, said: str = "") -> None:
         self.recorder.record(Outcome(product.key, OutcomeStatus.FAILED, reason, said))
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat(" ", "seconds")

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 
 import attrs
 
@@ -49,12 +50,14 @@ class Fetched:
         draft: The draft it came from; None: there is none, its key appears twice on the
             page, or a transform has seen the product.
         known: What an earlier run kept about the same record.
+        as_of: When the stock on its page was counted; None: the page does not say.
     """
 
     key: ProductKey
     product: Product | None = None
     draft: Draft | None = None
     known: Unchanged | None = None
+    as_of: datetime | None = None
 
 
 @attrs.define

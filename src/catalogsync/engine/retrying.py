@@ -16,7 +16,7 @@ from catalogsync.batching import ROOM, weight_of
 from catalogsync.catalog.convert import product_from_json
 from catalogsync.catalog.drafts import Draft
 from catalogsync.catalog.outcomes import Rejected
-from catalogsync.catalog.products import Product, ProductKey
+from catalogsync.catalog.products import Product, ProductKey, evolve_unchecked
 from catalogsync.errors import InvalidValueError
 from catalogsync.protocols import Cursor, LookupSource, Page, Source
 from catalogsync.retry import RetryPolicy
@@ -151,8 +151,21 @@ async def _get(
 ) -> Page:
     async for attempt in retry.tries():
         with attempt:
-            return await promises.get(source, keys)
+            return _dated(await promises.get(source, keys))
     raise AssertionError("unreachable")
+
+
+def _dated(page: Page) -> Page:
+    """The page, whose products say themselves when their stock was counted."""
+    if page.as_of is None:
+        return page
+    products = [
+        evolve_unchecked(each, as_of=each.as_of or page.as_of)
+        if isinstance(each, Product)
+        else each
+        for each in page.products
+    ]
+    return attrs.evolve(page, products=products)
 
 
 async def _from_store(

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
 from typing import TypeAlias
@@ -52,6 +53,7 @@ class _Read:
         staging: Its records.
         context: Digest of all else that its products depend on; None: not known.
         version: Version of a catalog of numbered updates; None: it has no number.
+        as_of: When it was changed, or one of those joined to it; None: not known.
     """
 
     file: FoundFile
@@ -60,6 +62,7 @@ class _Read:
     staging: Staging
     context: bytes | None
     version: CatalogVersion | None
+    as_of: datetime | None
 
 
 @attrs.define(kw_only=True)
@@ -118,6 +121,7 @@ class FileSource:
             next=later,
             total=staging.products,
             version=read.version,
+            as_of=read.as_of,
         )
 
     async def version(self) -> str | None:
@@ -148,7 +152,11 @@ class FileSource:
         found, deleted = self._without_deleted(read, await _find(read, ids))
         products, rejected = self._products(read, found)
         return Page(
-            products=products, rejected=rejected, deleted=deleted, version=read.version
+            products=products,
+            rejected=rejected,
+            deleted=deleted,
+            version=read.version,
+            as_of=read.as_of,
         )
 
     async def samples(
@@ -238,6 +246,7 @@ class FileSource:
             staging=staging,
             context=context,
             version=records.version(),
+            as_of=_newest([file, *map(find_file, self._also)]),
         )
 
     def _products(
@@ -302,6 +311,7 @@ class FileSource:
             digest=digest_of(read.context, content),
             size=4 * len(content),
             build=lambda: self._product(staged, _records(read, staged)),
+            dated=self.settings.map.as_of is not None,
         )
 
     def _product(self, staged: Staged, records: Sequence[Record]) -> Product | Rejected:
@@ -338,6 +348,12 @@ class FileSource:
             except InvalidValueError:
                 continue
         return list(found)
+
+
+def _newest(files: Iterable[FoundFile]) -> datetime | None:
+    """The last change of any of these files, as far as it is known."""
+    times = [file.changed for file in files if file.changed is not None]
+    return datetime.fromtimestamp(max(times), UTC) if times else None
 
 
 async def _find(read: _Read, ids: Iterable[str]) -> list[Staged]:

@@ -149,6 +149,9 @@ class RecordMapping:
             which includes those below it. Of several, the nearest counts, and of the
             categories of a product the one with the largest buffer. `stock_buffer` is
             for products in none of them.
+        as_of: When the stock was counted: an ISO 8601 time with an offset from UTC, or
+            seconds since the epoch; of several records, the oldest. None: the file or
+            the start of the run says so.
         decimal: The decimal mark of all numbers. None: found out for each, if only one
             reading is possible.
         locale: Language and region whose way to write numbers they follow, such as
@@ -215,6 +218,7 @@ class RecordMapping:
     stock_at: Mapping[str, Expression] = attrs.field(factory=dict[str, Expression])
     stock_buffer: int = attrs.field(default=0, validator=_not_negative)
     stock_buffer_in: Mapping[str, int] = attrs.field(factory=dict[str, int])
+    as_of: Expression | None = None
     decimal: DecimalMark | None = None
     locale: str | None = attrs.field(default=None, validator=_is_locale)
     optional_columns: bool = False

@@ -35,7 +35,7 @@ from ._pricing import Pricing
 from ._rates import Rates, load_rates
 from ._record import BadRecordError, Record, is_empty
 from ._sizes import measured
-from ._stock import Buffer
+from ._stock import Buffer, counted_at
 from ._variants import VariantParts, variants_of
 
 if TYPE_CHECKING:
@@ -125,6 +125,7 @@ class Parts:
         buffer: Pieces that are held back from sale; None: none.
         rates: The exchange rates.
         pricing: The price rules; None: there are none.
+        as_of: When the stock was counted; None: the records do not say so.
     """
 
     title: Line
@@ -138,6 +139,7 @@ class Parts:
     buffer: Buffer | None
     rates: Rates
     pricing: Pricing | None
+    as_of: Expression | None
 
     def unmapped(self, record: Record) -> list[str]:
         """The supplier's categories in a record that the table does not have."""
@@ -191,6 +193,7 @@ class Parts:
             buffer=Buffer.of(mapping),
             rates=rates,
             pricing=Pricing.of(mapping, rates),
+            as_of=mapping.as_of,
         )
 
 
@@ -220,6 +223,7 @@ def product_of(parts: Parts, key: ProductKey, records: Sequence[Record]) -> Prod
     if parts.pricing is not None:
         variants = variants and parts.pricing.applied(variants)
     found["variants"] = variants
+    found["as_of"] = counted_at(parts.as_of, records)
     return _checked(
         {name: value for name, value in found.items() if value is not UNSET}
     )

@@ -28,7 +28,9 @@ _BY_NAME: Mapping[Field, str] = {
 _OTHERS: Mapping[Field, tuple[str, ...]] = {
     Field.DIMENSIONS: ("length", "width", "height"),
     Field.PRICES: ("price", "price_columns", "currency"),
-    Field.STOCK: ("stock", "stock_location", "stock_buffer", "stock_buffer_in"),
+    Field.STOCK: (
+        *("stock", "stock_location", "stock_buffer", "stock_buffer_in", "as_of"),
+    ),
     Field.OPTIONS: ("option_pairs", "option_list"),
     Field.CATEGORIES: (
         *("categories", "category_levels", "category_map", "category_file"),

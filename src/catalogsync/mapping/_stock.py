@@ -1,13 +1,15 @@
-"""Stock: whole pieces, and pieces that are held back from sale."""
+"""Stock: whole pieces, pieces that are held back, and when they were counted."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from decimal import ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING
 
 import attrs
 
+from catalogsync.catalog.checks import shortened
 from catalogsync.catalog.products import (
     Category,
     StockLevel,
@@ -18,11 +20,14 @@ from catalogsync.catalog.products import (
 from catalogsync.errors import InvalidValueError
 
 from ._categories import path_key
+from ._expression import Expression
+from ._paths import as_text
+from ._record import BadRecordError, Record, is_empty
 
 if TYPE_CHECKING:
     from ._mapping import RecordMapping
 
-__all__ = ["Buffer", "pieces"]
+__all__ = ["Buffer", "counted_at", "pieces"]
 
 
 def pieces(number: Decimal) -> int:
@@ -34,6 +39,40 @@ def pieces(number: Decimal) -> int:
     if not number.is_finite():
         raise InvalidValueError("", f"must be a number of pieces, is {number}")
     return int(number.to_integral_value(ROUND_FLOOR))
+
+
+def counted_at(spec: Expression | None, records: Iterable[Record]) -> datetime | None:
+    """When the stock of these records was counted: the oldest time in them.
+
+    Raises:
+        BadRecordError: A value is not a time that is the same everywhere.
+    """
+    if spec is None:
+        return None
+    found: list[datetime] = []
+    for record in records:
+        try:
+            value = spec.evaluate(record)
+            if not is_empty(value):
+                found.append(_moment(value))
+        except InvalidValueError as error:
+            raise BadRecordError(record.where, error.under("as_of")) from None
+    return min(found, default=None)
+
+
+def _moment(value: object) -> datetime:
+    text = value.isoformat() if isinstance(value, datetime) else as_text(value)
+    try:
+        if text.isdecimal():
+            return datetime.fromtimestamp(int(text), UTC)
+        moment = datetime.fromisoformat(text)
+    except (OSError, OverflowError, ValueError):
+        problem = f'"{shortened(text)}" is neither an ISO 8601 time nor seconds'
+        raise InvalidValueError("", f"{problem} since the epoch") from None
+    if moment.tzinfo is None:
+        problem = f'"{text}" does not say its offset from UTC; add one with `template`'
+        raise InvalidValueError("", f'{problem}, such as "{{column}}+01:00"')
+    return moment
 
 
 @attrs.frozen

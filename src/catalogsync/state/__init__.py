@@ -2,6 +2,7 @@
 
 from ._settings import StateSettings
 from .held import Decision, HeldPlan, HeldPlans, restore_plan
+from .images import HasImages, ImageMemory, StoredImage, images_of
 from .outbox import GivenUp, HasOutbox, Message, Outbox, WrittenProduct, outbox_of
 from .protocols import (
     BusyError,
@@ -31,10 +32,12 @@ __all__ = [
     "FailedProduct",
     "FailureStore",
     "GivenUp",
+    "HasImages",
     "HasOutbox",
     "HeldPlan",
     "HeldPlans",
     "HistoryEntry",
+    "ImageMemory",
     "Intent",
     "Lease",
     "LeaseLostError",
@@ -47,9 +50,11 @@ __all__ = [
     "StateError",
     "StateSettings",
     "StateStore",
+    "StoredImage",
     "Trigger",
     "UnchangedProducts",
     "WrittenProduct",
+    "images_of",
     "outbox_of",
     "restore_plan",
 ]

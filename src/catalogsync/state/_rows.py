@@ -38,6 +38,7 @@ T = TypeVar("T")
 
 _MOST = 100
 _LONGEST = 60
+_YEAR_9999 = 253_370_764_800
 
 logger = logging.getLogger("catalogsync.state")
 _Values = dict[str, Any]
@@ -374,6 +375,14 @@ def read_unchanged(row: Row) -> tuple[ProductKey, Unchanged]:
     key, (record, existing, outline) = read_key(row), row[2:]
     unchanged = Unchanged(record=record, row=existing, outline=_read_outline(outline))
     return key, unchanged
+
+
+def read_snapshot(row: Row) -> tuple[ProductKey, float]:
+    """A key, and when the stock of its product was counted."""
+    key, at = read_key(row[:2]), row[2]
+    if not isinstance(at, int | float) or not 0 <= at < _YEAR_9999:
+        raise InvalidValueError("counted_at", "is not a time")
+    return key, at
 
 
 # Most products of a catalog share their outline with others.

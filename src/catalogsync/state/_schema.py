@@ -288,6 +288,35 @@ MIGRATIONS = (
         PRIMARY KEY (run_id, number)
     )
     """,
+    # When the stock of products was counted.
+    """
+    CREATE TABLE catalogsync_snapshot (
+        endpoint {text} NOT NULL,
+        source {text} NOT NULL,
+        id {text} NOT NULL,
+        counted_at DOUBLE PRECISION NOT NULL
+    );
+
+    CREATE UNIQUE INDEX catalogsync_snapshot_key
+        ON catalogsync_snapshot (endpoint, source, {key})
+    """,
+    # Uploaded images, by the digest of their address; `file`: it is the file's own.
+    """
+    CREATE TABLE catalogsync_image (
+        endpoint {text} NOT NULL,
+        address {text} NOT NULL,
+        url {text} NOT NULL,
+        file_id {text} NOT NULL,
+        digest {text} NOT NULL,
+        etag {text} NOT NULL,
+        modified {text} NOT NULL,
+        file BIGINT NOT NULL,
+        noted_at DOUBLE PRECISION NOT NULL,
+        PRIMARY KEY (endpoint, address)
+    );
+
+    CREATE INDEX catalogsync_image_digest ON catalogsync_image (endpoint, digest)
+    """,
 )
 """SQL scripts for all databases; the one at index n migrates to version n + 1."""
 

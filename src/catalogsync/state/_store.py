@@ -16,6 +16,7 @@ from catalogsync.catalog.products import ProductKey
 from catalogsync.report import Report
 
 from ._counter import reserve
+from ._images import SQLImages
 from ._outbox import SQLOutbox
 from ._rows import (
     ENTRIES,
@@ -36,6 +37,7 @@ from ._rows import (
     key_rows,
     read_key,
     read_part,
+    read_snapshot,
     read_unchanged,
     report_values,
     run_values,
@@ -125,6 +127,11 @@ class DatabaseStore:
         """The outbox, in the same database."""
         return SQLOutbox(self.database, self._damage)
 
+    @property
+    def images(self) -> SQLImages:
+        """The uploaded images, in the same database."""
+        return SQLImages(self.database, self._damage)
+
     def unreadable(self) -> Sequence[str]:
         return self._damage.take()
 
@@ -205,11 +212,16 @@ class DatabaseStore:
         for table in ("entry", "held", "plan_part", "run"):
             where = "WHERE run_id IN (SELECT {0} FROM {rows})"
             await self.sql(f"DELETE FROM catalogsync_{table} {where}", forgotten)
-        await self.sql(
-            "DELETE FROM catalogsync_unchanged WHERE noted_at"
-            " <= {now} - CAST(:seconds AS DOUBLE PRECISION)",
-            seconds=days * _DAY,
-        )
+        for aged in (
+            "unchanged WHERE noted_at",
+            "snapshot WHERE counted_at",
+            "image WHERE file = 0 AND noted_at",
+        ):
+            await self.sql(
+                f"DELETE FROM catalogsync_{aged}"
+                " <= {now} - CAST(:seconds AS DOUBLE PRECISION)",
+                seconds=days * _DAY,
+            )
         return len(old)
 
     # --- outcomes of products ---
@@ -373,6 +385,32 @@ class DatabaseStore:
             endpoint=endpoint,
         )
         return dict(self._damage.read("catalogsync_unchanged", found, read_unchanged))
+
+    @_writing
+    async def put_snapshots(
+        self, endpoint: str, counted_at: Mapping[ProductKey, float], /
+    ) -> None:
+        await self.sql(
+            "INSERT INTO catalogsync_snapshot (endpoint, source, id, counted_at)"
+            " SELECT :endpoint, {0}, {1}, CAST({2} AS DOUBLE PRECISION) FROM {rows}"
+            " WHERE true ON CONFLICT (endpoint, source, {key}) DO UPDATE"
+            " SET counted_at = excluded.counted_at"
+            " WHERE excluded.counted_at > catalogsync_snapshot.counted_at",
+            [(key.source, key.id, at) for key, at in counted_at.items()],
+            endpoint=endpoint,
+        )
+
+    @_reading
+    async def snapshots(
+        self, endpoint: str, keys: Collection[ProductKey], /
+    ) -> Mapping[ProductKey, float]:
+        found = await self.sql(
+            "SELECT source, id, counted_at FROM catalogsync_snapshot"
+            f" WHERE endpoint = :endpoint AND {_IN_ROWS}",
+            key_rows(keys),
+            endpoint=endpoint,
+        )
+        return dict(self._damage.read("catalogsync_snapshot", found, read_snapshot))
 
     @_writing
     async def note_absences(

@@ -256,8 +256,9 @@ class RunHistory(Protocol):
         """Delete old runs and their history.
 
         The latest run of each job stays, and so do its `last_whole` run, failed
-        products, intents, leases and triggers. What `put_unchanged` saved longer ago
-        is deleted, too.
+        products, intents, leases and triggers. What `put_unchanged` and `put_snapshots`
+        saved longer ago is deleted, too, and so are addresses of images
+        (`ImageMemory`).
 
         Args:
             days: Delete runs that started longer ago.
@@ -389,6 +390,24 @@ class ProductMemory(Protocol):
         self, job: str, endpoint: str, keys: Collection[ProductKey], /
     ) -> None:
         """Delete absences of products that the source has again."""
+        ...
+
+    async def put_snapshots(
+        self, endpoint: str, counted_at: Mapping[ProductKey, float], /
+    ) -> None:
+        """Save when the stock of products was counted.
+
+        Args:
+            endpoint: Endpoint of the sink.
+            counted_at: The time by product, in seconds since the epoch. A product for
+                which a later time is saved keeps that.
+        """
+        ...
+
+    async def snapshots(
+        self, endpoint: str, keys: Collection[ProductKey], /
+    ) -> Mapping[ProductKey, float]:
+        """When the stock of these products was counted last, of those that are saved."""
         ...
 
 

@@ -295,7 +295,13 @@ class JSONAPISource:
         except RecursionError:  # it is nested deeply
             return build()
         digest = digest_of(self._context, content)
-        return Draft(key=key, digest=digest, size=4 * len(content), build=build)
+        return Draft(
+            key=key,
+            digest=digest,
+            size=4 * len(content),
+            build=build,
+            dated=self.settings.map.as_of is not None,
+        )
 
     def _key(self, record: object) -> ProductKey | None:
         """The key of a record; None: it has no valid one."""

@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -100,7 +101,8 @@ class JSONLSource:
         found = self._counted
         with self._opened(found.version) as file:
             start = _place(cursor) if cursor is not None else (0, 1)
-            page = self._page(islice(lines_of(file, *start), self.page_size))
+            lines = islice(lines_of(file, *start), self.page_size)
+            page = self._page(lines, _version(file))
         later = found.cursors if cursor is None else ()
         return attrs.evolve(page, next=later, total=found.own)
 
@@ -113,7 +115,7 @@ class JSONLSource:
                 key = _key(line)
                 if key is not None and key in keys:
                     found.setdefault(key, line)
-        return self._page(found.values())
+            return self._page(found.values(), _version(file))
 
     def _count(self) -> _Counted:
         cursors: list[Cursor] = []
@@ -135,7 +137,7 @@ class JSONLSource:
             return True
         return key is not None and key.source == self.name
 
-    def _page(self, lines: Iterable[Numbered]) -> Page:
+    def _page(self, lines: Iterable[Numbered], version: _Version) -> Page:
         drafts: list[Draft] = []
         rejected: list[Rejected] = []
         for line in lines:
@@ -146,7 +148,8 @@ class JSONLSource:
                 continue
             if key is not None and key.source == self.name:
                 drafts.append(_draft(line, key))
-        return Page(products=drafts, rejected=rejected)
+        changed = datetime.fromtimestamp(version[-1] / 1e9, UTC)
+        return Page(products=drafts, rejected=rejected, as_of=changed)
 
     @contextmanager
     def _opened(self, version: _Version | None = None) -> Generator[BinaryIO]:
@@ -165,6 +168,7 @@ def _draft(line: Numbered, key: ProductKey) -> Draft:
         digest=digest_of_line(line.data),
         size=len(line.data),
         build=partial(_built, line, key),
+        dated=b'"as_of"' in line.data,
     )
 
 

@@ -9,6 +9,7 @@ from its replies. `sink` combines the other modules, some of which the source sh
 * `mapping`, `levels`, `normalize`, `handles` and `payloads` convert between the model
   and Medusa.
 * `queries` reads products, and `references` handles categories and tags.
+* `uploads` stores images.
 * `options`, `updating`, `reshaping`, `choosing`, `replacing`, `inventory` and `stock`
   write changes: new options, fields, other options and variants, their option values,
   variants with other ids, inventory items, and stock levels.

@@ -265,20 +265,37 @@ class MedusaClient:
             _check_updated(f"POST {path}", body, answer)
         return answer
 
+    async def post_form(
+        self, path: str, body: bytes, content_type: str
+    ) -> dict[str, Any]:
+        """Send a form in a POST request; raises as `get` does."""
+        answer, _ = await self._send("POST", path, "", body, content_type)
+        return answer
+
     async def delete(self, path: str) -> None:
         """Send a DELETE request; raises as `get` does."""
         await self._send("DELETE", path, "", None)
 
     async def _send(
-        self, method: str, path: str, query: str, body: bytes | None
+        self,
+        method: str,
+        path: str,
+        query: str,
+        body: bytes | None,
+        content_type: str = "application/json",
     ) -> tuple[Body, Mapping[str, str]]:
         unique_query = query
         if self.bypasses_cache and method == "GET":
             unique_query = query.replace("fields=", f"fields=_{token_hex(8)},", 1)
         for _ in range(_TRIES):
             headers = await self.auth.headers(self.http)
+            more = {} if body is None else {"Content-Type": content_type}
             reply = await self.http.send(
-                method, path, query=unique_query, body=body, headers=headers
+                method,
+                path,
+                query=unique_query,
+                body=body,
+                headers={**headers, **more},
             )
             if reply.status != 401:
                 found = _checked(self.http, reply)

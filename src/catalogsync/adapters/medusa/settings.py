@@ -11,7 +11,14 @@ import attrs
 
 from catalogsync.catalog.products import ProductKey
 from catalogsync.errors import InvalidValueError, MisconfiguredError
-from catalogsync.http import HttpOptions, address_repr, base_url, open_http
+from catalogsync.http import (
+    HttpOptions,
+    ImageOptions,
+    address_repr,
+    base_url,
+    open_http,
+    open_images,
+)
 
 from .client import ApiKey, Auth, Login, MedusaClient
 from .reading import read_context
@@ -19,6 +26,7 @@ from .server import check_supported, read_flags
 from .sink import MedusaSink
 from .source import MedusaSource
 from .store_context import discover
+from .uploads import Uploads
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -57,6 +65,10 @@ class MedusaSettings:
         stock: What the source's quantities count: `on_hand`, the pieces on the shelf,
             including those of open orders; `available`, the pieces that can still be
             sold, to which the sink adds what the store has reserved for open orders.
+        images: `link`: products link to the addresses of the source; `upload`: images
+            are fetched and stored in Medusa's file storage, once for each content. Needs
+            a state store and the extra `images`.
+        image_options: How images are fetched, for `upload`.
         name: Name of the sink, for reports.
         http: Timeouts, proxy and certificates.
     """
@@ -70,6 +82,8 @@ class MedusaSettings:
     stock_location: str | None = None
     currency: str | None = None
     stock: Literal["on_hand", "available"] = "on_hand"
+    images: Literal["link", "upload"] = "link"
+    image_options: ImageOptions = attrs.field(factory=ImageOptions)
     name: str = "medusa"
     http: HttpOptions = attrs.field(factory=HttpOptions)
 
@@ -89,9 +103,13 @@ class MedusaSettings:
             MisconfiguredError: A setting is wrong or missing; the error names it.
             UnauthorizedError: The credentials are not accepted.
             TransientError: The server cannot be reached.
+            MissingExtraError: Images are uploaded, and the extra `images` is missing.
         """
         auth = _auth(self.email, self.password, self.api_key)
-        async with _client(self.url, auth, self.http, session) as client:
+        async with (
+            _client(self.url, auth, self.http, session) as client,
+            _uploads(client, self.image_options, self.images) as uploads,
+        ):
             places = await discover(
                 client,
                 sales_channel=self.sales_channel,
@@ -100,7 +118,9 @@ class MedusaSettings:
                 currency=self.currency,
                 counts=self.stock,
             )
-            yield MedusaSink(name=self.name, client=client, places=places)
+            yield MedusaSink(
+                name=self.name, client=client, places=places, image_storage=uploads
+            )
 
 
 @attrs.frozen(kw_only=True)
@@ -184,6 +204,18 @@ def _auth(email: str | None, password: str | None, api_key: str | None) -> Auth:
         return Login(email, password)
     problem = "set either email and password, or a secret api_key"
     raise MisconfiguredError("api_key", problem)
+
+
+@asynccontextmanager
+async def _uploads(
+    client: MedusaClient, options: ImageOptions, images: Literal["link", "upload"]
+) -> AsyncGenerator[Uploads | None]:
+    """Where images are stored; None: products link to their addresses."""
+    if images == "link":
+        yield None
+        return
+    async with open_images(options) as fetcher:
+        yield Uploads(client, fetcher)
 
 
 @asynccontextmanager

@@ -32,7 +32,7 @@ from catalogsync.errors import (
     ConflictError,
     TransientError,
 )
-from catalogsync.protocols import AdoptBy, CheckResult, Limits
+from catalogsync.protocols import AdoptBy, CheckResult, ImageStorage, Limits
 
 from .adoption import Foreign
 from .choosing import chosen_note, distinguishing_options, with_options_of
@@ -65,6 +65,7 @@ __all__ = ["MedusaSink"]
 
 _LIMITS = Limits(batch=100, weight=1_500_000, writers=2, find=200, collides=True)
 _PRODUCTS = "/admin/products"
+_WITH_FILES = (Field.IMAGES, Field.THUMBNAIL)
 _NO_VARIANT = (
     "created with one variant without a price, because Medusa requires a variant and"
     " the job never writes variants"
@@ -80,14 +81,16 @@ class MedusaSink:
 
     A product is ours if its external id is our key (`source:id`). Its metadata has the
     last-applied state under `catalogsync`, and the metadata of a variant its id under
-    `catalogsync_id`.
+    `catalogsync_id`. `image_storage` stores images; without it, products link to their
+    addresses.
     """
 
     name: str
     client: MedusaClient
     places: Places
+    image_storage: ImageStorage | None = None
     _settings: bytes = attrs.field(
-        default=attrs.Factory(lambda self: self.places.digest(), takes_self=True),
+        default=attrs.Factory(lambda self: self._settings_digest(), takes_self=True),
         init=False,
     )
     _default_option: Raw | None = attrs.field(default=None, init=False)
@@ -181,8 +184,13 @@ class MedusaSink:
 
     def fingerprint(
         self, existing: Existing, /, *, fields: frozenset[Field]
-    ) -> Fingerprint:
-        """Digest of the columns that `find` read for a product, options or not."""
+    ) -> Fingerprint | None:
+        """Digest of the columns that `find` read for a product, options or not.
+
+        None if images are stored: whether one has changed is not known here.
+        """
+        if self.image_storage and not fields.isdisjoint(_WITH_FILES):
+            return None
         raw = cast("Raw", existing.native)
         with_options = Field.OPTIONS in fields and "options" in raw
         read = fields if with_options else fields - {Field.OPTIONS}
@@ -196,6 +204,10 @@ class MedusaSink:
         return {
             key: self._digest(raws[0]) for key, raws in found.items() if len(raws) == 1
         }
+
+    def _settings_digest(self) -> bytes:
+        stores = b"upload" if self.image_storage else b"link"
+        return digest_of(self.places.digest(), stores)
 
     def _digest(self, raw: Raw) -> str:
         return digest_of(self._settings, json_bytes(raw)).hex()

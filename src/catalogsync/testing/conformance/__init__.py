@@ -26,6 +26,7 @@ from ._abilities import ABILITIES
 from ._answers import register
 from ._coordination import COORDINATION
 from ._held import HELD
+from ._image_memory import IMAGES
 from ._promise import (
     NotApplicableError,
     Opener,
@@ -61,6 +62,7 @@ __all__ = [
 SINK.extend(ABILITIES)
 STATE.extend(COORDINATION)
 STATE.extend(HELD)
+STATE.extend(IMAGES)
 register(SOURCE, SINK)
 
 SOURCE_SUITE: Suite[Source, SourceKit] = Suite(SOURCE, SourceKit)

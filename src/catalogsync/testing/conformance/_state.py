@@ -238,6 +238,17 @@ async def keeps_unchanged(kit: StateKit) -> None:
     same(dict(found), {A: second}, "unchanged products elsewhere")
 
 
+@promise(STATE, mend="Keep the largest time for each endpoint and key.")
+async def newest_snapshot_stays(kit: StateKit) -> None:
+    """Of the times at which a product's stock was counted, the latest counts."""
+    store = kit.store
+    await store.put_snapshots(kit.shop, {A: 1000.5, B: 1000.5})
+    await store.put_snapshots(kit.shop, {A: 900.0, B: 1001.25})
+    await store.put_snapshots("elsewhere", {A: 2000.0})
+    found = await store.snapshots(kit.shop, [A, B, C])
+    same(dict(found), {A: 1000.5, B: 1001.25}, "when stock was counted")
+
+
 @promise(
     STATE, mend="Note the first run that missed a product; replace all on each call."
 )

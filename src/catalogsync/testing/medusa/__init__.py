@@ -26,6 +26,7 @@ from ._routes import Api, Call
 from ._schema import anything
 from ._shop import ShopRoutes
 from ._state import EMAIL, PASSWORD, State
+from ._uploads import add_uploads
 from ._web import (
     LARGE,
     LoggedRequest,
@@ -181,6 +182,7 @@ def medusa_app(
     add_admin(api, state)
     ShopRoutes(state, guard).add_to(api)
     add_flags(api, state)
+    add_uploads(api, state)
     _add_access(api, guard)
     return app
 

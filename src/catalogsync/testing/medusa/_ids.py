@@ -29,6 +29,11 @@ class Ids:
         self._look_at_the_clock()
         return self._text
 
+    def milliseconds(self) -> int:
+        """The current time in milliseconds since the epoch."""
+        self._look_at_the_clock()
+        return self._moment
+
     def _look_at_the_clock(self) -> None:
         moment = int(self._clock() * 1000)
         if moment != self._moment:

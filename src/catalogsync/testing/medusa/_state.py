@@ -16,7 +16,7 @@ PASSWORD = "supersecret"  # noqa: S105 - of a server that is not one
 _CATALOG = (
     *("products", "variants", "options", "tags", "types", "collections"),
     *("categories", "items", "levels", "reservations"),
-    *("handles", "external_ids", "skus", "barcodes", "item_skus"),
+    *("handles", "external_ids", "skus", "barcodes", "item_skus", "files"),
 )
 
 
@@ -56,6 +56,7 @@ class State:
         self.skus: Table = {}
         self.barcodes: Table = {}
         self.item_skus: Table = {}
+        self.files: dict[str, bytes] = {}
         self._open_store()
 
     def _open_store(self) -> None:
