@@ -247,7 +247,9 @@ class Parser:
         """Refuse an update that the settings do not accept."""
         given = self.after_version
         if given is None and self.complete:
-            problem = f"must be false: {update}, not a whole catalogue"
+            problem = (
+                f"must be false: {update} for version {before}, not a whole catalogue"
+            )
             raise MisconfiguredError("complete", problem)
         if given is not None and before != str(given):
             problem = (
