@@ -189,7 +189,8 @@ def test_stopped_twice(tmp_path: Path) -> None:
         serve_in_thread(lambda: dummyjson_app(records)) as source,
         closing(sqlite3.connect(tmp_path / "catalog.db")) as other,
     ):
-        configure(tmp_path, source)
+        # Without a guard, the write follows the comparison at once.
+        configure(tmp_path, source, job='options.guard = "off"')
         config = tmp_path / "catalogsync.toml"
         config.write_text(config.read_text().replace("batch = 2", "timeout = 2"))
         with serving(tmp_path) as served, closing(read_events(served.url)) as events:
