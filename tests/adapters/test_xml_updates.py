@@ -10,6 +10,7 @@ from tests.adapters.xml_runs import settings, written
 from tests.engine.fakes import NEVER_HELD
 
 from catalogsync import (
+    Field,
     MemorySink,
     MisconfiguredError,
     Options,
@@ -17,6 +18,7 @@ from catalogsync import (
     StateSettings,
     Sync,
 )
+from catalogsync.guard import Budget, Budgets, Mode
 from catalogsync.state import StateStore
 
 WHOLE = "<T_NEW_CATALOG>{}</T_NEW_CATALOG>"
@@ -96,6 +98,29 @@ async def test_what_is_not_remembered(tmp_path: Path) -> None:
         assert "has not applied any version yet; read the whole catalogue" in said
         assert "if version 43 was applied, set `after_version = 43`" in said
         assert (await other.sends(catalogue("b", 43))).catalog_version == "44"
+
+
+async def test_an_update_that_waits_in_part_does_not_count(tmp_path: Path) -> None:
+    """Otherwise the next update would supersede what waits, and it would be lost."""
+    none = Budget(share=0, number=0)
+    for guard in Budgets(titles=none, mode=Mode.WRITE_REST), Budgets(titles=none):
+        async with StateSettings().open() as store:
+            supplier = Supplier(tmp_path, store)
+            await supplier.sends(catalogue("a"))
+            held = await supplier.sends(catalogue("b", 0), Options(guard=guard))
+            assert held.held is not None
+            assert held.catalog_version == "0"
+            said = await supplier.is_refused(catalogue("c", 1))
+            assert "read the update for version 0 first" in said
+            assert (await supplier.sends(catalogue("b", 0))).catalog_version == "1"
+
+
+async def test_a_lane_applies_no_update(tmp_path: Path) -> None:
+    async with StateSettings().open() as store:
+        supplier = Supplier(tmp_path, store)
+        await supplier.sends(catalogue("a"))
+        lane = Options(only=frozenset({Field.TITLE}), guard=NEVER_HELD)
+        assert (await supplier.sends(catalogue("b", 0), lane)).catalog_version == "0"
 
 
 async def test_only_what_was_written_counts(tmp_path: Path) -> None:

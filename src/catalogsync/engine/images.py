@@ -7,7 +7,7 @@ product whose images are all the same needs no change. The others are marked wit
 (`store`).
 
 The state store remembers each upload at once, by address and by content. So the same
-content is uploaded once, and a run that is killed goes on where it was.
+content is uploaded once, and a killed run continues where it stopped.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ class Planned:
 class _Compared:
     """A product, what the sink has of it, and what differs.
 
-    `allowed`: there is no objection to the change.
+    `allowed`: the change was already allowed.
     """
 
     desired: Product

@@ -294,7 +294,9 @@ class Run:
     def _is_whole(self) -> bool:
         """Whether everything that was read is written, apart from refused products."""
         if self._guarding is None or self._context.options.chosen:
-            return False  # a plan, or some of the products
+            return False  # a plan, some of the products, or some of their fields
+        if self._held is not None:
+            return False  # even if the rest is written, some products wait
         return self._status() in {RunStatus.SUCCEEDED, RunStatus.DEGRADED}
 
     def _explained(self, error: Exception) -> str:

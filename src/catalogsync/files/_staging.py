@@ -233,7 +233,7 @@ def _loaded(folder: Path, file: Path, members: Path, longest: int) -> Any:
 
 
 def _limited(most: int) -> str:
-    """A statement that limits the memory of a database to so many bytes."""
+    """A statement that limits the memory of a database to this many bytes."""
     return f"SET memory_limit = '{most}B'"
 
 

@@ -123,7 +123,7 @@ class _Line:
         currency: The currency of the price that it makes.
         base: The currency of the price that it starts from.
         made: What makes the amount.
-        rate: The exchange rate; None: there is no conversion.
+        rate: The exchange rate; None: the price is not converted.
     """
 
     currency: str
